@@ -1,0 +1,16 @@
+/** The value of a key, made and stored when it isn't there. */
+export function upsert<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+/** Items by a key of theirs, in their order. */
+export function groupBy<Key, Item>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) upsert(groups, keyOf(item), () => []).push(item);
+  return groups;
+}

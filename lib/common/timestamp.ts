@@ -1,0 +1,64 @@
+/**
+ * Timestamps stay text at full precision; where two must be compared they become microseconds since 1970 and
+ * the number of fraction digits they were written with. Never a JS Date (it knows milliseconds only).
+ */
+export interface Timestamp {
+  /** Microseconds since 1970-01-01T00:00:00Z; PostgreSQL's infinities are beyond every finite value. */
+  readonly micros: bigint;
+  /** Fraction digits as written, 0 to 6. */
+  readonly digits: number;
+}
+
+const PATTERN =
+  /^(\d{4,6})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|z|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?( BC)?$/;
+
+const INFINITY = 1n << 62n;
+
+/**
+ * Reads RFC 3339, PostgreSQL's ISO output and SQLite's `YYYY-MM-DD HH:MM:SS`; without a zone, UTC is meant
+ * (hazard W-PUSH-16). Returns null for anything else.
+ */
+export function parseTimestamp(text: string): Timestamp | null {
+  if (text === 'infinity') return { micros: INFINITY, digits: 6 };
+  if (text === '-infinity') return { micros: -INFINITY, digits: 6 };
+  const match = PATTERN.exec(text.trim());
+  if (!match) return null;
+  const [, y = '', mo = '', d = '', h = '0', mi = '0', s = '0', fraction = '', zone = 'Z', bc] = match;
+  const year = bc === undefined ? Number(y) : 1 - Number(y);
+  const [month, day, hour, minute, second] = [Number(mo), Number(d), Number(h), Number(mi), Number(s)];
+  if (hour > 24 || minute > 59 || second > 60) return null;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
+  const seconds = BigInt(date.getTime() / 1000 + hour * 3600 + minute * 60 + second - zoneSeconds(zone));
+  const micros = fraction.slice(0, 6).padEnd(6, '0');
+  return { micros: seconds * 1_000_000n + BigInt(micros), digits: Math.min(fraction.length, 6) };
+}
+
+/** Cuts a timestamp to a number of fraction digits, so that it can be compared with one written with those. */
+export function truncateMicros(micros: bigint, digits: number): bigint {
+  const unit = 10n ** BigInt(6 - digits);
+  const rest = ((micros % unit) + unit) % unit;
+  return micros - rest;
+}
+
+/** Microseconds as RFC 3339 in UTC, trailing zeros trimmed: the form of every envelope timestamp. */
+export function formatMicros(micros: bigint): string {
+  const millis = Number(truncateMicros(micros, 3) / 1000n);
+  const rest = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const seconds = new Date(millis).toISOString().slice(0, -5);
+  const fraction = rest.toString().padStart(6, '0').replace(/0+$/, '');
+  return fraction === '' ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}
+
+/** Now, in microseconds (of millisecond precision). */
+export function nowMicros(): bigint {
+  return BigInt(Date.now()) * 1000n;
+}
+
+function zoneSeconds(zone: string): number {
+  if (zone === 'Z' || zone === 'z') return 0;
+  const digits = zone.slice(1).replaceAll(':', '');
+  const [hours, minutes, seconds] = [digits.slice(0, 2), digits.slice(2, 4), digits.slice(4, 6)].map(Number);
+  return (zone.startsWith('-') ? -1 : 1) * ((hours ?? 0) * 3600 + (minutes ?? 0) * 60 + (seconds ?? 0));
+}

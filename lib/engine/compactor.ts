@@ -1,0 +1,40 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import { deactivateStaleClients, deleteEntries, raiseFloor } from '../store/retention.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+
+const DEFAULT_STALE_MS = 7 * 24 * 3600_000;
+const DEFAULT_BATCH = 10_000;
+
+export interface CompactionResult {
+  readonly deactivatedClients: number;
+  /** The floor: entries up to here are gone; 0 when nothing was ever compacted. */
+  readonly safeSeq: bigint;
+  readonly deletedEntries: number;
+}
+
+/**
+ * Removes the entries that every active device has acknowledged. The floor is raised first, in one transaction with
+ * the reading of what must be kept, then the entries go in batches: a device is told to take a snapshot exactly when
+ * its history is gone.
+ */
+@Injectable()
+export class Compactor {
+  constructor(
+    @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+  ) {}
+
+  async run(): Promise<CompactionResult> {
+    const { staleThreshold = DEFAULT_STALE_MS, batchSize = DEFAULT_BATCH } = this.options.compaction ?? {};
+    const deactivatedClients = await deactivateStaleClients(this.dataSource.manager, staleThreshold);
+    const safeSeq = await this.dataSource.transaction((manager) => raiseFloor(manager));
+    let deletedEntries = 0;
+    for (;;) {
+      const deleted = await deleteEntries(this.dataSource.manager, safeSeq, batchSize);
+      deletedEntries += deleted;
+      if (deleted < batchSize) return { deactivatedClients, safeSeq, deletedEntries };
+    }
+  }
+}

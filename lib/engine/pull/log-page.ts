@@ -1,0 +1,118 @@
+import type { EntityManager } from 'typeorm';
+import { parseTimestamp } from '../../common/timestamp.js';
+import type { SyncClient } from '../../store/sync-clients.js';
+
+/** A record that the log mentions on one page, once, however often it does. */
+export interface LoggedRecord {
+  readonly table: string;
+  readonly recordId: string;
+  /** Seq of its first entry on the page. */
+  readonly firstSeq: bigint;
+  /** Latest time to serve among its entries; null when there is none. RFC 3339. */
+  readonly servedAt: string | null;
+  /** When its last entry was written. RFC 3339. */
+  readonly loggedAt: string;
+  /** It has a live edge in a bucket that the user reads: a change; otherwise a delete. */
+  readonly member: boolean;
+}
+
+export interface LogPage {
+  /** In the order of the log, by first mention. */
+  readonly records: readonly LoggedRecord[];
+  /** Seq of the page's last entry; null when there was none. */
+  readonly lastSeq: bigint | null;
+  /** Entries remain after the page. */
+  readonly hasMore: boolean;
+  /** The buckets that were read: the stored subscriptions that the user still has. */
+  readonly buckets: readonly string[];
+}
+
+export interface LogPageRequest {
+  readonly checkpoint: bigint;
+  /** Entries, not records. */
+  readonly limit: number;
+  /** What the user may read now. */
+  readonly buckets: readonly string[];
+  /** null: all. */
+  readonly tables: readonly string[] | null;
+}
+
+/**
+ * Reads the next entries of a client's buckets, merged from one index scan per bucket. Stored subscriptions are
+ * read in the same snapshot as the entries, as the consumer changes both together (interleavings 3).
+ */
+export async function readLogPage(
+  manager: EntityManager,
+  client: SyncClient,
+  { checkpoint, limit, buckets, tables }: LogPageRequest,
+): Promise<LogPage> {
+  const rows: PageRow[] = await manager.query(PAGE, [
+    client.id,
+    checkpoint.toString(),
+    buckets,
+    limit,
+    tables,
+  ]);
+  const subscribed = client.buckets.filter((bucket) => buckets.includes(bucket));
+  const last = rows.reduce<bigint | null>((seq, row) => later(seq, BigInt(row.last_seq)), null);
+  return {
+    records: rows.map((row) => ({
+      table: row.table_name,
+      recordId: row.record_id,
+      firstSeq: BigInt(row.first_seq),
+      servedAt: row.served_at,
+      loggedAt: row.logged_at,
+      member: row.member,
+    })),
+    lastSeq: last,
+    hasMore: rows.some((row) => row.has_more),
+    buckets: subscribed,
+  };
+}
+
+/** The later of two RFC 3339 times. */
+export function laterTime(a: string, b: string | null): string {
+  if (b === null) return a;
+  return (parseTimestamp(b)?.micros ?? 0n) > (parseTimestamp(a)?.micros ?? 0n) ? b : a;
+}
+
+const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+
+const PAGE = `
+WITH reader AS MATERIALIZED (
+  SELECT c.id, ARRAY(SELECT unnest(c.bucket_subs) INTERSECT SELECT unnest($3::text[])) AS buckets
+    FROM sync_clients c WHERE c.id = $1
+), entry AS MATERIALIZED (
+  SELECT e.* FROM reader
+   CROSS JOIN LATERAL unnest(reader.buckets || ('client:' || reader.id)) AS b (bucket_id)
+   CROSS JOIN LATERAL (
+     SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at FROM sync_changelog l
+      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      ORDER BY l.seq LIMIT $4::int + 1) AS e
+   ORDER BY e.seq LIMIT $4::int + 1
+), record AS (
+  SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
+         max(p.created_at) AS logged_at
+    FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
+)
+SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, to_char(r.served_at, ${TIME}) AS served_at,
+       to_char(r.logged_at, ${TIME}) AS logged_at, (SELECT count(*) > $4::int FROM entry) AS has_more,
+       EXISTS (SELECT FROM sync_bucket_edges e, reader
+                WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY(reader.buckets)
+                  AND e.live) AS member
+  FROM record r ORDER BY r.first_seq`;
+
+interface PageRow {
+  table_name: string;
+  record_id: string;
+  first_seq: string;
+  last_seq: string;
+  served_at: string | null;
+  logged_at: string;
+  has_more: boolean;
+  member: boolean;
+}
+
+function later(a: bigint | null, b: bigint): bigint {
+  return a === null || b > a ? b : a;
+}

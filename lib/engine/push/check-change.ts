@@ -1,0 +1,96 @@
+import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
+import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { isJsonObject, type JsonObject, jsonText } from './json.js';
+import type { PushChange, PushItem, PushOperation, PushResult } from './push-change.js';
+import { numberToken } from './numbers.js';
+import { recordId, recordKey } from './record-id.js';
+import { echoOf, terminal } from './verdicts.js';
+
+/** What the checks need to know. */
+export interface CheckScope {
+  readonly contract: SchemaContract;
+  /** The database's time, in microseconds. */
+  readonly now: bigint;
+  /** The latest time that a client may claim, in microseconds (W-PUSH-17). */
+  readonly latest: bigint;
+}
+
+/** The item that a change amounts to, or the verdict that needs no look at the database. */
+export function checkChange(change: PushChange, index: number, scope: CheckScope): PushItem | PushResult {
+  const table =
+    typeof change.table_name === 'string' ? scope.contract.tables.get(change.table_name) : undefined;
+  const echo = echoOf(change, numberToken(change.id));
+  if (!table) return terminal(echo, 'table_not_registered', 'table not registered for sync');
+  if (table.table.pushPolicy === 'disabled') return terminal(echo, 'table_read_only', 'table is read-only');
+  const { operation } = change;
+  if (!isOperation(operation)) {
+    return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation}`);
+  }
+  const id = recordId(table.primaryKey, change.id);
+  if (operation === 'create' && (id === null || !isJsonObject(change.data))) {
+    return terminal(echo, 'invalid_data', 'invalid data format');
+  }
+  if (id === null) return terminal(echo, 'record_not_found', NOT_FOUND[operation]);
+  const data = operation !== 'delete' && isJsonObject(change.data) ? sentColumns(table, change.data) : null;
+  return {
+    index,
+    echo,
+    table,
+    id,
+    key: recordKey(table, id),
+    operation,
+    data,
+    dataText: data === null ? 'null' : jsonText(change.data),
+    parentId: operation === 'create' ? parentId(table, data, scope.contract) : null,
+    clientMicros: clientMicros(change.client_updated_at, scope),
+    base: baseVersion(change.base_updated_at),
+  };
+}
+
+/** A missing record's messages. */
+export const NOT_FOUND: Readonly<Record<PushOperation, string>> = {
+  create: 'record not found or not accessible',
+  update: 'record not found',
+  delete: 'record not found or not accessible',
+};
+
+function isOperation(value: unknown): value is PushOperation {
+  return value === 'create' || value === 'update' || value === 'delete';
+}
+
+/** Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20). */
+function sentColumns(table: ContractTable, data: JsonObject): ReadonlyMap<string, unknown> {
+  return new Map(
+    table.columns.filter(({ name }) => Object.hasOwn(data, name)).map(({ name }) => [name, data[name]]),
+  );
+}
+
+function parentId(
+  { table }: ContractTable,
+  data: ReadonlyMap<string, unknown> | null,
+  contract: SchemaContract,
+): string | null {
+  if (data === null || table.parent === null || table.parentFkColumn === null) return null;
+  const parent = contract.tables.get(table.parent);
+  return parent ? recordId(parent.primaryKey, data.get(table.parentFkColumn) ?? null) : null;
+}
+
+/** Missing loses against any row, as in the reference; unreadable means now (W-PUSH-16). */
+function clientMicros(value: unknown, { now, latest }: CheckScope): bigint {
+  if (value === null || value === undefined) return YEAR_1;
+  const micros = typeof value === 'string' ? parseTimestamp(value)?.micros : undefined;
+  if (micros === undefined) return now;
+  return micros > latest ? latest : micros < YEAR_1 ? YEAR_1 : micros;
+}
+
+/** Unreadable means absent (W-PUSH-16). */
+function baseVersion(value: unknown): string | null {
+  return typeof value === 'string' && parseTimestamp(value) !== null ? value : null;
+}
+
+const YEAR_1 = -62_135_596_800_000_000n;
+
+/** The form in which a conflict tells a client's time. */
+export function clientTime(item: PushItem): string {
+  return formatMicros(item.clientMicros);
+}

@@ -1,0 +1,23 @@
+import { parse, stringify } from 'lossless-json';
+import { numberToken } from './numbers.js';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Any parsed JSON value as JSON text; numbers keep their digits. */
+export function jsonText(value: unknown): string {
+  return stringify(value) ?? 'null';
+}
+
+/** Lossless JSON, or undefined for a text that is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return parse(text, null, { onDuplicateKey: ({ newValue }) => newValue });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Neither an array nor a number, which lossless JSON makes an object of. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && numberToken(value) === null;
+}

@@ -1,0 +1,129 @@
+import { Logger } from '@nestjs/common';
+import { parseTimestamp, truncateMicros } from '../../common/timestamp.js';
+import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
+import type { ContractColumn } from '../../schema/schema-contract.js';
+import { clientTime, NOT_FOUND } from './check-change.js';
+import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
+import { recordId } from './record-id.js';
+import { alreadyDeleted, applied, conflict, retryable, reverted, terminal } from './verdicts.js';
+import { createColumns, isSameContent, updateColumns } from './writable-columns.js';
+
+/** What is to be written for one change. */
+export interface Write {
+  readonly item: PushItem;
+  readonly kind: 'insert' | 'update' | 'undelete' | 'delete';
+  readonly columns: readonly ContractColumn[];
+  /** The row before; undefined for an insert. */
+  readonly row: StoredRow | undefined;
+}
+
+/** A resolver's answer, with its question. */
+export interface Resolved {
+  readonly conflict: Conflict;
+  readonly resolution: Resolution;
+}
+
+/** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
+export class Judge {
+  private readonly logger = new Logger('SynchroPush');
+  private readonly byItem = new Map<number, Resolved>();
+
+  constructor(
+    private readonly resolver: ConflictResolver,
+    private readonly context: PushContext,
+  ) {}
+
+  /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
+  conflicts(): readonly Resolved[] {
+    return [...this.byItem.entries()]
+      .toSorted(([a], [b]) => a - b)
+      .map(([, resolved]) => resolved)
+      .filter(
+        ({ conflict, resolution }) =>
+          resolution.winner === 'server' || !isBase(conflict.baseVersion, conflict.serverTime),
+      );
+  }
+
+  /** @param row the record's row as far as the user may know of it */
+  async decide(item: PushItem, row: StoredRow | undefined): Promise<Write | PushResult> {
+    if (!row) {
+      if (item.operation !== 'create')
+        return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
+      if (!this.canOwn(item)) return notOwned(item, row);
+      return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
+    }
+    if (!row.owned) return notOwned(item, row);
+    if (item.operation === 'delete') {
+      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.echo);
+    }
+    if (item.operation === 'update' && row.deletedAt !== null) {
+      return conflict(item, row, 'record_deleted', 'record is deleted');
+    }
+    return this.contend(item, row);
+  }
+
+  /** An update, or a create of what exists: a retry, an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
+  private async contend(item: PushItem, row: StoredRow): Promise<Write | PushResult> {
+    const { table, data } = item;
+    const isUndelete = row.deletedAt !== null;
+    // Who starts from the present version is no retry: its change would have moved the version on.
+    const mayBeRetry = !isUndelete && data !== null && !isBase(item.base, row.updatedAt);
+    if (mayBeRetry && isSameContent(table, data, row)) return applied(item.echo, serverTimes(row));
+
+    const resolution = await this.resolve(item, row);
+    if (!resolution) return retryable(item.echo, 'internal_error', 'internal error');
+    if (resolution.winner === 'server') {
+      return item.operation === 'create' && !isUndelete
+        ? conflict(item, row, 'record_exists', 'record already exists')
+        : conflict(item, row, 'server_won_conflict', resolution.reason);
+    }
+    if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
+    const columns = updateColumns(table, data);
+    if (columns.length === 0 && !isUndelete) return applied(item.echo);
+    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
+  }
+
+  /** A user id that isn't of the owner column's type is nobody's (interleavings 26). */
+  private canOwn({ table: { table, columns } }: PushItem): boolean {
+    const owner = columns.find(({ name }) => name === table.ownerColumn);
+    return owner === undefined || recordId(owner, this.context.userId) !== null;
+  }
+
+  private async resolve(item: PushItem, row: StoredRow): Promise<Resolution | null> {
+    const question: Conflict = {
+      table: item.table.table.name,
+      recordId: row.id,
+      clientId: this.context.clientId,
+      userId: this.context.userId,
+      clientData: item.dataText,
+      serverData: row.data,
+      clientTime: clientTime(item),
+      serverTime: row.updatedAt ?? '0001-01-01T00:00:00Z',
+      baseVersion: item.base,
+    };
+    try {
+      const resolution = await this.resolver.resolve(question);
+      this.byItem.set(item.index, { conflict: question, resolution });
+      return resolution;
+    } catch (error) {
+      this.logger.error(`the conflict resolver failed on ${question.table}/${question.recordId}`, error);
+      return null;
+    }
+  }
+}
+
+/** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
+export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
+  return reverted(item, row, 'ownership_violation', 'record belongs to another user');
+}
+
+/** The row's times as an answer tells them. */
+export function serverTimes(row: StoredRow): Pick<PushResult, 'server_updated_at'> {
+  return row.updatedAt === null ? {} : { server_updated_at: row.updatedAt };
+}
+
+/** Compared at the base's own precision: Swift keeps milliseconds (W-PUSH-17). */
+function isBase(base: string | null, serverTime: string | null): boolean {
+  const [at, server] = [base, serverTime].map((time) => (time === null ? null : parseTimestamp(time)));
+  return !!at && !!server && truncateMicros(server.micros, at.digits) === at.micros;
+}

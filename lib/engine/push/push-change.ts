@@ -1,0 +1,88 @@
+import type { Conflict, Resolution } from '../../resolvers/conflict-resolver.js';
+import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+
+/**
+ * One change as it came in. Its members are checked one by one: a malformed change gets a verdict of its own and
+ * never fails the request (wire-protocol §0). Numbers are `LosslessNumber`s.
+ */
+export interface PushChange {
+  readonly id: unknown;
+  readonly table_name: unknown;
+  readonly operation: unknown;
+  readonly data: unknown;
+  readonly client_updated_at: unknown;
+  readonly base_updated_at: unknown;
+}
+
+/** Who pushes, and against which contract. */
+export interface PushContext {
+  readonly contract: SchemaContract;
+  /** Canonical (see `canonicalId`). */
+  readonly userId: string;
+  readonly clientId: string;
+  /** The buckets that the user reads now. */
+  readonly buckets: readonly string[];
+  /**
+   * Told of each conflict once, after all changes have their verdicts: where the client changed another version than
+   * the server's, or the server won (W-PUSH-19).
+   */
+  readonly onConflict?: (conflict: Conflict, resolution: Resolution) => void | Promise<void>;
+}
+
+export type PushOperation = 'create' | 'update' | 'delete';
+
+export type PushStatus = 'applied' | 'conflict' | 'rejected_terminal' | 'rejected_retryable';
+
+/** The verdict on one change (wire-protocol §4). */
+export interface PushResult {
+  /** Which of the answer's two lists it belongs to. */
+  readonly accepted: boolean;
+  readonly id: string;
+  readonly table_name: string;
+  readonly operation: string;
+  readonly status: PushStatus;
+  readonly reason_code?: string;
+  readonly message?: string;
+  /** A Record as JSON text, to be spliced into the answer. */
+  readonly server_version?: string;
+  readonly server_updated_at?: string;
+  readonly server_deleted_at?: string;
+}
+
+/** What a result repeats of its change. */
+export type PushEcho = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
+
+/** One change that is well-formed enough to be looked at in the database. */
+export interface PushItem {
+  /** Its position in the request. */
+  readonly index: number;
+  readonly echo: PushEcho;
+  readonly table: ContractTable;
+  /** In the form that the key's type prints. */
+  readonly id: string;
+  /** Identifies the record among all tables. */
+  readonly key: string;
+  readonly operation: PushOperation;
+  /** The columns of the contract that the client sent; null when there is no object to read them from. */
+  readonly data: ReadonlyMap<string, unknown> | null;
+  /** The data as it came, as JSON text. */
+  readonly dataText: string;
+  /** A create's parent; null when the table has none, or the client names none that can exist. */
+  readonly parentId: string | null;
+  /** When the client made the change: microseconds, never later than now plus the tolerance (W-PUSH-17). */
+  readonly clientMicros: bigint;
+  /** The `updated_at` that the client started from, as it was written; null when it doesn't say. */
+  readonly base: string | null;
+}
+
+/** A row of the database as this push sees it: the user may read it, at least. */
+export interface StoredRow {
+  readonly id: string;
+  /** The user may write it, and it is locked. */
+  readonly owned: boolean;
+  /** Envelope form; null where the host allows null. */
+  readonly updatedAt: string | null;
+  readonly deletedAt: string | null;
+  /** The wire's `data` object as JSON text. */
+  readonly data: string;
+}

@@ -1,0 +1,73 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { parseTimestamp } from '../../common/timestamp.js';
+import { SyncRegistry } from '../../registry/sync-registry.js';
+import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
+import { timestampEnvelopeSql } from '../../schema/row-json.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { type CheckScope, checkChange } from './check-change.js';
+import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
+import { PushRun } from './push-run.js';
+import { numberToken } from './numbers.js';
+import { echoOf, retryable } from './verdicts.js';
+
+/** Applies the changes of one push (design, "How a change travels"). */
+@Injectable()
+export class PushService {
+  constructor(
+    private readonly registry: SyncRegistry,
+    private readonly resolver: ConflictResolver,
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges'>,
+  ) {}
+
+  /**
+   * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
+   *
+   * @returns one verdict for each change, in the order of `changes`
+   * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
+   *   statements): roll back, and try the whole transaction again
+   */
+  async apply(
+    manager: EntityManager,
+    context: PushContext,
+    changes: readonly PushChange[],
+  ): Promise<readonly PushResult[]> {
+    const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
+    const scope = await this.checkScope(manager, context);
+    const checked = changes.slice(0, limit).map((change, index) => checkChange(change, index, scope));
+    const run = new PushRun(manager, this.registry, this.resolver, context);
+    const verdicts = await run.apply(checked.filter(isItem));
+    const surplus = changes.slice(limit).map(tooMany);
+    await run.tellConflicts();
+    return [...checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result)), ...surplus];
+  }
+
+  /** The database's clock, since it stamps the rows that clients' times are compared with. */
+  private async checkScope(manager: EntityManager, { contract }: PushContext): Promise<CheckScope> {
+    const rows: readonly { readonly now: string }[] = await manager.query(
+      `SELECT ${timestampEnvelopeSql('clock_timestamp()')} AS now`,
+    );
+    const now = parseTimestamp(rows[0]?.now ?? '')?.micros ?? 0n;
+    return { contract, now, latest: now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n };
+  }
+}
+
+const DEFAULT_MAX_CHANGES = 2000;
+
+function isItem(checked: PushItem | PushResult): checked is PushItem {
+  return 'echo' in checked;
+}
+
+function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
+  return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
+}
+
+/** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
+function tooMany(change: PushChange): PushResult {
+  return retryable(
+    echoOf(change, numberToken(change.id)),
+    'too_many_changes',
+    'too many changes in one push',
+  );
+}

@@ -1,0 +1,78 @@
+import type { EntityManager } from 'typeorm';
+import { quoteIdentifier } from '../../common/identifiers.js';
+import type { SyncRegistry } from '../../registry/sync-registry.js';
+import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
+import type { ContractTable } from '../../schema/schema-contract.js';
+import { ownedSql, owningParent } from '../../store/ownership-sql.js';
+import type { PushContext, StoredRow } from './push-change.js';
+import { sameIdSql } from './record-id.js';
+
+export type LockMode = 'NO KEY UPDATE' | 'SHARE';
+
+/** A row that was asked for by the id at position `n`. */
+export interface LockedRow {
+  readonly n: number;
+  readonly id: string;
+  /** The parent's key where the parent decides who owns the row. */
+  readonly parent: string | null;
+}
+
+/** Locks those of the rows that the user owns, in the order of their keys. */
+export async function lockRows(
+  manager: EntityManager,
+  registry: SyncRegistry,
+  contract: ContractTable,
+  ids: readonly string[],
+  userId: string,
+  mode: LockMode,
+): Promise<readonly LockedRow[]> {
+  const { table } = contract;
+  const fk = owningParent(registry, table) ? table.parentFkColumn : null;
+  return manager.query(
+    `SELECT (k.n - 1)::integer AS n, ${keySql(contract)}::text AS id,
+       ${fk === null ? 'NULL' : `t.${quoteIdentifier(fk)}::text`} AS parent
+     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
+     WHERE ${ownedSql(registry, table, 't', '$2::text')}
+     ORDER BY ${keySql(contract)} FOR ${mode} OF t`,
+    [ids, userId],
+  );
+}
+
+/**
+ * Reads those of the rows that the user may know of: an edge, live or dead, in one of the user's buckets, or owned
+ * now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10).
+ */
+export async function readRows(
+  manager: EntityManager,
+  registry: SyncRegistry,
+  { userId, buckets }: PushContext,
+  contract: ContractTable,
+  ids: readonly string[],
+): Promise<readonly (StoredRow & { readonly n: number })[]> {
+  const { table } = contract;
+  return manager.query(
+    `SELECT (k.n - 1)::integer AS n, ${storedRowSql(contract)}, o.owned
+     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
+     CROSS JOIN LATERAL (SELECT coalesce(${ownedSql(registry, table, 't', '$2::text')}, false) AS owned) AS o
+     WHERE o.owned OR EXISTS (
+       SELECT FROM sync_bucket_edges e
+       WHERE e.table_name = $3 AND e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])
+     )`,
+    [ids, userId, table.name, buckets],
+  );
+}
+
+/** The select list of a {@link StoredRow} (all but `owned`) from a row with the alias `t`. */
+export function storedRowSql(contract: ContractTable): string {
+  const { updatedAtColumn, deletedAtColumn } = contract.table;
+  return `${keySql(contract)}::text AS id,
+    ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
+    ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
+    (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+}
+
+function keySql({ primaryKey }: ContractTable): string {
+  return `t.${quoteIdentifier(primaryKey.name)}`;
+}

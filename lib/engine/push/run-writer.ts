@@ -1,0 +1,93 @@
+import type { EntityManager } from 'typeorm';
+import type { SyncRegistry } from '../../registry/sync-registry.js';
+import { columnJson, dependsOnStored } from './client-values.js';
+import type { Write } from './judge.js';
+import type { StoredRow } from './push-change.js';
+import { recordKey } from './record-id.js';
+import { sqlFailure } from './sqlstate.js';
+import type { Run } from './waves.js';
+import { deleteSql, insertSql, type RunShape, type Statement, updateSql } from './write-sql.js';
+import { parseRow } from './writable-columns.js';
+
+/** What became of one write. */
+export type Outcome =
+  | { readonly kind: 'written'; readonly write: Write; readonly row: StoredRow }
+  /** The statement passed it over: the key is taken, or a policy or a trigger hides the row. */
+  | { readonly kind: 'passed'; readonly write: Write }
+  | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown };
+
+/**
+ * Writes a run set-based in a savepoint. When it fails in SQL it is split until the bad record stands alone: the
+ * others are written, in the order in which they came.
+ *
+ * @throws what is no fault of a record's: the whole transaction is to be tried again
+ */
+export async function writeRun(
+  manager: EntityManager,
+  registry: SyncRegistry,
+  userId: string,
+  run: Run,
+): Promise<readonly Outcome[]> {
+  try {
+    return await writeAll(manager, registry, userId, run);
+  } catch (error) {
+    if (sqlFailure(error) === 'transient') throw error;
+    await manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
+    const [first, second] = halves(run);
+    if (!second) return [{ kind: 'failed', write: run[0], error }];
+    return [
+      ...(await writeRun(manager, registry, userId, first)),
+      ...(await writeRun(manager, registry, userId, second)),
+    ];
+  }
+}
+
+const SAVEPOINT = 'synchro_push';
+
+async function writeAll(
+  manager: EntityManager,
+  registry: SyncRegistry,
+  userId: string,
+  run: Run,
+): Promise<readonly Outcome[]> {
+  // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
+  await manager.query(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
+  const { sql, parameters } = statement(registry, userId, run);
+  const rows: readonly StoredRow[] = await manager.query(sql, [...parameters]);
+  await manager.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+  const byKey = new Map(rows.map((row) => [recordKey(run[0].item.table, row.id), row]));
+  return run.map((write) => {
+    const row = byKey.get(write.item.key);
+    return row ? { kind: 'written', write, row } : { kind: 'passed', write };
+  });
+}
+
+function statement(registry: SyncRegistry, userId: string, run: Run): Statement {
+  const [{ item, kind, columns }] = run;
+  const shape: RunShape = { contract: item.table, columns };
+  const records = `[${run.map(recordText).join(',')}]`;
+  switch (kind) {
+    case 'insert':
+      return insertSql(registry, shape, records, userId);
+    case 'delete':
+      return deleteSql(registry, shape, records, userId);
+    default:
+      return updateSql(registry, shape, records, userId, kind === 'undelete');
+  }
+}
+
+function recordText({ item, columns, row }: Write): string {
+  const stored = row && columns.some(dependsOnStored) ? parseRow(row) : {};
+  const members = columns.map((column) => {
+    const value = columnJson(column, item.data?.get(column.name), stored[column.name]);
+    return `${JSON.stringify(column.name)}:${value}`;
+  });
+  return `{${[`${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`, ...members].join(',')}}`;
+}
+
+function halves(run: Run): readonly [Run, Run | null] {
+  const [first, ...rest] = run;
+  const middle = Math.ceil(run.length / 2);
+  const [start, ...others] = rest.slice(middle - 1);
+  return [[first, ...rest.slice(0, middle - 1)], start ? [start, ...others] : null];
+}

@@ -1,0 +1,68 @@
+import type { PushChange, PushEcho, PushItem, PushResult, StoredRow } from './push-change.js';
+
+/**
+ * The verdicts of wire-protocol §4. A rejected change that carries the server's version makes the device take that
+ * version over; without one, the device only forgets its change.
+ */
+export function applied(
+  echo: PushEcho,
+  times: Pick<PushResult, 'server_updated_at' | 'server_deleted_at'> = {},
+): PushResult {
+  return { accepted: true, ...echo, status: 'applied', ...times };
+}
+
+export function alreadyDeleted(echo: PushEcho): PushResult {
+  return { ...applied(echo), reason_code: 'already_deleted', message: 'record already deleted' };
+}
+
+/** The device sends it again with its next push. */
+export function retryable(echo: PushEcho, reason: string, message: string): PushResult {
+  return { accepted: false, ...echo, status: 'rejected_retryable', reason_code: reason, message };
+}
+
+export function terminal(echo: PushEcho, reason: string, message: string): PushResult {
+  return { accepted: false, ...echo, status: 'rejected_terminal', reason_code: reason, message };
+}
+
+/** Terminal, and the device goes back to the server's version if the user may see the row. */
+export function reverted(
+  item: PushItem,
+  row: StoredRow | undefined,
+  reason: string,
+  message: string,
+): PushResult {
+  const result = terminal(item.echo, reason, message);
+  return row ? { ...result, server_version: recordJson(item, row) } : result;
+}
+
+/** The server's version stays. */
+export function conflict(item: PushItem, row: StoredRow, reason: string, message: string): PushResult {
+  return {
+    accepted: false,
+    ...item.echo,
+    status: 'conflict',
+    reason_code: reason,
+    message,
+    server_version: recordJson(item, row),
+  };
+}
+
+/** What a result repeats of a change, whatever was sent: SDKs need three strings. */
+export function echoOf(change: PushChange, id: string | null = null): PushEcho {
+  return {
+    id: typeof change.id === 'string' ? change.id : (id ?? ''),
+    table_name: typeof change.table_name === 'string' ? change.table_name : '',
+    operation: typeof change.operation === 'string' ? change.operation : '',
+  };
+}
+
+/** The wire's Record; `data` is spliced, never parsed. */
+function recordJson(item: PushItem, row: StoredRow): string {
+  const deleted = row.deletedAt === null ? '' : `,"deleted_at":${JSON.stringify(row.deletedAt)}`;
+  const updated = JSON.stringify(row.updatedAt ?? NEVER);
+  const table = JSON.stringify(item.table.table.name);
+  return `{"id":${JSON.stringify(row.id)},"table_name":${table},"data":${row.data},"updated_at":${updated}${deleted}}`;
+}
+
+/** SDKs can't do without `updated_at`. */
+const NEVER = '1970-01-01T00:00:00Z';

@@ -1,0 +1,84 @@
+import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
+import type { StoredRow } from './push-change.js';
+import { isJsonObject, type JsonObject, parseJson } from './json.js';
+import { sameValue } from './same-value.js';
+
+type ClientData = ReadonlyMap<string, unknown>;
+
+/**
+ * The columns of a create that the client's values go to: what it sent, less what is protected or generated. The
+ * parent's key is accepted, this once; key and owner are forced, not taken (W-PUSH-20).
+ */
+export function createColumns(contract: ContractTable, data: ClientData): readonly ContractColumn[] {
+  const { protectedColumns, parentFkColumn, ownerColumn } = contract.table;
+  return contract.columns.filter(
+    (column) =>
+      isWritten(column, data) &&
+      column.name !== ownerColumn &&
+      (!protectedColumns.has(column.name) || column.name === parentFkColumn),
+  );
+}
+
+/** The columns of an update that the client's values go to. */
+export function updateColumns(contract: ContractTable, data: ClientData): readonly ContractColumn[] {
+  return contract.columns.filter(
+    (column) => isWritten(column, data) && !contract.table.protectedColumns.has(column.name),
+  );
+}
+
+/** A null where the database has a default and refuses null means that the client has nothing to say (W-DATA-8). */
+function isWritten(column: ContractColumn, data: ClientData): boolean {
+  if (column.isPrimaryKey || column.generated || !data.has(column.name)) return false;
+  return !column.nullMeansDefault || (data.get(column.name) ?? null) !== null;
+}
+
+/**
+ * Whether the row already is what the client sent: the retry of a change whose answer was lost (W-PUSH-11, 12).
+ * Times that the server stamps don't count, nor does what it computes.
+ */
+export function isSameContent(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
+  return !differs(contract, data, row, (column) => column.generated || isServerStamp(contract, column));
+}
+
+/**
+ * Whether the device would hold something else than the server if it took the change for applied as sent: a moved
+ * parent key or owner was dropped, a default or a trigger filled something in, the server computed a column
+ * (W-PUSH-13). Of a create, the server's own stamps don't count: `created_at` would make each of them differ.
+ */
+export function needsRepair(
+  contract: ContractTable,
+  data: ClientData,
+  row: StoredRow,
+  isCreate: boolean,
+): boolean {
+  return differs(contract, data, row, (column) => isCreate && isServerStamp(contract, column));
+}
+
+function differs(
+  contract: ContractTable,
+  data: ClientData,
+  row: StoredRow,
+  isIgnored: (column: ContractColumn) => boolean,
+): boolean {
+  const stored = parseRow(row);
+  const { updatedAtColumn, deletedAtColumn, versionColumn } = contract.table;
+  const ours = [updatedAtColumn, deletedAtColumn, versionColumn];
+  return contract.columns.some(
+    (column) =>
+      data.has(column.name) &&
+      !column.isPrimaryKey &&
+      !ours.includes(column.name) &&
+      !isIgnored(column) &&
+      !sameValue(column, data.get(column.name), stored[column.name]),
+  );
+}
+
+function isServerStamp({ table }: ContractTable, { name, logicalType }: ContractColumn): boolean {
+  return table.protectedColumns.has(name) && ['datetime', 'date', 'time'].includes(logicalType);
+}
+
+/** The wire's `data` with exact numbers. */
+export function parseRow(row: StoredRow): JsonObject {
+  const data = parseJson(row.data);
+  return isJsonObject(data) ? data : {};
+}

@@ -1,0 +1,106 @@
+import type { EntityManager } from 'typeorm';
+import { SynchroError } from '../common/errors.js';
+import type { SchemaContract } from '../schema/schema-contract.js';
+import { knowsSchema, type ClientSchema } from '../schema/schema-gate.js';
+import type { SchemaService } from '../schema/schema.service.js';
+import type { SyncClient } from '../store/sync-clients.js';
+import { SchemaMismatchError } from './schema-mismatch.error.js';
+
+/** Where the changelog stands. */
+export interface LogState {
+  /** High-water mark: the last seq ever issued. */
+  readonly lastSeq: bigint;
+  /** Below it, history was compacted away. */
+  readonly floorSeq: bigint;
+  /** Below it, checkpoints are of an older epoch. */
+  readonly epochSeq: bigint;
+}
+
+/** What every request of a device begins with. */
+export interface SyncContext {
+  readonly contract: SchemaContract;
+  readonly client: SyncClient | null;
+  /** null until the WAL consumer has run for the first time. */
+  readonly log: LogState | null;
+}
+
+export interface ContextRequest {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly schema: ClientSchema;
+  /** Register may come from a client that knows no schema yet. */
+  readonly bootstrap?: boolean;
+}
+
+/**
+ * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
+ * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
+ * @throws SchemaMismatchError when the client's schema isn't the current one
+ */
+export async function openContext(
+  manager: EntityManager,
+  schemas: SchemaService,
+  request: ContextRequest,
+): Promise<SyncContext> {
+  const rows: ContextRow[] = await manager.query(
+    `SELECT set_config('app.user_id', $1, true), ${schemas.tokenSql} AS token,
+            c.id, c.bucket_subs, c.is_active, c.last_pull_at IS NOT NULL AS has_pulled,
+            c.snapshot_completed_at IS NOT NULL AS has_snapshot, c.last_pull_seq::text,
+            to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
+            p.last_seq::text, p.floor_seq::text, p.epoch_seq::text
+       FROM (SELECT) AS one
+       LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
+       LEFT JOIN sync_wal_position p ON true`,
+    [request.userId, request.clientId],
+  );
+  const [row] = rows;
+  const contract = await schemas.contract(row?.token ?? '', manager);
+  if (!knowsSchema(contract, request.schema, { bootstrap: request.bootstrap === true })) {
+    throw new SchemaMismatchError(contract);
+  }
+  return { contract, client: row ? toClient(row) : null, log: row ? toLog(row) : null };
+}
+
+/** @throws SynchroError `client_not_registered` */
+export function registered(context: SyncContext): SyncClient {
+  if (context.client) return context.client;
+  throw new SynchroError('client_not_registered', 'client not registered');
+}
+
+/** @throws SynchroError `temporarily_unavailable` until the first edges are there */
+export function ready(context: SyncContext): LogState {
+  if (context.log) return context.log;
+  throw new SynchroError('temporarily_unavailable', 'the WAL consumer has not run yet');
+}
+
+interface ContextRow {
+  token: string;
+  id: string | null;
+  bucket_subs: string[] | null;
+  is_active: boolean | null;
+  has_pulled: boolean;
+  has_snapshot: boolean;
+  last_pull_seq: string | null;
+  last_sync_at: string | null;
+  last_seq: string | null;
+  floor_seq: string | null;
+  epoch_seq: string | null;
+}
+
+function toClient(row: ContextRow): SyncClient | null {
+  if (row.id === null) return null;
+  return {
+    id: row.id,
+    buckets: row.bucket_subs ?? [],
+    active: row.is_active ?? true,
+    hasPulled: row.has_pulled,
+    hasSnapshot: row.has_snapshot,
+    acknowledged: row.last_pull_seq === null ? null : BigInt(row.last_pull_seq),
+    lastSyncAt: row.last_sync_at,
+  };
+}
+
+function toLog(row: ContextRow): LogState | null {
+  if (row.last_seq === null || row.floor_seq === null || row.epoch_seq === null) return null;
+  return { lastSeq: BigInt(row.last_seq), floorSeq: BigInt(row.floor_seq), epochSeq: BigInt(row.epoch_seq) };
+}

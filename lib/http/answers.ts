@@ -1,0 +1,109 @@
+import { formatMicros, nowMicros } from '../common/timestamp.js';
+import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
+import type { PullResult, PushOutcome, RegisterResult, SnapshotResult } from '../engine/sync-engine.js';
+import { recordJson } from '../engine/wire-record.js';
+import type { SchemaContract } from '../schema/schema-contract.js';
+import type { Answer } from './answer.js';
+
+/**
+ * The 200 answers as JSON text. Row data and 64-bit numbers are spliced in as text; they never become JavaScript
+ * values.
+ */
+export function registerAnswer(result: RegisterResult): Answer {
+  return ok([
+    ['id', JSON.stringify(result.id)],
+    ['server_time', serverTime()],
+    ['last_sync_at', text(result.lastSyncAt)],
+    ['checkpoint', result.checkpoint.toString()],
+    ...schemaIds(result.contract),
+  ]);
+}
+
+export function pullAnswer(result: PullResult): Answer {
+  const deletes = result.deletes.map(({ id, table }) => JSON.stringify({ id, table_name: table }));
+  const reason = result.snapshotReason;
+  return ok([
+    ['changes', array(result.changes.map(recordJson))],
+    ['deletes', array(deletes)],
+    ['checkpoint', result.checkpoint.toString()],
+    ['has_more', String(result.hasMore)],
+    ['snapshot_required', reason === null ? null : 'true'],
+    ['snapshot_reason', text(reason)],
+    ['bucket_updates', bucketUpdates(result)],
+    ...schemaIds(result.contract),
+  ]);
+}
+
+export function pushAnswer({ results, contract }: PushOutcome): Answer {
+  const rendered = results.map(({ accepted, server_version: version, ...result }) => {
+    const json = JSON.stringify(result);
+    return {
+      accepted,
+      json: version === undefined ? json : `${json.slice(0, -1)},"server_version":${version}}`,
+    };
+  });
+  return ok([
+    ['accepted', array(rendered.filter(({ accepted }) => accepted).map(({ json }) => json))],
+    ['rejected', array(rendered.filter(({ accepted }) => !accepted).map(({ json }) => json))],
+    ['checkpoint', '0'],
+    ['server_time', serverTime()],
+    ...schemaIds(contract),
+  ]);
+}
+
+export function snapshotAnswer({ records, next, checkpoint, contract }: SnapshotResult): Answer {
+  const cursor =
+    next &&
+    `{"checkpoint":${next.checkpoint},"table_idx":0,"after_id":${JSON.stringify(encodeAfterId(next))}}`;
+  return ok([
+    ['records', array(records.map(recordJson))],
+    ['cursor', cursor],
+    ['checkpoint', checkpoint.toString()],
+    ['has_more', String(next !== null)],
+    ...schemaIds(contract),
+  ]);
+}
+
+export function schemaAnswer(contract: SchemaContract): Answer {
+  return ok([...schemaIds(contract), ['server_time', serverTime()], ['tables', contract.schemaTablesJson]]);
+}
+
+export function metaAnswer(contract: SchemaContract): Answer {
+  return ok([['tables', contract.metaTablesJson], ['server_time', serverTime()], ...schemaIds(contract)]);
+}
+
+/** Key and JSON text; null leaves the key out. */
+type Member = readonly [key: string, json: string | null];
+
+function ok(members: readonly Member[]): Answer {
+  const present = members.filter(([, json]) => json !== null).map(([key, json]) => `"${key}":${json}`);
+  return { status: 200, body: `{${present.join(',')}}` };
+}
+
+function array(items: readonly string[]): string {
+  return `[${items.join(',')}]`;
+}
+
+function text(value: string | null): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
+
+function serverTime(): string {
+  return JSON.stringify(formatMicros(nowMicros()));
+}
+
+function schemaIds(contract: SchemaContract): readonly Member[] {
+  return [
+    ['schema_version', contract.version.toString()],
+    ['schema_hash', JSON.stringify(contract.hash)],
+  ];
+}
+
+function bucketUpdates({ bucketUpdates: updates }: PullResult): string | null {
+  if (updates === null) return null;
+  const { added, removed } = updates;
+  return JSON.stringify({
+    ...(added.length > 0 && { added }),
+    ...(removed.length > 0 && { removed }),
+  });
+}

@@ -1,0 +1,70 @@
+import type { ServerResponse } from 'node:http';
+import {
+  Catch,
+  HttpException,
+  Inject,
+  Logger,
+  type ArgumentsHost,
+  type ExceptionFilter,
+} from '@nestjs/common';
+import { isTransient } from '../common/database-error.js';
+import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
+import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { sendAnswer, type Answer } from './answer.js';
+
+const DEFAULT_RETRY_AFTER_SECONDS = 5;
+
+const STATUS: Partial<Record<SynchroErrorCode, number>> = {
+  bad_request: 400,
+  user_missing: 401,
+  client_not_registered: 404,
+  upgrade_required: 426,
+};
+
+/** Turns every error of the sync routes into the contract's answer; the host's filters don't see them. */
+@Catch()
+export class SyncExceptionFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Synchro');
+
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<ServerResponse>();
+    if (response.headersSent) return;
+    sendAnswer(response, this.answer(error));
+  }
+
+  private answer(error: unknown): Answer {
+    if (error instanceof SchemaMismatchError) return schemaMismatch(error);
+    if (error instanceof SynchroError && error.code in STATUS)
+      return failure(STATUS[error.code] ?? 500, error.message);
+    if (error instanceof HttpException) return failure(error.getStatus(), error.message);
+    if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
+      return this.unavailable();
+    }
+    this.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return failure(500, 'internal error');
+  }
+
+  private unavailable(): Answer {
+    const seconds = this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
+    return {
+      status: 503,
+      headers: { 'Retry-After': String(seconds) },
+      body: JSON.stringify({ error: 'service temporarily unavailable', retry_after: seconds }),
+    };
+  }
+}
+
+/** The body's values are all strings: SDKs decode it as such. */
+function failure(status: number, message: string): Answer {
+  return { status, body: JSON.stringify({ error: message }) };
+}
+
+function schemaMismatch({ message, contract }: SchemaMismatchError): Answer {
+  const body =
+    `{"code":"schema_mismatch","message":${JSON.stringify(message)}` +
+    `,"server_schema_version":${contract.version},"server_schema_hash":${JSON.stringify(contract.hash)}}`;
+  return { status: 409, body };
+}

@@ -1,0 +1,26 @@
+export { bucketOf } from './common/canonical-id.js';
+export { SynchroError, type SynchroErrorCode } from './common/errors.js';
+export type { CompactionResult } from './engine/compactor.js';
+export { SyncEngine } from './engine/sync-engine.js';
+export { SyncController } from './http/sync.controller.js';
+export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
+export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
+export { SyncRegistry } from './registry/sync-registry.js';
+export {
+  ConflictResolver,
+  LwwResolver,
+  ServerWinsResolver,
+  type Conflict,
+  type Resolution,
+} from './resolvers/conflict-resolver.js';
+export { JoinResolver } from './resolvers/join-resolver.js';
+export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
+export { SynchroModule } from './synchro.module.js';
+export type {
+  CompactionOptions,
+  ReplicationOptions,
+  SynchroModuleExtras,
+  SynchroOptions,
+} from './synchro.options.js';

@@ -1,0 +1,203 @@
+import type { DataSource, EntityMetadata } from 'typeorm';
+import { SynchroError } from '../common/errors.js';
+import { quoteRelation } from '../common/identifiers.js';
+import { bucketInference } from './bucket-inference.js';
+import { EntityColumns } from './entity-columns.js';
+import { syncTableOptions, type EntityClass } from './sync-table.decorator.js';
+import type { SyncTableOptions } from './sync-table.options.js';
+import { SyncRegistry } from './sync-registry.js';
+import type { ResolvedBucketSource, SyncTable } from './sync-table.js';
+import { ruleProblems } from './validation.js';
+
+/**
+ * Builds the registry from the decorated entities of a DataSource, in the order in which it lists them. What
+ * TypeORM knows is taken from there, what is given wins.
+ * @param defaultSchema schema of entities that don't name one
+ * @throws SynchroError `configuration_invalid` listing every problem with its entity, option and mend
+ */
+export function discoverTables(dataSource: DataSource, defaultSchema: string): SyncRegistry {
+  const problems: string[] = [];
+  const decorated = dataSource.entityMetadatas.flatMap((metadata) => {
+    const options = typeof metadata.target === 'function' ? syncTableOptions(metadata.target) : undefined;
+    return options === undefined ? [] : [{ metadata, options }];
+  });
+  if (decorated.length === 0) problems.push('no entity of the DataSource is decorated with @SyncTable()');
+  const depths = new Map<EntityMetadata, number>();
+  for (const { metadata } of decorated) depths.set(metadata, depthOf(metadata, decorated));
+  const tables = decorated.map(({ metadata, options }) =>
+    new TableBuilder(dataSource, metadata, options, defaultSchema, problems).build(depths.get(metadata) ?? 0),
+  );
+  problems.push(...ruleProblems(tables));
+  if (problems.length > 0) {
+    throw new SynchroError(
+      'configuration_invalid',
+      `sync is not configured rightly:\n- ${problems.join('\n- ')}`,
+    );
+  }
+  return new SyncRegistry(tables);
+}
+
+interface Decorated {
+  readonly metadata: EntityMetadata;
+  readonly options: SyncTableOptions;
+}
+
+/** Number of ancestors; a cycle ends at its first repetition and is reported by the rules. */
+function depthOf(metadata: EntityMetadata, decorated: readonly Decorated[]): number {
+  const seen = new Set<unknown>([metadata.target]);
+  let depth = 0;
+  let current = decorated.find((entry) => entry.metadata === metadata);
+  while (current?.options.parent) {
+    const target = current.options.parent();
+    if (seen.has(target)) break;
+    seen.add(target);
+    depth++;
+    current = decorated.find((entry) => entry.metadata.target === target);
+  }
+  return depth;
+}
+
+class TableBuilder {
+  private readonly columns: EntityColumns;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly metadata: EntityMetadata,
+    private readonly options: SyncTableOptions,
+    private readonly defaultSchema: string,
+    private readonly problems: string[],
+  ) {
+    this.columns = new EntityColumns(metadata, problems);
+  }
+
+  build(depth: number): SyncTable {
+    const { metadata, options, columns } = this;
+    const schema = metadata.schema ?? this.defaultSchema;
+    const idColumn =
+      options.idColumn === undefined ? this.primaryKey() : columns.named('idColumn', options.idColumn);
+    const updatedAtColumn =
+      columns.optional('updatedAtColumn', options.updatedAtColumn) ??
+      metadata.updateDateColumn?.databaseName ??
+      'updated_at';
+    const deletedAtColumn =
+      columns.optional('deletedAtColumn', options.deletedAtColumn) ??
+      metadata.deleteDateColumn?.databaseName ??
+      'deleted_at';
+    const ownerColumn = columns.optional('ownerColumn', options.ownerColumn);
+    const parent = this.parent();
+    const parentFkColumn = parent === null ? null : this.parentFkColumn(parent);
+    const versionColumn = metadata.versionColumn?.databaseName ?? null;
+    const syncColumns = options.syncColumns?.map((column) => columns.named('syncColumns', column)) ?? null;
+    const createdAtColumn = metadata.createDateColumn?.databaseName ?? 'created_at';
+    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn].filter((column) => column !== null);
+    const protectedByHost = (options.protectedColumns ?? []).map((column) =>
+      columns.named('protectedColumns', column),
+    );
+    for (const column of protectedByHost) {
+      if (
+        [...own, createdAtColumn, updatedAtColumn, deletedAtColumn].includes(column) &&
+        column !== parentFkColumn
+      ) {
+        this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
+      }
+    }
+    return {
+      name: metadata.tableName,
+      schema,
+      sql: quoteRelation(schema, metadata.tableName),
+      pushPolicy: options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled'),
+      idColumn,
+      updatedAtColumn,
+      deletedAtColumn,
+      versionColumn,
+      ownerColumn,
+      parent: parent?.tableName ?? null,
+      parentFkColumn,
+      dependencies: (options.dependencies ?? []).flatMap((entity) => this.tableName(entity())).toSorted(),
+      syncColumns,
+      hiddenColumns: metadata.columns
+        .filter((column) => !column.isSelect)
+        .map((column) => column.databaseName),
+      protectedColumns: new Set([
+        ...own,
+        createdAtColumn,
+        updatedAtColumn,
+        deletedAtColumn,
+        ...protectedByHost,
+      ]),
+      ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
+      bucketSources: this.bucketSources(),
+      depth,
+    };
+  }
+
+  private primaryKey(): string {
+    const [key, ...more] = this.metadata.primaryColumns;
+    if (key && more.length === 0) return key.databaseName;
+    const columns = this.metadata.primaryColumns.map((column) => column.databaseName).join(', ');
+    this.problem('idColumn', `its primary key is (${columns})`, 'sync needs a primary key of one column');
+    return key?.databaseName ?? 'id';
+  }
+
+  private parent(): EntityMetadata | null {
+    const target = this.options.parent?.();
+    if (target === undefined) return null;
+    const metadata = this.entity(target);
+    if (metadata && syncTableOptions(target) !== undefined) return metadata;
+    this.problem(
+      'parent',
+      `${target.name} is not registered for sync`,
+      `decorate ${target.name} with @SyncTable()`,
+    );
+    return null;
+  }
+
+  private parentFkColumn(parent: EntityMetadata): string {
+    if (this.options.parentFkColumn !== undefined) {
+      return this.columns.named('parentFkColumn', this.options.parentFkColumn);
+    }
+    const relations = this.metadata.relations.filter(
+      (relation) => relation.inverseEntityMetadata === parent && relation.joinColumns.length === 1,
+    );
+    const [column] = relations.flatMap((relation) => relation.joinColumns);
+    if (column && relations.length === 1) return column.databaseName;
+    const found = relations.length === 0 ? 'there is no relation' : 'there are several relations';
+    this.problem('parentFkColumn', `${found} to ${parent.name}`, 'name the foreign key column');
+    return '';
+  }
+
+  private bucketSources(): readonly ResolvedBucketSource[] {
+    return (this.options.bucketSources ?? []).flatMap((source) => {
+      const metadata = this.entity(source.entity());
+      if (!metadata) {
+        const name = source.entity().name;
+        this.problem(
+          'bucketSources',
+          `${name} is no entity of the DataSource`,
+          `add ${name} to its entities`,
+        );
+        return [];
+      }
+      const fkColumn = new EntityColumns(metadata, this.problems).named(
+        'bucketSources.fkColumn',
+        source.fkColumn,
+      );
+      return [{ schema: metadata.schema ?? this.defaultSchema, relation: metadata.tableName, fkColumn }];
+    });
+  }
+
+  private tableName(target: EntityClass): readonly string[] {
+    const metadata = this.entity(target);
+    if (metadata) return [metadata.tableName];
+    this.problem('dependencies', `${target.name} is no entity of the DataSource`, 'remove it');
+    return [];
+  }
+
+  private entity(target: EntityClass): EntityMetadata | undefined {
+    return this.dataSource.entityMetadatas.find((metadata) => metadata.target === target);
+  }
+
+  private problem(option: string, what: string, mend: string): void {
+    this.problems.push(`${this.metadata.name}: ${option}: ${what}; ${mend}`);
+  }
+}

@@ -1,0 +1,47 @@
+import type { SyncTable } from './sync-table.js';
+
+/** The synced tables of one application, in registration order. Immutable; one per module instance. */
+export class SyncRegistry {
+  private readonly byName: ReadonlyMap<string, SyncTable>;
+  private readonly childrenOf = new Map<string, SyncTable[]>();
+
+  constructor(private readonly inOrder: readonly SyncTable[]) {
+    this.byName = new Map(inOrder.map((table) => [table.name, table]));
+    for (const table of inOrder) {
+      if (table.parent !== null) this.childrenOf.set(table.parent, [...this.children(table.parent), table]);
+    }
+  }
+
+  /** All tables in registration order. */
+  all(): readonly SyncTable[] {
+    return this.inOrder;
+  }
+
+  /** All tables, every parent before its children. */
+  parentsFirst(): readonly SyncTable[] {
+    return this.inOrder.toSorted((a, b) => a.depth - b.depth);
+  }
+
+  find(name: string): SyncTable | undefined {
+    return this.byName.get(name);
+  }
+
+  /** A table that is known to be registered. */
+  get(name: string): SyncTable {
+    const table = this.byName.get(name);
+    if (!table) throw new RangeError(`table ${name} is not registered for sync`);
+    return table;
+  }
+
+  /** The tables whose parent is the named one. */
+  children(name: string): readonly SyncTable[] {
+    return this.childrenOf.get(name) ?? [];
+  }
+
+  /** The table's ancestors, nearest first; empty for a root. */
+  ancestors(table: SyncTable): readonly SyncTable[] {
+    if (table.parent === null) return [];
+    const parent = this.get(table.parent);
+    return [parent, ...this.ancestors(parent)];
+  }
+}

@@ -1,0 +1,25 @@
+import type { SyncTableOptions } from './sync-table.options.js';
+
+// Symbol.for: source and build of this package, loaded side by side, must read each other's decorations.
+const METADATA = Symbol.for('nestjs-synchro:sync-table');
+
+/** An entity class. */
+export type EntityClass<Entity extends object = object> = abstract new (...args: never[]) => Entity;
+
+/** What `@SyncTable` needs to know of the class that it decorates. */
+type EntityDecorator<Entity extends object> = <Target extends EntityClass<Entity>>(target: Target) => void;
+
+/**
+ * Registers a TypeORM entity for sync. Everything that TypeORM already knows (table, primary key,
+ * `@UpdateDateColumn`, `@DeleteDateColumn`, the parent's foreign key) is taken from there.
+ */
+export function SyncTable<Entity extends object = object>(
+  options: SyncTableOptions = {},
+): EntityDecorator<Entity> {
+  return (target) => Reflect.defineMetadata(METADATA, options, target);
+}
+
+/** The options that a class itself was decorated with; a base class's decoration is not inherited. */
+export function syncTableOptions(target: object): SyncTableOptions | undefined {
+  return Reflect.getOwnMetadata(METADATA, target) as SyncTableOptions | undefined;
+}

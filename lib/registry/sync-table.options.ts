@@ -1,0 +1,52 @@
+import type { EntityClass } from './sync-table.decorator.js';
+
+/** Who may push into a table. */
+export type PushPolicy = 'owner_only' | 'disabled';
+
+/** Rows of another table on which an {@link OwnershipResolver}'s answer for this table depends. */
+export interface BucketSource {
+  /** The other table's entity, e.g. `() => TaskShare`. It needs no `@SyncTable`. */
+  readonly entity: () => EntityClass;
+  /**
+   * Its column (or property) that holds this table's primary key. It must be part of the other table's replica
+   * identity, so that a deleted row still names it (interleavings 6).
+   */
+  readonly fkColumn: string;
+}
+
+/** Options of one synced table. Columns may be named by database column or by entity property. */
+export interface SyncTableOptions {
+  /** Default: `owner_only` when the table has an owner column or a parent, else `disabled`. */
+  readonly pushPolicy?: PushPolicy;
+  /** Column that holds the owning user's id. Forced to the user on create, never changed by a client after. */
+  readonly ownerColumn?: string;
+  /** Parent entity: ownership and buckets are inherited through the foreign key. */
+  readonly parent?: () => EntityClass;
+  /** Foreign key to the parent. Default: the join column of the entity's relation to `parent`. */
+  readonly parentFkColumn?: string;
+  /** Columns that clients see and write. Default: all but `select: false` ones. Key and timestamps are always in. */
+  readonly syncColumns?: readonly string[];
+  /** Entities that clients should push before this one; a hint in the contract. Default: none. */
+  readonly dependencies?: readonly (() => EntityClass)[];
+  /** Default: the entity's primary key. */
+  readonly idColumn?: string;
+  /** Default: the `@UpdateDateColumn`, else `updated_at`. */
+  readonly updatedAtColumn?: string;
+  /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
+  readonly deletedAtColumn?: string;
+  /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
+  readonly protectedColumns?: readonly string[];
+  /** Column whose value names the row's bucket. Default: `ownerColumn`. */
+  readonly bucketByColumn?: string;
+  /** Put before the value. Default: `user:` when the table has a bucket column. */
+  readonly bucketPrefix?: string;
+  /**
+   * A row whose bucket column is null goes to `global`. Needs `allowGlobalRead`. Default: `allowGlobalRead`
+   * where the bucket column was inferred from the owner column, else false.
+   */
+  readonly globalWhenBucketNull?: boolean;
+  /** Rows without an owner may be read by everyone. Default: false. */
+  readonly allowGlobalRead?: boolean;
+  /** Other tables whose rows decide this table's buckets, e.g. shares. Default: none. */
+  readonly bucketSources?: readonly BucketSource[];
+}

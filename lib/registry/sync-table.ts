@@ -1,0 +1,41 @@
+import type { PushPolicy } from './sync-table.options.js';
+
+/** A table on which a synced table's buckets depend, with its names in the database. */
+export interface ResolvedBucketSource {
+  readonly schema: string;
+  readonly relation: string;
+  readonly fkColumn: string;
+}
+
+/** One synced table with everything inferred; all columns by their database names. */
+export interface SyncTable {
+  /** The name on the wire: the bare table name, unique among the synced tables. */
+  readonly name: string;
+  readonly schema: string;
+  /** Quoted, schema-qualified name, ready for SQL. */
+  readonly sql: string;
+  readonly pushPolicy: PushPolicy;
+  readonly idColumn: string;
+  readonly updatedAtColumn: string;
+  readonly deletedAtColumn: string;
+  readonly versionColumn: string | null;
+  readonly ownerColumn: string | null;
+  /** Wire name of the parent. */
+  readonly parent: string | null;
+  readonly parentFkColumn: string | null;
+  /** Sorted wire names. */
+  readonly dependencies: readonly string[];
+  /** The columns asked for; null means all that are not in {@link hiddenColumns}. */
+  readonly syncColumns: readonly string[] | null;
+  /** `select: false` columns that were not asked for. */
+  readonly hiddenColumns: readonly string[];
+  /** Every column that a client's update can't touch: key, owner, parent key, timestamps, version, and the host's. */
+  readonly protectedColumns: ReadonlySet<string>;
+  readonly bucketByColumn: string | null;
+  readonly bucketPrefix: string | null;
+  readonly globalWhenBucketNull: boolean;
+  readonly allowGlobalRead: boolean;
+  readonly bucketSources: readonly ResolvedBucketSource[];
+  /** Number of ancestors: 0 for a root. */
+  readonly depth: number;
+}

@@ -1,0 +1,37 @@
+import { quoteIdentifier } from '../common/identifiers.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+
+/** Rows read at once: what a cascade or a backfill holds in memory. */
+const CHUNK_ROWS = 2_000;
+
+let cursors = 0;
+
+/** Which rows of a table are read. */
+export type RowFilter = { readonly column: string; readonly values: readonly string[] } | 'all';
+
+/**
+ * Reads current rows in chunks through a cursor of the caller's transaction: one scan, however many there are.
+ */
+export async function* currentRows(
+  tx: ChangelogTransaction,
+  table: SyncTable,
+  columns: ReadonlySet<string> | 'all',
+  filter: RowFilter,
+): AsyncGenerator<readonly ResolveRow[]> {
+  if (filter !== 'all' && filter.values.length === 0) return;
+  const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
+  const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
+  const where = filter === 'all' ? '' : `WHERE ${quoteIdentifier(filter.column)} = ANY($1)`;
+  await tx.query(
+    `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql} ${where}`,
+    filter === 'all' ? [] : [filter.values],
+  );
+  for (;;) {
+    const rows = await tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`);
+    if (rows.length > 0) yield rows.map((data) => ({ recordId: data[table.idColumn] ?? '', data }));
+    if (rows.length < CHUNK_ROWS) break;
+  }
+  await tx.query(`CLOSE ${cursor}`);
+}

@@ -1,0 +1,100 @@
+import { parseTimestamp } from '../common/timestamp.js';
+
+/** What a changelog entry says; the codes of the reference. */
+export const Operation = { create: 1, update: 2, delete: 3 } as const;
+export type Operation = (typeof Operation)[keyof typeof Operation];
+
+/** An entry before it has its seq. */
+export interface NewEntry {
+  readonly bucket: string;
+  readonly operation: Operation;
+  /** Microseconds; null: the row's own time is served. */
+  readonly servedAt: bigint | null;
+}
+
+/** The edges of one record as they become while its changes are walked. */
+export interface RecordEdges {
+  /** Bucket → live. */
+  readonly edges: Map<string, boolean>;
+  /** The latest `updated_at` that devices may hold: PostgreSQL's text, and microseconds. */
+  rowUpdatedAt: string | null;
+  rowMicros: bigint | null;
+}
+
+/** A row's state after one change. */
+export interface RowState {
+  /** null: the rule failed, so the row keeps the buckets that it has. */
+  readonly buckets: readonly string[] | null;
+  readonly deleted: boolean;
+  /** PostgreSQL's text of `updated_at`; null or undefined when there is none to compare. */
+  readonly updatedAt: string | null | undefined;
+  /** Commit time of the change, microseconds. */
+  readonly commitTime: bigint;
+  /**
+   * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
+   * buckets that it keeps get no entry.
+   */
+  readonly cause: 'insert' | 'update' | 'resettled';
+}
+
+const MINUTE = 60_000_000n;
+const MILLISECOND = 1_000n;
+
+/**
+ * Moves a record's edges to what a change of its row asks for.
+ *
+ * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so
+ * that children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not
+ * grow: where it did not, or where the row is new to a bucket though it isn't new, the entry carries a time of
+ * its own that does (interleavings 12).
+ */
+export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
+  const entries: NewEntry[] = [];
+  const wanted = row.buckets === null ? new Set(record.edges.keys()) : new Set(row.buckets);
+  for (const [bucket, live] of record.edges) {
+    if (wanted.has(bucket) && !(row.deleted && live)) continue;
+    if (live) entries.push({ bucket, operation: Operation.delete, servedAt: null });
+    if (wanted.has(bucket)) record.edges.set(bucket, false);
+    else record.edges.delete(bucket);
+  }
+
+  const own = row.updatedAt === null || row.updatedAt === undefined ? null : parseTimestamp(row.updatedAt);
+  const micros = own?.micros ?? null;
+  const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
+  const stamp = later(row.commitTime, record.rowMicros === null ? null : record.rowMicros + MILLISECOND);
+  for (const bucket of wanted) {
+    const live = record.edges.get(bucket);
+    record.edges.set(bucket, !row.deleted);
+    if (row.deleted) continue;
+    if (live === true) {
+      if (row.cause !== 'resettled') {
+        entries.push({ bucket, operation: Operation.update, servedAt: grew ? null : stamp });
+      }
+    } else {
+      const plain = live === false ? grew && row.cause !== 'resettled' : isFreshInsert(row, micros);
+      entries.push({ bucket, operation: Operation.create, servedAt: plain ? null : stamp });
+    }
+  }
+  if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {
+    record.rowMicros = micros;
+    record.rowUpdatedAt = row.updatedAt ?? null;
+  }
+  return entries;
+}
+
+/** The row is gone: every edge goes, and the buckets that still saw it are told. */
+export function removeRow(record: RecordEdges): readonly NewEntry[] {
+  const entries = [...record.edges]
+    .filter(([, live]) => live)
+    .map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }));
+  record.edges.clear();
+  return entries;
+}
+
+function isFreshInsert(row: RowState, micros: bigint | null): boolean {
+  return row.cause === 'insert' && micros !== null && micros >= row.commitTime - MINUTE;
+}
+
+function later(a: bigint, b: bigint | null): bigint {
+  return b !== null && b > a ? b : a;
+}

@@ -1,0 +1,98 @@
+import { upsert } from '../common/collections.js';
+import { parseTimestamp } from '../common/timestamp.js';
+import type {
+  ChangelogEntry,
+  ChangelogTransaction,
+  EdgeKey,
+  EdgeRow,
+} from '../store/changelog-transaction.js';
+import type { RecordEdges } from './edge-diff.js';
+
+interface WorkingRecord extends RecordEdges {
+  /** As stored. */
+  readonly before: ReadonlyMap<string, boolean>;
+  readonly beforeRowMicros: bigint | null;
+}
+
+/**
+ * The edges of the records that one piece of work touches: read once, changed in memory, and written as the
+ * difference, each edge at most once.
+ */
+export class EdgeWorkspace {
+  private readonly tables = new Map<string, Map<string, WorkingRecord>>();
+
+  constructor(private readonly tx: ChangelogTransaction) {}
+
+  /** Reads the edges of records that aren't here yet. */
+  async load(wanted: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
+    const missing = new Map<string, string[]>();
+    for (const [table, ids] of wanted) {
+      const known = this.tables.get(table);
+      missing.set(table, known ? [...ids].filter((id) => !known.has(id)) : [...ids]);
+    }
+    const stored = new Map<string, Map<string, EdgeRow[]>>();
+    for (const edge of await this.tx.edges(missing)) {
+      const records = upsert(stored, edge.table, () => new Map<string, EdgeRow[]>());
+      upsert(records, edge.recordId, () => []).push(edge);
+    }
+    for (const [table, ids] of missing) {
+      const records = upsert(this.tables, table, () => new Map<string, WorkingRecord>());
+      for (const id of ids) records.set(id, workingRecord(stored.get(table)?.get(id) ?? []));
+    }
+  }
+
+  /** A record that was loaded. */
+  record(table: string, id: string): RecordEdges {
+    return this.working(table, id);
+  }
+
+  /** How a loaded record's set of buckets (live or dead) differs from what is stored. */
+  bucketsChange(table: string, id: string): 'same' | 'appeared' | 'changed' {
+    const { before, edges } = this.working(table, id);
+    if (before.size === edges.size && [...before.keys()].every((bucket) => edges.has(bucket))) return 'same';
+    return before.size === 0 ? 'appeared' : 'changed';
+  }
+
+  /** Writes the difference and the entries. The workspace is used up. */
+  async flush(entries: readonly ChangelogEntry[]): Promise<void> {
+    const saved: EdgeRow[] = [];
+    const gone: EdgeKey[] = [];
+    for (const [table, records] of this.tables) {
+      for (const [recordId, record] of records) {
+        const rowMoved = record.rowMicros !== record.beforeRowMicros;
+        for (const [bucket, live] of record.edges) {
+          if (rowMoved || record.before.get(bucket) !== live) {
+            saved.push({ table, recordId, bucket, live, rowUpdatedAt: record.rowUpdatedAt });
+          }
+        }
+        for (const bucket of record.before.keys()) {
+          if (!record.edges.has(bucket)) gone.push({ table, recordId, bucket });
+        }
+      }
+    }
+    this.tables.clear();
+    await this.tx.deleteEdges(gone);
+    await this.tx.saveEdges(saved);
+    await this.tx.append(entries);
+  }
+
+  private working(table: string, id: string): WorkingRecord {
+    const record = this.tables.get(table)?.get(id);
+    if (!record) throw new RangeError(`the edges of ${table} ${id} were not loaded`);
+    return record;
+  }
+}
+
+function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
+  const edges = new Map(stored.map((edge) => [edge.bucket, edge.live]));
+  let rowUpdatedAt: string | null = null;
+  let rowMicros: bigint | null = null;
+  for (const edge of stored) {
+    const micros = edge.rowUpdatedAt === null ? null : (parseTimestamp(edge.rowUpdatedAt)?.micros ?? null);
+    if (micros !== null && (rowMicros === null || micros > rowMicros)) {
+      rowMicros = micros;
+      rowUpdatedAt = edge.rowUpdatedAt;
+    }
+  }
+  return { edges, rowUpdatedAt, rowMicros, before: new Map(edges), beforeRowMicros: rowMicros };
+}

@@ -1,0 +1,350 @@
+import { upsert } from '../common/collections.js';
+import { quoteIdentifier } from '../common/identifiers.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { ChangelogEntry, ChangelogTransaction, WaitingRow } from '../store/changelog-transaction.js';
+import type { BucketRules, RuleFailure } from './bucket-rules.js';
+import { currentRows, type RowFilter } from './current-rows.js';
+import { Operation, removeRow, settleRow, type NewEntry, type RowState } from './edge-diff.js';
+import { EdgeWorkspace } from './edge-workspace.js';
+import { toRowEvents, type RowEvent } from './row-events.js';
+import { settleFailures } from './rule-failures.js';
+import type { TrackedTables } from './tracked-tables.js';
+import type { Change } from './transaction-batcher.js';
+
+/** How rows are settled when it isn't their own change that calls for it. */
+export interface ResettleOptions {
+  /** The time to serve with entries that need one, microseconds. */
+  readonly time: bigint;
+  /** Buckets that a row keeps get an entry, too: their rows may have changed unseen. Default: false. */
+  readonly refresh?: boolean;
+  /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
+  readonly silent?: boolean;
+}
+
+/**
+ * Applies changes to edges and changelog: resolves the buckets of each changed row, writes the difference, and
+ * follows it to children and dependents. The only code that decides who sees a row.
+ */
+export class MembershipApplier {
+  /** Rows wait for a parent, or rules failed: only then are those lists looked at. Set when the lead is taken. */
+  readonly open = { waiting: true, failures: true };
+
+  constructor(
+    private readonly tracked: TrackedTables,
+    private readonly rules: BucketRules,
+  ) {}
+
+  /** Applies row changes in their order; a TRUNCATE stands between what comes before and after it. */
+  async apply(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
+    let rows: Change[] = [];
+    for (const change of changes) {
+      if (change.message.tag !== 'truncate') {
+        rows.push(change);
+        continue;
+      }
+      await this.applyRows(tx, rows);
+      rows = [];
+      for (const relation of change.message.relations) {
+        const truncated = this.tracked.find(relation.schema, relation.name);
+        const options = { time: change.commitTime };
+        if (truncated?.table) await this.truncate(tx, truncated.table, options);
+        for (const { table } of truncated?.dependents ?? []) await this.resettle(tx, table, 'all', options);
+      }
+    }
+    await this.applyRows(tx, rows);
+  }
+
+  /** Resolves current rows again and writes what changed in their membership; children follow. */
+  async resettle(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    filter: RowFilter,
+    options: ResettleOptions,
+  ): Promise<void> {
+    for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
+      await this.resettleRows(tx, table, rows, options);
+    }
+  }
+
+  /** Removes the edges of rows that are no longer there, telling the buckets that still saw them. */
+  async removeOrphans(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    { silent = false }: Pick<ResettleOptions, 'silent'>,
+  ): Promise<void> {
+    const id = `t.${quoteIdentifier(table.idColumn)}::text`;
+    const orphan = `table_name = $1 AND NOT EXISTS (SELECT FROM ${table.sql} t WHERE ${id} = record_id)`;
+    if (!silent) {
+      await tx.appendSelect(
+        `SELECT bucket_id, table_name, record_id, ${Operation.delete}, NULL::timestamptz
+           FROM sync_bucket_edges WHERE live AND ${orphan}`,
+        [table.name],
+      );
+    }
+    await tx.query(`DELETE FROM sync_bucket_edges WHERE ${orphan}`, [table.name]);
+  }
+
+  private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return;
+    const { byTable, touched } = toRowEvents(changes, this.tracked);
+    const work = new Work(new EdgeWorkspace(tx));
+    for (const events of byTable.values()) await this.complete(tx, events);
+    await work.edges.load(neededEdges([...byTable.values()].flat()));
+    // Parents first, on the batch's final state: a child finds the edges that its parent ends up with.
+    for (const table of this.tracked.registry.parentsFirst()) {
+      await this.applyEvents(work, table, byTable.get(table.name) ?? []);
+    }
+    await this.finish(tx, work, { time: changes.at(-1)?.commitTime ?? 0n });
+    for (const table of this.tracked.registry.parentsFirst()) {
+      const settled = new Set(
+        (byTable.get(table.name) ?? [])
+          .filter(({ kind }) => kind !== 'delete')
+          .map(({ recordId }) => recordId),
+      );
+      const ids = [...(touched.get(table.name) ?? [])].filter((id) => !settled.has(id));
+      const options = { time: changes.at(-1)?.commitTime ?? 0n };
+      await this.resettle(tx, table, { column: table.idColumn, values: ids }, options);
+    }
+  }
+
+  private async applyEvents(work: Work, table: SyncTable, events: readonly RowEvent[]): Promise<void> {
+    const rows = events.flatMap(({ row, unknown }) => (row === null || unknown ? [] : [row]));
+    const { buckets, failures } = await this.rules.resolve(table, rows);
+    work.fail(table, failures, Operation.update);
+    let next = 0;
+    for (const event of events) {
+      const record = work.edges.record(table.name, event.recordId);
+      if (event.row === null) {
+        work.add(event.order, table, event.recordId, removeRow(record));
+        work.settled(table, event.recordId);
+        continue;
+      }
+      const own = event.unknown ? null : (buckets[next++] ?? null);
+      const state = rowState(
+        table,
+        event.row,
+        event.commitTime,
+        event.kind === 'insert' ? 'insert' : 'update',
+      );
+      const wanted = this.withInherited(work, table, event.row, own);
+      work.add(event.order, table, event.recordId, settleRow(record, { ...state, buckets: wanted }));
+    }
+    work.noteChanges(table, events);
+  }
+
+  private async resettleRows(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly ResolveRow[],
+    options: ResettleOptions,
+  ): Promise<void> {
+    const cause = options.refresh === true ? 'update' : 'resettled';
+    const work = new Work(new EdgeWorkspace(tx));
+    const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
+    await work.edges.load(neededEdges(events));
+    const { buckets, failures } = await this.rules.resolve(table, rows);
+    work.fail(table, failures, Operation.update);
+    for (const { order, recordId, row } of events) {
+      const state = rowState(table, row, options.time, cause);
+      const wanted = this.withInherited(work, table, row, buckets[order] ?? null);
+      const record = work.edges.record(table.name, recordId);
+      work.add(order, table, recordId, settleRow(record, { ...state, buckets: wanted }));
+    }
+    work.noteChanges(table, events);
+    await this.finish(tx, work, options);
+  }
+
+  /** A row's own buckets and those of its parent; without a parent that has edges, the row waits for it. */
+  private withInherited(
+    work: Work,
+    table: SyncTable,
+    row: ResolveRow,
+    own: readonly string[] | null,
+  ): readonly string[] | null {
+    if (own === null) return null;
+    work.resolved(table, row.recordId);
+    const parentId = parentOf(table, row);
+    if (parentId === null) {
+      work.settled(table, row.recordId);
+      return own;
+    }
+    const { edges } = work.edges.record(parentId.table, parentId.id);
+    if (edges.size > 0) work.settled(table, row.recordId);
+    else {
+      work.waiting.set(JSON.stringify([table.name, row.recordId]), {
+        table: table.name,
+        recordId: row.recordId,
+        parentTable: parentId.table,
+        parentId: parentId.id,
+      });
+    }
+    return [...new Set([...own, ...edges.keys()])];
+  }
+
+  /** Writes what the work came to, then goes to the children of every record whose buckets changed. */
+  private async finish(tx: ChangelogTransaction, work: Work, options: ResettleOptions): Promise<void> {
+    await work.edges.flush(options.silent === true ? [] : work.sortedEntries());
+    if (work.waiting.size > 0) {
+      this.open.waiting = true;
+      await tx.saveWaiting([...work.waiting.values()]);
+    }
+    if (this.open.waiting) {
+      for (const [table, ids] of work.noLongerWaiting) await tx.deleteWaiting(table, [...ids]);
+    }
+    await settleFailures(tx, work.failures, work.resolvedRows, this.open);
+    for (const table of this.tracked.registry.parentsFirst()) {
+      const { appeared, changed } = work.changes.get(table.name) ?? NO_CHANGES;
+      await this.follow(tx, table, [...appeared], [...changed], options);
+    }
+  }
+
+  /**
+   * Children of rows that changed their buckets are found by foreign key; a row that is new can have none but
+   * those that wait for it (interleavings 7).
+   */
+  private async follow(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    appeared: readonly string[],
+    changed: readonly string[],
+    options: ResettleOptions,
+  ): Promise<void> {
+    const children = this.tracked.registry.children(table.name);
+    if (children.length === 0) return;
+    const followers = { time: options.time, silent: options.silent === true };
+    for (const child of children) {
+      const fkColumn = child.parentFkColumn ?? '';
+      await this.resettle(tx, child, { column: fkColumn, values: changed }, followers);
+    }
+    if (!this.open.waiting || appeared.length === 0) return;
+    const released = new Map<string, string[]>();
+    for (const row of await tx.releaseWaiting(table.name, appeared)) {
+      upsert(released, row.table, () => []).push(row.recordId);
+    }
+    for (const child of children) {
+      const values = released.get(child.name) ?? [];
+      await this.resettle(tx, child, { column: child.idColumn, values }, followers);
+    }
+  }
+
+  private async truncate(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    options: ResettleOptions,
+  ): Promise<void> {
+    await tx.appendSelect(
+      `SELECT bucket_id, table_name, record_id, ${Operation.delete}, NULL::timestamptz
+         FROM sync_bucket_edges WHERE table_name = $1 AND live`,
+      [table.name],
+    );
+    await tx.query('DELETE FROM sync_bucket_edges WHERE table_name = $1', [table.name]);
+    await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1', [table.name]);
+    for (const child of this.tracked.registry.children(table.name))
+      await this.resettle(tx, child, 'all', options);
+  }
+
+  /** Reads again the rows of which an unchanged TOASTed value was not sent (hazard W-WAL-11). */
+  private async complete(tx: ChangelogTransaction, events: readonly RowEvent[]): Promise<void> {
+    const incomplete = events.filter((event) => event.incomplete);
+    const [first] = incomplete;
+    if (!first) return;
+    const { table } = first;
+    const values = [...new Set(incomplete.map((event) => event.recordId))];
+    const filter = { column: table.idColumn, values };
+    const current = new Map<string, ResolveRow['data']>();
+    for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
+      for (const row of rows) current.set(row.recordId, row.data);
+    }
+    for (const event of incomplete) {
+      const { recordId, row } = event;
+      const data = current.get(recordId);
+      event.unknown = data === undefined;
+      if (data && row) event.row = { recordId, data: { ...data, ...row.data } };
+    }
+  }
+}
+
+interface ChangedRecords {
+  readonly appeared: Set<string>;
+  readonly changed: Set<string>;
+}
+
+const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
+
+/** What one piece of work has come to so far. */
+class Work {
+  readonly waiting = new Map<string, WaitingRow>();
+  readonly noLongerWaiting = new Map<string, Set<string>>();
+  readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
+  readonly resolvedRows = new Map<string, Set<string>>();
+  readonly changes = new Map<string, ChangedRecords>();
+  private readonly entries: { order: number; entry: ChangelogEntry }[] = [];
+
+  constructor(readonly edges: EdgeWorkspace) {}
+
+  add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
+    for (const entry of entries)
+      this.entries.push({ order, entry: { table: table.name, recordId, ...entry } });
+  }
+
+  /** In the order of the log. */
+  sortedEntries(): readonly ChangelogEntry[] {
+    return this.entries.sort((a, b) => a.order - b.order).map(({ entry }) => entry);
+  }
+
+  settled(table: SyncTable, recordId: string): void {
+    this.waiting.delete(JSON.stringify([table.name, recordId]));
+    upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
+  }
+
+  resolved(table: SyncTable, recordId: string): void {
+    upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
+  }
+
+  fail(table: SyncTable, failures: readonly RuleFailure[], operation: Operation): void {
+    for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
+  }
+
+  /** Notes which of some records changed their buckets, before the workspace is written. */
+  noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
+    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
+    for (const { recordId } of records) {
+      const change = this.edges.bucketsChange(table.name, recordId);
+      if (change !== 'same') changes[change].add(recordId);
+    }
+  }
+}
+
+function rowState(
+  table: SyncTable,
+  row: ResolveRow,
+  commitTime: bigint,
+  cause: RowState['cause'],
+): Omit<RowState, 'buckets'> {
+  const deletedAt = row.data[table.deletedAtColumn];
+  const deleted = deletedAt !== null && deletedAt !== undefined;
+  return { deleted, updatedAt: row.data[table.updatedAtColumn], commitTime, cause };
+}
+
+function parentOf(table: SyncTable, row: ResolveRow): { table: string; id: string } | null {
+  if (table.parent === null || table.parentFkColumn === null) return null;
+  const id = row.data[table.parentFkColumn];
+  return id === null || id === undefined ? null : { table: table.parent, id };
+}
+
+function neededEdges(
+  events: readonly {
+    readonly table: SyncTable;
+    readonly recordId: string;
+    readonly row: ResolveRow | null;
+  }[],
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>();
+  for (const { table, recordId, row } of events) {
+    upsert(needed, table.name, () => new Set()).add(recordId);
+    const parent = row === null ? null : parentOf(table, row);
+    if (parent) upsert(needed, parent.table, () => new Set()).add(parent.id);
+  }
+  return needed;
+}

@@ -1,0 +1,254 @@
+import { SynchroError } from '../common/errors.js';
+import type { Lsn } from '../common/lsn.js';
+
+/** A relation as the stream last described it; a new object after every DDL. */
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly string[];
+  /** Column name → its place in a {@link Tuple}. */
+  readonly positions: ReadonlyMap<string, number>;
+  /** Which columns are decoded; the others stay undefined in every tuple. */
+  readonly decoded: readonly boolean[];
+}
+
+/** PostgreSQL's text of each column; undefined for an unchanged TOASTed value and for columns nobody asked for. */
+export type Tuple = readonly (string | null | undefined)[];
+
+export interface InsertMessage {
+  readonly tag: 'insert';
+  readonly relation: Relation;
+  readonly next: Tuple;
+}
+
+export interface UpdateMessage {
+  readonly tag: 'update';
+  readonly relation: Relation;
+  /** The old key, only when it changed, or the old row under REPLICA IDENTITY FULL. */
+  readonly previous: Tuple | null;
+  readonly next: Tuple;
+}
+
+export interface DeleteMessage {
+  readonly tag: 'delete';
+  readonly relation: Relation;
+  readonly previous: Tuple;
+}
+
+export interface TruncateMessage {
+  readonly tag: 'truncate';
+  readonly relations: readonly Relation[];
+}
+
+export interface BeginMessage {
+  readonly tag: 'begin';
+  /** Where the commit record starts. */
+  readonly commitLsn: Lsn;
+  /** Microseconds since 1970. */
+  readonly commitTime: bigint;
+  /** Low 32 bits of the transaction id. */
+  readonly xid: number;
+}
+
+export interface CommitMessage {
+  readonly tag: 'commit';
+  /** Where the commit record ends: what is stored and acknowledged. */
+  readonly endLsn: Lsn;
+}
+
+export type RowMessage = InsertMessage | UpdateMessage | DeleteMessage;
+export type WalMessage = BeginMessage | CommitMessage | RowMessage | TruncateMessage;
+
+/** Chooses the columns of a relation that are decoded; null when its changes don't matter at all. */
+export type ColumnChoice = (schema: string, name: string) => ReadonlySet<string> | 'all' | null;
+
+const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
+
+/**
+ * Decodes pgoutput, protocol version 1 (PostgreSQL manual, "Logical Replication Message Formats"). Values stay
+ * text, and become strings at once: the buffer that they came in is overwritten by the next read.
+ *
+ * Messages that carry nothing for sync (origins, types, relations nobody chose) decode to null. A message that
+ * isn't understood throws `decode_failed`: skipping it could skip a change.
+ */
+export class PgoutputDecoder {
+  /** null: a relation that was not chosen. */
+  private readonly relations = new Map<number, Relation | null>();
+
+  constructor(private readonly choose: ColumnChoice) {}
+
+  decode(buffer: Buffer): WalMessage | null {
+    const reader = new Reader(buffer);
+    const tag = String.fromCharCode(reader.uint8());
+    switch (tag) {
+      case 'B':
+        return {
+          tag: 'begin',
+          commitLsn: reader.uint64(),
+          commitTime: readTime(reader),
+          xid: reader.uint32(),
+        };
+      case 'C':
+        reader.skip(1 + 8);
+        return { tag: 'commit', endLsn: reader.uint64() };
+      case 'R':
+        this.learn(reader);
+        return null;
+      case 'I':
+        return this.insert(reader);
+      case 'U':
+        return this.update(reader);
+      case 'D':
+        return this.delete(reader);
+      case 'T':
+        return this.truncate(reader);
+      case 'O':
+      case 'Y':
+      case 'M':
+        return null;
+      default:
+        throw new SynchroError('decode_failed', `the replication stream sent an unknown message "${tag}"`);
+    }
+  }
+
+  private learn(reader: Reader): void {
+    const oid = reader.uint32();
+    const schema = reader.string();
+    const name = reader.string();
+    reader.skip(1);
+    const columns: string[] = [];
+    for (let left = reader.uint16(); left > 0; left--) {
+      reader.skip(1);
+      columns.push(reader.string());
+      reader.skip(4 + 4);
+    }
+    const chosen = this.choose(schema, name);
+    this.relations.set(
+      oid,
+      chosen && {
+        oid,
+        schema,
+        name,
+        columns,
+        positions: new Map(columns.map((column, position) => [column, position])),
+        decoded: columns.map((column) => chosen === 'all' || chosen.has(column)),
+      },
+    );
+  }
+
+  private insert(reader: Reader): InsertMessage | null {
+    const relation = this.relation(reader.uint32());
+    if (!relation) return null;
+    reader.skip(1);
+    return { tag: 'insert', relation, next: readTuple(reader, relation) };
+  }
+
+  private update(reader: Reader): UpdateMessage | null {
+    const relation = this.relation(reader.uint32());
+    if (!relation) return null;
+    const hasPrevious = reader.uint8() !== 0x4e; // 'N': nothing before the new tuple
+    const previous = hasPrevious ? readTuple(reader, relation) : null;
+    if (hasPrevious) reader.skip(1);
+    return { tag: 'update', relation, previous, next: readTuple(reader, relation) };
+  }
+
+  private delete(reader: Reader): DeleteMessage | null {
+    const relation = this.relation(reader.uint32());
+    if (!relation) return null;
+    reader.skip(1);
+    return { tag: 'delete', relation, previous: readTuple(reader, relation) };
+  }
+
+  private truncate(reader: Reader): TruncateMessage {
+    const relations: Relation[] = [];
+    let left = reader.uint32();
+    reader.skip(1);
+    for (; left > 0; left--) {
+      const relation = this.relation(reader.uint32());
+      if (relation) relations.push(relation);
+    }
+    return { tag: 'truncate', relations };
+  }
+
+  private relation(oid: number): Relation | null {
+    const relation = this.relations.get(oid);
+    if (relation === undefined) {
+      throw new SynchroError(
+        'decode_failed',
+        `the replication stream changed relation ${oid} before describing it`,
+      );
+    }
+    return relation;
+  }
+}
+
+function readTime(reader: Reader): bigint {
+  return reader.uint64() + POSTGRES_EPOCH_MICROS;
+}
+
+function readTuple(reader: Reader, relation: Relation): Tuple {
+  const count = reader.uint16();
+  const tuple: (string | null | undefined)[] = Array.from({ length: count });
+  for (let position = 0; position < count; position++) {
+    const kind = reader.uint8();
+    if (kind === 0x6e) {
+      tuple[position] = null; // 'n'
+    } else if (kind === 0x74) {
+      const length = reader.uint32(); // 't'
+      if (relation.decoded[position] === true) tuple[position] = reader.text(length);
+      else reader.skip(length);
+    } else if (kind !== 0x75) {
+      // 'u' is an unchanged TOASTed value: it stays undefined.
+      throw new SynchroError(
+        'decode_failed',
+        `column ${relation.columns[position] ?? position} of ${relation.schema}.${relation.name} came as kind ${kind}`,
+      );
+    }
+  }
+  return tuple;
+}
+
+class Reader {
+  private position = 0;
+
+  constructor(private readonly buffer: Buffer) {}
+
+  uint8(): number {
+    return this.buffer.readUInt8(this.advance(1));
+  }
+
+  uint16(): number {
+    return this.buffer.readUInt16BE(this.advance(2));
+  }
+
+  uint32(): number {
+    return this.buffer.readUInt32BE(this.advance(4));
+  }
+
+  uint64(): bigint {
+    return this.buffer.readBigUInt64BE(this.advance(8));
+  }
+
+  text(length: number): string {
+    const start = this.advance(length);
+    return this.buffer.toString('utf8', start, start + length);
+  }
+
+  string(): string {
+    const end = this.buffer.indexOf(0, this.position);
+    const text = this.text(end - this.position);
+    this.position++;
+    return text;
+  }
+
+  skip(length: number): void {
+    this.position += length;
+  }
+
+  private advance(length: number): number {
+    const start = this.position;
+    this.position += length;
+    return start;
+  }
+}

@@ -1,0 +1,98 @@
+import { upsert } from '../common/collections.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { Relation, RowMessage, Tuple } from './pgoutput.js';
+import type { TrackedTables } from './tracked-tables.js';
+import type { Change } from './transaction-batcher.js';
+
+/** One change of one record of a synced table. */
+export interface RowEvent {
+  /** Place in the batch: entries keep the order of the log. */
+  readonly order: number;
+  readonly table: SyncTable;
+  readonly recordId: string;
+  readonly kind: 'insert' | 'update' | 'delete';
+  /** The new row; null for a delete. Values that were not sent (unchanged TOAST) are missing. */
+  row: ResolveRow | null;
+  /** A needed value is missing in {@link row}. */
+  readonly incomplete: boolean;
+  /** It couldn't be read again, as the row is gone by now: it keeps its buckets until its own delete comes. */
+  unknown: boolean;
+  readonly commitTime: bigint;
+}
+
+/** What a run of row changes means for the synced tables. */
+export interface RowEvents {
+  readonly byTable: ReadonlyMap<string, readonly RowEvent[]>;
+  /** Records whose bucket sources changed, by table. */
+  readonly touched: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** Turns decoded messages into events of the synced tables. A changed key is a delete and an update. */
+export function toRowEvents(changes: readonly Change[], tracked: TrackedTables): RowEvents {
+  const byTable = new Map<string, RowEvent[]>();
+  const touched = new Map<string, Set<string>>();
+  for (const [order, { message, commitTime }] of changes.entries()) {
+    if (message.tag === 'truncate') continue;
+    const { relation } = message;
+    const source = tracked.find(relation.schema, relation.name);
+    if (source?.table) {
+      const events = upsert(byTable, source.table.name, () => []);
+      for (const event of rowEvents(source.table, message))
+        events.push({ order, commitTime, unknown: false, ...event });
+    }
+    for (const { table, fkColumn } of source?.dependents ?? []) {
+      const ids = upsert(touched, table.name, () => new Set());
+      for (const id of sourceKeys(message, fkColumn)) ids.add(id);
+    }
+  }
+  return { byTable, touched };
+}
+
+type BareEvent = Omit<RowEvent, 'order' | 'commitTime' | 'unknown'>;
+
+function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] {
+  const { relation } = message;
+  const previousId = message.tag === 'insert' ? null : value(relation, message.previous, table.idColumn);
+  const gone = (recordId: string): BareEvent => ({
+    table,
+    recordId,
+    kind: 'delete',
+    row: null,
+    incomplete: false,
+  });
+  if (message.tag === 'delete') return previousId === null ? [] : [gone(previousId)];
+  const { data, incomplete } = toData(relation, message.next);
+  const recordId = data[table.idColumn] ?? '';
+  const next: BareEvent = { table, recordId, kind: message.tag, row: { recordId, data }, incomplete };
+  return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];
+}
+
+function sourceKeys(message: RowMessage, fkColumn: string): readonly string[] {
+  const { relation } = message;
+  const tuples = [
+    message.tag === 'insert' ? null : message.previous,
+    message.tag === 'delete' ? null : message.next,
+  ];
+  return tuples.map((tuple) => value(relation, tuple, fkColumn)).filter((id) => id !== null);
+}
+
+function value(relation: Relation, tuple: Tuple | null, column: string): string | null {
+  const position = relation.positions.get(column);
+  return (position === undefined ? null : tuple?.[position]) ?? null;
+}
+
+function toData(
+  relation: Relation,
+  tuple: Tuple,
+): { data: Record<string, string | null>; incomplete: boolean } {
+  const data: Record<string, string | null> = {};
+  let incomplete = false;
+  for (const [position, column] of relation.columns.entries()) {
+    if (relation.decoded[position] !== true) continue;
+    const text = tuple[position];
+    if (text === undefined) incomplete = true;
+    else data[column] = text;
+  }
+  return { data, incomplete };
+}

@@ -1,0 +1,105 @@
+import { Client, type ClientBase, type ClientConfig } from 'pg';
+import { SynchroError } from '../common/errors.js';
+import { quoteLiteral } from '../common/identifiers.js';
+import type { Lsn } from '../common/lsn.js';
+import {
+  ChangelogTransaction,
+  readPosition,
+  startEpoch,
+  type WalPosition,
+} from '../store/changelog-transaction.js';
+import type { MembershipApplier } from './membership-applier.js';
+import {
+  createSlot,
+  discontinuity,
+  dropSlot,
+  identifySystem,
+  inspectSlot,
+  type SystemIdentity,
+} from './slot.js';
+import type { TableRules } from './table-rules.js';
+
+/** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
+const SETUP_LOCK = 91_110_043;
+
+export interface SlotSetup {
+  /** An ordinary connection of the consumer's own. */
+  readonly client: ClientBase;
+  readonly connection: ClientConfig;
+  readonly slotName: string;
+  readonly applier: MembershipApplier;
+  readonly rules: TableRules;
+  /** What this process has acknowledged so far; 0 at its start. */
+  readonly acknowledged: Lsn;
+  readonly onRebuild: (reason: string) => void;
+}
+
+/**
+ * Makes sure that slot and stored position belong together. Where they don't (first start, slot lost, another
+ * server), a new slot is made, every edge is compared with the tables as they were at its consistent point, and
+ * an epoch starts: devices take a snapshot, and push what they have first.
+ * @throws SynchroError `slot_busy` while another instance holds the slot or is setting it up
+ */
+export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
+  const { client, slotName } = setup;
+  const lock = await client.query<{ locked: boolean }>(
+    'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
+    [SETUP_LOCK, slotName],
+  );
+  if (lock.rows[0]?.locked !== true) throw busy(slotName);
+  try {
+    const system = await identifySystem(setup.connection);
+    const position = await readPosition(client);
+    const slot = await inspectSlot(client, slotName);
+    if (slot?.active === true) throw busy(slotName);
+    const reason = discontinuity(slotName, position, slot, system, setup.acknowledged);
+    if (reason === null && position) return position;
+    setup.onRebuild(reason ?? '');
+    if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);
+    if (slot) await dropSlot(client, slotName);
+    return await rebuild(setup, system);
+  } finally {
+    await client
+      .query('SELECT pg_advisory_unlock($1, hashtext($2))', [SETUP_LOCK, slotName])
+      .catch(() => undefined);
+  }
+}
+
+async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
+  const { connection, slotName, applier, rules } = setup;
+  const slot = await createSlot(connection, slotName);
+  const client = new Client(connection);
+  client.on('error', () => undefined); // the query in flight reports it
+  try {
+    await client.connect();
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
+    const previous = await readPosition(client);
+    const start = await startEpoch(
+      client,
+      { slotName, confirmedLsn: slot.consistentPoint, ...system },
+      previous,
+    );
+    const tx = await ChangelogTransaction.join(client, start);
+    await rules.resettleAll(tx, applier);
+    // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
+    await tx.query(
+      `UPDATE sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`,
+    );
+    return await tx.commit(slot.consistentPoint);
+  } finally {
+    await client.end();
+    await slot.close();
+  }
+}
+
+/** A slot that nobody reads retains WAL for ever. */
+async function dropFormerSlot(client: ClientBase, name: string): Promise<void> {
+  const former = await inspectSlot(client, name);
+  if (former?.active === true) throw busy(name);
+  if (former) await dropSlot(client, name);
+}
+
+function busy(slotName: string): SynchroError {
+  return new SynchroError('slot_busy', `another instance consumes slot ${slotName}; this one stands by`);
+}

@@ -1,0 +1,141 @@
+import { Client, type ClientBase, type ClientConfig } from 'pg';
+import { SynchroError } from '../common/errors.js';
+import { quoteIdentifier } from '../common/identifiers.js';
+import { parseLsn, type Lsn } from '../common/lsn.js';
+import type { WalPosition } from '../store/changelog-transaction.js';
+
+/** A cluster's identity and history. */
+export interface SystemIdentity {
+  readonly systemId: string;
+  readonly timeline: number;
+}
+
+/** What the server says of a replication slot. */
+export interface SlotState {
+  readonly active: boolean;
+  /** Why it can no longer be read from; null when it can. */
+  readonly lost: string | null;
+  readonly confirmedFlush: Lsn;
+}
+
+/** How long making a slot may wait for running transactions before it is tried again. */
+const CREATE_LOCK_TIMEOUT = '10s';
+
+/** @throws SynchroError when a slot of that name serves something else */
+export async function inspectSlot(client: ClientBase, name: string): Promise<SlotState | null> {
+  // to_jsonb: invalidation_reason exists from PostgreSQL 17 on only.
+  const { rows } = await client.query<SlotRow>(
+    `SELECT plugin, database, database = current_database() AS ours, active, wal_status, restart_lsn::text,
+            confirmed_flush_lsn::text, to_jsonb(s) ->> 'invalidation_reason' AS invalidation
+       FROM pg_replication_slots s WHERE slot_name = $1`,
+    [name],
+  );
+  const [row] = rows;
+  if (!row) return null;
+  if (row.plugin !== 'pgoutput' || !row.ours) {
+    throw new SynchroError(
+      'slot_busy',
+      `replication slot ${name} belongs to database ${row.database ?? '(none)'} and plugin ${row.plugin ?? '(physical)'}`,
+      'choose another replication.slotName: slot names are unique in a whole cluster.',
+    );
+  }
+  const lost =
+    row.invalidation ??
+    (row.wal_status === 'lost' || row.restart_lsn === null || row.confirmed_flush_lsn === null
+      ? 'its WAL was removed'
+      : null);
+  return { active: row.active, lost, confirmedFlush: parseLsn(row.confirmed_flush_lsn ?? '0/0') };
+}
+
+/**
+ * Why the stored position and the slot don't belong together; null when reading may go on from the position.
+ * @param acknowledged what this process itself has acknowledged (at a server's shutdown that can't be stored)
+ */
+export function discontinuity(
+  slotName: string,
+  position: WalPosition | null,
+  slot: SlotState | null,
+  system: SystemIdentity,
+  acknowledged: Lsn,
+): string | null {
+  if (!position) return 'this is the first start';
+  if (position.slotName !== slotName) return `the slot was called ${position.slotName} before`;
+  if (!slot) return 'the slot is gone';
+  if (slot.lost !== null) return `the slot was invalidated: ${slot.lost}`;
+  if (position.systemId !== system.systemId) return 'the database system is another one';
+  if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
+  const known = acknowledged > position.confirmedLsn ? acknowledged : position.confirmedLsn;
+  if (slot.confirmedFlush > known) return 'the slot is ahead of the stored position';
+  return null;
+}
+
+/** A new slot, and the snapshot of the database at the point where it begins. */
+export interface NewSlot {
+  readonly consistentPoint: Lsn;
+  /** For `SET TRANSACTION SNAPSHOT`, while {@link close} has not been called. */
+  readonly snapshotName: string;
+  close(): Promise<void>;
+}
+
+/** Makes a slot; the connection stays open and idle, for the exported snapshot lives as long as it does. */
+export async function createSlot(connection: ClientConfig, name: string): Promise<NewSlot> {
+  const client = await connectReplication(connection);
+  try {
+    await client.query(`SET lock_timeout = '${CREATE_LOCK_TIMEOUT}'`);
+    const { rows: versions } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+    const version = Number(versions[0]?.server_version_num ?? 0);
+    // From 17 on a slot can follow a failover to a standby that synchronizes slots.
+    const options = version >= 170_000 ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
+    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(
+      `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`,
+    );
+    const [row] = rows;
+    if (!row) throw new SynchroError('slot_lost', `the server did not say where slot ${name} begins`);
+    return {
+      consistentPoint: parseLsn(row.consistent_point),
+      snapshotName: row.snapshot_name,
+      close: () => client.end(),
+    };
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+}
+
+export async function dropSlot(client: ClientBase, name: string): Promise<void> {
+  await client.query('SELECT pg_drop_replication_slot($1)', [name]);
+}
+
+/** Whom we are talking to; a replication connection is the only place where everyone who may replicate may ask. */
+export async function identifySystem(connection: ClientConfig): Promise<SystemIdentity> {
+  const client = await connectReplication(connection);
+  try {
+    const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
+    return { systemId: rows[0]?.systemid ?? '', timeline: Number(rows[0]?.timeline ?? 0) };
+  } finally {
+    await client.end();
+  }
+}
+
+async function connectReplication(connection: ClientConfig): Promise<Client> {
+  const config: ClientConfig & { replication: string } = {
+    ...connection,
+    replication: 'database',
+    query_timeout: 0,
+  };
+  const client = new Client(config);
+  client.on('error', () => undefined); // the query in flight, or the next one, reports it
+  await client.connect();
+  return client;
+}
+
+interface SlotRow {
+  plugin: string | null;
+  database: string | null;
+  ours: boolean;
+  active: boolean;
+  wal_status: string | null;
+  restart_lsn: string | null;
+  confirmed_flush_lsn: string | null;
+  invalidation: string | null;
+}

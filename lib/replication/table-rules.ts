@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import type { SyncRegistry } from '../registry/sync-registry.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import type { BucketRules } from './bucket-rules.js';
+import type { MembershipApplier } from './membership-applier.js';
+
+/**
+ * By which rules each table's edges were resolved. Whoever takes the lead compares: a table that is new, or whose
+ * rule is another one now, is resolved again before the stream goes on (interleavings 5).
+ */
+export class TableRules {
+  constructor(
+    private readonly registry: SyncRegistry,
+    private readonly rules: BucketRules,
+  ) {}
+
+  /** Brings the edges of every table whose rule differs up to date, with entries for what that changes. */
+  async refresh(tx: ChangelogTransaction, applier: MembershipApplier): Promise<readonly string[]> {
+    const stored = await tx.query<{ table_name: string; rules_hash: string }>(
+      'SELECT table_name, rules_hash FROM sync_table_rules',
+    );
+    const hashes = new Map(stored.rows.map((row) => [row.table_name, row.rules_hash]));
+    const stale = this.registry.parentsFirst().filter((table) => hashes.get(table.name) !== this.hash(table));
+    if (stale.length > 0) {
+      const clients = await tx.query('SELECT FROM sync_clients LIMIT 1');
+      const silent = clients.rows.length === 0;
+      for (const table of stale) {
+        // Without a hash nobody followed the table for a while: rows may have changed unseen.
+        await this.resettle(tx, applier, table, { silent, refresh: !hashes.has(table.name) });
+      }
+    }
+    await this.store(tx);
+    return stale.map((table) => table.name);
+  }
+
+  /** Compares every edge with the tables, without entries. */
+  async resettleAll(tx: ChangelogTransaction, applier: MembershipApplier): Promise<void> {
+    for (const table of this.registry.parentsFirst()) {
+      await this.resettle(tx, applier, table, { silent: true, refresh: false });
+    }
+    await this.store(tx);
+  }
+
+  private async resettle(
+    tx: ChangelogTransaction,
+    applier: MembershipApplier,
+    table: SyncTable,
+    options: { silent: boolean; refresh: boolean },
+  ): Promise<void> {
+    await applier.removeOrphans(tx, table, options);
+    await applier.resettle(tx, table, 'all', { ...options, time: BigInt(Date.now()) * 1000n });
+  }
+
+  /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
+  private async store(tx: ChangelogTransaction): Promise<void> {
+    const tables = this.registry.all();
+    await tx.query('DELETE FROM sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
+      tables.map((t) => t.name),
+    ]);
+    await tx.query(
+      `INSERT INTO sync_table_rules (table_name, rules_hash) SELECT * FROM unnest($1::text[], $2::text[])
+       ON CONFLICT (table_name) DO UPDATE SET rules_hash = excluded.rules_hash, updated_at = now()
+         WHERE sync_table_rules.rules_hash <> excluded.rules_hash`,
+      [tables.map((table) => table.name), tables.map((table) => this.hash(table))],
+    );
+  }
+
+  private hash(table: SyncTable): string {
+    return createHash('sha256').update(this.rules.describe(table)).digest('hex');
+  }
+}

@@ -1,0 +1,88 @@
+import type { Lsn } from '../common/lsn.js';
+import type { RowMessage, TruncateMessage, WalMessage } from './pgoutput.js';
+
+/** One change of the batch with the commit time of its source transaction (microseconds since 1970). */
+export interface Change {
+  readonly message: RowMessage | TruncateMessage;
+  readonly commitTime: bigint;
+}
+
+/** What is applied in one go: whole source transactions, or a piece of one that is too large to hold. */
+export interface Batch {
+  readonly changes: readonly Change[];
+  /** Low 32 bits of the source transactions' ids: all must be visible before anything is read. */
+  readonly xids: readonly number[];
+  /** End of the last commit; null within a transaction, whose writer transaction then stays open. */
+  readonly endLsn: Lsn | null;
+}
+
+/**
+ * Cuts the stream into batches: at a commit once `softRows` are there, within a transaction at `hardRows`.
+ * Transactions at or below the stored position (sent again after a reconnect) are left out.
+ */
+export class TransactionBatcher {
+  private complete: Change[] = [];
+  private completeXids: number[] = [];
+  private completeEnd: Lsn | null = null;
+  private open: { xid: number; commitTime: bigint; skipped: boolean; changes: Change[] } | null = null;
+
+  constructor(
+    private readonly position: () => Lsn,
+    private readonly softRows: number,
+    private readonly hardRows: number,
+  ) {}
+
+  /** @returns a batch that is full, if this message filled one */
+  add(message: WalMessage): Batch | null {
+    switch (message.tag) {
+      case 'begin':
+        this.open = {
+          xid: message.xid,
+          commitTime: message.commitTime,
+          skipped: message.commitLsn < this.position(),
+          changes: [],
+        };
+        return null;
+      case 'commit':
+        return this.commit(message.endLsn);
+      default:
+        return this.addChange(message);
+    }
+  }
+
+  /** The complete transactions so far, to be applied when nothing more is waiting. */
+  flush(): Batch | null {
+    if (this.completeEnd === null) return null;
+    const batch = { changes: this.complete, xids: this.completeXids, endLsn: this.completeEnd };
+    this.complete = [];
+    this.completeXids = [];
+    this.completeEnd = null;
+    return batch;
+  }
+
+  /** Whether a source transaction has begun and not ended. */
+  get inTransaction(): boolean {
+    return this.open !== null;
+  }
+
+  private addChange(message: RowMessage | TruncateMessage): Batch | null {
+    if (!this.open || this.open.skipped) return null;
+    this.open.changes.push({ message, commitTime: this.open.commitTime });
+    if (this.open.changes.length + this.complete.length < this.hardRows) return null;
+    // Whole transactions first: the piece of the open one comes when it is full by itself.
+    if (this.completeEnd !== null) return this.flush();
+    const { changes, xid } = this.open;
+    this.open.changes = [];
+    return { changes, xids: [xid], endLsn: null };
+  }
+
+  private commit(endLsn: Lsn): Batch | null {
+    const open = this.open;
+    this.open = null;
+    if (!open || open.skipped) return null;
+    this.complete.push(...open.changes);
+    this.completeXids.push(open.xid);
+    this.completeEnd = endLsn;
+    return this.complete.length >= this.softRows ? this.flush() : null;
+  }
+}

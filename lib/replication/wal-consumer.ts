@@ -1,0 +1,229 @@
+import { Logger } from '@nestjs/common';
+import { Client, type ClientConfig } from 'pg';
+import { SynchroError } from '../common/errors.js';
+import { WORK_CHANNEL } from '../common/work-channel.js';
+import type { Lsn } from '../common/lsn.js';
+import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
+import type { SyncRegistry } from '../registry/sync-registry.js';
+import { TEXT_SETTINGS } from '../store/session.js';
+import type { WalPosition } from '../store/changelog-transaction.js';
+import { readPosition } from '../store/changelog-transaction.js';
+import { backoff, pause } from './backoff.js';
+import { BucketRules } from './bucket-rules.js';
+import { publishPhase } from './consumer-phase.js';
+import { MembershipApplier } from './membership-applier.js';
+import { checkReplicationSetup } from './preflight.js';
+import { ensurePublication } from './publication.js';
+import { ReplicationStream } from './replication-stream.js';
+import { retryFailures } from './rule-failures.js';
+import { prepareSlot } from './slot-setup.js';
+import { applySubscriptionChanges } from './subscription-changes.js';
+import { TableRules } from './table-rules.js';
+import { TrackedTables } from './tracked-tables.js';
+import { WalReader } from './wal-reader.js';
+
+/** {@link ReplicationOptions} with every default filled in. */
+export interface WalConsumerOptions {
+  readonly slotName: string;
+  readonly publicationName: string;
+  readonly connection: ClientConfig;
+  readonly batchRows: number;
+  readonly maxBatchRows: number;
+  readonly maxSubscriptionRows: number;
+  readonly walSenderTimeout: number;
+}
+
+/** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
+const HOUSEKEEPING_MS = 1_000;
+
+/**
+ * The WAL consumer: the only writer of the changelog. Of several instances one holds the slot and consumes; the
+ * others stand by. Whatever ends a session (a lost connection, a failed apply, a taken slot), the next one goes
+ * on from the stored position.
+ */
+export class WalConsumer {
+  private readonly logger = new Logger('SynchroWalConsumer');
+  private readonly stopping = new AbortController();
+  private readonly tracked: TrackedTables;
+  private readonly bucketRules: BucketRules;
+  private acknowledged: Lsn = 0n;
+  private stream: ReplicationStream | null = null;
+  private running: Promise<void> | null = null;
+  private workWaiting = true;
+
+  constructor(
+    private readonly registry: SyncRegistry,
+    ownership: OwnershipResolver,
+    private readonly options: WalConsumerOptions,
+  ) {
+    this.bucketRules = new BucketRules(ownership);
+    this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
+  }
+
+  /**
+   * Checks and makes what replication needs, then consumes in the background until {@link stop}.
+   * @throws SynchroError naming what is missing in the server, the role or the tables, and how to mend it
+   */
+  async start(): Promise<void> {
+    const client = await this.connect();
+    try {
+      await checkReplicationSetup(client, this.tracked);
+      await ensurePublication(client, this.options.publicationName, this.tracked.relations());
+    } finally {
+      await client.end();
+    }
+    this.running = this.run();
+  }
+
+  /** Finishes the batch at hand and lets go of the slot. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.stream?.wake();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    let attempt = 0;
+    while (!this.stopping.signal.aborted) {
+      const began = Date.now();
+      try {
+        await this.session();
+      } catch (error) {
+        this.report(error);
+      }
+      publishPhase('standby');
+      attempt = Date.now() - began > 30_000 ? 0 : attempt + 1;
+      await pause(backoff(attempt), this.stopping.signal);
+    }
+  }
+
+  private async session(): Promise<void> {
+    const applier = new MembershipApplier(this.tracked, this.bucketRules);
+    const rules = new TableRules(this.registry, this.bucketRules);
+    const { slotName, publicationName, walSenderTimeout } = this.options;
+    const client = await this.connect();
+    let stream: ReplicationStream | null = null;
+    try {
+      await ensurePublication(client, publicationName, this.tracked.relations());
+      const prepared = await prepareSlot({
+        client,
+        connection: this.connection(),
+        slotName,
+        applier,
+        rules,
+        acknowledged: this.acknowledged,
+        onRebuild: (reason) => this.logger.log(`making slot ${slotName} and rebuilding the edges: ${reason}`),
+      });
+      stream = await ReplicationStream.open({
+        connection: this.connection(),
+        slotName,
+        publicationName,
+        start: prepared.confirmedLsn,
+        columns: this.tracked.choose,
+        walSenderTimeout,
+      });
+      this.stream = stream;
+      // The slot is ours from here on: what another instance stored meanwhile is where to go on.
+      const position = await currentPosition(client, prepared);
+      this.logger.log(`consuming slot ${slotName}`);
+      const reader = new WalReader({
+        ...this.options,
+        stream,
+        client,
+        position,
+        applier,
+        onAcknowledged: (lsn) => (this.acknowledged = lsn),
+      });
+      await this.takeLead(reader, rules, applier);
+      await this.consume(client, stream, reader, applier);
+    } finally {
+      this.stream = null;
+      await stream?.close();
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
+    await reader.between(async (tx) => {
+      const resettled = await rules.refresh(tx, applier);
+      if (resettled.length > 0) this.logger.log(`resolved the buckets of ${resettled.join(', ')} again`);
+    });
+  }
+
+  private async consume(
+    client: Client,
+    stream: ReplicationStream,
+    reader: WalReader,
+    applier: MembershipApplier,
+  ): Promise<void> {
+    const announce = (): void => {
+      this.workWaiting = true;
+      stream.wake();
+    };
+    client.on('notification', announce);
+    await client.query(`LISTEN ${WORK_CHANNEL}`);
+    const timer = setInterval(announce, HOUSEKEEPING_MS);
+    try {
+      while (!this.stopping.signal.aborted) {
+        if (this.workWaiting && (await this.housekeep(reader, applier, client))) this.workWaiting = false;
+        await reader.step();
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Subscription changes and rule failures that are due. @returns false when it has to wait for a commit */
+  private async housekeep(reader: WalReader, applier: MembershipApplier, client: Client): Promise<boolean> {
+    const changes = await client.query('SELECT FROM sync_subscription_changes LIMIT 1');
+    if (changes.rows.length > 0) {
+      const done = await reader.between(async (tx) => {
+        await applySubscriptionChanges(tx, this.options.maxSubscriptionRows);
+      });
+      if (!done) return false;
+    }
+    if (!applier.open.failures) return true;
+    const due = await client.query(
+      'SELECT FROM sync_rule_failures WHERE resolved_at IS NULL AND retry_at <= now() LIMIT 1',
+    );
+    if (due.rows.length === 0) return true;
+    return reader.between(async (tx) => {
+      applier.open.failures = await retryFailures(tx, this.registry, applier);
+    });
+  }
+
+  private async connect(): Promise<Client> {
+    const client = new Client(this.connection());
+    // Without a listener a lost connection would end the process; the next query reports it.
+    client.on('error', () => this.stream?.wake());
+    await client.connect();
+    return client;
+  }
+
+  private connection(): ClientConfig {
+    const { connection, walSenderTimeout } = this.options;
+    const settings = { ...TEXT_SETTINGS, DateStyle: 'ISO', wal_sender_timeout: `${walSenderTimeout}ms` };
+    const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+    return {
+      ...connection,
+      application_name: 'nestjs-synchro',
+      options: [connection.options ?? '', ...options].join(' ').trim(),
+      statement_timeout: false,
+      query_timeout: 0,
+    };
+  }
+
+  private report(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (error instanceof SynchroError && error.code === 'slot_busy') this.logger.debug(text);
+    else if (!this.stopping.signal.aborted)
+      this.logger.error(`the WAL consumer stopped and will try again: ${text}`);
+  }
+}
+
+async function currentPosition(client: Client, prepared: WalPosition): Promise<WalPosition> {
+  const position = await readPosition(client);
+  if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
+    return position;
+  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
+}

@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { parseTimestamp, truncateMicros } from '../common/timestamp.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+
+/** A client's change to a row that the server has, too. */
+export interface Conflict {
+  /** Wire name of the table. */
+  readonly table: string;
+  readonly recordId: string;
+  readonly clientId: string;
+  readonly userId: string;
+  /** The client's version as JSON text: numbers are exact only there. */
+  readonly clientData: string;
+  /** The server's version as JSON text, with the columns that clients see. */
+  readonly serverData: string;
+  /** When the client made the change (its clock, but never later than the server's plus the tolerance). RFC 3339. */
+  readonly clientTime: string;
+  /** The server row's `updated_at`, RFC 3339, microseconds. */
+  readonly serverTime: string;
+  /** The `updated_at` of the version that the client changed; null when it doesn't say. */
+  readonly baseVersion: string | null;
+}
+
+export interface Resolution {
+  readonly winner: 'client' | 'server';
+  /** For people; a rejected change carries it as its message. */
+  readonly reason: string;
+}
+
+/** Decides between a client's change and the server's row. Override it through `forRoot({ providers })`. */
+export abstract class ConflictResolver {
+  abstract resolve(conflict: Conflict): Resolution | Promise<Resolution>;
+}
+
+/**
+ * Last write wins, with the base version (config-semantics §3): a client that changed the server's current
+ * version wins; otherwise the later time wins, and the client's clock is helped by `clockSkewTolerance`.
+ * A base ahead of the server (a long transaction stamped its start over a later write) is treated like one
+ * behind it (interleavings 14); the base is compared at its own precision (Swift keeps milliseconds).
+ */
+@Injectable()
+export class LwwResolver extends ConflictResolver {
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'clockSkewTolerance'>) {
+    super();
+  }
+
+  override resolve(conflict: Conflict): Resolution {
+    const server = parseTimestamp(conflict.serverTime)?.micros ?? 0n;
+    const base = conflict.baseVersion === null ? null : parseTimestamp(conflict.baseVersion);
+    if (base !== null && truncateMicros(server, base.digits) === base.micros) {
+      return { winner: 'client', reason: 'server unchanged since base version' };
+    }
+    const skew = BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    const client = (parseTimestamp(conflict.clientTime)?.micros ?? 0n) + skew;
+    if (client <= server) return { winner: 'server', reason: 'server version is newer' };
+    return {
+      winner: 'client',
+      reason: base === null ? 'client timestamp newer (LWW)' : 'client timestamp newer (LWW with base)',
+    };
+  }
+}
+
+/** The server's version always stays. */
+@Injectable()
+export class ServerWinsResolver extends ConflictResolver {
+  override resolve(): Resolution {
+    return { winner: 'server', reason: 'server always wins' };
+  }
+}

@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import { bucketOf } from '../common/canonical-id.js';
+import { SyncRegistry } from '../registry/sync-registry.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';
+
+/** The bucket that every user is subscribed to. */
+export const GLOBAL_BUCKET = 'global';
+
+/**
+ * The default rule (config-semantics §5): the bucket column, else the owner column, else the parent's buckets,
+ * else `global`. The parent's buckets are not its business: they are added for every child.
+ */
+@Injectable()
+export class JoinResolver extends OwnershipResolver {
+  constructor(private readonly registry: SyncRegistry) {
+    super();
+  }
+
+  override resolveOwners(
+    table: string,
+    rows: readonly ResolveRow[],
+  ): Promise<readonly (readonly string[])[]> {
+    const syncTable = this.registry.get(table);
+    return Promise.resolve(rows.map((row) => defaultBuckets(syncTable, row.data)));
+  }
+}
+
+/** Whether the default rule decides alone: a subclass may add to it. */
+export function isDefaultRule(resolver: OwnershipResolver): boolean {
+  return resolver.constructor === JoinResolver;
+}
+
+/** The columns that {@link defaultBuckets} reads. */
+export function bucketColumns(table: SyncTable): readonly string[] {
+  const column = table.bucketByColumn ?? table.ownerColumn;
+  return column === null ? [] : [column];
+}
+
+function defaultBuckets(table: SyncTable, data: ResolveRow['data']): readonly string[] {
+  const [column] = bucketColumns(table);
+  if (column === undefined) return table.parent === null ? [GLOBAL_BUCKET] : [];
+  const value = data[column] ?? '';
+  if (value !== '') return [bucketOf(table.bucketPrefix ?? 'user:', value)];
+  return table.globalWhenBucketNull ? [GLOBAL_BUCKET] : [];
+}

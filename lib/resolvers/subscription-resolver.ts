@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import { bucketOf } from '../common/canonical-id.js';
+import { GLOBAL_BUCKET } from './join-resolver.js';
+
+/**
+ * Says which buckets a user reads. When the answer changes, rows that come into view arrive and rows that leave
+ * are deleted on the user's devices by ordinary pulls.
+ */
+export abstract class SubscriptionResolver {
+  /** @param userId the canonical user id. Asked at every register, pull, push and snapshot: keep it cheap. */
+  abstract resolveSubscriptions(userId: string): Promise<readonly string[]>;
+}
+
+/** The default: the user's own bucket and `global`. */
+@Injectable()
+export class UserSubscriptionResolver extends SubscriptionResolver {
+  override resolveSubscriptions(userId: string): Promise<readonly string[]> {
+    return Promise.resolve([bucketOf('user:', userId), GLOBAL_BUCKET]);
+  }
+}

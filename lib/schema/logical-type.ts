@@ -1,0 +1,35 @@
+import type { CatalogType } from './introspection.js';
+import type { LogicalType } from './schema-contract.js';
+
+/**
+ * The type that clients store a column as (wire-protocol §7), or null for a type that can't be synced.
+ *
+ * What the reference calls unsupported although its values travel well as text is a string here: citext, inet,
+ * money, xml, ranges, bit strings, text search, and the types of extensions (hazard W-SCH-2). Composite types
+ * stay out, and so do types that PostgreSQL turns into JSON of their own (hstore): no client could write them.
+ */
+export function logicalTypeOf(type: CatalogType): LogicalType | null {
+  if (type.kind === 'c' || type.kind === 'p') return null;
+  if (type.isArray) return 'json';
+  if (type.castsToJson) return null;
+  return BUILT_IN.get(type.oid) ?? 'string';
+}
+
+/** By the fixed OIDs of PostgreSQL's own types (`pg_type.dat`). */
+const BUILT_IN: ReadonlyMap<number, LogicalType> = new Map([
+  [16, 'boolean'],
+  [17, 'bytes'],
+  [20, 'int64'],
+  [21, 'int'],
+  [23, 'int'],
+  [114, 'json'],
+  [700, 'float'],
+  [701, 'float'],
+  [1082, 'date'],
+  [1083, 'time'],
+  [1114, 'datetime'],
+  [1184, 'datetime'],
+  [1266, 'time'],
+  [1700, 'float'],
+  [3802, 'json'],
+]);

@@ -1,0 +1,68 @@
+/** An element of a PostgreSQL array in text form; nested arrays for further dimensions. */
+export type PgArrayElement = string | null | readonly PgArrayElement[];
+
+/**
+ * Reads PostgreSQL's array text form (`{a,"b c",NULL,{…}}`, array_in of the manual §8.15.6). Null for anything
+ * else, and for arrays with bounds of their own (`[0:1]={…}`), which JSON can't express.
+ */
+export function parsePgArray(text: string): readonly PgArrayElement[] | null {
+  const reader = new Reader(text);
+  const array = reader.array();
+  return array !== null && reader.atEnd() ? array : null;
+}
+
+class Reader {
+  private position = 0;
+
+  constructor(private readonly text: string) {}
+
+  atEnd(): boolean {
+    this.skipSpace();
+    return this.position === this.text.length;
+  }
+
+  array(): readonly PgArrayElement[] | null {
+    if (!this.take('{')) return null;
+    const elements: PgArrayElement[] = [];
+    if (this.take('}')) return elements;
+    do {
+      const element = this.element();
+      if (element === undefined) return null;
+      elements.push(element);
+    } while (this.take(','));
+    return this.take('}') ? elements : null;
+  }
+
+  /** Undefined where no element is. */
+  private element(): PgArrayElement | undefined {
+    this.skipSpace();
+    if (this.text[this.position] === '{') return this.array() ?? undefined;
+    const quoted = this.match(/"((?:[^"\\]|\\[^])*)"/y);
+    if (quoted !== null) return unescape(quoted.slice(1, -1));
+    const bare = this.match(/(?:[^{}",\\]|\\[^])+/y)?.trimEnd();
+    if (bare === undefined || bare === '') return undefined;
+    return bare.toUpperCase() === 'NULL' ? null : unescape(bare);
+  }
+
+  private take(character: string): boolean {
+    this.skipSpace();
+    if (this.text[this.position] !== character) return false;
+    this.position++;
+    return true;
+  }
+
+  private skipSpace(): void {
+    this.match(/\s*/y);
+  }
+
+  private match(pattern: RegExp): string | null {
+    pattern.lastIndex = this.position;
+    const found = pattern.exec(this.text)?.[0] ?? null;
+    if (found !== null) this.position += found.length;
+    return found;
+  }
+}
+
+function unescape(text: string): string {
+  return text.replaceAll(/\\([^])/g, '$1');
+}

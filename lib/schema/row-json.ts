@@ -1,0 +1,91 @@
+import { quoteIdentifier } from '../common/identifiers.js';
+import type { ContractColumn, ContractTable } from './schema-contract.js';
+
+/**
+ * A select list over the contract's columns, such that `row_to_json(d)::text FROM (SELECT <list> …) d` is the
+ * wire's `data` object (wire-protocol §9.1). Needs a session under `TEXT_SETTINGS`.
+ *
+ * Kotlin takes a number without a `.` for a 64-bit integer, and rejects the whole answer when it is none (§9.3,
+ * hazard W-DATA-6). Such numbers get a `.0` here: `1e+20` becomes `1.0e+20`, and an integer outside of int64 `N.0`,
+ * also inside json values and arrays.
+ *
+ * @param alias the table's alias in the statement, unquoted
+ */
+export function rowColumnsSql({ columns }: ContractTable, alias: string): string {
+  return columns
+    .map((column) => columnSql(column, `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`))
+    .join(', ');
+}
+
+/**
+ * An envelope timestamp as text, `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`, from a timestamptz or (taken as UTC) a timestamp
+ * expression in a UTC session; null stays null. What no SDK could parse (infinity, BC, a year of five digits)
+ * becomes the nearest time that it can (hazard W-DATA-7).
+ */
+export function timestampEnvelopeSql(expression: string): string {
+  const instant = `((${expression})::timestamptz AT TIME ZONE 'UTC')`;
+  // least() and greatest() pass over null, so the clamp has to be a CASE.
+  const clamped = `CASE WHEN ${instant} > ${LATEST} THEN ${LATEST} WHEN ${instant} < ${EARLIEST} THEN ${EARLIEST} ELSE ${instant} END`;
+  return `(rtrim(rtrim(to_char(${clamped}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z')`;
+}
+
+const EARLIEST = `timestamp '0001-01-01 00:00:00'`;
+const LATEST = `timestamp '9999-12-31 23:59:59.999999'`;
+
+function columnSql(column: ContractColumn, value: string): string {
+  const name = quoteIdentifier(column.name);
+  switch (column.baseType) {
+    case 'float4':
+    case 'float8':
+      return `${floatSql(value)} AS ${name}`;
+    case 'numeric':
+      return `${numericSql(value)} AS ${name}`;
+    case 'jsonb':
+      return `${jsonbSql(value)} AS ${name}`;
+    case 'json':
+      return `${jsonSql(value)} AS ${name}`;
+    default:
+      return column.isArray && NUMBERS_WITHIN.has(column.baseType)
+        ? `${jsonSql(`to_json(${value})`)} AS ${name}`
+        : value;
+  }
+}
+
+const NUMBERS_WITHIN: ReadonlySet<string> = new Set(['_float4', '_float8', '_numeric', '_json', '_jsonb']);
+
+/** Shortest output has an exponent and no point when the mantissa is one digit: 1e+20, 5e-07. */
+function floatSql(value: string): string {
+  return `CASE WHEN ${value}::text ~ '^-?[0-9]e' THEN replace(${value}::text, 'e', '.0e')::json ELSE to_json(${value}) END`;
+}
+
+/** A scale of one prints `.0`. NaN and the infinities have no scale, and stay. */
+function numericSql(value: string): string {
+  return `CASE WHEN scale(${value}) = 0 AND ${value} NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN round(${value}, 1) ELSE ${value} END`;
+}
+
+const INT64_MIN = '-9223372036854775808';
+const INT64_MAX = '9223372036854775807';
+
+/** jsonb prints numbers without exponents, so only long runs of digits are suspect. */
+function jsonbSql(value: string): string {
+  return `CASE WHEN ${value}::text ~ '[0-9]{19}' THEN ${withPoints(value)}::jsonb ELSE ${value} END`;
+}
+
+/** json keeps its text as it was written. */
+function jsonSql(value: string): string {
+  return `CASE WHEN ${value}::text ~ '[0-9]{19}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]' THEN ${withPoints(value)}::json ELSE ${value} END`;
+}
+
+/**
+ * The JSON text, with a point in each number that needs one. It is cut into strings, numbers and the rest, so that
+ * digits within strings stay; only run when a cheap look at the text found something suspect.
+ */
+function withPoints(value: string): string {
+  return `(SELECT string_agg(CASE
+    WHEN t.m[1] ~ '^-?[0-9]+[eE]' THEN regexp_replace(t.m[1], '[eE]', '.0e')
+    WHEN t.m[1] ~ '^-?[0-9]{19,}$' AND t.m[1]::numeric NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN t.m[1] || '.0'
+    ELSE t.m[1] END, '' ORDER BY t.n)
+    FROM regexp_matches(${value}::text, '${JSON_TOKEN}', 'g') WITH ORDINALITY AS t(m, n))`;
+}
+
+const JSON_TOKEN = String.raw`("(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[^"0-9-]+)`;

@@ -1,0 +1,54 @@
+import type { SyncTable } from '../registry/sync-table.js';
+
+/** The types that the SDKs' SQLite databases know. */
+export type LogicalType =
+  'string' | 'int' | 'int64' | 'float' | 'boolean' | 'json' | 'bytes' | 'date' | 'time' | 'datetime';
+
+/** One column of the contract. */
+export interface ContractColumn {
+  readonly name: string;
+  /** PostgreSQL's `format_type`, e.g. `numeric(10,2)`. */
+  readonly dbType: string;
+  readonly logicalType: LogicalType;
+  /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
+  readonly baseType: string;
+  readonly isArray: boolean;
+  /**
+   * What clients are told. Wider than the database where the server fills the value in: a pushable table's NOT
+   * NULL column whose default only the server can compute is nullable for them (hazard W-DATA-8).
+   */
+  readonly nullable: boolean;
+  /** The database refuses null, but has a value of its own to put there: a client's null means DEFAULT (W-DATA-8). */
+  readonly nullMeansDefault: boolean;
+  /** The default as PostgreSQL prints it; null when there is none (generated columns have none). */
+  readonly defaultSql: string | null;
+  readonly defaultKind: 'none' | 'portable' | 'server_only';
+  readonly sqliteDefaultSql: string | null;
+  readonly isPrimaryKey: boolean;
+  /** Computed by the server (generated, or identity always): read by clients, never written. */
+  readonly generated: boolean;
+}
+
+/** One table of the contract. */
+export interface ContractTable {
+  readonly table: SyncTable;
+  readonly oid: number;
+  /** In the table's own order: every column that clients see, and no other. */
+  readonly columns: readonly ContractColumn[];
+  readonly primaryKey: ContractColumn;
+}
+
+/** What clients and server agree on at one moment. */
+export interface SchemaContract {
+  /** Row of `sync_schema_manifest`. */
+  readonly version: bigint;
+  /** Lower-case hex SHA-256 over {@link tablesJson}. */
+  readonly hash: string;
+  /** Fingerprint of the catalogs that it was read from (interleavings 25). */
+  readonly token: string;
+  readonly tables: ReadonlyMap<string, ContractTable>;
+  /** The `tables` array of `GET /sync/schema`, as JSON text. */
+  readonly schemaTablesJson: string;
+  /** The `tables` array of `GET /sync/tables`, as JSON text. */
+  readonly metaTablesJson: string;
+}

@@ -1,0 +1,20 @@
+import type { SchemaContract } from './schema-contract.js';
+
+/** The contract that a client says it knows. */
+export interface ClientSchema {
+  readonly version: bigint;
+  readonly hash: string;
+}
+
+/**
+ * Whether a client may go on: version and hash must both be the current ones (wire-protocol §1). Version 0 with an
+ * empty hash is a client that knows none yet, which is good enough where `bootstrap` is allowed (at register).
+ */
+export function knowsSchema(
+  current: Pick<SchemaContract, 'version' | 'hash'>,
+  client: ClientSchema,
+  { bootstrap }: { readonly bootstrap: boolean },
+): boolean {
+  if (bootstrap && client.version === 0n && client.hash === '') return true;
+  return client.version === current.version && client.hash === current.hash;
+}

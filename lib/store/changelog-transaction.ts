@@ -1,0 +1,336 @@
+import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
+import { SynchroError } from '../common/errors.js';
+import type { Lsn } from '../common/lsn.js';
+import { formatMicros } from '../common/timestamp.js';
+
+/** Where the log stands, as stored. */
+export interface WalPosition {
+  readonly slotName: string;
+  readonly confirmedLsn: Lsn;
+  /** High-water mark: the last seq ever issued. */
+  readonly lastSeq: bigint;
+  /** First seq of the current epoch; a checkpoint before it needs a snapshot. */
+  readonly epochSeq: bigint;
+  readonly systemId: string | null;
+  readonly timeline: number | null;
+}
+
+/** A changelog entry; its seq is given when it is appended. */
+export interface ChangelogEntry {
+  readonly table: string;
+  readonly recordId: string;
+  readonly bucket: string;
+  readonly operation: number;
+  /** Microseconds; null: the row's own time is served. */
+  readonly servedAt: bigint | null;
+}
+
+/** One edge to write, or to write again. */
+export interface EdgeRow {
+  readonly table: string;
+  readonly recordId: string;
+  readonly bucket: string;
+  readonly live: boolean;
+  readonly rowUpdatedAt: string | null;
+}
+
+export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
+
+/** A row that waits until its parent has edges. */
+export interface WaitingRow {
+  readonly table: string;
+  readonly recordId: string;
+  readonly parentTable: string;
+  readonly parentId: string;
+}
+
+/** Distance between epochs: more than one epoch can ever issue. */
+const EPOCH_STEP = 1n << 32n;
+
+const POSITION = `SELECT slot_name, confirmed_lsn::text, last_seq::text, epoch_seq::text, system_id, timeline,
+    pg_current_snapshot()::text AS snapshot FROM sync_wal_position`;
+
+/**
+ * The one kind of transaction that writes the changelog. It holds the `sync_wal_position` row from its first
+ * statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
+ * sequence. Edges, entries and position become visible together.
+ */
+export class ChangelogTransaction {
+  private seq: bigint;
+
+  /**
+   * @param client a connection of the writer's own, outside any transaction
+   * @param expected compared with the stored position: another instance may have taken over
+   * @throws SynchroError `position_conflict`
+   */
+  static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    try {
+      return await ChangelogTransaction.join(client, expected);
+    } catch (error) {
+      await client.query('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** The same within a transaction that the caller has begun, and ends. */
+  static async join(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
+    const { rows } = await client.query<PositionRow>({
+      name: 'lock_position',
+      text: `${POSITION} FOR UPDATE`,
+    });
+    const [row] = rows;
+    const stored = row && toPosition(row);
+    if (
+      !stored ||
+      stored.slotName !== expected.slotName ||
+      stored.confirmedLsn !== expected.confirmedLsn ||
+      stored.epochSeq !== expected.epochSeq
+    ) {
+      throw new SynchroError(
+        'position_conflict',
+        `the position of slot ${expected.slotName} was moved by another instance, which has taken over`,
+      );
+    }
+    return new ChangelogTransaction(client, stored, row.snapshot);
+  }
+
+  private constructor(
+    private readonly client: ClientBase,
+    private readonly position: WalPosition,
+    /** What this transaction's first statement could see (`pg_snapshot` text). */
+    readonly snapshot: string,
+  ) {
+    this.seq = position.lastSeq;
+  }
+
+  /** Runs any other statement in this transaction. */
+  query<Row extends QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    name?: string,
+  ): Promise<QueryResult<Row>> {
+    return this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
+  }
+
+  /** Rows with every value as the text that the server sent. */
+  async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
+    const types = { getTypeParser: () => (value: string) => value };
+    const { rows } = await this.client.query<Record<string, string | null>>({ text, types });
+    return rows;
+  }
+
+  /** Appends entries in the order given. */
+  async append(entries: readonly ChangelogEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    await this.query(
+      `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
+       SELECT $1::bigint + n, b, t, r, o, s
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[])
+              WITH ORDINALITY AS e (b, t, r, o, s, n)`,
+      [
+        this.seq.toString(),
+        entries.map((entry) => entry.bucket),
+        entries.map((entry) => entry.table),
+        entries.map((entry) => entry.recordId),
+        entries.map((entry) => entry.operation),
+        entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt))),
+      ],
+      'append',
+    );
+    this.seq += BigInt(entries.length);
+  }
+
+  /**
+   * Appends what a query returns, for sets too large to bring here.
+   * @param select SQL that yields (bucket_id, table_name, record_id, operation, served_at)
+   * @returns the number of entries
+   */
+  async appendSelect(select: string, values: unknown[]): Promise<number> {
+    const { rowCount } = await this.query(
+      `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
+       SELECT $${values.length + 1}::bigint + row_number() OVER (), e.*
+         FROM (${select}) AS e (bucket_id, table_name, record_id, operation, served_at)`,
+      [...values, this.seq.toString()],
+    );
+    this.seq += BigInt(rowCount ?? 0);
+    return rowCount ?? 0;
+  }
+
+  /** The edges of some records, by table. */
+  async edges(idsByTable: ReadonlyMap<string, readonly string[]>): Promise<readonly EdgeRow[]> {
+    const tables = [...idsByTable].filter(([, ids]) => ids.length > 0);
+    if (tables.length === 0) return [];
+    // One `= ANY` per table: a join with unnest picks a bad plan while the statistics are young.
+    const selects = tables.map(
+      (_, index) => `SELECT table_name, record_id, bucket_id, live, row_updated_at::text
+        FROM sync_bucket_edges WHERE table_name = $${2 * index + 1} AND record_id = ANY($${2 * index + 2}::text[])`,
+    );
+    const { rows } = await this.query<EdgeColumns>(
+      selects.join(' UNION ALL '),
+      tables.flatMap(([table, ids]) => [table, ids]),
+      `edges_${tables.length}`,
+    );
+    return rows.map((row) => ({
+      table: row.table_name,
+      recordId: row.record_id,
+      bucket: row.bucket_id,
+      live: row.live,
+      rowUpdatedAt: row.row_updated_at,
+    }));
+  }
+
+  async saveEdges(edges: readonly EdgeRow[]): Promise<void> {
+    if (edges.length === 0) return;
+    await this.query(
+      `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
+       ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
+         SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`,
+      [...edgeKeys(edges), edges.map((edge) => edge.live), edges.map((edge) => edge.rowUpdatedAt)],
+      'save_edges',
+    );
+  }
+
+  async deleteEdges(edges: readonly EdgeKey[]): Promise<void> {
+    if (edges.length === 0) return;
+    await this.query(
+      `DELETE FROM sync_bucket_edges e
+        USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
+        WHERE e.table_name = gone.t AND e.record_id = gone.r AND e.bucket_id = gone.b`,
+      edgeKeys(edges),
+      'delete_edges',
+    );
+  }
+
+  async saveWaiting(rows: readonly WaitingRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.query(
+      `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+       ON CONFLICT (table_name, record_id) DO UPDATE
+         SET parent_table = excluded.parent_table, parent_id = excluded.parent_id`,
+      [
+        rows.map((row) => row.table),
+        rows.map((row) => row.recordId),
+        rows.map((row) => row.parentTable),
+        rows.map((row) => row.parentId),
+      ],
+    );
+  }
+
+  /** Forgets that some records were waiting. */
+  async deleteWaiting(table: string, recordIds: readonly string[]): Promise<void> {
+    if (recordIds.length === 0) return;
+    await this.query('DELETE FROM sync_waiting_rows WHERE table_name = $1 AND record_id = ANY($2::text[])', [
+      table,
+      recordIds,
+    ]);
+  }
+
+  /** Takes the rows that waited for some parents out of the waiting list. */
+  async releaseWaiting(parentTable: string, parentIds: readonly string[]): Promise<readonly WaitingRow[]> {
+    const { rows } = await this.query<{ table_name: string; record_id: string; parent_id: string }>(
+      `DELETE FROM sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
+       RETURNING table_name, record_id, parent_id`,
+      [parentTable, parentIds],
+      'release_waiting',
+    );
+    return rows.map((row) => ({
+      table: row.table_name,
+      recordId: row.record_id,
+      parentTable,
+      parentId: row.parent_id,
+    }));
+  }
+
+  /**
+   * Commits everything, with the position.
+   * @param confirmedLsn what is now durable; the position stays where it was when nothing from the WAL is meant
+   */
+  async commit(confirmedLsn: Lsn = this.position.confirmedLsn): Promise<WalPosition> {
+    const next = { ...this.position, confirmedLsn, lastSeq: this.seq };
+    await this.query(
+      `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now() WHERE slot_name = $1`,
+      [next.slotName, confirmedLsn.toString(), this.seq.toString()],
+      'store_position',
+    );
+    await this.client.query('COMMIT');
+    return next;
+  }
+
+  async rollback(): Promise<void> {
+    await this.client.query('ROLLBACK');
+  }
+}
+
+/** The stored position, or null before the first start. */
+export async function readPosition(client: ClientBase): Promise<WalPosition | null> {
+  const { rows } = await client.query<PositionRow>(POSITION);
+  return rows[0] ? toPosition(rows[0]) : null;
+}
+
+/**
+ * Stores where a new slot begins, within the caller's transaction. After the first time this starts an epoch:
+ * what happened in between is unknown, so every device that holds an older checkpoint takes a snapshot.
+ */
+export async function startEpoch(
+  client: ClientBase,
+  start: Pick<WalPosition, 'slotName' | 'confirmedLsn' | 'systemId' | 'timeline'>,
+  previous: WalPosition | null,
+): Promise<WalPosition> {
+  const lastSeq = previous === null ? 1n : previous.lastSeq + EPOCH_STEP;
+  const epochSeq = previous === null ? 0n : lastSeq;
+  await client.query('DELETE FROM sync_wal_position');
+  await client.query(
+    `INSERT INTO sync_wal_position (slot_name, confirmed_lsn, last_seq, epoch_seq, floor_seq, system_id, timeline)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      start.slotName,
+      start.confirmedLsn.toString(),
+      lastSeq.toString(),
+      epochSeq.toString(),
+      epochSeq.toString(),
+      start.systemId,
+      start.timeline,
+    ],
+  );
+  return { ...start, lastSeq, epochSeq };
+}
+
+function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
+  return [
+    edges.map((edge) => edge.table),
+    edges.map((edge) => edge.recordId),
+    edges.map((edge) => edge.bucket),
+  ];
+}
+
+interface EdgeColumns {
+  table_name: string;
+  record_id: string;
+  bucket_id: string;
+  live: boolean;
+  row_updated_at: string | null;
+}
+
+interface PositionRow {
+  slot_name: string;
+  confirmed_lsn: string;
+  last_seq: string;
+  epoch_seq: string;
+  system_id: string | null;
+  timeline: number | null;
+  snapshot: string;
+}
+
+function toPosition(row: PositionRow): WalPosition {
+  return {
+    slotName: row.slot_name,
+    confirmedLsn: BigInt(row.confirmed_lsn),
+    lastSeq: BigInt(row.last_seq),
+    epochSeq: BigInt(row.epoch_seq),
+    systemId: row.system_id,
+    timeline: row.timeline,
+  };
+}

@@ -1,0 +1,31 @@
+import type { ClientConfig } from 'pg';
+import type { DataSource } from 'typeorm';
+import { SynchroError } from '../common/errors.js';
+
+/**
+ * The pg connection that a TypeORM DataSource uses, for connections of our own; with read replicas, its primary.
+ * @throws SynchroError when the DataSource isn't a PostgreSQL one
+ */
+export function connectionConfig(dataSource: DataSource): ClientConfig {
+  const { options } = dataSource;
+  if (options.type !== 'postgres') {
+    throw new SynchroError(
+      'configuration_invalid',
+      `the DataSource is of type ${options.type}; sync needs postgres`,
+    );
+  }
+  const master = options.replication?.master;
+  const { url, host, port, username, password, database, ssl } = { ...options, ...master };
+  const extra = (options.extra ?? {}) as ClientConfig;
+  return {
+    ...extra,
+    ...(url !== undefined && { connectionString: url }),
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(username !== undefined && { user: username }),
+    ...(password !== undefined && { password: password as ClientConfig['password'] }),
+    ...(database !== undefined && { database }),
+    // TypeORM types it after Node's server options, and hands it to pg as it is.
+    ...(ssl !== undefined && { ssl: ssl as ClientConfig['ssl'] }),
+  };
+}

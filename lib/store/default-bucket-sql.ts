@@ -1,0 +1,46 @@
+import { canonicalIdSql } from '../common/canonical-id.js';
+import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
+import type { SyncRegistry } from '../registry/sync-registry.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import { GLOBAL_BUCKET } from '../resolvers/join-resolver.js';
+
+/**
+ * A boolean SQL expression: does the default bucket rule put this row, as it is now, into one of some buckets? It
+ * withholds a row that has moved on while its edges have not (interleavings 9). It says the same as
+ * `JoinResolver` and the inheritance from the parent.
+ *
+ * @param alias the row's alias in the statement, unquoted
+ * @param buckets a `text[]` expression
+ */
+export function inDefaultBucketsSql(
+  registry: SyncRegistry,
+  table: SyncTable,
+  alias: string,
+  buckets: string,
+): string {
+  const row = quoteIdentifier(alias);
+  const rules = [ownRuleSql(table, row, buckets)];
+  if (table.parent !== null && table.parentFkColumn !== null) {
+    const parent = registry.get(table.parent);
+    const parentAlias = `bucket_parent_${parent.depth}`;
+    const key = `${quoteIdentifier(parentAlias)}.${quoteIdentifier(parent.idColumn)}`;
+    const inherits = inDefaultBucketsSql(registry, parent, parentAlias, buckets);
+    rules.push(
+      `EXISTS (SELECT FROM ${parent.sql} AS ${quoteIdentifier(parentAlias)}
+         WHERE ${key} = ${row}.${quoteIdentifier(table.parentFkColumn)} AND ${inherits})`,
+    );
+  }
+  return `(${rules.join(' OR ')})`;
+}
+
+function ownRuleSql(table: SyncTable, row: string, buckets: string): string {
+  const column = table.bucketByColumn ?? table.ownerColumn;
+  const global = `${quoteLiteral(GLOBAL_BUCKET)} = ANY(${buckets})`;
+  if (column === null) return table.parent === null ? global : 'false';
+  const value = `${row}.${quoteIdentifier(column)}::text`;
+  const prefix = quoteLiteral(table.bucketPrefix ?? 'user:');
+  const named = `${value} <> '' AND ${prefix} || ${canonicalIdSql(value)} = ANY(${buckets})`;
+  return table.globalWhenBucketNull
+    ? `(${named} OR coalesce(${value}, '') = '' AND ${global})`
+    : `(${named})`;
+}

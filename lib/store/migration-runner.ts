@@ -1,0 +1,31 @@
+import type { DataSource } from 'typeorm';
+import { SynchroError } from '../common/errors.js';
+import { LATEST_MIGRATION, synchroMigrationsSql } from './migrations/index.js';
+
+const MIGRATION_LOCK = 91_110_045;
+
+/** Runs the migrations in one transaction; instances that start together wait for each other. */
+export async function runMigrations(dataSource: DataSource): Promise<void> {
+  await dataSource.transaction(async (manager) => {
+    await manager.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    for (const statement of synchroMigrationsSql()) await manager.query(statement);
+  });
+}
+
+/** @throws SynchroError when the sync tables are missing or older than this version */
+export async function checkMigrations(dataSource: DataSource): Promise<void> {
+  const ledger: { present: boolean }[] = await dataSource.query(
+    `SELECT to_regclass('sync_migrations') IS NOT NULL AS present`,
+  );
+  const applied: { number: number }[] =
+    ledger[0]?.present === true
+      ? await dataSource.query('SELECT coalesce(max(number), 0)::int AS number FROM sync_migrations')
+      : [];
+  const number = applied[0]?.number ?? 0;
+  if (number >= LATEST_MIGRATION) return;
+  throw new SynchroError(
+    'configuration_invalid',
+    `the sync tables are at migration ${number} of ${LATEST_MIGRATION}`,
+    "add ...synchroMigrations to the DataSource's migrations and run them, or set migrationsRun: true in SynchroModule.forRoot().",
+  );
+}

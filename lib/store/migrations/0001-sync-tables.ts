@@ -1,0 +1,139 @@
+import type { SynchroMigration } from './migration.js';
+
+/**
+ * The reference's six tables with its columns (config-semantics §9), so that a deployment can swap servers in
+ * place, plus what the rules of the design need. Text is compared bytewise (`C`): it is cheaper to index and
+ * gives pages an order that doesn't depend on a locale.
+ */
+export const syncTables: SynchroMigration = {
+  number: 1,
+  name: 'sync tables',
+  up: [
+    `CREATE TABLE IF NOT EXISTS sync_changelog (
+       seq bigint PRIMARY KEY,
+       bucket_id text COLLATE "C" NOT NULL,
+       table_name text COLLATE "C" NOT NULL,
+       record_id text COLLATE "C" NOT NULL,
+       operation smallint NOT NULL,
+       created_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `ALTER TABLE sync_changelog ADD COLUMN IF NOT EXISTS served_at timestamptz`,
+    // A writer that takes numbers from a sequence would break seq order: it must fail loudly.
+    `ALTER TABLE sync_changelog ALTER COLUMN seq DROP DEFAULT`,
+    `CREATE INDEX IF NOT EXISTS sync_changelog_bucket ON sync_changelog (bucket_id, seq)`,
+    `COMMENT ON COLUMN sync_changelog.served_at IS
+       'updated_at to serve with this entry where the row''s own would make devices skip it'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_clients (
+       id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+       user_id text COLLATE "C" NOT NULL,
+       client_id text COLLATE "C" NOT NULL,
+       client_name text,
+       platform text NOT NULL DEFAULT '',
+       app_version text NOT NULL DEFAULT '',
+       bucket_subs text[] NOT NULL DEFAULT '{}',
+       last_sync_at timestamptz,
+       last_pull_at timestamptz,
+       last_push_at timestamptz,
+       last_pull_seq bigint,
+       is_active boolean NOT NULL DEFAULT true,
+       created_at timestamptz NOT NULL DEFAULT now(),
+       updated_at timestamptz NOT NULL DEFAULT now(),
+       UNIQUE (user_id, client_id)
+     )`,
+    `ALTER TABLE sync_clients
+       ADD COLUMN IF NOT EXISTS snapshot_seq bigint,
+       ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
+       ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz`,
+    `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
+    `COMMENT ON COLUMN sync_clients.snapshot_seq IS
+       'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_wal_position (
+       slot_name text PRIMARY KEY,
+       confirmed_lsn bigint NOT NULL DEFAULT 0,
+       updated_at timestamptz NOT NULL DEFAULT now()
+     ) WITH (fillfactor = 20)`,
+    `ALTER TABLE sync_wal_position
+       ADD COLUMN IF NOT EXISTS last_seq bigint NOT NULL DEFAULT 1,
+       ADD COLUMN IF NOT EXISTS floor_seq bigint NOT NULL DEFAULT 0,
+       ADD COLUMN IF NOT EXISTS epoch_seq bigint NOT NULL DEFAULT 0,
+       ADD COLUMN IF NOT EXISTS system_id text,
+       ADD COLUMN IF NOT EXISTS timeline integer`,
+    `DELETE FROM sync_wal_position a USING sync_wal_position b
+      WHERE (a.updated_at, a.slot_name) < (b.updated_at, b.slot_name)`,
+    `UPDATE sync_wal_position SET last_seq = greatest(last_seq, (SELECT coalesce(max(seq), 1) FROM sync_changelog))`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_wal_position_single ON sync_wal_position ((true))`,
+    `COMMENT ON TABLE sync_wal_position IS
+       'the one row that every appender to sync_changelog locks: the log''s position, high-water mark and retention floor'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_bucket_edges (
+       table_name text COLLATE "C" NOT NULL,
+       record_id text COLLATE "C" NOT NULL,
+       bucket_id text COLLATE "C" NOT NULL,
+       updated_at timestamptz NOT NULL DEFAULT now(),
+       PRIMARY KEY (table_name, record_id, bucket_id)
+     ) WITH (fillfactor = 80)`,
+    `ALTER TABLE sync_bucket_edges
+       ADD COLUMN IF NOT EXISTS live boolean NOT NULL DEFAULT true,
+       ADD COLUMN IF NOT EXISTS row_updated_at timestamptz`,
+    `CREATE INDEX IF NOT EXISTS sync_bucket_edges_bucket
+       ON sync_bucket_edges (bucket_id, table_name, record_id) WHERE live`,
+    `COMMENT ON COLUMN sync_bucket_edges.live IS
+       'false: the row is soft-deleted; children still inherit the bucket, pull and snapshot ignore it'`,
+    `COMMENT ON COLUMN sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_rule_failures (
+       id bigserial PRIMARY KEY,
+       table_name text NOT NULL,
+       record_id text NOT NULL,
+       operation smallint NOT NULL,
+       error_text text NOT NULL,
+       payload jsonb,
+       created_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `ALTER TABLE sync_rule_failures
+       ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 1,
+       ADD COLUMN IF NOT EXISTS retry_at timestamptz NOT NULL DEFAULT now(),
+       ADD COLUMN IF NOT EXISTS resolved_at timestamptz`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_rule_failures_open
+       ON sync_rule_failures (table_name, record_id) WHERE resolved_at IS NULL`,
+
+    `CREATE TABLE IF NOT EXISTS sync_schema_manifest (
+       schema_version bigint PRIMARY KEY,
+       schema_hash text NOT NULL,
+       created_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON sync_schema_manifest (schema_hash)`,
+
+    `CREATE TABLE IF NOT EXISTS sync_waiting_rows (
+       table_name text COLLATE "C" NOT NULL,
+       record_id text COLLATE "C" NOT NULL,
+       parent_table text COLLATE "C" NOT NULL,
+       parent_id text COLLATE "C" NOT NULL,
+       created_at timestamptz NOT NULL DEFAULT now(),
+       PRIMARY KEY (table_name, record_id)
+     )`,
+    `CREATE INDEX IF NOT EXISTS sync_waiting_rows_parent ON sync_waiting_rows (parent_table, parent_id)`,
+    `COMMENT ON TABLE sync_waiting_rows IS 'rows whose parent has no edges yet'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_subscription_changes (
+       client uuid PRIMARY KEY REFERENCES sync_clients ON DELETE CASCADE,
+       buckets text[] NOT NULL,
+       created_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `COMMENT ON TABLE sync_subscription_changes IS
+       'what a client is to be subscribed to: the WAL consumer writes the entries and sync_clients.bucket_subs together'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_table_rules (
+       table_name text PRIMARY KEY,
+       rules_hash text NOT NULL,
+       updated_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
+  ],
+  down: [
+    `DROP TABLE IF EXISTS sync_table_rules, sync_subscription_changes, sync_waiting_rows, sync_schema_manifest,
+       sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
+  ],
+};

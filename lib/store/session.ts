@@ -1,0 +1,55 @@
+import type { DataSource, EntityManager } from 'typeorm';
+
+/**
+ * How values are written as text, whatever the host's or the server's defaults are: in UTC, at full precision
+ * (interleavings 2, hazard W-DATA-5). The same on pooled and on replication connections.
+ */
+export const TEXT_SETTINGS = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+} as const;
+
+const SET_LOCAL = Object.entries(TEXT_SETTINGS)
+  .map(([name, value]) => `SET LOCAL ${name} = '${value}'`)
+  .join('; ');
+
+const BEGIN = {
+  read: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${SET_LOCAL}`,
+  write: `BEGIN ISOLATION LEVEL READ COMMITTED; ${SET_LOCAL}`,
+} as const;
+
+/**
+ * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
+ * COMMITTED. Settings are local to it, so that the host's own queries on the connection are not affected.
+ */
+export async function inTransaction<Result>(
+  dataSource: DataSource,
+  kind: keyof typeof BEGIN,
+  work: (manager: EntityManager) => Promise<Result>,
+): Promise<Result> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.connect();
+    await runner.query(BEGIN[kind]);
+    try {
+      const result = await work(runner.manager);
+      await runner.query('COMMIT');
+      return result;
+    } catch (error) {
+      // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
+      await runner.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+/** The schema in which unqualified names are made. */
+export async function currentSchema(dataSource: DataSource): Promise<string> {
+  const rows: { schema: string | null }[] = await dataSource.query('SELECT current_schema() AS schema');
+  return rows[0]?.schema ?? 'public';
+}

@@ -1,0 +1,166 @@
+import type { EntityManager } from 'typeorm';
+
+/** A registered device, as far as requests need it. Sequence numbers are 64-bit. */
+export interface SyncClient {
+  /** Primary key of its row. */
+  readonly id: string;
+  /** Stored subscriptions: what its changelog entries were written for. */
+  readonly buckets: readonly string[];
+  readonly active: boolean;
+  readonly hasPulled: boolean;
+  /** It holds every row up to some checkpoint: it may pull. */
+  readonly hasSnapshot: boolean;
+  /** The checkpoint that it last acknowledged. */
+  readonly acknowledged: bigint | null;
+  /** RFC 3339; null before its first sync. */
+  readonly lastSyncAt: string | null;
+}
+
+export interface Registration {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly clientName: string | null;
+  readonly platform: string;
+  readonly appVersion: string;
+}
+
+/**
+ * Registers a device, or brings its description up to date. Subscriptions and checkpoints of a known one stay.
+ * @returns the id of its row
+ */
+export async function saveRegistration(
+  manager: EntityManager,
+  registration: Registration,
+  buckets: readonly string[],
+): Promise<string> {
+  const rows: { id: string }[] = await manager.query(
+    `INSERT INTO sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
+     VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (user_id, client_id) DO UPDATE
+       SET client_name = excluded.client_name, platform = excluded.platform, app_version = excluded.app_version,
+           is_active = true, updated_at = now()
+     RETURNING id`,
+    [
+      registration.userId,
+      registration.clientId,
+      registration.clientName,
+      registration.platform,
+      registration.appVersion,
+      buckets,
+    ],
+  );
+  return rows[0]?.id ?? '';
+}
+
+/**
+ * Notes a pull: what the device acknowledged, that it lives. Written when it says something new, and otherwise at
+ * most once a minute.
+ * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
+ */
+export async function notePull(
+  manager: EntityManager,
+  client: SyncClient,
+  acknowledged: bigint | null,
+): Promise<void> {
+  await manager.query(
+    `UPDATE sync_clients
+        SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
+            is_active = true
+      WHERE id = $1 AND (last_pull_seq IS DISTINCT FROM coalesce($2::bigint, last_pull_seq) OR NOT is_active
+            OR last_pull_at IS NULL OR last_pull_at < now() - interval '1 minute')`,
+    [client.id, acknowledged?.toString() ?? null],
+  );
+}
+
+export async function notePush(manager: EntityManager, client: SyncClient): Promise<void> {
+  await manager.query('UPDATE sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1', [
+    client.id,
+  ]);
+}
+
+/**
+ * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
+ * @param channel where the consumer listens
+ */
+export async function enqueueSubscriptionChange(
+  manager: EntityManager,
+  client: SyncClient,
+  buckets: readonly string[],
+  channel: string,
+): Promise<void> {
+  await manager.query(
+    `WITH change AS (
+       INSERT INTO sync_subscription_changes AS c (client, buckets) VALUES ($1, $2)
+       ON CONFLICT (client) DO UPDATE SET buckets = excluded.buckets WHERE c.buckets <> excluded.buckets
+       RETURNING client)
+     SELECT pg_notify($3, '') FROM change`,
+    [client.id, buckets, channel],
+  );
+}
+
+/**
+ * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The subscriptions become the
+ * current ones: a device that starts over has nothing that would have to be taken away.
+ *
+ * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
+ */
+export async function beginSnapshot(
+  manager: EntityManager,
+  client: SyncClient,
+  buckets: readonly string[],
+  holdMilliseconds: number,
+): Promise<bigint> {
+  await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
+  const rows: { checkpoint: string; seq: string }[] = await manager.query(
+    `UPDATE sync_clients c
+        SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
+            snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3
+       FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
+    [client.id, holdMilliseconds, buckets],
+  );
+  return BigInt(updated(rows)[0]?.checkpoint ?? 1);
+}
+
+/**
+ * Renews the hold of a snapshot in progress.
+ * @returns false when there is none that covers the checkpoint: the snapshot has to start over
+ */
+export async function renewSnapshot(
+  manager: EntityManager,
+  client: SyncClient,
+  checkpoint: bigint,
+  holdMilliseconds: number,
+): Promise<boolean> {
+  const rows: unknown[] = await manager.query(
+    `UPDATE sync_clients c SET snapshot_expires_at = now() + $3 * interval '1 millisecond'
+       FROM sync_wal_position p
+      WHERE c.id = $1 AND c.snapshot_seq <= $2 AND c.snapshot_expires_at > now()
+        AND $2 BETWEEN greatest(p.floor_seq, p.epoch_seq) AND p.last_seq RETURNING c.id`,
+    [client.id, checkpoint.toString(), holdMilliseconds],
+  );
+  return updated(rows).length > 0;
+}
+
+/** Notes that a device holds everything up to a checkpoint. */
+export async function completeSnapshot(
+  manager: EntityManager,
+  client: SyncClient,
+  checkpoint: bigint,
+): Promise<void> {
+  await manager.query(
+    `UPDATE sync_clients
+        SET snapshot_seq = NULL, snapshot_expires_at = NULL, snapshot_completed_at = now(), last_pull_seq = $2,
+            last_pull_at = now(), last_sync_at = now(), is_active = true
+      WHERE id = $1`,
+    [client.id, checkpoint.toString()],
+  );
+}
+
+/** Key of the advisory lock between beginning snapshots (shared) and compaction (exclusive). */
+export const SNAPSHOT_HOLD_LOCK = 91_110_044;
+
+/** TypeORM answers an UPDATE with [rows, count]. */
+function updated<Row>(result: Row[] | [Row[], number]): Row[] {
+  const [first] = result;
+  return Array.isArray(first) ? first : (result as Row[]);
+}

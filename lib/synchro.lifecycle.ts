@@ -1,0 +1,58 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { SyncRegistry } from './registry/sync-registry.js';
+import { WalConsumer } from './replication/wal-consumer.js';
+import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { SchemaService } from './schema/schema.service.js';
+import { connectionConfig } from './store/connection-config.js';
+import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
+import { checkMigrations, runMigrations } from './store/migration-runner.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
+
+/**
+ * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
+ * mend it. The consumer stops before the HTTP server closes and before TypeORM's connections go.
+ */
+@Injectable()
+export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger('Synchro');
+  private consumer: WalConsumer | null = null;
+
+  constructor(
+    @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    private readonly registry: SyncRegistry,
+    private readonly schemas: SchemaService,
+    private readonly ownership: OwnershipResolver,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
+    await checkMigrations(this.dataSource);
+    const contract = await this.schemas.current();
+    const tables = this.registry.all().map((table) => table.name);
+    this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
+    const { replication = {} } = this.options;
+    if (replication === false) return;
+    this.consumer = new WalConsumer(this.registry, this.ownership, {
+      slotName: replication.slotName ?? 'synchro_slot',
+      publicationName: replication.publicationName ?? 'synchro_pub',
+      connection: replication.connection ?? connectionConfig(this.dataSource),
+      batchRows: replication.batchRows ?? 2_000,
+      maxBatchRows: replication.maxBatchRows ?? 4_000,
+      maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
+      walSenderTimeout: replication.walSenderTimeout ?? 10_000,
+    });
+    await this.consumer.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.consumer?.stop();
+  }
+}

@@ -1,0 +1,89 @@
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { Compactor } from './engine/compactor.js';
+import { Hydrator } from './engine/pull/hydrator.js';
+import { Puller } from './engine/pull/puller.js';
+import { PushService } from './engine/push/push.service.js';
+import { Snapshotter } from './engine/snapshot/snapshotter.js';
+import { SyncEngine } from './engine/sync-engine.js';
+import { BodyReader } from './http/body-reader.js';
+import { syncControllerFor } from './http/sync-controller.factory.js';
+import { SYNC_PATH } from './http/sync-path.token.js';
+import { discoverTables } from './registry/discovery.js';
+import { SyncRegistry } from './registry/sync-registry.js';
+import { ConflictResolver, LwwResolver } from './resolvers/conflict-resolver.js';
+import { JoinResolver } from './resolvers/join-resolver.js';
+import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+import { SchemaService } from './schema/schema.service.js';
+import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
+import { currentSchema } from './store/session.js';
+import { SynchroLifecycle } from './synchro.lifecycle.js';
+import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
+import type { SynchroModuleExtras } from './synchro.options.js';
+
+/** Offline-first sync for the entities decorated with `@SyncTable`. */
+@Module({})
+export class SynchroModule extends ConfigurableModuleClass {
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    return assemble(super.forRoot(options), options);
+  }
+
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return assemble(super.forRootAsync(options), options);
+  }
+}
+
+function assemble(definition: DynamicModule, extras: SynchroModuleExtras): DynamicModule {
+  const path = (extras.path ?? 'sync').replaceAll(/^\/+|\/+$/g, '');
+  return {
+    ...definition,
+    global: extras.isGlobal ?? false,
+    imports: [...(definition.imports ?? []), ...(extras.imports ?? [])],
+    controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
+    providers: [
+      ...(definition.providers ?? []),
+      { provide: SYNC_PATH, useValue: path },
+      { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
+      REGISTRY,
+      ...SERVICES,
+      ...RESOLVERS,
+      // Last, so that the host's classes win over the defaults.
+      ...(extras.providers ?? []),
+    ],
+    exports: [
+      SyncEngine,
+      SyncRegistry,
+      JoinResolver,
+      OwnershipResolver,
+      ConflictResolver,
+      SubscriptionResolver,
+    ],
+  };
+}
+
+const REGISTRY: Provider = {
+  provide: SyncRegistry,
+  inject: [SYNC_DATA_SOURCE],
+  useFactory: async (dataSource: DataSource) => discoverTables(dataSource, await currentSchema(dataSource)),
+};
+
+const SERVICES: readonly Provider[] = [
+  BodyReader,
+  SyncEngine,
+  Puller,
+  PushService,
+  Snapshotter,
+  Hydrator,
+  Compactor,
+  SchemaService,
+  SynchroLifecycle,
+];
+
+const RESOLVERS: readonly Provider[] = [
+  JoinResolver,
+  { provide: OwnershipResolver, useExisting: JoinResolver },
+  { provide: ConflictResolver, useClass: LwwResolver },
+  { provide: SubscriptionResolver, useClass: UserSubscriptionResolver },
+];

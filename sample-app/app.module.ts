@@ -1,0 +1,47 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { OwnershipResolver, SynchroModule, synchroMigrations } from 'nestjs-synchro';
+import type { AppSettings } from './app.settings.js';
+import { authGuard, AuthModule } from './auth/auth.module.js';
+import { userIdOf } from './auth/identified-request.js';
+import { Category } from './categories/category.entity.js';
+import { HealthController } from './health.controller.js';
+import { CreateSampleTables1767225600000 } from './migrations/1767225600000-create-sample-tables.js';
+import { Tag } from './tags/tag.entity.js';
+import { Comment } from './tasks/comment.entity.js';
+import { SharingResolver } from './tasks/sharing.resolver.js';
+import { TaskShare } from './tasks/task-share.entity.js';
+import { Task } from './tasks/task.entity.js';
+
+type SynchroOptions = Parameters<typeof SynchroModule.forRoot>[0];
+
+@Module({})
+export class AppModule {
+  /** @param synchro Sync options that replace this app's own. */
+  static forRoot(settings: AppSettings, synchro: Partial<SynchroOptions> = {}): DynamicModule {
+    const { databaseUrl, slotName, publicationName, jwtSecret } = settings;
+    return {
+      module: AppModule,
+      imports: [
+        TypeOrmModule.forRoot({
+          type: 'postgres',
+          url: databaseUrl,
+          entities: [Task, TaskShare, Comment, Category, Tag],
+          migrations: [...synchroMigrations, CreateSampleTables1767225600000],
+          migrationsRun: true,
+          retryAttempts: 3,
+        }),
+        SynchroModule.forRoot({
+          imports: [AuthModule.forRoot(jwtSecret)],
+          guards: [authGuard(jwtSecret)],
+          userId: userIdOf,
+          providers: [{ provide: OwnershipResolver, useClass: SharingResolver }],
+          replication: { slotName, publicationName },
+          ...synchro,
+        }),
+      ],
+      controllers: [HealthController],
+    };
+  }
+}

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { escapeIdentifier, Pool, type QueryResultRow } from 'pg';
+import { withClient } from './client.js';
+import { testRun } from './run.js';
+import { eventually } from './wait.js';
+
+/** A database of its own for one test file, with names for what is shared by the whole server. */
+export interface TestDatabase {
+  readonly name: string;
+  /** Connects as the superuser. */
+  readonly url: string;
+  /** Replication slots are known to the whole server, so the name comes from the database's. */
+  readonly slotName: string;
+  readonly publicationName: string;
+  /** Runs one statement and returns its rows; values as `pg` parses them by default (`bigint` is text). */
+  query<Row extends QueryResultRow = QueryResultRow>(
+    sql: string,
+    params?: readonly unknown[],
+  ): Promise<Row[]>;
+  /** Ends all connections to the database, and removes its replication slots and itself. */
+  drop(): Promise<void>;
+}
+
+/**
+ * Creates an empty database on the server of this run, or on a server that the test started itself.
+ *
+ * @param serverUrl Connects as a superuser to any database of the server.
+ */
+export async function createDatabase(serverUrl = testRun().serverUrl): Promise<TestDatabase> {
+  const name = `${testRun().prefix}_${randomBytes(4).toString('hex')}`;
+  await withClient(serverUrl, (client) =>
+    client.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0 ENCODING 'UTF8'`),
+  );
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  const pool = new Pool({ connectionString: url.href, max: 4, idleTimeoutMillis: 1_000 });
+  // Tests terminate backends and stop servers on purpose.
+  pool.on('error', () => {});
+
+  return {
+    name,
+    url: url.href,
+    slotName: `${name}_slot`,
+    publicationName: `${name}_pub`,
+    query: async (sql, params = []) => (await pool.query(sql, [...params])).rows,
+    drop: async () => {
+      await pool.end();
+      await dropDatabase(serverUrl, name);
+    },
+  };
+}
+
+async function dropDatabase(serverUrl: string, name: string): Promise<void> {
+  await withClient(serverUrl, async (client) => {
+    // Closed first, or a consumer that retries takes its slot again in between.
+    await client.query(`ALTER DATABASE ${escapeIdentifier(name)} ALLOW_CONNECTIONS false`);
+    await eventually(async () => {
+      await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+      // Fails for as long as a terminated walsender has not let go of its slot.
+      await client.query(
+        'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1',
+        [name],
+      );
+    });
+    await client.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`);
+  });
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { parse } from 'lossless-json';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
+import { PushService } from '../../lib/engine/push/push.service.js';
+import { SyncRegistry } from '../../lib/registry/sync-registry.js';
+import type { SyncTable } from '../../lib/registry/sync-table.js';
+import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
+import type { SchemaContract } from '../../lib/schema/schema-contract.js';
+import { SchemaService } from '../../lib/schema/schema.service.js';
+import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
+import { inTransaction } from '../../lib/store/session.js';
+import { createDatabase, type TestDatabase } from './database.js';
+import { eventually } from './wait.js';
+
+/** A database with the given tables, and pushes into it as the engine would make them. */
+export interface PushFixture {
+  readonly db: TestDatabase;
+  readonly dataSource: DataSource;
+  /** Pushes in a transaction of its own, and commits. */
+  push(user: string, changes: readonly PushChange[], options?: PushOptions): Promise<readonly PushResult[]>;
+  /** The same, for one change. */
+  pushOne(user: string, change: PushChange, options?: PushOptions): Promise<PushResult>;
+  /** Pushes in a transaction that the caller has opened. */
+  apply(
+    manager: EntityManager,
+    user: string,
+    changes: readonly PushChange[],
+    options?: PushOptions,
+  ): Promise<readonly PushResult[]>;
+  /** Makes a row visible in a bucket, as the WAL consumer would. */
+  addEdge(table: string, id: string, bucket: string): Promise<void>;
+  /** Resolves once this many connections to the database wait for a lock. */
+  waiting(count: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PushOptions {
+  readonly resolver?: ConflictResolver;
+  readonly clockSkewTolerance?: number;
+  readonly maxPushChanges?: number;
+  readonly buckets?: readonly string[];
+  readonly onConflict?: PushContext['onConflict'];
+}
+
+/** @param ddl statements that create the tables */
+export async function pushFixture(
+  tables: readonly SyncTable[],
+  ddl: readonly string[],
+): Promise<PushFixture> {
+  const db = await createDatabase();
+  for (const statement of [...synchroMigrationsSql(), ...ddl]) await db.query(statement);
+  const dataSource = await new DataSource({ type: 'postgres', url: db.url, poolSize: 6 }).initialize();
+  const registry = new SyncRegistry(tables);
+  const contract = await new SchemaService(registry, dataSource).current();
+
+  const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
+    const { clockSkewTolerance = 0 } = options;
+    const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
+    return new PushService(registry, resolver, options).apply(
+      manager,
+      contextOf(contract, userId, options),
+      changes,
+    );
+  };
+  const push: PushFixture['push'] = (user, changes, options) =>
+    inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
+
+  return {
+    db,
+    dataSource,
+    apply,
+    push,
+    pushOne: async (user, change, options) => only(await push(user, [change], options)),
+    addEdge: async (table, id, bucket) => {
+      await db.query('INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id) VALUES ($1, $2, $3)', [
+        table,
+        id,
+        bucket,
+      ]);
+    },
+    waiting: async (count) => {
+      await eventually(async () => {
+        const rows = await db.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return rows.length === count;
+      });
+    },
+    close: async () => {
+      await dataSource.destroy();
+      await db.drop();
+    },
+  };
+}
+
+function contextOf(contract: SchemaContract, userId: string, options: PushOptions): PushContext {
+  return {
+    contract,
+    userId,
+    clientId: 'device-1',
+    buckets: options.buckets ?? [`user:${userId}`, 'global'],
+    ...(options.onConflict ? { onConflict: options.onConflict } : {}),
+  };
+}
+
+export interface ChangeTimes {
+  /** `client_updated_at`. Default: a minute ahead of the clock, so that it wins where nothing else decides. */
+  readonly at?: unknown;
+  /** `base_updated_at`. Default: null. */
+  readonly base?: unknown;
+}
+
+/** A change as the HTTP layer hands it on; `data` may be JSON text, for numbers that JavaScript doesn't have. */
+export function change(
+  operation: string,
+  table: string,
+  id: unknown,
+  data: object | string | null = null,
+  { at, base = null }: ChangeTimes = {},
+): PushChange {
+  return {
+    id,
+    table_name: table,
+    operation,
+    data: data === null ? null : parse(typeof data === 'string' ? data : JSON.stringify(data)),
+    client_updated_at: at === undefined ? fromNow(60_000) : at,
+    base_updated_at: base,
+  };
+}
+
+/** A time, this many milliseconds from now. */
+export function fromNow(milliseconds: number): string {
+  return new Date(Date.now() + milliseconds).toISOString();
+}
+
+/** A verdict's `server_version`, parsed. */
+export function serverVersion(result: PushResult): Record<string, unknown> & { data: Record<string, unknown> } {
+  return JSON.parse(result.server_version ?? 'null');
+}
+
+export function only<T>(items: readonly T[]): T {
+  const [first] = items;
+  if (first === undefined || items.length > 1) throw new Error(`expected one item, got ${items.length}`);
+  return first;
+}
+
+/** Ids in ascending order. */
+export function sortedIds(count: number): readonly string[] {
+  return Array.from({ length: count }, () => randomUUID()).toSorted();
+}
