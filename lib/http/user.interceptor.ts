@@ -1,4 +1,10 @@
-import { Inject, Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
@@ -16,8 +22,11 @@ export class UserInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const userId = await this.options.userId(context);
-    if (typeof userId !== 'string' || userId === '') throw new SynchroError('user_missing', 'missing user identity');
-    const request = context.switchToHttp().getRequest<{ headers: Record<string, string | string[] | undefined> }>();
+    if (typeof userId !== 'string' || userId === '')
+      throw new SynchroError('user_missing', 'missing user identity');
+    const request = context
+      .switchToHttp()
+      .getRequest<{ headers: Record<string, string | string[] | undefined> }>();
     const version = request.headers['x-app-version'];
     checkVersion(typeof version === 'string' ? version : '', this.options.minClientVersion);
     setUser(request, canonicalId(userId));

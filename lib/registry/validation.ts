@@ -21,9 +21,7 @@ function duplicateProblems(table: SyncTable, earlier: readonly SyncTable[]): rea
 function optionProblems(table: SyncTable): readonly string[] {
   const problems: string[] = [];
   if (!['owner_only', 'disabled'].includes(table.pushPolicy)) {
-    problems.push(
-      `${table.name}: pushPolicy: ${String(table.pushPolicy)} is neither owner_only nor disabled`,
-    );
+    problems.push(`${table.name}: pushPolicy: ${table.pushPolicy} is neither owner_only nor disabled`);
   }
   if (table.globalWhenBucketNull && !table.allowGlobalRead) {
     problems.push(`${table.name}: globalWhenBucketNull: needs allowGlobalRead: true`);

@@ -290,7 +290,7 @@ class Work {
 
   /** In the order of the log. */
   sortedEntries(): readonly ChangelogEntry[] {
-    return this.entries.sort((a, b) => a.order - b.order).map(({ entry }) => entry);
+    return this.entries.toSorted((a, b) => a.order - b.order).map(({ entry }) => entry);
   }
 
   settled(table: SyncTable, recordId: string): void {

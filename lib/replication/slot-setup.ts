@@ -48,10 +48,10 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
   );
   if (lock.rows[0]?.locked !== true) throw busy(slotName);
   try {
-    const system = await identifySystem(setup.connection);
-    const position = await readPosition(client);
     const slot = await inspectSlot(client, slotName);
     if (slot?.active === true) throw busy(slotName);
+    const system = await identifySystem(setup.connection);
+    const position = await readPosition(client);
     const reason = discontinuity(slotName, position, slot, system, setup.acknowledged);
     if (reason === null && position) return position;
     setup.onRebuild(reason ?? '');

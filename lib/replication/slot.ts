@@ -1,7 +1,7 @@
 import { Client, type ClientBase, type ClientConfig } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
-import { parseLsn, type Lsn } from '../common/lsn.js';
+import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
 import type { WalPosition } from '../store/changelog-transaction.js';
 
 /** A cluster's identity and history. */
@@ -47,6 +47,9 @@ export async function inspectSlot(client: ClientBase, name: string): Promise<Slo
   return { active: row.active, lost, confirmedFlush: parseLsn(row.confirmed_flush_lsn ?? '0/0') };
 }
 
+/** The {@link discontinuity} of an app that never ran before. */
+export const FIRST_START = 'this is the first start';
+
 /**
  * Why the stored position and the slot don't belong together; null when reading may go on from the position.
  * @param acknowledged what this process itself has acknowledged (at a server's shutdown that can't be stored)
@@ -58,14 +61,15 @@ export function discontinuity(
   system: SystemIdentity,
   acknowledged: Lsn,
 ): string | null {
-  if (!position) return 'this is the first start';
+  if (!position) return FIRST_START;
   if (position.slotName !== slotName) return `the slot was called ${position.slotName} before`;
   if (!slot) return 'the slot is gone';
   if (slot.lost !== null) return `the slot was invalidated: ${slot.lost}`;
   if (position.systemId !== system.systemId) return 'the database system is another one';
   if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
   const known = acknowledged > position.confirmedLsn ? acknowledged : position.confirmedLsn;
-  if (slot.confirmedFlush > known) return 'the slot is ahead of the stored position';
+  if (slot.confirmedFlush > known)
+    return `the slot is at ${formatLsn(slot.confirmedFlush)}, ahead of the stored position ${formatLsn(known)}`;
   return null;
 }
 
@@ -110,7 +114,7 @@ export async function dropSlot(client: ClientBase, name: string): Promise<void> 
 export async function identifySystem(connection: ClientConfig): Promise<SystemIdentity> {
   const client = await connectReplication(connection);
   try {
-    const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
+    const { rows } = await client.query<{ systemid: string; timeline: string | number }>('IDENTIFY_SYSTEM');
     return { systemId: rows[0]?.systemid ?? '', timeline: Number(rows[0]?.timeline ?? 0) };
   } finally {
     await client.end();

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Client, type ClientConfig } from 'pg';
+import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { Lsn } from '../common/lsn.js';
@@ -16,6 +17,7 @@ import { checkReplicationSetup } from './preflight.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { retryFailures } from './rule-failures.js';
+import { FIRST_START } from './slot.js';
 import { prepareSlot } from './slot-setup.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
 import { TableRules } from './table-rules.js';
@@ -33,6 +35,12 @@ export interface WalConsumerOptions {
   readonly walSenderTimeout: number;
 }
 
+/** How long the app's start waits for the first edges: without them there is nothing that devices could be sent. */
+const FIRST_EDGES_MS = 30_000;
+/** A session that lasted this long was a good one: the next failure starts the backoff anew. */
+const STABLE_MS = 30_000;
+/** A standby looks for the slot at this steady step of the backoff: about every second. */
+const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
 const HOUSEKEEPING_MS = 1_000;
 
@@ -50,6 +58,8 @@ export class WalConsumer {
   private stream: ReplicationStream | null = null;
   private running: Promise<void> | null = null;
   private workWaiting = true;
+  /** Aborted as soon as there are edges. */
+  private readonly edgesMissing = new AbortController();
 
   constructor(
     private readonly registry: SyncRegistry,
@@ -73,6 +83,9 @@ export class WalConsumer {
       await client.end();
     }
     this.running = this.run();
+    await pause(FIRST_EDGES_MS, AbortSignal.any([this.edgesMissing.signal, this.stopping.signal]));
+    if (!this.edgesMissing.signal.aborted)
+      this.logger.warn('there are no edges yet: devices are asked to come back');
   }
 
   /** Finishes the batch at hand and lets go of the slot. */
@@ -86,14 +99,18 @@ export class WalConsumer {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
       const began = Date.now();
+      let standby = false;
       try {
         await this.session();
       } catch (error) {
+        standby = isSlotBusy(error);
         this.report(error);
       }
       publishPhase('standby');
-      attempt = Date.now() - began > 30_000 ? 0 : attempt + 1;
-      await pause(backoff(attempt), this.stopping.signal);
+      // Another instance consumes, so there are edges.
+      if (standby) this.edgesMissing.abort();
+      attempt = standby || Date.now() - began > STABLE_MS ? 0 : attempt + 1;
+      await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
 
@@ -112,8 +129,9 @@ export class WalConsumer {
         applier,
         rules,
         acknowledged: this.acknowledged,
-        onRebuild: (reason) => this.logger.log(`making slot ${slotName} and rebuilding the edges: ${reason}`),
+        onRebuild: (reason) => this.reportRebuild(reason),
       });
+      this.edgesMissing.abort();
       stream = await ReplicationStream.open({
         connection: this.connection(),
         slotName,
@@ -202,7 +220,17 @@ export class WalConsumer {
 
   private connection(): ClientConfig {
     const { connection, walSenderTimeout } = this.options;
-    const settings = { ...TEXT_SETTINGS, DateStyle: 'ISO', wal_sender_timeout: `${walSenderTimeout}ms` };
+    const settings = {
+      ...TEXT_SETTINGS,
+      DateStyle: 'ISO',
+      wal_sender_timeout: `${walSenderTimeout}ms`,
+      // A position that was acknowledged, and a seq that a device holds, must outlive a crash.
+      synchronous_commit: 'on',
+      // A batch takes as long as it takes: the host's limits are for its requests.
+      statement_timeout: '0',
+      lock_timeout: '0',
+      idle_in_transaction_session_timeout: '0',
+    };
     const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
     return {
       ...connection,
@@ -213,12 +241,23 @@ export class WalConsumer {
     };
   }
 
+  private reportRebuild(reason: string): void {
+    const { slotName } = this.options;
+    if (reason === FIRST_START) this.logger.log(`making slot ${slotName} and the first edges`);
+    else this.logger.warn(`${reason}: making slot ${slotName} anew; every device will take a snapshot`);
+  }
+
   private report(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    if (error instanceof SynchroError && error.code === 'slot_busy') this.logger.debug(text);
+    if (isSlotBusy(error)) this.logger.debug(text);
     else if (!this.stopping.signal.aborted)
       this.logger.error(`the WAL consumer stopped and will try again: ${text}`);
   }
+}
+
+/** Another instance holds the slot (SQLSTATE 55006), or is setting it up. */
+function isSlotBusy(error: unknown): boolean {
+  return error instanceof SynchroError ? error.code === 'slot_busy' : errorCode(error) === '55006';
 }
 
 async function currentPosition(client: Client, prepared: WalPosition): Promise<WalPosition> {

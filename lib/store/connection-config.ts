@@ -23,7 +23,7 @@ export function connectionConfig(dataSource: DataSource): ClientConfig {
     ...(host !== undefined && { host }),
     ...(port !== undefined && { port }),
     ...(username !== undefined && { user: username }),
-    ...(password !== undefined && { password: password as ClientConfig['password'] }),
+    ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
     // TypeORM types it after Node's server options, and hands it to pg as it is.
     ...(ssl !== undefined && { ssl: ssl as ClientConfig['ssl'] }),

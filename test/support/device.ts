@@ -55,7 +55,7 @@ export class Device {
 
   /** @param userId Sent as `X-User-ID`. */
   constructor(
-    readonly url: string,
+    public url: string,
     readonly userId: string,
     readonly clientId: string = randomUUID(),
     private readonly options: DeviceOptions = {},

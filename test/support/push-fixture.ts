@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
@@ -48,6 +49,8 @@ export async function pushFixture(
   tables: readonly SyncTable[],
   ddl: readonly string[],
 ): Promise<PushFixture> {
+  // Rejected changes are logged; here they are what is tested.
+  Logger.overrideLogger(false);
   const db = await createDatabase();
   for (const statement of [...synchroMigrationsSql(), ...ddl]) await db.query(statement);
   const dataSource = await new DataSource({ type: 'postgres', url: db.url, poolSize: 6 }).initialize();
@@ -135,7 +138,9 @@ export function fromNow(milliseconds: number): string {
 }
 
 /** A verdict's `server_version`, parsed. */
-export function serverVersion(result: PushResult): Record<string, unknown> & { data: Record<string, unknown> } {
+export function serverVersion(
+  result: PushResult,
+): Record<string, unknown> & { data: Record<string, unknown> } {
   return JSON.parse(result.server_version ?? 'null');
 }
 

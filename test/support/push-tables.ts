@@ -33,7 +33,11 @@ export const TABLES = [
     protectedColumns: new Set([...SERVER_OWNED, 'user_id', 'task_id']),
     depth: 1,
   }),
-  owned('notes', { ownerColumn: 'owner_id', bucketByColumn: 'owner_id', protectedColumns: new Set([...SERVER_OWNED, 'owner_id']) }),
+  owned('notes', {
+    ownerColumn: 'owner_id',
+    bucketByColumn: 'owner_id',
+    protectedColumns: new Set([...SERVER_OWNED, 'owner_id']),
+  }),
   owned('counters', { protectedColumns: new Set([...SERVER_OWNED, 'user_id']) }),
   // Its constraints are checked at COMMIT, and it refers to another table.
   owned('seats', { protectedColumns: new Set([...SERVER_OWNED, 'user_id']) }),

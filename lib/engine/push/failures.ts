@@ -33,9 +33,9 @@ export function refused(item: PushItem, row: StoredRow | undefined): PushResult 
 /** For the host's log: clients are not told names of constraints. */
 export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
-  if (failure.kind !== 'sql') return `${change} rejected: ${failure.kind}`;
+  if (failure.kind !== 'sql') return `${change}: ${failure.kind}`;
   const { error } = failure;
-  return `${change} rejected: ${sqlState(error) ?? ''} ${error instanceof Error ? error.message : String(error)}`;
+  return `${change}: ${sqlState(error) ?? ''} ${error instanceof Error ? error.message : String(error)}`;
 }
 
 type Reason = readonly [reason: string, message: string];

@@ -152,14 +152,24 @@ export class PushRun {
     const foreign = await this.rows.withForeignParent(
       [...this.failures].filter(([, { kind }]) => kind === 'parent_missing').map(([item]) => item),
     );
+    this.log();
     for (const [item, failure] of this.failures) {
       const row = this.rows.get(item);
-      this.logger.warn(describeFailure(item, failure));
       this.verdicts.set(
         item.index,
         foreign.has(item) ? notOwned(item, row) : failureVerdict(item, failure, row),
       );
     }
+  }
+
+  /** One line for each push: a device may send thousands of bad changes. */
+  private log(): void {
+    const [first] = this.failures;
+    if (!first) return;
+    const { userId, clientId } = this.context;
+    this.logger.warn(
+      `rejected ${this.failures.size} changes of user ${userId} (client ${clientId}), first: ${describeFailure(...first)}`,
+    );
   }
 }
 
