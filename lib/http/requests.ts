@@ -1,3 +1,5 @@
+import { LosslessNumber } from 'lossless-json';
+import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
 import type {
   PullRequest,
   PushRequest,
@@ -5,38 +7,40 @@ import type {
   SnapshotRequest,
   SyncRequest,
 } from '../engine/sync-engine.js';
-import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
-import { RequestBody, toInt64 } from './request-body.js';
+import { toInt64 } from './is-int64.js';
+import { PullBody, PushBody, RegisterBody, SnapshotBody } from './request-bodies.js';
+import { readBody } from './request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;
+const CLIENT_KEYS = ['client_id', ...SCHEMA_KEYS] as const;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 
 export function registerRequest(request: HttpRequest): RegisterRequest {
-  const body = new RequestBody(bodyOf(request), SCHEMA_KEYS);
+  const body = readBody(bodyOf(request), RegisterBody, SCHEMA_KEYS);
   return {
     ...common(request, body),
-    clientName: body.optionalString('client_name'),
-    platform: body.string('platform'),
-    appVersion: body.string('app_version'),
+    clientName: body.client_name ?? null,
+    platform: body.platform ?? '',
+    appVersion: body.app_version ?? '',
   };
 }
 
 export function pullRequest(request: HttpRequest): PullRequest {
-  const body = new RequestBody(bodyOf(request), ['client_id', ...SCHEMA_KEYS]);
+  const body = readBody(bodyOf(request), PullBody, CLIENT_KEYS);
   return {
     ...common(request, body),
-    checkpoint: body.int64('checkpoint'),
+    checkpoint: toInt64(body.checkpoint),
     limit: limitOf(body),
-    tables: body.strings('tables'),
-    knownBuckets: body.strings('known_buckets'),
+    tables: body.tables ?? null,
+    knownBuckets: body.known_buckets ?? null,
   };
 }
 
 export function pushRequest(request: HttpRequest): PushRequest {
-  const body = new RequestBody(bodyOf(request), SCHEMA_KEYS);
-  const changes = body.objects('changes').map((change) => ({
+  const body = readBody(bodyOf(request), PushBody, SCHEMA_KEYS);
+  const changes = (body.changes ?? []).map((change) => ({
     id: change['id'],
     table_name: change['table_name'],
     operation: change['operation'],
@@ -48,29 +52,28 @@ export function pushRequest(request: HttpRequest): PushRequest {
 }
 
 export function snapshotRequest(request: HttpRequest): SnapshotRequest {
-  const body = new RequestBody(bodyOf(request), ['client_id', ...SCHEMA_KEYS]);
+  const body = readBody(bodyOf(request), SnapshotBody, CLIENT_KEYS);
   return { ...common(request, body), cursor: cursorOf(body), limit: limitOf(body) };
 }
 
-function common(request: HttpRequest, body: RequestBody): SyncRequest {
+function common(request: HttpRequest, body: RegisterBody | PullBody | PushBody | SnapshotBody): SyncRequest {
   return {
     userId: userOf(request),
-    clientId: body.string('client_id'),
-    schema: { version: body.int64('schema_version'), hash: body.string('schema_hash') },
+    clientId: body.client_id ?? '',
+    schema: { version: toInt64(body.schema_version), hash: body.schema_hash ?? '' },
   };
 }
 
-function limitOf(body: RequestBody): number {
-  const limit = body.int64('limit');
+function limitOf({ limit: asked }: PullBody | SnapshotBody): number {
+  const limit = toInt64(asked);
   if (limit <= 0n) return DEFAULT_LIMIT;
   return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);
 }
 
-function cursorOf(body: RequestBody): SnapshotCursor | null {
-  const cursor = body.object('cursor');
-  if (!cursor) return null;
-  const checkpoint = cursor['checkpoint'] ?? null;
-  const afterId = cursor['after_id'];
-  if (checkpoint === null || typeof afterId !== 'string') return null;
-  return decodeCursor(toInt64(checkpoint), afterId);
+/** A cursor that isn't one of ours starts the snapshot over. */
+function cursorOf({ cursor }: SnapshotBody): SnapshotCursor | null {
+  const checkpoint = cursor?.['checkpoint'];
+  const afterId = cursor?.['after_id'];
+  if (!(checkpoint instanceof LosslessNumber) || typeof afterId !== 'string') return null;
+  return /^\d{1,19}$/.test(checkpoint.value) ? decodeCursor(BigInt(checkpoint.value), afterId) : null;
 }

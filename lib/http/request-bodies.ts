@@ -1,0 +1,35 @@
+import { IsArray, IsObject, IsOptional, IsString } from 'class-validator';
+import type { LosslessNumber } from 'lossless-json';
+import { IsInt64 } from './is-int64.js';
+
+type Optional<Value> = Value | null | undefined;
+
+/** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
+class SyncBody {
+  @IsOptional() @IsString() client_id: Optional<string> = undefined;
+  @IsOptional() @IsInt64() schema_version: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsString() schema_hash: Optional<string> = undefined;
+}
+
+export class RegisterBody extends SyncBody {
+  @IsOptional() @IsString() client_name: Optional<string> = undefined;
+  @IsOptional() @IsString() platform: Optional<string> = undefined;
+  @IsOptional() @IsString() app_version: Optional<string> = undefined;
+}
+
+export class PullBody extends SyncBody {
+  @IsOptional() @IsInt64() checkpoint: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsArray() @IsString({ each: true }) tables: Optional<string[]> = undefined;
+  @IsOptional() @IsArray() @IsString({ each: true }) known_buckets: Optional<string[]> = undefined;
+}
+
+export class PushBody extends SyncBody {
+  /** What is within a change is judged change by change. */
+  @IsOptional() @IsArray() @IsObject({ each: true }) changes: Optional<Record<string, unknown>[]> = undefined;
+}
+
+export class SnapshotBody extends SyncBody {
+  @IsOptional() @IsObject() cursor: Optional<Record<string, unknown>> = undefined;
+  @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
+}
