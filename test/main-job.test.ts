@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -6,10 +8,12 @@ import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
 import type { Row } from './support/wire.js';
 
-const task = randomUUID();
-const comment = randomUUID();
-
-describe('the main job', () => {
+describe.each([
+  { platform: 'Express', adapter: () => new ExpressAdapter() },
+  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
+])('the main job on $platform', ({ adapter }) => {
+  const task = randomUUID();
+  const comment = randomUUID();
   let database: TestDatabase;
   let app: RunningApp;
   let phone: Device;
@@ -18,7 +22,7 @@ describe('the main job', () => {
 
   beforeAll(async () => {
     database = await createDatabase();
-    app = await startApp({ database });
+    app = await startApp({ database, adapter: adapter() });
     [phone, tablet, bob] = [
       new Device(app.url, 'alice'),
       new Device(app.url, 'alice'),
@@ -109,7 +113,7 @@ describe('the main job', () => {
     await database.query(
       `UPDATE tasks SET title = 'sql changed it', updated_at = now() WHERE title = 'from sql'`,
     );
-    app = await startApp({ database });
+    app = await startApp({ database, adapter: adapter() });
     tablet.url = app.url;
     await until(tablet, 5_000, () => {
       expect(titles(tablet)).toEqual(expect.arrayContaining(['while it was down', 'sql changed it']));

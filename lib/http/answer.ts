@@ -8,13 +8,29 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Sends exactly this: the content type without a charset, the body with a final newline (wire-protocol §1). */
-export function sendAnswer(response: ServerResponse, { status, body, headers = {} }: Answer): void {
+/** The platform's response object: Express gives Node's own. */
+export type HttpResponse = ServerResponse | FastifyReply;
+
+/** As much of Fastify's reply as is needed here. */
+interface FastifyReply {
+  readonly raw: ServerResponse;
+  status(code: number): this;
+  headers(values: Record<string, string | number>): this;
+  send(payload: Buffer): unknown;
+}
+
+/**
+ * Sends exactly this: the content type without a charset, the body with a final newline (wire-protocol §1). Headers
+ * that the host has set before (CORS) stay.
+ */
+export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
   const bytes = Buffer.from(`${body}\n`);
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': bytes.length,
-    ...headers,
-  });
-  response.end(bytes);
+  const all = { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers };
+  if ('raw' in response) response.status(status).headers(all).send(bytes);
+  else response.writeHead(status, all).end(bytes);
+}
+
+/** Whether an answer is on its way already. */
+export function isAnswered(response: HttpResponse): boolean {
+  return ('raw' in response ? response.raw : response).headersSent;
 }

@@ -1,57 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { readExpressBodies } from './express-bodies.js';
+import { readFastifyBodies, type FastifyInstance } from './fastify-bodies.js';
 import { SYNC_PATH } from './sync-path.token.js';
-import { setBody } from './sync-request.js';
-import { sendAnswer } from './answer.js';
-
-/** Above any honest batch: SDKs take 413 for a fatal error (hazard W-HTTP-1). */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
-
-type Next = (error?: unknown) => void;
 
 /**
- * Reads the sync routes' bodies itself: Nest's own parser stops at 100 kB and turns 64-bit integers into doubles.
- * Registered from a provider's constructor, which runs before Nest registers that parser; other routes keep it.
+ * Reads the sync routes' bodies itself: Nest's own parsers stop at 100 kB and turn 64-bit integers into doubles.
+ * Installed from a provider's constructor, which runs before Nest installs those; other routes keep them.
  */
 @Injectable()
 export class BodyReader {
   constructor(host: HttpAdapterHost, @Inject(SYNC_PATH) path: string) {
-    const route = new RegExp(`(^|/)${escapeRegExp(path)}/(register|pull|push|snapshot)/?$`);
+    const adapter = host.httpAdapter;
     // An application context without HTTP (a worker) has no adapter.
-    host.httpAdapter?.use((request: IncomingMessage, response: ServerResponse, next: Next) => {
-      const [pathname = ''] = (request.url ?? '').split('?');
-      if (request.method === 'POST' && route.test(pathname)) readBody(request, response, next);
-      else next();
-    });
+    if (!adapter) return;
+    const route = new RegExp(`(^|/)${escapeRegExp(path)}/(register|pull|push|snapshot)/?$`);
+    if (adapter.getType() === 'fastify') readFastifyBodies(adapter.getInstance<FastifyInstance>(), route);
+    else readExpressBodies(adapter, route);
   }
-}
-
-function readBody(
-  request: IncomingMessage & { _body?: boolean },
-  response: ServerResponse,
-  next: Next,
-): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  request.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= MAX_BODY_BYTES) chunks.push(chunk);
-    else chunks.length = 0;
-  });
-  request.on('error', next);
-  request.on('end', () => {
-    if (length > MAX_BODY_BYTES) {
-      sendAnswer(response, {
-        status: 413,
-        body: JSON.stringify({ error: 'request body is larger than 16 MB' }),
-      });
-      return;
-    }
-    setBody(request, Buffer.concat(chunks));
-    request._body = true; // Nest's parser passes by
-    next();
-  });
 }
 
 function escapeRegExp(text: string): string {

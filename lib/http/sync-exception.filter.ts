@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import {
   Catch,
   HttpException,
@@ -11,7 +10,7 @@ import { isTransient } from '../common/database-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { sendAnswer, type Answer } from './answer.js';
+import { isAnswered, sendAnswer, type Answer, type HttpResponse } from './answer.js';
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
 
@@ -30,8 +29,8 @@ export class SyncExceptionFilter implements ExceptionFilter {
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<ServerResponse>();
-    if (response.headersSent) return;
+    const response = host.switchToHttp().getResponse<HttpResponse>();
+    if (isAnswered(response)) return;
     sendAnswer(response, this.answer(error));
   }
 

@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http';
-
 const BODY = Symbol.for('nestjs-synchro:body');
 const USER = Symbol.for('nestjs-synchro:user');
 
@@ -9,8 +7,10 @@ interface SyncState {
   [USER]?: string;
 }
 
-/** The platform's request object: Express gives the raw one. */
-export type HttpRequest = IncomingMessage & SyncState;
+/** The platform's request object, as far as the sync routes look at it. */
+export interface HttpRequest {
+  readonly method?: string;
+}
 
 export function setBody(request: object, body: Buffer): void {
   (request as SyncState)[BODY] = body;

@@ -1,7 +1,6 @@
-import type { ServerResponse } from 'node:http';
 import { All, Req, Res, UseFilters, UseInterceptors } from '@nestjs/common';
 import { SyncEngine } from '../engine/sync-engine.js';
-import { sendAnswer, type Answer } from './answer.js';
+import { sendAnswer, type Answer, type HttpResponse } from './answer.js';
 import {
   metaAnswer,
   pullAnswer,
@@ -28,42 +27,42 @@ export class SyncController {
   constructor(private readonly engine: SyncEngine) {}
 
   @All('register')
-  register(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  register(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.post(request, response, async () =>
       registerAnswer(await this.engine.register(registerRequest(request))),
     );
   }
 
   @All('pull')
-  pull(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  pull(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.post(request, response, async () => pullAnswer(await this.engine.pull(pullRequest(request))));
   }
 
   @All('push')
-  push(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.post(request, response, async () => pushAnswer(await this.engine.push(pushRequest(request))));
   }
 
   @All('snapshot')
-  snapshot(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  snapshot(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.post(request, response, async () =>
       snapshotAnswer(await this.engine.snapshot(snapshotRequest(request))),
     );
   }
 
   @All('tables')
-  tables(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  tables(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.get(request, response, async () => metaAnswer(await this.engine.schema()));
   }
 
   @All('schema')
-  schema(@Req() request: HttpRequest, @Res() response: ServerResponse): Promise<void> {
+  schema(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     return this.get(request, response, async () => schemaAnswer(await this.engine.schema()));
   }
 
   private async post(
     request: HttpRequest,
-    response: ServerResponse,
+    response: HttpResponse,
     answer: () => Promise<Answer>,
   ): Promise<void> {
     sendAnswer(response, request.method === 'POST' ? await answer() : methodNotAllowed('POST'));
@@ -71,7 +70,7 @@ export class SyncController {
 
   private async get(
     request: HttpRequest,
-    response: ServerResponse,
+    response: HttpResponse,
     answer: () => Promise<Answer>,
   ): Promise<void> {
     sendAnswer(response, request.method === 'GET' ? await answer() : methodNotAllowed('GET'));
