@@ -21,7 +21,7 @@ import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { currentSchema } from './store/session.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import type { SynchroModuleExtras } from './synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -53,6 +53,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       ...(extras.providers ?? []),
     ],
     exports: [
+      SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
       SyncEngine,
       SyncRegistry,
       JoinResolver,

@@ -30,8 +30,7 @@ export function readBody<Body extends object>(
 }
 
 function parseObject(bytes: Buffer): Record<string, unknown> {
-  const text = bytes.toString('utf8');
-  if (isTooDeep(text)) throw invalidBody();
+  const text = firstValue(bytes.toString('utf8'));
   let value: unknown;
   try {
     value = parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue });
@@ -49,8 +48,11 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   throw invalidBody();
 }
 
-/** Counts brackets outside strings, so that no parser has to follow them. */
-function isTooDeep(text: string): boolean {
+/**
+ * The first JSON object or array of a text; what follows it is ignored (wire-protocol §1). Counts brackets outside
+ * strings, so that no parser has to follow more of them than {@link MAX_DEPTH}.
+ */
+function firstValue(text: string): string {
   let depth = 0;
   for (let index = 0; index < text.length; index++) {
     const code = text.codePointAt(index);
@@ -59,10 +61,10 @@ function isTooDeep(text: string): boolean {
         if (text.codePointAt(index) === 0x5c) index++;
       }
     } else if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_DEPTH) return true;
-    } else if (code === 0x7d || code === 0x5d) depth--;
+      if (++depth > MAX_DEPTH) throw invalidBody();
+    } else if ((code === 0x7d || code === 0x5d) && --depth <= 0) return text.slice(0, index + 1);
   }
-  return false;
+  return text;
 }
 
 function invalidBody(cause?: unknown): SynchroError {
