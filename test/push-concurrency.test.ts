@@ -25,23 +25,6 @@ async function insertTask(id: string): Promise<void> {
   );
 }
 
-/** Does something in another transaction, which stays open while `meanwhile` starts and comes to wait. */
-async function whileOpen<T>(
-  before: (manager: EntityManager) => Promise<unknown>,
-  meanwhile: () => Promise<T>,
-  waiting = 1,
-): Promise<T> {
-  let result: Promise<T> | undefined;
-  await inTransaction(push.dataSource, 'write', async (manager) => {
-    await before(manager);
-    result = meanwhile();
-    // Whoever fails before it waits tells so here.
-    await Promise.race([push.waiting(waiting), result.then(() => push.waiting(waiting))]);
-  });
-  if (!result) throw new Error('nothing was started');
-  return result;
-}
-
 const moveToBob = (manager: EntityManager): Promise<unknown> =>
   manager.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
 
@@ -55,7 +38,7 @@ const changeAndComment = (changed: string, parent: string): readonly PushChange[
 describe('interleavings 11: a parent that moves to another user', () => {
   it("while a child is created takes the child's place away", async () => {
     const child = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
-    const result = await whileOpen(moveToBob, () => push.pushOne(ALICE, child));
+    const result = await push.whileOpen(moveToBob, () => push.pushOne(ALICE, child));
     expect(result).toMatchObject({ status: 'rejected_terminal', reason_code: 'parent_missing' });
     expect(await push.db.query('SELECT FROM comments WHERE task_id = $1', [task])).toEqual([]);
   });
@@ -68,7 +51,7 @@ describe('interleavings 11: a parent that moves to another user', () => {
       comment,
     ]);
     const changed = change('update', 'reactions', reaction, { emoji: '-' });
-    const result = await whileOpen(moveToBob, () => push.pushOne(ALICE, changed));
+    const result = await push.whileOpen(moveToBob, () => push.pushOne(ALICE, changed));
     expect(result).toMatchObject({ status: 'rejected_terminal', reason_code: 'record_not_found' });
     expect(await push.db.query('SELECT emoji FROM reactions WHERE id = $1', [reaction])).toEqual([
       { emoji: '+' },
@@ -77,7 +60,7 @@ describe('interleavings 11: a parent that moves to another user', () => {
 
   it('waits for the push that has written a child', async () => {
     const child = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
-    await whileOpen(
+    await push.whileOpen(
       async (manager) => expect(only(await push.apply(manager, ALICE, [child])).status).toBe('applied'),
       () => inTransaction(push.dataSource, 'write', moveToBob),
     );
@@ -99,7 +82,7 @@ describe('W-PUSH-9: two pushes of one row', () => {
       change('update', 'tasks', task, { title: `${title} ${task}` }, { at });
     const newer = update('newer', fromNow(2_000));
     const older = update('older', fromNow(-2_000));
-    const result = await whileOpen(
+    const result = await push.whileOpen(
       async (manager) => only(await push.apply(manager, ALICE, [newer])),
       () => push.pushOne(ALICE, older),
     );
@@ -115,7 +98,7 @@ describe('W-PUSH-9: two pushes of one row', () => {
     );
     const update = (title: string): PushChange =>
       change('update', 'tasks', task, { title }, { base, at: fromNow(-60_000) });
-    const second = await whileOpen(
+    const second = await push.whileOpen(
       (manager) => push.apply(manager, ALICE, [update(`first ${task}`)]),
       () => push.pushOne(ALICE, update(`second ${task}`)),
     );
@@ -127,7 +110,7 @@ describe('W-PUSH-10: the same create twice at once', () => {
   it('is applied twice, and written once', async () => {
     const id = randomUUID();
     const create = change('create', 'tasks', id, { title: `twice ${id}` });
-    const second = await whileOpen(
+    const second = await push.whileOpen(
       (manager) => push.apply(manager, ALICE, [create]),
       () => push.pushOne(ALICE, create),
     );
@@ -142,7 +125,7 @@ describe('W-PUSH-10: the same create twice at once', () => {
     const id = randomUUID();
     const create = (text: string): PushChange =>
       change('create', 'tasks', id, { title: `twice ${id}`, notes: text }, { at: fromNow(at) });
-    const second = await whileOpen(
+    const second = await push.whileOpen(
       (manager) => push.apply(manager, ALICE, [create('first')]),
       () => push.pushOne(ALICE, create('second')),
     );
@@ -153,7 +136,7 @@ describe('W-PUSH-10: the same create twice at once', () => {
   it('by another user tells nothing of the row', async () => {
     const id = randomUUID();
     const create = change('create', 'tasks', id, { title: `secret ${id}` });
-    const second = await whileOpen(
+    const second = await push.whileOpen(
       (manager) => push.apply(manager, ALICE, [create]),
       () => push.pushOne(BOB, create),
     );
@@ -167,7 +150,7 @@ describe('interleavings 17: locks', () => {
     const [low = '', high = ''] = sortedIds(2);
     await insertTask(low);
     await insertTask(high);
-    const results = await whileOpen(
+    const results = await push.whileOpen(
       (manager) => manager.query('SELECT FROM tasks WHERE id = $1 FOR UPDATE', [low]),
       () =>
         Promise.all([
@@ -183,7 +166,7 @@ describe('interleavings 17: locks', () => {
     const [low = '', high = ''] = sortedIds(2);
     await insertTask(low);
     await insertTask(high);
-    const results = await whileOpen(
+    const results = await push.whileOpen(
       (manager) => manager.query('SELECT FROM tasks WHERE id = $1 FOR UPDATE', [low]),
       () =>
         Promise.all([

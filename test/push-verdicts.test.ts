@@ -327,7 +327,6 @@ describe('update', () => {
 
   it.each([
     ['the owner', { user_id: BOB }],
-    ['created_at', { created_at: '2001-01-01T00:00:00Z' }],
     ['a column that the host protects', { rank: 99 }],
     ['a computed column', { shout: 'x' }],
   ])(
@@ -341,6 +340,15 @@ describe('update', () => {
       expect(Date.parse(result.server_updated_at ?? '')).toBe(millis(row['updated_at']) - 1);
     },
   );
+
+  it('of its own created_at is no reason for a repair, which would overwrite what is typed meanwhile', async () => {
+    await insertTask(`a ${id}`);
+    const data = { title: `b ${id}`, created_at: '2001-01-01T00:00:00Z' };
+    const result = await push.pushOne(ALICE, change('update', 'tasks', id, data));
+    const row = await task();
+    expect(Date.parse(result.server_updated_at ?? '')).toBe(millis(row['updated_at']));
+    expect(new Date(String(row['created_at'])).getFullYear()).toBeGreaterThan(2001);
+  });
 
   it('W-PUSH-13: of the parent key alone is no retry, and moves the row on for the repair', async () => {
     const comment = randomUUID();

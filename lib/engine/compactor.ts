@@ -1,11 +1,13 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import { recordLongParked } from '../store/parked-rows.js';
 import { deactivateStaleClients, deleteEntries, raiseFloor } from '../store/retention.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 
 const DEFAULT_STALE_MS = 7 * 24 * 3600_000;
 const DEFAULT_BATCH = 10_000;
+const LONG_PARKED_MS = 7 * 24 * 3600_000;
 
 export interface CompactionResult {
   readonly deactivatedClients: number;
@@ -21,6 +23,8 @@ export interface CompactionResult {
  */
 @Injectable()
 export class Compactor {
+  private readonly logger = new Logger('SynchroCompactor');
+
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
@@ -34,7 +38,18 @@ export class Compactor {
     for (;;) {
       const deleted = await deleteEntries(this.dataSource.manager, safeSeq, batchSize);
       deletedEntries += deleted;
-      if (deleted < batchSize) return { deactivatedClients, safeSeq, deletedEntries };
+      if (deleted < batchSize) break;
     }
+    await this.reportLongParked();
+    return { deactivatedClients, safeSeq, deletedEntries };
+  }
+
+  /** A create whose parent never comes was answered as applied: somebody has to know (interleavings 20). */
+  private async reportLongParked(): Promise<void> {
+    const count = await recordLongParked(this.dataSource.manager, LONG_PARKED_MS);
+    if (count === 0) return;
+    this.logger.warn(
+      `${count} creates have waited for their parents for over a week (see sync_rule_failures)`,
+    );
   }
 }

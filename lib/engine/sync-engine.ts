@@ -189,12 +189,10 @@ export class SyncEngine {
     ready(context);
     const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
     const { cursor } = request;
-    if (
-      cursor &&
-      this.snapshotter.knows(cursor) &&
-      (await renewSnapshot(manager, client, cursor.checkpoint, hold))
-    ) {
-      return { cursor, client };
+    if (cursor && this.snapshotter.knows(cursor)) {
+      // Before the client's row, as the consumer takes them in this order, too.
+      await this.noteSubscriptions(manager, client, buckets);
+      if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return { cursor, client };
     }
     const checkpoint = await beginSnapshot(manager, client, buckets, hold);
     return { cursor: this.snapshotter.first(checkpoint), client };
@@ -207,9 +205,17 @@ export class SyncEngine {
   ): Promise<void> {
     const { manager } = this.dataSource;
     await notePull(manager, client, request.tables === null ? request.checkpoint : null);
-    if (difference(client.buckets, buckets) !== null) {
-      await enqueueSubscriptionChange(manager, client, buckets, WORK_CHANNEL);
-    }
+    await this.noteSubscriptions(manager, client, buckets);
+  }
+
+  /** What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. */
+  private async noteSubscriptions(
+    manager: EntityManager,
+    client: SyncClient,
+    buckets: readonly string[],
+  ): Promise<void> {
+    if (difference(client.buckets, buckets) === null) return;
+    await enqueueSubscriptionChange(manager, client, buckets, WORK_CHANNEL);
   }
 
   /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */

@@ -1,26 +1,27 @@
 import { IsArray, IsObject, IsOptional, IsString } from 'class-validator';
 import type { LosslessNumber } from 'lossless-json';
 import { IsInt64 } from './is-int64.js';
+import { IsKey, IsText } from './is-text.js';
 
 type Optional<Value> = Value | null | undefined;
 
 /** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
 class SyncBody {
-  @IsOptional() @IsString() client_id: Optional<string> = undefined;
+  @IsOptional() @IsKey() client_id: Optional<string> = undefined;
   @IsOptional() @IsInt64() schema_version: Optional<LosslessNumber> = undefined;
   @IsOptional() @IsString() schema_hash: Optional<string> = undefined;
 }
 
 export class RegisterBody extends SyncBody {
-  @IsOptional() @IsString() client_name: Optional<string> = undefined;
-  @IsOptional() @IsString() platform: Optional<string> = undefined;
-  @IsOptional() @IsString() app_version: Optional<string> = undefined;
+  @IsOptional() @IsText() client_name: Optional<string> = undefined;
+  @IsOptional() @IsText() platform: Optional<string> = undefined;
+  @IsOptional() @IsText() app_version: Optional<string> = undefined;
 }
 
 export class PullBody extends SyncBody {
   @IsOptional() @IsInt64() checkpoint: Optional<LosslessNumber> = undefined;
   @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
-  @IsOptional() @IsArray() @IsString({ each: true }) tables: Optional<string[]> = undefined;
+  @IsOptional() @IsArray() @IsText({ each: true }) tables: Optional<string[]> = undefined;
   @IsOptional() @IsArray() @IsString({ each: true }) known_buckets: Optional<string[]> = undefined;
 }
 

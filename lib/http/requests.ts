@@ -1,4 +1,3 @@
-import { LosslessNumber } from 'lossless-json';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
 import type {
   PullRequest,
@@ -7,7 +6,7 @@ import type {
   SnapshotRequest,
   SyncRequest,
 } from '../engine/sync-engine.js';
-import { toInt64 } from './is-int64.js';
+import { isInt64, toInt64 } from './is-int64.js';
 import { PullBody, PushBody, RegisterBody, SnapshotBody } from './request-bodies.js';
 import { readBody } from './request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
@@ -74,6 +73,7 @@ function limitOf({ limit: asked }: PullBody | SnapshotBody): number {
 function cursorOf({ cursor }: SnapshotBody): SnapshotCursor | null {
   const checkpoint = cursor?.['checkpoint'];
   const afterId = cursor?.['after_id'];
-  if (!(checkpoint instanceof LosslessNumber) || typeof afterId !== 'string') return null;
-  return /^\d{1,19}$/.test(checkpoint.value) ? decodeCursor(BigInt(checkpoint.value), afterId) : null;
+  return isInt64(checkpoint) && typeof afterId === 'string'
+    ? decodeCursor(toInt64(checkpoint), afterId)
+    : null;
 }

@@ -17,9 +17,12 @@ export class SyncRegistry {
     return this.inOrder;
   }
 
-  /** All tables, every parent before its children. */
+  /**
+   * All tables, every parent before its children. Otherwise by name, so that the order says nothing of the order of a
+   * process's imports: the cursor of a snapshot that goes on in another one counts on it (hazard W-SNAP-5).
+   */
   parentsFirst(): readonly SyncTable[] {
-    return this.inOrder.toSorted((a, b) => a.depth - b.depth);
+    return this.inOrder.toSorted((a, b) => a.depth - b.depth || (a.name < b.name ? -1 : 1));
   }
 
   find(name: string): SyncTable | undefined {

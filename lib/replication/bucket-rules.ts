@@ -20,11 +20,11 @@ export class BucketRules {
 
   /** Names the rule of a table: what changes it must change this text (interleavings 5). */
   describe(table: SyncTable): string {
-    const { bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
+    const { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
     const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn } = table;
     return JSON.stringify([
       this.resolver.constructor.name,
-      { bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
+      { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
       { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn },
     ]);
   }

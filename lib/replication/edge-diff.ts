@@ -30,6 +30,8 @@ export interface RowState {
   readonly updatedAt: string | null | undefined;
   /** Commit time of the change, microseconds. */
   readonly commitTime: bigint;
+  /** When the entries are written, microseconds by the server's clock. */
+  readonly writtenAt: bigint;
   /**
    * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
    * buckets that it keeps get no entry.
@@ -46,14 +48,17 @@ const MILLISECOND = 1_000n;
  * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so
  * that children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not
  * grow: where it did not, or where the row is new to a bucket though it isn't new, the entry carries a time of
- * its own that does (interleavings 12).
+ * its own that does (interleavings 12). Where the row comes into a bucket, that is when the entry is written: pulls
+ * read rows as they are, so a device may hold a version that is later than the change itself.
+ *
+ * A dead edge that goes says so, for a pull may have withheld the delete that came before.
  */
 export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const entries: NewEntry[] = [];
   const wanted = row.buckets === null ? new Set(record.edges.keys()) : new Set(row.buckets);
   for (const [bucket, live] of record.edges) {
     if (wanted.has(bucket) && !(row.deleted && live)) continue;
-    if (live) entries.push({ bucket, operation: Operation.delete, servedAt: null });
+    entries.push({ bucket, operation: Operation.delete, servedAt: null });
     if (wanted.has(bucket)) record.edges.set(bucket, false);
     else record.edges.delete(bucket);
   }
@@ -61,18 +66,19 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
   const own = row.updatedAt === null || row.updatedAt === undefined ? null : parseTimestamp(row.updatedAt);
   const micros = own?.micros ?? null;
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
-  const stamp = later(row.commitTime, record.rowMicros === null ? null : record.rowMicros + MILLISECOND);
+  const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
   for (const bucket of wanted) {
     const live = record.edges.get(bucket);
     record.edges.set(bucket, !row.deleted);
     if (row.deleted) continue;
     if (live === true) {
       if (row.cause !== 'resettled') {
-        entries.push({ bucket, operation: Operation.update, servedAt: grew ? null : stamp });
+        entries.push({ bucket, operation: Operation.update, servedAt: grew ? null : later(row.commitTime, after) });
       }
     } else {
-      const plain = live === false ? grew && row.cause !== 'resettled' : isFreshInsert(row, micros);
-      entries.push({ bucket, operation: Operation.create, servedAt: plain ? null : stamp });
+      // It did not grow if the row was deleted just before, in the same batch.
+      const plain = grew && (live === false ? row.cause !== 'resettled' : isFreshInsert(row, micros));
+      entries.push({ bucket, operation: Operation.create, servedAt: plain ? null : later(row.writtenAt, after) });
     }
   }
   if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {

@@ -2,11 +2,12 @@ import { upsert } from '../common/collections.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
-import type { ChangelogEntry, ChangelogTransaction, WaitingRow } from '../store/changelog-transaction.js';
-import type { BucketRules, RuleFailure } from './bucket-rules.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import type { BucketRules } from './bucket-rules.js';
 import { currentRows, type RowFilter } from './current-rows.js';
-import { Operation, removeRow, settleRow, type NewEntry, type RowState } from './edge-diff.js';
+import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
+import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
 import { toRowEvents, type RowEvent } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
@@ -27,13 +28,22 @@ export interface ResettleOptions {
  * follows it to children and dependents. The only code that decides who sees a row.
  */
 export class MembershipApplier {
-  /** Rows wait for a parent, or rules failed: only then are those lists looked at. Set when the lead is taken. */
+  /** Rows wait for a parent, or rules failed: only then are those lists looked at. */
   readonly open = { waiting: true, failures: true };
 
   constructor(
     private readonly tracked: TrackedTables,
     private readonly rules: BucketRules,
   ) {}
+
+  /** Looks what is {@link open}, when the lead is taken: each batch would look it up for every one of its rows. */
+  async survey(tx: ChangelogTransaction): Promise<void> {
+    const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
+      `SELECT EXISTS (SELECT FROM sync_waiting_rows) AS waiting,
+              EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
+    );
+    Object.assign(this.open, rows[0]);
+  }
 
   /** Applies row changes in their order; a TRUNCATE stands between what comes before and after it. */
   async apply(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
@@ -67,12 +77,15 @@ export class MembershipApplier {
     }
   }
 
-  /** Removes the edges of rows that are no longer there, telling the buckets that still saw them. */
+  /**
+   * Removes the edges of rows that are no longer there, telling the buckets that still saw them.
+   * @returns whether there were any: children may inherit from them still
+   */
   async removeOrphans(
     tx: ChangelogTransaction,
     table: SyncTable,
     { silent = false }: Pick<ResettleOptions, 'silent'>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const id = `t.${quoteIdentifier(table.idColumn)}::text`;
     const orphan = `table_name = $1 AND NOT EXISTS (SELECT FROM ${table.sql} t WHERE ${id} = record_id)`;
     if (!silent) {
@@ -82,13 +95,14 @@ export class MembershipApplier {
         [table.name],
       );
     }
-    await tx.query(`DELETE FROM sync_bucket_edges WHERE ${orphan}`, [table.name]);
+    const { rowCount } = await tx.query(`DELETE FROM sync_bucket_edges WHERE ${orphan}`, [table.name]);
+    return (rowCount ?? 0) > 0;
   }
 
   private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
     const { byTable, touched } = toRowEvents(changes, this.tracked);
-    const work = new Work(new EdgeWorkspace(tx));
+    const work = new MembershipWork(new EdgeWorkspace(tx));
     for (const events of byTable.values()) await this.complete(tx, events);
     await work.edges.load(neededEdges([...byTable.values()].flat()));
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with.
@@ -108,7 +122,11 @@ export class MembershipApplier {
     }
   }
 
-  private async applyEvents(work: Work, table: SyncTable, events: readonly RowEvent[]): Promise<void> {
+  private async applyEvents(
+    work: MembershipWork,
+    table: SyncTable,
+    events: readonly RowEvent[],
+  ): Promise<void> {
     const rows = events.flatMap(({ row, unknown }) => (row === null || unknown ? [] : [row]));
     const { buckets, failures } = await this.rules.resolve(table, rows);
     work.fail(table, failures, Operation.update);
@@ -140,7 +158,7 @@ export class MembershipApplier {
     options: ResettleOptions,
   ): Promise<void> {
     const cause = options.refresh === true ? 'update' : 'resettled';
-    const work = new Work(new EdgeWorkspace(tx));
+    const work = new MembershipWork(new EdgeWorkspace(tx));
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(events));
     const { buckets, failures } = await this.rules.resolve(table, rows);
@@ -157,7 +175,7 @@ export class MembershipApplier {
 
   /** A row's own buckets and those of its parent; without a parent that has edges, the row waits for it. */
   private withInherited(
-    work: Work,
+    work: MembershipWork,
     table: SyncTable,
     row: ResolveRow,
     own: readonly string[] | null,
@@ -172,7 +190,7 @@ export class MembershipApplier {
     const { edges } = work.edges.record(parentId.table, parentId.id);
     if (edges.size > 0) work.settled(table, row.recordId);
     else {
-      work.waiting.set(JSON.stringify([table.name, row.recordId]), {
+      work.waits({
         table: table.name,
         recordId: row.recordId,
         parentTable: parentId.table,
@@ -183,7 +201,11 @@ export class MembershipApplier {
   }
 
   /** Writes what the work came to, then goes to the children of every record whose buckets changed. */
-  private async finish(tx: ChangelogTransaction, work: Work, options: ResettleOptions): Promise<void> {
+  private async finish(
+    tx: ChangelogTransaction,
+    work: MembershipWork,
+    options: ResettleOptions,
+  ): Promise<void> {
     await work.edges.flush(options.silent === true ? [] : work.sortedEntries());
     if (work.waiting.size > 0) {
       this.open.waiting = true;
@@ -265,57 +287,6 @@ export class MembershipApplier {
   }
 }
 
-interface ChangedRecords {
-  readonly appeared: Set<string>;
-  readonly changed: Set<string>;
-}
-
-const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
-
-/** What one piece of work has come to so far. */
-class Work {
-  readonly waiting = new Map<string, WaitingRow>();
-  readonly noLongerWaiting = new Map<string, Set<string>>();
-  readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
-  readonly resolvedRows = new Map<string, Set<string>>();
-  readonly changes = new Map<string, ChangedRecords>();
-  private readonly entries: { order: number; entry: ChangelogEntry }[] = [];
-
-  constructor(readonly edges: EdgeWorkspace) {}
-
-  add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
-    for (const entry of entries)
-      this.entries.push({ order, entry: { table: table.name, recordId, ...entry } });
-  }
-
-  /** In the order of the log. */
-  sortedEntries(): readonly ChangelogEntry[] {
-    return this.entries.toSorted((a, b) => a.order - b.order).map(({ entry }) => entry);
-  }
-
-  settled(table: SyncTable, recordId: string): void {
-    this.waiting.delete(JSON.stringify([table.name, recordId]));
-    upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
-  }
-
-  resolved(table: SyncTable, recordId: string): void {
-    upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
-  }
-
-  fail(table: SyncTable, failures: readonly RuleFailure[], operation: Operation): void {
-    for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
-  }
-
-  /** Notes which of some records changed their buckets, before the workspace is written. */
-  noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
-    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
-    for (const { recordId } of records) {
-      const change = this.edges.bucketsChange(table.name, recordId);
-      if (change !== 'same') changes[change].add(recordId);
-    }
-  }
-}
-
 function rowState(
   table: SyncTable,
   row: ResolveRow,
@@ -325,26 +296,4 @@ function rowState(
   const deletedAt = row.data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
   return { deleted, updatedAt: row.data[table.updatedAtColumn], commitTime, cause };
-}
-
-function parentOf(table: SyncTable, row: ResolveRow): { table: string; id: string } | null {
-  if (table.parent === null || table.parentFkColumn === null) return null;
-  const id = row.data[table.parentFkColumn];
-  return id === null || id === undefined ? null : { table: table.parent, id };
-}
-
-function neededEdges(
-  events: readonly {
-    readonly table: SyncTable;
-    readonly recordId: string;
-    readonly row: ResolveRow | null;
-  }[],
-): ReadonlyMap<string, ReadonlySet<string>> {
-  const needed = new Map<string, Set<string>>();
-  for (const { table, recordId, row } of events) {
-    upsert(needed, table.name, () => new Set()).add(recordId);
-    const parent = row === null ? null : parentOf(table, row);
-    if (parent) upsert(needed, parent.table, () => new Set()).add(parent.id);
-  }
-  return needed;
 }

@@ -243,12 +243,15 @@ class Reader {
   }
 
   skip(length: number): void {
-    this.position += length;
+    this.advance(length);
   }
 
   private advance(length: number): number {
     const start = this.position;
     this.position += length;
+    if (length < 0 || this.position > this.buffer.length) {
+      throw new SynchroError('decode_failed', 'the replication stream sent a message that ends too early');
+    }
     return start;
   }
 }

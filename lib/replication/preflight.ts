@@ -53,7 +53,7 @@ async function checkReplicaIdentities(client: ClientBase, tracked: TrackedTables
     `SELECT n.nspname AS schema, c.relname AS relation, c.relreplident AS identity,
             ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
                     ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
-                   WHERE i.indrelid = c.oid
+                   WHERE i.indrelid = c.oid AND i.indimmediate
                      AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)) AS columns
        FROM unnest($1::text[], $2::text[]) AS wanted (s, r)
        JOIN pg_namespace n ON n.nspname = wanted.s

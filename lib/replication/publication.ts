@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
+import type { TrackedTables } from './tracked-tables.js';
 
 interface RelationName {
   readonly schema: string;
@@ -16,8 +17,9 @@ interface RelationName {
 export async function ensurePublication(
   client: ClientBase,
   name: string,
-  relations: readonly RelationName[],
+  tracked: TrackedTables,
 ): Promise<void> {
+  const relations = tracked.relations();
   const publication = quoteIdentifier(name);
   const { rows } = await client.query<PublicationRow>(
     `SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate AS complete, pubviaroot
@@ -28,7 +30,7 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return run(client, sql, ['42710', '23505']);
+    return mend(client, sql, tracked, relations, [VOID_POSITION]);
   }
   if (existing.puballtables) {
     throw new SynchroError(
@@ -38,15 +40,17 @@ export async function ensurePublication(
     );
   }
   if (!existing.complete || !existing.pubviaroot) {
-    await run(
+    await mend(
       client,
       `ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+      tracked,
+      relations,
     );
   }
   const missing = await missingRelations(client, name, relations);
   if (missing.length === 0) return;
   const tables = missing.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
-  await run(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, ['42710', '23505']);
+  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, tracked, missing);
 }
 
 interface PublicationRow {
@@ -72,13 +76,41 @@ async function missingRelations(
   );
 }
 
-/** @param alreadyDone SQLSTATEs that mean another instance did the same at the same moment */
-async function run(client: ClientBase, sql: string, alreadyDone: readonly string[] = []): Promise<void> {
+/**
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
+ * anew, too (see `discontinuity`).
+ */
+const VOID_POSITION = `UPDATE sync_wal_position SET system_id = NULL
+  WHERE current_setting('server_version_num')::integer < 180000`;
+
+/** Another instance did the same at the same moment. */
+const ALREADY_DONE = new Set(['42710', '23505']);
+
+/**
+ * Changes the publication. What the relations went through before may be unknown: the tables that they concern
+ * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
+ */
+async function mend(
+  client: ClientBase,
+  sql: string,
+  tracked: TrackedTables,
+  relations: readonly RelationName[],
+  further: readonly string[] = [],
+): Promise<void> {
+  const tables = relations.flatMap(({ schema, relation }) => {
+    const { table = null, dependents = [] } = tracked.find(schema, relation) ?? {};
+    return [...(table ? [table.name] : []), ...dependents.map((dependent) => dependent.table.name)];
+  });
+  await client.query('BEGIN');
   try {
     await client.query(sql);
+    await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
+    for (const statement of further) await client.query(statement);
+    await client.query('COMMIT');
   } catch (error) {
+    await client.query('ROLLBACK');
     const code = errorCode(error) ?? '';
-    if (alreadyDone.includes(code)) return;
+    if (ALREADY_DONE.has(code)) return;
     if (code !== '42501') throw error;
     throw new SynchroError(
       'permission_missing',

@@ -40,6 +40,9 @@ export async function settleFailures(
   }
 }
 
+/** Failures of tables that this version doesn't know ($1 are those that it does) wait for one that does. */
+export const DUE = 'resolved_at IS NULL AND retry_at <= now() AND table_name = ANY($1::text[])';
+
 /** Tries the failures that are due again. @returns whether any failure is still open */
 export async function retryFailures(
   tx: ChangelogTransaction,
@@ -47,14 +50,13 @@ export async function retryFailures(
   applier: MembershipApplier,
 ): Promise<boolean> {
   const { rows } = await tx.query<{ table_name: string; record_id: string }>(
-    `SELECT table_name, record_id FROM sync_rule_failures
-      WHERE resolved_at IS NULL AND retry_at <= now() ORDER BY id LIMIT ${RETRY_ROWS}`,
+    `SELECT table_name, record_id FROM sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
+    [registry.all().map((table) => table.name)],
   );
   const due = new Map<string, string[]>();
   for (const row of rows) upsert(due, row.table_name, () => []).push(row.record_id);
   for (const [name, ids] of due) {
-    const table = registry.find(name);
-    if (!table) continue;
+    const table = registry.get(name);
     const id = quoteIdentifier(table.idColumn);
     const present = await tx.query<{ id: string }>(
       `SELECT ${id}::text AS id FROM ${table.sql} WHERE ${id} = ANY($1)`,

@@ -1,7 +1,6 @@
 import { Client, type ClientBase, type ClientConfig } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
-import type { Lsn } from '../common/lsn.js';
 import {
   ChangelogTransaction,
   readPosition,
@@ -29,8 +28,6 @@ export interface SlotSetup {
   readonly slotName: string;
   readonly applier: MembershipApplier;
   readonly rules: TableRules;
-  /** What this process has acknowledged so far; 0 at its start. */
-  readonly acknowledged: Lsn;
   readonly onRebuild: (reason: string) => void;
 }
 
@@ -52,7 +49,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
     if (slot?.active === true) throw busy(slotName);
     const system = await identifySystem(setup.connection);
     const position = await readPosition(client);
-    const reason = discontinuity(slotName, position, slot, system, setup.acknowledged);
+    const reason = discontinuity(slotName, position, slot, system);
     if (reason === null && position) return position;
     setup.onRebuild(reason ?? '');
     if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);

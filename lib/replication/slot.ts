@@ -19,7 +19,7 @@ export interface SlotState {
 }
 
 /** How long making a slot may wait for running transactions before it is tried again. */
-const CREATE_LOCK_TIMEOUT = '10s';
+const CREATE_LOCK_TIMEOUT = '30s';
 
 /** @throws SynchroError when a slot of that name serves something else */
 export async function inspectSlot(client: ClientBase, name: string): Promise<SlotState | null> {
@@ -52,25 +52,24 @@ export const FIRST_START = 'this is the first start';
 
 /**
  * Why the stored position and the slot don't belong together; null when reading may go on from the position.
- * @param acknowledged what this process itself has acknowledged (at a server's shutdown that can't be stored)
  */
 export function discontinuity(
   slotName: string,
   position: WalPosition | null,
   slot: SlotState | null,
   system: SystemIdentity,
-  acknowledged: Lsn,
 ): string | null {
   if (!position) return FIRST_START;
   if (position.slotName !== slotName) return `the slot was called ${position.slotName} before`;
   if (!slot) return 'the slot is gone';
   if (slot.lost !== null) return `the slot was invalidated: ${slot.lost}`;
+  if (position.systemId === null)
+    return "the publication was made anew, or the position is the reference server's";
   if (position.systemId !== system.systemId) return 'the database system is another one';
   if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
-  const known = acknowledged > position.confirmedLsn ? acknowledged : position.confirmedLsn;
-  if (slot.confirmedFlush > known)
-    return `the slot is at ${formatLsn(slot.confirmedFlush)}, ahead of the stored position ${formatLsn(known)}`;
-  return null;
+  if (slot.confirmedFlush <= position.confirmedLsn) return null;
+  const [at, stored] = [formatLsn(slot.confirmedFlush), formatLsn(position.confirmedLsn)];
+  return `the slot is at ${at}, ahead of the stored position ${stored}`;
 }
 
 /** A new slot, and the snapshot of the database at the point where it begins. */

@@ -21,17 +21,21 @@ export class TableRules {
       'SELECT table_name, rules_hash FROM sync_table_rules',
     );
     const hashes = new Map(stored.rows.map((row) => [row.table_name, row.rules_hash]));
-    const stale = this.registry.parentsFirst().filter((table) => hashes.get(table.name) !== this.hash(table));
-    if (stale.length > 0) {
+    const tables = this.registry.parentsFirst();
+    const stale = new Set(tables.filter((table) => hashes.get(table.name) !== this.hash(table)));
+    if (stale.size > 0) {
       const clients = await tx.query('SELECT FROM sync_clients LIMIT 1');
       const silent = clients.rows.length === 0;
-      for (const table of stale) {
+      for (const table of tables) {
+        if (!stale.has(table)) continue;
         // Without a hash nobody followed the table for a while: rows may have changed unseen.
-        await this.resettle(tx, applier, table, { silent, refresh: !hashes.has(table.name) });
+        const options = { silent, refresh: !hashes.has(table.name) };
+        const orphans = await this.resettle(tx, applier, table, options);
+        if (orphans) for (const child of this.registry.children(table.name)) stale.add(child);
       }
     }
     await this.store(tx);
-    return stale.map((table) => table.name);
+    return tables.filter((table) => stale.has(table)).map((table) => table.name);
   }
 
   /** Compares every edge with the tables, without entries. */
@@ -47,9 +51,10 @@ export class TableRules {
     applier: MembershipApplier,
     table: SyncTable,
     options: { silent: boolean; refresh: boolean },
-  ): Promise<void> {
-    await applier.removeOrphans(tx, table, options);
+  ): Promise<boolean> {
+    const orphans = await applier.removeOrphans(tx, table, options);
     await applier.resettle(tx, table, 'all', { ...options, time: BigInt(Date.now()) * 1000n });
+    return orphans;
   }
 
   /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */

@@ -16,15 +16,19 @@ export interface Batch {
   readonly endLsn: Lsn | null;
 }
 
+/** Characters of column text after which a batch is cut like at `hardRows`: rows may be wide. */
+const MAX_TEXT = 8 * 1024 * 1024;
+
 /**
  * Cuts the stream into batches: at a commit once `softRows` are there, within a transaction at `hardRows`.
  * Transactions at or below the stored position (sent again after a reconnect) are left out.
  */
 export class TransactionBatcher {
   private complete: Change[] = [];
+  private completeText = 0;
   private completeXids: number[] = [];
   private completeEnd: Lsn | null = null;
-  private open: { xid: number; commitTime: bigint; skipped: boolean; changes: Change[] } | null = null;
+  private open: OpenTransaction | null = null;
 
   constructor(
     private readonly position: () => Lsn,
@@ -40,7 +44,9 @@ export class TransactionBatcher {
           xid: message.xid,
           commitTime: message.commitTime,
           skipped: message.commitLsn < this.position(),
+          cut: false,
           changes: [],
+          text: 0,
         };
         return null;
       case 'commit':
@@ -55,6 +61,7 @@ export class TransactionBatcher {
     if (this.completeEnd === null) return null;
     const batch = { changes: this.complete, xids: this.completeXids, endLsn: this.completeEnd };
     this.complete = [];
+    this.completeText = 0;
     this.completeXids = [];
     this.completeEnd = null;
     return batch;
@@ -68,11 +75,15 @@ export class TransactionBatcher {
   private addChange(message: RowMessage | TruncateMessage): Batch | null {
     if (!this.open || this.open.skipped) return null;
     this.open.changes.push({ message, commitTime: this.open.commitTime });
-    if (this.open.changes.length + this.complete.length < this.hardRows) return null;
+    this.open.text += textLength(message);
+    const rows = this.open.changes.length + this.complete.length;
+    if (rows < this.hardRows && this.open.text + this.completeText < MAX_TEXT) return null;
     // Whole transactions first: the piece of the open one comes when it is full by itself.
     if (this.completeEnd !== null) return this.flush();
     const { changes, xid } = this.open;
     this.open.changes = [];
+    this.open.text = 0;
+    this.open.cut = true;
     return { changes, xids: [xid], endLsn: null };
   }
 
@@ -81,8 +92,27 @@ export class TransactionBatcher {
     this.open = null;
     if (!open || open.skipped) return null;
     this.complete.push(...open.changes);
+    this.completeText += open.text;
     this.completeXids.push(open.xid);
     this.completeEnd = endLsn;
-    return this.complete.length >= this.softRows ? this.flush() : null;
+    // The writer transaction of the pieces may not see later transactions yet: it ends with this one.
+    return open.cut || this.complete.length >= this.softRows ? this.flush() : null;
   }
+}
+
+interface OpenTransaction {
+  readonly xid: number;
+  readonly commitTime: bigint;
+  /** It is at or below the stored position. */
+  readonly skipped: boolean;
+  /** A piece of it has been handed out. */
+  cut: boolean;
+  changes: Change[];
+  /** Characters that they hold. */
+  text: number;
+}
+
+function textLength(message: RowMessage | TruncateMessage): number {
+  if (message.tag === 'truncate' || message.tag === 'delete') return 0;
+  return message.next.reduce((length, value) => length + (value?.length ?? 0), 0);
 }

@@ -3,7 +3,6 @@ import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
-import type { Lsn } from '../common/lsn.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import { TEXT_SETTINGS } from '../store/session.js';
@@ -16,7 +15,7 @@ import { MembershipApplier } from './membership-applier.js';
 import { checkReplicationSetup } from './preflight.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
-import { retryFailures } from './rule-failures.js';
+import { DUE, retryFailures } from './rule-failures.js';
 import { FIRST_START } from './slot.js';
 import { prepareSlot } from './slot-setup.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
@@ -54,7 +53,6 @@ export class WalConsumer {
   private readonly stopping = new AbortController();
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
-  private acknowledged: Lsn = 0n;
   private stream: ReplicationStream | null = null;
   private running: Promise<void> | null = null;
   private workWaiting = true;
@@ -78,7 +76,7 @@ export class WalConsumer {
     const client = await this.connect();
     try {
       await checkReplicationSetup(client, this.tracked);
-      await ensurePublication(client, this.options.publicationName, this.tracked.relations());
+      await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();
     }
@@ -121,14 +119,13 @@ export class WalConsumer {
     const client = await this.connect();
     let stream: ReplicationStream | null = null;
     try {
-      await ensurePublication(client, publicationName, this.tracked.relations());
+      await ensurePublication(client, publicationName, this.tracked);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
         slotName,
         applier,
         rules,
-        acknowledged: this.acknowledged,
         onRebuild: (reason) => this.reportRebuild(reason),
       });
       this.edgesMissing.abort();
@@ -150,7 +147,7 @@ export class WalConsumer {
         client,
         position,
         applier,
-        onAcknowledged: (lsn) => (this.acknowledged = lsn),
+        signal: this.stopping.signal,
       });
       await this.takeLead(reader, rules, applier);
       await this.consume(client, stream, reader, applier);
@@ -165,6 +162,7 @@ export class WalConsumer {
     await reader.between(async (tx) => {
       const resettled = await rules.refresh(tx, applier);
       if (resettled.length > 0) this.logger.log(`resolved the buckets of ${resettled.join(', ')} again`);
+      await applier.survey(tx);
     });
   }
 
@@ -201,9 +199,8 @@ export class WalConsumer {
       if (!done) return false;
     }
     if (!applier.open.failures) return true;
-    const due = await client.query(
-      'SELECT FROM sync_rule_failures WHERE resolved_at IS NULL AND retry_at <= now() LIMIT 1',
-    );
+    const tables = this.registry.all().map((table) => table.name);
+    const due = await client.query(`SELECT FROM sync_rule_failures WHERE ${DUE} LIMIT 1`, [tables]);
     if (due.rows.length === 0) return true;
     return reader.between(async (tx) => {
       applier.open.failures = await retryFailures(tx, this.registry, applier);

@@ -1,6 +1,5 @@
 import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lsn } from '../common/lsn.js';
 import { ChangelogTransaction, type WalPosition } from '../store/changelog-transaction.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
@@ -20,8 +19,8 @@ export interface WalReaderOptions {
   readonly applier: MembershipApplier;
   readonly batchRows: number;
   readonly maxBatchRows: number;
-  /** Told every position that was acknowledged. */
-  readonly onAcknowledged: (lsn: Lsn) => void;
+  /** Ends waiting when the app stops. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -83,7 +82,8 @@ export class WalReader {
   }
 
   private async write(batch: Batch): Promise<void> {
-    if (batch.changes.length === 0 && batch.endLsn !== null) return; // PostgreSQL 14 sends empty transactions
+    // PostgreSQL 14 sends empty transactions; the end of one that was cut may be empty, too, and has to be written.
+    if (batch.changes.length === 0 && !this.openWriter) return;
     const tx = this.openWriter ?? (await this.beginVisible(batch.xids));
     this.openWriter = tx;
     publishPhase('writing');
@@ -98,7 +98,7 @@ export class WalReader {
     }
     this.openWriter = null;
     publishPhase('committed');
-    this.acknowledge(batch.endLsn);
+    this.options.stream.acknowledge(batch.endLsn);
   }
 
   /**
@@ -110,28 +110,22 @@ export class WalReader {
       const tx = await ChangelogTransaction.begin(this.options.client, this.position);
       if (invisibleTransactions(tx.snapshot, xids).length === 0) return tx;
       await tx.rollback();
+      this.options.signal.throwIfAborted();
       await sleep(VISIBILITY_POLL_MS);
     }
   }
 
   /**
    * Nothing of ours is open and the server has sent all up to here. The position is stored before it is
-   * acknowledged, so that a slot found ahead of the stored position is known to be another one; only a server that
-   * is shutting down, and waits for it, is answered at once.
+   * acknowledged, so that a slot found ahead of the stored position is known to be another one. A server that is
+   * shutting down waits for the answer, but has closed the writer's connection already: the error that this ends
+   * in closes the stream, which it waits for just as well.
    */
   private async confirmIdle({ lsn, mustAnswer }: KeepaliveMessage): Promise<void> {
-    if (lsn <= this.position.confirmedLsn) return;
-    if (mustAnswer) {
-      this.acknowledge(lsn);
-    } else if (lsn - this.position.confirmedLsn >= IDLE_STORE_BYTES) {
-      const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-      this.position = await tx.commit(lsn);
-      this.acknowledge(lsn);
-    }
-  }
-
-  private acknowledge(lsn: Lsn): void {
+    const distance = lsn - this.position.confirmedLsn;
+    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer)) return;
+    const tx = await ChangelogTransaction.begin(this.options.client, this.position);
+    this.position = await tx.commit(lsn);
     this.options.stream.acknowledge(lsn);
-    this.options.onAcknowledged(lsn);
   }
 }

@@ -39,14 +39,8 @@ function namedColumns(table: SyncTable): ReadonlySet<string> {
   const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn].filter(
     (name) => name !== null,
   );
-  return new Set([
-    idColumn,
-    updatedAtColumn,
-    deletedAtColumn,
-    ...optional,
-    ...(table.syncColumns ?? []),
-    ...table.protectedColumns,
-  ]);
+  // Not the protected columns: what isn't there (a conventional created_at) needs no protection.
+  return new Set([idColumn, updatedAtColumn, deletedAtColumn, ...optional, ...(table.syncColumns ?? [])]);
 }
 
 function primaryKeyProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SchemaProblem[] {

@@ -48,7 +48,8 @@ export interface WaitingRow {
 const EPOCH_STEP = 1n << 32n;
 
 const POSITION = `SELECT slot_name, confirmed_lsn::text, last_seq::text, epoch_seq::text, system_id, timeline,
-    pg_current_snapshot()::text AS snapshot FROM sync_wal_position`;
+    pg_current_snapshot()::text AS snapshot,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS begun_at FROM sync_wal_position`;
 
 /**
  * The one kind of transaction that writes the changelog. It holds the `sync_wal_position` row from its first
@@ -92,7 +93,7 @@ export class ChangelogTransaction {
         `the position of slot ${expected.slotName} was moved by another instance, which has taken over`,
       );
     }
-    return new ChangelogTransaction(client, stored, row.snapshot);
+    return new ChangelogTransaction(client, stored, row.snapshot, BigInt(row.begun_at));
   }
 
   private constructor(
@@ -100,6 +101,8 @@ export class ChangelogTransaction {
     private readonly position: WalPosition,
     /** What this transaction's first statement could see (`pg_snapshot` text). */
     readonly snapshot: string,
+    /** When it began by the server's clock, microseconds. */
+    readonly begunAt: bigint,
   ) {
     this.seq = position.lastSeq;
   }
@@ -322,6 +325,7 @@ interface PositionRow {
   system_id: string | null;
   timeline: number | null;
   snapshot: string;
+  begun_at: string;
 }
 
 function toPosition(row: PositionRow): WalPosition {

@@ -80,6 +80,9 @@ export async function notePush(manager: EntityManager, client: SyncClient): Prom
 
 /**
  * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
+ *
+ * Where a change already waits, what is left of it is what both have in common: entries of the other buckets may have
+ * been passed over, so each of these has to go and come again. The next pull asks for what is missing then.
  * @param channel where the consumer listens
  */
 export async function enqueueSubscriptionChange(
@@ -91,7 +94,9 @@ export async function enqueueSubscriptionChange(
   await manager.query(
     `WITH change AS (
        INSERT INTO sync_subscription_changes AS c (client, buckets) VALUES ($1, $2)
-       ON CONFLICT (client) DO UPDATE SET buckets = excluded.buckets WHERE c.buckets <> excluded.buckets
+       ON CONFLICT (client) DO UPDATE
+         SET buckets = ARRAY(SELECT unnest(c.buckets) INTERSECT SELECT unnest(excluded.buckets))
+         WHERE NOT c.buckets <@ excluded.buckets
        RETURNING client)
      SELECT pg_notify($3, '') FROM change`,
     [client.id, buckets, channel],
@@ -111,6 +116,8 @@ export async function beginSnapshot(
   holdMilliseconds: number,
 ): Promise<bigint> {
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
+  // Before the client's row, as the consumer takes them in this order, too.
+  await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
   const rows: { checkpoint: string; seq: string }[] = await manager.query(
     `UPDATE sync_clients c
         SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,

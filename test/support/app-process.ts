@@ -6,6 +6,7 @@ import type { TestDatabase } from './database.js';
 import { recordProcess } from './run.js';
 
 export interface AppProcess {
+  /** Empty unless what it was waited for names one. */
   readonly url: string;
   readonly pid: number;
   /** Everything that it has written so far. */
@@ -26,6 +27,8 @@ export interface AppProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the built sample app of this project. */
   readonly main?: string;
+  /** Its output once it can be used, with the URL as the first group. Default: it listens. */
+  readonly ready?: RegExp;
 }
 
 const BUILT_APP = fileURLToPath(new URL('../../dist/sample-app/main.js', import.meta.url));
@@ -36,7 +39,11 @@ const children = new Set<ChildProcess>();
 function killAll(): void {
   for (const child of children) child.kill('SIGKILL');
 }
-afterAll(killAll);
+afterAll(async () => {
+  const gone = [...children].map((child) => new Promise((resolve) => child.once('exit', resolve)));
+  killAll();
+  await Promise.all(gone);
+});
 // For the case that the worker itself is told to leave before the file has ended.
 process.once('exit', killAll);
 
@@ -45,7 +52,7 @@ process.once('exit', killAll);
  * that kill it. `npm test` builds it first.
  */
 export async function startAppProcess(options: AppProcessOptions = {}): Promise<AppProcess> {
-  const main = options.main ?? BUILT_APP;
+  const { main = BUILT_APP, ready = /URL: (\S+)/ } = options;
   await access(main).catch(() => {
     throw new Error(`${main} is missing: run \`npm run build\` first, or the whole \`npm test\`.`);
   });
@@ -83,10 +90,10 @@ export async function startAppProcess(options: AppProcessOptions = {}): Promise<
     }, START_TIMEOUT);
     const read = (text: string): void => {
       output += text;
-      const [, found] = /URL: (\S+)/.exec(output) ?? [];
-      if (found === undefined) return;
+      const found = ready.exec(output);
+      if (!found) return;
       clearTimeout(timer);
-      resolve(found);
+      resolve(found[1] ?? '');
     };
     child.stdout.setEncoding('utf8').on('data', read);
     child.stderr.setEncoding('utf8').on('data', read);

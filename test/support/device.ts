@@ -104,18 +104,13 @@ export class Device {
 
   /** Replaces everything on the device, unpushed edits included, with the pages of a new snapshot. */
   async snapshot(): Promise<readonly SnapshotResponse[]> {
-    const schemaIds = await this.schemaIds();
+    await this.schemaIds();
     this.snapshotComplete = false;
     this.store.clear();
     const pages: SnapshotResponse[] = [];
     let cursor: SnapshotResponse['cursor'] | null = null;
     for (;;) {
-      const page: SnapshotResponse = await this.request<SnapshotResponse>('snapshot', {
-        client_id: this.clientId,
-        cursor,
-        limit: this.pageSize,
-        ...schemaIds,
-      });
+      const page: SnapshotResponse = await this.snapshotPage({ cursor });
       pages.push(page);
       for (const record of page.records) this.store.replace(record);
       if (!page.has_more) {
@@ -126,6 +121,17 @@ export class Device {
       if (!page.cursor) throw new Error('has_more without a cursor: an SDK would start over for ever');
       cursor = page.cursor;
     }
+  }
+
+  /** One snapshot request, for the first page unless the body says otherwise, whose answer is not applied. */
+  async snapshotPage(body: Readonly<Record<string, unknown>> = {}): Promise<SnapshotResponse> {
+    return this.request<SnapshotResponse>('snapshot', {
+      client_id: this.clientId,
+      cursor: null,
+      limit: this.pageSize,
+      ...(await this.schemaIds()),
+      ...body,
+    });
   }
 
   /** Pushes just these changes, in one request, and applies the results. */

@@ -1,3 +1,4 @@
+import { JoinResolver } from '../../lib/resolvers/join-resolver.js';
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { parse } from 'lossless-json';
@@ -31,6 +32,12 @@ export interface PushFixture {
   ): Promise<readonly PushResult[]>;
   /** Makes a row visible in a bucket, as the WAL consumer would. */
   addEdge(table: string, id: string, bucket: string): Promise<void>;
+  /** Does something in another transaction, which stays open while `meanwhile` starts and comes to wait. */
+  whileOpen<T>(
+    before: (manager: EntityManager) => Promise<unknown>,
+    meanwhile: () => Promise<T>,
+    waiting?: number,
+  ): Promise<T>;
   /** Resolves once this many connections to the database wait for a lock. */
   waiting(count: number): Promise<void>;
   close(): Promise<void>;
@@ -41,6 +48,8 @@ export interface PushOptions {
   readonly clockSkewTolerance?: number;
   readonly maxPushChanges?: number;
   readonly buckets?: readonly string[];
+  /** Default: `device-1`. */
+  readonly clientId?: string;
   readonly onConflict?: PushContext['onConflict'];
 }
 
@@ -60,7 +69,7 @@ export async function pushFixture(
   const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
     const { clockSkewTolerance = 0 } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
-    return new PushService(registry, resolver, options).apply(
+    return new PushService(registry, resolver, options, new HandMadeEdges(registry)).apply(
       manager,
       contextOf(contract, userId, options),
       changes,
@@ -69,10 +78,31 @@ export async function pushFixture(
   const push: PushFixture['push'] = (user, changes, options) =>
     inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
 
+  const waiting: PushFixture['waiting'] = async (count) => {
+    await eventually(async () => {
+      const rows = await db.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rows.length === count;
+    });
+  };
+  const whileOpen: PushFixture['whileOpen'] = async (before, meanwhile, count = 1) => {
+    let result: ReturnType<typeof meanwhile> | undefined;
+    await inTransaction(dataSource, 'write', async (manager) => {
+      await before(manager);
+      result = meanwhile();
+      // Whoever fails before it waits tells so here.
+      await Promise.race([waiting(count), result.then(() => waiting(count))]);
+    });
+    if (!result) throw new Error('nothing was started');
+    return result;
+  };
+
   return {
     db,
     dataSource,
     apply,
+    whileOpen,
     push,
     pushOne: async (user, change, options) => only(await push(user, [change], options)),
     addEdge: async (table, id, bucket) => {
@@ -82,14 +112,7 @@ export async function pushFixture(
         bucket,
       ]);
     },
-    waiting: async (count) => {
-      await eventually(async () => {
-        const rows = await db.query(
-          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        );
-        return rows.length === count;
-      });
-    },
+    waiting,
     close: async () => {
       await dataSource.destroy();
       await db.drop();
@@ -101,7 +124,7 @@ function contextOf(contract: SchemaContract, userId: string, options: PushOption
   return {
     contract,
     userId,
-    clientId: 'device-1',
+    clientId: options.clientId ?? 'device-1',
     buckets: options.buckets ?? [`user:${userId}`, 'global'],
     ...(options.onConflict ? { onConflict: options.onConflict } : {}),
   };
@@ -154,3 +177,6 @@ export function only<T>(items: readonly T[]): T {
 export function sortedIds(count: number): readonly string[] {
   return Array.from({ length: count }, () => randomUUID()).toSorted();
 }
+
+/** The tests make edges by hand, which the default rule would contradict. */
+class HandMadeEdges extends JoinResolver {}

@@ -10,13 +10,16 @@ export interface WaitOptions {
  *
  * @throws What the last attempt threw, or an Error naming the condition, once the time is over.
  */
-export async function eventually<T>(attempt: () => T | Promise<T>, options: WaitOptions = {}): Promise<T> {
+export async function eventually<T>(
+  attempt: () => T | Promise<T>,
+  options: WaitOptions = {},
+): Promise<Exclude<T, false>> {
   const { timeout = 20_000, interval = 25 } = options;
   const deadline = performance.now() + timeout;
   for (;;) {
     try {
       const answer = await attempt();
-      if (answer !== false) return answer;
+      if (answer !== false) return answer as Exclude<T, false>;
       if (performance.now() >= deadline)
         throw new Error(`Still false after ${timeout} ms: ${attempt.toString()}`);
     } catch (error) {

@@ -30,13 +30,17 @@ export interface PullQuery {
   readonly buckets: readonly string[];
 }
 
-/** Why this client can't go on from this checkpoint; null when it can (design, rules 6 to 8). */
+/**
+ * Why this client can't go on from this checkpoint; null when it can (design, rules 6 to 8). One below zero means from
+ * the beginning (wire-protocol §3).
+ */
 export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bigint): SnapshotReason | null {
   if (!client.hasSnapshot) {
     return checkpoint <= 0n && !client.hasPulled ? 'initial_sync_required' : 'history_unavailable';
   }
-  if (checkpoint > log.lastSeq || checkpoint < log.epochSeq) return 'history_unavailable';
-  return checkpoint < log.floorSeq ? 'checkpoint_before_retention' : null;
+  const from = checkpoint < 0n ? 0n : checkpoint;
+  if (from > log.lastSeq || from < log.epochSeq) return 'history_unavailable';
+  return from < log.floorSeq ? 'checkpoint_before_retention' : null;
 }
 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */

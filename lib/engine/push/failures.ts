@@ -9,11 +9,13 @@ export type Failure =
   | { readonly kind: 'parent_missing' }
   /** An earlier change of the same record could not be written. */
   | { readonly kind: 'blocked' }
+  /** A verdict on a change of a parked record: not one to be lost by. */
+  | { readonly kind: 'verdict'; readonly verdict: PushResult }
   | { readonly kind: 'sql'; readonly error: unknown; readonly write: Write };
 
 /** The final verdict. The device goes back to the server's version where there is one that the user may see. */
 export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow | undefined): PushResult {
-  // A create whose parent may come with a later push would be parked here (interleavings 20).
+  if (failure.kind === 'verdict') return failure.verdict;
   if (failure.kind === 'parent_missing')
     return reverted(item, row, 'parent_missing', 'parent record not found');
   if (failure.kind === 'blocked') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
@@ -33,6 +35,8 @@ export function refused(item: PushItem, row: StoredRow | undefined): PushResult 
 /** For the host's log: clients are not told names of constraints. */
 export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
+  if (failure.kind === 'verdict')
+    return `${change}: ${failure.verdict.reason_code ?? failure.verdict.status}`;
   if (failure.kind !== 'sql') return `${change}: ${failure.kind}`;
   const { error } = failure;
   return `${change}: ${sqlState(error) ?? ''} ${error instanceof Error ? error.message : String(error)}`;

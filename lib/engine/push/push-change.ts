@@ -22,6 +22,8 @@ export interface PushContext {
   readonly clientId: string;
   /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
+  /** The default bucket rule decides alone, so that it can be held against the rows themselves. Default: false. */
+  readonly isDefaultRule?: boolean;
   /**
    * Told of each conflict once, after all changes have their verdicts: where the client changed another version than
    * the server's, or the server won (W-PUSH-19).

@@ -5,7 +5,7 @@ import { owningParent } from '../../store/ownership-sql.js';
 import { groupBy } from './group-by.js';
 import type { PushContext, PushItem, StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
-import { type LockMode, lockRows, readRows } from './row-sql.js';
+import { foreignRows, type LockMode, lockRows, readRows } from './row-sql.js';
 
 /**
  * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
@@ -45,9 +45,13 @@ export class PushRows {
 
   /** Whether the create may count on its parent: it is the user's, and locked or written by this push. */
   hasParent(item: PushItem): boolean {
-    const { parent } = item.table.table;
-    if (parent === null || item.parentId === null) return false;
-    return this.secured.has(recordKey(this.table(parent), item.parentId));
+    const key = this.parentKey(item);
+    return key !== null && this.secured.has(key);
+  }
+
+  /** Identifies a create's parent among all records. */
+  parentKey({ table: { table }, parentId }: PushItem): string | null {
+    return table.parent === null || parentId === null ? null : recordKey(this.table(table.parent), parentId);
   }
 
   /** Locks and reads the records of these changes, and the ancestors by which they are owned. */
@@ -60,16 +64,23 @@ export class PushRows {
     }
   }
 
-  /** Of creates without a parent of the user's: those whose parent the user sees, as another's. */
-  async withForeignParent(items: readonly PushItem[]): Promise<ReadonlySet<PushItem>> {
-    const found = new Set<PushItem>();
+  /**
+   * Of creates without a parent of the user's, those whose parent is another's: it never becomes one that they could
+   * wait for (scenario 125). Whether the user sees it decides only what is said.
+   */
+  async withForeignParent(items: readonly PushItem[]): Promise<ReadonlyMap<PushItem, 'seen' | 'hidden'>> {
+    const found = new Map<PushItem, 'seen' | 'hidden'>();
     for (const [name, group] of groupBy(items, ({ table }) => table.table.parent)) {
       if (name === null) continue;
       const parent = this.table(name);
       const ids = group.flatMap(({ parentId }) => parentId ?? []);
+      const foreign = await foreignRows(this.manager, this.registry, this.context.userId, parent, ids);
       const rows = await readRows(this.manager, this.registry, this.context, parent, ids);
-      const seen = new Set(rows.map(({ n }) => ids[n]));
-      for (const item of group) if (item.parentId !== null && seen.has(item.parentId)) found.add(item);
+      const [others, seen] = [foreign, rows].map((part) => new Set(part.map(({ n }) => ids[n])));
+      for (const item of group) {
+        if (item.parentId === null || !others?.has(item.parentId)) continue;
+        found.set(item, seen?.has(item.parentId) ? 'seen' : 'hidden');
+      }
     }
     return found;
   }

@@ -4,6 +4,8 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
 import { Judge, notOwned, serverTimes, type Write } from './judge.js';
+import { groupBy } from './group-by.js';
+import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';
 import { type Outcome, writeRun } from './run-writer.js';
@@ -18,27 +20,39 @@ export class PushRun {
   private readonly rows: PushRows;
   private readonly judge: Judge;
   private readonly rank: PushRank;
+  private readonly byRank: Order;
   private readonly verdicts = new Map<number, PushResult>();
   private readonly failures = new Map<PushItem, Failure>();
   private readonly failedKeys = new Set<string>();
+  /** Rows that were inserted, and may have been waited for. */
+  private inserted: PushItem[] = [];
 
   constructor(
     private readonly manager: EntityManager,
     private readonly registry: SyncRegistry,
     resolver: ConflictResolver,
     private readonly context: PushContext,
+    private readonly parking: Parking,
   ) {
     this.rows = new PushRows(manager, registry, context);
     this.judge = new Judge(resolver, context);
-    this.rank = pushRank(registry);
+    const rank = pushRank(registry);
+    this.rank = rank;
+    this.byRank = (a, b) => rank(a) - rank(b) || byArrival(a, b);
   }
 
   /** @returns a verdict for each item, by its index */
   async apply(items: readonly PushItem[]): Promise<ReadonlyMap<number, PushResult>> {
     await this.rows.load(items);
-    for (const wave of waves(items)) await this.process(wave);
-    await this.retry();
+    const resumed = await this.parking.resume(items, this.rows);
+    for (const item of resumed.deletes) this.verdicts.set(item.index, applied(item.echo));
+    for (const wave of waves(resumed.items)) await this.process(wave);
+    do {
+      await this.release();
+      await this.retry();
+    } while (this.inserted.length > 0);
     await this.giveUp();
+    await this.parking.finish();
     return this.verdicts;
   }
 
@@ -69,7 +83,7 @@ export class PushRun {
     for (const item of items) {
       const decision = await this.judge.decide(this.onOwnVersion(item), this.rows.get(item));
       if ('kind' in decision) writes.push(decision);
-      else this.verdicts.set(item.index, decision);
+      else this.conclude(item, decision);
     }
     return writes;
   }
@@ -102,9 +116,33 @@ export class PushRun {
       return;
     }
     // The row is locked and the user's, so a policy or a trigger of the host's has refused.
-    const isWritten = outcome.kind === 'written';
-    this.verdicts.set(item.index, isWritten ? written(outcome) : refused(item, this.rows.get(item)));
-    if (isWritten) this.rows.put(item, outcome.row);
+    if (outcome.kind === 'passed') {
+      this.conclude(item, refused(item, this.rows.get(item)));
+      return;
+    }
+    this.conclude(item, written(outcome));
+    this.rows.put(item, outcome.row);
+    const { name } = item.table.table;
+    if (outcome.write.kind === 'insert' && this.registry.children(name).length > 0) this.inserted.push(item);
+  }
+
+  /** What was parked before stays parked until it is written, or has lost against a row that is there. */
+  private conclude(item: PushItem, verdict: PushResult): void {
+    if (this.parking.holds(item)) {
+      if (!verdict.accepted && verdict.status !== 'conflict') {
+        this.fail(item, { kind: 'verdict', verdict });
+        return;
+      }
+      this.parking.settle(item);
+    }
+    this.verdicts.set(item.index, verdict);
+  }
+
+  /** Writes what was parked under the rows that this push has inserted. */
+  private async release(): Promise<void> {
+    const items = await this.parking.release(this.inserted.splice(0));
+    await this.rows.load(items);
+    await this.process(items);
   }
 
   /** Creates whose key was taken meanwhile are judged again, by the row that has it (W-PUSH-10). */
@@ -113,7 +151,7 @@ export class PushRun {
     return items.filter((item) => {
       if (this.rows.get(item)) return true;
       // Another user's: nothing is told of it (W-PUSH-5).
-      this.verdicts.set(item.index, terminal(item.echo, 'ownership_violation', 'record id is not available'));
+      this.conclude(item, terminal(item.echo, 'ownership_violation', 'record id is not available'));
       return false;
     });
   }
@@ -137,9 +175,11 @@ export class PushRun {
    * a name (interleavings 16), then parents first, where a chain of references arrived backwards.
    */
   private async retry(): Promise<void> {
+    const missesParent = [...this.failures.values()].some(({ kind }) => kind === 'parent_missing');
+    // The look that follows tells for sure that a parent is not there.
+    if (missesParent) await this.parking.lock();
     await this.rows.load([...this.failures.keys()]);
-    const byRank: Order = (a, b) => this.rank(a) - this.rank(b) || byArrival(a, b);
-    for (const order of [byArrival, byRank]) {
+    for (const order of [byArrival, this.byRank]) {
       const items = [...this.failures.keys()].toSorted(order);
       this.failures.clear();
       this.failedKeys.clear();
@@ -148,27 +188,49 @@ export class PushRun {
     }
   }
 
+  /** Gives each change that failed its verdict; those that only miss a parent, which may yet come, are parked. */
   private async giveUp(): Promise<void> {
-    const foreign = await this.rows.withForeignParent(
-      [...this.failures].filter(([, { kind }]) => kind === 'parent_missing').map(([item]) => item),
-    );
-    this.log();
-    for (const [item, failure] of this.failures) {
-      const row = this.rows.get(item);
-      this.verdicts.set(
-        item.index,
-        foreign.has(item) ? notOwned(item, row) : failureVerdict(item, failure, row),
-      );
+    const missing = [...this.failures].filter(([, { kind }]) => kind === 'parent_missing');
+    const foreign = await this.rows.withForeignParent(missing.map(([item]) => item));
+    const rejected = new Map<PushItem, Failure>();
+    const lost = new Set<string>();
+    const parentsFirst = [...this.failures.keys()].toSorted(this.byRank);
+    for (const [key, items] of groupBy(parentsFirst, (item) => item.key)) {
+      const [head] = items;
+      const failure = head && this.failures.get(head);
+      if (!failure) continue;
+      // A parent that this very push could not create does not come.
+      const waits =
+        failure.kind === 'parent_missing' && !foreign.has(head) && !lost.has(this.rows.parentKey(head) ?? '');
+      const error = waits ? null : describeFailure(head, failure);
+      const stays = waits || (this.parking.holds(head) && !foreign.has(head));
+      const verdicts = stays ? await this.parking.keep(items, error) : null;
+      if (verdicts) {
+        for (const [item, verdict] of verdicts) this.verdicts.set(item.index, verdict);
+        continue;
+      }
+      if (foreign.has(head)) this.parking.settle(head);
+      lost.add(key);
+      for (const item of items) {
+        const why = this.failures.get(item) ?? failure;
+        const row = this.rows.get(item);
+        rejected.set(item, why);
+        this.verdicts.set(
+          item.index,
+          foreign.get(item) === 'seen' ? notOwned(item, row) : failureVerdict(item, why, row),
+        );
+      }
     }
+    this.log(rejected);
   }
 
   /** One line for each push: a device may send thousands of bad changes. */
-  private log(): void {
-    const [first] = this.failures;
+  private log(rejected: ReadonlyMap<PushItem, Failure>): void {
+    const [first] = rejected;
     if (!first) return;
     const { userId, clientId } = this.context;
     this.logger.warn(
-      `rejected ${this.failures.size} changes of user ${userId} (client ${clientId}), first: ${describeFailure(...first)}`,
+      `rejected ${rejected.size} changes of user ${userId} (client ${clientId}), first: ${describeFailure(...first)}`,
     );
   }
 }
@@ -190,6 +252,6 @@ function written({
       ...(row.deletedAt === null ? {} : { server_deleted_at: row.deletedAt }),
     });
   }
-  const isStale = item.data !== null && needsRepair(item.table, item.data, row, kind === 'insert');
+  const isStale = item.data !== null && needsRepair(item.table, item.data, row);
   return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
 }

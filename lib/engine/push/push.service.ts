@@ -3,9 +3,13 @@ import type { EntityManager } from 'typeorm';
 import { parseTimestamp } from '../../common/timestamp.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
+import { isDefaultRule } from '../../resolvers/join-resolver.js';
+import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
+import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
 import { numberToken } from './numbers.js';
@@ -19,6 +23,7 @@ export class PushService {
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges'>,
+    private readonly ownership: OwnershipResolver,
   ) {}
 
   /**
@@ -30,26 +35,41 @@ export class PushService {
    */
   async apply(
     manager: EntityManager,
-    context: PushContext,
+    caller: PushContext,
     changes: readonly PushChange[],
   ): Promise<readonly PushResult[]> {
+    const context = { ...caller, isDefaultRule: isDefaultRule(this.ownership) };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
-    const scope = await this.checkScope(manager, context);
-    const checked = changes.slice(0, limit).map((change, index) => checkChange(change, index, scope));
-    const run = new PushRun(manager, this.registry, this.resolver, context);
+    const taken = changes.slice(0, limit);
+    const locked = taken.some((change) => this.mayBringParent(change));
+    if (locked) await lockParkedRows(manager, context.userId);
+    const { used, ...scope } = await this.begin(manager, context);
+    const checked = taken.map((change, index) => checkChange(change, index, scope));
+    const parking = new Parking(manager, context, scope, { locked, used });
+    const run = new PushRun(manager, this.registry, this.resolver, context, parking);
     const verdicts = await run.apply(checked.filter(isItem));
     const surplus = changes.slice(limit).map(tooMany);
     await run.tellConflicts();
     return [...checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result)), ...surplus];
   }
 
-  /** The database's clock, since it stamps the rows that clients' times are compared with. */
-  private async checkScope(manager: EntityManager, { contract }: PushContext): Promise<CheckScope> {
-    const rows: readonly { readonly now: string }[] = await manager.query(
-      `SELECT ${timestampEnvelopeSql('clock_timestamp()')} AS now`,
+  /** A create in a table that has children. */
+  private mayBringParent({ operation, table_name: table }: PushChange): boolean {
+    return operation === 'create' && typeof table === 'string' && this.registry.children(table).length > 0;
+  }
+
+  /** The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows. */
+  private async begin(
+    manager: EntityManager,
+    { contract, userId }: PushContext,
+  ): Promise<CheckScope & Pick<ParkingState, 'used'>> {
+    const rows: readonly { readonly now: string; readonly used: boolean }[] = await manager.query(
+      `SELECT ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used`,
+      [userId],
     );
     const now = parseTimestamp(rows[0]?.now ?? '')?.micros ?? 0n;
-    return { contract, now, latest: now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n };
+    const latest = now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    return { contract, now, latest, used: rows[0]?.used ?? true };
   }
 }
 

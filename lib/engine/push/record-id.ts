@@ -17,7 +17,12 @@ export function recordId(column: ContractColumn, value: unknown): string | null 
 
 /** One text for each record of all tables. */
 export function recordKey({ table, primaryKey }: ContractTable, id: string): string {
-  return `${table.name}\0${primaryKey.baseType === 'citext' ? id.toLowerCase() : id}`;
+  return `${table.name}\0${idKey(primaryKey, id)}`;
+}
+
+/** One text for all spellings of an id that its type takes for the same. */
+export function idKey({ baseType }: ContractColumn, id: string): string {
+  return baseType === 'citext' ? id.toLowerCase() : id;
 }
 
 /**

@@ -3,6 +3,7 @@ import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
+import { inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
 import { ownedSql, owningParent } from '../../store/ownership-sql.js';
 import type { PushContext, StoredRow } from './push-change.js';
 import { sameIdSql } from './record-id.js';
@@ -41,16 +42,18 @@ export async function lockRows(
 
 /**
  * Reads those of the rows that the user may know of: an edge, live or dead, in one of the user's buckets, or owned
- * now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10).
+ * now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one that has moved out of
+ * the user's sight has its edge until then (9).
  */
 export async function readRows(
   manager: EntityManager,
   registry: SyncRegistry,
-  { userId, buckets }: PushContext,
+  { userId, buckets, isDefaultRule = false }: PushContext,
   contract: ContractTable,
   ids: readonly string[],
 ): Promise<readonly (StoredRow & { readonly n: number })[]> {
   const { table } = contract;
+  const rule = isDefaultRule ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}` : '';
   return manager.query(
     `SELECT (k.n - 1)::integer AS n, ${storedRowSql(contract)}, o.owned
      FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
@@ -59,8 +62,26 @@ export async function readRows(
      WHERE o.owned OR EXISTS (
        SELECT FROM sync_bucket_edges e
        WHERE e.table_name = $3 AND e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])
-     )`,
+     ) ${rule}`,
     [ids, userId, table.name, buckets],
+  );
+}
+
+/** Those of the rows that are there, and are not the user's. */
+export async function foreignRows(
+  manager: EntityManager,
+  registry: SyncRegistry,
+  userId: string,
+  contract: ContractTable,
+  ids: readonly string[],
+): Promise<readonly { readonly n: number }[]> {
+  const { table } = contract;
+  return manager.query(
+    `SELECT (k.n - 1)::integer AS n
+     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
+     WHERE ${ownedSql(registry, table, 't', '$2::text')} IS NOT TRUE`,
+    [ids, userId],
   );
 }
 

@@ -43,15 +43,11 @@ export function isSameContent(contract: ContractTable, data: ClientData, row: St
 /**
  * Whether the device would hold something else than the server if it took the change for applied as sent: a moved
  * parent key or owner was dropped, a default or a trigger filled something in, the server computed a column
- * (W-PUSH-13). Of a create, the server's own stamps don't count: `created_at` would make each of them differ.
+ * (W-PUSH-13). The server's own stamps don't count: a device keeps its own `created_at`, as it skips the echo of its
+ * create, and a repair would overwrite what was typed since.
  */
-export function needsRepair(
-  contract: ContractTable,
-  data: ClientData,
-  row: StoredRow,
-  isCreate: boolean,
-): boolean {
-  return differs(contract, data, row, (column) => isCreate && isServerStamp(contract, column));
+export function needsRepair(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
+  return differs(contract, data, row, (column) => isServerStamp(contract, column));
 }
 
 function differs(

@@ -21,7 +21,8 @@ export function decodeCursor(checkpoint: bigint, afterId: string): SnapshotCurso
     const parsed: unknown = JSON.parse(Buffer.from(afterId, 'base64url').toString('utf8'));
     if (!Array.isArray(parsed) || parsed.length !== 2) return null;
     const [table, id] = parsed as unknown[];
-    return typeof table === 'string' && typeof id === 'string' ? { checkpoint, table, afterId: id } : null;
+    if (typeof table !== 'string' || typeof id !== 'string' || id.includes('\0')) return null;
+    return { checkpoint, table, afterId: id };
   } catch {
     return null;
   }

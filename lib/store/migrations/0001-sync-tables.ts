@@ -117,6 +117,25 @@ export const syncTables: SynchroMigration = {
     `CREATE INDEX IF NOT EXISTS sync_waiting_rows_parent ON sync_waiting_rows (parent_table, parent_id)`,
     `COMMENT ON TABLE sync_waiting_rows IS 'rows whose parent has no edges yet'`,
 
+    `CREATE TABLE IF NOT EXISTS sync_parked_rows (
+       user_id text COLLATE "C" NOT NULL,
+       client_id text COLLATE "C" NOT NULL,
+       table_name text COLLATE "C" NOT NULL,
+       record_id text COLLATE "C" NOT NULL,
+       parent_table text COLLATE "C" NOT NULL,
+       parent_id text COLLATE "C" NOT NULL,
+       change text COLLATE "C" NOT NULL,
+       client_updated_at timestamptz NOT NULL,
+       base text COLLATE "C",
+       created_at timestamptz NOT NULL DEFAULT now(),
+       PRIMARY KEY (user_id, table_name, record_id)
+     )`,
+    `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON sync_parked_rows (user_id, parent_table, parent_id)`,
+    `COMMENT ON TABLE sync_parked_rows IS
+       'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
+    // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
+    `COMMENT ON COLUMN sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
+
     `CREATE TABLE IF NOT EXISTS sync_subscription_changes (
        client uuid PRIMARY KEY REFERENCES sync_clients ON DELETE CASCADE,
        buckets text[] NOT NULL,
@@ -133,7 +152,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS sync_table_rules, sync_subscription_changes, sync_waiting_rows, sync_schema_manifest,
-       sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
+    `DROP TABLE IF EXISTS sync_table_rules, sync_subscription_changes, sync_parked_rows, sync_waiting_rows,
+       sync_schema_manifest, sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
   ],
 };

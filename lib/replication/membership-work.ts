@@ -1,0 +1,88 @@
+import { upsert } from '../common/collections.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { ChangelogEntry, WaitingRow } from '../store/changelog-transaction.js';
+import type { RuleFailure } from './bucket-rules.js';
+import type { NewEntry, Operation } from './edge-diff.js';
+import type { EdgeWorkspace } from './edge-workspace.js';
+
+/** Records of a table whose buckets changed: those that had none before, and the others. */
+interface ChangedRecords {
+  readonly appeared: Set<string>;
+  readonly changed: Set<string>;
+}
+
+export const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
+
+/** What one piece of work has come to so far. */
+export class MembershipWork {
+  readonly waiting = new Map<string, WaitingRow>();
+  readonly noLongerWaiting = new Map<string, Set<string>>();
+  readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
+  readonly resolvedRows = new Map<string, Set<string>>();
+  readonly changes = new Map<string, ChangedRecords>();
+  private readonly entries: { order: number; entry: ChangelogEntry }[] = [];
+
+  constructor(readonly edges: EdgeWorkspace) {}
+
+  add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
+    for (const entry of entries)
+      this.entries.push({ order, entry: { table: table.name, recordId, ...entry } });
+  }
+
+  /** In the order of the log. */
+  sortedEntries(): readonly ChangelogEntry[] {
+    return this.entries.toSorted((a, b) => a.order - b.order).map(({ entry }) => entry);
+  }
+
+  waits(row: WaitingRow): void {
+    this.waiting.set(JSON.stringify([row.table, row.recordId]), row);
+    this.noLongerWaiting.get(row.table)?.delete(row.recordId);
+  }
+
+  settled(table: SyncTable, recordId: string): void {
+    if (this.waiting.size > 0) this.waiting.delete(JSON.stringify([table.name, recordId]));
+    upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
+  }
+
+  resolved(table: SyncTable, recordId: string): void {
+    upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
+  }
+
+  fail(table: SyncTable, failures: readonly RuleFailure[], operation: Operation): void {
+    for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
+  }
+
+  /** Notes which of some records changed their buckets, before the workspace is written. */
+  noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
+    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
+    for (const { recordId } of records) {
+      const change = this.edges.bucketsChange(table.name, recordId);
+      if (change !== 'same') changes[change].add(recordId);
+    }
+  }
+}
+
+/** The record that a row is a child of; null when it names none. */
+export function parentOf(table: SyncTable, row: ResolveRow): { table: string; id: string } | null {
+  if (table.parent === null || table.parentFkColumn === null) return null;
+  const id = row.data[table.parentFkColumn];
+  return id === null || id === undefined ? null : { table: table.parent, id };
+}
+
+/** The records whose edges are looked at: the rows themselves and their parents. */
+export function neededEdges(
+  events: readonly {
+    readonly table: SyncTable;
+    readonly recordId: string;
+    readonly row: ResolveRow | null;
+  }[],
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>();
+  for (const { table, recordId, row } of events) {
+    upsert(needed, table.name, () => new Set()).add(recordId);
+    const parent = row === null ? null : parentOf(table, row);
+    if (parent) upsert(needed, parent.table, () => new Set()).add(parent.id);
+  }
+  return needed;
+}

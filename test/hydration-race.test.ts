@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { startApp, type RunningApp } from './support/app.js';
+import { consumed, withPausedConsumer } from './support/consumer.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { Device } from './support/device.js';
+import { insertComment, insertTask, retitle } from './support/sample-rows.js';
+
+let database: TestDatabase;
+let app: RunningApp;
+let alice: Device;
+let bob: Device;
+let task: string;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  // Without the sample app's SharingResolver: with the default rule alone, a row can be checked by itself.
+  app = await startApp({ database, synchro: { providers: [] } });
+  alice = new Device(app.url, 'alice');
+  bob = new Device(app.url, 'bob');
+  for (const device of [alice, bob]) await device.start();
+});
+
+beforeEach(async () => {
+  task = await insertTask(database, 'alice', 'of Alice');
+  await consumed(database);
+  await alice.pull();
+  await bob.pull();
+});
+
+afterAll(async () => {
+  await app.close();
+  await database.drop();
+});
+
+async function moveTo(user: string): Promise<void> {
+  await database.query('UPDATE tasks SET user_id = $2, updated_at = clock_timestamp() WHERE id = $1', [
+    task,
+    user,
+  ]);
+}
+
+/** Bob, to whom the task belongs now, changes it, whether or not his device has it yet. */
+async function bobWrites(title: string): Promise<void> {
+  const answer = await bob.push([{ id: task, table_name: 'tasks', operation: 'update', data: { title } }]);
+  expect(answer.accepted).toHaveLength(1);
+}
+
+it('a task that has moved to Bob is withheld from Alice until her own entry says that it is gone', async () => {
+  await retitle(database, task, 'still of Alice');
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    await moveTo('bob');
+    await bobWrites('secret of Bob');
+    const page = await alice.pullPage();
+    expect(page.changes, 'the log mentions the task, and its edge is still there').toEqual([]);
+    expect(page.deletes).toEqual([]);
+    await alice.pull();
+  });
+  await consumed(database);
+  await alice.pull();
+  await bob.pull();
+  expect(alice.row('tasks', task)).toBeUndefined();
+  expect(bob.row('tasks', task)).toMatchObject({ title: 'secret of Bob' });
+});
+
+it('a snapshot that Alice takes meanwhile shows nothing of it either', async () => {
+  const tablet = new Device(app.url, 'alice');
+  await tablet.schema();
+  await tablet.register();
+  await withPausedConsumer(database, async () => {
+    await moveTo('bob');
+    await bobWrites('secret of Bob');
+    const [page] = await tablet.snapshot();
+    expect(page?.has_more).toBe(false);
+    expect(tablet.store.all('tasks').has(task)).toBe(false);
+  });
+  await consumed(database);
+  await tablet.pull();
+  expect(tablet.row('tasks', task)).toBeUndefined();
+});
+
+it('a task that comes back to Alice before the consumer has seen it leave is not lost', async () => {
+  await retitle(database, task, 'still of Alice');
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    await moveTo('bob');
+    await alice.pull(); // passes over the entry
+    await moveTo('alice');
+    await retitle(database, task, 'of Alice again');
+  });
+  await consumed(database);
+  await alice.pull();
+  expect(alice.row('tasks', task)).toMatchObject({ title: 'of Alice again' });
+});
+
+it('a comment under the moved task is withheld with it', async () => {
+  const comment = await insertComment(database, task, 'of Alice');
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    await moveTo('bob');
+    await database.query(
+      `UPDATE comments SET body = 'secret of Bob', updated_at = clock_timestamp() WHERE id = $1`,
+      [comment],
+    );
+    const page = await alice.pullPage();
+    expect([...page.changes, ...page.deletes]).toEqual([]);
+    await alice.pull();
+  });
+  await consumed(database);
+  await alice.pull();
+  await bob.pull();
+  expect(alice.row('comments', comment)).toBeUndefined();
+  expect(bob.row('comments', comment)).toMatchObject({ body: 'secret of Bob' });
+});
+
+it("a push's conflict answer shows nothing of it either", async () => {
+  await withPausedConsumer(database, async () => {
+    await moveTo('bob');
+    await bobWrites('secret of Bob');
+    const answer = await alice.send('push', {
+      client_id: alice.clientId,
+      changes: [
+        {
+          id: task,
+          table_name: 'tasks',
+          operation: 'update',
+          data: { title: 'late edit of Alice' },
+          client_updated_at: new Date().toISOString(),
+          base_updated_at: null,
+        },
+      ],
+      ...(await alice.schemaIds()),
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.text).not.toContain('secret of Bob');
+  });
+});

@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto';
+import { SyncTable } from 'nestjs-synchro';
+import { Column, Entity } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTableSql } from './schema-fixtures.js';
+import type { RunningApp } from './support/app.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { Device } from './support/device.js';
+import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
+
+@Entity('boards')
+@SyncTable({ ownerColumn: 'user_id' })
+class Board extends SyncedRow {
+  @Column('text', { name: 'user_id', nullable: true })
+  userId!: string | null;
+}
+
+@Entity('lists')
+@SyncTable({ parent: () => Board, parentFkColumn: 'board_id' })
+class List extends SyncedRow {
+  @Column('uuid', { name: 'board_id' })
+  boardId!: string;
+}
+
+@Entity('cards')
+@SyncTable({ parent: () => List, parentFkColumn: 'list_id' })
+class Card extends SyncedRow {
+  @Column('uuid', { name: 'list_id' })
+  listId!: string;
+}
+
+@Entity('notes')
+@SyncTable({
+  parent: () => Card,
+  bucketByColumn: 'card_id',
+  bucketPrefix: 'card:',
+  parentFkColumn: 'card_id',
+})
+class Note extends SyncedRow {
+  @Column('uuid', { name: 'card_id' })
+  cardId!: string;
+}
+
+@Entity('lists')
+@SyncTable({ parent: () => NestedList, parentFkColumn: 'board_id', ownerColumn: 'board_id' })
+class NestedList extends SyncedRow {
+  @Column('uuid', { name: 'board_id' })
+  boardId!: string;
+}
+
+/** Rows per batch: small, so that a transaction of a few rows already comes in pieces. */
+const BATCH = 4;
+
+function insertBoard(id: string, user: string | null): string {
+  return `INSERT INTO boards (id, user_id) VALUES ('${id}', ${user === null ? 'NULL' : `'${user}'`})`;
+}
+
+function insertList(id: string, board: string): string {
+  return `INSERT INTO lists (id, board_id) VALUES ('${id}', '${board}')`;
+}
+
+function insertCard(id: string, list: string): string {
+  return `INSERT INTO cards (id, list_id) VALUES ('${id}', '${list}')`;
+}
+
+function insertNote(id: string, card: string): string {
+  return `INSERT INTO notes (id, card_id) VALUES ('${id}', '${card}')`;
+}
+
+function insertMarks(count: number): string {
+  return `INSERT INTO marks (id) SELECT gen_random_uuid() FROM generate_series(1, ${count})`;
+}
+
+describe('children', () => {
+  let database: TestDatabase;
+  let app: RunningApp;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    await database.query(createTableSql('boards', 'user_id text'));
+    await database.query(createTableSql('lists', 'board_id uuid NOT NULL'));
+    await database.query(
+      createTableSql('cards', 'list_id uuid NOT NULL REFERENCES lists DEFERRABLE INITIALLY DEFERRED'),
+    );
+    await database.query(createTableSql('notes', 'card_id uuid NOT NULL'));
+    app = await startWalApp(database, [Board, List, Card, Note], {
+      replication: { batchRows: BATCH, maxBatchRows: BATCH },
+    });
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  async function waiting(recordId: string): Promise<number> {
+    return (await database.query('SELECT FROM sync_waiting_rows WHERE record_id = $1', [recordId])).length;
+  }
+
+  async function commit(...statements: string[]): Promise<void> {
+    await inOneTransaction(database, ...statements);
+    await applied(database);
+  }
+
+  it('that come before their parent in a transaction get its buckets', async () => {
+    const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertCard(card, list), insertList(list, board), insertBoard(board, 'alice'));
+    expect(await edgesOf(database, 'cards', card)).toEqual(['user:alice']);
+    expect(await logOf(database, 'cards', card)).toEqual(['create user:alice']);
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:alice']);
+    expect(await waiting(card)).toBe(0);
+  });
+
+  it('that come before their parent in a transaction of several batches get its buckets', async () => {
+    const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(
+      insertCard(card, list),
+      insertMarks(2 * BATCH),
+      insertList(list, board),
+      insertMarks(2 * BATCH),
+      insertBoard(board, 'alice'),
+      insertMarks(BATCH),
+    );
+    expect(await edgesOf(database, 'cards', card)).toEqual(['user:alice']);
+    expect(await logOf(database, 'cards', card)).toEqual(['create user:alice']);
+    expect(await waiting(card)).toBe(0);
+  });
+
+  it('that come in an earlier transaction than their parent wait for it', async () => {
+    const [board, list, note, card] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertNote(note, card));
+    expect(await edgesOf(database, 'notes', note)).toEqual([`card:${card}`]);
+    await commit(insertList(list, board));
+    expect(await waiting(list)).toBe(1);
+    expect(await logOf(database, 'lists', list)).toEqual([]);
+    await commit(insertCard(card, list));
+    expect(await waiting(card)).toBe(1);
+
+    await commit(insertBoard(board, 'alice'));
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:alice']);
+    expect(await edgesOf(database, 'cards', card)).toEqual(['user:alice']);
+    expect(await edgesOf(database, 'notes', note)).toEqual([`card:${card}`, 'user:alice']);
+    for (const id of [list, card, note]) expect(await waiting(id)).toBe(0);
+  });
+
+  it('that wait for a parent without buckets are released when it gets some', async () => {
+    const [board, list] = [randomUUID(), randomUUID()];
+    await commit(insertBoard(board, null), insertList(list, board));
+    expect(await edgesOf(database, 'lists', list)).toEqual([]);
+    await commit(`UPDATE boards SET user_id = 'alice' WHERE id = '${board}'`);
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:alice']);
+  });
+
+  it('that move under a parent that is not there yet, in the batch in which they came, wait for it', async () => {
+    const [here, there, list] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(
+      insertBoard(here, 'alice'),
+      insertList(list, here),
+      `UPDATE lists SET board_id = '${there}' WHERE id = '${list}'`,
+    );
+    expect(await waiting(list)).toBe(1);
+    await commit(insertBoard(there, 'bob'));
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:bob']);
+    expect(await waiting(list)).toBe(0);
+  });
+
+  it('that waited and were moved or deleted meanwhile are not released by the former parent', async () => {
+    const [here, there, moved, deleted] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertList(moved, here), insertList(deleted, here), insertBoard(there, 'bob'));
+    await commit(
+      `UPDATE lists SET board_id = '${there}' WHERE id = '${moved}'`,
+      `DELETE FROM lists WHERE id = '${deleted}'`,
+    );
+    await commit(insertBoard(here, 'alice'));
+    expect(await edgesOf(database, 'lists', moved)).toEqual(['user:bob']);
+    expect(await edgesOf(database, 'lists', deleted)).toEqual([]);
+    expect(await logOf(database, 'lists', deleted)).toEqual([]);
+  });
+
+  it('are found in the waiting list alone when a parent is new', async () => {
+    const [board, list] = [randomUUID(), randomUUID()];
+    await commit(insertList(list, board));
+    await database.query('DELETE FROM sync_waiting_rows WHERE record_id = $1', [list]);
+    await commit(insertBoard(board, 'alice'));
+    // A scan of the children by foreign key would have found it.
+    expect(await edgesOf(database, 'lists', list)).toEqual([]);
+  });
+
+  it('follow a parent that moves to another user, at three levels of depth', async () => {
+    const alice = new Device(app.url, 'alice');
+    const bob = new Device(app.url, 'bob');
+    const [board, list, card, note] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await commit(
+      insertBoard(board, 'alice'),
+      insertList(list, board),
+      insertCard(card, list),
+      insertNote(note, card),
+    );
+    await alice.start();
+    await bob.start();
+    expect(alice.row('notes', note)).toBeDefined();
+
+    await commit(`UPDATE boards SET user_id = 'bob', updated_at = now() WHERE id = '${board}'`);
+    await alice.pull();
+    await bob.pull();
+    for (const [table, id] of [
+      ['boards', board],
+      ['lists', list],
+      ['cards', card],
+      ['notes', note],
+    ] as const) {
+      expect(await edgesOf(database, table, id)).toContain('user:bob');
+      expect(await logOf(database, table, id)).toContain('delete user:alice');
+      expect(alice.row(table, id), `alice's ${table}`).toBeUndefined();
+      expect(bob.row(table, id), `bob's ${table}`).toBeDefined();
+    }
+    expect(await edgesOf(database, 'notes', note)).toEqual([`card:${card}`, 'user:bob']);
+  });
+
+  it('take their own children along when they move to another parent', async () => {
+    const [mine, yours, list, card] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertBoard(mine, 'alice'), insertBoard(yours, 'bob'), insertList(list, mine));
+    await commit(insertCard(card, list));
+    expect(await edgesOf(database, 'cards', card)).toEqual(['user:alice']);
+    await commit(`UPDATE lists SET board_id = '${yours}' WHERE id = '${list}'`);
+    expect(await edgesOf(database, 'cards', card)).toEqual(['user:bob']);
+    expect(await logOf(database, 'cards', card)).toEqual([
+      'create user:alice',
+      'delete user:alice',
+      'create user:bob',
+    ]);
+  });
+
+  it('without a constraint lose what they inherited when the parent goes, and have it back when it returns', async () => {
+    const [board, list] = [randomUUID(), randomUUID()];
+    await commit(insertBoard(board, 'alice'), insertList(list, board));
+    await commit(`DELETE FROM boards WHERE id = '${board}'`);
+    expect(await edgesOf(database, 'lists', list)).toEqual([]);
+    expect(await logOf(database, 'lists', list)).toEqual(['create user:alice', 'delete user:alice']);
+    await commit(insertBoard(board, 'bob'));
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:bob']);
+  });
+
+  it('are resolved on the state in which a batch leaves their parent', async () => {
+    const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertBoard(board, 'alice'));
+    await commit(
+      insertList(list, board),
+      insertCard(card, list),
+      `UPDATE boards SET user_id = 'bob' WHERE id = '${board}'`,
+    );
+    for (const [table, id] of [
+      ['lists', list],
+      ['cards', card],
+    ] as const) {
+      expect(await edgesOf(database, table, id)).toEqual(['user:bob']);
+      expect(await logOf(database, table, id)).toEqual(['create user:bob']);
+    }
+  });
+
+  it('can not have their own table as parent', async () => {
+    await expect(startWalApp(database, [NestedList])).rejects.toThrow(
+      /lists: parent: lists → lists is a cycle/,
+    );
+  });
+});

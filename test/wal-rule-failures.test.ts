@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import { OwnershipResolver, SyncTable, type ResolveRow } from 'nestjs-synchro';
+import { Column, Entity } from 'typeorm';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTableSql } from './schema-fixtures.js';
+import type { RunningApp } from './support/app.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { eventually } from './support/wait.js';
+import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
+
+@Entity('docs')
+@SyncTable({ ownerColumn: 'user_id' })
+class Doc extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+}
+
+@Entity('pages')
+@SyncTable({ parent: () => Doc, parentFkColumn: 'doc_id' })
+class Page extends SyncedRow {
+  @Column('uuid', { name: 'doc_id' })
+  docId!: string;
+}
+
+/** Rows that no bucket can be found for at the moment, and what is thrown for them. */
+const broken = new Map<string, () => Error>();
+/** Rows for which nothing sensible is answered. */
+const senseless = new Set<string>();
+/** How often each row was asked for. */
+const asked = new Map<string, number>();
+
+class BrokenResolver extends OwnershipResolver {
+  override resolveOwners(
+    table: string,
+    rows: readonly ResolveRow[],
+  ): Promise<readonly (readonly string[])[]> {
+    return Promise.resolve(rows.map((row) => this.bucketsOf(table, row)));
+  }
+
+  private bucketsOf(table: string, { recordId, data }: ResolveRow): readonly string[] {
+    asked.set(recordId, (asked.get(recordId) ?? 0) + 1);
+    const error = broken.get(recordId)?.();
+    if (error) throw error;
+    if (senseless.has(recordId)) return [''];
+    if (table === 'pages') return [];
+    return [table === 'docs' ? `user:${data['user_id']}` : 'global'];
+  }
+}
+
+function insertDoc(id: string, user = 'alice'): string {
+  return `INSERT INTO docs (id, user_id) VALUES ('${id}', '${user}')`;
+}
+
+function fails(id: string): void {
+  broken.set(id, () => new Error(`no owner for ${id}`));
+}
+
+describe('a rule that fails for a row', () => {
+  let database: TestDatabase;
+  let app: RunningApp;
+  let doc: string;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    await database.query(createTableSql('docs', 'user_id text NOT NULL'));
+    await database.query(createTableSql('pages', 'doc_id uuid NOT NULL'));
+    app = await startWalApp(database, [Doc, Page], {
+      providers: [{ provide: OwnershipResolver, useClass: BrokenResolver }],
+    });
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  beforeEach(() => {
+    doc = randomUUID();
+    broken.clear();
+    senseless.clear();
+  });
+
+  async function commit(...statements: string[]): Promise<void> {
+    await inOneTransaction(database, ...statements);
+    await applied(database);
+  }
+
+  const moveDoc = (user: string): string => `UPDATE docs SET user_id = '${user}' WHERE id = '${doc}'`;
+
+  interface Failure {
+    readonly table_name: string;
+    readonly error_text: string;
+    readonly attempts: number;
+    readonly open: boolean;
+  }
+
+  async function failuresOf(id: string): Promise<readonly Failure[]> {
+    return database.query<Failure & Record<string, unknown>>(
+      `SELECT table_name, error_text, attempts, resolved_at IS NULL AS open
+         FROM sync_rule_failures WHERE record_id = $1`,
+      [id],
+    );
+  }
+
+  async function resolved(id: string): Promise<void> {
+    await eventually(async () => (await failuresOf(id)).every(({ open }) => !open));
+  }
+
+  it('leaves the row the buckets that it had, and is recorded', async () => {
+    await commit(insertDoc(doc));
+    fails(doc);
+    await commit(moveDoc('bob'));
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+    expect(await failuresOf(doc)).toMatchObject([
+      { table_name: 'docs', error_text: `no owner for ${doc}`, open: true },
+    ]);
+  });
+
+  it('does not keep the change from those who have the row', async () => {
+    await commit(insertDoc(doc));
+    fails(doc);
+    await commit(moveDoc('bob'));
+    expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice', 'update user:alice']);
+  });
+
+  it('does not concern the other rows of the batch', async () => {
+    const [first, last] = [randomUUID(), randomUUID()];
+    fails(doc);
+    await commit(insertDoc(first), insertDoc(doc), insertDoc(last, 'bob'));
+    expect(await edgesOf(database, 'docs', first)).toEqual(['user:alice']);
+    expect(await edgesOf(database, 'docs', doc)).toEqual([]);
+    expect(await edgesOf(database, 'docs', last)).toEqual(['user:bob']);
+    for (const id of [first, last]) expect(await failuresOf(id)).toEqual([]);
+  });
+
+  it('is tried again until it works, and the row is then announced', async () => {
+    fails(doc);
+    await commit(insertDoc(doc));
+    await eventually(async () => expect((await failuresOf(doc))[0]?.attempts).toBeGreaterThan(1));
+    broken.clear();
+    await resolved(doc);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+    expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
+  });
+
+  it('is over as soon as a later change of the row works', async () => {
+    fails(doc);
+    await commit(insertDoc(doc));
+    broken.clear();
+    await commit(moveDoc('bob'));
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:bob']);
+    await resolved(doc);
+  });
+
+  it('is over when the row is gone', async () => {
+    fails(doc);
+    await commit(insertDoc(doc));
+    await commit(`DELETE FROM docs WHERE id = '${doc}'`);
+    await resolved(doc);
+    expect(await edgesOf(database, 'docs', doc)).toEqual([]);
+  });
+
+  it('holds the children back only until it works', async () => {
+    const page = randomUUID();
+    fails(doc);
+    await commit(insertDoc(doc), `INSERT INTO pages (id, doc_id) VALUES ('${page}', '${doc}')`);
+    expect(await edgesOf(database, 'pages', page)).toEqual([]);
+    broken.clear();
+    await resolved(doc);
+    expect(await edgesOf(database, 'pages', page)).toEqual(['user:alice']);
+  });
+
+  it('is also one that answers an empty bucket', async () => {
+    senseless.add(doc);
+    await commit(insertDoc(doc));
+    expect(await edgesOf(database, 'docs', doc)).toEqual([]);
+    expect((await failuresOf(doc))[0]?.error_text).toMatch(
+      /BrokenResolver.resolveOwners answered an empty bucket/,
+    );
+    senseless.clear();
+    await resolved(doc);
+  });
+
+  it('is none when the database could not be asked: the batch is applied again', async () => {
+    let lost = 2;
+    broken.set(doc, () => {
+      if (--lost === 0) broken.delete(doc);
+      return Object.assign(new Error('connection lost'), { code: '08006' });
+    });
+    await commit(insertDoc(doc));
+    expect(asked.get(doc)).toBeGreaterThan(2);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+    expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
+    expect(await failuresOf(doc)).toEqual([]);
+  });
+});
