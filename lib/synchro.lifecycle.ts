@@ -44,8 +44,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
       connection: replication.connection ?? connectionConfig(this.dataSource),
-      batchRows: replication.batchRows ?? 2_000,
-      maxBatchRows: replication.maxBatchRows ?? 4_000,
+      batchRows: replication.batchRows ?? 1_000,
+      maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
     });

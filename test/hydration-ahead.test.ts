@@ -6,7 +6,7 @@ import { startApp, type RunningApp } from './support/app.js';
 import { consumed, consumerWaits } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { insertTask, retitle, share, unshare } from './support/sample-rows.js';
+import { insertTask, retitle } from './support/sample-rows.js';
 import { eventually } from './support/wait.js';
 import { logOf } from './support/wal-app.js';
 
@@ -55,17 +55,6 @@ describe.each([
   ])('arrives when it %s', async (_case, go, comeBack) => {
     const id = await insertTask(database, 'alice', 'first');
     await expectAfterwards(id, alice, go, comeBack);
-  });
-
-  it.skipIf(providers.length === 0)('arrives when it is shared no longer, and then again', async () => {
-    const id = await insertTask(database, 'bob', 'first');
-    await share(database, id, 'alice');
-    await expectAfterwards(
-      id,
-      alice,
-      () => unshare(database, id, 'alice'),
-      () => share(database, id, 'alice'),
-    );
   });
 
   it('goes for good when it is soft-deleted, moves, and is undeleted there', async () => {

@@ -41,7 +41,11 @@ async function moveTo(user: string): Promise<void> {
 
 /** Bob, to whom the task belongs now, changes it, whether or not his device has it yet. */
 async function bobWrites(title: string): Promise<void> {
-  const answer = await bob.push([{ id: task, table_name: 'tasks', operation: 'update', data: { title } }]);
+  // Ahead of the server's clock, to which it is cut: within the millisecond of the move it would lose.
+  const client_updated_at = new Date(Date.now() + 1_000).toISOString();
+  const answer = await bob.push([
+    { id: task, table_name: 'tasks', operation: 'update', data: { title }, client_updated_at },
+  ]);
   expect(answer.accepted).toHaveLength(1);
 }
 

@@ -96,7 +96,11 @@ describe('a soft-deleted row', () => {
     await commit(`UPDATE folders SET user_id = 'bob' WHERE id = '${folder}'`);
     expect(await edgesOf(database, 'folders', folder)).toEqual(['user:bob (dead)']);
     expect(await edgesOf(database, 'files', file)).toEqual(['user:bob']);
-    expect(await logOf(database, 'folders', folder)).toEqual(['create user:alice', 'delete user:alice']);
+    expect(await logOf(database, 'folders', folder)).toEqual([
+      'create user:alice',
+      'delete user:alice',
+      'delete user:alice',
+    ]);
   });
 
   it('says nothing more when it is changed again', async () => {

@@ -73,12 +73,20 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     if (row.deleted) continue;
     if (live === true) {
       if (row.cause !== 'resettled') {
-        entries.push({ bucket, operation: Operation.update, servedAt: grew ? null : later(row.commitTime, after) });
+        entries.push({
+          bucket,
+          operation: Operation.update,
+          servedAt: grew ? null : later(row.commitTime, after),
+        });
       }
     } else {
       // It did not grow if the row was deleted just before, in the same batch.
       const plain = grew && (live === false ? row.cause !== 'resettled' : isFreshInsert(row, micros));
-      entries.push({ bucket, operation: Operation.create, servedAt: plain ? null : later(row.writtenAt, after) });
+      entries.push({
+        bucket,
+        operation: Operation.create,
+        servedAt: plain ? null : later(row.writtenAt, after),
+      });
     }
   }
   if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {

@@ -107,7 +107,7 @@ export class MembershipApplier {
     await work.edges.load(neededEdges([...byTable.values()].flat()));
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with.
     for (const table of this.tracked.registry.parentsFirst()) {
-      await this.applyEvents(work, table, byTable.get(table.name) ?? []);
+      await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);
     }
     await this.finish(tx, work, { time: changes.at(-1)?.commitTime ?? 0n });
     for (const table of this.tracked.registry.parentsFirst()) {
@@ -123,6 +123,7 @@ export class MembershipApplier {
   }
 
   private async applyEvents(
+    tx: ChangelogTransaction,
     work: MembershipWork,
     table: SyncTable,
     events: readonly RowEvent[],
@@ -139,14 +140,14 @@ export class MembershipApplier {
         continue;
       }
       const own = event.unknown ? null : (buckets[next++] ?? null);
-      const state = rowState(
-        table,
-        event.row,
-        event.commitTime,
-        event.kind === 'insert' ? 'insert' : 'update',
-      );
-      const wanted = this.withInherited(work, table, event.row, own);
-      work.add(event.order, table, event.recordId, settleRow(record, { ...state, buckets: wanted }));
+      const state = {
+        ...rowState(table, event.row),
+        buckets: this.withInherited(work, table, event.row, own),
+        commitTime: event.commitTime,
+        writtenAt: tx.begunAt,
+        cause: event.kind === 'insert' ? ('insert' as const) : ('update' as const),
+      };
+      work.add(event.order, table, event.recordId, settleRow(record, state));
     }
     work.noteChanges(table, events);
   }
@@ -164,10 +165,14 @@ export class MembershipApplier {
     const { buckets, failures } = await this.rules.resolve(table, rows);
     work.fail(table, failures, Operation.update);
     for (const { order, recordId, row } of events) {
-      const state = rowState(table, row, options.time, cause);
-      const wanted = this.withInherited(work, table, row, buckets[order] ?? null);
-      const record = work.edges.record(table.name, recordId);
-      work.add(order, table, recordId, settleRow(record, { ...state, buckets: wanted }));
+      const state = {
+        ...rowState(table, row),
+        buckets: this.withInherited(work, table, row, buckets[order] ?? null),
+        commitTime: options.time,
+        writtenAt: tx.begunAt,
+        cause,
+      } as const;
+      work.add(order, table, recordId, settleRow(work.edges.record(table.name, recordId), state));
     }
     work.noteChanges(table, events);
     await this.finish(tx, work, options);
@@ -287,13 +292,8 @@ export class MembershipApplier {
   }
 }
 
-function rowState(
-  table: SyncTable,
-  row: ResolveRow,
-  commitTime: bigint,
-  cause: RowState['cause'],
-): Omit<RowState, 'buckets'> {
+function rowState(table: SyncTable, row: ResolveRow): Pick<RowState, 'deleted' | 'updatedAt'> {
   const deletedAt = row.data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
-  return { deleted, updatedAt: row.data[table.updatedAtColumn], commitTime, cause };
+  return { deleted, updatedAt: row.data[table.updatedAtColumn] };
 }

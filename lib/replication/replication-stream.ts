@@ -26,7 +26,7 @@ export interface StreamOptions {
 }
 
 /** The queue is bounded by both: messages for row-sized work, bytes for wide rows. */
-const MAX_QUEUED_MESSAGES = 4_000;
+const MAX_QUEUED_MESSAGES = 2_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 /** A tick that brought less than this is followed by a short pause: the walsender then sends larger pieces. */
 const COALESCE_BYTES = 32 * 1024;

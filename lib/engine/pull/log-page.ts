@@ -14,6 +14,8 @@ export interface LoggedRecord {
   readonly loggedAt: string;
   /** It has a live edge in a bucket that the user reads: a change; otherwise a delete. */
   readonly member: boolean;
+  /** It has but a dead edge there: it was soft-deleted, and is undeleted by now perhaps. */
+  readonly mayReturn: boolean;
 }
 
 export interface LogPage {
@@ -62,7 +64,8 @@ export async function readLogPage(
       firstSeq: BigInt(row.first_seq),
       servedAt: row.served_at,
       loggedAt: row.logged_at,
-      member: row.member,
+      member: row.live === true,
+      mayReturn: row.live === false,
     })),
     lastSeq: last,
     hasMore: rows.some((row) => row.has_more),
@@ -97,9 +100,8 @@ WITH reader AS MATERIALIZED (
 )
 SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, to_char(r.served_at, ${TIME}) AS served_at,
        to_char(r.logged_at, ${TIME}) AS logged_at, (SELECT count(*) > $4::int FROM entry) AS has_more,
-       EXISTS (SELECT FROM sync_bucket_edges e, reader
-                WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY(reader.buckets)
-                  AND e.live) AS member
+       (SELECT bool_or(e.live) FROM sync_bucket_edges e, reader
+         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY(reader.buckets)) AS live
   FROM record r ORDER BY r.first_seq`;
 
 interface PageRow {
@@ -110,7 +112,8 @@ interface PageRow {
   served_at: string | null;
   logged_at: string;
   has_more: boolean;
-  member: boolean;
+  /** null: it has no edge that the user reads. */
+  live: boolean | null;
 }
 
 function later(a: bigint | null, b: bigint): bigint {

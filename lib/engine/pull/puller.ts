@@ -66,7 +66,7 @@ export class Puller {
     const page = await readLogPage(manager, client, query);
     const known = page.records.filter((record) => contract.tables.has(record.table));
     const ids = groupBy(
-      known.filter((record) => record.member),
+      known.filter((record) => record.member || record.mayReturn),
       (record) => record.table,
     );
     const rows = await this.hydrator.hydrate(
@@ -84,7 +84,7 @@ export class Puller {
     return {
       changes: served.flatMap((record) => (record.member ? toWire(record, row(record)) : [])),
       deletes: served
-        .filter((record) => !record.member)
+        .filter((record) => !record.member && !isBack(row(record)))
         .map((record) => ({ id: record.recordId, table: record.table })),
       checkpoint: nextCheckpoint(query, log, cut === undefined ? page : { lastSeq: cut - 1n, hasMore: true }),
       hasMore: page.hasMore || cut !== undefined,
@@ -109,6 +109,14 @@ function nextCheckpoint(
 ): bigint {
   if (!page.hasMore && query.tables === null) return log.lastSeq;
   return page.lastSeq ?? query.checkpoint;
+}
+
+/**
+ * A soft-deleted row is live again by now: its delete is withheld, and the entry that brings it back follows. The
+ * device may know that version of the row already, and would then skip what comes after the delete.
+ */
+function isBack(row: HydratedRow | undefined): boolean {
+  return row !== undefined && row.deletedAt === null;
 }
 
 /**
