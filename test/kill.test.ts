@@ -184,6 +184,7 @@ it('reaches every bucket exactly once, and loses no push, whenever the app is ki
   );
   expect(numbers).toEqual({ different: true, last: true, epoch: '0' });
 
+  for (const { unanswered } of [alice, bob, carol]) expect(unanswered).toBeGreaterThan(10);
   for (const { name, device, work } of users) {
     expect(device.snapshotReasons).toEqual([]);
     for (const table of SYNCED_TABLES)

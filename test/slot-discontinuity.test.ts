@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { discontinuity, type SlotState, type SystemIdentity } from '../lib/replication/slot.js';
-import type { WalPosition } from '../lib/store/changelog-transaction.js';
+import type { WalPosition } from '../lib/store/wal-position.js';
 
 const POSITION: WalPosition = {
   slotName: 'slot',

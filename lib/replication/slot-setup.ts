@@ -1,12 +1,8 @@
 import { Client, type ClientBase, type ClientConfig } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
-import {
-  ChangelogTransaction,
-  readPosition,
-  startEpoch,
-  type WalPosition,
-} from '../store/changelog-transaction.js';
+import { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { readPosition, startEpoch, type WalPosition } from '../store/wal-position.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,

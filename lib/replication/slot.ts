@@ -2,7 +2,7 @@ import { Client, type ClientBase, type ClientConfig } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
-import type { WalPosition } from '../store/changelog-transaction.js';
+import type { WalPosition } from '../store/wal-position.js';
 
 /** A cluster's identity and history. */
 export interface SystemIdentity {

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ChangelogTransaction, type WalPosition } from '../store/changelog-transaction.js';
+import { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { type WalPosition } from '../store/wal-position.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { KeepaliveMessage, ReplicationStream } from './replication-stream.js';

@@ -2,18 +2,7 @@ import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { formatMicros } from '../common/timestamp.js';
-
-/** Where the log stands, as stored. */
-export interface WalPosition {
-  readonly slotName: string;
-  readonly confirmedLsn: Lsn;
-  /** High-water mark: the last seq ever issued. */
-  readonly lastSeq: bigint;
-  /** First seq of the current epoch; a checkpoint before it needs a snapshot. */
-  readonly epochSeq: bigint;
-  readonly systemId: string | null;
-  readonly timeline: number | null;
-}
+import { lockPosition, type WalPosition } from './wal-position.js';
 
 /** A changelog entry; its seq is given when it is appended. */
 export interface ChangelogEntry {
@@ -44,13 +33,6 @@ export interface WaitingRow {
   readonly parentId: string;
 }
 
-/** Distance between epochs: more than one epoch can ever issue. */
-const EPOCH_STEP = 1n << 32n;
-
-const POSITION = `SELECT slot_name, confirmed_lsn::text, last_seq::text, epoch_seq::text, system_id, timeline,
-    pg_current_snapshot()::text AS snapshot,
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS begun_at FROM sync_wal_position`;
-
 /**
  * The one kind of transaction that writes the changelog. It holds the `sync_wal_position` row from its first
  * statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
@@ -76,24 +58,18 @@ export class ChangelogTransaction {
 
   /** The same within a transaction that the caller has begun, and ends. */
   static async join(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
-    const { rows } = await client.query<PositionRow>({
-      name: 'lock_position',
-      text: `${POSITION} FOR UPDATE`,
-    });
-    const [row] = rows;
-    const stored = row && toPosition(row);
+    const locked = await lockPosition(client);
     if (
-      !stored ||
-      stored.slotName !== expected.slotName ||
-      stored.confirmedLsn !== expected.confirmedLsn ||
-      stored.epochSeq !== expected.epochSeq
+      locked?.position.slotName !== expected.slotName ||
+      locked.position.confirmedLsn !== expected.confirmedLsn ||
+      locked.position.epochSeq !== expected.epochSeq
     ) {
       throw new SynchroError(
         'position_conflict',
         `the position of slot ${expected.slotName} was moved by another instance, which has taken over`,
       );
     }
-    return new ChangelogTransaction(client, stored, row.snapshot, BigInt(row.begun_at));
+    return new ChangelogTransaction(client, locked.position, locked.snapshot, locked.begunAt);
   }
 
   private constructor(
@@ -267,40 +243,6 @@ export class ChangelogTransaction {
   }
 }
 
-/** The stored position, or null before the first start. */
-export async function readPosition(client: ClientBase): Promise<WalPosition | null> {
-  const { rows } = await client.query<PositionRow>(POSITION);
-  return rows[0] ? toPosition(rows[0]) : null;
-}
-
-/**
- * Stores where a new slot begins, within the caller's transaction. After the first time this starts an epoch:
- * what happened in between is unknown, so every device that holds an older checkpoint takes a snapshot.
- */
-export async function startEpoch(
-  client: ClientBase,
-  start: Pick<WalPosition, 'slotName' | 'confirmedLsn' | 'systemId' | 'timeline'>,
-  previous: WalPosition | null,
-): Promise<WalPosition> {
-  const lastSeq = previous === null ? 1n : previous.lastSeq + EPOCH_STEP;
-  const epochSeq = previous === null ? 0n : lastSeq;
-  await client.query('DELETE FROM sync_wal_position');
-  await client.query(
-    `INSERT INTO sync_wal_position (slot_name, confirmed_lsn, last_seq, epoch_seq, floor_seq, system_id, timeline)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [
-      start.slotName,
-      start.confirmedLsn.toString(),
-      lastSeq.toString(),
-      epochSeq.toString(),
-      epochSeq.toString(),
-      start.systemId,
-      start.timeline,
-    ],
-  );
-  return { ...start, lastSeq, epochSeq };
-}
-
 function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
   return [
     edges.map((edge) => edge.table),
@@ -315,26 +257,4 @@ interface EdgeColumns {
   bucket_id: string;
   live: boolean;
   row_updated_at: string | null;
-}
-
-interface PositionRow {
-  slot_name: string;
-  confirmed_lsn: string;
-  last_seq: string;
-  epoch_seq: string;
-  system_id: string | null;
-  timeline: number | null;
-  snapshot: string;
-  begun_at: string;
-}
-
-function toPosition(row: PositionRow): WalPosition {
-  return {
-    slotName: row.slot_name,
-    confirmedLsn: BigInt(row.confirmed_lsn),
-    lastSeq: BigInt(row.last_seq),
-    epochSeq: BigInt(row.epoch_seq),
-    systemId: row.system_id,
-    timeline: row.timeline,
-  };
 }

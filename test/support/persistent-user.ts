@@ -10,7 +10,7 @@ export class PersistentUser {
   readonly device: Device;
   /** What the user last made of each row that nobody else changes, by table and id; null: deleted. */
   readonly work = { tasks: new Map<string, string | null>(), comments: new Map<string, string | null>() };
-  answered = 0;
+  /** Requests that had to be sent again. */
   unanswered = 0;
   private readonly taskOf = new Map<string, string>();
   private stopping = false;
@@ -41,7 +41,6 @@ export class PersistentUser {
     for (;;) {
       try {
         await request();
-        this.answered += 1;
         return;
       } catch (error) {
         const away = error instanceof TypeError || error instanceof RetryableRejectionError;
