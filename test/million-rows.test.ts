@@ -52,7 +52,7 @@ it.skipIf(!existsSync('/proc/self/status'))(
         const [row] = await database.query(`SELECT last_seq > ${ROWS} AS done FROM sync_wal_position`);
         return row?.['done'] === true;
       },
-      { timeout: 300_000, interval: 100 },
+      { timeout: 900_000, interval: 100 },
     );
     let served = 0;
     const done = new AbortController();
@@ -87,5 +87,5 @@ it.skipIf(!existsSync('/proc/self/status'))(
     await bob.pull();
     expect(bob.row('tasks', next)).toMatchObject({ title: 'next' });
   },
-  400_000,
+  1_200_000,
 );
