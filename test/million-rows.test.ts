@@ -73,7 +73,9 @@ it.skipIf(!existsSync('/proc/self/status'))(
     done.abort();
     await serving;
     const growth = (await memory(app.pid, 'VmHWM')) - before;
-    console.log(`RSS grew by ${growth.toFixed(0)} MB from ${before.toFixed(0)} MB; ${served} rounds of other pulls served`);
+    console.log(
+      `RSS grew by ${growth.toFixed(0)} MB from ${before.toFixed(0)} MB; ${served} rounds of other pulls served`,
+    );
     expect(growth).toBeLessThan(GROWTH_MB);
     expect(served).toBeGreaterThan(10);
 
