@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { owningParent } from '../../store/ownership-sql.js';
-import { groupBy } from './group-by.js';
+import { groupBy } from '../../common/collections.js';
 import type { PushContext, PushItem, StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
 import { foreignRows, type LockMode, lockRows, readRows } from './row-sql.js';

@@ -4,7 +4,7 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
 import { Judge, notOwned, serverTimes, type Write } from './judge.js';
-import { groupBy } from './group-by.js';
+import { groupBy } from '../../common/collections.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';

@@ -1,5 +1,5 @@
 import type { SyncRegistry } from '../../registry/sync-registry.js';
-import { groupBy } from './group-by.js';
+import { groupBy } from '../../common/collections.js';
 import type { Write } from './judge.js';
 import type { PushItem } from './push-change.js';
 
