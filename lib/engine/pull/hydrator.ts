@@ -8,6 +8,9 @@ import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { ContractColumn, ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
 
+/** Row data of one answer, unless `maxPageBytes` says otherwise. */
+export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
+
 /** A current row of a synced table. */
 export interface HydratedRow {
   /** JSON text; null when the rows before it have used up the budget. */

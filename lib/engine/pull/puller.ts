@@ -7,10 +7,8 @@ import type { SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import type { LogState } from '../sync-context.js';
 import type { WireRecord } from '../wire-record.js';
-import { Hydrator, type HydratedRow } from './hydrator.js';
+import { DEFAULT_PAGE_BYTES, Hydrator, type HydratedRow } from './hydrator.js';
 import { laterTime, readLogPage, type LoggedRecord } from './log-page.js';
-
-const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';

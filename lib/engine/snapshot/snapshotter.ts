@@ -4,11 +4,9 @@ import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
-import { Hydrator } from '../pull/hydrator.js';
+import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
 import type { WireRecord } from '../wire-record.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
-
-const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
 
 export interface SnapshotPage {
   readonly records: readonly WireRecord[];
