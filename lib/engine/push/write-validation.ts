@@ -124,7 +124,10 @@ function entityMetadata(dataSource: DataSource, { name, schema }: SyncTable): En
 }
 
 function toEntity(dataSource: DataSource, metadata: EntityMetadata, row: JsonObject): object {
-  const entity: object = metadata.create();
+  const entity: Record<string, unknown> = metadata.create();
+  // A class field that is declared, but empty, would keep TypeORM from making the relation's object.
+  for (const { propertyName } of metadata.relations)
+    if (entity[propertyName] === undefined) delete entity[propertyName];
   for (const column of metadata.columns) {
     const value = row[column.databaseName];
     if (value === undefined) continue;
