@@ -1,5 +1,5 @@
 export { bucketOf } from './common/canonical-id.js';
-export { SynchroError, type SynchroErrorCode } from './common/errors.js';
+export { SynchroError, type SynchroErrorCode, type SynchroProblem } from './common/errors.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export {
   BeforeApply,
@@ -27,7 +27,12 @@ export type { SynchroHooks } from './hooks/synchro-hooks.js';
 export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
-export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
+export type {
+  BucketSource,
+  ColumnName,
+  PushPolicy,
+  SyncTableOptions,
+} from './registry/sync-table.options.js';
 export { SyncRegistry } from './registry/sync-registry.js';
 export {
   ConflictResolver,
@@ -39,12 +44,14 @@ export {
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { ManifestEntry } from './schema/manifest.js';
 export type { CompactionResult } from './store/compaction-result.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
   ReplicationOptions,
+  SchemaOptions,
   SynchroModuleExtras,
   SynchroOptions,
 } from './synchro.options.js';

@@ -6,13 +6,18 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { describeProblem, problemsError, type SynchroProblem } from './common/errors.js';
+import { optionProblems } from './option-problems.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { WalConsumer } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { isDefaultRule } from './resolvers/join-resolver.js';
+import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
+import { unseenBucketWarnings } from './resolvers/unseen-buckets.js';
 import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
-import { checkMigrations, runMigrations } from './store/migration-runner.js';
+import { migrationProblems, runMigrations } from './store/migration-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
 
 /**
@@ -30,17 +35,48 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
+    private readonly subscriptions: SubscriptionResolver,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
-    await checkMigrations(this.dataSource);
+    const consumer = this.newConsumer();
+    await this.check(consumer);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
+    this.consumer = consumer;
+    await consumer?.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.consumer?.stop();
+  }
+
+  /** Everything at once, wherever it was found: in the entities, the options, the tables or the server. */
+  private async check(consumer: WalConsumer | null): Promise<void> {
+    const schema = await this.schemas.check();
+    const problems = [
+      ...schema.problems,
+      ...optionProblems(this.options),
+      ...(await migrationProblems(this.dataSource)),
+      ...((await consumer?.problems()) ?? []),
+    ];
+    if (problems.length > 0) throw problemsError(problems);
+    const warnings = [...schema.warnings, ...this.unseenBuckets()];
+    for (const warning of warnings) this.logger.warn(describeProblem(warning));
+  }
+
+  /** A resolver of the host's may place rows anywhere. */
+  private unseenBuckets(): readonly SynchroProblem[] {
+    if (!isDefaultRule(this.ownership)) return [];
+    return unseenBucketWarnings(this.registry.all(), this.subscriptions);
+  }
+
+  private newConsumer(): WalConsumer | null {
     const { replication = {} } = this.options;
-    if (replication === false) return;
-    this.consumer = new WalConsumer(this.registry, this.ownership, {
+    if (replication === false) return null;
+    return new WalConsumer(this.registry, this.ownership, {
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
       connection: replication.connection ?? connectionConfig(this.dataSource),
@@ -49,10 +85,5 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
     });
-    await this.consumer.start();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.consumer?.stop();
   }
 }

@@ -22,6 +22,8 @@ export interface SynchroOptions {
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
+  /** Which schemas devices may have beside the current one. */
+  readonly schema?: SchemaOptions;
   /** What `SyncEngine.runCompaction` removes. */
   readonly compaction?: CompactionOptions;
   /** How long a snapshot may pause between two pages before compaction may pass it, in milliseconds. Default: 15 min. */
@@ -32,6 +34,16 @@ export interface SynchroOptions {
   readonly maxPageBytes?: number;
   /** Seconds in `Retry-After` of a 503. Default: 5. */
   readonly retryAfter?: number;
+}
+
+export interface SchemaOptions {
+  /**
+   * Hashes of older schemas (`SyncEngine.schemaHistory()`) whose clients go on syncing, e.g. while an app's update with
+   * a new column is in review. For changes that only added columns which the server can fill: what such a client does
+   * not know, it ignores in answers and leaves alone in pushes. Once it comes with the current schema it takes one
+   * snapshot, for what it ignored. Default: none; every other schema is answered 409.
+   */
+  readonly compatibleHashes?: readonly string[];
 }
 
 export interface CompactionOptions {

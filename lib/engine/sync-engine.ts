@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { errorCode, isRetryable } from '../common/database-error.js';
-import { SynchroError } from '../common/errors.js';
+import { isRetryable, isSchemaRace } from '../common/database-error.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
+import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -16,6 +16,7 @@ import {
   beginSnapshot,
   completeSnapshot,
   enqueueSubscriptionChange,
+  noteOlderSchema,
   notePull,
   notePush,
   renewSnapshot,
@@ -25,6 +26,7 @@ import {
 } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { Compactor } from './compactor.js';
+import { difference } from './pull/bucket-difference.js';
 import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
 import type { PushChange, PushResult } from './push/push-change.js';
 import { PushService } from './push/push.service.js';
@@ -131,7 +133,7 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { result, client, log } = await this.read(async (manager) => {
+    const { result, client, log, isOlderSchema } = await this.read(async (manager) => {
       const context = await openContext(manager, this.schemas, request);
       const client = await this.admit(manager, request, context);
       const log = ready(context);
@@ -144,10 +146,12 @@ export class SyncEngine {
       return {
         client,
         log,
+        isOlderSchema: context.isOlderSchema,
         result: { ...page, contract: context.contract, snapshotReason: reason, bucketUpdates },
       };
     });
     const { snapshotReason: reason } = result;
+    if (reason === null && isOlderSchema) await noteOlderSchema(this.dataSource.manager, client);
     if (reason === null) await this.afterPull(client, request, buckets, result);
     else if (reason !== 'initial_sync_required') await this.tellSnapshotRequired(request, log, reason);
     return result;
@@ -175,18 +179,28 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
-    const result = await this.read(async (manager) => {
-      const { contract } = await openContext(manager, this.schemas, request);
+    const { result, isOlderSchema } = await this.read(async (manager) => {
+      const { contract, isOlderSchema } = await openContext(manager, this.schemas, request);
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
-      return { ...page, checkpoint: cursor.checkpoint, contract };
+      return { isOlderSchema, result: { ...page, checkpoint: cursor.checkpoint, contract } };
     });
-    if (result.next === null) await completeSnapshot(this.dataSource.manager, client, cursor.checkpoint);
+    if (result.next === null) {
+      await completeSnapshot(this.dataSource.manager, client, cursor.checkpoint, isOlderSchema);
+    }
     return result;
   }
 
   /** The contract between clients and the database as of now. */
   schema(): Promise<SchemaContract> {
     return this.schemas.current();
+  }
+
+  /**
+   * The schemas that were in force, newest first: their hashes are what `schema.compatibleHashes` takes.
+   * @param limit at most this many. Default, and for 0 and less: 100
+   */
+  schemaHistory(limit?: number): Promise<readonly ManifestEntry[]> {
+    return this.schemas.history(limit);
   }
 
   /** Removes history that no device needs any more. Safe to run anywhere at any time. */
@@ -279,19 +293,4 @@ export class SyncEngine {
       }
     }
   }
-}
-
-function isSchemaRace(error: unknown): boolean {
-  if (error instanceof SynchroError) return false;
-  const code = errorCode(error);
-  return code === '0A000' || code === '42703' || code === '42P01';
-}
-
-function difference(
-  known: readonly string[],
-  current: readonly string[],
-): { readonly added: readonly string[]; readonly removed: readonly string[] } | null {
-  const added = current.filter((bucket) => !known.includes(bucket));
-  const removed = known.filter((bucket) => !current.includes(bucket));
-  return added.length + removed.length === 0 ? null : { added, removed };
 }

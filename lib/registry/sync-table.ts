@@ -11,6 +11,8 @@ export interface ResolvedBucketSource {
 export interface SyncTable {
   /** The name on the wire: the bare table name, unique among the synced tables. */
   readonly name: string;
+  /** The entity's class, for messages. */
+  readonly entity: string;
   readonly schema: string;
   /** Quoted, schema-qualified name, ready for SQL. */
   readonly sql: string;

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
-import { SynchroError } from '../common/errors.js';
+import { SynchroError, type SynchroProblem } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
@@ -12,8 +12,8 @@ import { backoff, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { publishPhase } from './consumer-phase.js';
 import { MembershipApplier } from './membership-applier.js';
-import { checkReplicationSetup } from './preflight.js';
-import { ensurePublication } from './publication.js';
+import { replicationProblems } from './preflight.js';
+import { ensurePublication, publicationProblems } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { DUE, retryFailures } from './rule-failures.js';
 import { FIRST_START } from './slot.js';
@@ -68,14 +68,27 @@ export class WalConsumer {
     this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
   }
 
+  /** What keeps it from starting: in the server, the role, the tables or the publication. */
+  async problems(): Promise<readonly SynchroProblem[]> {
+    const client = await this.connect();
+    try {
+      return [
+        ...(await replicationProblems(client, this.tracked)),
+        ...(await publicationProblems(client, this.options.publicationName)),
+      ];
+    } finally {
+      await client.end();
+    }
+  }
+
   /**
-   * Checks and makes what replication needs, then consumes in the background until {@link stop}.
-   * @throws SynchroError naming what is missing in the server, the role or the tables, and how to mend it
+   * Makes what replication needs, then consumes in the background until {@link stop}. There must be no
+   * {@link problems}.
+   * @throws SynchroError when the role may not make the publication, with the SQL to run
    */
   async start(): Promise<void> {
     const client = await this.connect();
     try {
-      await checkReplicationSetup(client, this.tracked);
       await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();
