@@ -3,6 +3,7 @@ import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import type { RuleRow } from './bucket-function-call.js';
 import type { BucketRules } from './bucket-rules.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
@@ -128,8 +129,12 @@ export class MembershipApplier {
     table: SyncTable,
     events: readonly RowEvent[],
   ): Promise<void> {
-    const rows = events.flatMap(({ row, unknown }) => (row === null || unknown ? [] : [row]));
-    const { buckets, failures } = await this.rules.resolve(table, rows);
+    const rows = events.flatMap(({ row, kind, previous, unknown }): readonly RuleRow[] =>
+      row === null || unknown
+        ? []
+        : [{ ...row, previous, operation: kind === 'insert' ? 'create' : 'update' }],
+    );
+    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     let next = 0;
     for (const event of events) {
@@ -162,7 +167,7 @@ export class MembershipApplier {
     const work = new MembershipWork(new EdgeWorkspace(tx));
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(events));
-    const { buckets, failures } = await this.rules.resolve(table, rows);
+    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     for (const { order, recordId, row } of events) {
       const state = {

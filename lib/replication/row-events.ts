@@ -14,6 +14,8 @@ export interface RowEvent {
   readonly kind: 'insert' | 'update' | 'delete';
   /** The new row; null for a delete. Values that were not sent (unchanged TOAST) are missing. */
   row: ResolveRow | null;
+  /** The row before; null where the WAL doesn't have it whole. */
+  readonly previous: ResolveRow['data'] | null;
   /** A needed value is missing in {@link row}. */
   readonly incomplete: boolean;
   /** It couldn't be read again, as the row is gone by now: it keeps its buckets until its own delete comes. */
@@ -59,12 +61,18 @@ function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] 
     recordId,
     kind: 'delete',
     row: null,
+    previous: null,
     incomplete: false,
   });
   if (message.tag === 'delete') return previousId === null ? [] : [gone(previousId)];
   const { data, incomplete } = toData(relation, message.next);
   const recordId = data[table.idColumn] ?? '';
-  const next: BareEvent = { table, recordId, kind: message.tag, row: { recordId, data }, incomplete };
+  const previous =
+    message.tag === 'update' && message.isPreviousWhole && message.previous
+      ? toData(relation, message.previous).data
+      : null;
+  const row = { recordId, data };
+  const next: BareEvent = { table, recordId, kind: message.tag, row, previous, incomplete };
   return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];
 }
 

@@ -1,4 +1,5 @@
 import type { Conflict, Resolution } from '../../resolvers/conflict-resolver.js';
+import type { SyncTable } from '../../registry/sync-table.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
 /**
@@ -22,8 +23,8 @@ export interface PushContext {
   readonly clientId: string;
   /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
-  /** The default bucket rule decides alone, so that it can be held against the rows themselves. Default: false. */
-  readonly isDefaultRule?: boolean;
+  /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
+  readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
   /**
    * Told of each conflict once, after all changes have their verdicts: where the client changed another version than
    * the server's, or the server won (W-PUSH-19).

@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { parseTimestamp } from '../../common/timestamp.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
-import { isDefaultRule } from '../../resolvers/join-resolver.js';
+import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
@@ -38,7 +38,10 @@ export class PushService {
     caller: PushContext,
     changes: readonly PushChange[],
   ): Promise<readonly PushResult[]> {
-    const context = { ...caller, isDefaultRule: isDefaultRule(this.ownership) };
+    const context: PushContext = {
+      ...caller,
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+    };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
     const locked = taken.some((change) => this.mayBringParent(change));
