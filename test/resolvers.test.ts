@@ -405,22 +405,6 @@ describe('the default rule', () => {
 });
 
 describe('last write wins', () => {
-  const at = (milliseconds: number): string => new Date(1_800_000_000_000 + milliseconds).toISOString();
-  const decide = (client: number, base: number | null, clockSkewTolerance = 0): string => {
-    const conflict = {
-      table: 't',
-      recordId: '1',
-      clientId: 'c',
-      userId: 'u',
-      clientData: '{}',
-      serverData: '{}',
-      clientTime: at(client),
-      serverTime: at(0),
-      baseVersion: base === null ? null : at(base),
-    };
-    return new LwwResolver({ clockSkewTolerance }).resolve(conflict).winner;
-  };
-
   it.each<[string, [client: number, base: number | null, skew?: number], string]>([
     ['no base, client newer [scenario 84]', [1_000, null], 'client'],
     ['no base, server newer [scenario 85]', [-1_000, null], 'server'],
@@ -440,3 +424,24 @@ describe('last write wins', () => {
     expect(new ServerWinsResolver().resolve().winner).toBe('server');
   });
 });
+
+/** A time, this many milliseconds from the server's. */
+function at(milliseconds: number): string {
+  return new Date(1_800_000_000_000 + milliseconds).toISOString();
+}
+
+/** Who wins, by times from the server's. */
+function decide(client: number, base: number | null, clockSkewTolerance = 0): string {
+  const conflict = {
+    table: 't',
+    recordId: '1',
+    clientId: 'c',
+    userId: 'u',
+    clientData: '{}',
+    serverData: '{}',
+    clientTime: at(client),
+    serverTime: at(0),
+    baseVersion: base === null ? null : at(base),
+  };
+  return new LwwResolver({ clockSkewTolerance }).resolve(conflict).winner;
+}

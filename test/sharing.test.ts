@@ -134,10 +134,6 @@ describe('a shared row', () => {
     return (await Promise.all(titles)).map(([row]) => row?.['title']);
   }
 
-  function reasons(responses: readonly PushResponse[]): readonly string[] {
-    return responses.flatMap(({ rejected }) => rejected.map((r) => `${r.status} ${r.reason_code}`));
-  }
-
   it('comes with all that is under it, two levels deep, and goes again, by ordinary pulls', async () => {
     expect(await shown()).toEqual([]);
     await share();
@@ -236,3 +232,7 @@ describe('a shared row', () => {
     expect(TABLES.filter((table) => other.row(table, id) !== undefined)).toEqual(TABLES);
   });
 });
+
+function reasons(responses: readonly PushResponse[]): readonly string[] {
+  return responses.flatMap(({ rejected }) => rejected.map((r) => `${r.status} ${r.reason_code}`));
+}

@@ -189,26 +189,6 @@ describe('the options of a table', () => {
     await database.drop();
   });
 
-  async function pushOne(device: Device, change: PushChange): Promise<PushResult> {
-    const { accepted, rejected } = await device.push([change]);
-    const [result] = [...accepted, ...rejected];
-    if (!result) throw new Error('no verdict');
-    return result;
-  }
-
-  async function create(
-    device: Device,
-    table: string,
-    data: Row,
-    id: string = randomUUID(),
-  ): Promise<PushResult> {
-    return pushOne(device, { id, table_name: table, operation: 'create', data });
-  }
-
-  async function update(device: Device, table: string, id: string, data: Row): Promise<PushResult> {
-    return pushOne(device, { id, table_name: table, operation: 'update', data });
-  }
-
   async function stored(table: string, id: string, key = 'id'): Promise<Row | undefined> {
     const [row] = await database.query<Row>(`SELECT * FROM ${table} WHERE ${key}::text = $1`, [id]);
     return row;
@@ -388,7 +368,7 @@ describe('the options of a table', () => {
       await update(alice, table, sku, { title: 'b', ...forged });
       const row = await stored(table, sku, 'sku');
       expect(row).toMatchObject({ title: 'b', removed_at: null });
-      expect(String(row?.['modified_at'])).not.toContain('2001');
+      expect(JSON.stringify(row)).not.toContain('2001');
       expect(await stored(table, 'other', 'sku')).toBeUndefined();
     });
   });
@@ -443,3 +423,23 @@ describe('the options of a table', () => {
     }
   });
 });
+
+async function pushOne(device: Device, change: PushChange): Promise<PushResult> {
+  const { accepted, rejected } = await device.push([change]);
+  const [result] = [...accepted, ...rejected];
+  if (!result) throw new Error('no verdict');
+  return result;
+}
+
+async function create(
+  device: Device,
+  table: string,
+  data: Row,
+  id: string = randomUUID(),
+): Promise<PushResult> {
+  return pushOne(device, { id, table_name: table, operation: 'create', data });
+}
+
+async function update(device: Device, table: string, id: string, data: Row): Promise<PushResult> {
+  return pushOne(device, { id, table_name: table, operation: 'update', data });
+}

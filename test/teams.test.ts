@@ -109,9 +109,6 @@ describe('members of a team (W-OWN-7, interleavings 3)', () => {
     return ['plans', 'steps', 'checks'].map((table) => [...device.rows(table).keys()].toSorted());
   }
 
-  const all = (...ids: readonly string[]): readonly (readonly string[])[] =>
-    Array.from({ length: 3 }, () => ids.toSorted());
-
   it('get its rows by ordinary pulls when they join, with all that is under them, and lose them when they leave', async () => {
     const [first, second] = [await insertPlan('red'), await insertPlan('red')];
     const device = await started('ann');
@@ -164,3 +161,8 @@ describe('members of a team (W-OWN-7, interleavings 3)', () => {
     expect(await database.query('SELECT team FROM plans WHERE id = $1', [plan])).toEqual([{ team: 'pink' }]);
   });
 });
+
+/** These ids in each of the three tables. */
+function all(...ids: readonly string[]): readonly (readonly string[])[] {
+  return Array.from({ length: 3 }, () => ids.toSorted());
+}

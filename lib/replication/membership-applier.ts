@@ -3,13 +3,12 @@ import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
-import type { RuleRow } from './bucket-function-call.js';
 import type { BucketRules } from './bucket-rules.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
-import { toRowEvents, type RowEvent } from './row-events.js';
+import { rowsToResolve, toRowEvents, type RowEvent } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -129,11 +128,7 @@ export class MembershipApplier {
     table: SyncTable,
     events: readonly RowEvent[],
   ): Promise<void> {
-    const rows = events.flatMap(({ row, kind, previous, unknown }): readonly RuleRow[] =>
-      row === null || unknown
-        ? []
-        : [{ ...row, previous, operation: kind === 'insert' ? 'create' : 'update' }],
-    );
+    const rows = rowsToResolve(events);
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     let next = 0;

@@ -1,6 +1,7 @@
 import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { RuleRow } from './bucket-function-call.js';
 import type { Relation, RowMessage, Tuple } from './pgoutput.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -49,6 +50,15 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
     }
   }
   return { byTable, touched };
+}
+
+/** The new rows of some events, but for those that are not known. */
+export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
+  return events.flatMap(({ row, kind, previous, unknown }) =>
+    row === null || unknown
+      ? []
+      : [{ ...row, previous, operation: kind === 'insert' ? ('create' as const) : ('update' as const) }],
+  );
 }
 
 type BareEvent = Omit<RowEvent, 'order' | 'commitTime' | 'unknown'>;
