@@ -444,13 +444,14 @@ describe('the default rule beside a bucket function', () => {
     expect(alice.row('docs', doc)).toBeDefined();
   });
 
-  it('makes the first edges of rows that were there before', async () => {
+  it('makes the first edges of rows that were there before, but for those that it fails for', async () => {
     await app.close();
     const before = await createDatabase();
     await makeTables(before);
-    const [doc, page, line] = [randomUUID(), randomUUID(), randomUUID()];
+    const [doc, bad, page, line] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     await inOneTransaction(
       before,
+      `INSERT INTO docs (id, user_id, body) VALUES ('${bad}', 'alice', 'broken')`,
       `INSERT INTO docs (id, user_id, n) VALUES ('${doc}', 'alice', 1)`,
       `INSERT INTO pages (id, doc_id, reader) VALUES ('${page}', '${doc}', 'bob')`,
       `INSERT INTO lines (id, page_id) VALUES ('${line}', '${page}')`,
@@ -458,6 +459,8 @@ describe('the default rule beside a bucket function', () => {
     const second = await startWalApp(before, ENTITIES);
     expect(await edgesOf(before, 'docs', doc)).toEqual(['many:1', 'user:alice']);
     expect(await edgesOf(before, 'lines', line)).toEqual(['many:1', 'user:alice', 'user:bob']);
+    expect(await edgesOf(before, 'docs', bad)).toEqual([]);
+    expect(await before.query('SELECT record_id FROM sync_rule_failures')).toEqual([{ record_id: bad }]);
     await second.close();
     await before.drop();
   });
