@@ -1,4 +1,3 @@
-import type { Conflict, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
@@ -25,11 +24,6 @@ export interface PushContext {
   readonly buckets: readonly string[];
   /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
-  /**
-   * Told of each conflict once, after all changes have their verdicts: where the client changed another version than
-   * the server's, or the server won (W-PUSH-19).
-   */
-  readonly onConflict?: (conflict: Conflict, resolution: Resolution) => void | Promise<void>;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';
