@@ -209,6 +209,14 @@ describe('a rule that is another one now', () => {
     await database.query('DELETE FROM sync_bucket_edges WHERE record_id = $1', [doc]);
     await restart(options);
     expect(await edgesOf(database, 'docs', doc)).toEqual([]);
+    // Another resolver has no say in this table.
+    class Everyones extends OwnershipResolver {
+      override resolveOwner(): readonly string[] {
+        return ['global'];
+      }
+    }
+    await restart(options, { providers: [{ provide: OwnershipResolver, useClass: Everyones }] });
+    expect(await edgesOf(database, 'docs', doc)).toEqual([]);
   });
 
   it('is known by the version of a resolver, as its body is not', async () => {
