@@ -59,6 +59,26 @@ class Remark extends SyncedRow {
 @SyncTable({ ownerColumn: 'user_id', allowGlobalRead: true })
 class Tag extends OwnedRow {}
 
+/** Columns named like what the statements of sync call theirs. */
+@Entity('namesakes')
+@SyncTable({ ownerColumn: 'user_id' })
+class Namesake extends OwnedRow {
+  @Column('text', { nullable: true })
+  d!: string | null;
+
+  @Column('text', { nullable: true })
+  t!: string | null;
+
+  @Column('text', { nullable: true })
+  n!: string | null;
+
+  @Column('text', { nullable: true })
+  record_id!: string | null;
+
+  @Column('text', { nullable: true })
+  bucket_id!: string | null;
+}
+
 @Entity('private_tags')
 @SyncTable({ ownerColumn: 'user_id' })
 class PrivateTag extends OwnedRow {}
@@ -142,7 +162,20 @@ class Paper {
   removed!: Date | null;
 }
 
-const ENTITIES = [Project, Step, Remark, Tag, PrivateTag, Label, TeamLabel, Report, Country, Article, Paper];
+const ENTITIES = [
+  Project,
+  Step,
+  Remark,
+  Tag,
+  Namesake,
+  PrivateTag,
+  Label,
+  TeamLabel,
+  Report,
+  Country,
+  Article,
+  Paper,
+];
 
 class Teams extends SubscriptionResolver {
   override resolveSubscriptions(userId: string): readonly string[] {
@@ -172,6 +205,9 @@ describe('the options of a table', () => {
     for (const name of ['tags', 'private_tags', 'reports']) await database.query(createTableSql(name, OWNED));
     for (const name of ['labels', 'team_labels'])
       await database.query(createTableSql(name, `${OWNED}, team text`));
+    await database.query(
+      createTableSql('namesakes', `${OWNED}, d text, t text, n text, record_id text, bucket_id text`),
+    );
     await database.query(createTableSql('countries', 'title text'));
     for (const name of ['articles', 'papers']) await database.query(`CREATE TABLE ${name} ${NAMED}`);
     app = await startWalApp(database, ENTITIES, {
@@ -304,6 +340,31 @@ describe('the options of a table', () => {
       client_updated_at: '2020-01-01T00:00:00Z',
     });
     expect(Object.keys(lost.server_version?.data ?? {}).toSorted()).toEqual(seen);
+  });
+
+  it('columns may have any name', async () => {
+    const device = new Device(app.url, 'carol');
+    await device.start();
+    const names = { d: 'D', t: 'T', n: 'N', record_id: 'R', bucket_id: 'B' };
+    const id = device.create('namesakes', { user_id: 'carol', ...names });
+    await device.pushPending();
+    await applied(database);
+    const other = new Device(app.url, 'carol');
+    await other.start();
+    expect(other.row('namesakes', id)).toMatchObject(names);
+    other.update('namesakes', id, { d: 'DD' });
+    await other.pushPending();
+    await applied(database);
+    await device.pull();
+    expect(device.row('namesakes', id)).toMatchObject({ ...names, d: 'DD' });
+    const lost = await pushOne(device, {
+      id,
+      table_name: 'namesakes',
+      operation: 'update',
+      data: { d: 'too late' },
+      client_updated_at: '2020-01-01T00:00:00Z',
+    });
+    expect(lost.server_version?.data).toMatchObject({ ...names, d: 'DD' });
   });
 
   it('protectedColumns are read, and never written by a device', async () => {

@@ -76,7 +76,7 @@ export class Hydrator {
       : '$1::text[] IS NOT NULL'; // an unused parameter would have no type
     const size = sizeSql(columns, 't');
     return `(SELECT $${last - 1}::text AS table_name, s.record_id, CASE WHEN s.used < $2::bigint THEN
-              (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
+              (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
               ${timestampEnvelopeSql(`t.${quoteIdentifier(table.updatedAtColumn)}`)} AS updated_at,
               ${timestampEnvelopeSql(`t.${quoteIdentifier(table.deletedAtColumn)}`)} AS deleted_at
          FROM (SELECT w.record_id, sum(${size}) OVER (ORDER BY w.n) - ${size} AS used

@@ -94,7 +94,7 @@ export function storedRowSql(contract: ContractTable): string {
   return `${keySql(contract)}::text AS id,
     ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
     ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
-    (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+    (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
 }
 
 function keySql({ primaryKey }: ContractTable): string {
