@@ -39,8 +39,8 @@ export interface SynchroOptions {
    */
   readonly maxBodyBytes?: number;
   /**
-   * Milliseconds that one statement of a sync request may take; above it 503. A push that can't be done in that time
-   * never gets done. Default: what the database says (`statement_timeout` of the role).
+   * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
+   * done in that time never gets done. Default: what the database says (`statement_timeout` of the role).
    */
   readonly statementTimeout?: number;
   /**
