@@ -1,5 +1,7 @@
 import semver, { type SemVer } from 'semver';
 import { SynchroError } from '../common/errors.js';
+import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import type { HookRunner } from '../hooks/hook-runner.js';
 
 /**
  * Refuses app versions below the minimum. Pre-release and build parts don't count, and a leading `v` may be there
@@ -28,4 +30,19 @@ export function checkMinimum(minimum: string | undefined): void {
 /** Whatever stands behind the three numbers is cut off, so that it can't be wrong either. */
 function parseVersion(text: string): SemVer | null {
   return semver.parse(text.replace(/[-+].*$/s, ''), { loose: true });
+}
+
+/** Runs what may refuse a client for its version; tells the host if it does, and throws on. */
+export async function gated<Result>(
+  hooks: HookRunner,
+  event: () => SchemaIncompatibleEvent,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const isRefused = error instanceof SynchroError && error.code === 'upgrade_required';
+    if (isRefused) await hooks.inform('onSchemaIncompatible', event());
+    throw error;
+  }
 }

@@ -9,9 +9,12 @@ import {
 import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
-import { checkVersion } from '../engine/version-gate.js';
+import { checkVersion, gated } from '../engine/version-gate.js';
+import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { identityOf, setUser, type IncomingRequest } from './sync-request.js';
+import { clientIdOf } from './requests.js';
+import { identityOf, setUser, userOf, type IncomingRequest } from './sync-request.js';
 
 const DEFAULT_VERSION_HEADER = 'X-App-Version';
 
@@ -26,7 +29,10 @@ export class UserInterceptor implements NestInterceptor {
   private readonly versionHeader: string;
   private hasHinted = false;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    private readonly hooks: HookRunner,
+  ) {
     this.versionHeader = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
   }
 
@@ -39,9 +45,20 @@ export class UserInterceptor implements NestInterceptor {
       throw new SynchroError('user_missing', 'missing user identity');
     }
     const version = request.headers[this.versionHeader];
-    checkVersion(typeof version === 'string' ? version : '', this.options.minClientVersion);
     setUser(request, canonicalId(userId));
+    await this.gate(request, typeof version === 'string' ? version : '');
     return next.handle();
+  }
+
+  private gate(request: object, clientVersion: string): Promise<void> {
+    const { minClientVersion: minVersion = '' } = this.options;
+    const event = (): SchemaIncompatibleEvent => ({
+      userId: userOf(request),
+      clientId: clientIdOf(request),
+      clientVersion,
+      minVersion,
+    });
+    return gated(this.hooks, event, () => checkVersion(clientVersion, minVersion));
   }
 
   /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */
