@@ -1,8 +1,11 @@
 import {
+  Controller,
+  Get,
   HttpException,
   Injectable,
   Module,
   ServiceUnavailableException,
+  UseGuards,
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
@@ -129,6 +132,25 @@ describe.each([
     }
   });
 });
+
+it("on a host's own route the header is set, in whole seconds", async () => {
+  app = await startApp({ database, module: HostModule });
+  const answer = await send(`${app.url}/own`);
+  expect(answer.status).toBe(503);
+  expect(answer.headers.get('retry-after')).toBe('300');
+});
+
+@Controller('own')
+@UseGuards(RetryAfterGuard(() => ({ status: 503, seconds: 299.5 })))
+class OwnController {
+  @Get()
+  get(): string {
+    return 'not reached';
+  }
+}
+
+@Module({ controllers: [OwnController] })
+class HostModule {}
 
 @Injectable()
 class Limiter {
