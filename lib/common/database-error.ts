@@ -32,7 +32,7 @@ const TRANSIENT_MESSAGES = new RegExp(
   'i',
 );
 
-/** An error is wrapped a few times, never more often. */
+/** An error is wrapped a few times; one that is its own cause ends here. */
 const MAX_ERRORS = 20;
 
 /**
@@ -76,7 +76,7 @@ function errorsIn(error: unknown): readonly object[] {
   const open = [error];
   while (open.length > 0 && found.length < MAX_ERRORS) {
     const current = open.shift();
-    if (!(current instanceof Object) || found.includes(current)) continue;
+    if (!(current instanceof Object)) continue;
     found.push(current);
     const { driverError, cause, errors } = current as Record<'driverError' | 'cause' | 'errors', unknown>;
     open.push(driverError, cause, ...(Array.isArray(errors) ? (errors as unknown[]) : []));
