@@ -1,8 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { readExpressBodies } from './express-bodies.js';
 import { readFastifyBodies, type FastifyInstance } from './fastify-bodies.js';
-import { SYNC_PATH } from './sync-path.token.js';
+import { syncRoutes } from './sync-routes.js';
 
 /**
  * Reads the sync routes' bodies itself: Nest's own parsers stop at 100 kB and turn 64-bit integers into doubles.
@@ -10,16 +10,12 @@ import { SYNC_PATH } from './sync-path.token.js';
  */
 @Injectable()
 export class BodyReader {
-  constructor(host: HttpAdapterHost, @Inject(SYNC_PATH) path: string) {
+  constructor(host: HttpAdapterHost, modules: ModulesContainer) {
     const adapter = host.httpAdapter;
     // An application context without HTTP (a worker) has no adapter.
     if (!adapter) return;
-    const route = new RegExp(`(^|/)${escapeRegExp(path)}/(register|pull|push|snapshot)/?$`);
-    if (adapter.getType() === 'fastify') readFastifyBodies(adapter.getInstance<FastifyInstance>(), route);
-    else readExpressBodies(adapter, route);
+    const routes = syncRoutes(modules);
+    if (adapter.getType() === 'fastify') readFastifyBodies(adapter.getInstance<FastifyInstance>(), routes);
+    else readExpressBodies(adapter, routes);
   }
-}
-
-function escapeRegExp(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 }

@@ -1,21 +1,23 @@
+import { type HttpException, PayloadTooLargeException, UnsupportedMediaTypeException } from '@nestjs/common';
 import type { Readable } from 'node:stream';
 
 /** Above any honest batch: SDKs take 413 for a fatal error (hazard W-HTTP-1). */
-export const MAX_BODY_BYTES = 16 * 1024 * 1024;
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
-export const BODY_TOO_LARGE = {
-  status: 413,
-  body: JSON.stringify({ error: 'request body is larger than 16 MB' }),
-};
-
-/** A request's bytes; null when there are too many of them, which are read and forgotten so that it can be said. */
-export async function collectBody(stream: Readable): Promise<Buffer | null> {
+/**
+ * A request's bytes, or why they are not taken. What is too large or encoded (SDKs don't compress) is read and
+ * forgotten, so that it can be said.
+ */
+export async function collectBody(stream: Readable, encoding: unknown): Promise<Buffer | HttpException> {
+  const isPlain = encoding === undefined || encoding === '' || encoding === 'identity';
   let chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length <= MAX_BODY_BYTES) chunks.push(chunk);
+    if (isPlain && length <= MAX_BODY_BYTES) chunks.push(chunk);
     else chunks = [];
   }
-  return length > MAX_BODY_BYTES ? null : Buffer.concat(chunks);
+  if (!isPlain) return new UnsupportedMediaTypeException('encoded request bodies are not supported');
+  if (length > MAX_BODY_BYTES) return new PayloadTooLargeException('request body is larger than 16 MB');
+  return Buffer.concat(chunks);
 }

@@ -1,23 +1,30 @@
+import type { HttpException } from '@nestjs/common';
+
 const BODY = Symbol.for('nestjs-synchro:body');
 const USER = Symbol.for('nestjs-synchro:user');
 
-/** What the sync routes keep on a request: its raw body, and who is asking. */
+/** What the sync routes keep on a request: its raw body or why there is none, and who is asking. */
 interface SyncState {
-  [BODY]?: Buffer;
+  [BODY]?: Buffer | HttpException;
   [USER]?: string;
 }
 
 /** The platform's request object, as far as the sync routes look at it. */
 export interface HttpRequest {
   readonly method?: string;
+  readonly url?: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-export function setBody(request: object, body: Buffer): void {
+export function setBody(request: object, body: Buffer | HttpException): void {
   (request as SyncState)[BODY] = body;
 }
 
+/** @throws HttpException when the body could not be taken: not before it is known that somebody may send one */
 export function bodyOf(request: object): Buffer {
-  return (request as SyncState)[BODY] ?? Buffer.alloc(0);
+  const { [BODY]: body = Buffer.alloc(0) } = request as SyncState;
+  if (body instanceof Buffer) return body;
+  throw body;
 }
 
 export function setUser(request: object, userId: string): void {

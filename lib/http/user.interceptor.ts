@@ -10,7 +10,7 @@ import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { checkVersion } from '../engine/version-gate.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { setUser } from './sync-request.js';
+import { setUser, type HttpRequest } from './sync-request.js';
 
 /**
  * Finds out who is asking, by the host's own rule, and refuses nobody and apps that are too old. An interceptor,
@@ -24,9 +24,7 @@ export class UserInterceptor implements NestInterceptor {
     const userId = await this.options.userId(context);
     if (typeof userId !== 'string' || userId === '')
       throw new SynchroError('user_missing', 'missing user identity');
-    const request = context
-      .switchToHttp()
-      .getRequest<{ headers: Record<string, string | string[] | undefined> }>();
+    const request = context.switchToHttp().getRequest<HttpRequest>();
     const version = request.headers['x-app-version'];
     checkVersion(typeof version === 'string' ? version : '', this.options.minClientVersion);
     setUser(request, canonicalId(userId));
