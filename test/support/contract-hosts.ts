@@ -10,13 +10,22 @@ import {
   type ExceptionFilter,
   type ExecutionContext,
   type INestApplication,
+  type Type,
 } from '@nestjs/common';
 import { APP_GUARD, HttpAdapterHost, Reflector } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { getDataSourceToken } from '@nestjs/typeorm';
+import {
+  ConflictResolver,
+  LwwResolver,
+  OwnershipResolver,
+  type Conflict,
+  type Resolution,
+} from 'nestjs-synchro';
 import { map } from 'rxjs';
 import type { DataSource } from 'typeorm';
 import { startPostgres, type PostgresServer } from '../../sample-app/postgres/server.js';
+import { SharingResolver } from '../../sample-app/tasks/sharing.resolver.js';
 import { startApp, type AppOptions, type RunningApp } from './app.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -28,6 +37,8 @@ export const PLATFORMS = {
   'Fastify, altered': { adapter: 'fastify', altered: true },
 } as const;
 export type Platform = keyof typeof PLATFORMS;
+
+const CONSUMER: Platform = 'Express';
 
 /** An app that the golden files are held against. */
 export interface ContractHost {
@@ -47,7 +58,7 @@ export class ContractHosts {
   start(platform: Platform, kind = 'working'): Promise<ContractHost> {
     const key = `${platform} ${kind}`;
     const host = this.hosts.get(key) ?? this.startKind(platform, kind);
-    this.hosts.set(key, host);
+    if (!this.hosts.has(key)) this.hosts.set(key, host);
     return host;
   }
 
@@ -62,25 +73,17 @@ export class ContractHosts {
   private async startKind(platform: Platform, kind: string): Promise<ContractHost> {
     switch (kind) {
       case 'working':
-        return this.startOn(platform, await this.database(kind, prepareWorking), {
-          replication: platform === 'Express' ? undefined : false,
-        });
+        return this.startWorking(platform);
       case 'knowing nobody':
-        return this.startOn(platform, await this.database('working', prepareWorking), {
+        return this.startOn(platform, await this.database('working'), {
           guards: [],
           userId: () => undefined,
           replication: false,
         });
       case 'waiting for the first consumer':
         return this.startOn(platform, await this.database(kind), { replication: false });
-      case 'with a table that can not be synced': {
-        const database = await this.database(kind);
-        const host = await this.startOn(platform, database, { replication: false });
-        await database.query('ALTER TABLE tasks ADD COLUMN IF NOT EXISTS price money');
-        return host;
-      }
       case 'whose pool is closed': {
-        const host = await this.startOn(platform, await this.database('working', prepareWorking), {
+        const host = await this.startOn(platform, await this.database('working'), {
           replication: false,
         });
         const pool = host.app.app.get<DataSource>(getDataSourceToken(), { strict: false });
@@ -89,29 +92,44 @@ export class ContractHosts {
         return host;
       }
       case 'whose server is stopped':
-        return this.startStopped(platform);
+        this.server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
+        await this.startTogether(kind, await createDatabase(this.server.url));
+        await this.server.stop('fast');
+        return this.start(platform, kind);
+      case 'whose manifest is lost': {
+        const database = await this.database(kind);
+        await this.startTogether(kind, database);
+        await database.query('ALTER TABLE sync_schema_manifest RENAME TO lost');
+        await database.query('ALTER TABLE tasks ADD COLUMN another text');
+        return this.start(platform, kind);
+      }
       default:
         throw new Error(`There is no host ${kind}.`);
     }
   }
 
-  /** All platforms at once, as the server stops under all of them. */
-  private async startStopped(wanted: Platform): Promise<ContractHost> {
-    this.server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
-    const database = await createDatabase(this.server.url);
+  /** On all platforms before anything happens, since none could start after it. */
+  private async startTogether(kind: string, database: TestDatabase): Promise<void> {
     for (const platform of Object.keys(PLATFORMS) as Platform[]) {
       const host = await this.startOn(platform, database, { replication: false });
-      this.hosts.set(`${platform} whose server is stopped`, Promise.resolve(host));
+      this.hosts.set(`${platform} ${kind}`, Promise.resolve(host));
     }
-    await this.server.stop('fast');
-    return this.start(wanted, 'whose server is stopped');
   }
 
-  private database(
-    kind: string,
-    prepare: (database: TestDatabase) => Promise<void> = async () => {},
-  ): Promise<TestDatabase> {
-    const made = this.databases.get(kind) ?? createDatabase().then(async (d) => prepare(d).then(() => d));
+  /** One instance consumes, for all platforms. */
+  private async startWorking(platform: Platform): Promise<ContractHost> {
+    const database = await this.database('working');
+    if (platform !== CONSUMER) {
+      await this.start(CONSUMER);
+      return this.startOn(platform, database, { replication: false });
+    }
+    const host = await this.startOn(platform, database);
+    await database.query(`ALTER TABLE tasks ADD CHECK (title <> 'kept' OR deleted_at IS NULL)`);
+    return host;
+  }
+
+  private database(kind: string): Promise<TestDatabase> {
+    const made = this.databases.get(kind) ?? createDatabase();
     this.databases.set(kind, made);
     return made;
   }
@@ -119,7 +137,7 @@ export class ContractHosts {
   private async startOn(
     platform: Platform,
     database: TestDatabase,
-    { replication, ...synchro }: AppOptions['synchro'] & object,
+    synchro: AppOptions['synchro'] = {},
   ): Promise<ContractHost> {
     const { adapter, altered }: { readonly adapter?: string; readonly altered?: boolean } =
       PLATFORMS[platform];
@@ -129,7 +147,10 @@ export class ContractHosts {
         minClientVersion: '1.2.0',
         retryAfter: 10,
         maxPushChanges: 4,
-        ...(replication !== undefined && { replication }),
+        providers: [
+          { provide: OwnershipResolver, useClass: SharingResolver },
+          { provide: ConflictResolver, useClass: UnluckyResolver },
+        ],
         ...synchro,
       },
       ...(adapter === 'fastify' && { adapter: new FastifyAdapter() }),
@@ -142,24 +163,13 @@ export class ContractHosts {
   }
 }
 
-/** Makes each of a change's SQL failures possible. */
-async function prepareWorking(database: TestDatabase): Promise<void> {
-  await database.query(`CREATE FUNCTION host_rules() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      IF NEW.title = 'unlucky' THEN RAISE EXCEPTION 'a fault of the host''s' USING ERRCODE = 'P0001'; END IF;
-      RETURN NEW;
-    END $$`);
-  await database.query(`CREATE FUNCTION host_tables() RETURNS event_trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      IF EXISTS (SELECT FROM pg_class WHERE relname = 'tasks' AND relkind = 'r')
-         AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'host_rules') THEN
-        CREATE TRIGGER host_rules BEFORE INSERT OR UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION host_rules();
-        ALTER TABLE tasks ADD CONSTRAINT kept CHECK (title <> 'kept' OR deleted_at IS NULL);
-      END IF;
-    END $$`);
-  await database.query(
-    `CREATE EVENT TRIGGER host_tables ON ddl_command_end WHEN tag IN ('CREATE TABLE') EXECUTE FUNCTION host_tables()`,
-  );
+/** A resolver of the host's with a fault. */
+@Injectable()
+class UnluckyResolver extends LwwResolver {
+  override resolve(conflict: Conflict): Resolution {
+    if (conflict.clientData.includes('unlucky')) throw new Error('a fault of the host');
+    return super.resolve(conflict);
+  }
 }
 
 /** All that a host can do to every route at once. */
@@ -179,8 +189,8 @@ function alter(app: INestApplication): void {
 
 /** As much of class-transformer as the pipe and the interceptor need. */
 const transformerPackage = {
-  plainToInstance: (Type: new () => object, plain: object) => Object.assign(new Type(), plain),
-  classToPlain: (value: unknown) => value,
+  plainToInstance: <T>(Class: Type<T>, plain: unknown): T => Object.assign(new Class() as object, plain) as T,
+  classToPlain: (value: unknown): object => value as object,
 };
 
 /** Looks into bodies, as guards of hosts do. */

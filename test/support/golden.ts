@@ -14,8 +14,8 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   int: /^-?\d{1,19}$/,
   text: /^"[^]+"$/,
   uuid: /^"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}"$/,
-  // UTC, up to microseconds, trailing zeros trimmed (wire-protocol §0.7, §2).
-  time: /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z"$/,
+  // UTC, up to microseconds (wire-protocol §0.7).
+  time: /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"$/,
   hash: /^"[\da-f]{64}"$/,
   any: /^[^]*$/,
 };
@@ -60,7 +60,9 @@ export class Bindings {
         Object.entries(actual).map(([key, value]) => [key, this.generalise(value, members[key])]),
       );
     }
-    return expected === undefined ? this.guess(actual) : actual;
+    if (expected === undefined) return this.guess(actual);
+    const isFilled = typeof expected === 'string' && actual === this.fillText(expected);
+    return isFilled ? expected : actual;
   }
 
   private meet(actual: Json, placeholder: string): Json {
@@ -80,7 +82,16 @@ export class Bindings {
       if (json === known && json.length > 4) return `<${type}:${name}>`;
     }
     const type = ['uuid', 'time', 'hash'].find((form) => FORMS[form]?.test(json));
-    return type === undefined ? actual : `<${type}>`;
+    if (type !== undefined) return `<${type}>`;
+    return typeof actual === 'string' ? this.unfill(actual) : actual;
+  }
+
+  private unfill(text: string): string {
+    let placeholders = text;
+    for (const [name, { type, json }] of this.values) {
+      if (type === 'text') placeholders = placeholders.replaceAll(json.slice(1, -1), `<text:${name}>`);
+    }
+    return placeholders;
   }
 
   private json(type: string, name: string | undefined): string {
