@@ -1,4 +1,9 @@
-import { type HttpException, PayloadTooLargeException, UnsupportedMediaTypeException } from '@nestjs/common';
+import {
+  BadRequestException,
+  type HttpException,
+  PayloadTooLargeException,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
 import type { Readable } from 'node:stream';
 
 /** Above any honest batch: SDKs take 413 for a fatal error (hazard W-HTTP-1). */
@@ -12,10 +17,15 @@ export async function collectBody(stream: Readable, encoding: unknown): Promise<
   const isPlain = encoding === undefined || encoding === '' || encoding === 'identity';
   let chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (isPlain && length <= MAX_BODY_BYTES) chunks.push(chunk);
-    else chunks = [];
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (isPlain && length <= MAX_BODY_BYTES) chunks.push(chunk);
+      else chunks = [];
+    }
+  } catch (cause) {
+    // Phones lose their connection every day: nothing for the host's log.
+    return new BadRequestException('request body broke off', { cause });
   }
   if (!isPlain) return new UnsupportedMediaTypeException('encoded request bodies are not supported');
   if (length > MAX_BODY_BYTES) return new PayloadTooLargeException('request body is larger than 16 MB');

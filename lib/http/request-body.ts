@@ -1,6 +1,6 @@
 import { validateSync } from 'class-validator';
-import { parse } from 'lossless-json';
 import { SynchroError } from '../common/errors.js';
+import { closingQuote, parseLossless } from '../common/lossless-json.js';
 import { isJsonObject, type JsonObject } from '../engine/push/json.js';
 
 /** Deeper than any honest body; what is deeper would cost stack. */
@@ -54,7 +54,7 @@ function parseObject(bytes: Buffer): JsonObject {
   const text = firstValue(bytes.toString('utf8'));
   let value: unknown;
   try {
-    value = parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue });
+    value = parseLossless(text);
   } catch (error) {
     throw invalidBody(error);
   }
@@ -71,9 +71,7 @@ function firstValue(text: string): string {
   for (let index = 0; index < text.length; index++) {
     const code = text.codePointAt(index);
     if (code === 0x22) {
-      for (index++; index < text.length && text.codePointAt(index) !== 0x22; index++) {
-        if (text.codePointAt(index) === 0x5c) index++;
-      }
+      index = closingQuote(text, index);
     } else if (code === 0x7b || code === 0x5b) {
       if (++depth > MAX_DEPTH) throw invalidBody();
     } else if ((code === 0x7d || code === 0x5d) && --depth <= 0) return text.slice(0, index + 1);
