@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { Compactor } from './engine/compactor.js';
@@ -7,6 +8,8 @@ import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
+import { HookExplorer } from './hooks/hook-explorer.js';
+import { HookRunner } from './hooks/hook-runner.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
@@ -39,7 +42,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
   return {
     ...definition,
     global: extras.isGlobal ?? false,
-    imports: [...(definition.imports ?? []), ...(extras.imports ?? [])],
+    imports: [DiscoveryModule, ...(definition.imports ?? []), ...(extras.imports ?? [])],
     controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
     providers: [
       ...(definition.providers ?? []),
@@ -51,7 +54,9 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       ...(extras.providers ?? []),
     ],
     exports: [
-      SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
+      // A host's subclass of SyncController lives in the host's module.
+      SYNCHRO_OPTIONS,
+      HookRunner,
       SyncEngine,
       SyncRegistry,
       JoinResolver,
@@ -71,6 +76,8 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  HookExplorer,
+  HookRunner,
   Puller,
   PushService,
   Snapshotter,
