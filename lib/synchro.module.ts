@@ -12,7 +12,6 @@ import { HookExplorer } from './hooks/hook-explorer.js';
 import { HookRunner } from './hooks/hook-runner.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
-import { SYNC_PATH } from './http/sync-path.token.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
@@ -48,7 +47,6 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
     providers: [
       ...(definition.providers ?? []),
-      { provide: SYNC_PATH, useValue: path },
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
       REGISTRY,
       ...SERVICES,

@@ -11,6 +11,8 @@ import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
+import { failureMessage } from './endpoints.js';
+import type { HttpRequest } from './sync-request.js';
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
 
@@ -33,13 +35,14 @@ export class SyncExceptionFilter implements ExceptionFilter {
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<HttpResponse>();
+    const http = host.switchToHttp();
+    const response = http.getResponse<HttpResponse>();
     if (isAnswered(response)) return;
-    sendAnswer(response, this.answer(error, retryAfterOf(response)));
+    sendAnswer(response, this.answer(error, http.getRequest<HttpRequest>(), retryAfterOf(response)));
   }
 
   /** @param retryAfter what a guard of the host's has put on the answer */
-  private answer(error: unknown, retryAfter: number | undefined): Answer {
+  private answer(error: unknown, { url = '' }: HttpRequest, retryAfter: number | undefined): Answer {
     if (error instanceof SchemaMismatchError) return schemaMismatch(error);
     if (error instanceof SynchroError && error.code in STATUS)
       return failure(STATUS[error.code] ?? 500, error.message);
@@ -53,7 +56,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
       return this.retryLater(503, 'service temporarily unavailable');
     }
     this.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    return failure(500, 'internal error');
+    return failure(500, failureMessage(url));
   }
 
   private retryLater(status: number, message: string, seconds = this.retryAfter): Answer {

@@ -14,7 +14,7 @@ import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { clientIdOf } from './requests.js';
-import { identityOf, setUser, userOf, type IncomingRequest } from './sync-request.js';
+import { identityOf, setUser, userOf, type HttpRequest } from './sync-request.js';
 
 const DEFAULT_VERSION_HEADER = 'X-App-Version';
 
@@ -37,7 +37,7 @@ export class UserInterceptor implements NestInterceptor {
   }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const request = context.switchToHttp().getRequest<IncomingRequest>();
+    const request = context.switchToHttp().getRequest<HttpRequest>();
     const { userId: ownRule } = this.options;
     const userId = ownRule ? await ownRule(context) : identityOf(request);
     if (typeof userId !== 'string' || userId === '') {
@@ -50,7 +50,7 @@ export class UserInterceptor implements NestInterceptor {
     return next.handle();
   }
 
-  private gate(request: object, clientVersion: string): Promise<void> {
+  private gate(request: HttpRequest, clientVersion: string): Promise<void> {
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({
       userId: userOf(request),

@@ -1,5 +1,5 @@
 import { UnauthorizedException, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
-import { identify, type IncomingRequest } from '../sync-request.js';
+import { identify, type HttpRequest } from '../sync-request.js';
 import { configuredGuard, type Configured } from './configured-guard.js';
 import { TokenVerifier, type TokenOptions } from './token-verifier.js';
 
@@ -32,7 +32,7 @@ class JwtIdentity implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = context.switchToHttp().getRequest<IncomingRequest>();
+    const request = context.switchToHttp().getRequest<HttpRequest>();
     const header = request.headers['authorization'];
     if (typeof header !== 'string' || !header.startsWith(SCHEME)) {
       throw new UnauthorizedException('missing or malformed authorization header');

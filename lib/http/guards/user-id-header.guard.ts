@@ -6,7 +6,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { SynchroError } from '../../common/errors.js';
-import { identify, type IncomingRequest } from '../sync-request.js';
+import { identify, type HttpRequest } from '../sync-request.js';
 import { configuredGuard, type Configured } from './configured-guard.js';
 
 export interface UserIdHeaderGuardOptions {
@@ -43,7 +43,7 @@ class HeaderIdentity implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<IncomingRequest>();
+    const request = context.switchToHttp().getRequest<HttpRequest>();
     const id = request.headers[this.header];
     if (typeof id !== 'string' || id === '') throw new UnauthorizedException('missing user identity');
     identify(request, { id });
