@@ -16,6 +16,7 @@ export {
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export { synchroRlsSql, type RlsOptions } from './store/rls.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export { SynchroModule } from './synchro.module.js';
 export type {

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
 import { Judge, notOwned, serverTimes, type Write } from './judge.js';
 import { groupBy } from '../../common/collections.js';
@@ -28,13 +28,13 @@ export class PushRun {
   private inserted: PushItem[] = [];
 
   constructor(
-    private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
     resolver: ConflictResolver,
     private readonly context: PushContext,
     private readonly parking: Parking,
   ) {
-    this.rows = new PushRows(manager, registry, context);
+    this.rows = new PushRows(roles, registry, context);
     this.judge = new Judge(resolver, context);
     const rank = pushRank(registry);
     this.rank = rank;
@@ -96,7 +96,7 @@ export class PushRun {
 
   private async write(run: Run): Promise<readonly Outcome[]> {
     const [first, ...rest] = run.filter((write) => this.mayWrite(write));
-    return first ? writeRun(this.manager, this.registry, this.context.userId, [first, ...rest]) : [];
+    return first ? writeRun(this.roles, this.registry, this.context.userId, [first, ...rest]) : [];
   }
 
   /** A child is only written under a parent that is locked, so that it stays the user's (interleavings 11). */
