@@ -36,8 +36,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     await checkMigrations(this.dataSource);
-    await this.checkRoles();
     const contract = await this.schemas.current();
+    await this.checkRoles();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
     const { replication = {} } = this.options;

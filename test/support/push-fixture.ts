@@ -11,8 +11,10 @@ import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
-import { inTransaction } from '../../lib/store/session.js';
+import { rlsSql } from '../../lib/store/rls.js';
+import { callerSql, inTransaction } from '../../lib/store/session.js';
 import { createDatabase, type TestDatabase } from './database.js';
+import { createRole, type TestRole } from './roles.js';
 import { eventually } from './wait.js';
 
 /** A database with the given tables, and pushes into it as the engine would make them. */
@@ -53,30 +55,47 @@ export interface PushOptions {
   readonly onConflict?: PushContext['onConflict'];
 }
 
+/**
+ * How pushes reach the tables: as a superuser without any policies; as a role that row-level security binds; or as a
+ * superuser who becomes such a role to write.
+ */
+export const ACCESSES = ['superuser', 'bound pool', 'pushRole'] as const;
+
+export type Access = (typeof ACCESSES)[number];
+
 /** @param ddl statements that create the tables */
 export async function pushFixture(
   tables: readonly SyncTable[],
   ddl: readonly string[],
+  access: Access = 'superuser',
 ): Promise<PushFixture> {
   // Rejected changes are logged; here they are what is tested.
   Logger.overrideLogger(false);
   const db = await createDatabase();
   for (const statement of [...synchroMigrationsSql(), ...ddl]) await db.query(statement);
-  const dataSource = await new DataSource({ type: 'postgres', url: db.url, poolSize: 6 }).initialize();
+  const role = access === 'superuser' ? null : await boundRole(db, tables);
+  const url = access === 'bound pool' && role ? role.url : db.url;
+  const dataSource = await new DataSource({ type: 'postgres', url, poolSize: 6 }).initialize();
+  const pushRole = access === 'pushRole' && role ? { pushRole: role.name } : {};
   const registry = new SyncRegistry(tables);
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
     const { clockSkewTolerance = 0 } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
-    return new PushService(registry, resolver, options, new HandMadeEdges(registry)).apply(
-      manager,
-      contextOf(contract, userId, options),
-      changes,
-    );
+    return new PushService(
+      registry,
+      resolver,
+      { ...options, ...pushRole },
+      new HandMadeEdges(registry),
+    ).apply(manager, contextOf(contract, userId, options), changes);
   };
   const push: PushFixture['push'] = (user, changes, options) =>
-    inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
+    inTransaction(dataSource, 'write', async (manager) => {
+      const { buckets } = contextOf(contract, user, options ?? {});
+      await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [user, buckets]);
+      return apply(manager, user, changes, options);
+    });
 
   const waiting: PushFixture['waiting'] = async (count) => {
     await eventually(async () => {
@@ -116,8 +135,16 @@ export async function pushFixture(
     close: async () => {
       await dataSource.destroy();
       await db.drop();
+      await role?.drop();
     },
   };
+}
+
+async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
+  const role = await createRole(db);
+  await role.grantSyncTables();
+  for (const statement of rlsSql(tables, { role: role.name })) await db.query(statement);
+  return role;
 }
 
 function contextOf(contract: SchemaContract, userId: string, options: PushOptions): PushContext {
