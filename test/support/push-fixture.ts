@@ -77,25 +77,26 @@ export async function pushFixture(
   const url = access === 'bound pool' && role ? role.url : db.url;
   const dataSource = await new DataSource({ type: 'postgres', url, poolSize: 6 }).initialize();
   const pushRole = access === 'pushRole' && role ? { pushRole: role.name } : {};
+  // The host's own writes have no user.
+  const host =
+    url === db.url ? dataSource : await new DataSource({ type: 'postgres', url: db.url }).initialize();
   const registry = new SyncRegistry(tables);
   const contract = await new SchemaService(registry, dataSource).current();
 
-  const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
+  const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
     const { clockSkewTolerance = 0 } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
+    const context = contextOf(contract, userId, options);
+    await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     return new PushService(
       registry,
       resolver,
       { ...options, ...pushRole },
       new HandMadeEdges(registry),
-    ).apply(manager, contextOf(contract, userId, options), changes);
+    ).apply(manager, context, changes);
   };
   const push: PushFixture['push'] = (user, changes, options) =>
-    inTransaction(dataSource, 'write', async (manager) => {
-      const { buckets } = contextOf(contract, user, options ?? {});
-      await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [user, buckets]);
-      return apply(manager, user, changes, options);
-    });
+    inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
 
   const waiting: PushFixture['waiting'] = async (count) => {
     await eventually(async () => {
@@ -107,7 +108,7 @@ export async function pushFixture(
   };
   const whileOpen: PushFixture['whileOpen'] = async (before, meanwhile, count = 1) => {
     let result: ReturnType<typeof meanwhile> | undefined;
-    await inTransaction(dataSource, 'write', async (manager) => {
+    await inTransaction(host, 'write', async (manager) => {
       await before(manager);
       result = meanwhile();
       // Whoever fails before it waits tells so here.
@@ -134,6 +135,7 @@ export async function pushFixture(
     waiting,
     close: async () => {
       await dataSource.destroy();
+      if (host !== dataSource) await host.destroy();
       await db.drop();
       await role?.drop();
     },
