@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PushChange } from '../lib/engine/push/push-change.js';
-import { inTransaction, type SqlRunner } from '../lib/store/session.js';
+import { inTransaction } from '../lib/store/session.js';
 import {
   ACCESSES,
   change,
@@ -11,7 +11,6 @@ import {
   pushFixture,
   sortedIds,
 } from './support/push-fixture.js';
-import type { TestDatabase } from './support/database.js';
 import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 
 describe.each(ACCESSES)('pushes as %s', (access) => {
@@ -34,8 +33,9 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     );
   }
 
-  const moveToBob = (host: SqlRunner | TestDatabase): Promise<unknown> =>
-    host.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
+  const moveToBob = (host: {
+    query(sql: string, parameters: string[]): Promise<unknown>;
+  }): Promise<unknown> => host.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
 
   const setNotes = (id: string, notes: string): PushChange => change('update', 'tasks', id, { notes });
 
