@@ -4,7 +4,13 @@ import { startApp, type AppOptions, type RunningApp } from './support/app.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { applyPolicies, migrateWithPolicies, onPoolOf, replicationOf } from './support/rls-app.js';
+import {
+  applyPolicies,
+  grantForPool,
+  migrateWithPolicies,
+  onPoolOf,
+  replicationOf,
+} from './support/rls-app.js';
 import { createRole, type TestRole } from './support/roles.js';
 import { eventually } from './support/wait.js';
 import { edgesOf } from './support/wal-app.js';
@@ -51,6 +57,7 @@ async function mend(message: string, statement: RegExp): Promise<void> {
 describe('the start is stopped with what mends it', () => {
   it('when no policy lets the role of the pool read a table', async () => {
     await migrateWithPolicies(database, role);
+    await grantForPool(database, role);
     await database.query('DROP POLICY sync_read_tags ON tags');
     const failed = await whyNotStarted(onPoolOf(role, database));
     expect(failed).toMatchObject({ code: 'configuration_invalid' });
@@ -62,6 +69,7 @@ describe('the start is stopped with what mends it', () => {
 
   it('when there is no pushRole, when the pool may not become it, and when that may not write', async () => {
     await migrateWithPolicies(database, role);
+    await grantForPool(database, role);
     const pushRole = `${role.name} "b"`;
     const options = onPoolOf(role, database);
     const withRole: AppOptions = { ...options, synchro: { ...options.synchro, pushRole } };
@@ -89,6 +97,7 @@ describe('the start is stopped with what mends it', () => {
 
     beforeEach(async () => {
       await migrateWithPolicies(database, role);
+      await grantForPool(database, role);
       const replication = { ...replicationOf(database), connection: { connectionString: role.url } };
       options = { database, synchro: { replication } };
       await database.query(`ALTER ROLE ${role.name} REPLICATION`);
@@ -118,6 +127,7 @@ describe('the start is stopped with what mends it', () => {
 
 it('W-WAL-7: policies that come while the consumer runs stop it, and cost no edge', async () => {
   await migrateWithPolicies(database, role);
+  await grantForPool(database, role);
   for (const table of ['tasks', 'comments', 'tags', 'categories'])
     await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`);
   await database.query(`ALTER ROLE ${role.name} REPLICATION`);

@@ -6,7 +6,7 @@ import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { ACCESSES } from './support/push-fixture.js';
-import { migrateWithPolicies, onPoolOf, replicationOf } from './support/rls-app.js';
+import { grantForPool, migrateWithPolicies, onPoolOf, replicationOf } from './support/rls-app.js';
 import { createRole, type TestRole } from './support/roles.js';
 
 describe.each(ACCESSES)('the sample app as %s', (access) => {
@@ -21,6 +21,7 @@ describe.each(ACCESSES)('the sample app as %s', (access) => {
     database = await createDatabase();
     role = await createRole(database);
     if (access !== 'superuser') await migrateWithPolicies(database, role);
+    if (access === 'bound pool') await grantForPool(database, role);
     app = await startApp(
       access === 'bound pool'
         ? onPoolOf(role, database)

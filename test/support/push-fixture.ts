@@ -21,6 +21,8 @@ import { eventually } from './wait.js';
 export interface PushFixture {
   readonly db: TestDatabase;
   readonly dataSource: DataSource;
+  /** The role that policies bind; null where there are none. */
+  readonly role: string | null;
   /** Pushes in a transaction of its own, and commits. */
   push(user: string, changes: readonly PushChange[], options?: PushOptions): Promise<readonly PushResult[]>;
   /** The same, for one change. */
@@ -74,6 +76,7 @@ export async function pushFixture(
   const db = await createDatabase();
   for (const statement of [...synchroMigrationsSql(), ...ddl]) await db.query(statement);
   const role = access === 'superuser' ? null : await boundRole(db, tables);
+  if (access === 'bound pool') await role?.grantSyncTables();
   const url = access === 'bound pool' && role ? role.url : db.url;
   const dataSource = await new DataSource({ type: 'postgres', url, poolSize: 6 }).initialize();
   const pushRole = access === 'pushRole' && role ? { pushRole: role.name } : {};
@@ -121,6 +124,7 @@ export async function pushFixture(
   return {
     db,
     dataSource,
+    role: role?.name ?? null,
     apply,
     whileOpen,
     push,
@@ -144,7 +148,6 @@ export async function pushFixture(
 
 async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
   const role = await createRole(db);
-  await role.grantSyncTables();
   for (const statement of rlsSql(tables, { role: role.name })) await db.query(statement);
   return role;
 }

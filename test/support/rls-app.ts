@@ -29,6 +29,10 @@ export async function migrateWithPolicies(database: TestDatabase, role: TestRole
   const dataSource = sampleDataSource(database, { migrations, migrationsRun: true });
   await dataSource.initialize();
   await dataSource.destroy();
+}
+
+/** Grants what the role of the sample app's pool needs besides. */
+export async function grantForPool(database: TestDatabase, role: TestRole): Promise<void> {
   await role.grantSyncTables();
   await database.query(`GRANT SELECT ON migrations, task_shares TO ${role.name}`);
 }
