@@ -13,6 +13,8 @@ import {
 } from './support/push-fixture.js';
 import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 
+const setNotes = (id: string, notes: string): PushChange => change('update', 'tasks', id, { notes });
+
 describe.each(ACCESSES)('pushes as %s', (access) => {
   let push: PushFixture;
   let task: string;
@@ -36,8 +38,6 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
   const moveToBob = (host: {
     query(sql: string, parameters: string[]): Promise<unknown>;
   }): Promise<unknown> => host.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
-
-  const setNotes = (id: string, notes: string): PushChange => change('update', 'tasks', id, { notes });
 
   const changeAndComment = (changed: string, parent: string): readonly PushChange[] => [
     setNotes(changed, changed),

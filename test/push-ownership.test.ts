@@ -13,6 +13,9 @@ import {
 } from './support/push-fixture.js';
 import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 
+const file = (taskId: string | null): PushChange =>
+  change('create', 'files', randomUUID(), { task_id: taskId, name: 'x' });
+
 describe.each(ACCESSES)('pushes as %s', (access) => {
   let push: PushFixture;
   let id: string;
@@ -183,9 +186,6 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
   });
-
-  const file = (taskId: string | null): PushChange =>
-    change('create', 'files', randomUUID(), { task_id: taskId, name: 'x' });
 
   describe('a child with an owner column of its own (W-REG-3)', () => {
     it("is created under an own parent or none, not under another user's", async () => {

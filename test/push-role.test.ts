@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { PushChange } from '../lib/engine/push/push-change.js';
 import { inTransaction } from '../lib/store/session.js';
-import { change, fromNow, only, type PushFixture, pushFixture } from './support/push-fixture.js';
+import { change, only, type PushFixture, pushFixture } from './support/push-fixture.js';
 import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 import { createRole } from './support/roles.js';
 
@@ -42,15 +42,28 @@ it('a push writes in its role, and leaves it before anything else is done', asyn
   expect(await push.db.query('SELECT notes FROM tasks WHERE id = $1', [task])).toEqual([{ notes: pushRole }]);
 });
 
-it('the host is told of conflicts outside of it', async () => {
-  await push.pushOne(ALICE, create());
+it("the host's validators and hooks run outside of it, a validator that fails in SQL too", async () => {
   await inTransaction(push.dataSource, 'write', async (manager) => {
-    const before = await roleOf(manager);
-    const told: unknown[] = [];
-    const onConflict = async (): Promise<void> => void told.push(await roleOf(manager));
-    const late = change('update', 'tasks', task, { title: 'late' }, { at: fromNow(-3_600_000) });
-    await push.apply(manager, ALICE, [late], { onConflict });
-    expect(told).toEqual([before]);
+    const own = await roleOf(manager);
+    const seen: unknown[] = [];
+    const results = await push.apply(
+      manager,
+      ALICE,
+      [create(), change('update', 'tasks', task, { title: 'x' })],
+      {
+        hooks: {
+          beforeApply: async (event) => {
+            seen.push(await roleOf(event.manager));
+            if (event.operation === 'update') await event.manager.query('SELECT 1 / 0');
+          },
+          onPushAccepted: async (event) => {
+            seen.push(await roleOf(event.manager));
+          },
+        },
+      },
+    );
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'rejected_retryable']);
+    expect(seen).toEqual([own, own, own]);
   });
 });
 
@@ -95,20 +108,21 @@ it("it comes back to the role that the connection was in, which needn't be that 
   }
 });
 
+const roundTrips = async (fixture: PushFixture): Promise<number> =>
+  inTransaction(fixture.dataSource, 'write', async (manager) => {
+    const query = vi.spyOn(manager, 'query');
+    const [updated, comment] = [randomUUID(), randomUUID()];
+    await fixture.apply(manager, BOB, [
+      create(randomUUID()),
+      change('create', 'tasks', updated, { title: updated }),
+      change('create', 'comments', comment, { task_id: updated, body: 'x' }),
+      change('update', 'tasks', updated, { title: 'changed' }),
+    ]);
+    return query.mock.calls.length;
+  });
+
 it('takes no more round trips than without it, for a user who has nothing parked', async () => {
   const plain = await pushFixture(TABLES, DDL);
-  const roundTrips = async ({ dataSource, apply }: PushFixture): Promise<number> =>
-    inTransaction(dataSource, 'write', async (manager) => {
-      const query = vi.spyOn(manager, 'query');
-      const [updated, comment] = [randomUUID(), randomUUID()];
-      await apply(manager, BOB, [
-        create(randomUUID()),
-        change('create', 'tasks', updated, { title: updated }),
-        change('create', 'comments', comment, { task_id: updated, body: 'x' }),
-        change('update', 'tasks', updated, { title: 'changed' }),
-      ]);
-      return query.mock.calls.length;
-    });
   try {
     expect(await roundTrips(push)).toBe(await roundTrips(plain));
   } finally {

@@ -27,6 +27,12 @@ const comments = readOnly('comments', {
   depth: 1,
 });
 
+const idsOf = (table: SyncTable): string => `SELECT id FROM ${table.sql} ORDER BY id`;
+const exists = (table: string, id: string | undefined): string =>
+  `SELECT sync_row_exists($t$${table}$t$, '${id}') AS id`;
+const sorted = (...ids: (string | undefined)[]): unknown =>
+  ids.toSorted((a = '', b = '') => (a < b ? -1 : 1));
+
 describe('the statements', () => {
   it('[scenario 99] of a push-disabled reference table are three, and none of them lets anyone write', () => {
     const statements = rlsSql([readOnly('categories')]);
@@ -156,9 +162,6 @@ describe('in a database', () => {
     });
   }
 
-  const idsOf = (table: SyncTable): string => `SELECT id FROM ${table.sql} ORDER BY id`;
-  const sorted = (...ids: (string | undefined)[]): unknown => ids.toSorted();
-
   it('are as the catalogs tell after they have run twice, and after the options have changed', async () => {
     const policies = (): Promise<unknown[]> =>
       db.query(
@@ -244,8 +247,6 @@ describe('in a database', () => {
   });
 
   it('tell of a hidden parent that it is there, to the role alone, and of nothing else', async () => {
-    const exists = (table: string, id: string | undefined): string =>
-      `SELECT sync_row_exists($t$${table}$t$, '${id}') AS id`;
     expect(await as(ALICE, exists(lists.name, ofBob))).toEqual([true]);
     expect(await as(ALICE, exists('order', ofBob))).toEqual([true]);
     expect(await as(ALICE, exists('order', randomUUID()))).toEqual([false]);

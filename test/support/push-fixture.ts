@@ -5,6 +5,8 @@ import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
+import { HookRunner } from '../../lib/hooks/hook-runner.js';
+import type { SynchroHooks } from '../../lib/hooks/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
@@ -54,7 +56,7 @@ export interface PushOptions {
   readonly buckets?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
-  readonly onConflict?: PushContext['onConflict'];
+  readonly hooks?: SynchroHooks;
 }
 
 /**
@@ -91,12 +93,18 @@ export async function pushFixture(
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = contextOf(contract, userId, options);
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
-    return new PushService(
+    const hooks = new HookRunner(options, dataSource, { explore: () => [] });
+    hooks.onModuleInit();
+    const pusher = new PushService(
       registry,
       resolver,
       { ...options, ...pushRole },
       new HandMadeEdges(registry),
-    ).apply(manager, context, changes);
+      hooks,
+    );
+    const applied = await pusher.apply(manager, context, changes);
+    for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
+    return applied.results;
   };
   const push: PushFixture['push'] = (user, changes, options) =>
     inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
@@ -158,7 +166,6 @@ function contextOf(contract: SchemaContract, userId: string, options: PushOption
     userId,
     clientId: options.clientId ?? 'device-1',
     buckets: options.buckets ?? [`user:${userId}`, 'global'],
-    ...(options.onConflict ? { onConflict: options.onConflict } : {}),
   };
 }
 
