@@ -15,6 +15,11 @@ import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 
 const setNotes = (id: string, notes: string): PushChange => change('update', 'tasks', id, { notes });
 
+const changeAndComment = (changed: string, parent: string): readonly PushChange[] => [
+  setNotes(changed, changed),
+  change('create', 'comments', randomUUID(), { task_id: parent, body: 'x' }),
+];
+
 describe.each(ACCESSES)('pushes as %s', (access) => {
   let push: PushFixture;
   let task: string;
@@ -38,11 +43,6 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
   const moveToBob = (host: {
     query(sql: string, parameters: string[]): Promise<unknown>;
   }): Promise<unknown> => host.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
-
-  const changeAndComment = (changed: string, parent: string): readonly PushChange[] => [
-    setNotes(changed, changed),
-    change('create', 'comments', randomUUID(), { task_id: parent, body: 'x' }),
-  ];
 
   describe('interleavings 11: a parent that moves to another user', () => {
     it("while a child is created takes the child's place away", async () => {
