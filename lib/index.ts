@@ -37,7 +37,8 @@ export {
   type Resolution,
 } from './resolvers/conflict-resolver.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
-export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { CompactionResult } from './store/compaction-result.js';
 export { synchroRlsSql, type RlsOptions } from './store/rls.js';

@@ -66,6 +66,11 @@ export interface ReplicationOptions {
    * each. Default: 50 000.
    */
   readonly maxSubscriptionRows?: number;
+  /**
+   * Most buckets that a row's rule (`OwnershipResolver` or `bucketFunction`) may name, not counting those of its parent.
+   * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
+   */
+  readonly maxBucketsPerRow?: number;
   /** `wal_sender_timeout` of the replication connection in milliseconds: bounds how long a dead leader holds the slot. Default: 10 000. */
   readonly walSenderTimeout?: number;
 }

@@ -70,6 +70,13 @@ describe('the statements', () => {
     expect(forced).toContain('GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."tasks" TO "o""r"');
   });
 
+  it('show rows that nobody owns by their buckets, where they have a rule of their own', () => {
+    for (const rule of [{ bucketByColumn: 'team' }, { bucketFunction: 'public.buckets_of' }]) {
+      const read = policy(rlsSql([readOnly('news', rule)]), 'sync_read_news');
+      expect(read).toMatch(/USING \(EXISTS \(SELECT FROM sync_bucket_edges/);
+    }
+  });
+
   it('read by bucket, unless told not to', () => {
     expect(policy(rlsSql([tasks]), 'sync_read_tasks')).toContain('sync_bucket_edges');
     expect(rlsSql([tasks], { readByBucket: false }).join()).not.toContain('sync_bucket_edges');

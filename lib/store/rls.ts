@@ -119,11 +119,11 @@ function roleSql({ role }: RlsOptions): string {
 }
 
 function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): string {
-  const { name, ownerColumn, parent, bucketByColumn } = table;
+  const { name, ownerColumn, parent, bucketByColumn, bucketFunction } = table;
   const byBucket = options.readByBucket === false ? [] : [inBucketSql(table)];
   if (ownerColumn === null && parent === null) {
-    // Without an owner or a bucket of its own it is everyone's.
-    return bucketByColumn === null ? 'true' : (byBucket[0] ?? 'true');
+    // Without an owner or a rule of its own it is everyone's.
+    return bucketByColumn === null && bucketFunction === null ? 'true' : (byBucket[0] ?? 'true');
   }
   return [
     ownedSql(registry, table, name, USER),
