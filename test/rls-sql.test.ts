@@ -71,7 +71,10 @@ describe('the statements', () => {
   });
 
   it('show rows that nobody owns by their buckets, where they have a rule of their own', () => {
-    for (const rule of [{ bucketByColumn: 'team' }, { bucketFunction: 'public.buckets_of' }]) {
+    for (const rule of [
+      { bucketByColumn: 'team' },
+      { bucketFunction: { schema: 'public', name: 'buckets_of', text: 'buckets_of' } },
+    ]) {
       const read = policy(rlsSql([readOnly('news', rule)]), 'sync_read_news');
       expect(read).toMatch(/USING \(EXISTS \(SELECT FROM sync_bucket_edges/);
     }
