@@ -1,6 +1,10 @@
 export { bucketOf } from './common/canonical-id.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
+export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
+export { RetryAfterGuard, type Rejection, type RetryAfterPolicy } from './http/guards/retry-after.guard.js';
+export { UserIdHeaderGuard, type UserIdHeaderGuardOptions } from './http/guards/user-id-header.guard.js';
 export {
   BeforeApply,
   OnCompaction,

@@ -58,7 +58,9 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       ...(extras.providers ?? []),
     ],
     exports: [
-      SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
+      // For a host's subclass of SyncController, which lives in the host's module.
+      SYNCHRO_OPTIONS,
+      HookRunner,
       SyncEngine,
       SyncRegistry,
       OwnershipResolver,
