@@ -45,6 +45,7 @@ export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ow
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { CompactionResult } from './store/compaction-result.js';
+export { synchroRlsSql, type RlsOptions } from './store/rls.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export { SynchroModule } from './synchro.module.js';
 export type {

@@ -13,6 +13,7 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { checkMigrations, runMigrations } from './store/migration-runner.js';
+import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
 
 /**
@@ -36,6 +37,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     await checkMigrations(this.dataSource);
     const contract = await this.schemas.current();
+    await this.checkRoles();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
     const { replication = {} } = this.options;
@@ -51,6 +53,12 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
     });
     await this.consumer.start();
+  }
+
+  private async checkRoles(): Promise<void> {
+    const { pushRole } = this.options;
+    if (pushRole !== undefined) await checkPushRole(this.dataSource, this.registry, pushRole);
+    await checkReadPolicies(this.dataSource, this.registry);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -34,6 +34,13 @@ export interface SynchroOptions {
   readonly snapshotHold?: number;
   /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
+  /**
+   * Role in which a push reads and writes the host's tables (`SET LOCAL ROLE`), so that policies of row-level security
+   * bind it although the pool's role owns the tables or bypasses them. Triggers on them run in it, too; hooks and sync's
+   * own tables don't. The pool's role must be a member of it, and it needs the grants of `synchroRlsSql`; a start
+   * without them fails, and names what is missing. Default: the pool's own role.
+   */
+  readonly pushRole?: string;
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
   readonly maxPageBytes?: number;
   /**

@@ -118,7 +118,7 @@ export class SyncEngine {
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
     return this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, bootstrap: true });
+      const context = await openContext(manager, this.schemas, { ...request, buckets, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
       return {
@@ -134,7 +134,7 @@ export class SyncEngine {
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { result, client, log } = await this.read(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
@@ -159,7 +159,7 @@ export class SyncEngine {
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
@@ -178,7 +178,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
     const result = await this.read(async (manager) => {
-      const { contract } = await openContext(manager, this.schemas, request);
+      const { contract } = await openContext(manager, this.schemas, { ...request, buckets });
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
       return { ...page, checkpoint: cursor.checkpoint, contract };
     });
@@ -214,7 +214,7 @@ export class SyncEngine {
     request: SnapshotRequest,
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context: SyncContext = await openContext(manager, this.schemas, request);
+    const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
     const client = await this.admit(manager, request, context);
     ready(context);
     const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;

@@ -229,6 +229,8 @@ export class WalConsumer {
       // A batch takes as long as it takes: the host's limits are for its requests.
       statement_timeout: '0',
       lock_timeout: '0',
+      // Rows that a policy hides would be missing from the edges without a word: such a query fails (W-WAL-7).
+      row_security: 'off',
       idle_in_transaction_session_timeout: '0',
     };
     const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);

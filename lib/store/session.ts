@@ -23,6 +23,22 @@ const BEGIN = {
   write: `BEGIN ISOLATION LEVEL READ COMMITTED; ${SET_LOCAL}`,
 } as const;
 
+/** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
+export const USER_SETTING = 'app.user_id';
+export const BUCKETS_SETTING = 'app.buckets';
+
+/**
+ * The select list that sets both.
+ * @param user a text expression of the canonical user id
+ * @param buckets a `text[]` expression
+ */
+export function callerSql(user: string, buckets: string): string {
+  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
+}
+
+/** What runs statements in a transaction. */
+export type SqlRunner = Pick<EntityManager, 'query'>;
+
 export interface TransactionOptions {
   /** Milliseconds. Default: the session's own. */
   readonly statementTimeout?: number;
