@@ -6,18 +6,19 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeProblem, problemsError, type SynchroProblem } from './common/errors.js';
+import { describeProblem, problemsError, problemsOf, type SynchroProblem } from './common/errors.js';
 import { optionProblems } from './option-problems.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { WalConsumer } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
-import { isDefaultRule } from './resolvers/join-resolver.js';
+import { hasDefaultRule } from './resolvers/default-rule.js';
 import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { unseenBucketWarnings } from './resolvers/unseen-buckets.js';
 import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
+import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
 
 /**
@@ -56,21 +57,29 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   /** Everything at once, wherever it was found: in the entities, the options, the tables or the server. */
   private async check(consumer: WalConsumer | null): Promise<void> {
     const schema = await this.schemas.check();
+    const tables = [...schema.problems, ...(await migrationProblems(this.dataSource))];
     const problems = [
-      ...schema.problems,
-      ...optionProblems(this.options),
-      ...(await migrationProblems(this.dataSource)),
+      ...tables,
+      ...(await optionProblems(this.options)),
+      // Rights on tables that are not there can't be looked at.
+      ...(tables.length === 0 ? await this.roleProblems() : []),
       ...((await consumer?.problems()) ?? []),
     ];
     if (problems.length > 0) throw problemsError(problems);
-    const warnings = [...schema.warnings, ...this.unseenBuckets()];
+    const placed = this.registry.all().filter((table) => hasDefaultRule(this.ownership, table));
+    const warnings = [...schema.warnings, ...unseenBucketWarnings(placed, this.subscriptions)];
     for (const warning of warnings) this.logger.warn(describeProblem(warning));
   }
 
-  /** A resolver of the host's may place rows anywhere. */
-  private unseenBuckets(): readonly SynchroProblem[] {
-    if (!isDefaultRule(this.ownership)) return [];
-    return unseenBucketWarnings(this.registry.all(), this.subscriptions);
+  private async roleProblems(): Promise<readonly SynchroProblem[]> {
+    const { dataSource, registry } = this;
+    const { pushRole } = this.options;
+    return [
+      ...(pushRole === undefined
+        ? []
+        : await problemsOf('SynchroModule', 'pushRole', () => checkPushRole(dataSource, registry, pushRole))),
+      ...(await problemsOf('PostgreSQL', 'policies', () => checkReadPolicies(dataSource, registry))),
+    ];
   }
 
   private newConsumer(): WalConsumer | null {
@@ -83,6 +92,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
+      maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
     });
   }

@@ -81,9 +81,9 @@ describe('a start with several problems', () => {
     expect(error.problems.map(({ entity, option, code }) => [entity, option, code])).toEqual([
       ['Task', 'ownerColumn', 'configuration_invalid'],
       ['Note', 'updated_at', 'schema_unsupported'],
+      ['SynchroModule', 'migrationsRun', 'configuration_invalid'],
       ['SynchroModule', 'schema.compatibleHashes', 'configuration_invalid'],
       ['SynchroModule', 'minClientVersion', 'configuration_invalid'],
-      ['SynchroModule', 'migrationsRun', 'configuration_invalid'],
       ['Note', 'REPLICA IDENTITY', 'replica_identity_missing'],
       ['PostgreSQL', 'publication', 'publication_invalid'],
     ]);

@@ -1,62 +1,120 @@
-import { describe, expect, it } from 'vitest';
-import { checkVersion } from '../lib/engine/version-gate.js';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkMinimum, checkVersion } from '../lib/engine/version-gate.js';
+import { startApp, type RunningApp } from './support/app.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { send, type WireAnswer } from './support/wire.js';
 
-/** `ok`, or the code of the refusal. */
-function answer(version: string, minimum: string | undefined): unknown {
+const upgrade = expect.objectContaining({ code: 'upgrade_required', message: 'client upgrade required' });
+
+function verdict(version: string, minimum?: string): unknown {
   try {
     checkVersion(version, minimum);
-    return 'ok';
+    return 'passes';
   } catch (error) {
-    return (error as { code?: string }).code ?? 'no code';
+    return error;
   }
 }
 
-describe('the version of an app', () => {
+describe('the version gate', () => {
   it.each([
-    ['49', '1.2.3', '1.2.3'],
-    ['50', 'v2.0.1', '2.0.1'],
-    ['51', '1.0.0-beta', '1.0.0'],
-    ['52', '3.2.1+build.42', '3.2.1'],
-    ['53', 'v0.9.1-rc.1', '0.9.1'],
-    ['54', '0.0.0', '0.0.0'],
-  ])('[scenario %s] %s is read as %s, with an optional v and without what comes after', (_, text, plain) => {
-    const [major, minor, patch] = plain.split('.').map(Number);
-    expect(answer(text, plain)).toBe('ok');
-    expect(answer(text, `${major}.${minor}.${(patch ?? 0) + 1}`)).toBe('upgrade_required');
+    '1.2.3',
+    'v2.0.1',
+    '1.0.0-beta',
+    '3.2.1+build.42',
+    'v0.9.1-rc.1',
+    '0.0.0',
+    '01.002.3',
+    '1.2.3-beta_1',
+    '1.2.3-01',
+    '1.2.3+build_42',
+    '2024.05.12',
+  ])('knows %s for a version [scenarios 49-54]', (version) => {
+    expect(verdict(version, '0.0.0')).toBe('passes');
+    expect(verdict(version, '9999.0.0')).toEqual(upgrade);
   });
 
-  it.each([
-    ['55', '1.2'],
-    ['56', 'a.2.3'],
-    ['57', '1.b.3'],
-    ['58', '1.2.c'],
-  ])('[scenario %s] %s is none', (_, text) => {
-    expect(answer(text, '1.0.0')).toBe('bad_request');
-  });
-
-  it('[scenario 59] that is empty says nothing, and passes', () => {
-    expect(answer('', '1.0.0')).toBe('ok');
-  });
+  it.each(['1.2', 'x.2.3', '1.x.3', '1.2.x', '1.2.3.4', 'new', '1', '-1.2.3', `1.2.3${'4'.repeat(300)}`])(
+    'refuses %s, and not for being old [scenarios 55-59, 75] (W-HTTP-6)',
+    (version) => {
+      expect(verdict(version, '1.0.0')).toMatchObject({ code: 'bad_request' });
+    },
+  );
 
   it.each([
-    ['60, 71', '0.9.9', '1.0.0', 'upgrade_required'],
-    ['61, 72', '1.1.9', '1.2.0', 'upgrade_required'],
-    ['62, 73', '1.2.2', '1.2.3', 'upgrade_required'],
-    ['63, 68', '2.0.0', '1.9.9', 'ok'],
-    ['64, 69', '1.3.0', '1.2.9', 'ok'],
-    ['65, 70', '1.2.4', '1.2.3', 'ok'],
-    ['66, 67', '1.2.3', '1.2.3', 'ok'],
-    ['74', 'v1.2.2', '1.2.3', 'upgrade_required'],
-  ])('[scenarios %s] %s against %s: %s', (_, version, minimum, expected) => {
-    expect(answer(version, minimum)).toBe(expected);
+    ['1.2.3', '1.2.3', true],
+    ['2.0.0', '1.9.9', true],
+    ['1.3.0', '1.2.9', true],
+    ['1.2.4', '1.2.3', true],
+    ['1.10.0', '1.9.0', true],
+    ['0.9.9', '1.0.0', false],
+    ['1.1.9', '1.2.0', false],
+    ['1.2.2', '1.2.3', false],
+    ['v1.2.2', '1.2.3', false],
+    ['v1.2.3', 'v1.2.3', true],
+    ['1.2.3-beta', '1.2.3', true],
+    ['1.2.3', '1.2.3-beta', true],
+    ['1.2.2+9', '1.2.3-beta', false],
+  ])('%s against %s: %s [scenarios 60-74]', (version, minimum, passes) => {
+    expect(verdict(version, minimum)).toEqual(passes ? 'passes' : upgrade);
   });
 
-  it('is not asked for without a minimum', () => {
-    for (const minimum of [undefined, '']) expect(answer('0.0.1', minimum)).toBe('ok');
+  it('is open to who says no version, and where no minimum is set', () => {
+    expect(verdict('', '1.2.3')).toBe('passes');
+    expect(verdict('0.0.1', '')).toBe('passes');
+    expect(verdict('nonsense')).toBe('passes');
   });
 
-  it('[scenarios 75, 76] that is none, or a minimum that is none, is another error than a low version', () => {
-    expect(answer('nonsense', '1.0.0')).toBe('bad_request');
-    expect(answer('1.0.0', 'nonsense')).toBe('no code');
+  it('has a minimum that is a version, or none [scenario 76]', () => {
+    for (const minimum of ['1.2', 'latest', '^1.2.3', '1.2.3.4']) {
+      expect(() => checkMinimum(minimum)).toThrow(
+        expect.objectContaining({
+          code: 'configuration_invalid',
+          message: expect.stringContaining(`minClientVersion is not a semantic version: ${minimum}`),
+        }),
+      );
+    }
+    for (const minimum of [undefined, '', '1.2.3', 'v1.2.3', '1.2.3-beta']) checkMinimum(minimum);
+  });
+});
+
+describe('over HTTP', () => {
+  let database: TestDatabase;
+  let app: RunningApp;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+  });
+
+  afterAll(async () => {
+    await database.drop();
+  });
+
+  const ask = (headers: Record<string, string>): Promise<WireAnswer> =>
+    send(`${app.url}/sync/schema`, { headers: { 'X-User-ID': 'a', ...headers } });
+
+  it.each([
+    ['Express', (): ExpressAdapter => new ExpressAdapter()],
+    ['Fastify', (): FastifyAdapter => new FastifyAdapter()],
+  ])('the header may have another name: %s', async (_, adapter) => {
+    const synchro = { replication: false, minClientVersion: '1.2.0', versionHeader: 'X-My-Version' } as const;
+    app = await startApp({ database, adapter: adapter(), synchro });
+    try {
+      expect(await ask({ 'X-My-Version': '1.1.0' })).toMatchObject({
+        status: 426,
+        json: { error: 'client upgrade required' },
+      });
+      expect((await ask({ 'X-My-Version': '1.2.0' })).status).toBe(200);
+      expect((await ask({ 'X-My-Version': '' })).status).toBe(200);
+      expect((await ask({ 'X-App-Version': '1.1.0' })).status).toBe(200);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('a minimum that is no version stops the start', async () => {
+    const synchro = { replication: false, minClientVersion: '1.2' } as const;
+    await expect(startApp({ database, synchro })).rejects.toMatchObject({ code: 'configuration_invalid' });
   });
 });

@@ -40,6 +40,8 @@ export class SynchroError extends Error {
   override readonly name = 'SynchroError';
   /** Everything that was found, where there may be several things; else empty. */
   readonly problems: readonly SynchroProblem[];
+  /** The message without the remedy. */
+  readonly summary: string;
 
   /**
    * @param code stable machine-readable code
@@ -54,6 +56,7 @@ export class SynchroError extends Error {
   ) {
     super(remedy === undefined ? message : `${message}\n  To mend it: ${remedy}`, options);
     this.problems = options.problems ?? [];
+    this.summary = message;
   }
 }
 
@@ -76,4 +79,20 @@ export function problemsError(problems: readonly SynchroProblem[]): SynchroError
 /** A problem on one line: `entity: option: what is wrong; what mends it`. */
 export function describeProblem({ entity, option, message, remedy }: SynchroProblem): string {
   return `${entity}: ${option}: ${message}; ${remedy}`;
+}
+
+/** What a check says that throws at the first problem, as one among others. */
+export async function problemsOf(
+  entity: string,
+  option: string,
+  check: () => void | Promise<void>,
+): Promise<readonly SynchroProblem[]> {
+  try {
+    await check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof SynchroError)) throw error;
+    const { code, summary, remedy = '' } = error;
+    return [{ code, entity, option, message: summary, remedy }];
+  }
 }

@@ -118,7 +118,7 @@ export class SyncEngine {
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
     return this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, bootstrap: true });
+      const context = await openContext(manager, this.schemas, { ...request, buckets, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
       return {
@@ -134,7 +134,7 @@ export class SyncEngine {
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { result, client, log, isOlderSchema } = await this.read(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
@@ -161,7 +161,7 @@ export class SyncEngine {
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
@@ -180,7 +180,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
     const { result, isOlderSchema } = await this.read(async (manager) => {
-      const { contract, isOlderSchema } = await openContext(manager, this.schemas, request);
+      const { contract, isOlderSchema } = await openContext(manager, this.schemas, { ...request, buckets });
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
       return { isOlderSchema, result: { ...page, checkpoint: cursor.checkpoint, contract } };
     });
@@ -226,7 +226,7 @@ export class SyncEngine {
     request: SnapshotRequest,
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context: SyncContext = await openContext(manager, this.schemas, request);
+    const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
     const client = await this.admit(manager, request, context);
     ready(context);
     const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
@@ -275,17 +275,17 @@ export class SyncEngine {
   /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */
   private async read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await inTransaction(this.dataSource, 'read', work);
+      return await inTransaction(this.dataSource, 'read', work, this.options);
     } catch (error) {
       if (!isSchemaRace(error)) throw error;
-      return inTransaction(this.dataSource, 'read', work);
+      return inTransaction(this.dataSource, 'read', work, this.options);
     }
   }
 
   private async write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(this.dataSource, 'write', work);
+        return await inTransaction(this.dataSource, 'write', work, this.options);
       } catch (error) {
         if (isRetryable(error) && attempt < ATTEMPTS) continue;
         if (isSchemaRace(error) && attempt === 1) continue;

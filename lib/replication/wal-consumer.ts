@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
-import { SynchroError, type SynchroProblem } from '../common/errors.js';
+import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
@@ -9,6 +9,7 @@ import { TEXT_SETTINGS } from '../store/session.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { readPosition } from '../store/wal-position.js';
 import { backoff, pause } from './backoff.js';
+import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
 import { publishPhase } from './consumer-phase.js';
 import { MembershipApplier } from './membership-applier.js';
@@ -31,6 +32,7 @@ export interface WalConsumerOptions {
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
+  readonly maxBucketsPerRow: number;
   readonly walSenderTimeout: number;
 }
 
@@ -64,8 +66,8 @@ export class WalConsumer {
     ownership: OwnershipResolver,
     private readonly options: WalConsumerOptions,
   ) {
-    this.bucketRules = new BucketRules(ownership);
-    this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
+    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /** What keeps it from starting: in the server, the role, the tables or the publication. */
@@ -74,6 +76,9 @@ export class WalConsumer {
     try {
       return [
         ...(await replicationProblems(client, this.tracked)),
+        ...(await problemsOf('PostgreSQL', 'bucketFunction', () =>
+          checkBucketFunctions(client, this.registry),
+        )),
         ...(await publicationProblems(client, this.options.publicationName)),
       ];
     } finally {
@@ -239,6 +244,8 @@ export class WalConsumer {
       // A batch takes as long as it takes: the host's limits are for its requests.
       statement_timeout: '0',
       lock_timeout: '0',
+      // Rows that a policy hides would be missing from the edges without a word: such a query fails (W-WAL-7).
+      row_security: 'off',
       idle_in_transaction_session_timeout: '0',
     };
     const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);

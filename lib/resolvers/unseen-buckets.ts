@@ -7,6 +7,8 @@ import { UserSubscriptionResolver, type SubscriptionResolver } from './subscript
  * Tables whose rows would come to nobody: they are in buckets of a prefix of their own, and no user is subscribed to
  * any (hazard W-OWN-1). A child's rows are in its parent's buckets as well.
  *
+ * @param tables those whose buckets the default rule says
+ *
  * Silent with a `SubscriptionResolver` of the host's, which may subscribe users to anything.
  */
 export function unseenBucketWarnings(
@@ -15,7 +17,10 @@ export function unseenBucketWarnings(
 ): readonly SynchroProblem[] {
   if (subscriptions.constructor !== UserSubscriptionResolver) return [];
   return tables
-    .filter(({ parent, bucketPrefix }) => parent === null && bucketPrefix !== null && !isSeen(bucketPrefix))
+    .filter(
+      ({ parent, bucketByColumn, bucketPrefix }) =>
+        parent === null && bucketByColumn !== null && bucketPrefix !== null && !isSeen(bucketPrefix),
+    )
     .map(({ entity, bucketByColumn, bucketPrefix, globalWhenBucketNull }) => ({
       code: 'configuration_invalid',
       entity,

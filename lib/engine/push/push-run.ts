@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
 import { Judge, notOwned, serverTimes, type Write } from './judge.js';
 import { groupBy } from '../../common/collections.js';
@@ -31,14 +31,14 @@ export class PushRun {
   private readonly done: PushItem[] = [];
 
   constructor(
-    private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
     resolver: ConflictResolver,
     private readonly context: PushContext,
     private readonly parking: Parking,
     private readonly validation: WriteValidation,
   ) {
-    this.rows = new PushRows(manager, registry, context);
+    this.rows = new PushRows(roles, registry, context);
     this.judge = new Judge(resolver, context);
     const rank = pushRank(registry);
     this.rank = rank;
@@ -103,7 +103,7 @@ export class PushRun {
 
   private async write(run: Run): Promise<readonly Outcome[]> {
     const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
-    return first ? writeRun(this.manager, this.registry, this.context.userId, [first, ...rest]) : [];
+    return first ? writeRun(this.roles, this.registry, this.context.userId, [first, ...rest]) : [];
   }
 
   private async valid(writes: readonly Write[]): Promise<readonly Write[]> {

@@ -1,5 +1,5 @@
-import type { EntityManager } from 'typeorm';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson, dependsOnStored } from './client-values.js';
 import type { Write } from './judge.js';
 import type { StoredRow } from './push-change.js';
@@ -23,21 +23,21 @@ export type Outcome =
  * @throws what is no fault of a record's: the whole transaction is to be tried again
  */
 export async function writeRun(
-  manager: EntityManager,
+  roles: RoleSwitch,
   registry: SyncRegistry,
   userId: string,
   run: Run,
 ): Promise<readonly Outcome[]> {
   try {
-    return await writeAll(manager, registry, userId, run);
+    return await writeAll(roles, registry, userId, run);
   } catch (error) {
     if (sqlFailure(error) === 'transient') throw error;
-    await manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
+    await roles.command(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
     const [first, second] = halves(run);
     if (!second) return [{ kind: 'failed', write: run[0], error }];
     return [
-      ...(await writeRun(manager, registry, userId, first)),
-      ...(await writeRun(manager, registry, userId, second)),
+      ...(await writeRun(roles, registry, userId, first)),
+      ...(await writeRun(roles, registry, userId, second)),
     ];
   }
 }
@@ -45,16 +45,16 @@ export async function writeRun(
 const SAVEPOINT = 'synchro_push';
 
 async function writeAll(
-  manager: EntityManager,
+  roles: RoleSwitch,
   registry: SyncRegistry,
   userId: string,
   run: Run,
 ): Promise<readonly Outcome[]> {
   // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
-  await manager.query(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
+  await roles.command(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
   const { sql, parameters } = statement(registry, userId, run);
-  const rows: readonly StoredRow[] = await manager.query(sql, [...parameters]);
-  await manager.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+  const rows: readonly StoredRow[] = await roles.host.query(sql, [...parameters]);
+  await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');
   const byKey = new Map(rows.map((row) => [recordKey(run[0].item.table, row.id), row]));
   return run.map((write) => {
     const row = byKey.get(write.item.key);

@@ -4,6 +4,7 @@ import { isRetryable, isTransient } from '../../common/database-error.js';
 import type { BeforeApplyEvent } from '../../hooks/hook-events.js';
 import type { HookRunner } from '../../hooks/hook-runner.js';
 import type { SyncTable } from '../../registry/sync-table.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
 import { type JsonObject, parseJson } from './json.js';
 import type { Write } from './judge.js';
@@ -19,6 +20,7 @@ export class WriteValidation {
 
   constructor(
     private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly hooks: HookRunner,
     private readonly context: Pick<PushContext, 'userId' | 'clientId'>,
   ) {}
@@ -32,6 +34,8 @@ export class WriteValidation {
   async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult>> {
     const refused = new Map<Write, PushResult>();
     if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
+    // Outside of the savepoint, so that it holds whatever becomes of that: validators are the host's own code.
+    await this.roles.leave();
     await this.manager.query(`SAVEPOINT ${SAVEPOINT}`);
     for (const write of writes) {
       const verdict = await this.verdict(write);
