@@ -18,7 +18,13 @@ import {
 } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProblem } from '../lib/common/errors.js';
-import { SyncTable, type EntityClass, type SyncRegistry, type SyncTableOptions } from '../lib/index.js';
+import {
+  synchroRlsSql,
+  SyncTable,
+  type EntityClass,
+  type SyncRegistry,
+  type SyncTableOptions,
+} from '../lib/index.js';
 import { discoverTables } from '../lib/registry/discovery.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 
@@ -294,4 +300,18 @@ it('an entity that is in several DataSources is synced from each, by the options
   expect(one.all().map(({ name }) => name)).toEqual(['shared', 'one']);
   expect(other.all().map(({ name }) => name)).toEqual(['shared', 'other']);
   expect(one.get('shared')).toEqual(other.get('shared'));
+});
+
+it('no policies are generated for entities that have a problem', async () => {
+  const self: EntityClass = entity('self', { ...owned, parent: () => self, parentFkColumn: 'user_id' });
+  const dataSource = new DataSource({ type: 'postgres', url: database.url, entities: [self] });
+  await dataSource.initialize();
+  try {
+    await expect(synchroRlsSql(dataSource)).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      problems: [{ entity: 'Named', option: 'parent' }],
+    });
+  } finally {
+    await dataSource.destroy();
+  }
 });
