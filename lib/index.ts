@@ -1,4 +1,5 @@
 export { bucketOf } from './common/canonical-id.js';
+export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
 export type { CompactionResult } from './engine/compactor.js';
 export { SyncEngine } from './engine/sync-engine.js';
@@ -16,6 +17,7 @@ export {
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { ClientInfo } from './store/client-admin.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export { SynchroModule } from './synchro.module.js';
 export type {

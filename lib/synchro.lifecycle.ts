@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { WalConsumer } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -13,7 +14,8 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { checkMigrations, runMigrations } from './store/migration-runner.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
+import { SYNCHRO_OPTIONS } from './synchro.options.js';
+import type { SynchroSettings } from './synchro.settings.js';
 
 /**
  * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
@@ -26,10 +28,11 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
+    private readonly compactions: CompactionSchedule,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -38,7 +41,16 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
-    const { replication = {} } = this.options;
+    await this.startConsumer();
+    this.compactions.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.consumer?.stop();
+  }
+
+  private async startConsumer(): Promise<void> {
+    const { replication } = this.options;
     if (replication === false) return;
     this.consumer = new WalConsumer(this.registry, this.ownership, {
       slotName: replication.slotName ?? 'synchro_slot',
@@ -47,12 +59,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
-      walSenderTimeout: replication.walSenderTimeout ?? 10_000,
+      walSenderTimeout: replication.walSenderTimeout,
     });
     await this.consumer.start();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.consumer?.stop();
   }
 }

@@ -1,7 +1,11 @@
 import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
+import type { Duration } from './common/duration.js';
 
-/** The resolved {@link SynchroOptions}. */
+/** The {@link SynchroOptions} as they were given. */
+export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');
+
+/** The same as `SynchroSettings`: what everything else injects. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
@@ -13,16 +17,19 @@ export interface SynchroOptions {
   readonly userId: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
   /** Lowest app version that may sync (semver), compared with `X-App-Version` and at register. Default: any. */
   readonly minClientVersion?: string;
-  /** How far a client's clock may be behind and still win, in milliseconds. Default: 0. */
-  readonly clockSkewTolerance?: number;
+  /** How far a client's clock may be behind and still win. Default: 0. */
+  readonly clockSkewTolerance?: Duration;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
   readonly migrationsRun?: boolean;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
-  /** What `SyncEngine.runCompaction` removes. */
+  /**
+   * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not
+   * configured, the changelog is never compacted.
+   */
   readonly compaction?: CompactionOptions;
-  /** How long a snapshot may pause between two pages before compaction may pass it, in milliseconds. Default: 15 min. */
-  readonly snapshotHold?: number;
+  /** How long a snapshot may pause between two pages before compaction may pass it. Default: 15 min. */
+  readonly snapshotHold?: Duration;
   /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
@@ -31,11 +38,27 @@ export interface SynchroOptions {
   readonly retryAfter?: number;
 }
 
+/** Zero, wherever it is given here, stands for the default. */
 export interface CompactionOptions {
-  /** Devices that have not synced for this many milliseconds no longer hold history back. Default: 7 days. */
-  readonly staleThreshold?: number;
+  /**
+   * Devices that have not pulled for this long no longer hold history back; they count again with their next pull.
+   * Failures that were resolved this long ago are removed, too. Default: 7 days.
+   */
+  readonly staleThreshold?: Duration;
   /** Entries deleted at once. Default: 10 000. */
   readonly batchSize?: number;
+  /**
+   * History that is older goes even if an active device still needs it; that device is then sent to a snapshot.
+   * Default: none.
+   */
+  readonly maxAge?: Duration;
+  /** Devices not heard of for this long are forgotten: they register again, and take a snapshot. Default: 90 days. */
+  readonly removeClientsAfter?: Duration;
+  /**
+   * Runs in the background, first after half to all of it, ten minutes at most. Of several instances one runs at a
+   * time, the others skip. At most 24 days. Default: none, runs are the host's to start.
+   */
+  readonly interval?: Duration;
 }
 
 export interface ReplicationOptions {
@@ -56,8 +79,8 @@ export interface ReplicationOptions {
    * each. Default: 50 000.
    */
   readonly maxSubscriptionRows?: number;
-  /** `wal_sender_timeout` of the replication connection in milliseconds: bounds how long a dead leader holds the slot. Default: 10 000. */
-  readonly walSenderTimeout?: number;
+  /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
+  readonly walSenderTimeout?: Duration;
 }
 
 /** What shapes the module itself; with `forRootAsync` it stays outside the factory. */

@@ -37,6 +37,7 @@ export class AppModule {
           guards: [authGuard(jwtSecret)],
           userId: userIdOf,
           providers: [{ provide: OwnershipResolver, useClass: SharingResolver }],
+          compaction: { interval: '1h' },
           replication: { slotName, publicationName },
           ...synchro,
         }),

@@ -13,6 +13,7 @@ export type SynchroErrorCode =
   | 'schema_unsupported'
   | 'schema_mismatch'
   | 'client_not_registered'
+  | 'compaction_not_configured'
   | 'upgrade_required'
   | 'user_missing'
   | 'bad_request'

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { canonicalId } from '../common/canonical-id.js';
 import { errorCode, isRetryable } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
@@ -7,6 +8,7 @@ import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import { SchemaService } from '../schema/schema.service.js';
+import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
 import {
@@ -20,17 +22,17 @@ import {
   type Registration,
   type SyncClient,
 } from '../store/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../synchro.options.js';
+import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor, type CompactionResult } from './compactor.js';
 import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
 import type { PushChange, PushResult } from './push/push-change.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter, type SnapshotPage } from './snapshot/snapshotter.js';
-import { openContext, ready, registered, type SyncContext } from './sync-context.js';
+import { notRegistered, openContext, ready, registered, type SyncContext } from './sync-context.js';
 import { checkVersion } from './version-gate.js';
 
-const DEFAULT_HOLD_MS = 15 * 60_000;
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
 
@@ -91,7 +93,7 @@ export interface SnapshotResult extends SnapshotPage {
 export class SyncEngine {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly schemas: SchemaService,
     private readonly subscriptions: SubscriptionResolver,
     private readonly puller: Puller,
@@ -174,9 +176,31 @@ export class SyncEngine {
     return this.schemas.current();
   }
 
-  /** Removes history that no device needs any more. Safe to run anywhere at any time. */
-  runCompaction(): Promise<CompactionResult> {
-    return this.compactor.run();
+  /**
+   * Removes history that no device needs any more, as `compaction` says. Safe to run anywhere at any time: a run that
+   * another instance has begun is waited for, or with `wait: false` answered with null.
+   * @throws SynchroError `compaction_not_configured` without the option; `temporarily_unavailable` when the app shuts
+   *   down first
+   */
+  runCompaction(): Promise<CompactionResult>;
+  runCompaction(options: { readonly wait: boolean }): Promise<CompactionResult | null>;
+  runCompaction(options = { wait: true }): Promise<CompactionResult | null> {
+    return this.compactor.run(options);
+  }
+
+  /** A user's devices, the first one first. */
+  clients(userId: string): Promise<readonly ClientInfo[]> {
+    return this.read((manager) => listClients(manager, canonicalId(userId)));
+  }
+
+  /**
+   * Forgets a device, e.g. a lost phone: it holds no history back any more, and its requests are refused as those of
+   * a device that never registered. Registering again brings it back: keeping it out is for the host's guards. What it
+   * pushed stays, also what still waits for its parent.
+   * @returns whether there was one
+   */
+  revokeClient(userId: string, clientId: string): Promise<boolean> {
+    return this.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
   }
 
   private async enterSnapshot(
@@ -187,7 +211,7 @@ export class SyncEngine {
     const context: SyncContext = await openContext(manager, this.schemas, request);
     const client = registered(context);
     ready(context);
-    const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
+    const hold = this.options.snapshotHold;
     const { cursor } = request;
     if (cursor && this.snapshotter.knows(cursor)) {
       // Before the client's row, as the consumer takes them in this order, too.
@@ -195,6 +219,7 @@ export class SyncEngine {
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return { cursor, client };
     }
     const checkpoint = await beginSnapshot(manager, client, buckets, hold);
+    if (checkpoint === null) throw notRegistered();
     return { cursor: this.snapshotter.first(checkpoint), client };
   }
 

@@ -67,13 +67,14 @@ export async function pushFixture(
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
-    const { clockSkewTolerance = 0 } = options;
+    const { clockSkewTolerance = 0, maxPushChanges } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
-    return new PushService(registry, resolver, options, new HandMadeEdges(registry)).apply(
-      manager,
-      contextOf(contract, userId, options),
-      changes,
-    );
+    return new PushService(
+      registry,
+      resolver,
+      { clockSkewTolerance, maxPushChanges },
+      new HandMadeEdges(registry),
+    ).apply(manager, contextOf(contract, userId, options), changes);
   };
   const push: PushFixture['push'] = (user, changes, options) =>
     inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));

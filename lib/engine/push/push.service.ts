@@ -7,7 +7,8 @@ import { isDefaultRule } from '../../resolvers/join-resolver.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
@@ -22,7 +23,7 @@ export class PushService {
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges'>,
+    private readonly options: Pick<SynchroSettings, 'clockSkewTolerance' | 'maxPushChanges'>,
     private readonly ownership: OwnershipResolver,
   ) {}
 
@@ -68,7 +69,7 @@ export class PushService {
       [userId],
     );
     const now = parseTimestamp(rows[0]?.now ?? '')?.micros ?? 0n;
-    const latest = now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
     return { contract, now, latest, used: rows[0]?.used ?? true };
   }
 }
