@@ -46,7 +46,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.consumer?.stop();
+    // Together, from here: Nest calls one provider's hook after another's, and these would wait for each other.
+    await Promise.all([this.consumer?.stop(), this.compactions.stop()]);
   }
 
   private async startConsumer(): Promise<void> {

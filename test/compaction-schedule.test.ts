@@ -178,6 +178,7 @@ describe('a manual run', () => {
       const running = engineOf(app).runCompaction();
       await eventually(async () => (await waiting()).gate === 1);
       const device = new Device(app.url, 'alice');
+      await device.schema();
       device.create('tasks', { title: 'meanwhile', user_id: 'alice' });
       await device.register();
       await device.pushPending();

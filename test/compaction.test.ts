@@ -186,8 +186,11 @@ describe('a device', () => {
     expect(await known(device)).toMatchObject({ is_active: true, last_pull_seq: device.checkpoint });
   });
 
-  it('that is below the floor already holds nothing back', async () => {
+  it('that is below the floor already holds nothing back, nor does its snapshot', async () => {
     const behind = await started('behind');
+    await insertTasks(database, 'behind', 'task', 2);
+    await consumed(database);
+    expect(await behind.snapshotPage({ limit: 1 })).toMatchObject({ has_more: true });
     const other = await started('other');
     await acknowledged(other, 3);
     await database.query('UPDATE sync_wal_position SET floor_seq = $1', [other.checkpoint]);

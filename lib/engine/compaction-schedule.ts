@@ -1,6 +1,7 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
+import { Compactor } from './compactor.js';
 import { SyncEngine } from './sync-engine.js';
 
 /** The first run comes no later than this, or an app that is restarted often would never compact. */
@@ -8,7 +9,7 @@ const FIRST_RUN_MS = 10 * 60_000;
 
 /** Runs compaction in the background, where `compaction.interval` is given. */
 @Injectable()
-export class CompactionSchedule implements BeforeApplicationShutdown {
+export class CompactionSchedule {
   private readonly logger = new Logger('SynchroCompactor');
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | null = null;
@@ -17,18 +18,20 @@ export class CompactionSchedule implements BeforeApplicationShutdown {
   constructor(
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'compaction'>,
     private readonly engine: SyncEngine,
+    private readonly compactor: Compactor,
   ) {}
 
   /** Does nothing without an interval. */
   start(): void {
     const interval = this.options.compaction?.interval ?? null;
-    if (interval !== null) this.schedule(firstDelay(interval), interval);
+    if (interval !== null && !this.stopped) this.schedule(firstDelay(interval), interval);
   }
 
-  /** Waits for a run that is under way; the compactor, which stops with it, cuts it short. */
-  async beforeApplicationShutdown(): Promise<void> {
+  /** No run begins after this. One that is under way, also by hand, ends after the batch at hand. */
+  async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
+    await this.compactor.stop();
     await this.running;
   }
 

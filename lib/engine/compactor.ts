@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -33,7 +33,7 @@ export interface CompactionResult {
  * told to take a snapshot exactly when its history is gone.
  */
 @Injectable()
-export class Compactor implements BeforeApplicationShutdown {
+export class Compactor {
   private readonly logger = new Logger('SynchroCompactor');
   private readonly stopping = new AbortController();
   private readonly running = new Set<Promise<unknown>>();
@@ -63,7 +63,7 @@ export class Compactor implements BeforeApplicationShutdown {
   }
 
   /** Ends runs after the batch at hand; the next run goes on from there. */
-  async beforeApplicationShutdown(): Promise<void> {
+  async stop(): Promise<void> {
     this.stopping.abort();
     await Promise.allSettled(this.running);
   }
