@@ -1,8 +1,31 @@
 export { bucketOf } from './common/canonical-id.js';
 export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
-export type { CompactionResult } from './engine/compactor.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export {
+  BeforeApply,
+  OnCompaction,
+  OnConflict,
+  OnPullComplete,
+  OnPushAccepted,
+  OnSchemaIncompatible,
+  OnSnapshotRequired,
+  OnStaleClient,
+} from './hooks/hook.decorators.js';
+export type {
+  AcceptedRecord,
+  BeforeApplyEvent,
+  CompactionEvent,
+  ConflictEvent,
+  PullCompleteEvent,
+  PushAcceptedEvent,
+  SchemaIncompatibleEvent,
+  SnapshotRequiredEvent,
+  StaleClientEvent,
+  WriteRejection,
+} from './hooks/hook-events.js';
+export type { SynchroHooks } from './hooks/synchro-hooks.js';
+export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
 export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
@@ -18,6 +41,7 @@ export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { ClientInfo } from './store/client-admin.js';
+export type { CompactionResult } from './store/compaction-result.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export { SynchroModule } from './synchro.module.js';
 export type {

@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
@@ -8,6 +9,8 @@ import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
+import { HookExplorer } from './hooks/hook-explorer.js';
+import { HookRunner } from './hooks/hook-runner.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { SYNC_PATH } from './http/sync-path.token.js';
@@ -42,7 +45,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
   return {
     ...definition,
     global: extras.isGlobal ?? false,
-    imports: [...(definition.imports ?? []), ...(extras.imports ?? [])],
+    imports: [DiscoveryModule, ...(definition.imports ?? []), ...(extras.imports ?? [])],
     controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
     providers: [
       ...(definition.providers ?? []),
@@ -82,6 +85,8 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  HookExplorer,
+  HookRunner,
   Puller,
   PushService,
   Snapshotter,

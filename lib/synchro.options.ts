@@ -1,6 +1,7 @@
 import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 import type { Duration } from './common/duration.js';
+import type { SynchroHooks } from './hooks/synchro-hooks.js';
 
 /** The {@link SynchroOptions} as they were given. */
 export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');
@@ -21,6 +22,8 @@ export interface SynchroOptions {
   readonly clockSkewTolerance?: Duration;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
   readonly migrationsRun?: boolean;
+  /** Callbacks; decorated methods of providers do the same. Default: none. */
+  readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
   /**

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi, type Mock } from 'vitest';
 import { firstDelay } from '../lib/engine/compaction-schedule.js';
+import { Compactor } from '../lib/engine/compactor.js';
 import {
   SyncEngine,
   type CompactionOptions,
@@ -242,6 +243,15 @@ describe('when the app stops', () => {
       await open();
       await running;
     });
+  });
+
+  it('a run that is just connecting is given up, too', async () => {
+    const compactor = (await start({})).app.get(Compactor, { strict: false });
+    const refused = expect(compactor.run({ wait: false })).rejects.toMatchObject({
+      code: 'temporarily_unavailable',
+    });
+    await compactor.stop();
+    await refused;
   });
 
   it('its timer stops', async () => {

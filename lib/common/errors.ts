@@ -13,6 +13,7 @@ export type SynchroErrorCode =
   | 'schema_unsupported'
   | 'schema_mismatch'
   | 'client_not_registered'
+  | 'client_stale'
   | 'compaction_not_configured'
   | 'upgrade_required'
   | 'user_missing'

@@ -6,26 +6,13 @@ import { removeDeadClients, removeOldManifests, removeResolvedFailures } from '.
 import { whileAlone } from '../store/compaction-lock.js';
 import { connectionConfig } from '../store/connection-config.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import type { CompactionResult } from '../store/compaction-result.js';
 import { recordLongParked } from '../store/parked-rows.js';
 import { deactivateStaleClients, deleteEntries, lastSeqOlderThan, raiseFloor } from '../store/retention.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { CompactionSettings, SynchroSettings } from '../synchro.settings.js';
 
 const LONG_PARKED_MS = 7 * 24 * 3600_000;
-
-export interface CompactionResult {
-  /** Devices that no longer hold history back, until they pull again. */
-  readonly deactivatedClients: number;
-  /** The floor: entries up to here are gone; 0 when nothing was ever compacted. */
-  readonly safeSeq: bigint;
-  readonly deletedEntries: number;
-  /** Devices that were forgotten. */
-  readonly removedClients: number;
-  /** Resolved rows of `sync_rule_failures`. */
-  readonly removedFailures: number;
-  /** Old rows of `sync_schema_manifest`. */
-  readonly removedManifests: number;
-}
 
 /**
  * Removes the entries that every active device has acknowledged, and what else nobody needs any more. The floor is

@@ -27,10 +27,11 @@ export async function whileAlone<Result>(
   const client = new Client({ ...config, application_name: 'nestjs-synchro compaction' });
   client.on('error', () => undefined);
   const giveUp = (): void => void client.end().catch(() => undefined);
-  signal.addEventListener('abort', giveUp);
   try {
-    signal.throwIfAborted();
     await client.connect();
+    // Not before: a client that is ended while it connects never tells.
+    signal.addEventListener('abort', giveUp);
+    signal.throwIfAborted();
     await client.query(BEGIN);
     const locked = await lock(client, wait);
     signal.removeEventListener('abort', giveUp);
