@@ -2,6 +2,10 @@ export { bucketOf } from './common/canonical-id.js';
 export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
+export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
+export { RetryAfterGuard, type Rejection, type RetryAfterPolicy } from './http/guards/retry-after.guard.js';
+export { UserIdHeaderGuard, type UserIdHeaderGuardOptions } from './http/guards/user-id-header.guard.js';
 export {
   BeforeApply,
   OnCompaction,
@@ -38,7 +42,8 @@ export {
   type Resolution,
 } from './resolvers/conflict-resolver.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
-export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { ClientInfo } from './store/client-admin.js';
 export type { CompactionResult } from './store/compaction-result.js';

@@ -50,7 +50,7 @@ import type {
   SnapshotResult,
   SyncRequest,
 } from './sync-requests.js';
-import { checkVersion, gated } from './version-gate.js';
+import { checkMinimum, checkVersion, gated } from './version-gate.js';
 
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
@@ -68,7 +68,9 @@ export class SyncEngine {
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    checkMinimum(options.minClientVersion);
+  }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
@@ -249,17 +251,17 @@ export class SyncEngine {
   /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */
   private async read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await inTransaction(this.dataSource, 'read', work);
+      return await inTransaction(this.dataSource, 'read', work, this.options);
     } catch (error) {
       if (!isSchemaRace(error)) throw error;
-      return inTransaction(this.dataSource, 'read', work);
+      return inTransaction(this.dataSource, 'read', work, this.options);
     }
   }
 
   private async write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(this.dataSource, 'write', work);
+        return await inTransaction(this.dataSource, 'write', work, this.options);
       } catch (error) {
         if (isRetryable(error) && attempt < ATTEMPTS) continue;
         if (isSchemaRace(error) && attempt === 1) continue;

@@ -9,6 +9,7 @@ import { TEXT_SETTINGS } from '../store/session.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { readPosition } from '../store/wal-position.js';
 import { backoff, pause } from './backoff.js';
+import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
 import { publishPhase } from './consumer-phase.js';
 import { MembershipApplier } from './membership-applier.js';
@@ -31,6 +32,7 @@ export interface WalConsumerOptions {
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
+  readonly maxBucketsPerRow: number;
   readonly walSenderTimeout: number;
 }
 
@@ -64,8 +66,8 @@ export class WalConsumer {
     ownership: OwnershipResolver,
     private readonly options: WalConsumerOptions,
   ) {
-    this.bucketRules = new BucketRules(ownership);
-    this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
+    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /**
@@ -76,6 +78,7 @@ export class WalConsumer {
     const client = await this.connect();
     try {
       await checkReplicationSetup(client, this.tracked);
+      await checkBucketFunctions(client, this.registry);
       await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();
