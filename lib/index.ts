@@ -1,4 +1,5 @@
 export { bucketOf } from './common/canonical-id.js';
+export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
@@ -44,6 +45,7 @@ export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { ClientInfo } from './store/client-admin.js';
 export type { CompactionResult } from './store/compaction-result.js';
 export { synchroRlsSql, type RlsOptions } from './store/rls.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';

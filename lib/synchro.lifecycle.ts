@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { WalConsumer } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -14,7 +15,8 @@ import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { checkMigrations, runMigrations } from './store/migration-runner.js';
 import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
+import { SYNCHRO_OPTIONS } from './synchro.options.js';
+import type { SynchroSettings } from './synchro.settings.js';
 
 /**
  * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
@@ -27,10 +29,11 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
+    private readonly compactions: CompactionSchedule,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -40,7 +43,17 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     await this.checkRoles();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
-    const { replication = {} } = this.options;
+    await this.startConsumer();
+    this.compactions.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    // Together, from here: Nest calls one provider's hook after another's, and these would wait for each other.
+    await Promise.all([this.consumer?.stop(), this.compactions.stop()]);
+  }
+
+  private async startConsumer(): Promise<void> {
+    const { replication } = this.options;
     if (replication === false) return;
     this.consumer = new WalConsumer(this.registry, this.ownership, {
       slotName: replication.slotName ?? 'synchro_slot',
@@ -50,7 +63,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
-      walSenderTimeout: replication.walSenderTimeout ?? 10_000,
+      walSenderTimeout: replication.walSenderTimeout,
     });
     await this.consumer.start();
   }
@@ -59,9 +72,5 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     const { pushRole } = this.options;
     if (pushRole !== undefined) await checkPushRole(this.dataSource, this.registry, pushRole);
     await checkReadPolicies(this.dataSource, this.registry);
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.consumer?.stop();
   }
 }

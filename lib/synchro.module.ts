@@ -2,6 +2,7 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { Compactor } from './engine/compactor.js';
 import { Hydrator } from './engine/pull/hydrator.js';
 import { Puller } from './engine/pull/puller.js';
@@ -24,7 +25,8 @@ import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { currentSchema } from './store/session.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { readSettings } from './synchro.settings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -48,6 +50,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     providers: [
       ...(definition.providers ?? []),
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
+      SETTINGS,
       REGISTRY,
       ...SERVICES,
       ...RESOLVERS,
@@ -69,6 +72,12 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
   };
 }
 
+const SETTINGS: Provider = {
+  provide: SYNCHRO_OPTIONS,
+  inject: [GIVEN_OPTIONS],
+  useFactory: readSettings,
+};
+
 const REGISTRY: Provider = {
   provide: SyncRegistry,
   inject: [SYNC_DATA_SOURCE],
@@ -85,6 +94,7 @@ const SERVICES: readonly Provider[] = [
   Snapshotter,
   Hydrator,
   Compactor,
+  CompactionSchedule,
   SchemaService,
   SynchroLifecycle,
 ];

@@ -14,6 +14,7 @@ export type SynchroErrorCode =
   | 'schema_mismatch'
   | 'client_not_registered'
   | 'client_stale'
+  | 'compaction_not_configured'
   | 'upgrade_required'
   | 'user_missing'
   | 'bad_request'

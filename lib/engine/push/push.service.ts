@@ -10,7 +10,8 @@ import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
 import { RoleSwitch } from '../../store/role-switch.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
@@ -32,7 +33,7 @@ export class PushService {
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges' | 'pushRole'>,
+    private readonly options: Pick<SynchroSettings, 'clockSkewTolerance' | 'maxPushChanges' | 'pushRole'>,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
   ) {}
@@ -99,7 +100,7 @@ export class PushService {
     );
     const [row] = rows;
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
-    const latest = now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
     const roles =
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)
