@@ -1,11 +1,16 @@
 export { bucketOf } from './common/canonical-id.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
 export type { CompactionResult } from './engine/compactor.js';
+export type { CaughtUpOptions } from './engine/operations/caught-up.js';
+export type { RecordId } from './engine/operations/reresolve.js';
+export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
+export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
 export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
 export { SyncRegistry } from './registry/sync-registry.js';
+export type { ConsumerReport, ConsumerState } from './replication/consumer-monitor.js';
 export {
   ConflictResolver,
   LwwResolver,
@@ -17,6 +22,13 @@ export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
+export type {
+  ListPage,
+  ParkedRow,
+  RuleFailure,
+  RuleFailureFilter,
+  WaitingRow,
+} from './store/operation-lists.js';
 export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,

@@ -1,13 +1,14 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { SyncLogger } from './common/sync-logger.js';
 import { SyncRegistry } from './registry/sync-registry.js';
-import { WalConsumer } from './replication/wal-consumer.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { WalConsumer, type WalConsumerOptions } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
@@ -21,7 +22,7 @@ import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
  */
 @Injectable()
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
   private consumer: WalConsumer | null = null;
 
   constructor(
@@ -30,17 +31,20 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
-  ) {}
+    private readonly monitor: ConsumerMonitor,
+  ) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     await checkMigrations(this.dataSource);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
-    this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
+    this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });
     const { replication = {} } = this.options;
     if (replication === false) return;
-    this.consumer = new WalConsumer(this.registry, this.ownership, {
+    const options: WalConsumerOptions = {
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
       connection: replication.connection ?? connectionConfig(this.dataSource),
@@ -48,7 +52,9 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
-    });
+    };
+    const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');
+    this.consumer = new WalConsumer(this.registry, this.ownership, options, this.monitor, logger);
     await this.consumer.start();
   }
 

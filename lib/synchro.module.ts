@@ -3,6 +3,8 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { Compactor } from './engine/compactor.js';
 import { Hydrator } from './engine/pull/hydrator.js';
+import { SyncOperations } from './engine/operations/sync-operations.js';
+import { SyncStatus } from './engine/operations/sync-status.js';
 import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
@@ -12,6 +14,7 @@ import { syncControllerFor } from './http/sync-controller.factory.js';
 import { SYNC_PATH } from './http/sync-path.token.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
 import { ConflictResolver, LwwResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -55,6 +58,8 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     exports: [
       SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
       SyncEngine,
+      SyncOperations,
+      SyncStatus,
       SyncRegistry,
       JoinResolver,
       OwnershipResolver,
@@ -73,6 +78,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  SyncOperations,
+  SyncStatus,
+  ConsumerMonitor,
   Puller,
   PushService,
   Snapshotter,

@@ -1,4 +1,4 @@
-import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, LoggerService, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 
 /** The resolved {@link SynchroOptions}. */
@@ -29,6 +29,11 @@ export interface SynchroOptions {
   readonly maxPageBytes?: number;
   /** Seconds in `Retry-After` of a 503. Default: 5. */
   readonly retryAfter?: number;
+  /**
+   * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
+   * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
+   */
+  readonly logger?: LoggerService;
 }
 
 export interface CompactionOptions {

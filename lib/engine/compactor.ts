@@ -1,5 +1,6 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { recordLongParked } from '../store/parked-rows.js';
 import { deactivateStaleClients, deleteEntries, raiseFloor } from '../store/retention.js';
@@ -23,12 +24,14 @@ export interface CompactionResult {
  */
 @Injectable()
 export class Compactor {
-  private readonly logger = new Logger('SynchroCompactor');
+  private readonly logger: SyncLogger;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroCompactor');
+  }
 
   async run(): Promise<CompactionResult> {
     const { staleThreshold = DEFAULT_STALE_MS, batchSize = DEFAULT_BATCH } = this.options.compaction ?? {};
@@ -48,8 +51,6 @@ export class Compactor {
   private async reportLongParked(): Promise<void> {
     const count = await recordLongParked(this.dataSource.manager, LONG_PARKED_MS);
     if (count === 0) return;
-    this.logger.warn(
-      `${count} creates have waited for their parents for over a week (see sync_rule_failures)`,
-    );
+    this.logger.warn('creates have waited for their parents for over a week (see sync_rule_failures)', { count });
   }
 }

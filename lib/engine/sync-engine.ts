@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { errorCode, isRetryable } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
@@ -22,6 +22,8 @@ import {
 } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { Compactor, type CompactionResult } from './compactor.js';
+import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
+import { requestReresolve, type RecordId } from './operations/reresolve.js';
 import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
 import type { PushChange, PushResult } from './push/push-change.js';
 import { PushService } from './push/push.service.js';
@@ -177,6 +179,31 @@ export class SyncEngine {
   /** Removes history that no device needs any more. Safe to run anywhere at any time. */
   runCompaction(): Promise<CompactionResult> {
     return this.compactor.run();
+  }
+
+  /**
+   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again, for when something changed that no
+   * `bucketSources` names. What that changes reaches devices as any change does. Resolves when the request is
+   * committed; {@link caughtUp} waits until it is done.
+   *
+   * @param entity the entity, or the table's name
+   * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
+   * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
+   */
+  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
+    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  }
+
+  /**
+   * Resolves once everything that was committed before the call is in the changelog, together with what was asked of
+   * the consumer by then ({@link reresolve}, replayed rule failures, changed subscriptions): a pull that follows
+   * serves it. Works on any instance. Not for use within a transaction whose own changes are meant.
+   *
+   * @throws SynchroError `not_caught_up` after `timeout` milliseconds (default: 30 000)
+   */
+  async caughtUp(options: CaughtUpOptions = {}): Promise<void> {
+    const { tables } = await this.schemas.current();
+    await caughtUp(this.dataSource, [...tables.keys()], options);
   }
 
   private async enterSnapshot(

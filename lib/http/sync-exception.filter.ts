@@ -2,12 +2,13 @@ import {
   Catch,
   HttpException,
   Inject,
-  Logger,
   type ArgumentsHost,
   type ExceptionFilter,
 } from '@nestjs/common';
 import { isTransient } from '../common/database-error.js';
+import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { isAnswered, sendAnswer, type Answer, type HttpResponse } from './answer.js';
@@ -24,9 +25,11 @@ const STATUS: Partial<Record<SynchroErrorCode, number>> = {
 /** Turns every error of the sync routes into the contract's answer; the host's filters don't see them. */
 @Catch()
 export class SyncExceptionFilter implements ExceptionFilter {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
 
   catch(error: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<HttpResponse>();
@@ -42,7 +45,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
     if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
       return this.unavailable();
     }
-    this.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
     return failure(500, 'internal error');
   }
 

@@ -38,8 +38,7 @@ export function describeFailure(item: PushItem, failure: Failure): string {
   if (failure.kind === 'verdict')
     return `${change}: ${failure.verdict.reason_code ?? failure.verdict.status}`;
   if (failure.kind !== 'sql') return `${change}: ${failure.kind}`;
-  const { error } = failure;
-  return `${change}: ${sqlState(error) ?? ''} ${error instanceof Error ? error.message : String(error)}`;
+  return `${change}: ${describeError(failure.error)}`;
 }
 
 type Reason = readonly [reason: string, message: string];

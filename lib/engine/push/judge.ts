@@ -25,7 +25,6 @@ export interface Resolved {
 
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
-  private readonly logger = new Logger('SynchroPush');
   private readonly byItem = new Map<number, Resolved>();
 
   constructor(
@@ -106,7 +105,12 @@ export class Judge {
       this.byItem.set(item.index, { conflict: question, resolution });
       return resolution;
     } catch (error) {
-      this.logger.error(`the conflict resolver failed on ${question.table}/${question.recordId}`, error);
+      this.logger.error('the conflict resolver failed', {
+        table: question.table,
+        recordId: question.recordId,
+        error: describeError(error),
+        stack: stackOf(error),
+      });
       return null;
     }
   }

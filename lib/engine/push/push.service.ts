@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
@@ -18,13 +19,17 @@ import { echoOf, retryable } from './verdicts.js';
 /** Applies the changes of one push (design, "How a change travels"). */
 @Injectable()
 export class PushService {
+  private readonly logger: SyncLogger;
+
   constructor(
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges'>,
+    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'logger' | 'maxPushChanges'>,
     private readonly ownership: OwnershipResolver,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroPush');
+  }
 
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
@@ -45,8 +50,8 @@ export class PushService {
     if (locked) await lockParkedRows(manager, context.userId);
     const { used, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
-    const parking = new Parking(manager, context, scope, { locked, used });
-    const run = new PushRun(manager, this.registry, this.resolver, context, parking);
+    const parking = new Parking(manager, context, scope, { locked, used }, this.logger);
+    const run = new PushRun(manager, this.registry, this.resolver, context, parking, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     const surplus = changes.slice(limit).map(tooMany);
     await run.tellConflicts();
