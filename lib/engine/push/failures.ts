@@ -1,6 +1,7 @@
+import { describeError } from '../../common/describe-error.js';
 import type { Write } from './judge.js';
 import type { PushItem, PushResult, StoredRow } from './push-change.js';
-import { type SqlFailure, sqlFailure, sqlState } from './sqlstate.js';
+import { type SqlFailure, sqlFailure } from './sqlstate.js';
 import { reverted } from './verdicts.js';
 
 /** Why a change could not be written. */

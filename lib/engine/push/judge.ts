@@ -1,4 +1,5 @@
-import { Logger } from '@nestjs/common';
+import { describeError, stackOf } from '../../common/describe-error.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp, truncateMicros } from '../../common/timestamp.js';
 import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
@@ -30,6 +31,7 @@ export class Judge {
   constructor(
     private readonly resolver: ConflictResolver,
     private readonly context: PushContext,
+    private readonly logger: SyncLogger,
   ) {}
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */

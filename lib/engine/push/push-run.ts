@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
