@@ -1,4 +1,11 @@
-import type { CanActivate, ExecutionContext, LoggerService, ModuleMetadata, Provider, Type } from '@nestjs/common';
+import type {
+  CanActivate,
+  ExecutionContext,
+  LoggerService,
+  ModuleMetadata,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 
 /** The resolved {@link SynchroOptions}. */

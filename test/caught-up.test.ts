@@ -70,7 +70,9 @@ describe('caughtUp', () => {
 
   it('resolves for many callers at once while others write', async () => {
     const writing = Promise.all(Array.from({ length: 20 }, () => insertDoc()));
-    const waiting = Array.from({ length: 10 }, () => apiOnly.app.get(SyncEngine).caughtUp({ timeout: 10_000 }));
+    const waiting = Array.from({ length: 10 }, () =>
+      apiOnly.app.get(SyncEngine).caughtUp({ timeout: 10_000 }),
+    );
     await Promise.all([writing, ...waiting]);
   });
 
@@ -138,7 +140,9 @@ describe('caughtUp without a consumer', () => {
     await consuming.close();
     const later = await startWalApp(database, [Doc], { replication: false });
     await database.query('INSERT INTO docs (id, user_id) VALUES ($1, $2)', [randomUUID(), 'alice']);
-    await expect(later.app.get(SyncEngine).caughtUp({ timeout: 100 })).rejects.toThrow(/no instance consumes/);
+    await expect(later.app.get(SyncEngine).caughtUp({ timeout: 100 })).rejects.toThrow(
+      /no instance consumes/,
+    );
     await later.close();
     await database.drop();
   });

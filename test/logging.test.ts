@@ -41,7 +41,9 @@ class FailingConflictResolver extends ConflictResolver {
 }
 
 function serverError(code: string, value: string): Error {
-  const message = code.startsWith('22') ? `invalid input syntax for type uuid: "${value}"` : 'a rule is broken';
+  const message = code.startsWith('22')
+    ? `invalid input syntax for type uuid: "${value}"`
+    : 'a rule is broken';
   return Object.assign(new Error(message), {
     severity: 'ERROR',
     code,
@@ -104,18 +106,30 @@ describe('the log', () => {
   }
 
   it.each([
-    ['breaks a constraint', SECRET, 'create_failed', /SQLSTATE 23505 duplicate key.*\(schema public, table tasks/],
+    [
+      'breaks a constraint',
+      SECRET,
+      'create_failed',
+      /SQLSTATE 23505 duplicate key.*\(schema public, table tasks/,
+    ],
     ['makes a trigger raise', `${SECRET} raise`, 'create_failed', /SQLSTATE P0001$/],
     ['makes a cast fail', `${SECRET} cast`, 'invalid_data', /SQLSTATE 22P02$/],
-  ])('of a change that %s names the object, and neither the value nor the token', async (_, title, reason, text) => {
-    if (reason === 'create_failed' && title === SECRET) await insertTask(database, 'bob', title);
-    expect(await create(title)).toBe(reason);
-    const [line] = lines.filter(({ entry }) => entry.message === 'rejected changes');
-    expect(line).toMatchObject({ level: 'warn', context: 'SynchroPush', entry: { count: 1, userId: 'alice' } });
-    expect(line?.entry['first']).toMatch(text);
-    expect(all()).not.toContain(SECRET);
-    expect(all()).not.toContain(TOKEN);
-  });
+  ])(
+    'of a change that %s names the object, and neither the value nor the token',
+    async (_, title, reason, text) => {
+      if (reason === 'create_failed' && title === SECRET) await insertTask(database, 'bob', title);
+      expect(await create(title)).toBe(reason);
+      const [line] = lines.filter(({ entry }) => entry.message === 'rejected changes');
+      expect(line).toMatchObject({
+        level: 'warn',
+        context: 'SynchroPush',
+        entry: { count: 1, userId: 'alice' },
+      });
+      expect(line?.entry['first']).toMatch(text);
+      expect(all()).not.toContain(SECRET);
+      expect(all()).not.toContain(TOKEN);
+    },
+  );
 
   it('of a conflict resolver that fails tells the record and the code', async () => {
     const id = await insertTask(database, 'alice', 'before');
@@ -140,7 +154,9 @@ describe('the log', () => {
   it('of a request that fails tells where, and neither the value nor the token', async () => {
     await database.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE EXCEPTION '%', NEW.client_name USING DETAIL = NEW.client_name; END $$`);
-    await database.query('CREATE TRIGGER fail BEFORE UPDATE ON sync_clients FOR EACH ROW EXECUTE FUNCTION fail()');
+    await database.query(
+      'CREATE TRIGGER fail BEFORE UPDATE ON sync_clients FOR EACH ROW EXECUTE FUNCTION fail()',
+    );
     const answer = await device.send('register', {
       client_id: device.clientId,
       client_name: SECRET,
@@ -152,7 +168,10 @@ describe('the log', () => {
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain(SECRET);
     expect(messages()).toEqual(['a request failed']);
-    expect(lines[0]?.entry).toMatchObject({ error: 'SQLSTATE P0001', stack: expect.stringMatching(/^\s+at /) });
+    expect(lines[0]?.entry).toMatchObject({
+      error: 'SQLSTATE P0001',
+      stack: expect.stringMatching(/^\s+at /),
+    });
     expect(all()).not.toContain(SECRET);
     expect(all()).not.toContain(TOKEN);
   });
@@ -204,7 +223,9 @@ describe('what is told of an error', () => {
   });
 
   it.each(['22P02', '22003', 'P0001', 'XX000', '2F005'])('is no message with SQLSTATE %s', (code) => {
-    expect(describeError(serverError(code, SECRET))).toBe(`SQLSTATE ${code} (table tasks, constraint tasks_title_key)`);
+    expect(describeError(serverError(code, SECRET))).toBe(
+      `SQLSTATE ${code} (table tasks, constraint tasks_title_key)`,
+    );
   });
 
   it("is looked for through TypeORM's errors and through causes", () => {

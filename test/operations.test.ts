@@ -28,7 +28,10 @@ class Page extends SyncedRow {
 const broken = new Set<string>();
 
 class BrokenResolver extends OwnershipResolver {
-  override resolveOwners(table: string, rows: readonly ResolveRow[]): Promise<readonly (readonly string[])[]> {
+  override resolveOwners(
+    table: string,
+    rows: readonly ResolveRow[],
+  ): Promise<readonly (readonly string[])[]> {
     return Promise.resolve(
       rows.map(({ recordId, data }) => {
         if (broken.has(recordId)) throw new Error(`no owner for ${recordId}`);
@@ -82,7 +85,9 @@ describe('operating sync from an instance that does not consume', () => {
       for (const id of ids) await insertDoc(id);
       await engine.caughtUp();
       // As if they had failed often: the next retry is far away.
-      await database.query(`UPDATE sync_rule_failures SET retry_at = now() + interval '1 hour', attempts = 12`);
+      await database.query(
+        `UPDATE sync_rule_failures SET retry_at = now() + interval '1 hour', attempts = 12`,
+      );
       return ids;
     }
 
@@ -106,7 +111,11 @@ describe('operating sync from an instance that does not consume', () => {
       await operations.replayRuleFailures();
       await engine.caughtUp();
       expect(await operations.ruleFailures()).toEqual([]);
-      const [resolved] = await operations.ruleFailures({ state: 'resolved', table: 'docs', recordIds: [doc] });
+      const [resolved] = await operations.ruleFailures({
+        state: 'resolved',
+        table: 'docs',
+        recordIds: [doc],
+      });
       expect(resolved).toMatchObject({ recordId: doc, nextRetry: null, resolvedAt: expect.any(Date) });
       expect(await operations.ruleFailures({ state: 'all', table: 'pages' })).toEqual([]);
     });

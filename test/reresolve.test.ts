@@ -26,7 +26,10 @@ class Page extends SyncedRow {
 const standIns = new Map<string, string>();
 
 class StandInResolver extends OwnershipResolver {
-  override resolveOwners(table: string, rows: readonly ResolveRow[]): Promise<readonly (readonly string[])[]> {
+  override resolveOwners(
+    table: string,
+    rows: readonly ResolveRow[],
+  ): Promise<readonly (readonly string[])[]> {
     return Promise.resolve(
       rows.map(({ data }) => {
         if (table === 'pages') return [];
@@ -162,14 +165,18 @@ describe('reresolve', () => {
     class Stranger {}
     await expect(engine.reresolve('strangers')).rejects.toThrow(/strangers is not synced/);
     await expect(engine.reresolve(Stranger)).rejects.toThrow(/Stranger is not synced[\s\S]*docs/);
-    await expect(engine.reresolve(Doc, ['no-uuid'])).rejects.toThrow(/"no-uuid" is no id of docs, which is of type uuid/);
+    await expect(engine.reresolve(Doc, ['no-uuid'])).rejects.toThrow(
+      /"no-uuid" is no id of docs, which is of type uuid/,
+    );
     await engine.reresolve(Doc, []);
     expect(await pending()).toEqual([]);
   });
 
   it('leaves what this version does not know to one that does, and goes on with the rest', async () => {
     const [doc = ''] = await insertDocs(1);
-    await database.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'later_version')`);
+    await database.query(
+      `INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'later_version')`,
+    );
     standIns.set(owner, 'reader');
     await engine.reresolve(Doc, [doc]);
     await expect(engine.caughtUp({ timeout: 1_000 })).rejects.toThrow(/1 requests are left/);

@@ -40,7 +40,10 @@ export class SyncLogger {
 
   private structured(message: string, fields: LogFields): [object, string] {
     // JSON has no bigint.
-    const values = present(fields).map(([name, value]) => [name, typeof value === 'bigint' ? `${value}` : value]);
+    const values = present(fields).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? `${value}` : value,
+    ]);
     return [{ message, ...Object.fromEntries(values) }, this.context];
   }
 }

@@ -51,6 +51,8 @@ export class Compactor {
   private async reportLongParked(): Promise<void> {
     const count = await recordLongParked(this.dataSource.manager, LONG_PARKED_MS);
     if (count === 0) return;
-    this.logger.warn('creates have waited for their parents for over a week (see sync_rule_failures)', { count });
+    this.logger.warn('creates have waited for their parents for over a week (see sync_rule_failures)', {
+      count,
+    });
   }
 }

@@ -182,11 +182,9 @@ export class SyncEngine {
   }
 
   /**
-   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again, for when something changed that no
-   * `bucketSources` names. What that changes reaches devices as any change does. Resolves when the request is
-   * committed; {@link caughtUp} waits until it is done.
-   *
-   * @param entity the entity, or the table's name
+   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
+   * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
+   * @param entity or the table's name
    * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
    * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
    */
@@ -195,10 +193,8 @@ export class SyncEngine {
   }
 
   /**
-   * Resolves once everything that was committed before the call is in the changelog, together with what was asked of
-   * the consumer by then ({@link reresolve}, replayed rule failures, changed subscriptions): a pull that follows
-   * serves it. Works on any instance. Not for use within a transaction whose own changes are meant.
-   *
+   * Resolves once what was committed before is in the changelog, and what was asked of the consumer before (see
+   * {@link reresolve}, replayed rule failures, changed subscriptions) is done. Works on any instance.
    * @throws SynchroError `not_caught_up` after `timeout` milliseconds (default: 30 000)
    */
   async caughtUp(options: CaughtUpOptions = {}): Promise<void> {

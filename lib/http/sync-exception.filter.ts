@@ -1,10 +1,4 @@
-import {
-  Catch,
-  HttpException,
-  Inject,
-  type ArgumentsHost,
-  type ExceptionFilter,
-} from '@nestjs/common';
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { isTransient } from '../common/database-error.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';

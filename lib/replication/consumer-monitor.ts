@@ -28,6 +28,7 @@ export class ConsumerMonitor {
   }
 
   enter(state: ConsumerState, error: string | null = null): void {
+    if (state === this.current.state && error === this.current.error) return;
     const since = state === this.current.state ? this.current.since : new Date();
     this.current = { state, since, error };
   }

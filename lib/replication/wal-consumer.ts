@@ -151,7 +151,6 @@ export class WalConsumer {
       // The slot is ours from here on: what another instance stored meanwhile is where to go on.
       const position = await currentPosition(client, prepared);
       this.logger.log('consuming slot', { slot: slotName });
-      this.monitor.enter('consuming');
       const reader = new WalReader({
         ...this.options,
         stream,
@@ -203,6 +202,8 @@ export class WalConsumer {
         this.workWaiting = work !== 'done';
         // What is asked for takes its turn with what has arrived.
         if (work !== 'more' || stream.pending) await reader.step();
+        // Only now: a session that fails at its first batch has not got further than the one before.
+        this.monitor.enter('consuming');
       }
     } finally {
       clearInterval(timer);

@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
-import { announceMark, describeProgress, isMarkReached, markWal, type WalMark } from '../../store/wal-progress.js';
+import {
+  announceMark,
+  describeProgress,
+  isMarkReached,
+  markWal,
+  type WalMark,
+} from '../../store/wal-progress.js';
 
 export interface CaughtUpOptions {
   /** Milliseconds to wait at most. Default: 30 000. */

@@ -32,10 +32,10 @@ function syncedTable(
   const name = dataSource.hasMetadata(entity) ? dataSource.getMetadata(entity).tableName : undefined;
   const table = name === undefined ? undefined : tables.get(name);
   if (table) return table;
-  const asked = typeof entity === 'function' ? entity.name : (name ?? String(entity));
+  const asked = typeof entity === 'string' ? entity : typeof entity === 'function' ? entity.name : name;
   throw new SynchroError(
     'bad_request',
-    `${asked} is not synced`,
+    `${asked ?? 'the entity'} is not synced`,
     `name one of the synced tables (${[...tables.keys()].join(', ')}) or its entity.`,
   );
 }
@@ -45,5 +45,8 @@ function canonical(table: ContractTable, id: RecordId): string {
   const text = recordId(table.primaryKey, String(id));
   if (text !== null) return text;
   const { name, dbType } = table.primaryKey;
-  throw new SynchroError('bad_request', `"${id}" is no ${name} of ${table.table.name}, which is of type ${dbType}`);
+  throw new SynchroError(
+    'bad_request',
+    `"${id}" is no ${name} of ${table.table.name}, which is of type ${dbType}`,
+  );
 }

@@ -75,7 +75,11 @@ export class SyncOperations {
   ): Promise<readonly ParkedRow[]> {
     const { userId, table } = filter;
     const user = userId === undefined ? {} : { userId: canonicalId(userId) };
-    return listParkedRows(this.dataSource.manager, { ...user, ...(table !== undefined && { table }) }, filter);
+    return listParkedRows(
+      this.dataSource.manager,
+      { ...user, ...(table !== undefined && { table }) },
+      filter,
+    );
   }
 
   /**
