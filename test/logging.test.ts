@@ -54,6 +54,14 @@ function serverError(code: string, value: string): Error {
   });
 }
 
+function messages(): readonly string[] {
+  return lines.map(({ entry }) => entry.message);
+}
+
+function all(): string {
+  return JSON.stringify(lines);
+}
+
 describe('the log', () => {
   let database: TestDatabase;
   let app: RunningApp;
@@ -94,9 +102,6 @@ describe('the log', () => {
   beforeEach(() => {
     lines.length = 0;
   });
-
-  const messages = (): readonly string[] => lines.map(({ entry }) => entry.message);
-  const all = (): string => JSON.stringify(lines);
 
   async function create(title: string): Promise<string | undefined> {
     const response = await device.push([

@@ -78,19 +78,17 @@ describe('operating sync from an instance that does not consume', () => {
     return id;
   }
 
-  describe('rule failures', () => {
-    async function failing(count: number): Promise<readonly string[]> {
-      const ids = Array.from({ length: count }, () => randomUUID());
-      for (const id of ids) broken.add(id);
-      for (const id of ids) await insertDoc(id);
-      await engine.caughtUp();
-      // As if they had failed often: the next retry is far away.
-      await database.query(
-        `UPDATE sync_rule_failures SET retry_at = now() + interval '1 hour', attempts = 12`,
-      );
-      return ids;
-    }
+  async function failing(count: number): Promise<readonly string[]> {
+    const ids = Array.from({ length: count }, () => randomUUID());
+    for (const id of ids) broken.add(id);
+    for (const id of ids) await insertDoc(id);
+    await engine.caughtUp();
+    // As if they had failed often: the next retry is far away.
+    await database.query(`UPDATE sync_rule_failures SET retry_at = now() + interval '1 hour', attempts = 12`);
+    return ids;
+  }
 
+  describe('rule failures', () => {
     it('are listed, open and resolved', async () => {
       const [doc = ''] = await failing(1);
       expect(await operations.ruleFailures()).toEqual([

@@ -83,6 +83,14 @@ async function health({ url }: RunningApp): Promise<[number, unknown]> {
   return [response.status, ((await response.json()) as HealthCheckResult).details['sync']];
 }
 
+async function reaches(app: INestApplication, state: string): Promise<SyncStatusReport> {
+  return eventually(async () => {
+    const status = await read(app);
+    expect(status.consumer.state).toBe(state);
+    return status;
+  });
+}
+
 describe('the status', () => {
   let database: TestDatabase;
   const apps: RunningApp[] = [];
@@ -105,14 +113,6 @@ describe('the status', () => {
     });
     apps.push(app);
     return app.app;
-  }
-
-  async function reaches(app: INestApplication, state: string): Promise<SyncStatusReport> {
-    return eventually(async () => {
-      const status = await read(app);
-      expect(status.consumer.state).toBe(state);
-      return status;
-    });
   }
 
   async function insertDoc(): Promise<void> {
