@@ -1,11 +1,34 @@
 export { bucketOf } from './common/canonical-id.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
-export type { CompactionResult } from './engine/compactor.js';
 export type { CaughtUpOptions } from './engine/operations/caught-up.js';
 export type { RecordId } from './engine/operations/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
 export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export {
+  BeforeApply,
+  OnCompaction,
+  OnConflict,
+  OnPullComplete,
+  OnPushAccepted,
+  OnSchemaIncompatible,
+  OnSnapshotRequired,
+  OnStaleClient,
+} from './hooks/hook.decorators.js';
+export type {
+  AcceptedRecord,
+  BeforeApplyEvent,
+  CompactionEvent,
+  ConflictEvent,
+  PullCompleteEvent,
+  PushAcceptedEvent,
+  SchemaIncompatibleEvent,
+  SnapshotRequiredEvent,
+  StaleClientEvent,
+  WriteRejection,
+} from './hooks/hook-events.js';
+export type { SynchroHooks } from './hooks/synchro-hooks.js';
+export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
 export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
@@ -21,6 +44,7 @@ export {
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { CompactionResult } from './store/compaction-result.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export type {
   ListPage,

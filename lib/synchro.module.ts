@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { Compactor } from './engine/compactor.js';
@@ -9,6 +10,8 @@ import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
+import { HookExplorer } from './hooks/hook-explorer.js';
+import { HookRunner } from './hooks/hook-runner.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { SYNC_PATH } from './http/sync-path.token.js';
@@ -43,7 +46,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
   return {
     ...definition,
     global: extras.isGlobal ?? false,
-    imports: [...(definition.imports ?? []), ...(extras.imports ?? [])],
+    imports: [DiscoveryModule, ...(definition.imports ?? []), ...(extras.imports ?? [])],
     controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
     providers: [
       ...(definition.providers ?? []),
@@ -81,6 +84,8 @@ const SERVICES: readonly Provider[] = [
   SyncOperations,
   SyncStatus,
   ConsumerMonitor,
+  HookExplorer,
+  HookRunner,
   Puller,
   PushService,
   Snapshotter,

@@ -7,6 +7,7 @@ import type {
   Type,
 } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
+import type { SynchroHooks } from './hooks/synchro-hooks.js';
 
 /** The resolved {@link SynchroOptions}. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
@@ -24,6 +25,8 @@ export interface SynchroOptions {
   readonly clockSkewTolerance?: number;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
   readonly migrationsRun?: boolean;
+  /** Callbacks; decorated methods of providers do the same. Default: none. */
+  readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
   /** What `SyncEngine.runCompaction` removes. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ConflictEvent } from '../lib/hooks/hook-events.js';
 import type { Conflict } from '../lib/resolvers/conflict-resolver.js';
 import { ConflictResolver, ServerWinsResolver } from '../lib/resolvers/conflict-resolver.js';
 import {
@@ -567,10 +568,10 @@ describe('the conflict resolver', () => {
   it('W-PUSH-19: the host is told of true conflicts only', async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     const told: string[] = [];
-    const onConflict = (_: Conflict, { reason }: { readonly reason: string }): void => void told.push(reason);
+    const onConflict = ({ resolution }: ConflictEvent): void => void told.push(resolution.reason);
     const update = (title: string, base: string): ReturnType<PushFixture['pushOne']> =>
       push.pushOne(ALICE, change('update', 'tasks', id, { title: `${title} ${id}` }, { base }), {
-        onConflict,
+        hooks: { onConflict },
       });
     const { server_updated_at } = await update('b', '2024-05-06T07:08:09Z');
     expect(server_updated_at).toBeDefined();

@@ -14,6 +14,7 @@ export type SynchroErrorCode =
   | 'schema_unsupported'
   | 'schema_mismatch'
   | 'client_not_registered'
+  | 'client_stale'
   | 'upgrade_required'
   | 'user_missing'
   | 'bad_request'

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import type { CompactionResult } from '../store/compaction-result.js';
 import { recordLongParked } from '../store/parked-rows.js';
 import { deactivateStaleClients, deleteEntries, raiseFloor } from '../store/retention.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
@@ -9,13 +10,6 @@ import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 const DEFAULT_STALE_MS = 7 * 24 * 3600_000;
 const DEFAULT_BATCH = 10_000;
 const LONG_PARKED_MS = 7 * 24 * 3600_000;
-
-export interface CompactionResult {
-  readonly deactivatedClients: number;
-  /** The floor: entries up to here are gone; 0 when nothing was ever compacted. */
-  readonly safeSeq: bigint;
-  readonly deletedEntries: number;
-}
 
 /**
  * Removes the entries that every active device has acknowledged. The floor is raised first, in one transaction with

@@ -3,10 +3,12 @@ import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { errorCode, isRetryable } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
+import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
+import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
-import type { ClientSchema } from '../schema/schema-gate.js';
 import { SchemaService } from '../schema/schema.service.js';
+import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
 import {
@@ -17,76 +19,34 @@ import {
   notePush,
   renewSnapshot,
   saveRegistration,
-  type Registration,
   type SyncClient,
 } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { Compactor, type CompactionResult } from './compactor.js';
+import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId } from './operations/reresolve.js';
-import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
-import type { PushChange, PushResult } from './push/push-change.js';
+import { Puller, snapshotReason } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
-import { Snapshotter, type SnapshotPage } from './snapshot/snapshotter.js';
-import { openContext, ready, registered, type SyncContext } from './sync-context.js';
-import { checkVersion } from './version-gate.js';
+import { Snapshotter } from './snapshot/snapshotter.js';
+import { refuseStale } from './stale-client.js';
+import { type LogState, openContext, ready, registered, type SyncContext } from './sync-context.js';
+import { checkVersion, gated } from './version-gate.js';
+import type {
+  PullRequest,
+  PullResult,
+  PushOutcome,
+  PushRequest,
+  RegisterRequest,
+  RegisterResult,
+  SnapshotRequest,
+  SnapshotResult,
+  SyncRequest,
+} from './sync-requests.js';
 
 const DEFAULT_HOLD_MS = 15 * 60_000;
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
-
-/** What every request of a device says of itself. */
-export interface SyncRequest {
-  /** Canonical. */
-  readonly userId: string;
-  readonly clientId: string;
-  readonly schema: ClientSchema;
-}
-
-export interface RegisterRequest
-  extends SyncRequest, Pick<Registration, 'clientName' | 'platform' | 'appVersion'> {}
-
-export interface RegisterResult {
-  readonly id: string;
-  readonly lastSyncAt: string | null;
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
-
-export interface PullRequest extends SyncRequest {
-  readonly checkpoint: bigint;
-  readonly limit: number;
-  readonly tables: readonly string[] | null;
-  readonly knownBuckets: readonly string[] | null;
-}
-
-export interface PullResult extends PullPage {
-  readonly contract: SchemaContract;
-  readonly snapshotReason: SnapshotReason | null;
-  /** How the user's buckets differ from those that the client knows; null when they don't. */
-  readonly bucketUpdates: { readonly added: readonly string[]; readonly removed: readonly string[] } | null;
-}
-
-export interface PushRequest extends SyncRequest {
-  readonly changes: readonly PushChange[];
-}
-
-export interface PushOutcome {
-  readonly results: readonly PushResult[];
-  readonly contract: SchemaContract;
-}
-
-export interface SnapshotRequest extends SyncRequest {
-  /** null: from the beginning. */
-  readonly cursor: SnapshotCursor | null;
-  readonly limit: number;
-}
-
-export interface SnapshotResult extends SnapshotPage {
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
 
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
@@ -100,11 +60,19 @@ export class SyncEngine {
     private readonly pusher: PushService,
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
+    private readonly hooks: HookRunner,
   ) {}
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const { userId, clientId, appVersion: clientVersion } = request;
+    const { minClientVersion: minVersion = '' } = this.options;
+    const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
+    return gated(this.hooks, event, () => this.saveClient(request, buckets));
+  }
+
+  private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
     return this.write(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
@@ -121,9 +89,9 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { result, client } = await this.read(async (manager) => {
+    const { result, client, log } = await this.read(async (manager) => {
       const context = await openContext(manager, this.schemas, request);
-      const client = registered(context);
+      const client = await this.admit(manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
       const page =
@@ -133,29 +101,32 @@ export class SyncEngine {
       const bucketUpdates = reason === null ? difference(request.knownBuckets ?? [], buckets) : null;
       return {
         client,
+        log,
         result: { ...page, contract: context.contract, snapshotReason: reason, bucketUpdates },
       };
     });
-    if (result.snapshotReason === null) await this.afterPull(client, request, buckets);
+    const { snapshotReason: reason } = result;
+    if (reason === null) await this.afterPull(client, request, buckets, result);
+    else if (reason !== 'initial_sync_required') await this.tellSnapshotRequired(request, log, reason);
     return result;
   }
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    return this.write(async (manager) => {
+    const { conflicts, ...outcome } = await this.write(async (manager) => {
       const context = await openContext(manager, this.schemas, request);
-      const client = registered(context);
+      const client = await this.admit(manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
-      const results = await this.pusher.apply(
-        manager,
-        { contract, userId, clientId, buckets },
-        request.changes,
-      );
+      const caller = { contract, userId, clientId, buckets };
+      const applied = await this.pusher.apply(manager, caller, request.changes);
+      // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
       await notePush(manager, client);
-      return { results, contract };
+      return { ...applied, contract };
     });
+    for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
+    return outcome;
   }
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
@@ -177,8 +148,21 @@ export class SyncEngine {
   }
 
   /** Removes history that no device needs any more. Safe to run anywhere at any time. */
-  runCompaction(): Promise<CompactionResult> {
-    return this.compactor.run();
+  async runCompaction(): Promise<CompactionResult> {
+    const result = await this.compactor.run();
+    await this.hooks.inform('onCompaction', { result });
+    return result;
+  }
+
+  /** @throws SynchroError for a device that is unknown, or that the host refuses */
+  private async admit(
+    manager: EntityManager,
+    request: SyncRequest,
+    context: SyncContext,
+  ): Promise<SyncClient> {
+    const client = registered(context);
+    await refuseStale(this.hooks, manager, request, client);
+    return client;
   }
 
   /**
@@ -208,7 +192,7 @@ export class SyncEngine {
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
     const context: SyncContext = await openContext(manager, this.schemas, request);
-    const client = registered(context);
+    const client = await this.admit(manager, request, context);
     ready(context);
     const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
     const { cursor } = request;
@@ -225,10 +209,22 @@ export class SyncEngine {
     client: SyncClient,
     request: PullRequest,
     buckets: readonly string[],
+    { checkpoint, changes }: PullPage,
   ): Promise<void> {
     const { manager } = this.dataSource;
+    const { userId, clientId } = request;
     await notePull(manager, client, request.tables === null ? request.checkpoint : null);
     await this.noteSubscriptions(manager, client, buckets);
+    await this.hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
+  }
+
+  private async tellSnapshotRequired(
+    { userId, clientId, checkpoint }: PullRequest,
+    { floorSeq, epochSeq }: LogState,
+    reason: SnapshotRequiredEvent['reason'],
+  ): Promise<void> {
+    const minSeq = floorSeq > epochSeq ? floorSeq : epochSeq;
+    await this.hooks.inform('onSnapshotRequired', { userId, clientId, checkpoint, minSeq, reason });
   }
 
   /** What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. */

@@ -6,7 +6,7 @@ import { IsKey, IsText } from './is-text.js';
 type Optional<Value> = Value | null | undefined;
 
 /** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
-class SyncBody {
+export class SyncBody {
   @IsOptional() @IsKey() client_id: Optional<string> = undefined;
   @IsOptional() @IsInt64() schema_version: Optional<LosslessNumber> = undefined;
   @IsOptional() @IsString() schema_hash: Optional<string> = undefined;

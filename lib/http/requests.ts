@@ -5,9 +5,9 @@ import type {
   RegisterRequest,
   SnapshotRequest,
   SyncRequest,
-} from '../engine/sync-engine.js';
+} from '../engine/sync-requests.js';
 import { isInt64, toInt64 } from './is-int64.js';
-import { PullBody, PushBody, RegisterBody, SnapshotBody } from './request-bodies.js';
+import { PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
 import { readBody } from './request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 
@@ -53,6 +53,15 @@ export function pushRequest(request: HttpRequest): PushRequest {
 export function snapshotRequest(request: HttpRequest): SnapshotRequest {
   const body = readBody(bodyOf(request), SnapshotBody, CLIENT_KEYS);
   return { ...common(request, body), cursor: cursorOf(body), limit: limitOf(body) };
+}
+
+/** Which device asks, as far as its body can be read; null for a request without one. */
+export function clientIdOf(request: HttpRequest): string | null {
+  try {
+    return readBody(bodyOf(request), SyncBody, []).client_id ?? null;
+  } catch {
+    return null;
+  }
 }
 
 function common(request: HttpRequest, body: RegisterBody | PullBody | PushBody | SnapshotBody): SyncRequest {

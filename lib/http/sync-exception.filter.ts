@@ -13,6 +13,7 @@ const STATUS: Partial<Record<SynchroErrorCode, number>> = {
   bad_request: 400,
   user_missing: 401,
   client_not_registered: 404,
+  client_stale: 410,
   upgrade_required: 426,
 };
 

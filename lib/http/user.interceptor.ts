@@ -8,9 +8,12 @@ import {
 import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
-import { checkVersion } from '../engine/version-gate.js';
+import { checkVersion, gated } from '../engine/version-gate.js';
+import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { setUser } from './sync-request.js';
+import { clientIdOf } from './requests.js';
+import { setUser, userOf } from './sync-request.js';
 
 /**
  * Finds out who is asking, by the host's own rule, and refuses nobody and apps that are too old. An interceptor,
@@ -18,7 +21,10 @@ import { setUser } from './sync-request.js';
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    private readonly hooks: HookRunner,
+  ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const userId = await this.options.userId(context);
@@ -28,8 +34,19 @@ export class UserInterceptor implements NestInterceptor {
       .switchToHttp()
       .getRequest<{ headers: Record<string, string | string[] | undefined> }>();
     const version = request.headers['x-app-version'];
-    checkVersion(typeof version === 'string' ? version : '', this.options.minClientVersion);
     setUser(request, canonicalId(userId));
+    await this.gate(request, typeof version === 'string' ? version : '');
     return next.handle();
+  }
+
+  private gate(request: object, clientVersion: string): Promise<void> {
+    const { minClientVersion: minVersion = '' } = this.options;
+    const event = (): SchemaIncompatibleEvent => ({
+      userId: userOf(request),
+      clientId: clientIdOf(request),
+      clientVersion,
+      minVersion,
+    });
+    return gated(this.hooks, event, () => checkVersion(clientVersion, minVersion));
   }
 }

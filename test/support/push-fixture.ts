@@ -5,6 +5,8 @@ import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
+import { HookRunner } from '../../lib/hooks/hook-runner.js';
+import type { SynchroHooks } from '../../lib/hooks/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
@@ -50,7 +52,7 @@ export interface PushOptions {
   readonly buckets?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
-  readonly onConflict?: PushContext['onConflict'];
+  readonly hooks?: SynchroHooks;
 }
 
 /** @param ddl statements that create the tables */
@@ -66,14 +68,15 @@ export async function pushFixture(
   const registry = new SyncRegistry(tables);
   const contract = await new SchemaService(registry, dataSource).current();
 
-  const apply: PushFixture['apply'] = (manager, userId, changes, options = {}) => {
+  const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
     const { clockSkewTolerance = 0 } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
-    return new PushService(registry, resolver, options, new HandMadeEdges(registry)).apply(
-      manager,
-      contextOf(contract, userId, options),
-      changes,
-    );
+    const hooks = new HookRunner(options, dataSource, { explore: () => [] });
+    hooks.onModuleInit();
+    const pusher = new PushService(registry, resolver, options, new HandMadeEdges(registry), hooks);
+    const applied = await pusher.apply(manager, contextOf(contract, userId, options), changes);
+    for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
+    return applied.results;
   };
   const push: PushFixture['push'] = (user, changes, options) =>
     inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
@@ -126,7 +129,6 @@ function contextOf(contract: SchemaContract, userId: string, options: PushOption
     userId,
     clientId: options.clientId ?? 'device-1',
     buckets: options.buckets ?? [`user:${userId}`, 'global'],
-    ...(options.onConflict ? { onConflict: options.onConflict } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 import { describeError, stackOf } from '../../common/describe-error.js';
 import type { SyncLogger } from '../../common/sync-logger.js';
+import type { ConflictEvent } from '../../hooks/hook-events.js';
 import { parseTimestamp, truncateMicros } from '../../common/timestamp.js';
 import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
@@ -18,15 +19,9 @@ export interface Write {
   readonly row: StoredRow | undefined;
 }
 
-/** A resolver's answer, with its question. */
-export interface Resolved {
-  readonly conflict: Conflict;
-  readonly resolution: Resolution;
-}
-
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
-  private readonly byItem = new Map<number, Resolved>();
+  private readonly byItem = new Map<number, ConflictEvent>();
 
   constructor(
     private readonly resolver: ConflictResolver,
@@ -35,7 +30,7 @@ export class Judge {
   ) {}
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
-  conflicts(): readonly Resolved[] {
+  conflicts(): readonly ConflictEvent[] {
     return [...this.byItem.entries()]
       .toSorted(([a], [b]) => a - b)
       .map(([, resolved]) => resolved)

@@ -1,4 +1,3 @@
-import type { Conflict, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
 /**
@@ -24,11 +23,6 @@ export interface PushContext {
   readonly buckets: readonly string[];
   /** The default bucket rule decides alone, so that it can be held against the rows themselves. Default: false. */
   readonly isDefaultRule?: boolean;
-  /**
-   * Told of each conflict once, after all changes have their verdicts: where the client changed another version than
-   * the server's, or the server won (W-PUSH-19).
-   */
-  readonly onConflict?: (conflict: Conflict, resolution: Resolution) => void | Promise<void>;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';

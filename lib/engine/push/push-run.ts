@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { SyncLogger } from '../../common/sync-logger.js';
+import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
@@ -13,6 +14,7 @@ import { applied, terminal } from './verdicts.js';
 import { type PushRank, pushRank, type Run, runs, waves } from './waves.js';
 import { repairTime } from './repair-time.js';
 import { needsRepair } from './writable-columns.js';
+import type { WriteValidation } from './write-validation.js';
 
 /** One push at work: the rows it has locked, the verdicts it has given, the changes it will try once more. */
 export class PushRun {
@@ -25,6 +27,7 @@ export class PushRun {
   private readonly failedKeys = new Set<string>();
   /** Rows that were inserted, and may have been waited for. */
   private inserted: PushItem[] = [];
+  private readonly done: PushItem[] = [];
 
   constructor(
     private readonly manager: EntityManager,
@@ -32,6 +35,7 @@ export class PushRun {
     resolver: ConflictResolver,
     private readonly context: PushContext,
     private readonly parking: Parking,
+    private readonly validation: WriteValidation,
     private readonly logger: SyncLogger,
   ) {
     this.rows = new PushRows(manager, registry, context);
@@ -56,11 +60,14 @@ export class PushRun {
     return this.verdicts;
   }
 
-  /** Tells the host of the conflicts that there were. */
-  async tellConflicts(): Promise<void> {
-    for (const { conflict, resolution } of this.judge.conflicts()) {
-      await this.context.onConflict?.(conflict, resolution);
-    }
+  /** The true conflicts that there were. */
+  conflicts(): readonly ConflictEvent[] {
+    return this.judge.conflicts();
+  }
+
+  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  accepted(): readonly PushItem[] {
+    return this.done;
   }
 
   /** Judges and writes changes of different records. */
@@ -95,8 +102,14 @@ export class PushRun {
   }
 
   private async write(run: Run): Promise<readonly Outcome[]> {
-    const [first, ...rest] = run.filter((write) => this.mayWrite(write));
+    const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
     return first ? writeRun(this.manager, this.registry, this.context.userId, [first, ...rest]) : [];
+  }
+
+  private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
+    const refusals = await this.validation.refusals(writes);
+    for (const [{ item }, verdict] of refusals) this.conclude(item, verdict);
+    return writes.filter((write) => !refusals.has(write));
   }
 
   /** A child is only written under a parent that is locked, so that it stays the user's (interleavings 11). */
@@ -135,6 +148,7 @@ export class PushRun {
       }
       this.parking.settle(item);
     }
+    if (verdict.accepted) this.done.push(item);
     this.verdicts.set(item.index, verdict);
   }
 

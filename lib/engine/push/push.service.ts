@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
+import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
+import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isDefaultRule } from '../../resolvers/join-resolver.js';
@@ -15,6 +17,13 @@ import type { PushChange, PushContext, PushItem, PushResult } from './push-chang
 import { PushRun } from './push-run.js';
 import { numberToken } from './numbers.js';
 import { echoOf, retryable } from './verdicts.js';
+import { WriteValidation } from './write-validation.js';
+
+export interface AppliedPush {
+  /** One verdict for each change, in the order of the changes. */
+  readonly results: readonly PushResult[];
+  readonly conflicts: readonly ConflictEvent[];
+}
 
 /** Applies the changes of one push (design, "How a change travels"). */
 @Injectable()
@@ -27,6 +36,7 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'logger' | 'maxPushChanges'>,
     private readonly ownership: OwnershipResolver,
+    private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
   }
@@ -34,7 +44,7 @@ export class PushService {
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
-   * @returns one verdict for each change, in the order of `changes`
+   * @throws what `onPushAccepted` throws
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
    *   statements): roll back, and try the whole transaction again
    */
@@ -42,7 +52,7 @@ export class PushService {
     manager: EntityManager,
     caller: PushContext,
     changes: readonly PushChange[],
-  ): Promise<readonly PushResult[]> {
+  ): Promise<AppliedPush> {
     const context = { ...caller, isDefaultRule: isDefaultRule(this.ownership) };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
@@ -51,11 +61,20 @@ export class PushService {
     const { used, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(manager, context, scope, { locked, used }, this.logger);
-    const run = new PushRun(manager, this.registry, this.resolver, context, parking, this.logger);
+    const validation = new WriteValidation(manager, this.hooks, context, this.logger);
+    const run = new PushRun(manager, this.registry, this.resolver, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     const surplus = changes.slice(limit).map(tooMany);
-    await run.tellConflicts();
-    return [...checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result)), ...surplus];
+    const { userId, clientId } = context;
+    const accepted = run.accepted().map(acceptedRecord);
+    if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
+    return {
+      results: [
+        ...checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result)),
+        ...surplus,
+      ],
+      conflicts: run.conflicts(),
+    };
   }
 
   /** A create in a table that has children. */
@@ -82,6 +101,10 @@ const DEFAULT_MAX_CHANGES = 2000;
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
   return 'echo' in checked;
+}
+
+function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
+  return { table: table.table.name, recordId: id, operation };
 }
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
