@@ -25,7 +25,7 @@ import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId } from './operations/reresolve.js';
-import { Puller, snapshotReason } from './pull/puller.js';
+import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
