@@ -6,7 +6,7 @@ import { Injectable } from '@nestjs/common';
  * - `starting`: it has not got as far as the stream yet
  * - `consuming`: it holds the slot
  * - `standby`: another instance holds it
- * - `failing`: its last session ended with an error, and it tries again
+ * - `failing`: a session ended with an error, and none has applied or confirmed anything since; it tries again
  */
 export type ConsumerState = 'off' | 'starting' | 'consuming' | 'standby' | 'failing';
 
@@ -14,7 +14,7 @@ export interface ConsumerReport {
   readonly state: ConsumerState;
   /** When it came into this state. */
   readonly since: Date;
-  /** While `failing`: what ended the last session, without row data. */
+  /** While `failing`: what ended the last session; a database error without row data. */
   readonly error: string | null;
 }
 

@@ -202,8 +202,8 @@ export class WalConsumer {
         this.workWaiting = work !== 'done';
         // What is asked for takes its turn with what has arrived.
         if (work !== 'more' || stream.pending) await reader.step();
-        // Only now: a session that fails at its first batch has not got further than the one before.
-        this.monitor.enter('consuming');
+        // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
+        if (this.monitor.report.state !== 'failing' || reader.progressed) this.monitor.enter('consuming');
       }
     } finally {
       clearInterval(timer);
