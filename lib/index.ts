@@ -5,6 +5,10 @@ export type { RecordId } from './engine/operations/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
 export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
+export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
+export { RetryAfterGuard, type Rejection, type RetryAfterPolicy } from './http/guards/retry-after.guard.js';
+export { UserIdHeaderGuard, type UserIdHeaderGuardOptions } from './http/guards/user-id-header.guard.js';
 export {
   BeforeApply,
   OnCompaction,
@@ -42,7 +46,8 @@ export {
   type Resolution,
 } from './resolvers/conflict-resolver.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
-export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { CompactionResult } from './store/compaction-result.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';

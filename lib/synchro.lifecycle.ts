@@ -51,6 +51,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
+      maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
       walSenderTimeout: replication.walSenderTimeout ?? 10_000,
     };
     const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');

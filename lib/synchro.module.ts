@@ -18,9 +18,10 @@ import { SYNC_PATH } from './http/sync-path.token.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
-import { ConflictResolver, LwwResolver } from './resolvers/conflict-resolver.js';
+import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { HOST_PROVIDERS, ResolverChecks } from './resolvers/resolver-checks.js';
 import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
@@ -55,19 +56,22 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       REGISTRY,
       ...SERVICES,
       ...RESOLVERS,
+      { provide: HOST_PROVIDERS, useValue: extras.providers ?? [] },
       // Last, so that the host's classes win over the defaults.
       ...(extras.providers ?? []),
     ],
     exports: [
-      SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
+      // For a host's subclass of SyncController, which lives in the host's module.
+      SYNCHRO_OPTIONS,
+      HookRunner,
       SyncEngine,
       SyncOperations,
       SyncStatus,
       SyncRegistry,
-      JoinResolver,
       OwnershipResolver,
       ConflictResolver,
       SubscriptionResolver,
+      ...DEFAULT_RESOLVERS,
     ],
   };
 }
@@ -95,9 +99,13 @@ const SERVICES: readonly Provider[] = [
   SynchroLifecycle,
 ];
 
+/** By their own tokens, too: the host's resolvers may inject what they replace. */
+const DEFAULT_RESOLVERS = [JoinResolver, LwwResolver, ServerWinsResolver, UserSubscriptionResolver];
+
 const RESOLVERS: readonly Provider[] = [
-  JoinResolver,
+  ...DEFAULT_RESOLVERS,
   { provide: OwnershipResolver, useExisting: JoinResolver },
-  { provide: ConflictResolver, useClass: LwwResolver },
-  { provide: SubscriptionResolver, useClass: UserSubscriptionResolver },
+  { provide: ConflictResolver, useExisting: LwwResolver },
+  { provide: SubscriptionResolver, useExisting: UserSubscriptionResolver },
+  ResolverChecks,
 ];

@@ -16,11 +16,17 @@ export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 export interface SynchroOptions {
   /**
    * Who is asking: the host's own identity of the request. Empty or undefined answers 401. The user id never
-   * comes from body or query.
+   * comes from body or query. Default: whom `JwtGuard` or `UserIdHeaderGuard` identified; without one of them,
+   * every request is answered with 401.
    */
-  readonly userId: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
-  /** Lowest app version that may sync (semver), compared with `X-App-Version` and at register. Default: any. */
+  readonly userId?: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
+  /**
+   * Lowest app version that may sync (semver), compared with {@link versionHeader} in every request and with the body
+   * of a registration; below it 426. What is no version is a 400, none passes. Default: any.
+   */
   readonly minClientVersion?: string;
+  /** The header with the app's version. Default: `X-App-Version`, which the SDKs send. */
+  readonly versionHeader?: string;
   /** How far a client's clock may be behind and still win, in milliseconds. Default: 0. */
   readonly clockSkewTolerance?: number;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
@@ -37,7 +43,20 @@ export interface SynchroOptions {
   readonly maxPushChanges?: number;
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
   readonly maxPageBytes?: number;
-  /** Seconds in `Retry-After` of a 503. Default: 5. */
+  /**
+   * Largest request body in bytes; above it 413, which SDKs take for a fatal error: the push behind it is tried for
+   * ever, and nothing is pulled. Keep it above any honest batch. Default: 16 MiB.
+   */
+  readonly maxBodyBytes?: number;
+  /**
+   * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
+   * done in that time never gets done. Default: what the database says (`statement_timeout` of the role).
+   */
+  readonly statementTimeout?: number;
+  /**
+   * Seconds in the `Retry-After` of a 503: the database can't answer now (no free connection, a timeout, a restart),
+   * or a guard says so without a time of its own. Default: 5.
+   */
   readonly retryAfter?: number;
   /**
    * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
@@ -71,6 +90,11 @@ export interface ReplicationOptions {
    * each. Default: 50 000.
    */
   readonly maxSubscriptionRows?: number;
+  /**
+   * Most buckets that a row's rule (`OwnershipResolver` or `bucketFunction`) may name, not counting those of its parent.
+   * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
+   */
+  readonly maxBucketsPerRow?: number;
   /** `wal_sender_timeout` of the replication connection in milliseconds: bounds how long a dead leader holds the slot. Default: 10 000. */
   readonly walSenderTimeout?: number;
 }
@@ -79,7 +103,7 @@ export interface ReplicationOptions {
 export interface SynchroModuleExtras {
   /** Modules whose exports the guards and the overriding providers need. */
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
-  /** The host's guards, on the sync routes only. */
+  /** The host's guards and the library's (`JwtGuard(…)`), in this order, on the sync routes only. */
   readonly guards?: readonly (Type<CanActivate> | CanActivate)[];
   /** Overrides by class token, e.g. `{ provide: OwnershipResolver, useClass: SharingResolver }`. */
   readonly providers?: readonly Provider[];

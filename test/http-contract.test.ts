@@ -111,8 +111,8 @@ describe('400', () => {
         expect(answer).toMatchObject({ status: 400, json: { error: `${key} is required` } });
         body[key] = null; // present is enough
       }
-      expect((await phone.send(path, body)).status, 'an unknown schema').toBe(
-        path === 'register' ? 200 : 409,
+      expect((await phone.send(path, body)).status, 'a client without an id, or an unknown schema').toBe(
+        path === 'register' ? 400 : 409,
       );
     }
   });
@@ -143,6 +143,7 @@ describe('400', () => {
     ['register', { client_id: 'x\0' }],
     ['register', { client_name: 'x\0' }],
     ['register', { client_id: 'x'.repeat(10_000) }],
+    ['pull', { client_id: 'x'.repeat(256) }],
     ['pull', { tables: ['x\0'] }],
   ])('refuses a value of another type: %s %j', async (path, body) => {
     expect(await post(path, body)).toMatchObject({ status: 400, json: { error: 'invalid request body' } });

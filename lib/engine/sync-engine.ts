@@ -31,7 +31,7 @@ import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { refuseStale } from './stale-client.js';
 import { type LogState, openContext, ready, registered, type SyncContext } from './sync-context.js';
-import { checkVersion, gated } from './version-gate.js';
+import { checkMinimum, checkVersion, gated } from './version-gate.js';
 import type {
   PullRequest,
   PullResult,
@@ -61,7 +61,9 @@ export class SyncEngine {
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    checkMinimum(options.minClientVersion);
+  }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
@@ -240,17 +242,17 @@ export class SyncEngine {
   /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */
   private async read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await inTransaction(this.dataSource, 'read', work);
+      return await inTransaction(this.dataSource, 'read', work, this.options);
     } catch (error) {
       if (!isSchemaRace(error)) throw error;
-      return inTransaction(this.dataSource, 'read', work);
+      return inTransaction(this.dataSource, 'read', work, this.options);
     }
   }
 
   private async write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(this.dataSource, 'write', work);
+        return await inTransaction(this.dataSource, 'write', work, this.options);
       } catch (error) {
         if (isRetryable(error) && attempt < ATTEMPTS) continue;
         if (isSchemaRace(error) && attempt === 1) continue;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sendAnswer } from './answer.js';
-import { BODY_TOO_LARGE, collectBody } from './collect-body.js';
+import { bodyTooLarge, collectBody } from './collect-body.js';
 import { setBody } from './sync-request.js';
 
 type Next = (error?: unknown) => void;
@@ -11,16 +11,20 @@ type Middleware = (
 ) => void;
 
 /** @param route matches the path of a sync route with a body */
-export function readExpressBodies(app: { use(middleware: Middleware): unknown }, route: RegExp): void {
+export function readExpressBodies(
+  app: { use(middleware: Middleware): unknown },
+  route: RegExp,
+  maxBytes: number,
+): void {
   app.use((request, response, next) => {
     const [pathname = ''] = (request.url ?? '').split('?');
     if (request.method !== 'POST' || !route.test(pathname)) {
       next();
       return;
     }
-    collectBody(request).then((body) => {
+    collectBody(request, maxBytes).then((body) => {
       if (body === null) {
-        sendAnswer(response, BODY_TOO_LARGE);
+        sendAnswer(response, bodyTooLarge(maxBytes));
         return;
       }
       setBody(request, body);

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { sendAnswer, type HttpResponse } from './answer.js';
-import { BODY_TOO_LARGE, collectBody, MAX_BODY_BYTES } from './collect-body.js';
+import { bodyTooLarge, collectBody } from './collect-body.js';
 import { setBody } from './sync-request.js';
 
 /** As much of Fastify as is needed here. */
@@ -22,11 +22,12 @@ interface FastifyRequest {
  * Fastify parses a body on its own terms: it is given an empty object in place of the bytes that are kept.
  * @param route matches the path of a sync route with a body
  */
-export function readFastifyBodies(fastify: FastifyInstance, route: RegExp): void {
+export function readFastifyBodies(fastify: FastifyInstance, route: RegExp, maxBytes: number): void {
   fastify.addHook('onRoute', (options) => {
     if (!route.test(options.path)) return;
-    options.bodyLimit = MAX_BODY_BYTES + 1;
-    options.preParsing = keepBytes;
+    options.bodyLimit = maxBytes + 1;
+    options.preParsing = (request: FastifyRequest, reply: HttpResponse, payload: Readable) =>
+      keepBytes(request, reply, payload, maxBytes);
   });
 }
 
@@ -34,10 +35,11 @@ async function keepBytes(
   request: FastifyRequest,
   reply: HttpResponse,
   payload: Readable,
+  maxBytes: number,
 ): Promise<Readable | undefined> {
-  const body = await collectBody(payload);
+  const body = await collectBody(payload, maxBytes);
   if (body === null) {
-    sendAnswer(reply, BODY_TOO_LARGE);
+    sendAnswer(reply, bodyTooLarge(maxBytes));
     return undefined;
   }
   setBody(request, body);

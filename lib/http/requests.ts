@@ -1,3 +1,4 @@
+import { SynchroError } from '../common/errors.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
 import type {
   PullRequest,
@@ -18,6 +19,8 @@ const MAX_LIMIT = 1_000;
 
 export function registerRequest(request: HttpRequest): RegisterRequest {
   const body = readBody(bodyOf(request), RegisterBody, SCHEMA_KEYS);
+  // Devices without an id of their own would be one device (hazard W-CLI-2).
+  if (!body.client_id) throw new SynchroError('bad_request', 'client_id is required');
   return {
     ...common(request, body),
     clientName: body.client_name ?? null,

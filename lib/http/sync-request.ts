@@ -1,9 +1,11 @@
 const BODY = Symbol.for('nestjs-synchro:body');
+const IDENTITY = Symbol.for('nestjs-synchro:identity');
 const USER = Symbol.for('nestjs-synchro:user');
 
-/** What the sync routes keep on a request: its raw body, and who is asking. */
+/** What is kept on a request: its raw body, whom a guard identified, and who is asking. */
 interface SyncState {
   [BODY]?: Buffer;
+  [IDENTITY]?: string;
   [USER]?: string;
 }
 
@@ -12,12 +14,29 @@ export interface HttpRequest {
   readonly method?: string;
 }
 
+/** The same, as guards and interceptors look at it. */
+export interface IncomingRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
 export function setBody(request: object, body: Buffer): void {
   (request as SyncState)[BODY] = body;
 }
 
 export function bodyOf(request: object): Buffer {
   return (request as SyncState)[BODY] ?? Buffer.alloc(0);
+}
+
+/** Leaves a caller where sync looks, and where hosts do (`request.user`), unless somebody is there already. */
+export function identify(request: object, user: { readonly id: string }): void {
+  (request as SyncState)[IDENTITY] = user.id;
+  const host = request as { user?: unknown };
+  host.user ??= user;
+}
+
+/** The user id that a guard left; undefined when none did. */
+export function identityOf(request: object): string | undefined {
+  return (request as SyncState)[IDENTITY];
 }
 
 export function setUser(request: object, userId: string): void {

@@ -9,6 +9,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { readPosition } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
+import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
@@ -32,6 +33,7 @@ export interface WalConsumerOptions {
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
+  readonly maxBucketsPerRow: number;
   readonly walSenderTimeout: number;
 }
 
@@ -66,8 +68,8 @@ export class WalConsumer {
     private readonly monitor: ConsumerMonitor,
     private readonly logger: SyncLogger,
   ) {
-    this.bucketRules = new BucketRules(ownership);
-    this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
+    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /**
@@ -79,6 +81,7 @@ export class WalConsumer {
     const client = await this.connect();
     try {
       await checkReplicationSetup(client, this.tracked);
+      await checkBucketFunctions(client, this.registry);
       await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();

@@ -99,6 +99,9 @@ export class Judge {
     };
     try {
       const resolution = await this.resolver.resolve(question);
+      if (!['client', 'server'].includes(resolution.winner)) {
+        throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
+      }
       this.byItem.set(item.index, { conflict: question, resolution });
       return resolution;
     } catch (error) {

@@ -6,7 +6,7 @@ import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
-import { isDefaultRule } from '../../resolvers/join-resolver.js';
+import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
@@ -53,7 +53,10 @@ export class PushService {
     caller: PushContext,
     changes: readonly PushChange[],
   ): Promise<AppliedPush> {
-    const context = { ...caller, isDefaultRule: isDefaultRule(this.ownership) };
+    const context: PushContext = {
+      ...caller,
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+    };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
     const locked = taken.some((change) => this.mayBringParent(change));

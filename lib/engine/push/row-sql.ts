@@ -48,12 +48,15 @@ export async function lockRows(
 export async function readRows(
   manager: EntityManager,
   registry: SyncRegistry,
-  { userId, buckets, isDefaultRule = false }: PushContext,
+  { userId, buckets, isSeenByDefaultRule }: PushContext,
   contract: ContractTable,
   ids: readonly string[],
 ): Promise<readonly (StoredRow & { readonly n: number })[]> {
   const { table } = contract;
-  const rule = isDefaultRule ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}` : '';
+  const rule =
+    isSeenByDefaultRule?.(table) === true
+      ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}`
+      : '';
   return manager.query(
     `SELECT (k.n - 1)::integer AS n, ${storedRowSql(contract)}, o.owned
      FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
@@ -91,7 +94,7 @@ export function storedRowSql(contract: ContractTable): string {
   return `${keySql(contract)}::text AS id,
     ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
     ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
-    (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+    (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
 }
 
 function keySql({ primaryKey }: ContractTable): string {
