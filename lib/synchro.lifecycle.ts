@@ -1,14 +1,15 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { SyncLogger } from './common/sync-logger.js';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
-import { WalConsumer } from './replication/wal-consumer.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { WalConsumer, type WalConsumerOptions } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
@@ -24,7 +25,7 @@ import type { SynchroSettings } from './synchro.settings.js';
  */
 @Injectable()
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
   private consumer: WalConsumer | null = null;
 
   constructor(
@@ -34,7 +35,10 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
     private readonly compactions: CompactionSchedule,
-  ) {}
+    private readonly monitor: ConsumerMonitor,
+  ) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
@@ -42,7 +46,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     const contract = await this.schemas.current();
     await this.checkRoles();
     const tables = this.registry.all().map((table) => table.name);
-    this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
+    this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });
     await this.startConsumer();
     this.compactions.start();
   }
@@ -55,7 +59,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   private async startConsumer(): Promise<void> {
     const { replication } = this.options;
     if (replication === false) return;
-    this.consumer = new WalConsumer(this.registry, this.ownership, {
+    const options: WalConsumerOptions = {
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
       connection: replication.connection ?? connectionConfig(this.dataSource),
@@ -64,7 +68,9 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
       walSenderTimeout: replication.walSenderTimeout,
-    });
+    };
+    const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');
+    this.consumer = new WalConsumer(this.registry, this.ownership, options, this.monitor, logger);
     await this.consumer.start();
   }
 

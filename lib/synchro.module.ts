@@ -5,6 +5,8 @@ import type { DataSource } from 'typeorm';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { Compactor } from './engine/compactor.js';
 import { Hydrator } from './engine/pull/hydrator.js';
+import { SyncOperations } from './engine/operations/sync-operations.js';
+import { SyncStatus } from './engine/operations/sync-status.js';
 import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
@@ -15,6 +17,7 @@ import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -63,6 +66,8 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       SYNCHRO_OPTIONS,
       HookRunner,
       SyncEngine,
+      SyncOperations,
+      SyncStatus,
       SyncRegistry,
       OwnershipResolver,
       ConflictResolver,
@@ -87,6 +92,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  SyncOperations,
+  SyncStatus,
+  ConsumerMonitor,
   HookExplorer,
   HookRunner,
   Puller,

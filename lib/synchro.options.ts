@@ -1,4 +1,11 @@
-import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
+import type {
+  CanActivate,
+  ExecutionContext,
+  LoggerService,
+  ModuleMetadata,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 import type { Duration } from './common/duration.js';
 import type { SynchroHooks } from './hooks/synchro-hooks.js';
@@ -65,6 +72,11 @@ export interface SynchroOptions {
    * or a guard says so without a time of its own. Default: 5.
    */
   readonly retryAfter?: number;
+  /**
+   * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
+   * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
+   */
+  readonly logger?: LoggerService;
 }
 
 /** Zero, wherever it is given here, stands for the default. */

@@ -401,7 +401,7 @@ describe('a parked record that fails when its parent comes', () => {
         table_name: 'comments',
         record_id: comment,
         operation: 1,
-        error_text: expect.stringMatching(/create of comments\/.*: 23514 .*check constraint/),
+        error_text: expect.stringMatching(/create of comments\/.*: SQLSTATE 23514 .*check constraint/),
       },
     ]);
   });

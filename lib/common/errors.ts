@@ -10,6 +10,7 @@ export type SynchroErrorCode =
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'
+  | 'not_caught_up'
   | 'schema_unsupported'
   | 'schema_mismatch'
   | 'client_not_registered'

@@ -1,6 +1,7 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaService } from '../schema/schema.service.js';
 import { removeDeadClients, removeOldManifests, removeResolvedFailures } from '../store/cleanup.js';
 import { whileAlone } from '../store/compaction-lock.js';
@@ -21,15 +22,17 @@ const LONG_PARKED_MS = 7 * 24 * 3600_000;
  */
 @Injectable()
 export class Compactor {
-  private readonly logger = new Logger('SynchroCompactor');
+  private readonly logger: SyncLogger;
   private readonly stopping = new AbortController();
   private readonly running = new Set<Promise<unknown>>();
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'compaction'>,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'compaction' | 'logger'>,
     private readonly schemas: SchemaService,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroCompactor');
+  }
 
   /**
    * One run, while no other instance's is under way.
@@ -119,8 +122,8 @@ export class Compactor {
   private async reportLongParked(): Promise<void> {
     const count = await recordLongParked(this.dataSource.manager, LONG_PARKED_MS);
     if (count === 0) return;
-    this.logger.warn(
-      `${count} creates have waited for their parents for over a week (see sync_rule_failures)`,
-    );
+    this.logger.warn('creates have waited for their parents for over a week (see sync_rule_failures)', {
+      count,
+    });
   }
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
 import { errorCode, isRetryable } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
@@ -26,6 +26,8 @@ import {
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
+import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
+import { requestReresolve, type RecordId } from './operations/reresolve.js';
 import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
@@ -194,6 +196,27 @@ export class SyncEngine {
     const client = registered(context);
     await refuseStale(this.hooks, manager, request, client);
     return client;
+  }
+
+  /**
+   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
+   * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
+   * @param entity or the table's name
+   * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
+   * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
+   */
+  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
+    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  }
+
+  /**
+   * Resolves once what was committed before is in the changelog, and what was asked of the consumer before (see
+   * {@link reresolve}, replayed rule failures, changed subscriptions) is done. Works on any instance.
+   * @throws SynchroError `not_caught_up` after `timeout` milliseconds (default: 30 000)
+   */
+  async caughtUp(options: CaughtUpOptions = {}): Promise<void> {
+    const { tables } = await this.schemas.current();
+    await caughtUp(this.dataSource, [...tables.keys()], options);
   }
 
   private async enterSnapshot(

@@ -1,4 +1,5 @@
-import { Logger } from '@nestjs/common';
+import { describeError, stackOf } from '../../common/describe-error.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
@@ -21,12 +22,12 @@ export interface Write {
 
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
-  private readonly logger = new Logger('SynchroPush');
   private readonly byItem = new Map<number, ConflictEvent>();
 
   constructor(
     private readonly resolver: ConflictResolver,
     private readonly context: PushContext,
+    private readonly logger: SyncLogger,
   ) {}
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
@@ -104,7 +105,12 @@ export class Judge {
       this.byItem.set(item.index, { conflict: question, resolution });
       return resolution;
     } catch (error) {
-      this.logger.error(`the conflict resolver failed on ${question.table}/${question.recordId}`, error);
+      this.logger.error('the conflict resolver failed', {
+        table: question.table,
+        recordId: question.recordId,
+        error: describeError(error),
+        stack: stackOf(error),
+      });
       return null;
     }
   }

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
@@ -17,7 +17,6 @@ import type { WriteValidation } from './write-validation.js';
 
 /** One push at work: the rows it has locked, the verdicts it has given, the changes it will try once more. */
 export class PushRun {
-  private readonly logger = new Logger('SynchroPush');
   private readonly rows: PushRows;
   private readonly judge: Judge;
   private readonly rank: PushRank;
@@ -36,9 +35,10 @@ export class PushRun {
     private readonly context: PushContext,
     private readonly parking: Parking,
     private readonly validation: WriteValidation,
+    private readonly logger: SyncLogger,
   ) {
     this.rows = new PushRows(roles, registry, context);
-    this.judge = new Judge(resolver, context);
+    this.judge = new Judge(resolver, context, logger);
     const rank = pushRank(registry);
     this.rank = rank;
     this.byRank = (a, b) => rank(a) - rank(b) || byArrival(a, b);
@@ -244,9 +244,12 @@ export class PushRun {
     const [first] = rejected;
     if (!first) return;
     const { userId, clientId } = this.context;
-    this.logger.warn(
-      `rejected ${rejected.size} changes of user ${userId} (client ${clientId}), first: ${describeFailure(...first)}`,
-    );
+    this.logger.warn('rejected changes', {
+      count: rejected.size,
+      userId,
+      clientId,
+      first: describeFailure(...first),
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
@@ -29,14 +30,21 @@ export interface AppliedPush {
 /** Applies the changes of one push (design, "How a change travels"). */
 @Injectable()
 export class PushService {
+  private readonly logger: SyncLogger;
+
   constructor(
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroSettings, 'clockSkewTolerance' | 'maxPushChanges' | 'pushRole'>,
+    private readonly options: Pick<
+      SynchroSettings,
+      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+    >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroPush');
+  }
 
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
@@ -60,9 +68,9 @@ export class PushService {
     if (locked) await lockParkedRows(manager, context.userId);
     const { used, roles, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
-    const parking = new Parking(roles.sync, context, scope, { locked, used });
-    const validation = new WriteValidation(manager, roles, this.hooks, context);
-    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation);
+    const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
+    const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
+    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     await roles.leave();
     const surplus = changes.slice(limit).map(tooMany);
