@@ -7,7 +7,7 @@ import type { SynchroOptions } from './synchro.options.js';
 export async function optionProblems({
   minClientVersion,
   schema,
-}: SynchroOptions): Promise<readonly SynchroProblem[]> {
+}: Pick<SynchroOptions, 'minClientVersion' | 'schema'>): Promise<readonly SynchroProblem[]> {
   const hashes = (schema?.compatibleHashes ?? []).filter((hash) => !isSchemaHash(hash));
   return [
     ...hashes.map((hash) => ({

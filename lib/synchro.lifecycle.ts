@@ -1,15 +1,17 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { describeProblem, problemsError, problemsOf, type SynchroProblem } from './common/errors.js';
 import { optionProblems } from './option-problems.js';
+import { SyncLogger } from './common/sync-logger.js';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
-import { WalConsumer } from './replication/wal-consumer.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { WalConsumer, type WalConsumerOptions } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { hasDefaultRule } from './resolvers/default-rule.js';
 import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
@@ -19,7 +21,8 @@ import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
 import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
+import { SYNCHRO_OPTIONS } from './synchro.options.js';
+import type { SynchroSettings } from './synchro.settings.js';
 
 /**
  * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
@@ -27,17 +30,21 @@ import { SYNCHRO_OPTIONS, type SynchroOptions } from './synchro.options.js';
  */
 @Injectable()
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
   private consumer: WalConsumer | null = null;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
     private readonly subscriptions: SubscriptionResolver,
-  ) {}
+    private readonly compactions: CompactionSchedule,
+    private readonly monitor: ConsumerMonitor,
+  ) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
@@ -45,13 +52,15 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     await this.check(consumer);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
-    this.logger.log(`syncing ${tables.join(', ')} (schema version ${contract.version})`);
+    this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });
     this.consumer = consumer;
     await consumer?.start();
+    this.compactions.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.consumer?.stop();
+    // Together, from here: Nest calls one provider's hook after another's, and these would wait for each other.
+    await Promise.all([this.consumer?.stop(), this.compactions.stop()]);
   }
 
   /** Everything at once, wherever it was found: in the entities, the options, the tables or the server. */
@@ -83,9 +92,9 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   }
 
   private newConsumer(): WalConsumer | null {
-    const { replication = {} } = this.options;
+    const { replication } = this.options;
     if (replication === false) return null;
-    return new WalConsumer(this.registry, this.ownership, {
+    const options: WalConsumerOptions = {
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
       connection: replication.connection ?? connectionConfig(this.dataSource),
@@ -93,7 +102,9 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
-      walSenderTimeout: replication.walSenderTimeout ?? 10_000,
-    });
+      walSenderTimeout: replication.walSenderTimeout,
+    };
+    const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');
+    return new WalConsumer(this.registry, this.ownership, options, this.monitor, logger);
   }
 }

@@ -2,8 +2,11 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { Compactor } from './engine/compactor.js';
 import { Hydrator } from './engine/pull/hydrator.js';
+import { SyncOperations } from './engine/operations/sync-operations.js';
+import { SyncStatus } from './engine/operations/sync-status.js';
 import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
@@ -14,6 +17,7 @@ import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -24,7 +28,8 @@ import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { currentSchema } from './store/session.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { readSettings } from './synchro.settings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -48,6 +53,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     providers: [
       ...(definition.providers ?? []),
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
+      SETTINGS,
       REGISTRY,
       ...SERVICES,
       ...RESOLVERS,
@@ -60,6 +66,8 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       SYNCHRO_OPTIONS,
       HookRunner,
       SyncEngine,
+      SyncOperations,
+      SyncStatus,
       SyncRegistry,
       OwnershipResolver,
       ConflictResolver,
@@ -68,6 +76,12 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     ],
   };
 }
+
+const SETTINGS: Provider = {
+  provide: SYNCHRO_OPTIONS,
+  inject: [GIVEN_OPTIONS],
+  useFactory: readSettings,
+};
 
 const REGISTRY: Provider = {
   provide: SyncRegistry,
@@ -78,6 +92,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  SyncOperations,
+  SyncStatus,
+  ConsumerMonitor,
   HookExplorer,
   HookRunner,
   Puller,
@@ -85,6 +102,7 @@ const SERVICES: readonly Provider[] = [
   Snapshotter,
   Hydrator,
   Compactor,
+  CompactionSchedule,
   SchemaService,
   SynchroLifecycle,
 ];

@@ -1,8 +1,19 @@
-import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
+import type {
+  CanActivate,
+  ExecutionContext,
+  LoggerService,
+  ModuleMetadata,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import type { ClientConfig } from 'pg';
+import type { Duration } from './common/duration.js';
 import type { SynchroHooks } from './hooks/synchro-hooks.js';
 
-/** The resolved {@link SynchroOptions}. */
+/** The {@link SynchroOptions} as they were given. */
+export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');
+
+/** The same as `SynchroSettings`: what everything else injects. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
@@ -20,8 +31,8 @@ export interface SynchroOptions {
   readonly minClientVersion?: string;
   /** The header with the app's version. Default: `X-App-Version`, which the SDKs send. */
   readonly versionHeader?: string;
-  /** How far a client's clock may be behind and still win, in milliseconds. Default: 0. */
-  readonly clockSkewTolerance?: number;
+  /** How far a client's clock may be behind and still win. Default: 0. */
+  readonly clockSkewTolerance?: Duration;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
   readonly migrationsRun?: boolean;
   /** Callbacks; decorated methods of providers do the same. Default: none. */
@@ -30,10 +41,13 @@ export interface SynchroOptions {
   readonly replication?: ReplicationOptions | false;
   /** Which schemas devices may have beside the current one. */
   readonly schema?: SchemaOptions;
-  /** What `SyncEngine.runCompaction` removes. */
+  /**
+   * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not
+   * configured, the changelog is never compacted.
+   */
   readonly compaction?: CompactionOptions;
-  /** How long a snapshot may pause between two pages before compaction may pass it, in milliseconds. Default: 15 min. */
-  readonly snapshotHold?: number;
+  /** How long a snapshot may pause between two pages before compaction may pass it. Default: 15 min. */
+  readonly snapshotHold?: Duration;
   /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
   /**
@@ -60,6 +74,11 @@ export interface SynchroOptions {
    * or a guard says so without a time of its own. Default: 5.
    */
   readonly retryAfter?: number;
+  /**
+   * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
+   * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
+   */
+  readonly logger?: LoggerService;
 }
 
 export interface SchemaOptions {
@@ -72,11 +91,27 @@ export interface SchemaOptions {
   readonly compatibleHashes?: readonly string[];
 }
 
+/** Zero, wherever it is given here, stands for the default. */
 export interface CompactionOptions {
-  /** Devices that have not synced for this many milliseconds no longer hold history back. Default: 7 days. */
-  readonly staleThreshold?: number;
+  /**
+   * Devices that have not pulled for this long no longer hold history back; they count again with their next pull.
+   * Failures that were resolved this long ago are removed, too. Default: 7 days.
+   */
+  readonly staleThreshold?: Duration;
   /** Entries deleted at once. Default: 10 000. */
   readonly batchSize?: number;
+  /**
+   * History that is older goes even if an active device still needs it; that device is then sent to a snapshot.
+   * Default: none.
+   */
+  readonly maxAge?: Duration;
+  /** Devices not heard of for this long are forgotten: they register again, and take a snapshot. Default: 90 days. */
+  readonly removeClientsAfter?: Duration;
+  /**
+   * Runs in the background, first after half to all of it, ten minutes at most. Of several instances one runs at a
+   * time, the others skip. At most 24 days. Default: none, runs are the host's to start.
+   */
+  readonly interval?: Duration;
 }
 
 export interface ReplicationOptions {
@@ -102,8 +137,8 @@ export interface ReplicationOptions {
    * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
    */
   readonly maxBucketsPerRow?: number;
-  /** `wal_sender_timeout` of the replication connection in milliseconds: bounds how long a dead leader holds the slot. Default: 10 000. */
-  readonly walSenderTimeout?: number;
+  /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
+  readonly walSenderTimeout?: Duration;
 }
 
 /** What shapes the module itself; with `forRootAsync` it stays outside the factory. */

@@ -43,6 +43,7 @@ export class AppModule {
               : JwtGuard({ secret: jwtSecret, requireExpiry: false }),
           ],
           providers: [{ provide: OwnershipResolver, useClass: SharingResolver }],
+          compaction: { interval: '1h' },
           replication: { slotName, publicationName },
           ...synchro,
         }),

@@ -79,7 +79,12 @@ export async function openContext(
 /** @throws SynchroError `client_not_registered` */
 export function registered(context: SyncContext): SyncClient {
   if (context.client) return context.client;
-  throw new SynchroError('client_not_registered', 'client not registered');
+  throw notRegistered();
+}
+
+/** What a device is told that is not, or no longer, known. */
+export function notRegistered(): SynchroError {
+  return new SynchroError('client_not_registered', 'client not registered');
 }
 
 /** @throws SynchroError `temporarily_unavailable` until the first edges are there */

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
+import { canonicalId } from '../common/canonical-id.js';
 import { isRetryable, isSchemaRace } from '../common/database-error.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
@@ -7,8 +8,8 @@ import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
-import type { ClientSchema } from '../schema/schema-gate.js';
 import { SchemaService } from '../schema/schema.service.js';
+import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
@@ -21,83 +22,41 @@ import {
   notePush,
   renewSnapshot,
   saveRegistration,
-  type Registration,
   type SyncClient,
 } from '../store/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../synchro.options.js';
+import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
+import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
+import { requestReresolve, type RecordId } from './operations/reresolve.js';
 import { difference } from './pull/bucket-difference.js';
-import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
-import type { PushChange, PushResult } from './push/push-change.js';
+import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
-import { Snapshotter, type SnapshotPage } from './snapshot/snapshotter.js';
-import { refuseStale } from './stale-client.js';
-import { type LogState, openContext, ready, registered, type SyncContext } from './sync-context.js';
+import { Snapshotter } from './snapshot/snapshotter.js';
+import { admit } from './stale-client.js';
+import { type LogState, notRegistered, openContext, ready, type SyncContext } from './sync-context.js';
+import type {
+  PullRequest,
+  PullResult,
+  PushOutcome,
+  PushRequest,
+  RegisterRequest,
+  RegisterResult,
+  SnapshotRequest,
+  SnapshotResult,
+} from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
 
-const DEFAULT_HOLD_MS = 15 * 60_000;
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
-
-/** What every request of a device says of itself. */
-export interface SyncRequest {
-  /** Canonical. */
-  readonly userId: string;
-  readonly clientId: string;
-  readonly schema: ClientSchema;
-}
-
-export interface RegisterRequest
-  extends SyncRequest, Pick<Registration, 'clientName' | 'platform' | 'appVersion'> {}
-
-export interface RegisterResult {
-  readonly id: string;
-  readonly lastSyncAt: string | null;
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
-
-export interface PullRequest extends SyncRequest {
-  readonly checkpoint: bigint;
-  readonly limit: number;
-  readonly tables: readonly string[] | null;
-  readonly knownBuckets: readonly string[] | null;
-}
-
-export interface PullResult extends PullPage {
-  readonly contract: SchemaContract;
-  readonly snapshotReason: SnapshotReason | null;
-  /** How the user's buckets differ from those that the client knows; null when they don't. */
-  readonly bucketUpdates: { readonly added: readonly string[]; readonly removed: readonly string[] } | null;
-}
-
-export interface PushRequest extends SyncRequest {
-  readonly changes: readonly PushChange[];
-}
-
-export interface PushOutcome {
-  readonly results: readonly PushResult[];
-  readonly contract: SchemaContract;
-}
-
-export interface SnapshotRequest extends SyncRequest {
-  /** null: from the beginning. */
-  readonly cursor: SnapshotCursor | null;
-  readonly limit: number;
-}
-
-export interface SnapshotResult extends SnapshotPage {
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
 
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
 export class SyncEngine {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly schemas: SchemaService,
     private readonly subscriptions: SubscriptionResolver,
     private readonly puller: Puller,
@@ -135,7 +94,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { result, client, log, isOlderSchema } = await this.read(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
-      const client = await this.admit(manager, request, context);
+      const client = await admit(this.hooks, manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
       const page =
@@ -162,7 +121,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.write(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
-      const client = await this.admit(manager, request, context);
+      const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
       const caller = { contract, userId, clientId, buckets };
@@ -203,22 +162,54 @@ export class SyncEngine {
     return this.schemas.history(limit);
   }
 
-  /** Removes history that no device needs any more. Safe to run anywhere at any time. */
-  async runCompaction(): Promise<CompactionResult> {
-    const result = await this.compactor.run();
-    await this.hooks.inform('onCompaction', { result });
+  /**
+   * Removes history that no device needs any more, as `compaction` says. Safe to run anywhere at any time: a run that
+   * another instance has begun is waited for, or with `wait: false` answered with null.
+   * @throws SynchroError `compaction_not_configured` without the option; `temporarily_unavailable` when the app shuts
+   *   down first
+   */
+  runCompaction(): Promise<CompactionResult>;
+  runCompaction(options: { readonly wait: boolean }): Promise<CompactionResult | null>;
+  async runCompaction(options = { wait: true }): Promise<CompactionResult | null> {
+    const result = await this.compactor.run(options);
+    if (result !== null) await this.hooks.inform('onCompaction', { result });
     return result;
   }
 
-  /** @throws SynchroError for a device that is unknown, or that the host refuses */
-  private async admit(
-    manager: EntityManager,
-    request: SyncRequest,
-    context: SyncContext,
-  ): Promise<SyncClient> {
-    const client = registered(context);
-    await refuseStale(this.hooks, manager, request, client);
-    return client;
+  /** A user's devices, the first one first. */
+  clients(userId: string): Promise<readonly ClientInfo[]> {
+    return this.read((manager) => listClients(manager, canonicalId(userId)));
+  }
+
+  /**
+   * Forgets a device, e.g. a lost phone: it holds no history back any more, and its requests are refused as those of
+   * a device that never registered. Registering again brings it back: keeping it out is for the host's guards. What it
+   * pushed stays, also what still waits for its parent.
+   * @returns whether there was one
+   */
+  revokeClient(userId: string, clientId: string): Promise<boolean> {
+    return this.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
+  }
+
+  /**
+   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
+   * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
+   * @param entity or the table's name
+   * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
+   * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
+   */
+  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
+    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  }
+
+  /**
+   * Resolves once what was committed before is in the changelog, and what was asked of the consumer before (see
+   * {@link reresolve}, replayed rule failures, changed subscriptions) is done. Works on any instance.
+   * @throws SynchroError `not_caught_up` after `timeout` milliseconds (default: 30 000)
+   */
+  async caughtUp(options: CaughtUpOptions = {}): Promise<void> {
+    const { tables } = await this.schemas.current();
+    await caughtUp(this.dataSource, [...tables.keys()], options);
   }
 
   private async enterSnapshot(
@@ -227,9 +218,9 @@ export class SyncEngine {
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
     const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
-    const client = await this.admit(manager, request, context);
+    const client = await admit(this.hooks, manager, request, context);
     ready(context);
-    const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
+    const hold = this.options.snapshotHold;
     const { cursor } = request;
     if (cursor && this.snapshotter.knows(cursor)) {
       // Before the client's row, as the consumer takes them in this order, too.
@@ -237,6 +228,7 @@ export class SyncEngine {
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return { cursor, client };
     }
     const checkpoint = await beginSnapshot(manager, client, buckets, hold);
+    if (checkpoint === null) throw notRegistered();
     return { cursor: this.snapshotter.first(checkpoint), client };
   }
 

@@ -8,7 +8,7 @@ import type {
   RegisterRequest,
   SnapshotRequest,
   SyncRequest,
-} from '../engine/sync-engine.js';
+} from '../engine/sync-requests.js';
 import { toInt64 } from './is-int64.js';
 import { CursorBody, PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
 import { pickFields, readBody, toDto } from './request-body.js';

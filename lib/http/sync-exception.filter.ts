@@ -1,13 +1,8 @@
-import {
-  Catch,
-  HttpException,
-  Inject,
-  Logger,
-  type ArgumentsHost,
-  type ExceptionFilter,
-} from '@nestjs/common';
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { isTransient } from '../common/database-error.js';
+import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
@@ -30,9 +25,11 @@ const STATUS: Partial<Record<SynchroErrorCode, number>> = {
 /** Turns every error of the sync routes into the contract's answer; the host's filters don't see them. */
 @Catch()
 export class SyncExceptionFilter implements ExceptionFilter {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -55,7 +52,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
     if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
       return this.retryLater(503, 'service temporarily unavailable');
     }
-    this.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
     return failure(500, failureMessage(url));
   }
 

@@ -10,7 +10,9 @@ import { isPushable, isSynced, schemaProblem } from './schema-problem.js';
 export function columnProblems(table: SyncTable, catalog: CatalogTable): readonly SynchroProblem[] {
   const synced = catalog.columns.filter(({ name }) => isSynced(table, name));
   return [
-    ...synced.filter(({ type }) => logicalTypeOf(type) === null).map((column) => unsupported(table, column)),
+    ...synced
+      .filter(({ type, elementType }) => logicalTypeOf(type, elementType) === null)
+      .map((column) => unsupported(table, column)),
     ...columnCaseProblems(
       table,
       synced.map(({ name }) => name),

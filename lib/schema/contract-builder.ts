@@ -39,7 +39,7 @@ export function buildContract(
     const columns = catalog.columns
       .filter(({ name }) => isSynced(table, name))
       .flatMap((column) => {
-        const logicalType = logicalTypeOf(column.type);
+        const logicalType = logicalTypeOf(column.type, column.elementType);
         if (logicalType === null) return [];
         const told = toContractColumn(table, column, logicalType);
         if (!isLate(table.name, column.name) || canBeAdded(told)) return [told];

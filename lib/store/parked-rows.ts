@@ -53,6 +53,46 @@ export async function parkedRecords(
   );
 }
 
+/** One parked row with the device that pushed it. */
+export async function findParkedRow(
+  sql: SqlRunner,
+  userId: string,
+  { table, recordId }: ParkedKey,
+): Promise<(ParkedRow & { readonly clientId: string }) | undefined> {
+  const rows: (ParkedRow & { clientId: string })[] = await sql.query(
+    `${SELECT} WHERE p.user_id = $1 AND p.table_name = $2 AND p.record_id = $3`,
+    [userId, table, recordId],
+  );
+  return rows[0];
+}
+
+/**
+ * Gives a parked row up. What it held stays, as the payload of a resolved failure.
+ * @returns false when there is none
+ */
+export async function discardParkedRow(
+  sql: SqlRunner,
+  userId: string,
+  { table, recordId }: ParkedKey,
+): Promise<boolean> {
+  const rows: unknown[] = await sql.query(
+    `WITH gone AS (
+       DELETE FROM sync_parked_rows WHERE user_id = $1 AND table_name = $2 AND record_id = $3 RETURNING *),
+     closed AS (
+       UPDATE sync_rule_failures f SET resolved_at = now() FROM gone
+        WHERE f.table_name = gone.table_name COLLATE "default" AND f.record_id = gone.record_id COLLATE "default"
+          AND f.resolved_at IS NULL AND f.retry_at = 'infinity')
+     INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, payload, retry_at, resolved_at)
+     SELECT table_name, record_id, ${INSERT}, 'the parked create was discarded by hand',
+            jsonb_build_object('user_id', user_id, 'client_id', client_id, 'parent_table', parent_table,
+              'parent_id', parent_id, 'change', change, 'client_updated_at', client_updated_at, 'parked_at', created_at),
+            'infinity', now()
+       FROM gone RETURNING id`,
+    [userId, table, recordId],
+  );
+  return rows.length > 0;
+}
+
 /** The rows that are parked under these parents, in the order in which they came. */
 export async function parkedUnder(
   sql: SqlRunner,
@@ -166,7 +206,8 @@ export async function recordLongParked(sql: SqlRunner, milliseconds: number): Pr
 const INSERT = 1;
 
 const SELECT = `SELECT p.table_name AS "table", p.record_id AS "recordId", p.parent_table AS "parentTable",
-    p.parent_id AS "parentId", p.change, p.client_updated_at::text AS "clientUpdatedAt", p.base
+    p.parent_id AS "parentId", p.change, p.client_updated_at::text AS "clientUpdatedAt", p.base,
+    p.client_id AS "clientId"
   FROM sync_parked_rows p`;
 
 function columns(keys: readonly ParkedKey[]): [string[], string[]] {

@@ -89,19 +89,14 @@ export async function pushFixture(
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
-    const { clockSkewTolerance = 0 } = options;
+    const { clockSkewTolerance = 0, maxPushChanges } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = contextOf(contract, userId, options);
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const pusher = new PushService(
-      registry,
-      resolver,
-      { ...options, ...pushRole },
-      new HandMadeEdges(registry),
-      hooks,
-    );
+    const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
+    const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
     const applied = await pusher.apply(manager, context, changes);
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import { formatMicros, truncateMicros } from '../../common/timestamp.js';
 import {
   deleteParkedRows,
@@ -42,7 +42,6 @@ export interface ParkingState {
  * is run again. If all pushes took the lock first, a user's devices would always wait for each other.
  */
 export class Parking {
-  private readonly logger = new Logger('SynchroPush');
   private locked: boolean;
   private readonly used: boolean;
   /** Every record that was taken up, and those of them of which it is open whether they stay parked. */
@@ -59,6 +58,7 @@ export class Parking {
     private readonly context: PushContext,
     private readonly scope: CheckScope,
     state: ParkingState,
+    private readonly logger: SyncLogger,
   ) {
     this.locked = state.locked;
     this.used = state.used;
@@ -159,9 +159,11 @@ export class Parking {
     await recordParkedFailures(this.sql, this.failures);
     const [first] = this.failures;
     if (!first) return;
-    this.logger.error(
-      `${this.failures.length} parked changes of user ${userId} could not be written (see sync_rule_failures), first: ${first.error}`,
-    );
+    this.logger.error('parked changes could not be written (see sync_rule_failures)', {
+      count: this.failures.length,
+      userId,
+      first: first.error,
+    });
   }
 
   private async parkedAmong(

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
@@ -10,7 +11,8 @@ import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
 import { RoleSwitch } from '../../store/role-switch.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
@@ -28,14 +30,21 @@ export interface AppliedPush {
 /** Applies the changes of one push (design, "How a change travels"). */
 @Injectable()
 export class PushService {
+  private readonly logger: SyncLogger;
+
   constructor(
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges' | 'pushRole'>,
+    private readonly options: Pick<
+      SynchroSettings,
+      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+    >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroPush');
+  }
 
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
@@ -59,9 +68,9 @@ export class PushService {
     if (locked) await lockParkedRows(manager, context.userId);
     const { used, roles, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
-    const parking = new Parking(roles.sync, context, scope, { locked, used });
-    const validation = new WriteValidation(manager, roles, this.hooks, context);
-    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation);
+    const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
+    const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
+    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     await roles.leave();
     const surplus = changes.slice(limit).map(tooMany);
@@ -99,7 +108,7 @@ export class PushService {
     );
     const [row] = rows;
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
-    const latest = now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
     const roles =
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)

@@ -1,12 +1,13 @@
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
-import { columnJson, dependsOnStored } from './client-values.js';
+import { columnJson } from './client-values.js';
+import { isEcho } from './echo.js';
 import type { Write } from './judge.js';
 import type { StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
 import { sqlFailure } from './sqlstate.js';
 import type { Run } from './waves.js';
-import { deleteSql, insertSql, type RunShape, type Statement, updateSql } from './write-sql.js';
+import { deleteSql, insertSql, keptName, type RunShape, type Statement, updateSql } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
 /** What became of one write. */
@@ -77,12 +78,17 @@ function statement(registry: SyncRegistry, userId: string, run: Run): Statement 
 }
 
 function recordText({ item, columns, row }: Write): string {
-  const stored = row && columns.some(dependsOnStored) ? parseRow(row) : {};
-  const members = columns.map((column) => {
-    const value = columnJson(column, item.data?.get(column.name), stored[column.name]);
+  const stored = row && parseRow(row);
+  const kept: number[] = [];
+  const members = columns.map((column, index) => {
+    const sent = item.data?.get(column.name);
+    const isKept = stored !== undefined && isEcho(column, sent, stored[column.name]);
+    if (isKept) kept.push(index);
+    const value = isKept ? 'null' : columnJson(column, sent, stored?.[column.name]);
     return `${JSON.stringify(column.name)}:${value}`;
   });
-  return `{${[`${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`, ...members].join(',')}}`;
+  const key = `${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`;
+  return `{${[key, ...members, `${JSON.stringify(keptName(item.table))}:${JSON.stringify(kept)}`].join(',')}}`;
 }
 
 function halves(run: Run): readonly [Run, Run | null] {
