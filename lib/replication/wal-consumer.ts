@@ -1,13 +1,10 @@
 import { Client, type ClientConfig } from 'pg';
-import { errorCode } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
-import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
+import { problemsOf, type SynchroProblem } from '../common/errors.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import type { WalPosition } from '../store/wal-position.js';
-import { readPosition } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
@@ -20,7 +17,7 @@ import { replicationProblems } from './preflight.js';
 import { ensurePublication, publicationProblems } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { FIRST_START } from './slot.js';
-import { prepareSlot } from './slot-setup.js';
+import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
@@ -166,8 +163,7 @@ export class WalConsumer {
         walSenderTimeout,
       });
       this.stream = stream;
-      // The slot is ours from here on: what another instance stored meanwhile is where to go on.
-      const position = await currentPosition(client, prepared);
+      const position = await heldPosition(client, prepared);
       this.logger.log('consuming slot', { slot: slotName });
       const reader = new WalReader({
         ...this.options,
@@ -256,16 +252,4 @@ export class WalConsumer {
       this.logger.error('the WAL consumer stopped and will try again', { error: text });
     }
   }
-}
-
-/** Another instance holds the slot (SQLSTATE 55006), or is setting it up. */
-function isSlotBusy(error: unknown): boolean {
-  return error instanceof SynchroError ? error.code === 'slot_busy' : errorCode(error) === '55006';
-}
-
-async function currentPosition(client: Client, prepared: WalPosition): Promise<WalPosition> {
-  const position = await readPosition(client);
-  if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
-    return position;
-  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
 }
