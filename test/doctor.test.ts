@@ -2,9 +2,13 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { synchroMigrationsSql, synchroRlsSql, type RlsOptions } from '../lib/index.js';
+import type { SynchroProblem } from '../lib/common/errors.js';
+import { type DoctorOptions, examine } from '../lib/doctor/doctor.js';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
+import { makeDataSource } from './support/doctor-data-source.mjs';
 import { startAgain } from './support/own-server.js';
 import { createRole, type TestRole } from './support/roles.js';
 import { temporaryFolder } from './support/temporary-folder.js';
@@ -30,18 +34,22 @@ async function cli(url: string, ...args: readonly string[]): Promise<Ended> {
   return { status: await ended, out, err };
 }
 
-interface Diagnosis {
-  readonly status: number | null;
-  readonly problems: readonly { readonly code: string; readonly message: string; readonly remedy: string }[];
+/** What the doctor finds, without the price of a process. */
+async function doctor(
+  database: TestDatabase,
+  options: DoctorOptions & { readonly url?: string } = {},
+): Promise<readonly SynchroProblem[]> {
+  const { slotName, publicationName } = database;
+  const dataSource = await makeDataSource(options.url ?? database.url).initialize();
+  try {
+    return await examine(dataSource, { slotName, publicationName, ...options });
+  } finally {
+    await dataSource.destroy();
+  }
 }
 
-async function doctor(database: TestDatabase, url = database.url, ...args: string[]): Promise<Diagnosis> {
-  const names = ['--slot', database.slotName, '--publication', database.publicationName];
-  const { status, out, err } = await cli(url, 'doctor', '-d', DATA_SOURCE, ...names, '--json', ...args);
-  expect(err).toBe('');
-  const { ok, problems } = JSON.parse(out) as Diagnosis & { ok: boolean };
-  expect(ok).toBe(status === 0);
-  return { status, problems };
+function codes(problems: readonly SynchroProblem[]): readonly string[] {
+  return problems.map(({ code }) => code);
 }
 
 /** The SQL of a mend: all of it where it is nothing else, else its first statement. */
@@ -67,12 +75,17 @@ const HEALTHY = [
 
 async function makeHealthy(database: TestDatabase): Promise<void> {
   for (const statement of HEALTHY) await database.query(statement);
-  const { out } = await cli(database.url, 'migrations');
-  await database.query(out);
+  for (const statement of synchroMigrationsSql()) await database.query(statement);
 }
 
-async function expectMended(database: TestDatabase, url?: string, ...args: string[]): Promise<void> {
-  expect(await doctor(database, url, ...args)).toEqual({ status: 0, problems: [] });
+async function makePolicies(database: TestDatabase, options: RlsOptions = {}): Promise<void> {
+  const dataSource = await makeDataSource(database.url).initialize();
+  for (const statement of await synchroRlsSql(dataSource, options)) await database.query(statement);
+  await dataSource.destroy();
+}
+
+async function expectMended(...args: Parameters<typeof doctor>): Promise<void> {
+  expect(await doctor(...args)).toEqual([]);
 }
 
 describe('doctor', () => {
@@ -88,6 +101,9 @@ describe('doctor', () => {
     await expectMended(database);
     const { status, out } = await cli(database.url, 'doctor', '-d', DATA_SOURCE, '--slot', database.slotName);
     expect([status, out]).toEqual([0, 'nothing is wrong\n']);
+    const names = ['--slot', database.slotName, '--publication', database.publicationName];
+    const json = await cli(database.url, 'doctor', '-d', DATA_SOURCE, ...names, '--json');
+    expect([json.status, JSON.parse(json.out)]).toEqual([0, { ok: true, problems: [] }]);
   });
 
   it.each([
@@ -123,8 +139,8 @@ describe('doctor', () => {
     ],
   ])('finds %s, and knows its mend', async (_, code, damage) => {
     for (const statement of damage) await database.query(statement);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map((problem) => problem.code)]).toEqual([1, [code]]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual([code]);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });
@@ -137,8 +153,8 @@ describe('doctor', () => {
     ],
   ])('finds %s, and knows its mend', async (_, damage) => {
     await database.query(damage(database.publicationName));
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['publication_invalid']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['publication_invalid']);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });
@@ -148,8 +164,8 @@ describe('doctor', () => {
       `SELECT tablename AS name FROM pg_tables WHERE starts_with(tablename::text, 'sync_')`,
     );
     await database.query(`DROP TABLE ${tables.map(({ name }) => name).join(', ')}`);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['configuration_invalid']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['configuration_invalid']);
     expect(problems[0]?.remedy).toContain('synchroMigrations');
     await database.query((await cli(database.url, 'migrations')).out);
     await expectMended(database);
@@ -157,8 +173,8 @@ describe('doctor', () => {
 
   it('finds a time zone trap, and knows its mend', async () => {
     await database.query(`ALTER DATABASE ${database.name} SET TimeZone = 'Europe/Berlin'`);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['time_zone_trap']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['time_zone_trap']);
     expect(problems[0]?.message).toContain('Europe/Berlin');
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
@@ -166,8 +182,8 @@ describe('doctor', () => {
 
   it('finds a slot that is not for decoding, and knows its mend', async () => {
     await database.query('SELECT pg_create_physical_replication_slot($1)', [database.slotName]);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['slot_unhealthy']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['slot_unhealthy']);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });
@@ -176,18 +192,18 @@ describe('doctor', () => {
     await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [database.slotName]);
     await database.query(`SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))`);
     await expectMended(database);
-    const { status, problems } = await doctor(database, database.url, '--max-retained-wal', '50000');
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['slot_unhealthy']]);
+    const problems = await doctor(database, { maxRetainedWal: 50_000 });
+    expect(codes(problems)).toEqual(['slot_unhealthy']);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, database.url, '--max-retained-wal', '50000');
+    await expectMended(database, { maxRetainedWal: 50_000 });
   });
 
   it('finds that the database can not be reached', async () => {
     const gone = new URL(database.url);
     gone.port = '1';
-    const { status, problems } = await doctor(database, gone.href);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['database_unreachable']]);
-    await expectMended(database);
+    const { status, out } = await cli(gone.href, 'doctor', '-d', DATA_SOURCE, '--json');
+    expect(status).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ ok: false, problems: [{ code: 'database_unreachable' }] });
   });
 
   it('says it in words, and leaves out what is to be ignored', async () => {
@@ -223,46 +239,41 @@ describe('doctor, of a role', () => {
 
   it('finds that it may not write, and knows its mend', async () => {
     await database.query(`REVOKE UPDATE ON tasks FROM ${role.name}`);
-    const consumer = ['--replication-url', database.url];
-    const { status, problems } = await doctor(database, role.url, ...consumer);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['permission_missing']]);
+    const consumer = { url: role.url, replication: { connectionString: database.url } };
+    const problems = await doctor(database, consumer);
+    expect(codes(problems)).toEqual(['permission_missing']);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, role.url, ...consumer);
+    await expectMended(database, consumer);
   });
 
   it('finds that it may neither replicate nor make the publication, and knows both mends', async () => {
-    const consumer = ['--replication-url', role.url];
-    const { status, problems } = await doctor(database, database.url, ...consumer);
-    expect([status, problems.map(({ code }) => code)]).toEqual([
-      1,
-      ['permission_missing', 'publication_invalid'],
-    ]);
+    const consumer = { replication: { connectionString: role.url } };
+    const problems = await doctor(database, consumer);
+    expect(codes(problems)).toEqual(['permission_missing', 'publication_invalid']);
     for (const { remedy } of problems) await database.query(sqlOf(remedy));
-    await expectMended(database, database.url, ...consumer);
+    await expectMended(database, consumer);
   });
 
   it.each([
     ['bypasses row-level security', (name: string) => `ALTER ROLE ${name} BYPASSRLS`],
     ['owns the table', (name: string) => `ALTER TABLE tasks OWNER TO ${name}`],
   ])('finds that policies do not bind it, as it %s, and knows the mend', async (_, damage) => {
-    const { out, status } = await cli(database.url, 'rls', '-d', DATA_SOURCE, '--role', role.name);
-    expect(status).toBe(0);
-    await database.query(out);
-    const push = ['--push-role', role.name];
-    await expectMended(database, database.url, ...push);
+    await makePolicies(database, { role: role.name });
+    const push = { pushRole: role.name };
+    await expectMended(database, push);
     await database.query(damage(role.name));
-    const { problems } = await doctor(database, database.url, ...push);
-    expect(new Set(problems.map(({ code }) => code))).toEqual(new Set(['rls_bypassed']));
+    const problems = await doctor(database, push);
+    expect(new Set(codes(problems))).toEqual(new Set(['rls_bypassed']));
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, database.url, ...push);
+    await expectMended(database, push);
   });
 
   it('finds that policies do not bind a superuser', async () => {
-    await database.query((await cli(database.url, 'rls', '-d', DATA_SOURCE)).out);
-    const { problems } = await doctor(database);
-    expect(problems.map(({ code }) => code)).toEqual(['rls_bypassed', 'rls_bypassed']);
+    await makePolicies(database);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['rls_bypassed', 'rls_bypassed']);
     expect(problems[0]?.remedy).toContain('pushRole');
-    await expectMended(database, database.url, '--push-role', role.name);
+    await expectMended(database, { pushRole: role.name });
   });
 });
 
@@ -275,31 +286,33 @@ describe('doctor, of a server', () => {
     server = await startPostgres({
       dataDir: await temporaryFolder(),
       durable: false,
-      settings: { ...settings, max_replication_slots: '1' },
+      settings,
     });
+    await restarted(`ALTER SYSTEM SET max_replication_slots = 1`);
     database = await createDatabase(server.url);
     await makeHealthy(database);
   });
   afterAll(() => server.destroySync());
 
+  /** Changes a setting, as an operator would, and restarts the server. */
   async function restarted(statement: string): Promise<void> {
     await withClient(server.url, (client) => client.query(statement));
-    await startAgain(server);
+    await startAgain(server, ['wal_level', 'max_replication_slots']);
     await eventually(() => withClient(server.url, (client) => client.query('SELECT')));
   }
 
   it('finds that wal_level is not logical, and knows its mend', async () => {
     await restarted(`ALTER SYSTEM SET wal_level = 'replica'`);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['wal_level_not_logical']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['wal_level_not_logical']);
     await restarted(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });
 
   it('finds that there is no room for the slot, and knows its mend', async () => {
     await database.query(`SELECT pg_create_physical_replication_slot('another')`);
-    const { status, problems } = await doctor(database);
-    expect([status, problems.map(({ code }) => code)]).toEqual([1, ['slot_unhealthy']]);
+    const problems = await doctor(database);
+    expect(codes(problems)).toEqual(['slot_unhealthy']);
     await restarted(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });
@@ -309,10 +322,10 @@ describe('doctor, of a server', () => {
     await eventually(async () => {
       await database.query('SELECT pg_switch_wal()');
       await database.query('CHECKPOINT');
-      const { problems } = await doctor(database);
-      expect(problems.map(({ code }) => code)).toEqual(['slot_unhealthy']);
+      const problems = await doctor(database);
+      expect(codes(problems)).toEqual(['slot_unhealthy']);
     });
-    const { problems } = await doctor(database);
+    const problems = await doctor(database);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });

@@ -33,10 +33,9 @@ const comment = new EntitySchema({
   columns: { ...ROW, task_id: { type: 'uuid' } },
 });
 
+export function makeDataSource(url) {
+  return new DataSource({ type: 'postgres', url, entities: [share, task, comment], connectTimeoutMS: 5_000 });
+}
+
 /** What an app would give the command line; the database comes from the environment. */
-export const appDataSource = new DataSource({
-  type: 'postgres',
-  url: process.env.DOCTOR_DATABASE_URL,
-  entities: [share, task, comment],
-  connectTimeoutMS: 5_000,
-});
+export const appDataSource = makeDataSource(process.env.DOCTOR_DATABASE_URL);
