@@ -14,6 +14,10 @@ let nests: string[] = [];
 const take = (entry: unknown): void => void given.push((entry as { message: string }).message);
 const logger: LoggerService = { log: take, error: take, warn: take };
 
+function ofSync(messages: readonly string[]): readonly string[] {
+  return messages.filter((message) => /UserIdHeaderGuard|nobody can sync|Web Key|compaction/.test(message));
+}
+
 describe('the option logger', () => {
   let database: TestDatabase;
   let app: RunningApp;
@@ -42,10 +46,6 @@ describe('the option logger', () => {
     host: AppOptions['host'] = {},
   ): Promise<void> {
     app = await startApp({ database, host, synchro: { logger, replication: false, ...synchro } });
-  }
-
-  function ofSync(messages: readonly string[]): readonly string[] {
-    return messages.filter((message) => /UserIdHeaderGuard|nobody can sync|Web Key|compaction/.test(message));
   }
 
   it('takes what the guards say', async () => {
