@@ -155,6 +155,15 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     expect(alice.snapshotReasons).toHaveLength(1);
   });
 
+  it('that begins anew is held, though one before it has lost its history', async () => {
+    const first = await alice.snapshotPage();
+    await sleeps();
+    await historyGoes();
+    await alice.snapshotPage({ cursor: first.cursor });
+    const anew = await alice.snapshotPage();
+    expect(Number((await historyGoes()).safeSeq)).toBeLessThanOrEqual(anew.checkpoint);
+  });
+
   it('may ask for its last page again, as the answer may be lost', async () => {
     const pages = await alice.snapshot();
     const last = pages.at(-1);
