@@ -27,6 +27,8 @@ export interface AppProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the built sample app of this project. */
   readonly main?: string;
+  /** The Node that runs it. Default: the one that runs the tests. */
+  readonly node?: string;
   /** Its output once it can be used, with the URL as the first group. Default: it listens. */
   readonly ready?: RegExp;
 }
@@ -52,13 +54,13 @@ process.once('exit', killAll);
  * that kill it. `npm test` builds it first.
  */
 export async function startAppProcess(options: AppProcessOptions = {}): Promise<AppProcess> {
-  const { main = BUILT_APP, ready = /URL: (\S+)/ } = options;
+  const { main = BUILT_APP, node = process.execPath, ready = /URL: (\S+)/ } = options;
   await access(main).catch(() => {
     throw new Error(`${main} is missing: run \`npm run build\` first, or the whole \`npm test\`.`);
   });
   const { DATABASE_URL: _url, JWT_SECRET: _secret, ...inherited } = process.env;
   const { database } = options;
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(node, [main], {
     env: {
       ...inherited,
       NO_COLOR: '1',

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm run test:package`: slow, and it needs the npm registry, so `npm test` leaves it out. */
+export default defineConfig({
+  test: {
+    include: ['test/package/*.check.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    pool: 'forks',
+    reporters: ['verbose'],
+    // Each step stands on the one before it.
+    bail: 1,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    teardownTimeout: 60_000,
+  },
+});
