@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config';
 import { ScenarioReporter } from './test/support/scenario-reporter.js';
 
 export default defineConfig({
-  resolve: { alias: { 'nestjs-synchro': fileURLToPath(new URL('./lib/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: {
+      // Before the package itself, whose name it begins with.
+      'nestjs-synchro/testing': fileURLToPath(new URL('./lib/testing/index.ts', import.meta.url)),
+      'nestjs-synchro': fileURLToPath(new URL('./lib/index.ts', import.meta.url)),
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     reporters: ['default', new ScenarioReporter()],

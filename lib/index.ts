@@ -1,6 +1,15 @@
 export { bucketOf } from './common/canonical-id.js';
+export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode } from './common/errors.js';
+export type { CaughtUpOptions } from './engine/operations/caught-up.js';
+export type { RecordId } from './engine/operations/reresolve.js';
+export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
+export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';
+export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
+export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
+export { RetryAfterGuard, type Rejection, type RetryAfterPolicy } from './http/guards/retry-after.guard.js';
+export { UserIdHeaderGuard, type UserIdHeaderGuardOptions } from './http/guards/user-id-header.guard.js';
 export {
   BeforeApply,
   OnCompaction,
@@ -29,6 +38,7 @@ export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
 export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
 export { SyncRegistry } from './registry/sync-registry.js';
+export type { ConsumerReport, ConsumerState } from './replication/consumer-monitor.js';
 export {
   ConflictResolver,
   LwwResolver,
@@ -37,10 +47,20 @@ export {
   type Resolution,
 } from './resolvers/conflict-resolver.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
-export { OwnershipResolver, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
+export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { ClientInfo } from './store/client-admin.js';
 export type { CompactionResult } from './store/compaction-result.js';
+export { synchroRlsSql, type RlsOptions } from './store/rls.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
+export type {
+  ListPage,
+  ParkedRow,
+  RuleFailure,
+  RuleFailureFilter,
+  WaitingRow,
+} from './store/operation-lists.js';
 export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,

@@ -2,8 +2,11 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { Compactor } from './engine/compactor.js';
 import { Hydrator } from './engine/pull/hydrator.js';
+import { SyncOperations } from './engine/operations/sync-operations.js';
+import { SyncStatus } from './engine/operations/sync-status.js';
 import { Puller } from './engine/pull/puller.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
@@ -12,19 +15,21 @@ import { HookExplorer } from './hooks/hook-explorer.js';
 import { HookRunner } from './hooks/hook-runner.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
-import { SYNC_PATH } from './http/sync-path.token.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
-import { ConflictResolver, LwwResolver } from './resolvers/conflict-resolver.js';
+import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { HOST_PROVIDERS, ResolverChecks } from './resolvers/resolver-checks.js';
 import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { currentSchema } from './store/session.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
+import { readSettings } from './synchro.settings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -47,25 +52,36 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
     providers: [
       ...(definition.providers ?? []),
-      { provide: SYNC_PATH, useValue: path },
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
+      SETTINGS,
       REGISTRY,
       ...SERVICES,
       ...RESOLVERS,
+      { provide: HOST_PROVIDERS, useValue: extras.providers ?? [] },
       // Last, so that the host's classes win over the defaults.
       ...(extras.providers ?? []),
     ],
     exports: [
-      SYNCHRO_OPTIONS, // a host's subclass of SyncController lives in the host's module
+      // For a host's subclass of SyncController, which lives in the host's module.
+      SYNCHRO_OPTIONS,
+      HookRunner,
       SyncEngine,
+      SyncOperations,
+      SyncStatus,
       SyncRegistry,
-      JoinResolver,
       OwnershipResolver,
       ConflictResolver,
       SubscriptionResolver,
+      ...DEFAULT_RESOLVERS,
     ],
   };
 }
+
+const SETTINGS: Provider = {
+  provide: SYNCHRO_OPTIONS,
+  inject: [GIVEN_OPTIONS],
+  useFactory: readSettings,
+};
 
 const REGISTRY: Provider = {
   provide: SyncRegistry,
@@ -76,6 +92,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   BodyReader,
   SyncEngine,
+  SyncOperations,
+  SyncStatus,
+  ConsumerMonitor,
   HookExplorer,
   HookRunner,
   Puller,
@@ -83,13 +102,18 @@ const SERVICES: readonly Provider[] = [
   Snapshotter,
   Hydrator,
   Compactor,
+  CompactionSchedule,
   SchemaService,
   SynchroLifecycle,
 ];
 
+/** By their own tokens, too: the host's resolvers may inject what they replace. */
+const DEFAULT_RESOLVERS = [JoinResolver, LwwResolver, ServerWinsResolver, UserSubscriptionResolver];
+
 const RESOLVERS: readonly Provider[] = [
-  JoinResolver,
+  ...DEFAULT_RESOLVERS,
   { provide: OwnershipResolver, useExisting: JoinResolver },
-  { provide: ConflictResolver, useClass: LwwResolver },
-  { provide: SubscriptionResolver, useClass: UserSubscriptionResolver },
+  { provide: ConflictResolver, useExisting: LwwResolver },
+  { provide: SubscriptionResolver, useExisting: UserSubscriptionResolver },
+  ResolverChecks,
 ];

@@ -1,44 +1,105 @@
-import type { CanActivate, ExecutionContext, ModuleMetadata, Provider, Type } from '@nestjs/common';
+import type {
+  CanActivate,
+  ExecutionContext,
+  LoggerService,
+  ModuleMetadata,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import type { ClientConfig } from 'pg';
+import type { Duration } from './common/duration.js';
 import type { SynchroHooks } from './hooks/synchro-hooks.js';
 
-/** The resolved {@link SynchroOptions}. */
+/** The {@link SynchroOptions} as they were given. */
+export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');
+
+/** The same as `SynchroSettings`: what everything else injects. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
 export interface SynchroOptions {
   /**
    * Who is asking: the host's own identity of the request. Empty or undefined answers 401. The user id never
-   * comes from body or query.
+   * comes from body or query. Default: whom `JwtGuard` or `UserIdHeaderGuard` identified; without one of them,
+   * every request is answered with 401.
    */
-  readonly userId: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
-  /** Lowest app version that may sync (semver), compared with `X-App-Version` and at register. Default: any. */
+  readonly userId?: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
+  /**
+   * Lowest app version that may sync (semver), compared with {@link versionHeader} in every request and with the body
+   * of a registration; below it 426. What is no version is a 400, none passes. Default: any.
+   */
   readonly minClientVersion?: string;
-  /** How far a client's clock may be behind and still win, in milliseconds. Default: 0. */
-  readonly clockSkewTolerance?: number;
+  /** The header with the app's version. Default: `X-App-Version`, which the SDKs send. */
+  readonly versionHeader?: string;
+  /** How far a client's clock may be behind and still win. Default: 0. */
+  readonly clockSkewTolerance?: Duration;
   /** The module runs its own migrations at start. Default: false (`synchroMigrations` go into the host's list). */
   readonly migrationsRun?: boolean;
   /** Callbacks; decorated methods of providers do the same. Default: none. */
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
-  /** What `SyncEngine.runCompaction` removes. */
+  /**
+   * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not
+   * configured, the changelog is never compacted.
+   */
   readonly compaction?: CompactionOptions;
-  /** How long a snapshot may pause between two pages before compaction may pass it, in milliseconds. Default: 15 min. */
-  readonly snapshotHold?: number;
+  /** How long a snapshot may pause between two pages before compaction may pass it. Default: 15 min. */
+  readonly snapshotHold?: Duration;
   /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
+  /**
+   * Role in which a push reads and writes the host's tables (`SET LOCAL ROLE`), so that policies of row-level security
+   * bind it although the pool's role owns the tables or bypasses them. Triggers on them run in it, too; hooks and sync's
+   * own tables don't. The pool's role must be a member of it, and it needs the grants of `synchroRlsSql`; a start
+   * without them fails, and names what is missing. Default: the pool's own role.
+   */
+  readonly pushRole?: string;
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
   readonly maxPageBytes?: number;
-  /** Seconds in `Retry-After` of a 503. Default: 5. */
+  /**
+   * Largest request body in bytes; above it 413, which SDKs take for a fatal error: the push behind it is tried for
+   * ever, and nothing is pulled. Keep it above any honest batch. Default: 16 MiB.
+   */
+  readonly maxBodyBytes?: number;
+  /**
+   * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
+   * done in that time never gets done. Default: what the database says (`statement_timeout` of the role).
+   */
+  readonly statementTimeout?: number;
+  /**
+   * Seconds in the `Retry-After` of a 503: the database can't answer now (no free connection, a timeout, a restart),
+   * or a guard says so without a time of its own. Default: 5.
+   */
   readonly retryAfter?: number;
+  /**
+   * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
+   * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
+   */
+  readonly logger?: LoggerService;
 }
 
+/** Zero, wherever it is given here, stands for the default. */
 export interface CompactionOptions {
-  /** Devices that have not synced for this many milliseconds no longer hold history back. Default: 7 days. */
-  readonly staleThreshold?: number;
+  /**
+   * Devices that have not pulled for this long no longer hold history back; they count again with their next pull.
+   * Failures that were resolved this long ago are removed, too. Default: 7 days.
+   */
+  readonly staleThreshold?: Duration;
   /** Entries deleted at once. Default: 10 000. */
   readonly batchSize?: number;
+  /**
+   * History that is older goes even if an active device still needs it; that device is then sent to a snapshot.
+   * Default: none.
+   */
+  readonly maxAge?: Duration;
+  /** Devices not heard of for this long are forgotten: they register again, and take a snapshot. Default: 90 days. */
+  readonly removeClientsAfter?: Duration;
+  /**
+   * Runs in the background, first after half to all of it, ten minutes at most. Of several instances one runs at a
+   * time, the others skip. At most 24 days. Default: none, runs are the host's to start.
+   */
+  readonly interval?: Duration;
 }
 
 export interface ReplicationOptions {
@@ -59,15 +120,20 @@ export interface ReplicationOptions {
    * each. Default: 50 000.
    */
   readonly maxSubscriptionRows?: number;
-  /** `wal_sender_timeout` of the replication connection in milliseconds: bounds how long a dead leader holds the slot. Default: 10 000. */
-  readonly walSenderTimeout?: number;
+  /**
+   * Most buckets that a row's rule (`OwnershipResolver` or `bucketFunction`) may name, not counting those of its parent.
+   * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
+   */
+  readonly maxBucketsPerRow?: number;
+  /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
+  readonly walSenderTimeout?: Duration;
 }
 
 /** What shapes the module itself; with `forRootAsync` it stays outside the factory. */
 export interface SynchroModuleExtras {
   /** Modules whose exports the guards and the overriding providers need. */
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
-  /** The host's guards, on the sync routes only. */
+  /** The host's guards and the library's (`JwtGuard(…)`), in this order, on the sync routes only. */
   readonly guards?: readonly (Type<CanActivate> | CanActivate)[];
   /** Overrides by class token, e.g. `{ provide: OwnershipResolver, useClass: SharingResolver }`. */
   readonly providers?: readonly Provider[];

@@ -1,10 +1,14 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { OwnershipResolver, SynchroModule, synchroMigrations } from 'nestjs-synchro';
+import {
+  JwtGuard,
+  OwnershipResolver,
+  SynchroModule,
+  synchroMigrations,
+  UserIdHeaderGuard,
+} from 'nestjs-synchro';
 import type { AppSettings } from './app.settings.js';
-import { authGuard, AuthModule } from './auth/auth.module.js';
-import { userIdOf } from './auth/identified-request.js';
 import { Category } from './categories/category.entity.js';
 import { HealthController } from './health.controller.js';
 import { CreateSampleTables1767225600000 } from './migrations/1767225600000-create-sample-tables.js';
@@ -33,10 +37,13 @@ export class AppModule {
           retryAttempts: 3,
         }),
         SynchroModule.forRoot({
-          imports: [AuthModule.forRoot(jwtSecret)],
-          guards: [authGuard(jwtSecret)],
-          userId: userIdOf,
+          guards: [
+            jwtSecret === undefined
+              ? UserIdHeaderGuard()
+              : JwtGuard({ secret: jwtSecret, requireExpiry: false }),
+          ],
           providers: [{ provide: OwnershipResolver, useClass: SharingResolver }],
+          compaction: { interval: '1h' },
           replication: { slotName, publicationName },
           ...synchro,
         }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backoff, pause } from '../lib/replication/backoff.js';
+import { backoff, nextAttempt, pause } from '../lib/replication/backoff.js';
 
 describe('the backoff', () => {
   it('doubles from 100 ms to 10 s, and stays there', () => {
@@ -14,6 +14,23 @@ describe('the backoff', () => {
       expect(backoff(3)).toBeGreaterThanOrEqual(400);
       expect(backoff(3)).toBeLessThanOrEqual(800);
     }
+  });
+});
+
+describe('the next try', () => {
+  const failed = { standby: false, progressed: false, milliseconds: 100 };
+
+  it('waits longer each time that a session ends without having applied anything', () => {
+    expect(nextAttempt(0, failed)).toBe(1);
+    expect(nextAttempt(6, failed)).toBe(7);
+  });
+
+  it.each([
+    ['applied something, however short it was', { ...failed, progressed: true }],
+    ['lasted for more than half a minute', { ...failed, milliseconds: 30_001 }],
+    ['found another instance at work', { ...failed, standby: true }],
+  ])('begins anew after a session that %s', (_, end) => {
+    expect(nextAttempt(6, end)).toBe(0);
   });
 });
 

@@ -3,9 +3,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Column, DeleteDateColumn, Entity, PrimaryColumn, UpdateDateColumn } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SynchroModule, SyncTable, synchroMigrations } from '../lib/index.js';
-import { userIdOf } from '../sample-app/auth/identified-request.js';
-import { UserIdHeaderGuard } from '../sample-app/auth/user-id-header.guard.js';
+import { SynchroModule, SyncTable, synchroMigrations, UserIdHeaderGuard } from '../lib/index.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -196,8 +194,7 @@ function notesApp({ url, slotName, publicationName }: TestDatabase): new () => o
         migrationsRun: true,
       }),
       SynchroModule.forRoot({
-        guards: [UserIdHeaderGuard],
-        userId: userIdOf,
+        guards: [UserIdHeaderGuard()],
         replication: { slotName, publicationName },
       }),
     ],

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { change, only, type PushFixture, pushFixture } from './support/push-fixture.js';
+import type { PushChange, PushResult } from '../lib/engine/push/push-change.js';
+import { change, fromNow, only, type PushFixture, pushFixture } from './support/push-fixture.js';
 import { ALICE } from './support/push-tables.js';
 import { createTableSql, owned } from './schema-fixtures.js';
 
@@ -15,6 +16,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   words: 'text[]',
   numbers: 'bigint[]',
   grid: 'integer[][]',
+  amounts: 'numeric[]',
   doc: 'jsonb',
   text_doc: 'json',
   bytes: 'bytea',
@@ -29,6 +31,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   short: 'varchar(5)',
   body: 'text',
   must_doc: `jsonb NOT NULL`,
+  counted: 'integer NOT NULL DEFAULT 7',
 };
 
 let push: PushFixture;
@@ -56,7 +59,7 @@ async function created(column: string, json: string): Promise<unknown> {
   return result.accepted ? stored(id, column) : result.reason_code;
 }
 
-/** Updates one column from a stored value (as SQL) by a value as JSON text. */
+/** Updates one column from a stored value (as SQL) by a value as JSON text, beside an edit of another one. */
 async function updated(column: string, before: string, json: string): Promise<unknown> {
   const id = randomUUID();
   const columns = column === 'must_doc' ? 'must_doc' : `must_doc, ${column}`;
@@ -65,7 +68,10 @@ async function updated(column: string, before: string, json: string): Promise<un
     `INSERT INTO things (id, user_id, updated_at, ${columns}) VALUES ($1, $2, now() - interval '1 hour', ${values})`,
     [id, ALICE],
   );
-  const result = await push.pushOne(ALICE, change('update', 'things', id, `{"${column}":${json}}`));
+  const result = await push.pushOne(
+    ALICE,
+    change('update', 'things', id, `{"body":"edited","${column}":${json}}`),
+  );
   return result.accepted ? stored(id, column) : result.reason_code;
 }
 
@@ -147,6 +153,9 @@ describe('a value that a device sends', () => {
     ['a malformed array', 'words', '"{a"'],
     ['a number for an array', 'words', '5'],
     ['a double out of range', 'double', '1e999'],
+    ['NUL in a text', 'body', '"a\\u0000b"'],
+    ['half of a surrogate pair', 'body', '"\\ud83d"'],
+    ['NUL in a document', 'doc', '"{\\"a\\":\\"\\\\u0000\\"}"'],
   ])('%s is terminal', async (_, column, json) => {
     expect(await created(column, json)).toBe('invalid_data');
   });
@@ -177,7 +186,125 @@ describe('a value that comes back from a device', () => {
     ],
     ['W-DATA-1: a numeric that no double holds, edited', 'num', '12345678901234567.89', '5.5', '5.5'],
     ["a document that SQL's null is refused for", 'must_doc', `'1'`, 'null', 'null'],
+    ["W-DATA-3: JSON's null, which devices hold as SQL's", 'doc', `'null'`, 'null', 'null'],
+    ['W-DATA-3: a boolean document as text', 'doc', `'true'`, '"1"', 'true'],
+    ['W-DATA-3: a boolean document that becomes false as text', 'doc', `'true'`, '"0"', 'false'],
+    [
+      'W-DATA-3: a json text with blanks',
+      'text_doc',
+      `'{"a" :1, "a" :2}'`,
+      '"{\\"a\\":2}"',
+      '{"a" :1, "a" :2}',
+    ],
+    [
+      'W-DATA-1: numbers in a document that no double holds, unchanged',
+      'doc',
+      `'{"a": 12345678901234567890.5, "b": [1.10]}'`,
+      '"{\\"b\\":[1.1],\\"a\\":1.2345678901234567E19}"',
+      '{"a": 12345678901234567890.5, "b": [1.10]}',
+    ],
+    [
+      'W-DATA-1: an integer of 64 bits in a document, edited to its neighbour',
+      'doc',
+      `'{"a": 9007199254740993}'`,
+      '"{\\"a\\":9007199254740992}"',
+      '{"a": 9007199254740992}',
+    ],
+    [
+      'W-DATA-1: a double document of 15 digits',
+      'doc',
+      `'0.30000000000000004'`,
+      '"0.3"',
+      '0.30000000000000004',
+    ],
+    [
+      'W-DATA-1: numerics in an array',
+      'amounts',
+      `'{12345678901234567.89,1.10}'`,
+      '"[1.2345678901234568E16,1.1]"',
+      '{12345678901234567.89,1.10}',
+    ],
+    [
+      'W-DATA-1: an integer beyond 64 bits',
+      'num',
+      '100000000000000000000',
+      '1.0E20',
+      '100000000000000000000',
+    ],
+    [
+      'W-DATA-1: a number beyond doubles',
+      'num',
+      `1e400::numeric`,
+      '1.7976931348623157E308',
+      `1${'0'.repeat(400)}`,
+    ],
+    ['W-DATA-1: a negative zero', 'double', `'-0'`, '0.0', '-0'],
+    [
+      'W-DATA-2: an array with bounds of its own',
+      'words',
+      `'[0:1]={a,b}'`,
+      '"[\\"a\\",\\"b\\"]"',
+      '[0:1]={a,b}',
+    ],
+    [
+      'W-DATA-7: a time that PostgreSQL prints and does not read',
+      'at_ms',
+      `'294276-12-31 23:59:59.999999'`,
+      '"294277-01-01T00:00:00"',
+      '294277-01-01 00:00:00',
+    ],
   ])('%s', async (_, column, before, json, expected) => {
     expect(await updated(column, before, json)).toBe(expected);
+  });
+});
+
+/** Pushes the same creates twice, as long ago as not to win, and tells what became of the second ones. */
+async function createdTwice(column: string, first: string, second: string): Promise<string> {
+  const id = randomUUID();
+  const create = (json: string): Promise<PushResult> => {
+    const data = `{"must_doc":{},"${column}":${json}}`;
+    return push.pushOne(ALICE, change('create', 'things', id, data, { at: fromNow(-60_000) }));
+  };
+  const before = await create(first);
+  expect(before.status).toBe('applied');
+  const after = await create(second);
+  expect(after.server_updated_at ?? before.server_updated_at).toBe(before.server_updated_at);
+  return after.status;
+}
+
+describe('W-PUSH-11: a change that is pushed again, since its answer was lost, is applied', () => {
+  it.each([
+    ['a boolean', 'flag', 'false'],
+    ['W-DATA-8: a null that means the default', 'counted', 'null'],
+    ['a numeric that was rounded', 'money', '5.005'],
+    ['a time that was rounded', 'at_ms', '"2024-05-06T07:08:09.123456Z"'],
+    ['another spelling of an interval', 'span', '"15 mons -3 days 100 secs"'],
+    ['another spelling of a day', 'day', '"May 6, 2024"'],
+    ['a double that a float4 rounds', 'real', '0.123456789'],
+    ['an array', 'words', '"{a, b}"'],
+    ['a text that loses its blanks', 'short', '"abcde   "'],
+    ['a document', 'doc', '"{\\"b\\": 1.0, \\"a\\": 1e2}"'],
+  ])('%s', async (_, column, json) => {
+    expect(await createdTwice(column, json, json)).toBe('applied');
+  });
+
+  it.each([
+    ['a value', 'money', '5.005', '5.02'],
+    ['a spelling', 'span', '"15 mons"', '"16 mons"'],
+    ['a value that can not be read', 'span', '"15 mons"', '"soon"'],
+    ['a text', 'body', '"a"', '"b"'],
+  ])('but with %s that differs it is a conflict', async (_, column, first, second) => {
+    expect(await createdTwice(column, first, second)).toBe('conflict');
+  });
+
+  it('also beside one that can not be read', async () => {
+    const ids = [randomUUID(), randomUUID(), randomUUID()];
+    const creates = (spans: readonly string[]): PushChange[] =>
+      spans.map((span, n) =>
+        change('create', 'things', ids[n], { must_doc: {}, span }, { at: fromNow(-60_000) }),
+      );
+    await push.push(ALICE, creates(['13 mons', '14 mons', '15 mons']));
+    const again = await push.push(ALICE, creates(['13 mons', 'soon', '15 mons']));
+    expect(again.map(({ status }) => status)).toEqual(['applied', 'conflict', 'applied']);
   });
 });

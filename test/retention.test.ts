@@ -192,11 +192,11 @@ describe('a quiet client', () => {
 });
 
 describe('the retention floor', () => {
-  it('is stored: it outlasts the entries above which it stood', async () => {
+  it('is stored: it outlasts the entries above which it stood [scenario 121]', async () => {
     const alice = await started('alice');
     const { checkpoint } = alice;
     await database.query(
-      `UPDATE sync_clients SET last_sync_at = now() - interval '8 days' WHERE client_id = $1`,
+      `UPDATE sync_clients SET last_sync_at = now() - interval '8 days', last_pull_at = now() - interval '8 days' WHERE client_id = $1`,
       [alice.clientId],
     );
     const { safeSeq } = await historyGoes();
@@ -245,7 +245,7 @@ describe('the retention floor', () => {
     expect(await compact()).toMatchObject({ safeSeq: BigInt(floor), deletedEntries: 0 });
   });
 
-  it('is where the slowest active client is (scenario 130)', async () => {
+  it('is where the slowest active client is [scenario 130]', async () => {
     const alice = await started('alice');
     await insertTasks(database, 'alice', 'entry', 20);
     await consumed(database);
@@ -269,12 +269,12 @@ describe('a client that has been away', () => {
     alice = await started('alice');
     await alice.pull();
     await database.query(
-      `UPDATE sync_clients SET last_sync_at = now() - interval '8 days' WHERE client_id = $1`,
+      `UPDATE sync_clients SET last_sync_at = now() - interval '8 days', last_pull_at = now() - interval '8 days' WHERE client_id = $1`,
       [alice.clientId],
     );
   });
 
-  it('no longer holds compaction back (scenario 131)', async () => {
+  it('no longer holds compaction back [scenario 131]', async () => {
     const { deactivatedClients, safeSeq } = await historyGoes();
     expect(deactivatedClients).toBe(1);
     expect(Number(safeSeq)).toBeGreaterThan(alice.checkpoint);
@@ -290,7 +290,7 @@ describe('a client that has been away', () => {
     expect(Number(safeSeq)).toBeLessThanOrEqual(alice.checkpoint);
   });
 
-  it('whose history is gone counts again once it has a new snapshot (scenario 133)', async () => {
+  it('whose history is gone counts again once it has a new snapshot [scenario 133]', async () => {
     await historyGoes();
     await alice.pull();
     expect(alice.snapshotReasons).toEqual(['checkpoint_before_retention']);

@@ -138,8 +138,8 @@ describe('logical types', () => {
     ]);
   });
 
-  it.each(['hstore', 'pair'])('%s is refused with the way out', async (type) => {
-    const table = `refused_${type}`;
+  it.each(['hstore', 'hstore[]', 'pair'])('%s is refused with the way out', async (type) => {
+    const table = `refused_${type.replace('[]', 's')}`;
     await fixture.db.query(createTableSql(table, `title text, extra ${type}`));
     await expect(errorOf(readOnly(table))).resolves.toMatchObject({
       code: 'schema_unsupported',

@@ -53,6 +53,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     bucketPrefix: null,
     globalWhenBucketNull: false,
     allowGlobalRead: false,
+    bucketFunction: null,
     bucketSources: [],
     depth: 0,
     ...overrides,

@@ -59,6 +59,20 @@ describe('the replication stream', () => {
     return sender;
   }
 
+  it('is taken up again at once when it is cut time and again, as long as it gets on in between', async () => {
+    await start();
+    // Without the progress, the last of these would be followed by a pause of 3 to 10 seconds.
+    let longest = 0;
+    for (let cut = 0; cut < 8; cut++) {
+      const { pid } = await eventually(async () => (await walSender()) ?? false);
+      const begun = performance.now();
+      await database.query('SELECT pg_terminate_backend($1)', [pid]);
+      await consumed(database);
+      longest = Math.max(longest, performance.now() - begun);
+    }
+    expect(longest).toBeLessThan(3_000);
+  });
+
   it('outlasts wal_sender_timeout while nothing happens', async () => {
     await start();
     const before = await walSender();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Client } from 'pg';
+import { SyncEngine } from 'nestjs-synchro';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { parseLsn, type Lsn } from '../lib/common/lsn.js';
 import { ReplicationStream } from '../lib/replication/replication-stream.js';
@@ -8,7 +9,7 @@ import { startApp, type RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { temporaryFolder } from './support/temporary-folder.js';
-import { eventually } from './support/wait.js';
+import { eventually, pause } from './support/wait.js';
 import { edgesOf, storedPosition } from './support/wal-app.js';
 
 // A server of its own: what other tests write would move the WAL between the steps of these.
@@ -109,6 +110,17 @@ describe('what is acknowledged', () => {
         const { confirmed_lsn: stored } = await storedPosition(database);
         expect(await confirmedFlush()).toBeLessThanOrEqual(BigInt(stored));
       }
+    });
+
+    it('is also stored when somebody waits for it, and then not again while nothing happens', async () => {
+      await writeElsewhere(10_000);
+      const before = await storedPosition(database);
+      await app.app.get(SyncEngine).caughtUp();
+      const after = await storedPosition(database);
+      expect(BigInt(after.confirmed_lsn)).toBeGreaterThan(BigInt(before.confirmed_lsn));
+      // Longer than it takes to look for work that nobody has announced.
+      await pause(2_500);
+      expect(await storedPosition(database)).toEqual(after);
     });
 
     it('lets the server shut down, and the app go on after it without a new epoch', async () => {

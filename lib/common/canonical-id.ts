@@ -1,3 +1,4 @@
+const CANONICAL_UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Whether a text has the shape of a UUID. */
@@ -15,7 +16,18 @@ export function canonicalId(value: string): string {
 
 /** The same form as an SQL expression over a text expression. */
 export function canonicalIdSql(text: string): string {
-  return `(CASE WHEN ${text} ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN lower(${text}) ELSE ${text} END)`;
+  return `(CASE WHEN ${text} ~* '${CANONICAL_UUID}' THEN lower(${text}) ELSE ${text} END)`;
+}
+
+/**
+ * A boolean SQL expression: is this text, in its canonical form, the given canonical id? Null where the text is.
+ * Most texts are compared as they are; only an id that is a UUID looks at them twice.
+ *
+ * @param text a text expression
+ * @param id a text expression of a canonical id
+ */
+export function isCanonicalIdSql(text: string, id: string): string {
+  return `(${text} = ${id} OR lower(${text}) = ${id} AND ${id} ~ '${CANONICAL_UUID}')`;
 }
 
 /** The bucket that a prefix and a value name, e.g. `bucketOf('user:', id)`. */

@@ -1,26 +1,48 @@
 const CONNECTION_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
+  'EHOSTDOWN',
   'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
 
+/** 08 connections, 53 resources, 57 shutdowns and cancelled statements: classes; the rest is single states. */
+const TRANSIENT_STATES = /^(08|53|57)|^(40001|40003|40P01|55P03|25006|25P03|25P04)$/;
+
+/** What the pool, the driver and TypeORM say without a code. */
+const TRANSIENT_MESSAGES = new RegExp(
+  [
+    'connection terminated',
+    'connection error',
+    'timeout exceeded when trying to connect',
+    'timeout expired',
+    'query read timeout',
+    'pool after calling end',
+    'client was closed',
+    'driver not connected',
+    'not( yet)? established',
+  ].join('|'),
+  'i',
+);
+
+/** An error is wrapped a few times; one that is its own cause ends here. */
+const MAX_ERRORS = 20;
+
 /**
  * The code of a database or network error: a five-character SQLSTATE, or Node's `ECONN…`; undefined for any
- * other error. Looks through TypeORM's `QueryFailedError` and through causes.
+ * other error. Looks through TypeORM's `QueryFailedError`, through causes and `AggregateError`s.
  */
 export function errorCode(error: unknown): string | undefined {
-  for (let current = error, depth = 0; current instanceof Object && depth < 5; depth++) {
-    const { code, driverError, cause } = current as {
-      code?: unknown;
-      driverError?: unknown;
-      cause?: unknown;
-    };
-    if (typeof code === 'string' && (/^[0-9A-Z]{5}$/.test(code) || CONNECTION_ERRORS.has(code))) return code;
-    current = driverError ?? cause;
+  for (const inner of errorsIn(error)) {
+    const code = codeOf(inner);
+    if (code !== undefined) return code;
   }
   return undefined;
 }
@@ -32,18 +54,32 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /**
- * The database can't answer now, and will later (hazard W-HTTP-4): connection failures (08), resources (53),
- * shutdowns (57), locks (55P03), lost races (40), and what the pool and the driver say without a code.
+ * The database can't answer now, and will later (hazards W-HTTP-2, W-HTTP-4): connection failures, resources,
+ * shutdowns, timeouts and locks, lost races, standbys, and what the pool and the driver say without a code.
  */
 export function isTransient(error: unknown): boolean {
   const code = errorCode(error);
-  if (code !== undefined) {
-    return CONNECTION_ERRORS.has(code) || /^(08|53|57|40)/.test(code) || code === '55P03' || code === '25006';
+  if (code !== undefined) return CONNECTION_ERRORS.has(code) || TRANSIENT_STATES.test(code);
+  return errorsIn(error).some((inner) => inner instanceof Error && TRANSIENT_MESSAGES.test(inner.message));
+}
+
+function codeOf(error: object): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && (/^[0-9A-Z]{5}$/.test(code) || CONNECTION_ERRORS.has(code))
+    ? code
+    : undefined;
+}
+
+/** An error and what is within it, outermost first. */
+function errorsIn(error: unknown): readonly object[] {
+  const found: object[] = [];
+  const open = [error];
+  while (open.length > 0 && found.length < MAX_ERRORS) {
+    const current = open.shift();
+    if (!(current instanceof Object)) continue;
+    found.push(current);
+    const { driverError, cause, errors } = current as Record<'driverError' | 'cause' | 'errors', unknown>;
+    open.push(driverError, cause, ...(Array.isArray(errors) ? (errors as unknown[]) : []));
   }
-  return (
-    error instanceof Error &&
-    /connection terminated|timeout exceeded when trying to connect|pool after calling end|client was closed|connection error|driver not connected|not established/i.test(
-      error.message,
-    )
-  );
+  return found;
 }

@@ -3,6 +3,7 @@ import { SynchroError } from '../common/errors.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import { knowsSchema, type ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
+import { callerSql } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { SchemaMismatchError } from './schema-mismatch.error.js';
 
@@ -28,6 +29,8 @@ export interface ContextRequest {
   readonly userId: string;
   readonly clientId: string;
   readonly schema: ClientSchema;
+  /** What the user may read now. */
+  readonly buckets: readonly string[];
   /** Register may come from a client that knows no schema yet. */
   readonly bootstrap?: boolean;
 }
@@ -43,7 +46,7 @@ export async function openContext(
   request: ContextRequest,
 ): Promise<SyncContext> {
   const rows: ContextRow[] = await manager.query(
-    `SELECT set_config('app.user_id', $1, true), ${schemas.tokenSql} AS token,
+    `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
             c.id, c.bucket_subs, c.is_active, c.last_pull_at IS NOT NULL AS has_pulled,
             c.snapshot_completed_at IS NOT NULL AS has_snapshot, c.last_pull_seq::text,
             to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
@@ -51,7 +54,7 @@ export async function openContext(
        FROM (SELECT) AS one
        LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
        LEFT JOIN sync_wal_position p ON true`,
-    [request.userId, request.clientId],
+    [request.userId, request.clientId, request.buckets],
   );
   const [row] = rows;
   const contract = await schemas.contract(row?.token ?? '', manager);
@@ -64,7 +67,12 @@ export async function openContext(
 /** @throws SynchroError `client_not_registered` */
 export function registered(context: SyncContext): SyncClient {
   if (context.client) return context.client;
-  throw new SynchroError('client_not_registered', 'client not registered');
+  throw notRegistered();
+}
+
+/** What a device is told that is not, or no longer, known. */
+export function notRegistered(): SynchroError {
+  return new SynchroError('client_not_registered', 'client not registered');
 }
 
 /** @throws SynchroError `temporarily_unavailable` until the first edges are there */

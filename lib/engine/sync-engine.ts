@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
+import { canonicalId } from '../common/canonical-id.js';
 import { errorCode, isRetryable } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
@@ -7,8 +8,8 @@ import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/ho
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
-import type { ClientSchema } from '../schema/schema-gate.js';
 import { SchemaService } from '../schema/schema.service.js';
+import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
@@ -20,82 +21,48 @@ import {
   notePush,
   renewSnapshot,
   saveRegistration,
-  type Registration,
   type SyncClient,
 } from '../store/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../synchro.options.js';
+import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
-import { Puller, snapshotReason, type PullPage, type SnapshotReason } from './pull/puller.js';
-import type { PushChange, PushResult } from './push/push-change.js';
+import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
+import { requestReresolve, type RecordId } from './operations/reresolve.js';
+import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
-import { Snapshotter, type SnapshotPage } from './snapshot/snapshotter.js';
+import { Snapshotter } from './snapshot/snapshotter.js';
 import { refuseStale } from './stale-client.js';
-import { type LogState, openContext, ready, registered, type SyncContext } from './sync-context.js';
-import { checkVersion, gated } from './version-gate.js';
+import {
+  type LogState,
+  notRegistered,
+  openContext,
+  ready,
+  registered,
+  type SyncContext,
+} from './sync-context.js';
+import type {
+  PullRequest,
+  PullResult,
+  PushOutcome,
+  PushRequest,
+  RegisterRequest,
+  RegisterResult,
+  SnapshotRequest,
+  SnapshotResult,
+  SyncRequest,
+} from './sync-requests.js';
+import { checkMinimum, checkVersion, gated } from './version-gate.js';
 
-const DEFAULT_HOLD_MS = 15 * 60_000;
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
-
-/** What every request of a device says of itself. */
-export interface SyncRequest {
-  /** Canonical. */
-  readonly userId: string;
-  readonly clientId: string;
-  readonly schema: ClientSchema;
-}
-
-export interface RegisterRequest
-  extends SyncRequest, Pick<Registration, 'clientName' | 'platform' | 'appVersion'> {}
-
-export interface RegisterResult {
-  readonly id: string;
-  readonly lastSyncAt: string | null;
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
-
-export interface PullRequest extends SyncRequest {
-  readonly checkpoint: bigint;
-  readonly limit: number;
-  readonly tables: readonly string[] | null;
-  readonly knownBuckets: readonly string[] | null;
-}
-
-export interface PullResult extends PullPage {
-  readonly contract: SchemaContract;
-  readonly snapshotReason: SnapshotReason | null;
-  /** How the user's buckets differ from those that the client knows; null when they don't. */
-  readonly bucketUpdates: { readonly added: readonly string[]; readonly removed: readonly string[] } | null;
-}
-
-export interface PushRequest extends SyncRequest {
-  readonly changes: readonly PushChange[];
-}
-
-export interface PushOutcome {
-  readonly results: readonly PushResult[];
-  readonly contract: SchemaContract;
-}
-
-export interface SnapshotRequest extends SyncRequest {
-  /** null: from the beginning. */
-  readonly cursor: SnapshotCursor | null;
-  readonly limit: number;
-}
-
-export interface SnapshotResult extends SnapshotPage {
-  readonly checkpoint: bigint;
-  readonly contract: SchemaContract;
-}
 
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
 export class SyncEngine {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly schemas: SchemaService,
     private readonly subscriptions: SubscriptionResolver,
     private readonly puller: Puller,
@@ -103,7 +70,9 @@ export class SyncEngine {
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    checkMinimum(options.minClientVersion);
+  }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
@@ -116,7 +85,7 @@ export class SyncEngine {
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
     return this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, bootstrap: true });
+      const context = await openContext(manager, this.schemas, { ...request, buckets, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
       return {
@@ -132,7 +101,7 @@ export class SyncEngine {
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { result, client, log } = await this.read(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
@@ -157,7 +126,7 @@ export class SyncEngine {
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, request);
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await this.admit(manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
@@ -176,7 +145,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
     const result = await this.read(async (manager) => {
-      const { contract } = await openContext(manager, this.schemas, request);
+      const { contract } = await openContext(manager, this.schemas, { ...request, buckets });
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
       return { ...page, checkpoint: cursor.checkpoint, contract };
     });
@@ -189,11 +158,33 @@ export class SyncEngine {
     return this.schemas.current();
   }
 
-  /** Removes history that no device needs any more. Safe to run anywhere at any time. */
-  async runCompaction(): Promise<CompactionResult> {
-    const result = await this.compactor.run();
-    await this.hooks.inform('onCompaction', { result });
+  /**
+   * Removes history that no device needs any more, as `compaction` says. Safe to run anywhere at any time: a run that
+   * another instance has begun is waited for, or with `wait: false` answered with null.
+   * @throws SynchroError `compaction_not_configured` without the option; `temporarily_unavailable` when the app shuts
+   *   down first
+   */
+  runCompaction(): Promise<CompactionResult>;
+  runCompaction(options: { readonly wait: boolean }): Promise<CompactionResult | null>;
+  async runCompaction(options = { wait: true }): Promise<CompactionResult | null> {
+    const result = await this.compactor.run(options);
+    if (result !== null) await this.hooks.inform('onCompaction', { result });
     return result;
+  }
+
+  /** A user's devices, the first one first. */
+  clients(userId: string): Promise<readonly ClientInfo[]> {
+    return this.read((manager) => listClients(manager, canonicalId(userId)));
+  }
+
+  /**
+   * Forgets a device, e.g. a lost phone: it holds no history back any more, and its requests are refused as those of
+   * a device that never registered. Registering again brings it back: keeping it out is for the host's guards. What it
+   * pushed stays, also what still waits for its parent.
+   * @returns whether there was one
+   */
+  revokeClient(userId: string, clientId: string): Promise<boolean> {
+    return this.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
   }
 
   /** @throws SynchroError for a device that is unknown, or that the host refuses */
@@ -207,15 +198,36 @@ export class SyncEngine {
     return client;
   }
 
+  /**
+   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
+   * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
+   * @param entity or the table's name
+   * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
+   * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
+   */
+  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
+    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  }
+
+  /**
+   * Resolves once what was committed before is in the changelog, and what was asked of the consumer before (see
+   * {@link reresolve}, replayed rule failures, changed subscriptions) is done. Works on any instance.
+   * @throws SynchroError `not_caught_up` after `timeout` milliseconds (default: 30 000)
+   */
+  async caughtUp(options: CaughtUpOptions = {}): Promise<void> {
+    const { tables } = await this.schemas.current();
+    await caughtUp(this.dataSource, [...tables.keys()], options);
+  }
+
   private async enterSnapshot(
     manager: EntityManager,
     request: SnapshotRequest,
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context: SyncContext = await openContext(manager, this.schemas, request);
+    const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
     const client = await this.admit(manager, request, context);
     ready(context);
-    const hold = this.options.snapshotHold ?? DEFAULT_HOLD_MS;
+    const hold = this.options.snapshotHold;
     const { cursor } = request;
     if (cursor && this.snapshotter.knows(cursor)) {
       // Before the client's row, as the consumer takes them in this order, too.
@@ -223,6 +235,7 @@ export class SyncEngine {
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return { cursor, client };
     }
     const checkpoint = await beginSnapshot(manager, client, buckets, hold);
+    if (checkpoint === null) throw notRegistered();
     return { cursor: this.snapshotter.first(checkpoint), client };
   }
 
@@ -261,17 +274,17 @@ export class SyncEngine {
   /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */
   private async read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await inTransaction(this.dataSource, 'read', work);
+      return await inTransaction(this.dataSource, 'read', work, this.options);
     } catch (error) {
       if (!isSchemaRace(error)) throw error;
-      return inTransaction(this.dataSource, 'read', work);
+      return inTransaction(this.dataSource, 'read', work, this.options);
     }
   }
 
   private async write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(this.dataSource, 'write', work);
+        return await inTransaction(this.dataSource, 'write', work, this.options);
       } catch (error) {
         if (isRetryable(error) && attempt < ATTEMPTS) continue;
         if (isSchemaRace(error) && attempt === 1) continue;

@@ -1,18 +1,35 @@
-import semver from 'semver';
+import semver, { type SemVer } from 'semver';
 import { SynchroError } from '../common/errors.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import type { HookRunner } from '../hooks/hook-runner.js';
 
 /**
- * Refuses app versions below the minimum. Pre-release and build parts don't count (wire-protocol §1); a client that
- * doesn't say its version passes.
+ * Refuses app versions below the minimum. Pre-release and build parts don't count, and a leading `v` may be there
+ * (wire-protocol §1); a client that doesn't say its version passes. The same for header and body (hazard W-HTTP-6).
  * @throws SynchroError `upgrade_required`, or `bad_request` for what is no version
  */
 export function checkVersion(version: string, minimum: string | undefined): void {
   if (version === '' || minimum === undefined || minimum === '') return;
-  const asked = semver.parse(version);
+  const asked = parseVersion(version);
   if (!asked) throw new SynchroError('bad_request', `app_version is not a semantic version: ${version}`);
-  if (asked.compareMain(minimum) < 0) throw new SynchroError('upgrade_required', 'client upgrade required');
+  if (asked.compareMain(parseVersion(minimum) ?? minimum) < 0) {
+    throw new SynchroError('upgrade_required', 'client upgrade required');
+  }
+}
+
+/** @throws SynchroError `configuration_invalid` for a minimum that no version could be compared with */
+export function checkMinimum(minimum: string | undefined): void {
+  if (minimum === undefined || minimum === '' || parseVersion(minimum)) return;
+  throw new SynchroError(
+    'configuration_invalid',
+    `minClientVersion is not a semantic version: ${minimum}`,
+    "three numbers, such as minClientVersion: '1.2.0'",
+  );
+}
+
+/** Whatever stands behind the three numbers is cut off, so that it can't be wrong either. */
+function parseVersion(text: string): SemVer | null {
+  return semver.parse(text.replace(/[-+].*$/s, ''), { loose: true });
 }
 
 /** Runs what may refuse a client for its version; tells the host if it does, and throws on. */

@@ -1,6 +1,8 @@
-import { HttpException, Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { HttpException, Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { upsert } from '../common/collections.js';
+import { describeError, stackOf } from '../common/describe-error.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import type { BeforeApplyEvent, PushAcceptedEvent, StaleClientEvent, WriteRejection } from './hook-events.js';
@@ -24,14 +26,16 @@ interface Hook {
 /** Calls the host's hooks: the callbacks of the options, then the decorated methods. */
 @Injectable()
 export class HookRunner implements OnModuleInit {
-  private readonly logger = new Logger('SynchroHooks');
+  private readonly logger: SyncLogger;
   private readonly hooks = new Map<HookName, Hook[]>();
 
   constructor(
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'hooks'>,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'hooks' | 'logger'>,
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(HookExplorer) private readonly explorer: Pick<HookExplorer, 'explore'>,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroHooks');
+  }
 
   onModuleInit(): void {
     for (const [name, call] of Object.entries(this.options.hooks ?? {})) {
@@ -78,7 +82,11 @@ export class HookRunner implements OnModuleInit {
       try {
         await call(event as never);
       } catch (error) {
-        this.logger.error(`the hook ${label} failed`, error instanceof Error ? error.stack : String(error));
+        this.logger.error('a hook failed', {
+          hook: label,
+          error: describeError(error),
+          stack: stackOf(error),
+        });
       }
     }
   }

@@ -11,11 +11,15 @@ export interface Answer {
 /** The platform's response object: Express gives Node's own. */
 export type HttpResponse = ServerResponse | FastifyReply;
 
+type HeaderValue = number | string | string[] | undefined;
+
 /** As much of Fastify's reply as is needed here. */
 interface FastifyReply {
   readonly raw: ServerResponse;
   status(code: number): this;
+  header(name: string, value: string): this;
   headers(values: Record<string, string | number>): this;
+  getHeader(name: string): HeaderValue;
   send(payload: Buffer): unknown;
 }
 
@@ -33,4 +37,18 @@ export function sendAnswer(response: HttpResponse, { status, body, headers = {} 
 /** Whether an answer is on its way already. */
 export function isAnswered(response: HttpResponse): boolean {
   return ('raw' in response ? response.raw : response).headersSent;
+}
+
+const RETRY_AFTER = 'Retry-After';
+
+export function setRetryAfter(response: HttpResponse, seconds: number): void {
+  if ('raw' in response) response.header(RETRY_AFTER, String(seconds));
+  else response.setHeader(RETRY_AFTER, String(seconds));
+}
+
+/** The whole seconds of a `Retry-After` that is on the answer already; undefined without a usable one. */
+export function retryAfterOf(response: HttpResponse): number | undefined {
+  const value = response.getHeader(RETRY_AFTER);
+  const seconds = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds) : undefined;
 }

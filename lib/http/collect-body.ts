@@ -1,21 +1,44 @@
+import {
+  BadRequestException,
+  type HttpException,
+  PayloadTooLargeException,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
 import type { Readable } from 'node:stream';
 
+const MEBIBYTE = 1024 * 1024;
+
 /** Above any honest batch: SDKs take 413 for a fatal error (hazard W-HTTP-1). */
-export const MAX_BODY_BYTES = 16 * 1024 * 1024;
+export const DEFAULT_MAX_BODY_BYTES = 16 * MEBIBYTE;
 
-export const BODY_TOO_LARGE = {
-  status: 413,
-  body: JSON.stringify({ error: 'request body is larger than 16 MB' }),
-};
-
-/** A request's bytes; null when there are too many of them, which are read and forgotten so that it can be said. */
-export async function collectBody(stream: Readable): Promise<Buffer | null> {
+/**
+ * A request's bytes, or why they are not taken. What is too large or encoded (SDKs don't compress) is read and
+ * forgotten, so that it can be said.
+ */
+export async function collectBody(
+  stream: Readable,
+  encoding: unknown,
+  maxBytes: number,
+): Promise<Buffer | HttpException> {
+  const isPlain = encoding === undefined || encoding === '' || encoding === 'identity';
   let chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length <= MAX_BODY_BYTES) chunks.push(chunk);
-    else chunks = [];
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (isPlain && length <= maxBytes) chunks.push(chunk);
+      else chunks = [];
+    }
+  } catch (cause) {
+    // Phones lose their connection every day: nothing for the host's log.
+    return new BadRequestException('request body broke off', { cause });
   }
-  return length > MAX_BODY_BYTES ? null : Buffer.concat(chunks);
+  if (!isPlain) return new UnsupportedMediaTypeException('encoded request bodies are not supported');
+  if (length > maxBytes) return tooLarge(maxBytes);
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(maxBytes: number): HttpException {
+  const size = maxBytes % MEBIBYTE === 0 ? `${maxBytes / MEBIBYTE} MB` : `${maxBytes} bytes`;
+  return new PayloadTooLargeException(`request body is larger than ${size}`);
 }

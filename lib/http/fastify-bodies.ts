@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import { sendAnswer, type HttpResponse } from './answer.js';
-import { BODY_TOO_LARGE, collectBody, MAX_BODY_BYTES } from './collect-body.js';
+import { collectBody } from './collect-body.js';
 import { setBody } from './sync-request.js';
 
 /** As much of Fastify as is needed here. */
@@ -10,7 +9,6 @@ export interface FastifyInstance {
 
 interface FastifyRoute {
   readonly path: string;
-  bodyLimit?: number;
   preParsing?: unknown;
 }
 
@@ -20,28 +18,23 @@ interface FastifyRequest {
 
 /**
  * Fastify parses a body on its own terms: it is given an empty object in place of the bytes that are kept.
- * @param route matches the path of a sync route with a body
+ * @param routes matches the paths of the sync routes
  */
-export function readFastifyBodies(fastify: FastifyInstance, route: RegExp): void {
-  fastify.addHook('onRoute', (options) => {
-    if (!route.test(options.path)) return;
-    options.bodyLimit = MAX_BODY_BYTES + 1;
-    options.preParsing = keepBytes;
+export function readFastifyBodies(fastify: FastifyInstance, routes: RegExp, maxBytes: number): void {
+  fastify.addHook('onRoute', (route) => {
+    if (!routes.test(route.path)) return;
+    route.preParsing = (request: FastifyRequest, _reply: unknown, payload: Readable) =>
+      keepBytes(request, payload, maxBytes);
   });
 }
 
-async function keepBytes(
-  request: FastifyRequest,
-  reply: HttpResponse,
-  payload: Readable,
-): Promise<Readable | undefined> {
-  const body = await collectBody(payload);
-  if (body === null) {
-    sendAnswer(reply, BODY_TOO_LARGE);
-    return undefined;
-  }
-  setBody(request, body);
+async function keepBytes(request: FastifyRequest, payload: Readable, maxBytes: number): Promise<Readable> {
+  const { headers } = request;
+  setBody(request, await collectBody(payload, headers['content-encoding'], maxBytes));
   // The contract ignores the content type; Fastify would refuse one that it has no parser for.
-  request.headers['content-type'] = 'application/json';
-  return Object.assign(Readable.from([Buffer.from('{}')]), { receivedEncodedLength: body.length });
+  headers['content-type'] = 'application/json';
+  headers['content-length'] = String(STAND_IN.length);
+  return Readable.from([STAND_IN]);
 }
+
+const STAND_IN = Buffer.from('{}');

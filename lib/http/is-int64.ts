@@ -14,7 +14,7 @@ export function toInt64(value: LosslessNumber | null | undefined): bigint {
   return BigInt(value?.value ?? 0);
 }
 
-export function isInt64(value: unknown): value is LosslessNumber {
+function isInt64(value: unknown): value is LosslessNumber {
   if (!(value instanceof LosslessNumber) || !/^-?\d{1,19}$/.test(value.value)) return false;
   const integer = BigInt(value.value);
   return integer >= MIN && integer <= MAX;

@@ -26,11 +26,17 @@ export class PullBody extends SyncBody {
 }
 
 export class PushBody extends SyncBody {
-  /** What is within a change is judged change by change. */
-  @IsOptional() @IsArray() @IsObject({ each: true }) changes: Optional<Record<string, unknown>[]> = undefined;
+  /** Each change is judged by itself: a malformed one is no fault of the others'. */
+  @IsOptional() @IsArray() changes: Optional<unknown[]> = undefined;
 }
 
 export class SnapshotBody extends SyncBody {
   @IsOptional() @IsObject() cursor: Optional<Record<string, unknown>> = undefined;
   @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
+}
+
+export class CursorBody {
+  @IsOptional() @IsInt64() checkpoint: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() table_idx: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsString() after_id: Optional<string> = undefined;
 }

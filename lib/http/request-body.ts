@@ -1,6 +1,7 @@
 import { validateSync } from 'class-validator';
-import { LosslessNumber, parse } from 'lossless-json';
 import { SynchroError } from '../common/errors.js';
+import { closingQuote, parseLossless } from '../common/lossless-json.js';
+import { isJsonObject, type JsonObject } from '../engine/push/json.js';
 
 /** Deeper than any honest body; what is deeper would cost stack. */
 const MAX_DEPTH = 100;
@@ -20,31 +21,44 @@ export function readBody<Body extends object>(
   for (const key of required) {
     if (!Object.hasOwn(received, key)) throw new SynchroError('bad_request', `${key} is required`);
   }
-  const body = new Dto();
-  // Only what the DTO declares: a key such as __proto__ must not be assigned.
-  for (const key of Object.keys(body)) {
-    if (Object.hasOwn(received, key)) Object.assign(body, { [key]: received[key] });
-  }
-  if (validateSync(body).length > 0) throw invalidBody();
-  return body;
+  return toDto(received, Dto);
 }
 
-function parseObject(bytes: Buffer): Record<string, unknown> {
+/** @throws SynchroError `bad_request` for a value of another type than the DTO's */
+export function toDto<Dto extends object>(received: JsonObject, Dto: new () => Dto): Dto {
+  const dto = new Dto();
+  Object.assign(dto, pickFields(received, Object.keys(dto)));
+  if (validateSync(dto).length > 0) throw invalidBody();
+  return dto;
+}
+
+/**
+ * The members that are asked for and no others (a key such as `__proto__` must not be assigned). Case doesn't matter,
+ * and the last one wins (wire-protocol §1).
+ * @param names in lower case
+ */
+export function pickFields<Name extends string>(
+  object: JsonObject,
+  names: readonly Name[],
+): Partial<Record<Name, unknown>> {
+  const picked: Partial<Record<Name, unknown>> = {};
+  for (const [key, value] of Object.entries(object)) {
+    const lower = key.toLowerCase();
+    const name = names.find((candidate) => candidate === lower);
+    if (name !== undefined) picked[name] = value;
+  }
+  return picked;
+}
+
+function parseObject(bytes: Buffer): JsonObject {
   const text = firstValue(bytes.toString('utf8'));
   let value: unknown;
   try {
-    value = parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue });
+    value = parseLossless(text);
   } catch (error) {
     throw invalidBody(error);
   }
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    !(value instanceof LosslessNumber)
-  ) {
-    return value as Record<string, unknown>;
-  }
+  if (isJsonObject(value)) return value;
   throw invalidBody();
 }
 
@@ -57,9 +71,7 @@ function firstValue(text: string): string {
   for (let index = 0; index < text.length; index++) {
     const code = text.codePointAt(index);
     if (code === 0x22) {
-      for (index++; index < text.length && text.codePointAt(index) !== 0x22; index++) {
-        if (text.codePointAt(index) === 0x5c) index++;
-      }
+      index = closingQuote(text, index);
     } else if (code === 0x7b || code === 0x5b) {
       if (++depth > MAX_DEPTH) throw invalidBody();
     } else if ((code === 0x7d || code === 0x5d) && --depth <= 0) return text.slice(0, index + 1);

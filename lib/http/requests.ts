@@ -1,3 +1,6 @@
+import { SynchroError } from '../common/errors.js';
+import { isJsonObject } from '../engine/push/json.js';
+import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
 import type {
   PullRequest,
@@ -5,10 +8,10 @@ import type {
   RegisterRequest,
   SnapshotRequest,
   SyncRequest,
-} from '../engine/sync-engine.js';
-import { isInt64, toInt64 } from './is-int64.js';
-import { PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
-import { readBody } from './request-body.js';
+} from '../engine/sync-requests.js';
+import { toInt64 } from './is-int64.js';
+import { CursorBody, PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
+import { pickFields, readBody, toDto } from './request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;
@@ -18,6 +21,8 @@ const MAX_LIMIT = 1_000;
 
 export function registerRequest(request: HttpRequest): RegisterRequest {
   const body = readBody(bodyOf(request), RegisterBody, SCHEMA_KEYS);
+  // Devices without an id of their own would be one device (hazard W-CLI-2).
+  if (!body.client_id) throw new SynchroError('bad_request', 'client_id is required');
   return {
     ...common(request, body),
     clientName: body.client_name ?? null,
@@ -39,15 +44,7 @@ export function pullRequest(request: HttpRequest): PullRequest {
 
 export function pushRequest(request: HttpRequest): PushRequest {
   const body = readBody(bodyOf(request), PushBody, SCHEMA_KEYS);
-  const changes = (body.changes ?? []).map((change) => ({
-    id: change['id'],
-    table_name: change['table_name'],
-    operation: change['operation'],
-    data: change['data'],
-    client_updated_at: change['client_updated_at'],
-    base_updated_at: change['base_updated_at'],
-  }));
-  return { ...common(request, body), changes };
+  return { ...common(request, body), changes: (body.changes ?? []).map(changeOf) };
 }
 
 export function snapshotRequest(request: HttpRequest): SnapshotRequest {
@@ -78,11 +75,26 @@ function limitOf({ limit: asked }: PullBody | SnapshotBody): number {
   return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);
 }
 
+/** What is no object at all is a change of nothing. */
+function changeOf(received: unknown): PushChange {
+  const change = isJsonObject(received) ? pickFields(received, CHANGE_KEYS) : {};
+  return {
+    id: change.id,
+    table_name: change.table_name,
+    operation: change.operation,
+    data: change.data,
+    client_updated_at: change.client_updated_at,
+    base_updated_at: change.base_updated_at,
+  };
+}
+
+const CHANGE_KEYS = [
+  'id', 'table_name', 'operation', 'data', 'client_updated_at', 'base_updated_at',
+] as const; // prettier-ignore
+
 /** A cursor that isn't one of ours starts the snapshot over. */
 function cursorOf({ cursor }: SnapshotBody): SnapshotCursor | null {
-  const checkpoint = cursor?.['checkpoint'];
-  const afterId = cursor?.['after_id'];
-  return isInt64(checkpoint) && typeof afterId === 'string'
-    ? decodeCursor(toInt64(checkpoint), afterId)
-    : null;
+  if (!cursor) return null;
+  const { checkpoint, after_id: afterId } = toDto(cursor, CursorBody);
+  return decodeCursor(toInt64(checkpoint), afterId ?? '');
 }

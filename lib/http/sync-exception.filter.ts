@@ -1,18 +1,18 @@
-import {
-  Catch,
-  HttpException,
-  Inject,
-  Logger,
-  type ArgumentsHost,
-  type ExceptionFilter,
-} from '@nestjs/common';
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { isTransient } from '../common/database-error.js';
+import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { isAnswered, sendAnswer, type Answer, type HttpResponse } from './answer.js';
+import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
+import { failureMessage } from './endpoints.js';
+import type { HttpRequest } from './sync-request.js';
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
+
+/** What SDKs try again by themselves. */
+const RETRY_LATER = new Set([429, 503]);
 
 const STATUS: Partial<Record<SynchroErrorCode, number>> = {
   bad_request: 400,
@@ -25,35 +25,47 @@ const STATUS: Partial<Record<SynchroErrorCode, number>> = {
 /** Turns every error of the sync routes into the contract's answer; the host's filters don't see them. */
 @Catch()
 export class SyncExceptionFilter implements ExceptionFilter {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {}
-
-  catch(error: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<HttpResponse>();
-    if (isAnswered(response)) return;
-    sendAnswer(response, this.answer(error));
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 
-  private answer(error: unknown): Answer {
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const response = http.getResponse<HttpResponse>();
+    if (isAnswered(response)) return;
+    sendAnswer(response, this.answer(error, http.getRequest<HttpRequest>(), retryAfterOf(response)));
+  }
+
+  /** @param retryAfter what a guard of the host's has put on the answer */
+  private answer(error: unknown, { url = '' }: HttpRequest, retryAfter: number | undefined): Answer {
     if (error instanceof SchemaMismatchError) return schemaMismatch(error);
     if (error instanceof SynchroError && error.code in STATUS)
       return failure(STATUS[error.code] ?? 500, error.message);
-    if (error instanceof HttpException) return failure(error.getStatus(), error.message);
-    if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
-      return this.unavailable();
+    if (error instanceof HttpException) {
+      const status = error.getStatus();
+      return RETRY_LATER.has(status)
+        ? this.retryLater(status, error.message, retryAfter)
+        : failure(status, error.message);
     }
-    this.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    return failure(500, 'internal error');
+    if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
+      return this.retryLater(503, 'service temporarily unavailable');
+    }
+    this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
+    return failure(500, failureMessage(url));
   }
 
-  private unavailable(): Answer {
-    const seconds = this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
+  private retryLater(status: number, message: string, seconds = this.retryAfter): Answer {
     return {
-      status: 503,
+      status,
       headers: { 'Retry-After': String(seconds) },
-      body: JSON.stringify({ error: 'service temporarily unavailable', retry_after: seconds }),
+      body: JSON.stringify({ error: message, retry_after: seconds }),
     };
+  }
+
+  private get retryAfter(): number {
+    return this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   Inject,
   Injectable,
+  Logger,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
@@ -13,33 +14,43 @@ import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { clientIdOf } from './requests.js';
-import { setUser, userOf } from './sync-request.js';
+import { identityOf, setUser, userOf, type HttpRequest } from './sync-request.js';
+
+const DEFAULT_VERSION_HEADER = 'X-App-Version';
 
 /**
- * Finds out who is asking, by the host's own rule, and refuses nobody and apps that are too old. An interceptor,
- * because it has to come after every guard of the host, also in a subclass that adds its own.
+ * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
+ * nobody and apps that are too old. An interceptor, because it has to come after every guard of the host, also in a
+ * subclass that adds its own.
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
+  private readonly logger = new Logger('Synchro');
+  private readonly versionHeader: string;
+  private hasHinted = false;
+
   constructor(
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    this.versionHeader = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
+  }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const userId = await this.options.userId(context);
-    if (typeof userId !== 'string' || userId === '')
+    const request = context.switchToHttp().getRequest<HttpRequest>();
+    const { userId: ownRule } = this.options;
+    const userId = ownRule ? await ownRule(context) : identityOf(request);
+    if (typeof userId !== 'string' || userId === '') {
+      if (!ownRule) this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
-    const request = context
-      .switchToHttp()
-      .getRequest<{ headers: Record<string, string | string[] | undefined> }>();
-    const version = request.headers['x-app-version'];
+    }
+    const version = request.headers[this.versionHeader];
     setUser(request, canonicalId(userId));
     await this.gate(request, typeof version === 'string' ? version : '');
     return next.handle();
   }
 
-  private gate(request: object, clientVersion: string): Promise<void> {
+  private gate(request: HttpRequest, clientVersion: string): Promise<void> {
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({
       userId: userOf(request),
@@ -48,5 +59,14 @@ export class UserInterceptor implements NestInterceptor {
       minVersion,
     });
     return gated(this.hooks, event, () => checkVersion(clientVersion, minVersion));
+  }
+
+  /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */
+  private hint(): void {
+    if (this.hasHinted) return;
+    this.hasHinted = true;
+    this.logger.error(
+      'nobody can sync: the option userId is not set, and no guard of the library (JwtGuard, UserIdHeaderGuard) ran',
+    );
   }
 }

@@ -13,11 +13,11 @@ export function bucketInference(
   bucketByColumn: string | null,
 ): BucketRule {
   const allowGlobalRead = options.allowGlobalRead ?? false;
-  const inferred = bucketByColumn === null && ownerColumn !== null;
-  const column = bucketByColumn ?? ownerColumn;
+  const inferred = bucketByColumn === null && ownerColumn !== null && options.bucketFunction === undefined;
+  const column = inferred ? ownerColumn : bucketByColumn;
   return {
     bucketByColumn: column,
-    bucketPrefix: column === null ? null : (options.bucketPrefix ?? 'user:'),
+    bucketPrefix: options.bucketPrefix ?? (column === null ? null : 'user:'),
     globalWhenBucketNull: options.globalWhenBucketNull ?? (inferred && allowGlobalRead),
     allowGlobalRead,
   };

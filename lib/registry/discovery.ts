@@ -1,12 +1,12 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
-import { quoteRelation } from '../common/identifiers.js';
+import { parseQualifiedName, quoteRelation } from '../common/identifiers.js';
 import { bucketInference } from './bucket-inference.js';
 import { EntityColumns } from './entity-columns.js';
 import { syncTableOptions, type EntityClass } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 import { SyncRegistry } from './sync-registry.js';
-import type { ResolvedBucketSource, SyncTable } from './sync-table.js';
+import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
 import { ruleProblems } from './validation.js';
 
 /**
@@ -126,9 +126,23 @@ class TableBuilder {
         ...protectedByHost,
       ]),
       ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
+      bucketFunction: this.bucketFunction(),
       bucketSources: this.bucketSources(),
       depth,
     };
+  }
+
+  private bucketFunction(): BucketFunction | null {
+    const text = this.options.bucketFunction;
+    if (text === undefined) return null;
+    const name = parseQualifiedName(text);
+    if (name) return { text, ...name };
+    this.problem(
+      'bucketFunction',
+      `${JSON.stringify(text)} is no name of a function`,
+      'give its name alone, like app.task_buckets',
+    );
+    return null;
   }
 
   private primaryKey(): string {

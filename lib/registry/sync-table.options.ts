@@ -45,6 +45,16 @@ export interface SyncTableOptions {
    * where the bucket column was inferred from the owner column, else false.
    */
   readonly globalWhenBucketNull?: boolean;
+  /**
+   * SQL function that says which buckets a row is in, instead of the `OwnershipResolver`: a name, with its schema if
+   * need be, of `(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text`. It is called by
+   * the WAL consumer's role. Nulls, empty strings and duplicates are passed over. A child is in its parent's buckets as well.
+   *
+   * `operation` is `create` for an inserted row, else `update`: a deleted row leaves by the edges that it has, and a
+   * soft-deleted one is still asked for, because its children go on inheriting from it. `new_row` is the row as
+   * `to_jsonb` has it, less generated columns; `old_row` is null unless the table has REPLICA IDENTITY FULL.
+   */
+  readonly bucketFunction?: string;
   /** Rows without an owner may be read by everyone. Default: false. */
   readonly allowGlobalRead?: boolean;
   /** Other tables whose rows decide this table's buckets, e.g. shares. Default: none. */

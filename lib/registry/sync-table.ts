@@ -1,3 +1,4 @@
+import type { QualifiedName } from '../common/identifiers.js';
 import type { PushPolicy } from './sync-table.options.js';
 
 /** A table on which a synced table's buckets depend, with its names in the database. */
@@ -5,6 +6,12 @@ export interface ResolvedBucketSource {
   readonly schema: string;
   readonly relation: string;
   readonly fkColumn: string;
+}
+
+/** The SQL function that says which buckets a table's rows are in. */
+export interface BucketFunction extends QualifiedName {
+  /** As the host wrote it, and as clients are told. */
+  readonly text: string;
 }
 
 /** One synced table with everything inferred; all columns by their database names. */
@@ -35,6 +42,8 @@ export interface SyncTable {
   readonly bucketPrefix: string | null;
   readonly globalWhenBucketNull: boolean;
   readonly allowGlobalRead: boolean;
+  /** Decides instead of the `OwnershipResolver`. */
+  readonly bucketFunction: BucketFunction | null;
   readonly bucketSources: readonly ResolvedBucketSource[];
   /** Number of ancestors: 0 for a root. */
   readonly depth: number;

@@ -1,31 +1,48 @@
 import { isTransient } from '../common/database-error.js';
-import type { SyncTable } from '../registry/sync-table.js';
-import { isDefaultRule } from '../resolvers/join-resolver.js';
-import type { OwnershipResolver, ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
+import { hasDefaultRule } from '../resolvers/default-rule.js';
+import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { bucketFunctionDefinition } from './bucket-function.js';
+import { callBucketFunction, type RuleRow } from './bucket-function-call.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
 export interface RuleFailure {
-  readonly row: ResolveRow;
+  readonly row: RuleRow;
   readonly error: Error;
 }
 
-/** The host's bucket rules, with each failure confined to its row. */
-export class BucketRules {
-  constructor(private readonly resolver: OwnershipResolver) {}
+interface Resolved {
+  readonly buckets: readonly (readonly string[] | null)[];
+  readonly failures: readonly RuleFailure[];
+}
 
-  /** Whether the default rule decides alone, so that only its columns are needed. */
-  get isDefault(): boolean {
-    return isDefaultRule(this.resolver);
+/** The bucket rules of the tables, the host's resolver or a function in SQL, with each failure confined to its row. */
+export class BucketRules {
+  /** @param maxBuckets most buckets that a rule may name for one row */
+  constructor(
+    private readonly resolver: OwnershipResolver,
+    private readonly maxBuckets: number,
+  ) {}
+
+  /** Whether the default rule says what a table's own buckets are, so that only its columns are needed. */
+  isDefault(table: SyncTable): boolean {
+    return hasDefaultRule(this.resolver, table);
   }
 
   /** Names the rule of a table: what changes it must change this text (interleavings 5). */
-  describe(table: SyncTable): string {
+  async describe(tx: ChangelogTransaction, table: SyncTable): Promise<string> {
     const { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
-    const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn } = table;
+    const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn, bucketFunction } = table;
+    const rule =
+      bucketFunction === null
+        ? { name: this.resolver.constructor.name, version: this.resolver.version }
+        : { name: bucketFunction.text, version: await bucketFunctionDefinition(tx, bucketFunction) };
     return JSON.stringify([
-      this.resolver.constructor.name,
+      rule.name,
       { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
       { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn },
+      ...(rule.version === undefined ? [] : [rule.version]),
     ]);
   }
 
@@ -33,50 +50,81 @@ export class BucketRules {
    * @returns the buckets of each row in order (null where the rule failed), and the failures
    * @throws only what will pass by itself, such as a lost connection: the batch is then applied again
    */
-  async resolve(
-    table: SyncTable,
-    rows: readonly ResolveRow[],
-  ): Promise<{ buckets: readonly (readonly string[] | null)[]; failures: readonly RuleFailure[] }> {
-    if (rows.length === 0) return { buckets: [], failures: [] };
+  async resolve(tx: ChangelogTransaction, table: SyncTable, rows: readonly RuleRow[]): Promise<Resolved> {
+    const [row] = rows;
+    if (!row) return { buckets: [], failures: [] };
     try {
-      return { buckets: await this.ask(table, rows), failures: [] };
+      return { buckets: await this.ask(tx, table, rows), failures: [] };
     } catch (error) {
       if (isTransient(error)) throw error;
-      return this.resolveSingly(table, rows);
+      if (rows.length > 1) return this.resolveHalves(tx, table, rows);
+      const failure = { row, error: error instanceof Error ? error : new Error(String(error)) };
+      return { buckets: [null], failures: [failure] };
     }
   }
 
-  private async resolveSingly(
+  /** Finds the rows that fail among many in few steps. */
+  private async resolveHalves(
+    tx: ChangelogTransaction,
     table: SyncTable,
-    rows: readonly ResolveRow[],
-  ): ReturnType<BucketRules['resolve']> {
-    const buckets: (readonly string[] | null)[] = [];
-    const failures: RuleFailure[] = [];
-    for (const row of rows) {
-      try {
-        const [own] = await this.ask(table, [row]);
-        buckets.push(own ?? []);
-      } catch (error) {
-        if (isTransient(error)) throw error;
-        buckets.push(null);
-        failures.push({ row, error: error instanceof Error ? error : new Error(String(error)) });
-      }
-    }
-    return { buckets, failures };
+    rows: readonly RuleRow[],
+  ): Promise<Resolved> {
+    const middle = rows.length >> 1;
+    const first = await this.resolve(tx, table, rows.slice(0, middle));
+    const second = await this.resolve(tx, table, rows.slice(middle));
+    return {
+      buckets: [...first.buckets, ...second.buckets],
+      failures: [...first.failures, ...second.failures],
+    };
   }
 
-  private async ask(table: SyncTable, rows: readonly ResolveRow[]): Promise<readonly (readonly string[])[]> {
+  private async ask(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly RuleRow[],
+  ): Promise<readonly (readonly string[])[]> {
+    return table.bucketFunction === null
+      ? this.askResolver(table, rows)
+      : this.askFunction(tx, table, table.bucketFunction, rows);
+  }
+
+  private async askFunction(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    bucketFunction: BucketFunction,
+    rows: readonly RuleRow[],
+  ): Promise<readonly (readonly string[])[]> {
+    const answers = await callBucketFunction(tx, table, bucketFunction, rows, this.maxBuckets);
+    return answers.map(({ count, buckets }, position) => {
+      if (buckets === null) throw this.tooMany(bucketFunction.text, table, rows[position], count);
+      return buckets;
+    });
+  }
+
+  private async askResolver(
+    table: SyncTable,
+    rows: readonly RuleRow[],
+  ): Promise<readonly (readonly string[])[]> {
     const buckets = await this.resolver.resolveOwners(table.name, rows);
+    const method = `${this.resolver.constructor.name}.resolveOwners`;
     if (buckets.length !== rows.length) {
       throw new Error(
-        `${this.resolver.constructor.name}.resolveOwners answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
+        `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
       );
     }
-    if (!buckets.every((own) => own.every((bucket) => typeof bucket === 'string' && bucket !== ''))) {
-      throw new Error(
-        `${this.resolver.constructor.name}.resolveOwners answered an empty bucket id for ${table.name}`,
-      );
+    for (const [position, own] of buckets.entries()) {
+      if (!own.every((bucket) => typeof bucket === 'string' && bucket !== '')) {
+        throw new Error(`${method} answered an empty bucket id for ${table.name}`);
+      }
+      const count = own.length > this.maxBuckets ? new Set(own).size : 0;
+      if (count > this.maxBuckets) throw this.tooMany(method, table, rows[position], count);
     }
     return buckets;
+  }
+
+  private tooMany(rule: string, table: SyncTable, row: RuleRow | undefined, count: number): Error {
+    return new Error(
+      `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.maxBuckets}`,
+    );
   }
 }

@@ -8,7 +8,7 @@ import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
-import { toRowEvents, type RowEvent } from './row-events.js';
+import { rowsToResolve, toRowEvents, type RowEvent } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -128,8 +128,8 @@ export class MembershipApplier {
     table: SyncTable,
     events: readonly RowEvent[],
   ): Promise<void> {
-    const rows = events.flatMap(({ row, unknown }) => (row === null || unknown ? [] : [row]));
-    const { buckets, failures } = await this.rules.resolve(table, rows);
+    const rows = rowsToResolve(events);
+    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     let next = 0;
     for (const event of events) {
@@ -162,7 +162,7 @@ export class MembershipApplier {
     const work = new MembershipWork(new EdgeWorkspace(tx));
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(events));
-    const { buckets, failures } = await this.rules.resolve(table, rows);
+    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     for (const { order, recordId, row } of events) {
       const state = {

@@ -27,6 +27,8 @@ export interface UpdateMessage {
   readonly relation: Relation;
   /** The old key, only when it changed, or the old row under REPLICA IDENTITY FULL. */
   readonly previous: Tuple | null;
+  /** {@link previous} is the whole old row. */
+  readonly isPreviousWhole: boolean;
   readonly next: Tuple;
 }
 
@@ -147,10 +149,12 @@ export class PgoutputDecoder {
   private update(reader: Reader): UpdateMessage | null {
     const relation = this.relation(reader.uint32());
     if (!relation) return null;
-    const hasPrevious = reader.uint8() !== 0x4e; // 'N': nothing before the new tuple
+    const kind = reader.uint8();
+    const hasPrevious = kind !== 0x4e; // 'N': nothing before the new tuple
     const previous = hasPrevious ? readTuple(reader, relation) : null;
     if (hasPrevious) reader.skip(1);
-    return { tag: 'update', relation, previous, next: readTuple(reader, relation) };
+    const isPreviousWhole = kind === 0x4f; // 'O', else 'K': the key alone
+    return { tag: 'update', relation, previous, isPreviousWhole, next: readTuple(reader, relation) };
   }
 
   private delete(reader: Reader): DeleteMessage | null {

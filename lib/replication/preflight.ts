@@ -10,6 +10,7 @@ import type { TrackedTables } from './tracked-tables.js';
 export async function checkReplicationSetup(client: ClientBase, tracked: TrackedTables): Promise<void> {
   await checkServer(client);
   await checkRole(client);
+  await checkRowSecurity(client, tracked);
   await checkReplicaIdentities(client, tracked);
 }
 
@@ -33,6 +34,28 @@ async function checkRole(client: ClientBase): Promise<void> {
     'permission_missing',
     `role ${row.role} may not replicate`,
     `ALTER ROLE ${quoteIdentifier(row.role)} REPLICATION;`,
+  );
+}
+
+/** The consumer works for all users at once: rows that a policy hides from it would get no edges (W-WAL-7). */
+async function checkRowSecurity(client: ClientBase, tracked: TrackedTables): Promise<void> {
+  const relations = tracked.relations().map(({ schema, relation }) => quoteRelation(schema, relation));
+  const { rows } = await client.query<{ role: string; relation: string; forced: boolean }>(
+    `SELECT current_user AS role, c.oid::regclass::text AS relation,
+            pg_has_role(c.relowner, 'USAGE') AND c.relforcerowsecurity AS forced
+       FROM unnest($1::text[]) AS wanted (name) JOIN pg_class c ON c.oid = to_regclass(wanted.name)
+      WHERE row_security_active(c.oid)`,
+    [relations],
+  );
+  const [row] = rows;
+  if (!row) return;
+  const alternative = row.forced
+    ? `ALTER TABLE ${row.relation} NO FORCE ROW LEVEL SECURITY;`
+    : "give replication.connection the tables' owner.";
+  throw new SynchroError(
+    'permission_missing',
+    `row-level security hides rows of ${row.relation} from role ${row.role}, with which the WAL consumer connects`,
+    `ALTER ROLE ${quoteIdentifier(row.role)} BYPASSRLS; or ${alternative}`,
   );
 }
 

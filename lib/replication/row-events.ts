@@ -1,6 +1,7 @@
 import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { RuleRow } from './bucket-function-call.js';
 import type { Relation, RowMessage, Tuple } from './pgoutput.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -14,6 +15,8 @@ export interface RowEvent {
   readonly kind: 'insert' | 'update' | 'delete';
   /** The new row; null for a delete. Values that were not sent (unchanged TOAST) are missing. */
   row: ResolveRow | null;
+  /** The row before; null where the WAL doesn't have it whole. */
+  readonly previous: ResolveRow['data'] | null;
   /** A needed value is missing in {@link row}. */
   readonly incomplete: boolean;
   /** It couldn't be read again, as the row is gone by now: it keeps its buckets until its own delete comes. */
@@ -49,6 +52,15 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   return { byTable, touched };
 }
 
+/** The new rows of some events, but for those that are not known. */
+export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
+  return events.flatMap(({ row, kind, previous, unknown }) =>
+    row === null || unknown
+      ? []
+      : [{ ...row, previous, operation: kind === 'insert' ? ('create' as const) : ('update' as const) }],
+  );
+}
+
 type BareEvent = Omit<RowEvent, 'order' | 'commitTime' | 'unknown'>;
 
 function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] {
@@ -59,12 +71,18 @@ function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] 
     recordId,
     kind: 'delete',
     row: null,
+    previous: null,
     incomplete: false,
   });
   if (message.tag === 'delete') return previousId === null ? [] : [gone(previousId)];
   const { data, incomplete } = toData(relation, message.next);
   const recordId = data[table.idColumn] ?? '';
-  const next: BareEvent = { table, recordId, kind: message.tag, row: { recordId, data }, incomplete };
+  const previous =
+    message.tag === 'update' && message.isPreviousWhole && message.previous
+      ? toData(relation, message.previous).data
+      : null;
+  const row = { recordId, data };
+  const next: BareEvent = { table, recordId, kind: message.tag, row, previous, incomplete };
   return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];
 }
 

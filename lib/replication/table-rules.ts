@@ -22,7 +22,8 @@ export class TableRules {
     );
     const hashes = new Map(stored.rows.map((row) => [row.table_name, row.rules_hash]));
     const tables = this.registry.parentsFirst();
-    const stale = new Set(tables.filter((table) => hashes.get(table.name) !== this.hash(table)));
+    const current = await this.hashes(tx);
+    const stale = new Set(tables.filter((table) => hashes.get(table.name) !== current.get(table.name)));
     if (stale.size > 0) {
       const clients = await tx.query('SELECT FROM sync_clients LIMIT 1');
       const silent = clients.rows.length === 0;
@@ -34,16 +35,17 @@ export class TableRules {
         if (orphans) for (const child of this.registry.children(table.name)) stale.add(child);
       }
     }
-    await this.store(tx);
+    await this.store(tx, current);
     return tables.filter((table) => stale.has(table)).map((table) => table.name);
   }
 
   /** Compares every edge with the tables, without entries. */
   async resettleAll(tx: ChangelogTransaction, applier: MembershipApplier): Promise<void> {
+    const current = await this.hashes(tx);
     for (const table of this.registry.parentsFirst()) {
       await this.resettle(tx, applier, table, { silent: true, refresh: false });
     }
-    await this.store(tx);
+    await this.store(tx, current);
   }
 
   private async resettle(
@@ -58,20 +60,25 @@ export class TableRules {
   }
 
   /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
-  private async store(tx: ChangelogTransaction): Promise<void> {
-    const tables = this.registry.all();
+  private async store(tx: ChangelogTransaction, hashes: ReadonlyMap<string, string>): Promise<void> {
     await tx.query('DELETE FROM sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
-      tables.map((t) => t.name),
+      [...hashes.keys()],
     ]);
     await tx.query(
       `INSERT INTO sync_table_rules (table_name, rules_hash) SELECT * FROM unnest($1::text[], $2::text[])
        ON CONFLICT (table_name) DO UPDATE SET rules_hash = excluded.rules_hash, updated_at = now()
          WHERE sync_table_rules.rules_hash <> excluded.rules_hash`,
-      [tables.map((table) => table.name), tables.map((table) => this.hash(table))],
+      [[...hashes.keys()], [...hashes.values()]],
     );
   }
 
-  private hash(table: SyncTable): string {
-    return createHash('sha256').update(this.rules.describe(table)).digest('hex');
+  /** Read before anything is resolved: a rule that changes meanwhile is found out at the next start. */
+  private async hashes(tx: ChangelogTransaction): Promise<ReadonlyMap<string, string>> {
+    const hashes = new Map<string, string>();
+    for (const table of this.registry.all()) {
+      const rule = await this.rules.describe(tx, table);
+      hashes.set(table.name, createHash('sha256').update(rule).digest('hex'));
+    }
+    return hashes;
   }
 }

@@ -21,10 +21,10 @@ export interface TrackedTable {
 export class TrackedTables {
   private readonly byRelation = new Map<string, TrackedTable>();
 
-  /** @param allColumns the resolver isn't the default one, so it may read any column */
+  /** @param needsAllColumns the table's rule isn't the default one, so it may read any column */
   constructor(
     readonly registry: SyncRegistry,
-    private readonly allColumns: boolean,
+    private readonly needsAllColumns: (table: SyncTable) => boolean,
   ) {
     for (const table of registry.all()) {
       this.byRelation.set(key(table.schema, table.name), {
@@ -57,7 +57,7 @@ export class TrackedTables {
 
   /** The columns of a synced table that its rules and the diff read. */
   columnsOf(table: SyncTable): ReadonlySet<string> | 'all' {
-    if (this.allColumns) return 'all';
+    if (this.needsAllColumns(table)) return 'all';
     const { idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn } = table;
     return new Set([
       idColumn,

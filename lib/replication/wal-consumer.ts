@@ -1,24 +1,26 @@
-import { Logger } from '@nestjs/common';
 import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
+import { describeError } from '../common/describe-error.js';
 import { SynchroError } from '../common/errors.js';
+import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import { TEXT_SETTINGS } from '../store/session.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { readPosition } from '../store/wal-position.js';
-import { backoff, pause } from './backoff.js';
+import { backoff, nextAttempt, pause } from './backoff.js';
+import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
+import { consumerConnection } from './consumer-connection.js';
+import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
+import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
 import { checkReplicationSetup } from './preflight.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
-import { DUE, retryFailures } from './rule-failures.js';
 import { FIRST_START } from './slot.js';
 import { prepareSlot } from './slot-setup.js';
-import { applySubscriptionChanges } from './subscription-changes.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
@@ -31,13 +33,12 @@ export interface WalConsumerOptions {
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
+  readonly maxBucketsPerRow: number;
   readonly walSenderTimeout: number;
 }
 
 /** How long the app's start waits for the first edges: without them there is nothing that devices could be sent. */
 const FIRST_EDGES_MS = 30_000;
-/** A session that lasted this long was a good one: the next failure starts the backoff anew. */
-const STABLE_MS = 30_000;
 /** A standby looks for the slot at this steady step of the backoff: about every second. */
 const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
@@ -49,12 +50,13 @@ const HOUSEKEEPING_MS = 1_000;
  * on from the stored position.
  */
 export class WalConsumer {
-  private readonly logger = new Logger('SynchroWalConsumer');
   private readonly stopping = new AbortController();
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private stream: ReplicationStream | null = null;
   private running: Promise<void> | null = null;
+  /** Of the session at hand, or of the last one. */
+  private reader: WalReader | null = null;
   private workWaiting = true;
   /** Aborted as soon as there are edges. */
   private readonly edgesMissing = new AbortController();
@@ -63,9 +65,11 @@ export class WalConsumer {
     private readonly registry: SyncRegistry,
     ownership: OwnershipResolver,
     private readonly options: WalConsumerOptions,
+    private readonly monitor: ConsumerMonitor,
+    private readonly logger: SyncLogger,
   ) {
-    this.bucketRules = new BucketRules(ownership);
-    this.tracked = new TrackedTables(registry, !this.bucketRules.isDefault);
+    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /**
@@ -73,9 +77,11 @@ export class WalConsumer {
    * @throws SynchroError naming what is missing in the server, the role or the tables, and how to mend it
    */
   async start(): Promise<void> {
+    this.monitor.enter('starting');
     const client = await this.connect();
     try {
       await checkReplicationSetup(client, this.tracked);
+      await checkBucketFunctions(client, this.registry);
       await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();
@@ -91,12 +97,18 @@ export class WalConsumer {
     this.stopping.abort();
     this.stream?.wake();
     await this.running;
+    this.monitor.enter('off');
+  }
+
+  private get progressed(): boolean {
+    return this.reader?.progressed ?? false;
   }
 
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
       const began = Date.now();
+      this.reader = null;
       let standby = false;
       try {
         await this.session();
@@ -107,7 +119,8 @@ export class WalConsumer {
       publishPhase('standby');
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
-      attempt = standby || Date.now() - began > STABLE_MS ? 0 : attempt + 1;
+      const { progressed } = this;
+      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: Date.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -140,7 +153,7 @@ export class WalConsumer {
       this.stream = stream;
       // The slot is ours from here on: what another instance stored meanwhile is where to go on.
       const position = await currentPosition(client, prepared);
-      this.logger.log(`consuming slot ${slotName}`);
+      this.logger.log('consuming slot', { slot: slotName });
       const reader = new WalReader({
         ...this.options,
         stream,
@@ -149,6 +162,7 @@ export class WalConsumer {
         applier,
         signal: this.stopping.signal,
       });
+      this.reader = reader;
       await this.takeLead(reader, rules, applier);
       await this.consume(client, stream, reader, applier);
     } finally {
@@ -161,7 +175,7 @@ export class WalConsumer {
   private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
     await reader.between(async (tx) => {
       const resettled = await rules.refresh(tx, applier);
-      if (resettled.length > 0) this.logger.log(`resolved the buckets of ${resettled.join(', ')} again`);
+      if (resettled.length > 0) this.logger.log('resolved buckets again', { tables: resettled.join(', ') });
       await applier.survey(tx);
     });
   }
@@ -172,39 +186,31 @@ export class WalConsumer {
     reader: WalReader,
     applier: MembershipApplier,
   ): Promise<void> {
+    const { registry } = this;
+    const { maxSubscriptionRows } = this.options;
+    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();
     };
-    client.on('notification', announce);
+    client.on('notification', ({ payload = '' }) => {
+      if (/^\d+$/.test(payload)) reader.want(BigInt(payload));
+      announce();
+    });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
     const timer = setInterval(announce, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
-        if (this.workWaiting && (await this.housekeep(reader, applier, client))) this.workWaiting = false;
-        await reader.step();
+        const work = this.workWaiting ? await housekeeping.run() : 'done';
+        this.workWaiting = work !== 'done';
+        // What is asked for takes its turn with what has arrived.
+        if (work !== 'more' || stream.pending) await reader.step();
+        // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
+        if (this.monitor.report.state !== 'failing' || reader.progressed) this.monitor.enter('consuming');
       }
     } finally {
       clearInterval(timer);
     }
-  }
-
-  /** Subscription changes and rule failures that are due. @returns false when it has to wait for a commit */
-  private async housekeep(reader: WalReader, applier: MembershipApplier, client: Client): Promise<boolean> {
-    const changes = await client.query('SELECT FROM sync_subscription_changes LIMIT 1');
-    if (changes.rows.length > 0) {
-      const done = await reader.between(async (tx) => {
-        await applySubscriptionChanges(tx, this.options.maxSubscriptionRows);
-      });
-      if (!done) return false;
-    }
-    if (!applier.open.failures) return true;
-    const tables = this.registry.all().map((table) => table.name);
-    const due = await client.query(`SELECT FROM sync_rule_failures WHERE ${DUE} LIMIT 1`, [tables]);
-    if (due.rows.length === 0) return true;
-    return reader.between(async (tx) => {
-      applier.open.failures = await retryFailures(tx, this.registry, applier);
-    });
   }
 
   private async connect(): Promise<Client> {
@@ -216,39 +222,24 @@ export class WalConsumer {
   }
 
   private connection(): ClientConfig {
-    const { connection, walSenderTimeout } = this.options;
-    const settings = {
-      ...TEXT_SETTINGS,
-      DateStyle: 'ISO',
-      wal_sender_timeout: `${walSenderTimeout}ms`,
-      // A position that was acknowledged, and a seq that a device holds, must outlive a crash.
-      synchronous_commit: 'on',
-      // A batch takes as long as it takes: the host's limits are for its requests.
-      statement_timeout: '0',
-      lock_timeout: '0',
-      idle_in_transaction_session_timeout: '0',
-    };
-    const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
-    return {
-      ...connection,
-      application_name: 'nestjs-synchro',
-      options: [connection.options ?? '', ...options].join(' ').trim(),
-      statement_timeout: false,
-      query_timeout: 0,
-    };
+    return consumerConnection(this.options.connection, this.options.walSenderTimeout);
   }
 
   private reportRebuild(reason: string): void {
-    const { slotName } = this.options;
-    if (reason === FIRST_START) this.logger.log(`making slot ${slotName} and the first edges`);
-    else this.logger.warn(`${reason}: making slot ${slotName} anew; every device will take a snapshot`);
+    const slot = this.options.slotName;
+    if (reason === FIRST_START) this.logger.log('making the slot and the first edges', { slot });
+    else this.logger.warn('making the slot anew; every device will take a snapshot', { slot, reason });
   }
 
   private report(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    if (isSlotBusy(error)) this.logger.debug(text);
-    else if (!this.stopping.signal.aborted)
-      this.logger.error(`the WAL consumer stopped and will try again: ${text}`);
+    const text = describeError(error);
+    if (isSlotBusy(error)) {
+      this.monitor.enter('standby');
+      this.logger.debug('standing by', { reason: text });
+    } else if (!this.stopping.signal.aborted) {
+      this.monitor.enter('failing', text);
+      this.logger.error('the WAL consumer stopped and will try again', { error: text });
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lsn } from '../common/lsn.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { type WalPosition } from '../store/wal-position.js';
 import { publishPhase } from './consumer-phase.js';
@@ -35,6 +36,10 @@ export class WalReader {
   private openWriter: ChangelogTransaction | null = null;
   /** The latest keepalive, if nothing has come after it. */
   private keepalive: KeepaliveMessage | null = null;
+  /** Positions that somebody waits for. */
+  private wanted: readonly Lsn[] = [];
+  /** When the last transaction that was written was committed, microseconds. */
+  private commitTime: bigint | null = null;
 
   constructor(private readonly options: WalReaderOptions) {
     this.position = options.position;
@@ -61,8 +66,18 @@ export class WalReader {
     if (rest) await this.write(rest);
     if (this.batcher.inTransaction) return;
     if (this.keepalive) await this.confirmIdle(this.keepalive);
-    this.keepalive = null;
     publishPhase('idle');
+  }
+
+  /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
+  want(lsn: Lsn): void {
+    this.wanted = [...this.wanted.filter((wanted) => wanted > this.position.confirmedLsn), lsn];
+  }
+
+  /** Whether anything was applied since the start. */
+  get progressed(): boolean {
+    const { confirmedLsn, lastSeq } = this.options.position;
+    return this.position.confirmedLsn > confirmedLsn || this.position.lastSeq > lastSeq;
   }
 
   /**
@@ -88,10 +103,11 @@ export class WalReader {
     const tx = this.openWriter ?? (await this.beginVisible(batch.xids));
     this.openWriter = tx;
     publishPhase('writing');
+    this.commitTime = batch.changes.at(-1)?.commitTime ?? this.commitTime;
     try {
       await this.options.applier.apply(tx, batch.changes);
       if (batch.endLsn === null) return;
-      this.position = await tx.commit(batch.endLsn);
+      this.position = await tx.commit(batch.endLsn, this.commitTime);
     } catch (error) {
       // A lost connection has rolled back by itself; the error to tell is the first one.
       await tx.rollback().catch(() => undefined);
@@ -124,9 +140,10 @@ export class WalReader {
    */
   private async confirmIdle({ lsn, mustAnswer }: KeepaliveMessage): Promise<void> {
     const distance = lsn - this.position.confirmedLsn;
-    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer)) return;
+    const wanted = this.wanted.some((other) => other > this.position.confirmedLsn && other <= lsn);
+    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !wanted)) return;
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-    this.position = await tx.commit(lsn);
+    this.position = await tx.commit(lsn, tx.begunAt);
     this.options.stream.acknowledge(lsn);
   }
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { parseTimestamp, truncateMicros } from '../common/timestamp.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../synchro.options.js';
+import type { SynchroSettings } from '../synchro.settings.js';
 
 /** A client's change to a row that the server has, too. */
 export interface Conflict {
@@ -40,7 +41,9 @@ export abstract class ConflictResolver {
  */
 @Injectable()
 export class LwwResolver extends ConflictResolver {
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'clockSkewTolerance'>) {
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'clockSkewTolerance'>,
+  ) {
     super();
   }
 
@@ -50,7 +53,7 @@ export class LwwResolver extends ConflictResolver {
     if (base !== null && truncateMicros(server, base.digits) === base.micros) {
       return { winner: 'client', reason: 'server unchanged since base version' };
     }
-    const skew = BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
+    const skew = BigInt(this.options.clockSkewTolerance) * 1000n;
     const client = (parseTimestamp(conflict.clientTime)?.micros ?? 0n) + skew;
     if (client <= server) return { winner: 'server', reason: 'server version is newer' };
     return {

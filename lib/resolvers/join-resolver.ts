@@ -26,11 +26,6 @@ export class JoinResolver extends OwnershipResolver {
   }
 }
 
-/** Whether the default rule decides alone: a subclass may add to it. */
-export function isDefaultRule(resolver: OwnershipResolver): boolean {
-  return resolver.constructor === JoinResolver;
-}
-
 /** The columns that {@link defaultBuckets} reads. */
 export function bucketColumns(table: SyncTable): readonly string[] {
   const column = table.bucketByColumn ?? table.ownerColumn;

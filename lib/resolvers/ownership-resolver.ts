@@ -5,19 +5,59 @@ export interface ResolveRow {
   readonly data: Readonly<Record<string, string | null>>;
 }
 
+/** The bucket ids of one row; duplicates are ignored. */
+export type Buckets = readonly string[];
+
 /**
  * Says which buckets a row belongs to. A child row is in its parent's buckets as well, whatever this says.
  * Override it with `forRoot({ providers: [{ provide: OwnershipResolver, useClass: … }] })`; an implementation
  * may inject the default `JoinResolver`.
  *
+ * A subclass overrides one of the two methods: {@link resolveOwner} for a rule that looks at the row alone,
+ * {@link resolveOwners} for one that asks a database, once for all rows. Overriding neither is refused at start. What
+ * either throws concerns the rows asked for: they keep the buckets they had, and are tried again later.
+ *
  * An answer that depends on other tables needs `bucketSources`, so that it is asked again when they change.
  */
 export abstract class OwnershipResolver {
   /**
+   * Change it when the rule changes: all rows are then resolved again at the next start. Without it only another class
+   * name is noticed.
+   */
+  readonly version?: string | number;
+
+  /**
+   * The buckets of one row.
+   * @param table wire name of the table
+   */
+  resolveOwner(table: string, row: ResolveRow): Buckets | Promise<Buckets> {
+    return first(this.resolveOwners(table, [row]));
+  }
+
+  /**
+   * The buckets of several rows of one table.
    * @param table wire name of the table
    * @param rows never empty; the same record may occur more than once, with the data of successive changes
-   * @returns the bucket ids of each row, in the order of `rows`; duplicates are ignored
-   * @throws anything: the rows keep the buckets they had, and are tried again later
+   * @returns the bucket ids of each row, in the order of `rows`. Default: {@link resolveOwner}, row by row
    */
-  abstract resolveOwners(table: string, rows: readonly ResolveRow[]): Promise<readonly (readonly string[])[]>;
+  resolveOwners(
+    table: string,
+    rows: readonly ResolveRow[],
+  ): readonly Buckets[] | Promise<readonly Buckets[]> {
+    return oneByOne(rows, (row) => this.resolveOwner(table, row));
+  }
+}
+
+async function first(buckets: readonly Buckets[] | Promise<readonly Buckets[]>): Promise<Buckets> {
+  return (await buckets)[0] ?? [];
+}
+
+/** Not all at once: a rule that asks a database for each row would take every connection of its pool. */
+async function oneByOne(
+  rows: readonly ResolveRow[],
+  resolve: (row: ResolveRow) => Buckets | Promise<Buckets>,
+): Promise<readonly Buckets[]> {
+  const buckets: Buckets[] = [];
+  for (const row of rows) buckets.push(await resolve(row));
+  return buckets;
 }

@@ -8,13 +8,13 @@ import { GLOBAL_BUCKET } from './join-resolver.js';
  */
 export abstract class SubscriptionResolver {
   /** @param userId the canonical user id. Asked at every register, pull, push and snapshot: keep it cheap. */
-  abstract resolveSubscriptions(userId: string): Promise<readonly string[]>;
+  abstract resolveSubscriptions(userId: string): readonly string[] | Promise<readonly string[]>;
 }
 
 /** The default: the user's own bucket and `global`. */
 @Injectable()
 export class UserSubscriptionResolver extends SubscriptionResolver {
-  override resolveSubscriptions(userId: string): Promise<readonly string[]> {
-    return Promise.resolve([bucketOf('user:', userId), GLOBAL_BUCKET]);
+  override resolveSubscriptions(userId: string): readonly string[] {
+    return [bucketOf('user:', userId), GLOBAL_BUCKET];
   }
 }

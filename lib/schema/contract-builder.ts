@@ -33,7 +33,7 @@ function buildTable(
   const columns = catalog.columns
     .filter(({ name }) => isSynced(table, name))
     .flatMap((column) => {
-      const logicalType = logicalTypeOf(column.type);
+      const logicalType = logicalTypeOf(column.type, column.elementType);
       if (logicalType !== null) return [toContractColumn(table, column, logicalType)];
       problems.push(unsupportedType(table, column));
       return [];

@@ -69,6 +69,7 @@ interface CatalogRow {
   readonly element_oid: number | null;
   readonly element_name: string | null;
   readonly element_kind: string | null;
+  readonly element_casts: boolean;
   readonly not_null: boolean;
   readonly default_sql: string | null;
   readonly generated: boolean;
@@ -94,11 +95,7 @@ WITH RECURSIVE wanted AS (
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype = 'd'
 ), base AS (
   SELECT c.oid, c.not_null, t.oid AS base_oid, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
-    -- As json_categorize_type() does it: the server's own types are written in their own way.
-    t.oid >= 16384 AND EXISTS (
-      SELECT FROM pg_catalog.pg_cast k
-      WHERE k.castsource = t.oid AND k.casttarget = 'pg_catalog.json'::regtype AND k.castmethod = 'f'
-    ) AS casts
+    ${castsToJsonSql('t')} AS casts
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
 )
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, a.attname::text AS name,
@@ -106,6 +103,7 @@ SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, a.attname::tex
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
   b.casts AS type_casts, b.is_array,
   e.oid::bigint::float8 AS element_oid, e.typname::text AS element_name, e.typtype::text AS element_kind,
+  coalesce(${castsToJsonSql('e')}, false) AS element_casts,
   a.attnotnull OR b.not_null AS not_null,
   CASE WHEN a.attgenerated = '' THEN coalesce(
     pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)
@@ -120,6 +118,14 @@ LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.is_array
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_constraint p ON p.conrelid = w.oid AND p.contype = 'p'
 ORDER BY w.ord, a.attnum`;
+
+/** As json_categorize_type() does it: the server's own types are written in their own way. */
+function castsToJsonSql(type: string): string {
+  return `${type}.oid >= 16384 AND EXISTS (
+      SELECT FROM pg_catalog.pg_cast k
+      WHERE k.castsource = ${type}.oid AND k.casttarget = 'pg_catalog.json'::regtype AND k.castmethod = 'f'
+    )`;
+}
 
 function toTable(rows: readonly CatalogRow[]): CatalogTable | null {
   const [first] = rows;
@@ -157,6 +163,6 @@ function toElementType(row: CatalogRow): CatalogType | null {
     name: row.element_name,
     kind: row.element_kind ?? 'b',
     isArray: false,
-    castsToJson: false,
+    castsToJson: row.element_casts,
   };
 }

@@ -6,11 +6,14 @@ import type { LogicalType } from './schema-contract.js';
  *
  * What the reference calls unsupported although its values travel well as text is a string here: citext, inet,
  * money, xml, ranges, bit strings, text search, and the types of extensions (hazard W-SCH-2). Composite types
- * stay out, and so do types that PostgreSQL turns into JSON of their own (hstore): no client could write them.
+ * stay out, and so do types that PostgreSQL turns into JSON of their own (hstore), and arrays of these: no client could
+ * write them.
+ *
+ * @param elementType of an array's elements
  */
-export function logicalTypeOf(type: CatalogType): LogicalType | null {
+export function logicalTypeOf(type: CatalogType, elementType: CatalogType | null = null): LogicalType | null {
   if (type.kind === 'c' || type.kind === 'p') return null;
-  if (type.isArray) return 'json';
+  if (type.isArray) return elementType?.castsToJson ? null : 'json';
   if (type.castsToJson) return null;
   return BUILT_IN.get(type.oid) ?? 'string';
 }

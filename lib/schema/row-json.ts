@@ -2,8 +2,8 @@ import { quoteIdentifier } from '../common/identifiers.js';
 import type { ContractColumn, ContractTable } from './schema-contract.js';
 
 /**
- * A select list over the contract's columns, such that `row_to_json(d)::text FROM (SELECT <list> …) d` is the
- * wire's `data` object (wire-protocol §9.1). Needs a session under `TEXT_SETTINGS`.
+ * A select list over the contract's columns, such that `row_to_json(d.*)::text FROM (SELECT <list> …) d` is the
+ * wire's `data` object (wire-protocol §9.1); without the `.*`, a column named `d` would stand for the row. Needs a session under `TEXT_SETTINGS`.
  *
  * Kotlin takes a number without a `.` for a 64-bit integer, and rejects the whole answer when it is none (§9.3,
  * hazard W-DATA-6). Such numbers get a `.0` here: `1e+20` becomes `1.0e+20`, and an integer outside of int64 `N.0`,
@@ -45,26 +45,37 @@ function columnSql(column: ContractColumn, value: string): string {
     case 'json':
       return `${jsonSql(value)} AS ${name}`;
     default:
-      return column.isArray && NUMBERS_WITHIN.has(column.baseType)
+      return column.isArray && !KNOWN_ELEMENTS.has(column.baseType)
         ? `${jsonSql(`to_json(${value})`)} AS ${name}`
         : value;
   }
 }
 
-const NUMBERS_WITHIN: ReadonlySet<string> = new Set(['_float4', '_float8', '_numeric', '_json', '_jsonb']);
+/** Arrays without any number that Kotlin could not read. All others may have some: also those of domains. */
+const KNOWN_ELEMENTS: ReadonlySet<string> = new Set([
+  '_bool', '_int2', '_int4', '_int8', '_text', '_varchar', '_bpchar', '_uuid', '_bytea', '_date', '_time', '_timestamp',
+  '_timestamptz',
+]); // prettier-ignore
 
 /** Shortest output has an exponent and no point when the mantissa is one digit: 1e+20, 5e-07. */
 function floatSql(value: string): string {
   return `CASE WHEN ${value}::text ~ '^-?[0-9]e' THEN replace(${value}::text, 'e', '.0e')::json ELSE to_json(${value}) END`;
 }
 
-/** A scale of one prints `.0`. NaN and the infinities have no scale, and stay. */
+/**
+ * A scale of one prints `.0`. NaN and the infinities are strings. What no double holds becomes the nearest that does:
+ * as a string, SQLite would make an infinity of it, which no SDK can send back.
+ */
 function numericSql(value: string): string {
-  return `CASE WHEN scale(${value}) = 0 AND ${value} NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN round(${value}, 1) ELSE ${value} END`;
+  return `CASE WHEN ${value} BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN ${value}
+    WHEN ${value} BETWEEN -${DOUBLE_MAX} AND ${DOUBLE_MAX} THEN CASE WHEN scale(${value}) = 0 THEN round(${value}, 1) ELSE ${value} END
+    WHEN ${value} IN ('NaN', 'Infinity', '-Infinity') THEN ${value}
+    ELSE round(sign(${value}) * ${DOUBLE_MAX}, 1) END`;
 }
 
 const INT64_MIN = '-9223372036854775808';
 const INT64_MAX = '9223372036854775807';
+const DOUBLE_MAX = '1.7976931348623157e308::numeric';
 
 /** jsonb prints numbers without exponents, so only long runs of digits are suspect. */
 function jsonbSql(value: string): string {
@@ -73,15 +84,21 @@ function jsonbSql(value: string): string {
 
 /** json keeps its text as it was written. */
 function jsonSql(value: string): string {
-  return `CASE WHEN ${value}::text ~ '[0-9]{19}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]' THEN ${withPoints(value)}::json ELSE ${value} END`;
+  return `CASE WHEN ${value}::text ~ '[0-9]{19}|[0-9][eE]\\+?[0-9]{3}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]' THEN ${withPoints(value)}::json ELSE ${value} END`;
 }
 
 /**
  * The JSON text, with a point in each number that needs one. It is cut into strings, numbers and the rest, so that
- * digits within strings stay; only run when a cheap look at the text found something suspect.
+ * digits within strings stay; only run when a cheap look at the text found something suspect. A number with over 308
+ * digits before its point, which no double holds, becomes a string: Swift would refuse the whole answer, and Kotlin
+ * would write an infinity into the document.
  */
 function withPoints(value: string): string {
+  const exponent = `substring(t.m[1] FROM '[eE]\\+?0*([0-9]+)$')`;
+  const power = `CASE WHEN length(${exponent}) > 3 THEN 999 ELSE coalesce(${exponent}::integer, 0) END`;
   return `(SELECT string_agg(CASE
+    WHEN t.m[1] !~ '^-?[0-9]' THEN t.m[1]
+    WHEN length(substring(t.m[1] FROM '^-?([0-9]+)')) + ${power} > 308 THEN '"' || t.m[1] || '"'
     WHEN t.m[1] ~ '^-?[0-9]+[eE]' THEN regexp_replace(t.m[1], '[eE]', '.0e')
     WHEN t.m[1] ~ '^-?[0-9]{19,}$' AND t.m[1]::numeric NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN t.m[1] || '.0'
     ELSE t.m[1] END, '' ORDER BY t.n)

@@ -72,6 +72,7 @@ function bucketKeys(table: SyncTable): object {
     bucket_prefix: table.bucketPrefix === '' ? undefined : (table.bucketPrefix ?? undefined),
     global_when_bucket_null: table.globalWhenBucketNull || undefined,
     allow_global_read: table.allowGlobalRead || undefined,
+    bucket_function: table.bucketFunction?.text,
   };
 }
 

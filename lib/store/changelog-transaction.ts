@@ -226,12 +226,22 @@ export class ChangelogTransaction {
   /**
    * Commits everything, with the position.
    * @param confirmedLsn what is now durable; the position stays where it was when nothing from the WAL is meant
+   * @param appliedUntil when the last of it was committed, microseconds; null: the time that is stored stays
    */
-  async commit(confirmedLsn: Lsn = this.position.confirmedLsn): Promise<WalPosition> {
+  async commit(
+    confirmedLsn: Lsn = this.position.confirmedLsn,
+    appliedUntil: bigint | null = null,
+  ): Promise<WalPosition> {
     const next = { ...this.position, confirmedLsn, lastSeq: this.seq };
     await this.query(
-      `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now() WHERE slot_name = $1`,
-      [next.slotName, confirmedLsn.toString(), this.seq.toString()],
+      `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now(),
+              applied_until = coalesce($4, applied_until) WHERE slot_name = $1`,
+      [
+        next.slotName,
+        confirmedLsn.toString(),
+        this.seq.toString(),
+        appliedUntil === null ? null : formatMicros(appliedUntil),
+      ],
       'store_position',
     );
     await this.client.query('COMMIT');

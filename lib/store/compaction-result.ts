@@ -1,8 +1,14 @@
 /** What a compaction run has done. */
 export interface CompactionResult {
-  /** Devices that have not synced for longer than the threshold, and no longer hold history back. */
+  /** Devices that have not pulled for longer than the threshold: they hold no history back until they pull again. */
   readonly deactivatedClients: number;
   /** The floor: entries up to here are gone; 0 when nothing was ever compacted. */
   readonly safeSeq: bigint;
   readonly deletedEntries: number;
+  /** Devices that were forgotten. */
+  readonly removedClients: number;
+  /** Resolved rows of `sync_rule_failures`. */
+  readonly removedFailures: number;
+  /** Old rows of `sync_schema_manifest`. */
+  readonly removedManifests: number;
 }

@@ -7,7 +7,8 @@ import { GLOBAL_BUCKET } from '../resolvers/join-resolver.js';
 /**
  * A boolean SQL expression: does the default bucket rule put this row, as it is now, into one of some buckets? It
  * withholds a row that has moved on while its edges have not (interleavings 9). It says the same as
- * `JoinResolver` and the inheritance from the parent.
+ * `JoinResolver` and the inheritance from the parent, and so only holds where no other rule is at work (see
+ * `isSeenByDefaultRule`).
  *
  * @param alias the row's alias in the statement, unquoted
  * @param buckets a `text[]` expression

@@ -1,4 +1,4 @@
-import { canonicalIdSql } from '../common/canonical-id.js';
+import { isCanonicalIdSql } from '../common/canonical-id.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
@@ -17,12 +17,12 @@ import type { SyncTable } from '../registry/sync-table.js';
  * @param user a text expression of the canonical user id, e.g. `$2::text`
  */
 export function ownedSql(registry: SyncRegistry, table: SyncTable, alias: string, user: string): string {
-  const row = quoteIdentifier(alias);
-  if (table.ownerColumn !== null) {
-    return `${canonicalIdSql(`${row}.${quoteIdentifier(table.ownerColumn)}::text`)} = ${user}`;
-  }
-  if (table.parentFkColumn === null) return 'false';
-  return parentOwnedSql(registry, table, `${row}.${quoteIdentifier(table.parentFkColumn)}`, user);
+  return ownerTestSql(registry, table, alias, (owner) => isCanonicalIdSql(`${owner}::text`, user));
+}
+
+/** A boolean SQL expression: has this row, or the ancestor that decides who owns it, no owner? */
+export function unownedSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
+  return ownerTestSql(registry, table, alias, (owner) => `${owner} IS NULL`);
 }
 
 /**
@@ -37,12 +37,7 @@ export function parentOwnedSql(
   parentKey: string,
   user: string,
 ): string {
-  if (table.parent === null) return 'false';
-  const parent = registry.get(table.parent);
-  // Every level has an alias of its own: the depth falls by one with each parent.
-  const alias = `ancestor_${parent.depth}`;
-  const key = `${quoteIdentifier(alias)}.${quoteIdentifier(parent.idColumn)}`;
-  return `EXISTS (SELECT FROM ${parent.sql} AS ${quoteIdentifier(alias)} WHERE ${key} = ${parentKey} AND ${ownedSql(registry, parent, alias, user)})`;
+  return parentTestSql(registry, table, parentKey, (owner) => isCanonicalIdSql(`${owner}::text`, user));
 }
 
 /**
@@ -50,4 +45,23 @@ export function parentOwnedSql(
  */
 export function owningParent(registry: SyncRegistry, table: SyncTable): SyncTable | undefined {
   return table.ownerColumn === null && table.parent !== null ? registry.get(table.parent) : undefined;
+}
+
+/** Makes a boolean SQL expression of an owner column. */
+type OwnerTest = (owner: string) => string;
+
+function ownerTestSql(registry: SyncRegistry, table: SyncTable, alias: string, test: OwnerTest): string {
+  const row = quoteIdentifier(alias);
+  if (table.ownerColumn !== null) return test(`${row}.${quoteIdentifier(table.ownerColumn)}`);
+  if (table.parentFkColumn === null) return 'false';
+  return parentTestSql(registry, table, `${row}.${quoteIdentifier(table.parentFkColumn)}`, test);
+}
+
+function parentTestSql(registry: SyncRegistry, table: SyncTable, parentKey: string, test: OwnerTest): string {
+  if (table.parent === null) return 'false';
+  const parent = registry.get(table.parent);
+  // Every level has an alias of its own: the depth falls by one with each parent.
+  const alias = `ancestor_${parent.depth}`;
+  const key = `${quoteIdentifier(alias)}.${quoteIdentifier(parent.idColumn)}`;
+  return `EXISTS (SELECT FROM ${parent.sql} AS ${quoteIdentifier(alias)} WHERE ${key} = ${parentKey} AND ${ownerTestSql(registry, parent, alias, test)})`;
 }

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { SqlRunner } from './session.js';
 
 /** A create that waits until a push of the same user brings its parent (interleavings 20). */
 export interface ParkedRow extends ParkedKey {
@@ -28,9 +28,9 @@ export interface ParkedFailure extends ParkedKey {
  * both commit, and the child is stuck. So what is read or written of `sync_parked_rows`, and the look for the parent
  * before, come after this lock.
  */
-export async function lockParkedRows(manager: EntityManager, userId: string): Promise<void> {
+export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<void> {
   // Two users with the same hash only wait for each other.
-  await manager.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [PARKING_LOCK, userId]);
+  await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [PARKING_LOCK, userId]);
 }
 
 const PARKING_LOCK = 91_110_046;
@@ -42,24 +42,64 @@ export function hasParkedRowsSql(user: string): string {
 
 /** Those of the records that are parked. */
 export async function parkedRecords(
-  manager: EntityManager,
+  sql: SqlRunner,
   userId: string,
   keys: readonly ParkedKey[],
 ): Promise<readonly ParkedRow[]> {
-  return manager.query(
+  return sql.query(
     `${SELECT} JOIN unnest($2::text[], $3::text[]) AS k(t, r) ON p.table_name = k.t AND p.record_id = k.r
       WHERE p.user_id = $1 FOR UPDATE OF p`,
     [userId, ...columns(keys)],
   );
 }
 
+/** One parked row with the device that pushed it. */
+export async function findParkedRow(
+  sql: SqlRunner,
+  userId: string,
+  { table, recordId }: ParkedKey,
+): Promise<(ParkedRow & { readonly clientId: string }) | undefined> {
+  const rows: (ParkedRow & { clientId: string })[] = await sql.query(
+    `${SELECT} WHERE p.user_id = $1 AND p.table_name = $2 AND p.record_id = $3`,
+    [userId, table, recordId],
+  );
+  return rows[0];
+}
+
+/**
+ * Gives a parked row up. What it held stays, as the payload of a resolved failure.
+ * @returns false when there is none
+ */
+export async function discardParkedRow(
+  sql: SqlRunner,
+  userId: string,
+  { table, recordId }: ParkedKey,
+): Promise<boolean> {
+  const rows: unknown[] = await sql.query(
+    `WITH gone AS (
+       DELETE FROM sync_parked_rows WHERE user_id = $1 AND table_name = $2 AND record_id = $3 RETURNING *),
+     closed AS (
+       UPDATE sync_rule_failures f SET resolved_at = now() FROM gone
+        WHERE f.table_name = gone.table_name COLLATE "default" AND f.record_id = gone.record_id COLLATE "default"
+          AND f.resolved_at IS NULL AND f.retry_at = 'infinity')
+     INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, payload, retry_at, resolved_at)
+     SELECT table_name, record_id, ${INSERT}, 'the parked create was discarded by hand',
+            jsonb_build_object('user_id', user_id, 'client_id', client_id, 'parent_table', parent_table,
+              'parent_id', parent_id, 'change', change, 'client_updated_at', client_updated_at, 'parked_at', created_at),
+            'infinity', now()
+       FROM gone RETURNING id`,
+    [userId, table, recordId],
+  );
+  return rows.length > 0;
+}
+
 /** The rows that are parked under these parents, in the order in which they came. */
 export async function parkedUnder(
-  manager: EntityManager,
+  sql: SqlRunner,
   userId: string,
   parents: readonly ParkedKey[],
 ): Promise<readonly ParkedRow[]> {
-  return manager.query(
+  return sql.query(
     `${SELECT} JOIN unnest($2::text[], $3::text[]) AS k(t, r) ON p.parent_table = k.t AND p.parent_id = k.r
       WHERE p.user_id = $1 ORDER BY p.created_at, p.table_name, p.record_id FOR UPDATE OF p`,
     [userId, ...columns(parents)],
@@ -68,10 +108,10 @@ export async function parkedUnder(
 
 /** How much a user has parked; bytes of JSON text. */
 export async function parkedSize(
-  manager: EntityManager,
+  sql: SqlRunner,
   userId: string,
 ): Promise<{ readonly rows: number; readonly bytes: number }> {
-  const rows: { rows: number; bytes: number }[] = await manager.query(
+  const rows: { rows: number; bytes: number }[] = await sql.query(
     `SELECT count(*)::integer AS rows, coalesce(sum(octet_length(change)), 0)::float8 AS bytes
        FROM sync_parked_rows WHERE user_id = $1`,
     [userId],
@@ -81,12 +121,12 @@ export async function parkedSize(
 
 /** Parks rows. Of what is parked already, the later version stays, and the time since when. */
 export async function saveParkedRows(
-  manager: EntityManager,
+  sql: SqlRunner,
   { userId, clientId }: { readonly userId: string; readonly clientId: string },
   rows: readonly ParkedRow[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  await manager.query(
+  await sql.query(
     `INSERT INTO sync_parked_rows AS p
        (user_id, client_id, table_name, record_id, parent_table, parent_id, change, client_updated_at, base)
      SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])
@@ -109,12 +149,12 @@ export async function saveParkedRows(
 
 /** Forgets parked rows, and closes what was recorded of them. */
 export async function deleteParkedRows(
-  manager: EntityManager,
+  sql: SqlRunner,
   userId: string,
   keys: readonly ParkedKey[],
 ): Promise<void> {
   if (keys.length === 0) return;
-  await manager.query(
+  await sql.query(
     `WITH gone AS (
        DELETE FROM sync_parked_rows p USING unnest($2::text[], $3::text[]) AS k(t, r)
         WHERE p.user_id = $1 AND p.table_name = k.t AND p.record_id = k.r RETURNING k.t, k.r)
@@ -126,11 +166,11 @@ export async function deleteParkedRows(
 
 /** Records failures that nothing but an operator, or a later change of the device's, can mend. */
 export async function recordParkedFailures(
-  manager: EntityManager,
+  sql: SqlRunner,
   failures: readonly ParkedFailure[],
 ): Promise<void> {
   if (failures.length === 0) return;
-  await manager.query(
+  await sql.query(
     `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
      SELECT t, r, ${INSERT}, e, 'infinity' FROM unnest($1::text[], $2::text[], $3::text[]) AS k(t, r, e)
      ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL DO UPDATE
@@ -144,8 +184,8 @@ export async function recordParkedFailures(
  * Records a failure for each row that has been parked for too long. The row stays: its parent may come yet.
  * @returns how many were recorded; those that have an open failure already are not counted again
  */
-export async function recordLongParked(manager: EntityManager, milliseconds: number): Promise<number> {
-  const rows: unknown[] = await manager.query(
+export async function recordLongParked(sql: SqlRunner, milliseconds: number): Promise<number> {
+  const rows: unknown[] = await sql.query(
     `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at)
      SELECT DISTINCT ON (p.table_name, p.record_id) p.table_name, p.record_id, ${INSERT},
             format('a create of user %s has waited in sync_parked_rows since %s for its parent %s/%s', p.user_id,
@@ -166,7 +206,8 @@ export async function recordLongParked(manager: EntityManager, milliseconds: num
 const INSERT = 1;
 
 const SELECT = `SELECT p.table_name AS "table", p.record_id AS "recordId", p.parent_table AS "parentTable",
-    p.parent_id AS "parentId", p.change, p.client_updated_at::text AS "clientUpdatedAt", p.base
+    p.parent_id AS "parentId", p.change, p.client_updated_at::text AS "clientUpdatedAt", p.base,
+    p.client_id AS "clientId"
   FROM sync_parked_rows p`;
 
 function columns(keys: readonly ParkedKey[]): [string[], string[]] {

@@ -1,4 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import { isTransient } from '../common/database-error.js';
+import { SynchroError } from '../common/errors.js';
 
 /**
  * How values are written as text, whatever the host's or the server's defaults are: in UTC, at full precision
@@ -21,24 +23,49 @@ const BEGIN = {
   write: `BEGIN ISOLATION LEVEL READ COMMITTED; ${SET_LOCAL}`,
 } as const;
 
+/** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
+export const USER_SETTING = 'app.user_id';
+export const BUCKETS_SETTING = 'app.buckets';
+
+/**
+ * The select list that sets both.
+ * @param user a text expression of the canonical user id
+ * @param buckets a `text[]` expression
+ */
+export function callerSql(user: string, buckets: string): string {
+  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
+}
+
+/** What runs statements in a transaction. */
+export type SqlRunner = Pick<EntityManager, 'query'>;
+
+export interface TransactionOptions {
+  /** Milliseconds. Default: the session's own. */
+  readonly statementTimeout?: number;
+}
+
 /**
  * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
  * COMMITTED. Settings are local to it, so that the host's own queries on the connection are not affected.
+ * @throws SynchroError `temporarily_unavailable` when the connection broke between two statements
  */
 export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
   work: (manager: EntityManager) => Promise<Result>,
+  { statementTimeout }: TransactionOptions = {},
 ): Promise<Result> {
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
-    await runner.query(BEGIN[kind]);
     try {
+      await runner.query(BEGIN[kind] + timeoutSql(statementTimeout));
       const result = await work(runner.manager);
       await runner.query('COMMIT');
       return result;
     } catch (error) {
+      // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
+      if (runner.isReleased && !isTransient(error)) throw connectionLost(error);
       // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
       await runner.query('ROLLBACK').catch(() => undefined);
       throw error;
@@ -52,4 +79,15 @@ export async function inTransaction<Result>(
 export async function currentSchema(dataSource: DataSource): Promise<string> {
   const rows: { schema: string | null }[] = await dataSource.query('SELECT current_schema() AS schema');
   return rows[0]?.schema ?? 'public';
+}
+
+/** SET takes no parameters: this is a number, and nothing else. */
+function timeoutSql(milliseconds: number | undefined): string {
+  return milliseconds === undefined ? '' : `; SET LOCAL statement_timeout = ${Math.ceil(milliseconds)}`;
+}
+
+function connectionLost(cause: unknown): SynchroError {
+  return new SynchroError('temporarily_unavailable', 'the connection to the database broke', undefined, {
+    cause,
+  });
 }

@@ -82,7 +82,8 @@ export async function notePush(manager: EntityManager, client: SyncClient): Prom
  * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
  *
  * Where a change already waits, what is left of it is what both have in common: entries of the other buckets may have
- * been passed over, so each of these has to go and come again. The next pull asks for what is missing then.
+ * been passed over, so each of these has to go and come again. The next pull asks for what is missing then. A client
+ * that has been removed in the meantime has nothing to change.
  * @param channel where the consumer listens
  */
 export async function enqueueSubscriptionChange(
@@ -93,7 +94,8 @@ export async function enqueueSubscriptionChange(
 ): Promise<void> {
   await manager.query(
     `WITH change AS (
-       INSERT INTO sync_subscription_changes AS c (client, buckets) VALUES ($1, $2)
+       INSERT INTO sync_subscription_changes AS c (client, buckets)
+       SELECT id, $2::text[] FROM sync_clients WHERE id = $1 FOR KEY SHARE
        ON CONFLICT (client) DO UPDATE
          SET buckets = ARRAY(SELECT unnest(c.buckets) INTERSECT SELECT unnest(excluded.buckets))
          WHERE NOT c.buckets <@ excluded.buckets
@@ -108,13 +110,14 @@ export async function enqueueSubscriptionChange(
  * current ones: a device that starts over has nothing that would have to be taken away.
  *
  * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
+ * @returns null when the client has been removed in the meantime
  */
 export async function beginSnapshot(
   manager: EntityManager,
   client: SyncClient,
   buckets: readonly string[],
   holdMilliseconds: number,
-): Promise<bigint> {
+): Promise<bigint | null> {
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
   // Before the client's row, as the consumer takes them in this order, too.
   await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
@@ -125,7 +128,8 @@ export async function beginSnapshot(
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, holdMilliseconds, buckets],
   );
-  return BigInt(updated(rows)[0]?.checkpoint ?? 1);
+  const [row] = updated(rows);
+  return row ? BigInt(row.checkpoint) : null;
 }
 
 /**

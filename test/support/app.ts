@@ -1,4 +1,4 @@
-import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { afterAll } from 'vitest';
@@ -17,6 +17,8 @@ export interface AppOptions {
   readonly host?: ModuleMetadata;
   /** Replaces the sample app as a whole; `synchro`, `jwtSecret` and `host` are not looked at. */
   readonly module?: Parameters<typeof NestFactory.create>[0];
+  /** Of `NestFactory.create`, e.g. `{ rawBody: true }`. */
+  readonly nest?: NestApplicationOptions;
   /** Default: Express. */
   readonly adapter?: AbstractHttpAdapter;
   /** Called between `NestFactory.create` and `listen`, e.g. for global pipes. */
@@ -40,7 +42,7 @@ afterAll(async () => {
 export async function startApp(options: AppOptions): Promise<RunningApp> {
   const root = options.module ?? sampleAppWithHost(options);
   const settings = { logger: ['error', 'warn', 'fatal'] as const, abortOnError: false };
-  const nestOptions = { ...settings, logger: [...settings.logger] };
+  const nestOptions = { ...settings, logger: [...settings.logger], ...options.nest };
   const app = options.adapter
     ? await NestFactory.create(root, options.adapter, nestOptions)
     : await NestFactory.create(root, nestOptions);

@@ -1,7 +1,7 @@
 import { withClient } from './client.js';
 import { killRecordedProcesses, type TestRun } from './run.js';
 
-/** Databases, replication slots and child processes that the tests of this run did not clean up. */
+/** Databases, replication slots, roles and child processes that the tests of this run did not clean up. */
 export async function findLeaks(run: TestRun): Promise<readonly string[]> {
   const processes = killRecordedProcesses(run);
   const { rows } = await withClient(run.serverUrl, (client) =>
@@ -9,7 +9,9 @@ export async function findLeaks(run: TestRun): Promise<readonly string[]> {
       `SELECT 'database ' || datname AS leak FROM pg_database WHERE starts_with(datname::text, $1)
        UNION ALL
        SELECT 'replication slot ' || slot_name FROM pg_replication_slots
-       WHERE starts_with(slot_name::text, $1) OR starts_with(database::text, $1)`,
+       WHERE starts_with(slot_name::text, $1) OR starts_with(database::text, $1)
+       UNION ALL
+       SELECT 'role ' || rolname FROM pg_roles WHERE starts_with(rolname::text, $1)`,
       [run.prefix],
     ),
   );

@@ -13,14 +13,18 @@ import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
-import { inTransaction } from '../../lib/store/session.js';
+import { rlsSql } from '../../lib/store/rls.js';
+import { callerSql, inTransaction } from '../../lib/store/session.js';
 import { createDatabase, type TestDatabase } from './database.js';
+import { createRole, type TestRole } from './roles.js';
 import { eventually } from './wait.js';
 
 /** A database with the given tables, and pushes into it as the engine would make them. */
 export interface PushFixture {
   readonly db: TestDatabase;
   readonly dataSource: DataSource;
+  /** The role that policies bind; null where there are none. */
+  readonly role: string | null;
   /** Pushes in a transaction of its own, and commits. */
   push(user: string, changes: readonly PushChange[], options?: PushOptions): Promise<readonly PushResult[]>;
   /** The same, for one change. */
@@ -55,26 +59,45 @@ export interface PushOptions {
   readonly hooks?: SynchroHooks;
 }
 
+/**
+ * How pushes reach the tables: as a superuser without any policies; as a role that row-level security binds; or as a
+ * superuser who becomes such a role to write.
+ */
+export const ACCESSES = ['superuser', 'bound pool', 'pushRole'] as const;
+
+export type Access = (typeof ACCESSES)[number];
+
 /** @param ddl statements that create the tables */
 export async function pushFixture(
   tables: readonly SyncTable[],
   ddl: readonly string[],
+  access: Access = 'superuser',
 ): Promise<PushFixture> {
   // Rejected changes are logged; here they are what is tested.
   Logger.overrideLogger(false);
   const db = await createDatabase();
   for (const statement of [...synchroMigrationsSql(), ...ddl]) await db.query(statement);
-  const dataSource = await new DataSource({ type: 'postgres', url: db.url, poolSize: 6 }).initialize();
+  const role = access === 'superuser' ? null : await boundRole(db, tables);
+  if (access === 'bound pool') await role?.grantSyncTables();
+  const url = access === 'bound pool' && role ? role.url : db.url;
+  const dataSource = await new DataSource({ type: 'postgres', url, poolSize: 6 }).initialize();
+  const pushRole = access === 'pushRole' && role ? { pushRole: role.name } : {};
+  // The host's own writes have no user.
+  const host =
+    url === db.url ? dataSource : await new DataSource({ type: 'postgres', url: db.url }).initialize();
   const registry = new SyncRegistry(tables);
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
-    const { clockSkewTolerance = 0 } = options;
+    const { clockSkewTolerance = 0, maxPushChanges } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
+    const context = contextOf(contract, userId, options);
+    await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const pusher = new PushService(registry, resolver, options, new HandMadeEdges(registry), hooks);
-    const applied = await pusher.apply(manager, contextOf(contract, userId, options), changes);
+    const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
+    const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
+    const applied = await pusher.apply(manager, context, changes);
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;
   };
@@ -91,7 +114,7 @@ export async function pushFixture(
   };
   const whileOpen: PushFixture['whileOpen'] = async (before, meanwhile, count = 1) => {
     let result: ReturnType<typeof meanwhile> | undefined;
-    await inTransaction(dataSource, 'write', async (manager) => {
+    await inTransaction(host, 'write', async (manager) => {
       await before(manager);
       result = meanwhile();
       // Whoever fails before it waits tells so here.
@@ -104,6 +127,7 @@ export async function pushFixture(
   return {
     db,
     dataSource,
+    role: role?.name ?? null,
     apply,
     whileOpen,
     push,
@@ -118,9 +142,17 @@ export async function pushFixture(
     waiting,
     close: async () => {
       await dataSource.destroy();
+      if (host !== dataSource) await host.destroy();
       await db.drop();
+      await role?.drop();
     },
   };
+}
+
+async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
+  const role = await createRole(db);
+  for (const statement of rlsSql(tables, { role: role.name })) await db.query(statement);
+  return role;
 }
 
 function contextOf(contract: SchemaContract, userId: string, options: PushOptions): PushContext {

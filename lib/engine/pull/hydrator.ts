@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
-import { isDefaultRule } from '../../resolvers/join-resolver.js';
+import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { ContractColumn, ContractTable, SchemaContract } from '../../schema/schema-contract.js';
@@ -29,14 +29,10 @@ const FIXED_BYTES = 24;
 /** Reads records as clients see them. The caller has decided which records the user may see. */
 @Injectable()
 export class Hydrator {
-  private readonly checksRule: boolean;
-
   constructor(
     private readonly registry: SyncRegistry,
-    ownership: OwnershipResolver,
-  ) {
-    this.checksRule = isDefaultRule(ownership);
-  }
+    private readonly ownership: OwnershipResolver,
+  ) {}
 
   /**
    * @param ids records by table, in the order in which the budget is spent
@@ -75,12 +71,12 @@ export class Hydrator {
   private selectSql(contractTable: ContractTable, last: number): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
-    const rule = this.checksRule
+    const rule = isSeenByDefaultRule(this.ownership, this.registry, table)
       ? inDefaultBucketsSql(this.registry, table, 't', '$1::text[]')
       : '$1::text[] IS NOT NULL'; // an unused parameter would have no type
     const size = sizeSql(columns, 't');
     return `(SELECT $${last - 1}::text AS table_name, s.record_id, CASE WHEN s.used < $2::bigint THEN
-              (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
+              (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
               ${timestampEnvelopeSql(`t.${quoteIdentifier(table.updatedAtColumn)}`)} AS updated_at,
               ${timestampEnvelopeSql(`t.${quoteIdentifier(table.deletedAtColumn)}`)} AS deleted_at
          FROM (SELECT w.record_id, sum(${size}) OVER (ORDER BY w.n) - ${size} AS used

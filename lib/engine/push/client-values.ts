@@ -1,7 +1,7 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText, parseJson } from './json.js';
-import { integerText, mayBeDouble, numberToken } from './numbers.js';
+import { integerText, numberToken } from './numbers.js';
 
 /**
  * A client's value as the JSON text that `json_to_recordset` turns into the column's type. Devices keep values in
@@ -25,7 +25,7 @@ export function columnJson(column: ContractColumn, value: unknown, stored?: unkn
     case 'int8':
       return integerJson(value);
     case 'numeric':
-      return numericJson(value, stored);
+      return numericJson(value);
     case 'float4':
     case 'float8':
       return numberToken(value) ?? textJson(value);
@@ -38,11 +38,6 @@ export function columnJson(column: ContractColumn, value: unknown, stored?: unkn
   }
 }
 
-/** Whether {@link columnJson} looks at the stored value of such a column. */
-export function dependsOnStored({ isArray, baseType }: ContractColumn): boolean {
-  return !isArray && ['json', 'jsonb', 'numeric'].includes(baseType);
-}
-
 /** An array comes back as JSON text; `{…}` is PostgreSQL's own form, which its parser takes (W-DATA-2, W-SCH-6). */
 function arrayJson(value: unknown): string {
   if (typeof value !== 'string') return Array.isArray(value) ? jsonText(value) : textJson(value);
@@ -51,13 +46,15 @@ function arrayJson(value: unknown): string {
 
 /**
  * A document comes back as JSON text, but a string scalar without its quotes, and a boolean as 1 or 0 (W-DATA-3).
- * So where the server has a string, text stays one, unless it clearly is a document or a quoted string.
+ * So where the server has a string, text stays one, unless it clearly is a document or a quoted string, and where it
+ * has a boolean, those are one.
  */
 function documentJson(value: unknown, stored: unknown): string {
   const token = numberToken(value);
   if (token !== null) return typeof stored === 'boolean' ? booleanJson(value) : token;
   if (typeof value !== 'string') return jsonText(value);
-  if (value === stored) return JSON.stringify(value);
+  if (typeof stored === 'boolean' && (value === '0' || value === '1'))
+    return value === '1' ? 'true' : 'false';
   const document = parseJson(value);
   if (document === undefined) return JSON.stringify(value);
   const keepsString =
@@ -82,16 +79,9 @@ function integerJson(value: unknown): string {
   return typeof value === 'boolean' ? (value ? '1' : '0') : textJson(value);
 }
 
-/**
- * Devices keep numerics as doubles. A row is sent back whole, so a numeric that no double can hold would be rounded
- * by any edit of the row: an unchanged double means the stored value (W-DATA-1).
- */
-function numericJson(value: unknown, stored: unknown): string {
+function numericJson(value: unknown): string {
   const token = numberToken(value);
-  if (token === null) return typeof value === 'boolean' ? (value ? '1' : '0') : textJson(value);
-  const storedToken = numberToken(stored);
-  const isEcho = storedToken !== null && mayBeDouble(token) && Number(token) === Number(storedToken);
-  return isEcho ? storedToken : token;
+  return token ?? (typeof value === 'boolean' ? (value ? '1' : '0') : textJson(value));
 }
 
 /** `\x…` as the server gave it, or base64 of a BLOB (W-DATA-4); else PostgreSQL's escape format. */

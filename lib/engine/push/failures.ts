@@ -1,6 +1,7 @@
+import { describeError } from '../../common/describe-error.js';
 import type { Write } from './judge.js';
 import type { PushItem, PushResult, StoredRow } from './push-change.js';
-import { type SqlFailure, sqlFailure, sqlState } from './sqlstate.js';
+import { type SqlFailure, sqlFailure } from './sqlstate.js';
 import { reverted } from './verdicts.js';
 
 /** Why a change could not be written. */
@@ -38,8 +39,7 @@ export function describeFailure(item: PushItem, failure: Failure): string {
   if (failure.kind === 'verdict')
     return `${change}: ${failure.verdict.reason_code ?? failure.verdict.status}`;
   if (failure.kind !== 'sql') return `${change}: ${failure.kind}`;
-  const { error } = failure;
-  return `${change}: ${sqlState(error) ?? ''} ${error instanceof Error ? error.message : String(error)}`;
+  return `${change}: ${describeError(failure.error)}`;
 }
 
 type Reason = readonly [reason: string, message: string];

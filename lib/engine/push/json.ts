@@ -1,4 +1,5 @@
-import { parse, stringify } from 'lossless-json';
+import { stringify } from 'lossless-json';
+import { parseLossless } from '../../common/lossless-json.js';
 import { numberToken } from './numbers.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -11,7 +12,7 @@ export function jsonText(value: unknown): string {
 /** Lossless JSON, or undefined for a text that is none. */
 export function parseJson(text: string): unknown {
   try {
-    return parse(text, null, { onDuplicateKey: ({ newValue }) => newValue });
+    return parseLossless(text);
   } catch {
     return undefined;
   }

@@ -1,13 +1,15 @@
-import { Logger } from '@nestjs/common';
+import { describeError, stackOf } from '../../common/describe-error.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
-import { parseTimestamp, truncateMicros } from '../../common/timestamp.js';
 import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { clientTime, NOT_FOUND } from './check-change.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { recordId } from './record-id.js';
+import { repairTime } from './repair-time.js';
+import { isBase } from './retries.js';
 import { alreadyDeleted, applied, conflict, retryable, reverted, terminal } from './verdicts.js';
-import { createColumns, isSameContent, updateColumns } from './writable-columns.js';
+import { createColumns, needsRepair, updateColumns } from './writable-columns.js';
 
 /** What is to be written for one change. */
 export interface Write {
@@ -20,12 +22,12 @@ export interface Write {
 
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
-  private readonly logger = new Logger('SynchroPush');
   private readonly byItem = new Map<number, ConflictEvent>();
 
   constructor(
     private readonly resolver: ConflictResolver,
     private readonly context: PushContext,
+    private readonly logger: SyncLogger,
   ) {}
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
@@ -39,8 +41,11 @@ export class Judge {
       );
   }
 
-  /** @param row the record's row as far as the user may know of it */
-  async decide(item: PushItem, row: StoredRow | undefined): Promise<Write | PushResult> {
+  /**
+   * @param row the record's row as far as the user may know of it
+   * @param isRetry the row is what the change wants it to be already
+   */
+  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Write | PushResult> {
     if (!row) {
       if (item.operation !== 'create')
         return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
@@ -54,17 +59,13 @@ export class Judge {
     if (item.operation === 'update' && row.deletedAt !== null) {
       return conflict(item, row, 'record_deleted', 'record is deleted');
     }
-    return this.contend(item, row);
+    return isRetry ? takenAsSent(item, row) : this.contend(item, row);
   }
 
-  /** An update, or a create of what exists: a retry, an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
+  /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
   private async contend(item: PushItem, row: StoredRow): Promise<Write | PushResult> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
-    // Who starts from the present version is no retry: its change would have moved the version on.
-    const mayBeRetry = !isUndelete && data !== null && !isBase(item.base, row.updatedAt);
-    if (mayBeRetry && isSameContent(table, data, row)) return applied(item.echo, serverTimes(row));
-
     const resolution = await this.resolve(item, row);
     if (!resolution) return retryable(item.echo, 'internal_error', 'internal error');
     if (resolution.winner === 'server') {
@@ -98,10 +99,18 @@ export class Judge {
     };
     try {
       const resolution = await this.resolver.resolve(question);
+      if (!['client', 'server'].includes(resolution.winner)) {
+        throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
+      }
       this.byItem.set(item.index, { conflict: question, resolution });
       return resolution;
     } catch (error) {
-      this.logger.error(`the conflict resolver failed on ${question.table}/${question.recordId}`, error);
+      this.logger.error('the conflict resolver failed', {
+        table: question.table,
+        recordId: question.recordId,
+        error: describeError(error),
+        stack: stackOf(error),
+      });
       return null;
     }
   }
@@ -112,13 +121,13 @@ export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult
   return reverted(item, row, 'ownership_violation', 'record belongs to another user');
 }
 
+/** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
+export function takenAsSent(item: PushItem, row: StoredRow): PushResult {
+  const isStale = item.data !== null && needsRepair(item.table, item.data, row);
+  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+}
+
 /** The row's times as an answer tells them. */
 export function serverTimes(row: StoredRow): Pick<PushResult, 'server_updated_at'> {
   return row.updatedAt === null ? {} : { server_updated_at: row.updatedAt };
-}
-
-/** Compared at the base's own precision: Swift keeps milliseconds (W-PUSH-17). */
-function isBase(base: string | null, serverTime: string | null): boolean {
-  const [at, server] = [base, serverTime].map((time) => (time === null ? null : parseTimestamp(time)));
-  return !!at && !!server && truncateMicros(server.micros, at.digits) === at.micros;
 }

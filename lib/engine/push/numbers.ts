@@ -26,6 +26,11 @@ export function integerText(text: string): string | null {
   return `${decimal.negative ? '-' : ''}${decimal.digits}${'0'.repeat(decimal.exponent)}`;
 }
 
+/** Whether a number is written as a 64-bit integer, which devices hold exactly; `5.0` is a double to them. */
+export function isInt64(text: string): boolean {
+  return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
+}
+
 /** Whether a number has no more digits than a double's shortest text: it may be one that a device rounded. */
 export function mayBeDouble(text: string): boolean {
   return (parse(text)?.digits.length ?? Infinity) <= 17;

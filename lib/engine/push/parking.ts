@@ -1,5 +1,4 @@
-import { Logger } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import { formatMicros, truncateMicros } from '../../common/timestamp.js';
 import {
   deleteParkedRows,
@@ -12,6 +11,7 @@ import {
   recordParkedFailures,
   saveParkedRows,
 } from '../../store/parked-rows.js';
+import type { SqlRunner } from '../../store/session.js';
 import { absorb } from './absorb.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { dataJson, parkedChange, parkedKey, parkedRow } from './parked-change.js';
@@ -42,7 +42,6 @@ export interface ParkingState {
  * is run again. If all pushes took the lock first, a user's devices would always wait for each other.
  */
 export class Parking {
-  private readonly logger = new Logger('SynchroPush');
   private locked: boolean;
   private readonly used: boolean;
   /** Every record that was taken up, and those of them of which it is open whether they stay parked. */
@@ -55,10 +54,11 @@ export class Parking {
   private released = 0;
 
   constructor(
-    private readonly manager: EntityManager,
+    private readonly sql: SqlRunner,
     private readonly context: PushContext,
     private readonly scope: CheckScope,
     state: ParkingState,
+    private readonly logger: SyncLogger,
   ) {
     this.locked = state.locked;
     this.used = state.used;
@@ -67,7 +67,7 @@ export class Parking {
   /** @returns whether the lock is new: what was read before may be out of date */
   async lock(): Promise<boolean> {
     if (this.locked) return false;
-    await lockParkedRows(this.manager, this.context.userId);
+    await lockParkedRows(this.sql, this.context.userId);
     this.locked = true;
     return true;
   }
@@ -113,7 +113,7 @@ export class Parking {
       table: table.table.name,
       recordId: idKey(table.primaryKey, id),
     }));
-    const rows = await parkedUnder(this.manager, this.context.userId, keys);
+    const rows = await parkedUnder(this.sql, this.context.userId, keys);
     return rows.flatMap((row) => this.takeUp(row) ?? []);
   }
 
@@ -150,18 +150,20 @@ export class Parking {
   /** Writes down what is parked now. */
   async finish(): Promise<void> {
     const { userId } = this.context;
-    await deleteParkedRows(this.manager, userId, this.gone.map(parkedKey));
+    await deleteParkedRows(this.sql, userId, this.gone.map(parkedKey));
     await saveParkedRows(
-      this.manager,
+      this.sql,
       this.context,
       this.kept.map((item) => parkedRow(item, this.context.contract)),
     );
-    await recordParkedFailures(this.manager, this.failures);
+    await recordParkedFailures(this.sql, this.failures);
     const [first] = this.failures;
     if (!first) return;
-    this.logger.error(
-      `${this.failures.length} parked changes of user ${userId} could not be written (see sync_rule_failures), first: ${first.error}`,
-    );
+    this.logger.error('parked changes could not be written (see sync_rule_failures)', {
+      count: this.failures.length,
+      userId,
+      first: first.error,
+    });
   }
 
   private async parkedAmong(
@@ -180,7 +182,7 @@ export class Parking {
       await rows.load(open);
       open = open.filter(isOpen);
     }
-    const found = await parkedRecords(this.manager, this.context.userId, open.map(parkedKey));
+    const found = await parkedRecords(this.sql, this.context.userId, open.map(parkedKey));
     const byKey = new Map(
       found.flatMap((row) => this.takeUp(row) ?? []).map((parked) => [parked.key, parked]),
     );
@@ -207,7 +209,7 @@ export class Parking {
   }
 
   private async takeRoom(parked: PushItem): Promise<boolean> {
-    const size = (this.size ??= { ...(await parkedSize(this.manager, this.context.userId)) });
+    const size = (this.size ??= { ...(await parkedSize(this.sql, this.context.userId)) });
     size.rows += 1;
     size.bytes += Buffer.byteLength(dataJson(parked.data));
     return size.rows <= MAX_PARKED.rows && size.bytes <= MAX_PARKED.bytes;

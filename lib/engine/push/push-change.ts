@@ -1,3 +1,4 @@
+import type { SyncTable } from '../../registry/sync-table.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
 /**
@@ -21,8 +22,8 @@ export interface PushContext {
   readonly clientId: string;
   /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
-  /** The default bucket rule decides alone, so that it can be held against the rows themselves. Default: false. */
-  readonly isDefaultRule?: boolean;
+  /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
+  readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';

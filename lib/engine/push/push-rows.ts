@@ -1,7 +1,7 @@
-import type { EntityManager } from 'typeorm';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { owningParent } from '../../store/ownership-sql.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { groupBy } from '../../common/collections.js';
 import type { PushContext, PushItem, StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
@@ -21,7 +21,7 @@ export class PushRows {
   private readonly written = new Set<string>();
 
   constructor(
-    private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
     private readonly context: PushContext,
   ) {}
@@ -74,8 +74,8 @@ export class PushRows {
       if (name === null) continue;
       const parent = this.table(name);
       const ids = group.flatMap(({ parentId }) => parentId ?? []);
-      const foreign = await foreignRows(this.manager, this.registry, this.context.userId, parent, ids);
-      const rows = await readRows(this.manager, this.registry, this.context, parent, ids);
+      const foreign = await foreignRows(this.roles.sync, this.registry, this.context.userId, parent, ids);
+      const rows = await readRows(this.roles.host, this.registry, this.context, parent, ids);
       const [others, seen] = [foreign, rows].map((part) => new Set(part.map(({ n }) => ids[n])));
       for (const item of group) {
         if (item.parentId === null || !others?.has(item.parentId)) continue;
@@ -100,7 +100,7 @@ export class PushRows {
       const texts = [...ids];
       const parent = owningParent(this.registry, table.table);
       for (const row of await lockRows(
-        this.manager,
+        this.roles.host,
         this.registry,
         table,
         texts,
@@ -127,7 +127,7 @@ export class PushRows {
     for (const [table, group] of groupBy(items, (item) => item.table)) {
       const records = [...new Map(group.map((item) => [item.key, item])).values()];
       const ids = records.map(({ id }) => id);
-      for (const { n, ...row } of await readRows(this.manager, this.registry, this.context, table, ids)) {
+      for (const { n, ...row } of await readRows(this.roles.host, this.registry, this.context, table, ids)) {
         const item = records[n];
         if (!item) continue;
         const isLocked = this.secured.has(item.key);

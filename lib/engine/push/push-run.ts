@@ -1,24 +1,22 @@
-import { Logger } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
-import { Judge, notOwned, serverTimes, type Write } from './judge.js';
+import { Judge, notOwned, serverTimes, takenAsSent, type Write } from './judge.js';
 import { groupBy } from '../../common/collections.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';
 import { type Outcome, writeRun } from './run-writer.js';
+import { findRetries } from './retries.js';
 import { applied, terminal } from './verdicts.js';
 import { type PushRank, pushRank, type Run, runs, waves } from './waves.js';
-import { repairTime } from './repair-time.js';
-import { needsRepair } from './writable-columns.js';
 import type { WriteValidation } from './write-validation.js';
 
 /** One push at work: the rows it has locked, the verdicts it has given, the changes it will try once more. */
 export class PushRun {
-  private readonly logger = new Logger('SynchroPush');
   private readonly rows: PushRows;
   private readonly judge: Judge;
   private readonly rank: PushRank;
@@ -31,15 +29,16 @@ export class PushRun {
   private readonly done: PushItem[] = [];
 
   constructor(
-    private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
     resolver: ConflictResolver,
     private readonly context: PushContext,
     private readonly parking: Parking,
     private readonly validation: WriteValidation,
+    private readonly logger: SyncLogger,
   ) {
-    this.rows = new PushRows(manager, registry, context);
-    this.judge = new Judge(resolver, context);
+    this.rows = new PushRows(roles, registry, context);
+    this.judge = new Judge(resolver, context, logger);
     const rank = pushRank(registry);
     this.rank = rank;
     this.byRank = (a, b) => rank(a) - rank(b) || byArrival(a, b);
@@ -87,8 +86,10 @@ export class PushRun {
 
   private async decide(items: readonly PushItem[]): Promise<readonly Write[]> {
     const writes: Write[] = [];
-    for (const item of items) {
-      const decision = await this.judge.decide(this.onOwnVersion(item), this.rows.get(item));
+    const open = items.map((item) => this.onOwnVersion(item));
+    const retries = await findRetries(this.roles.host, open, (item) => this.rows.get(item));
+    for (const item of open) {
+      const decision = await this.judge.decide(item, this.rows.get(item), retries.has(item));
       if ('kind' in decision) writes.push(decision);
       else this.conclude(item, decision);
     }
@@ -103,7 +104,7 @@ export class PushRun {
 
   private async write(run: Run): Promise<readonly Outcome[]> {
     const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
-    return first ? writeRun(this.manager, this.registry, this.context.userId, [first, ...rest]) : [];
+    return first ? writeRun(this.roles, this.registry, this.context.userId, [first, ...rest]) : [];
   }
 
   private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
@@ -243,9 +244,12 @@ export class PushRun {
     const [first] = rejected;
     if (!first) return;
     const { userId, clientId } = this.context;
-    this.logger.warn(
-      `rejected ${rejected.size} changes of user ${userId} (client ${clientId}), first: ${describeFailure(...first)}`,
-    );
+    this.logger.warn('rejected changes', {
+      count: rejected.size,
+      userId,
+      clientId,
+      first: describeFailure(...first),
+    });
   }
 }
 
@@ -266,6 +270,5 @@ function written({
       ...(row.deletedAt === null ? {} : { server_deleted_at: row.deletedAt }),
     });
   }
-  const isStale = item.data !== null && needsRepair(item.table, item.data, row);
-  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+  return takenAsSent(item, row);
 }

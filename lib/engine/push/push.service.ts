@@ -1,15 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
-import { isDefaultRule } from '../../resolvers/join-resolver.js';
+import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { RoleSwitch } from '../../store/role-switch.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
@@ -27,14 +30,21 @@ export interface AppliedPush {
 /** Applies the changes of one push (design, "How a change travels"). */
 @Injectable()
 export class PushService {
+  private readonly logger: SyncLogger;
+
   constructor(
     private readonly registry: SyncRegistry,
     private readonly resolver: ConflictResolver,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroOptions, 'clockSkewTolerance' | 'maxPushChanges'>,
+    private readonly options: Pick<
+      SynchroSettings,
+      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+    >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroPush');
+  }
 
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
@@ -48,17 +58,21 @@ export class PushService {
     caller: PushContext,
     changes: readonly PushChange[],
   ): Promise<AppliedPush> {
-    const context = { ...caller, isDefaultRule: isDefaultRule(this.ownership) };
+    const context: PushContext = {
+      ...caller,
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+    };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
     const locked = taken.some((change) => this.mayBringParent(change));
     if (locked) await lockParkedRows(manager, context.userId);
-    const { used, ...scope } = await this.begin(manager, context);
+    const { used, roles, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
-    const parking = new Parking(manager, context, scope, { locked, used });
-    const validation = new WriteValidation(manager, this.hooks, context);
-    const run = new PushRun(manager, this.registry, this.resolver, context, parking, validation);
+    const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
+    const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
+    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
+    await roles.leave();
     const surplus = changes.slice(limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = run.accepted().map(acceptedRecord);
@@ -77,19 +91,36 @@ export class PushService {
     return operation === 'create' && typeof table === 'string' && this.registry.children(table).length > 0;
   }
 
-  /** The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows. */
+  /**
+   * The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows. The host's
+   * rows are read next, so the transaction is put into the role for that on the way.
+   */
   private async begin(
     manager: EntityManager,
     { contract, userId }: PushContext,
-  ): Promise<CheckScope & Pick<ParkingState, 'used'>> {
-    const rows: readonly { readonly now: string; readonly used: boolean }[] = await manager.query(
-      `SELECT ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used`,
-      [userId],
+  ): Promise<CheckScope & Pick<ParkingState, 'used'> & { readonly roles: RoleSwitch }> {
+    const { pushRole } = this.options;
+    const rows: readonly BeginRow[] = await manager.query(
+      `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
+       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used
+         ${pushRole === undefined ? '' : `, set_config('role', $2, true)`} FROM s`,
+      [userId, ...(pushRole === undefined ? [] : [pushRole])],
     );
-    const now = parseTimestamp(rows[0]?.now ?? '')?.micros ?? 0n;
-    const latest = now + BigInt(this.options.clockSkewTolerance ?? 0) * 1000n;
-    return { contract, now, latest, used: rows[0]?.used ?? true };
+    const [row] = rows;
+    const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
+    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
+    const roles =
+      pushRole === undefined || row === undefined
+        ? new RoleSwitch(manager)
+        : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
+    return { contract, now, latest, used: row?.used ?? true, roles };
   }
+}
+
+interface BeginRow {
+  readonly own: string;
+  readonly now: string;
+  readonly used: boolean;
 }
 
 const DEFAULT_MAX_CHANGES = 2000;

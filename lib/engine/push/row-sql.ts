@@ -1,10 +1,11 @@
-import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
 import { ownedSql, owningParent } from '../../store/ownership-sql.js';
+import { canAskForHidden } from '../../store/row-exists.js';
+import type { SqlRunner } from '../../store/session.js';
 import type { PushContext, StoredRow } from './push-change.js';
 import { sameIdSql } from './record-id.js';
 
@@ -20,7 +21,7 @@ export interface LockedRow {
 
 /** Locks those of the rows that the user owns, in the order of their keys. */
 export async function lockRows(
-  manager: EntityManager,
+  sql: SqlRunner,
   registry: SyncRegistry,
   contract: ContractTable,
   ids: readonly string[],
@@ -29,7 +30,7 @@ export async function lockRows(
 ): Promise<readonly LockedRow[]> {
   const { table } = contract;
   const fk = owningParent(registry, table) ? table.parentFkColumn : null;
-  return manager.query(
+  return sql.query(
     `SELECT (k.n - 1)::integer AS n, ${keySql(contract)}::text AS id,
        ${fk === null ? 'NULL' : `t.${quoteIdentifier(fk)}::text`} AS parent
      FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
@@ -46,15 +47,18 @@ export async function lockRows(
  * the user's sight has its edge until then (9).
  */
 export async function readRows(
-  manager: EntityManager,
+  sql: SqlRunner,
   registry: SyncRegistry,
-  { userId, buckets, isDefaultRule = false }: PushContext,
+  { userId, buckets, isSeenByDefaultRule }: PushContext,
   contract: ContractTable,
   ids: readonly string[],
 ): Promise<readonly (StoredRow & { readonly n: number })[]> {
   const { table } = contract;
-  const rule = isDefaultRule ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}` : '';
-  return manager.query(
+  const rule =
+    isSeenByDefaultRule?.(table) === true
+      ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}`
+      : '';
+  return sql.query(
     `SELECT (k.n - 1)::integer AS n, ${storedRowSql(contract)}, o.owned
      FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
      JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
@@ -69,14 +73,24 @@ export async function readRows(
 
 /** Those of the rows that are there, and are not the user's. */
 export async function foreignRows(
-  manager: EntityManager,
+  sql: SqlRunner,
   registry: SyncRegistry,
   userId: string,
   contract: ContractTable,
   ids: readonly string[],
 ): Promise<readonly { readonly n: number }[]> {
   const { table } = contract;
-  return manager.query(
+  if (await canAskForHidden(sql, table)) {
+    return sql.query(
+      `SELECT (k.n - 1)::integer AS n
+       FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+       WHERE sync_row_exists($3, k.id) AND NOT EXISTS (
+         SELECT FROM ${table.sql} AS t
+         WHERE ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')} AND ${ownedSql(registry, table, 't', '$2::text')})`,
+      [ids, userId, table.name],
+    );
+  }
+  return sql.query(
     `SELECT (k.n - 1)::integer AS n
      FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
      JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
@@ -91,7 +105,7 @@ export function storedRowSql(contract: ContractTable): string {
   return `${keySql(contract)}::text AS id,
     ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
     ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
-    (SELECT row_to_json(d)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+    (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
 }
 
 function keySql({ primaryKey }: ContractTable): string {

@@ -1,12 +1,13 @@
-import type { EntityManager } from 'typeorm';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
-import { columnJson, dependsOnStored } from './client-values.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
+import { columnJson } from './client-values.js';
+import { isEcho } from './echo.js';
 import type { Write } from './judge.js';
 import type { StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
 import { sqlFailure } from './sqlstate.js';
 import type { Run } from './waves.js';
-import { deleteSql, insertSql, type RunShape, type Statement, updateSql } from './write-sql.js';
+import { deleteSql, insertSql, keptName, type RunShape, type Statement, updateSql } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
 /** What became of one write. */
@@ -23,21 +24,21 @@ export type Outcome =
  * @throws what is no fault of a record's: the whole transaction is to be tried again
  */
 export async function writeRun(
-  manager: EntityManager,
+  roles: RoleSwitch,
   registry: SyncRegistry,
   userId: string,
   run: Run,
 ): Promise<readonly Outcome[]> {
   try {
-    return await writeAll(manager, registry, userId, run);
+    return await writeAll(roles, registry, userId, run);
   } catch (error) {
     if (sqlFailure(error) === 'transient') throw error;
-    await manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
+    await roles.command(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
     const [first, second] = halves(run);
     if (!second) return [{ kind: 'failed', write: run[0], error }];
     return [
-      ...(await writeRun(manager, registry, userId, first)),
-      ...(await writeRun(manager, registry, userId, second)),
+      ...(await writeRun(roles, registry, userId, first)),
+      ...(await writeRun(roles, registry, userId, second)),
     ];
   }
 }
@@ -45,16 +46,16 @@ export async function writeRun(
 const SAVEPOINT = 'synchro_push';
 
 async function writeAll(
-  manager: EntityManager,
+  roles: RoleSwitch,
   registry: SyncRegistry,
   userId: string,
   run: Run,
 ): Promise<readonly Outcome[]> {
   // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
-  await manager.query(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
+  await roles.command(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
   const { sql, parameters } = statement(registry, userId, run);
-  const rows: readonly StoredRow[] = await manager.query(sql, [...parameters]);
-  await manager.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+  const rows: readonly StoredRow[] = await roles.host.query(sql, [...parameters]);
+  await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');
   const byKey = new Map(rows.map((row) => [recordKey(run[0].item.table, row.id), row]));
   return run.map((write) => {
     const row = byKey.get(write.item.key);
@@ -77,12 +78,17 @@ function statement(registry: SyncRegistry, userId: string, run: Run): Statement 
 }
 
 function recordText({ item, columns, row }: Write): string {
-  const stored = row && columns.some(dependsOnStored) ? parseRow(row) : {};
-  const members = columns.map((column) => {
-    const value = columnJson(column, item.data?.get(column.name), stored[column.name]);
+  const stored = row && parseRow(row);
+  const kept: number[] = [];
+  const members = columns.map((column, index) => {
+    const sent = item.data?.get(column.name);
+    const isKept = stored !== undefined && isEcho(column, sent, stored[column.name]);
+    if (isKept) kept.push(index);
+    const value = isKept ? 'null' : columnJson(column, sent, stored?.[column.name]);
     return `${JSON.stringify(column.name)}:${value}`;
   });
-  return `{${[`${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`, ...members].join(',')}}`;
+  const key = `${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`;
+  return `{${[key, ...members, `${JSON.stringify(keptName(item.table))}:${JSON.stringify(kept)}`].join(',')}}`;
 }
 
 function halves(run: Run): readonly [Run, Run | null] {

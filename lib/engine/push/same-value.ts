@@ -1,6 +1,7 @@
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { columnJson } from './client-values.js';
+import { isEcho } from './echo.js';
 import { isJsonObject, parseJson } from './json.js';
 import { canonicalDecimal, numberToken } from './numbers.js';
 
@@ -13,6 +14,7 @@ import { canonicalDecimal, numberToken } from './numbers.js';
  * @param stored the value on the wire, parsed losslessly
  */
 export function sameValue(column: ContractColumn, sent: unknown, stored: unknown): boolean {
+  if (isEcho(column, sent, stored)) return true;
   const value = parseJson(columnJson(column, sent, stored)) ?? null;
   const server = stored ?? null;
   if (value === null || server === null) return value === server;

@@ -33,11 +33,18 @@ function isWritten(column: ContractColumn, data: ClientData): boolean {
 }
 
 /**
- * Whether the row already is what the client sent: the retry of a change whose answer was lost (W-PUSH-11, 12).
- * Times that the server stamps don't count, nor does what it computes.
+ * The columns by which the row isn't what the client sent, as far as their spelling tells. None means the retry of a
+ * change whose answer was lost (W-PUSH-11, 12). Times that the server stamps don't count, nor does what it computes
+ * or fills in.
  */
-export function isSameContent(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
-  return !differs(contract, data, row, (column) => column.generated || isServerStamp(contract, column));
+export function contentDifferences(
+  contract: ContractTable,
+  data: ClientData,
+  row: StoredRow,
+): readonly ContractColumn[] {
+  return differences(contract, data, row).filter(
+    (column) => isWritten(column, data) && !isServerStamp(contract, column),
+  );
 }
 
 /**
@@ -47,24 +54,18 @@ export function isSameContent(contract: ContractTable, data: ClientData, row: St
  * create, and a repair would overwrite what was typed since.
  */
 export function needsRepair(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
-  return differs(contract, data, row, (column) => isServerStamp(contract, column));
+  return differences(contract, data, row).some((column) => !isServerStamp(contract, column));
 }
 
-function differs(
-  contract: ContractTable,
-  data: ClientData,
-  row: StoredRow,
-  isIgnored: (column: ContractColumn) => boolean,
-): boolean {
+function differences(contract: ContractTable, data: ClientData, row: StoredRow): readonly ContractColumn[] {
   const stored = parseRow(row);
   const { updatedAtColumn, deletedAtColumn, versionColumn } = contract.table;
   const ours = [updatedAtColumn, deletedAtColumn, versionColumn];
-  return contract.columns.some(
+  return contract.columns.filter(
     (column) =>
       data.has(column.name) &&
       !column.isPrimaryKey &&
       !ours.includes(column.name) &&
-      !isIgnored(column) &&
       !sameValue(column, data.get(column.name), stored[column.name]),
   );
 }
@@ -73,8 +74,14 @@ function isServerStamp({ table }: ContractTable, { name, logicalType }: Contract
   return table.protectedColumns.has(name) && ['datetime', 'date', 'time'].includes(logicalType);
 }
 
-/** The wire's `data` with exact numbers. */
-export function parseRow(row: StoredRow): JsonObject {
+/** The wire's `data` with exact numbers; each row is parsed once. */
+export function parseRow(row: Pick<StoredRow, 'data'>): JsonObject {
+  const known = PARSED.get(row);
+  if (known) return known;
   const data = parseJson(row.data);
-  return isJsonObject(data) ? data : {};
+  const parsed = isJsonObject(data) ? data : {};
+  PARSED.set(row, parsed);
+  return parsed;
 }
+
+const PARSED = new WeakMap<Pick<StoredRow, 'data'>, JsonObject>();

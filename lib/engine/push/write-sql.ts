@@ -56,7 +56,9 @@ export function updateSql(
   userId: string,
   undelete: boolean,
 ): Statement {
-  const assignments = run.columns.map((column) => `${quoteIdentifier(column.name)} = ${valueSql(column)}`);
+  const assignments = run.columns.map(
+    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
+  );
   if (undelete) assignments.push(`${quoteIdentifier(run.contract.table.deletedAtColumn)} = NULL`);
   return changeSql(registry, run, records, userId, assignments);
 }
@@ -93,10 +95,25 @@ function changeSql(
 
 /** Every column has the type that it is declared with, so values are read as the column itself would read them. */
 function recordsSql({ contract, columns }: RunShape): string {
-  const definitions = [contract.primaryKey, ...columns].map(
-    ({ name, dbType }) => `${quoteIdentifier(name)} ${dbType}`,
-  );
+  const definitions = [
+    contract.primaryKey,
+    ...columns,
+    { name: keptName(contract), dbType: 'integer[]' },
+  ].map(({ name, dbType }) => `${quoteIdentifier(name)} ${dbType}`);
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
+}
+
+/** The member of a record that tells which of the run's columns its device did not touch: no column's name. */
+export function keptName({ columns }: ContractTable): string {
+  let name = 'kept';
+  while (columns.some((column) => column.name === name)) name += '_';
+  return name;
+}
+
+/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
+function changedSql({ contract }: RunShape, column: ContractColumn, index: number): string {
+  const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
+  return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
 }
 
 /** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */

@@ -1,9 +1,11 @@
-import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityMetadata } from 'typeorm';
 import { isRetryable, isTransient } from '../../common/database-error.js';
+import { describeError, stackOf } from '../../common/describe-error.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import type { BeforeApplyEvent } from '../../hooks/hook-events.js';
 import type { HookRunner } from '../../hooks/hook-runner.js';
 import type { SyncTable } from '../../registry/sync-table.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
 import { type JsonObject, parseJson } from './json.js';
 import type { Write } from './judge.js';
@@ -15,12 +17,12 @@ import { parseRow } from './writable-columns.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
 export class WriteValidation {
-  private readonly logger = new Logger('SynchroPush');
-
   constructor(
     private readonly manager: EntityManager,
+    private readonly roles: RoleSwitch,
     private readonly hooks: HookRunner,
     private readonly context: Pick<PushContext, 'userId' | 'clientId'>,
+    private readonly logger: SyncLogger,
   ) {}
 
   /**
@@ -32,6 +34,8 @@ export class WriteValidation {
   async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult>> {
     const refused = new Map<Write, PushResult>();
     if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
+    // Outside of the savepoint, so that it holds whatever becomes of that: validators are the host's own code.
+    await this.roles.leave();
     await this.manager.query(`SAVEPOINT ${SAVEPOINT}`);
     for (const write of writes) {
       const verdict = await this.verdict(write);
@@ -59,10 +63,12 @@ export class WriteValidation {
     } catch (error) {
       if (isRetryable(error) || isTransient(error)) throw error;
       await this.manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-      this.logger.error(
-        `a write validator failed on ${item.table.table.name}/${item.id}`,
-        error instanceof Error ? error.stack : String(error),
-      );
+      this.logger.error('a write validator failed', {
+        table: item.table.table.name,
+        recordId: item.id,
+        error: describeError(error),
+        stack: stackOf(error),
+      });
       return retryable(item.echo, 'internal_error', 'internal error');
     }
   }

@@ -59,13 +59,15 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS floor_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS epoch_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS system_id text,
-       ADD COLUMN IF NOT EXISTS timeline integer`,
+       ADD COLUMN IF NOT EXISTS timeline integer,
+       ADD COLUMN IF NOT EXISTS applied_until timestamptz NOT NULL DEFAULT now()`,
     `DELETE FROM sync_wal_position a USING sync_wal_position b
       WHERE (a.updated_at, a.slot_name) < (b.updated_at, b.slot_name)`,
     `UPDATE sync_wal_position SET last_seq = greatest(last_seq, (SELECT coalesce(max(seq), 1) FROM sync_changelog))`,
     `CREATE UNIQUE INDEX IF NOT EXISTS sync_wal_position_single ON sync_wal_position ((true))`,
     `COMMENT ON TABLE sync_wal_position IS
        'the one row that every appender to sync_changelog locks: the log''s position, high-water mark and retention floor'`,
+    `COMMENT ON COLUMN sync_wal_position.applied_until IS 'what was committed before this is in the changelog'`,
 
     `CREATE TABLE IF NOT EXISTS sync_bucket_edges (
        table_name text COLLATE "C" NOT NULL,
@@ -144,6 +146,19 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON TABLE sync_subscription_changes IS
        'what a client is to be subscribed to: the WAL consumer writes the entries and sync_clients.bucket_subs together'`,
 
+    `CREATE TABLE IF NOT EXISTS sync_requests (
+       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw')),
+       table_name text COLLATE "C" NOT NULL,
+       record_ids text[],
+       after_id text,
+       user_id text COLLATE "C",
+       created_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `COMMENT ON TABLE sync_requests IS
+       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices'`,
+    `COMMENT ON COLUMN sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
+
     `CREATE TABLE IF NOT EXISTS sync_table_rules (
        table_name text PRIMARY KEY,
        rules_hash text NOT NULL,
@@ -152,7 +167,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS sync_table_rules, sync_subscription_changes, sync_parked_rows, sync_waiting_rows,
+    `DROP TABLE IF EXISTS sync_table_rules, sync_requests, sync_subscription_changes, sync_parked_rows, sync_waiting_rows,
        sync_schema_manifest, sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
   ],
 };

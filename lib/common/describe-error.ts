@@ -1,0 +1,53 @@
+import { SynchroError } from './errors.js';
+
+/**
+ * What may be logged of an error. PostgreSQL's `detail` and `where` quote rows, and the messages of its data
+ * exceptions (class 22) and of what triggers raise quote values; TypeORM's errors carry the query's parameters. So of
+ * a database error only the code, the object and, where PostgreSQL's own text names nothing else, the message are
+ * told; of any other error the message.
+ */
+export function describeError(error: unknown): string {
+  const server = serverError(error);
+  if (!server) return error instanceof Error ? error.message : String(error);
+  const { code, schema, table, column, constraint } = server;
+  const message = NAMES_ONLY.test(code) ? server.message : undefined;
+  const where = Object.entries({ schema, table, column, constraint })
+    .filter(([, name]) => typeof name === 'string')
+    .map(([what, name]) => `${what} ${String(name)}`);
+  return [`SQLSTATE ${code}`, message, where.length > 0 ? `(${where.join(', ')})` : undefined]
+    .filter((part) => part !== undefined)
+    .join(' ');
+}
+
+/** Where an error was thrown, without its message. */
+export function stackOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  return frames.length > 0 ? frames.join('\n') : undefined;
+}
+
+/**
+ * Classes of SQLSTATE whose messages are made of the names of objects alone: connections, constraints, transactions,
+ * privileges and definitions, resources, states, shutdowns.
+ */
+const NAMES_ONLY = /^(08|23|25|40|42|53|55|57|58)/;
+
+interface ServerError {
+  readonly code: string;
+  readonly message: string;
+  readonly schema?: unknown;
+  readonly table?: unknown;
+  readonly column?: unknown;
+  readonly constraint?: unknown;
+}
+
+/** The server's own error, looked for through TypeORM's and through causes. */
+function serverError(error: unknown): ServerError | undefined {
+  if (error instanceof SynchroError) return undefined; // its own words, whatever caused it
+  for (let current = error, depth = 0; current instanceof Object && depth < 5; depth++) {
+    const { severity, code, driverError, cause } = current as Record<string, unknown>;
+    if (typeof severity === 'string' && typeof code === 'string') return current as ServerError;
+    current = driverError ?? cause;
+  }
+  return undefined;
+}

@@ -1,0 +1,52 @@
+import type { DataSource, EntityTarget } from 'typeorm';
+import { SynchroError } from '../../common/errors.js';
+import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { enqueueRequest } from '../../store/requests.js';
+import { recordId } from '../push/record-id.js';
+
+/** A primary key as the host has it. */
+export type RecordId = string | number | bigint;
+
+/** Leaves it to the WAL consumer to resolve rows again. @throws SynchroError `bad_request` */
+export async function requestReresolve(
+  dataSource: DataSource,
+  contract: SchemaContract,
+  entity: EntityTarget<object>,
+  ids?: readonly RecordId[],
+): Promise<void> {
+  const table = syncedTable(dataSource, contract, entity);
+  const recordIds = ids?.map((id) => canonical(table, id)) ?? null;
+  if (recordIds?.length === 0) return;
+  await dataSource.transaction((manager) =>
+    enqueueRequest(manager, { kind: 'reresolve', table: table.table.name, recordIds }),
+  );
+}
+
+function syncedTable(
+  dataSource: DataSource,
+  { tables }: SchemaContract,
+  entity: EntityTarget<object>,
+): ContractTable {
+  const named = typeof entity === 'string' ? tables.get(entity) : undefined;
+  if (named) return named;
+  const name = dataSource.hasMetadata(entity) ? dataSource.getMetadata(entity).tableName : undefined;
+  const table = name === undefined ? undefined : tables.get(name);
+  if (table) return table;
+  const asked = typeof entity === 'string' ? entity : typeof entity === 'function' ? entity.name : name;
+  throw new SynchroError(
+    'bad_request',
+    `${asked ?? 'the entity'} is not synced`,
+    `name one of the synced tables (${[...tables.keys()].join(', ')}) or its entity.`,
+  );
+}
+
+/** The consumer asks for it as the key's own type, where anything else would be an SQL error. */
+function canonical(table: ContractTable, id: RecordId): string {
+  const text = recordId(table.primaryKey, String(id));
+  if (text !== null) return text;
+  const { name, dbType } = table.primaryKey;
+  throw new SynchroError(
+    'bad_request',
+    `"${id}" is no ${name} of ${table.table.name}, which is of type ${dbType}`,
+  );
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { ConsumerMonitor, type ConsumerReport } from '../../replication/consumer-monitor.js';
+import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
+import { readStatus, type StoredStatus } from '../../store/status-sql.js';
+import { announceMark } from '../../store/wal-progress.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+
+/** How sync is doing. Sizes are bytes; counts stop at 10 000, which then means that or more. */
+export interface SyncStatusReport {
+  /** What the WAL consumer of this instance is doing. */
+  readonly consumer: ConsumerReport;
+  readonly slot: {
+    readonly name: string;
+    /** Some instance, this one or another, consumes. */
+    readonly active: boolean;
+    /** `reserved`, `extended`, `unreserved` or `lost`, as in `pg_replication_slots`; null when there is no slot. */
+    readonly walStatus: string | null;
+    /** WAL that the server keeps for the slot. */
+    readonly retainedBytes: number | null;
+    /** WAL that can still be written before the slot may be lost; null: no limit (`max_slot_wal_keep_size`). */
+    readonly safeWalSize: number | null;
+  };
+  /** How far the changelog is behind the tables; 0 when it is not. null before the first start. */
+  readonly lag: {
+    readonly bytes: number | null;
+    /** How old the newest change is that devices can pull for sure. */
+    readonly seconds: number | null;
+  };
+  readonly changelog: {
+    /** The last seq that was issued; null before the first start. */
+    readonly lastSeq: bigint | null;
+    /** Below it, history was compacted away. */
+    readonly floorSeq: bigint | null;
+    /** First seq of the epoch: it moves when a lost slot sent the devices to a snapshot. */
+    readonly epochSeq: bigint | null;
+  };
+  readonly openRuleFailures: number;
+  readonly waitingRows: number;
+  readonly parkedRows: number;
+  /** Re-resolutions that were requested and are not done. */
+  readonly openRequests: number;
+}
+
+/** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
+const FIRST_PAUSE_MS = 2;
+const LAST_PAUSE_MS = 128;
+
+/** Tells how sync is doing, on every instance: for health checks, metrics, dashboards. */
+@Injectable()
+export class SyncStatus {
+  constructor(
+    @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    private readonly monitor: ConsumerMonitor,
+  ) {}
+
+  /**
+   * Asks the consumer, wherever it runs, to confirm its position, and reads a handful of rows. Takes a quarter of a
+   * second when it is behind, and a few milliseconds otherwise.
+   */
+  async read(): Promise<SyncStatusReport> {
+    const stored = await this.readSettled();
+    const behind = stored.lagBytes !== '0';
+    return {
+      consumer: this.monitor.report,
+      slot: {
+        name: stored.slotName ?? this.slotName,
+        active: stored.active ?? false,
+        walStatus: stored.walStatus,
+        retainedBytes: numberOf(stored.retainedBytes),
+        safeWalSize: numberOf(stored.safeWalSize),
+      },
+      lag: {
+        bytes: numberOf(stored.lagBytes),
+        seconds: behind ? stored.secondsSinceApplied : 0,
+      },
+      changelog: {
+        lastSeq: bigintOf(stored.lastSeq),
+        floorSeq: bigintOf(stored.floorSeq),
+        epochSeq: bigintOf(stored.epochSeq),
+      },
+      openRuleFailures: stored.openFailures,
+      waitingRows: stored.waitingRows,
+      parkedRows: stored.parkedRows,
+      openRequests: stored.requests,
+    };
+  }
+
+  /**
+   * An idle consumer stores its position once in a MiB, so a position that is behind says little until the consumer
+   * was asked (see `WalReader.want`).
+   */
+  private async readSettled(): Promise<StoredStatus> {
+    const { manager } = this.dataSource;
+    let stored = await readStatus(manager, this.slotName, null);
+    const { lsn } = stored;
+    if (stored.active !== true || stored.lagBytes === '0') return stored;
+    await announceMark(manager, BigInt(lsn));
+    for (let pause = FIRST_PAUSE_MS; pause <= LAST_PAUSE_MS && stored.lagBytes !== '0'; pause *= 2) {
+      await sleep(pause);
+      stored = await readStatus(manager, this.slotName, lsn);
+    }
+    return stored;
+  }
+
+  private get slotName(): string {
+    const { replication } = this.options;
+    return (replication === false ? undefined : replication?.slotName) ?? 'synchro_slot';
+  }
+}
+
+function numberOf(text: string | null): number | null {
+  return text === null ? null : Number(text);
+}
+
+function bigintOf(text: string | null): bigint | null {
+  return text === null ? null : BigInt(text);
+}

@@ -1,0 +1,67 @@
+import {
+  Inject,
+  Injectable,
+  type CanActivate,
+  type ExecutionContext,
+  type InjectionToken,
+  type OnModuleInit,
+  type Type,
+} from '@nestjs/common';
+
+/**
+ * Options as they are, or a factory with what it needs from the module that uses the guard, e.g.
+ * `{ inject: [ConfigService], useFactory: (config: ConfigService) => ({ secret: config.getOrThrow('JWT_SECRET') }) }`.
+ */
+export type Configured<Options> = Options | ConfigurationFactory<Options>;
+
+export interface ConfigurationFactory<Options> {
+  /** Default: nothing. In `forRoot({ guards })` they come from its `imports`, or from global modules. */
+  readonly inject?: readonly InjectionToken[];
+  readonly useFactory: (...dependencies: never[]) => Options | Promise<Options>;
+}
+
+/**
+ * A guard class for one configuration, for `forRoot({ guards: [...] })`, `@UseGuards(...)` and `APP_GUARD` alike.
+ * What `build` throws stops the start of the app.
+ * @param name what Nest's messages call it
+ */
+export function configuredGuard<Options>(
+  name: string,
+  configuration: Configured<Options>,
+  build: (options: Options) => CanActivate,
+): Type<CanActivate> {
+  const { inject = [], useFactory } = isFactory(configuration)
+    ? configuration
+    : { useFactory: () => configuration };
+  const resolve = useFactory as (...dependencies: unknown[]) => Options | Promise<Options>;
+
+  class ConfiguredGuard implements CanActivate, OnModuleInit {
+    private readonly guard: CanActivate | Promise<CanActivate>;
+
+    constructor(...dependencies: unknown[]) {
+      const options = resolve(...dependencies);
+      this.guard = options instanceof Promise ? options.then(build) : build(options);
+      // Told by onModuleInit, and by every request; not by an unhandled rejection.
+      if (this.guard instanceof Promise) this.guard.catch(() => undefined);
+    }
+
+    async onModuleInit(): Promise<void> {
+      await this.guard;
+    }
+
+    async canActivate(context: ExecutionContext): Promise<boolean> {
+      const guard = await this.guard;
+      return (await guard.canActivate(context)) === true;
+    }
+  }
+  Injectable()(ConfiguredGuard);
+  for (const [index, token] of inject.entries()) Inject(token)(ConfiguredGuard, undefined, index);
+  Object.defineProperty(ConfiguredGuard, 'name', { value: name });
+  return ConfiguredGuard;
+}
+
+function isFactory<Options>(
+  configuration: Configured<Options>,
+): configuration is ConfigurationFactory<Options> {
+  return typeof configuration === 'object' && configuration !== null && 'useFactory' in configuration;
+}

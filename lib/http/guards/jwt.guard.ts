@@ -1,0 +1,46 @@
+import { UnauthorizedException, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
+import { identify, type HttpRequest } from '../sync-request.js';
+import { configuredGuard, type Configured } from './configured-guard.js';
+import { TokenVerifier, type TokenOptions } from './token-verifier.js';
+
+export interface JwtGuardOptions extends TokenOptions {
+  /** The claim with the user's id, a string that is not empty. Default: `sub`. */
+  readonly userClaim?: string;
+}
+
+const SCHEME = 'Bearer ';
+
+/**
+ * A guard class that lets through whoever brings a valid JWT in `Authorization: Bearer …`, and thereby tells sync who
+ * is asking; `request.user` becomes the claims with the user's id as `id`, unless an earlier guard has set it.
+ *
+ * Everybody else gets a 401. A key set that can't be fetched is a 503, which devices try again; it says nothing about
+ * the token.
+ * @throws SynchroError `configuration_invalid` at start, naming the option
+ */
+export function JwtGuard(options: Configured<JwtGuardOptions>): Type<CanActivate> {
+  return configuredGuard('JwtGuard', options, (resolved) => new JwtIdentity(resolved));
+}
+
+class JwtIdentity implements CanActivate {
+  private readonly verifier: TokenVerifier;
+  private readonly userClaim: string;
+
+  constructor(options: JwtGuardOptions) {
+    this.verifier = new TokenVerifier(options);
+    this.userClaim = options.userClaim || 'sub';
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<HttpRequest>();
+    const header = request.headers['authorization'];
+    if (typeof header !== 'string' || !header.startsWith(SCHEME)) {
+      throw new UnauthorizedException('missing or malformed authorization header');
+    }
+    const claims = await this.verifier.verify(header.slice(SCHEME.length));
+    const id = claims[this.userClaim];
+    if (typeof id !== 'string' || id === '') throw new UnauthorizedException('token missing user claim');
+    identify(request, { ...claims, id });
+    return true;
+  }
+}

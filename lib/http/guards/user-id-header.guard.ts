@@ -1,0 +1,52 @@
+import {
+  Logger,
+  UnauthorizedException,
+  type CanActivate,
+  type ExecutionContext,
+  type Type,
+} from '@nestjs/common';
+import { SynchroError } from '../../common/errors.js';
+import { identify, type HttpRequest } from '../sync-request.js';
+import { configuredGuard, type Configured } from './configured-guard.js';
+
+export interface UserIdHeaderGuardOptions {
+  /** The header with the user's id. Default: `X-User-ID`. */
+  readonly header?: string;
+  /** Lets the app start with `NODE_ENV=production`, e.g. behind a gateway that sets the header itself. Default: false. */
+  readonly allowInProduction?: boolean;
+}
+
+/**
+ * A guard class for development that believes whatever user a header names; without one it answers 401. It tells sync
+ * who is asking, and sets `request.user` to `{ id }`, unless an earlier guard has set it. It warns when the app starts.
+ * @throws SynchroError `configuration_invalid` at start, in production
+ */
+export function UserIdHeaderGuard(options: Configured<UserIdHeaderGuardOptions> = {}): Type<CanActivate> {
+  return configuredGuard('UserIdHeaderGuard', options, (resolved) => new HeaderIdentity(resolved));
+}
+
+class HeaderIdentity implements CanActivate {
+  private readonly header: string;
+
+  constructor({ header = 'X-User-ID', allowInProduction = false }: UserIdHeaderGuardOptions) {
+    if (process.env['NODE_ENV'] === 'production' && !allowInProduction) {
+      throw new SynchroError(
+        'configuration_invalid',
+        `UserIdHeaderGuard would let anybody be anybody in production (NODE_ENV), by the header ${header}`,
+        'use JwtGuard or a guard of your own; allowInProduction: true where a gateway sets the header',
+      );
+    }
+    new Logger('Synchro').warn(
+      `UserIdHeaderGuard: whoever sends the header ${header} is the user that it names (for development only)`,
+    );
+    this.header = header.toLowerCase();
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<HttpRequest>();
+    const id = request.headers[this.header];
+    if (typeof id !== 'string' || id === '') throw new UnauthorizedException('missing user identity');
+    identify(request, { id });
+    return true;
+  }
+}

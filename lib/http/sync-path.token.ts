@@ -1,2 +1,0 @@
-/** The route prefix of the sync controller, without slashes around it. */
-export const SYNC_PATH = Symbol('SYNC_PATH');

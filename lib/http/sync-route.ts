@@ -1,0 +1,36 @@
+import {
+  All,
+  applyDecorators,
+  SetMetadata,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { of, type Observable } from 'rxjs';
+import { sendAnswer, type HttpResponse } from './answer.js';
+import type { HttpRequest } from './sync-request.js';
+
+const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
+
+type Method = 'GET' | 'POST';
+
+/** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */
+export function SyncRoute(method: Method, path: string): MethodDecorator {
+  return applyDecorators(All(path), SetMetadata(ALLOWED, method));
+}
+
+/** Answers 405 to what is not an endpoint's method, before anything else of the request is looked at. */
+export class MethodInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = context.switchToHttp();
+    const allowed: unknown = Reflect.getMetadata(ALLOWED, context.getHandler());
+    if (typeof allowed !== 'string' || http.getRequest<HttpRequest>().method === allowed)
+      return next.handle();
+    sendAnswer(http.getResponse<HttpResponse>(), {
+      status: 405,
+      body: JSON.stringify({ error: 'method not allowed' }),
+      headers: { Allow: allowed },
+    });
+    return of(undefined);
+  }
+}

@@ -1,0 +1,99 @@
+import { quoteIdentifier, quoteQualifiedName } from '../common/identifiers.js';
+import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
+import type { ResolveRow } from '../resolvers/ownership-resolver.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+
+/** A row whose buckets are asked for, with what only a bucket function is told. */
+export interface RuleRow extends ResolveRow {
+  /** Default: update. */
+  readonly operation?: 'create' | 'update';
+  /** The row before; only where the table has REPLICA IDENTITY FULL. Default: null. */
+  readonly previous?: ResolveRow['data'] | null;
+}
+
+/** The buckets of one row, or too many of them. */
+export interface FunctionAnswer {
+  readonly count: number;
+  /** null when there are more than asked for. */
+  readonly buckets: readonly string[] | null;
+}
+
+/**
+ * Asks a table's bucket function about all rows in one statement, on the consumer's connection. Under a savepoint, so
+ * that what the function throws costs nothing else.
+ * @param limit most buckets of one row
+ * @returns the answers in the order of `rows`
+ */
+export async function callBucketFunction(
+  tx: ChangelogTransaction,
+  table: SyncTable,
+  bucketFunction: BucketFunction,
+  rows: readonly RuleRow[],
+  limit: number,
+): Promise<readonly FunctionAnswer[]> {
+  const columns = await typedColumns(tx, table);
+  const answers: FunctionAnswer[] = [];
+  await tx.query('SAVEPOINT bucket_function');
+  try {
+    const { rows: answered } = await tx.query<{ n: number; count: number; buckets: string[] | null }>(
+      callSql(columns, quoteQualifiedName(bucketFunction)),
+      [table.name, recordsJson(columns, rows), limit],
+    );
+    for (const { n, count, buckets } of answered) {
+      answers[n] = { count, buckets: count === 0 ? [] : buckets };
+    }
+  } catch (error) {
+    await tx.query('ROLLBACK TO SAVEPOINT bucket_function');
+    throw error;
+  }
+  await tx.query('RELEASE SAVEPOINT bucket_function');
+  return answers;
+}
+
+interface TypedColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** Read each time: the table may be altered at any. Generated columns are not in the WAL. */
+async function typedColumns(tx: ChangelogTransaction, table: SyncTable): Promise<readonly TypedColumn[]> {
+  const { rows } = await tx.query<{ name: string; type: string }>(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
+    [table.sql],
+    'bucket_function_columns',
+  );
+  return rows;
+}
+
+/**
+ * Values travel as PostgreSQL's text and are cast to their columns' types, so that `to_jsonb` writes numbers as numbers.
+ * Positions stand for names, which could be any. OFFSET 0 keeps the row from being built for each use of it.
+ */
+function callSql(columns: readonly TypedColumn[], functionSql: string): string {
+  const fields = columns.flatMap((_, position) => [`n${position} text`, `o${position} text`]);
+  const row = (prefix: 'n' | 'o'): string =>
+    `SELECT ${columns.map(({ name, type }, position) => `r.${prefix}${position}::${type} AS ${quoteIdentifier(name)}`).join(', ')}`;
+  return `SELECT r.n, answer.count, answer.buckets
+    FROM json_to_recordset($2::json) AS r (n integer, operation text, has_old boolean, ${fields.join(', ')})
+    CROSS JOIN LATERAL (SELECT to_jsonb(t.*) AS new_row FROM (${row('n')}) AS t OFFSET 0) AS now
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN r.has_old THEN (SELECT to_jsonb(t.*) FROM (${row('o')}) AS t) END AS old_row OFFSET 0) AS before
+    CROSS JOIN LATERAL (
+      SELECT count(*)::integer AS count, CASE WHEN count(*) <= $3::integer THEN array_agg(bucket) END AS buckets
+        FROM (SELECT DISTINCT bucket FROM ${functionSql}($1::text, r.operation, now.new_row, before.old_row) AS f (bucket)
+               WHERE bucket <> '') AS named) AS answer`;
+}
+
+function recordsJson(columns: readonly TypedColumn[], rows: readonly RuleRow[]): string {
+  return JSON.stringify(
+    rows.map(({ data, operation = 'update', previous = null }, n) => {
+      const record: Record<string, unknown> = { n, operation, has_old: previous !== null };
+      for (const [position, { name }] of columns.entries()) {
+        record[`n${position}`] = data[name];
+        if (previous !== null) record[`o${position}`] = previous[name];
+      }
+      return record;
+    }),
+  );
+}

@@ -1,0 +1,27 @@
+import type { ClientConfig } from 'pg';
+import { TEXT_SETTINGS } from '../store/session.js';
+
+/** The consumer's connections: values as text in one form, and no limit that is meant for requests. */
+export function consumerConnection(connection: ClientConfig, walSenderTimeout: number): ClientConfig {
+  const settings = {
+    ...TEXT_SETTINGS,
+    DateStyle: 'ISO',
+    wal_sender_timeout: `${walSenderTimeout}ms`,
+    // A position that was acknowledged, and a seq that a device holds, must outlive a crash.
+    synchronous_commit: 'on',
+    // A batch takes as long as it takes: the host's limits are for its requests.
+    statement_timeout: '0',
+    lock_timeout: '0',
+    // Rows that a policy hides would be missing from the edges without a word: such a query fails (W-WAL-7).
+    row_security: 'off',
+    idle_in_transaction_session_timeout: '0',
+  };
+  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  return {
+    ...connection,
+    application_name: 'nestjs-synchro',
+    options: [connection.options ?? '', ...options].join(' ').trim(),
+    statement_timeout: false,
+    query_timeout: 0,
+  };
+}

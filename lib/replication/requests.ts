@@ -1,0 +1,82 @@
+import { quoteIdentifier } from '../common/identifiers.js';
+import type { SyncRegistry } from '../registry/sync-registry.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { advanceRequest, oldestRequest, requestWholeTable, type SyncRequestRow } from '../store/requests.js';
+import { Operation } from './edge-diff.js';
+import type { MembershipApplier } from './membership-applier.js';
+import { clientBucket } from './subscription-changes.js';
+
+/** Rows of a whole table that are resolved again in one transaction: the stream goes on in between. */
+const PAGE_ROWS = 5_000;
+
+/**
+ * Does what has been asked for longest, or a page of it. Requests for tables that this version doesn't know wait for
+ * one that does.
+ */
+export async function applyRequest(
+  tx: ChangelogTransaction,
+  registry: SyncRegistry,
+  applier: MembershipApplier,
+): Promise<void> {
+  const request = await oldestRequest(
+    tx,
+    registry.all().map(({ name }) => name),
+  );
+  if (!request) return;
+  const table = registry.get(request.table);
+  const { recordIds } = request;
+  if (recordIds === null) {
+    await advanceRequest(tx, request, await resolvePage(tx, registry, applier, table, request));
+    return;
+  }
+  if (request.kind === 'withdraw') await withdraw(tx, table, recordIds, request.userId);
+  else await resolveAgain(tx, applier, table, recordIds);
+  await advanceRequest(tx, request, null);
+}
+
+/** @returns the last id of the page; null when there are no more rows */
+async function resolvePage(
+  tx: ChangelogTransaction,
+  registry: SyncRegistry,
+  applier: MembershipApplier,
+  table: SyncTable,
+  { afterId }: SyncRequestRow,
+): Promise<string | null> {
+  if (afterId === null && (await applier.removeOrphans(tx, table, {}))) {
+    // They may still inherit from rows that are gone.
+    for (const child of registry.children(table.name)) await requestWholeTable(tx, child.name);
+  }
+  const id = quoteIdentifier(table.idColumn);
+  const { rows } = await tx.query<{ id: string }>(
+    `SELECT ${id}::text AS id FROM ${table.sql} t ${afterId === null ? '' : `WHERE ${id} > $1`}
+      ORDER BY t.${id} LIMIT ${PAGE_ROWS}`,
+    afterId === null ? [] : [afterId],
+  );
+  const ids = rows.map((row) => row.id);
+  await resolveAgain(tx, applier, table, ids);
+  return ids.length < PAGE_ROWS ? null : (ids.at(-1) ?? null);
+}
+
+async function resolveAgain(
+  tx: ChangelogTransaction,
+  applier: MembershipApplier,
+  table: SyncTable,
+  values: readonly string[],
+): Promise<void> {
+  await applier.resettle(tx, table, { column: table.idColumn, values }, { time: tx.begunAt });
+}
+
+/** A delete for each device of the user. Where the record has come into being meanwhile, pulls serve it as it is. */
+async function withdraw(
+  tx: ChangelogTransaction,
+  table: SyncTable,
+  recordIds: readonly string[],
+  userId: string | null,
+): Promise<void> {
+  await tx.appendSelect(
+    `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
+       FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4`,
+    [clientBucket(''), table.name, recordIds, userId],
+  );
+}

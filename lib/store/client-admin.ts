@@ -1,0 +1,56 @@
+import type { EntityManager } from 'typeorm';
+
+/** A registered device, for an operator. Times are RFC 3339 in UTC with microseconds. */
+export interface ClientInfo {
+  /** Primary key of its row. */
+  readonly id: string;
+  /** The name by which the device knows itself. */
+  readonly clientId: string;
+  readonly clientName: string | null;
+  readonly platform: string;
+  readonly appVersion: string;
+  /** What it last acknowledged; null before its first snapshot. */
+  readonly checkpoint: bigint | null;
+  /** Whether it holds history back. */
+  readonly active: boolean;
+  readonly createdAt: string;
+  readonly lastSyncAt: string | null;
+  readonly lastPullAt: string | null;
+  readonly lastPushAt: string | null;
+}
+
+/** A user's devices, the first one first. Times need a session in UTC, as `inTransaction` gives one. */
+export async function listClients(manager: EntityManager, userId: string): Promise<readonly ClientInfo[]> {
+  const rows: (Omit<ClientInfo, 'checkpoint'> & { checkpoint: string | null })[] = await manager.query(
+    `SELECT id, client_id AS "clientId", client_name AS "clientName", platform, app_version AS "appVersion",
+            last_pull_seq::text AS checkpoint, is_active AS active, ${rfc3339('created_at')} AS "createdAt",
+            ${rfc3339('last_sync_at')} AS "lastSyncAt", ${rfc3339('last_pull_at')} AS "lastPullAt",
+            ${rfc3339('last_push_at')} AS "lastPushAt"
+       FROM sync_clients c WHERE user_id = $1 ORDER BY c.created_at, client_id`,
+    [userId],
+  );
+  return rows.map((row) => ({ ...row, checkpoint: row.checkpoint === null ? null : BigInt(row.checkpoint) }));
+}
+
+/** Forgets a device, with the history that it holds back. @returns whether there was one */
+export async function deleteClient(
+  manager: EntityManager,
+  userId: string,
+  clientId: string,
+): Promise<boolean> {
+  // First, since the consumer takes them in this order, too.
+  await manager.query(
+    `DELETE FROM sync_subscription_changes s USING sync_clients c
+      WHERE s.client = c.id AND c.user_id = $1 AND c.client_id = $2`,
+    [userId, clientId],
+  );
+  const [, count]: [unknown[], number] = await manager.query(
+    'DELETE FROM sync_clients WHERE user_id = $1 AND client_id = $2',
+    [userId, clientId],
+  );
+  return count > 0;
+}
+
+function rfc3339(column: string): string {
+  return `to_char(c.${column}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}

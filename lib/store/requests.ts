@@ -1,0 +1,69 @@
+import type { EntityManager } from 'typeorm';
+import { WORK_CHANNEL } from '../common/work-channel.js';
+import type { ChangelogTransaction } from './changelog-transaction.js';
+
+/** What an instance asks of the WAL consumer, wherever that runs. */
+export interface SyncRequestRow {
+  readonly id: string;
+  /** `reresolve`: resolve buckets again. `withdraw`: take records that don't exist off a user's devices. */
+  readonly kind: 'reresolve' | 'withdraw';
+  readonly table: string;
+  /** null: the whole table. */
+  readonly recordIds: readonly string[] | null;
+  /** Where the whole table goes on; null at its beginning. */
+  readonly afterId: string | null;
+  /** Whose devices, with `withdraw`. */
+  readonly userId: string | null;
+}
+
+export type NewRequest = Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'> & { readonly userId?: string };
+
+/** Records of one request: each is done in one transaction. */
+const REQUEST_ROWS = 5_000;
+
+/** Leaves work to the WAL consumer, and wakes it. */
+export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
+  const { kind, table, recordIds, userId = null } = request;
+  for (const ids of pieces(recordIds)) {
+    await manager.query(
+      'INSERT INTO sync_requests (kind, table_name, record_ids, user_id) VALUES ($1, $2, $3, $4)',
+      [kind, table, ids, userId],
+    );
+  }
+  await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
+}
+
+/** The request that has waited longest, of those whose table is one of these. */
+export async function oldestRequest(
+  tx: ChangelogTransaction,
+  tables: readonly string[],
+): Promise<SyncRequestRow | null> {
+  const { rows } = await tx.query<SyncRequestRow>(
+    `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
+            user_id AS "userId"
+       FROM sync_requests WHERE table_name = ANY($1::text[]) ORDER BY sync_requests.id LIMIT 1`,
+    [tables],
+  );
+  return rows[0] ?? null;
+}
+
+/** Asks for a whole table, from within the consumer's own transaction. */
+export async function requestWholeTable(tx: ChangelogTransaction, table: string): Promise<void> {
+  await tx.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', $1)`, [table]);
+}
+
+/** @param afterId where it goes on; null: it is done */
+export async function advanceRequest(
+  tx: ChangelogTransaction,
+  { id }: SyncRequestRow,
+  afterId: string | null,
+): Promise<void> {
+  if (afterId === null) await tx.query('DELETE FROM sync_requests WHERE id = $1', [id]);
+  else await tx.query('UPDATE sync_requests SET after_id = $2 WHERE id = $1', [id, afterId]);
+}
+
+function pieces(ids: readonly string[] | null): readonly (readonly string[] | null)[] {
+  if (ids === null) return [null];
+  const count = Math.ceil(ids.length / REQUEST_ROWS);
+  return Array.from({ length: count }, (_, n) => ids.slice(n * REQUEST_ROWS, (n + 1) * REQUEST_ROWS));
+}
