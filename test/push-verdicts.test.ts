@@ -57,11 +57,18 @@ describe('a change that can be judged without its row', () => {
       'table is read-only',
     ],
     [
-      'another operation',
+      'scenario 47: another operation',
       change('CREATE', 'tasks', 'x', {}),
       'invalid_operation',
       'unknown operation: CREATE',
     ],
+    [
+      'scenario 45: insert for an operation',
+      change('insert', 'tasks', 'x', {}),
+      'invalid_operation',
+      'unknown operation: insert',
+    ],
+    ['scenario 46: no operation', change('', 'tasks', 'x', {}), 'invalid_operation', 'unknown operation: '],
     [
       'W-PUSH-15: a create without data',
       change('create', 'tasks', randomUUID()),
@@ -136,7 +143,7 @@ describe('a change that can be judged without its row', () => {
 });
 
 describe('create', () => {
-  it('is applied with the time of the row, in whole milliseconds (interleavings 13)', async () => {
+  it('is applied with the time of the row, in whole milliseconds (interleavings 13) [scenario 42]', async () => {
     const result = await push.pushOne(
       ALICE,
       change('create', 'tasks', id, { title: `new ${id}`, notes: null }),
@@ -178,6 +185,13 @@ describe('create', () => {
       version: 1,
       shout: `T ${id.toUpperCase()}`,
     });
+  });
+
+  it('scenario 28: of no columns at all writes the key and the owner', async () => {
+    expect((await push.pushOne(ALICE, change('create', 'files', id, {}))).accepted).toBe(true);
+    expect(await push.db.query('SELECT user_id, task_id, name FROM files WHERE id = $1', [id])).toEqual([
+      { user_id: ALICE, task_id: null, name: null },
+    ]);
   });
 
   it('W-DATA-8: null in a column that has a default and refuses null means the default', async () => {
@@ -235,7 +249,7 @@ describe('create', () => {
 });
 
 describe('update', () => {
-  it('writes what is not protected, moves updated_at and the version (W-PUSH-8)', async () => {
+  it('writes what is not protected, moves updated_at and the version (W-PUSH-8) [scenario 43]', async () => {
     await insertTask(`a ${id}`, `'2020-01-01'`);
     const result = await push.pushOne(
       ALICE,
@@ -398,7 +412,7 @@ describe('update', () => {
 });
 
 describe('delete', () => {
-  it('is applied with its time, moves updated_at too, and needs no data', async () => {
+  it('is applied with its time, moves updated_at too, and needs no data [scenario 44]', async () => {
     await insertTask(`a ${id}`, `'2024-01-01'`);
     const result = await push.pushOne(
       ALICE,

@@ -305,6 +305,13 @@ describe('the registry', () => {
     expect(() => registry.get('nowhere')).toThrow('table nowhere is not registered for sync');
   });
 
+  it('can not be changed through the tables that it hands out [scenario 5]', async () => {
+    const registry = await discover(entity('orders', { ownerColumn: 'user_id' }));
+    expect(() => (registry.all() as RegisteredTable[]).pop()).toThrow(TypeError);
+    (registry.parentsFirst() as RegisteredTable[]).pop();
+    expect(registry.parentsFirst().map(({ name }) => name)).toEqual(['orders']);
+  });
+
   it('gives parents before their children, at any depth', async () => {
     const A = entity('a', { ownerColumn: 'user_id' });
     const B = entity('b', { parent: () => A, parentFkColumn: 'parent_id' });

@@ -101,7 +101,7 @@ describe('logical types', () => {
     ['document', 'json'],
   ];
 
-  it('W-SCH-2: are found by what a type is, whatever its name, modifiers or schema', async () => {
+  it('W-SCH-2: are found by what a type is, whatever its name, modifiers or schema [scenario 104] [scenario 110] [scenario 111]', async () => {
     const columns = TYPES.map(([type], index) => `c${index} ${type}`).join(', ');
     await fixture.db.query(createTableSql('types', columns));
     const found = await columnsOf(readOnly('types'));
@@ -120,7 +120,7 @@ describe('logical types', () => {
     expect(baseTypes).toEqual(['int4', '_text', 'jsonb', 'order_status', 'numeric']);
   });
 
-  it('serial and bigserial are integers with a server-only default', async () => {
+  it('serial and bigserial are integers with a server-only default [scenario 104]', async () => {
     await fixture.db.query(createTableSql('serials', 'a serial, b bigserial, c smallserial'));
     const found = await columnsOf(
       owned('serials', { ownerColumn: null, bucketByColumn: null, protectedColumns: new Set(['id']) }),
@@ -138,7 +138,7 @@ describe('logical types', () => {
     ]);
   });
 
-  it.each(['hstore', 'hstore[]', 'pair'])('%s is refused with the way out', async (type) => {
+  it.each(['hstore', 'hstore[]', 'pair'])('%s is refused with the way out [scenario 104]', async (type) => {
     const table = `refused_${type.replace('[]', 's')}`;
     await fixture.db.query(createTableSql(table, `title text, extra ${type}`));
     await expect(errorOf(readOnly(table))).resolves.toMatchObject({

@@ -14,7 +14,7 @@ const array = (elementLogicalType: LogicalType | null): DefaultTarget => ({
   elementLogicalType,
 });
 
-describe('a default that SQLite can compute', () => {
+describe('a default that SQLite can compute [scenario 105]', () => {
   it.each([
     // The reference's own examples (wire-protocol §7, scenario 105).
     ["''::text", scalar('string'), "''"],
@@ -72,7 +72,7 @@ describe('a default that SQLite can compute', () => {
   });
 });
 
-describe('a default that only the server can compute', () => {
+describe('a default that only the server can compute [scenario 105]', () => {
   it.each([
     ['gen_random_uuid()', scalar('string')],
     ["nextval('tasks_id_seq'::regclass)", scalar('int')],

@@ -4,8 +4,10 @@ import type { SyncTable } from './sync-table.js';
 export class SyncRegistry {
   private readonly byName: ReadonlyMap<string, SyncTable>;
   private readonly childrenOf = new Map<string, SyncTable[]>();
+  private readonly inOrder: readonly SyncTable[];
 
-  constructor(private readonly inOrder: readonly SyncTable[]) {
+  constructor(inOrder: readonly SyncTable[]) {
+    this.inOrder = Object.freeze([...inOrder]);
     this.byName = new Map(inOrder.map((table) => [table.name, table]));
     for (const table of inOrder) {
       if (table.parent !== null) this.childrenOf.set(table.parent, [...this.children(table.parent), table]);
