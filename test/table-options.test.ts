@@ -274,7 +274,7 @@ describe('the options of a table', () => {
     expect(alice.row('reports', report)).toMatchObject({ title: 'hers' });
   });
 
-  it('ownerColumn is the pushing user on create, whatever the device says, and stays on update [scenario 19] [scenario 22]', async () => {
+  it('ownerColumn is the pushing user on create, whatever the device says, and stays on update [scenario 19] [scenario 20] [scenario 22]', async () => {
     const id = randomUUID();
     expect(await create(bob, 'private_tags', { user_id: 'alice', title: 'a' }, id)).toMatchObject({
       status: 'applied',
@@ -294,7 +294,7 @@ describe('the options of a table', () => {
     expect(await stored('tags', tag)).toMatchObject({ title: 'everyone' });
   });
 
-  it('parentFkColumn is taken on create, and stays on update [scenario 19] [scenario 23] [scenario 26]', async () => {
+  it('parentFkColumn is taken on create, and stays on update [scenario 19] [scenario 20] [scenario 23] [scenario 26]', async () => {
     const [here, there, step] = [randomUUID(), randomUUID(), randomUUID()];
     await create(alice, 'projects', { title: 'here' }, here);
     await create(alice, 'projects', { title: 'there' }, there);
@@ -424,7 +424,7 @@ describe('the options of a table', () => {
       expect(alice.row(table, sku)).toBeUndefined();
     });
 
-    it('W-REG-1: are never written by a device', async () => {
+    it('W-REG-1: are never written by a device [scenario 20] [scenario 25]', async () => {
       const sku = randomUUID();
       const forged = {
         modified_at: '2001-01-01T00:00:00Z',
