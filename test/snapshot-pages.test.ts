@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApp, type RunningApp } from './support/app.js';
 import { consumed, logState } from './support/consumer.js';
@@ -222,7 +223,6 @@ describe('a cursor', () => {
       forged({ after_id: afterId('tasks', 7) }),
       forged({ after_id: afterId('tasks', '\0') }),
       forged({ after_id: null }),
-      forged({ after_id: 7 }),
       forged({ after_id: first.cursor?.after_id, checkpoint: null }),
       forged({ after_id: first.cursor?.after_id, checkpoint: 0 }),
       forged({ after_id: first.cursor?.after_id, checkpoint: -1 }),
@@ -235,13 +235,6 @@ describe('a cursor', () => {
       expect(ids([answer]), JSON.stringify(cursor)).toEqual(own.slice(0, 2));
       expect(answer.checkpoint).toBeGreaterThanOrEqual(checkpoint);
     }
-    const huge = `{"checkpoint":9223372036854775808,"table_idx":0,"after_id":"${first.cursor?.after_id}"}`;
-    const { schema_version: version, schema_hash: hash } = await phone.schemaIds();
-    const answer = await phone.send(
-      'snapshot',
-      `{"client_id":"${phone.clientId}","cursor":${huge},"limit":2,"schema_version":${version},"schema_hash":"${hash}"}`,
-    );
-    expect(answer.status, answer.text).toBe(200);
   });
 
   it('whose place was moved shows the own rows from there on', async () => {
@@ -257,8 +250,17 @@ describe('a cursor', () => {
     }
   });
 
-  it('that is no object is refused', async () => {
-    for (const cursor of ['text', true, []]) expect(await sendCursor(cursor)).toMatchObject({ status: 400 });
+  it('that is no object, or has values of other types, is refused', async () => {
+    const beyondInt64 = forged({ checkpoint: new LosslessNumber('9223372036854775808') });
+    for (const cursor of [
+      'text',
+      true,
+      [],
+      forged({ after_id: 7 }),
+      forged({ checkpoint: '1' }),
+      beyondInt64,
+    ])
+      expect(await sendCursor(cursor)).toMatchObject({ status: 400 });
   });
 });
 
