@@ -126,7 +126,7 @@ describe('an epoch', () => {
     expect(await logOf(database, 'tasks', meanwhile)).toEqual(['create user:alice']);
   });
 
-  it('begins while the app runs, as soon as the slot is gone', async () => {
+  it('begins while the app runs, as soon as the slot is gone [scenario 142]', async () => {
     const before = await storedPosition(database);
     await eventually(async () => {
       await database.query(

@@ -39,6 +39,8 @@ const FIRST_EDGES_MS = 30_000;
 const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
 const HOUSEKEEPING_MS = 1_000;
+/** How long the batch at hand may take once the app stops: it may wait for a lock of somebody else's. */
+const LAST_BATCH_MS = 3_000;
 
 /**
  * The WAL consumer: the only writer of the changelog. Of several instances one holds the slot and consumes; the
@@ -50,6 +52,7 @@ export class WalConsumer {
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private stream: ReplicationStream | null = null;
+  private writer: Client | null = null;
   private running: Promise<void> | null = null;
   /** Of the session at hand, or of the last one. */
   private reader: WalReader | null = null;
@@ -97,11 +100,14 @@ export class WalConsumer {
       this.logger.warn('there are no edges yet: devices are asked to come back');
   }
 
-  /** Finishes the batch at hand and lets go of the slot. */
+  /** Finishes the batch at hand, or leaves it to the next session when it takes too long, and lets go of the slot. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.stream?.wake();
+    // Ending a connection ends what it waits for, and nothing of an open transaction stays.
+    const patience = setTimeout(() => void this.writer?.end().catch(() => undefined), LAST_BATCH_MS);
     await this.running;
+    clearTimeout(patience);
     this.monitor.enter('off');
   }
 
@@ -135,6 +141,7 @@ export class WalConsumer {
     const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
+    this.writer = client;
     let stream: ReplicationStream | null = null;
     try {
       await ensurePublication(client, publicationName, this.tracked);
@@ -171,6 +178,7 @@ export class WalConsumer {
       await this.consume(client, stream, reader, applier);
     } finally {
       this.stream = null;
+      this.writer = null;
       await stream?.close();
       await client.end().catch(() => undefined);
     }
