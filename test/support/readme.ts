@@ -52,7 +52,8 @@ export function tablesUnder(markdown: string, heading: string): readonly (readon
   const tables: TableRow[][] = [];
   for (const [index, line] of section.entries()) {
     if (/^\| -+/.test(line)) tables.push([]);
-    else if (line.startsWith('|') && !/^\| -+/.test(section[index + 1] ?? '')) tables.at(-1)?.push(cells(line));
+    else if (line.startsWith('|') && !/^\| -+/.test(section[index + 1] ?? ''))
+      tables.at(-1)?.push(cells(line));
   }
   return tables;
 }
