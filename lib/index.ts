@@ -1,6 +1,6 @@
 export { bucketOf } from './common/canonical-id.js';
 export type { Duration } from './common/duration.js';
-export { SynchroError, type SynchroErrorCode } from './common/errors.js';
+export { SynchroError, type SynchroErrorCode, type SynchroProblem } from './common/errors.js';
 export type { CaughtUpOptions } from './engine/operations/caught-up.js';
 export type { RecordId } from './engine/operations/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
@@ -36,7 +36,12 @@ export type { SynchroHooks } from './hooks/synchro-hooks.js';
 export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
-export type { BucketSource, PushPolicy, SyncTableOptions } from './registry/sync-table.options.js';
+export type {
+  BucketSource,
+  ColumnName,
+  PushPolicy,
+  SyncTableOptions,
+} from './registry/sync-table.options.js';
 export { SyncRegistry } from './registry/sync-registry.js';
 export type { ConsumerReport, ConsumerState } from './replication/consumer-monitor.js';
 export {
@@ -50,6 +55,7 @@ export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+export type { ManifestEntry } from './schema/manifest.js';
 export type { ClientInfo } from './store/client-admin.js';
 export type { CompactionResult } from './store/compaction-result.js';
 export { synchroRlsSql, type RlsOptions } from './store/rls.js';
@@ -65,6 +71,7 @@ export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
   ReplicationOptions,
+  SchemaOptions,
   SynchroModuleExtras,
   SynchroOptions,
 } from './synchro.options.js';

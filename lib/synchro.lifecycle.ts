@@ -5,16 +5,21 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { describeProblem, problemsError, problemsOf, type SynchroProblem } from './common/errors.js';
+import { optionProblems } from './option-problems.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
 import { WalConsumer, type WalConsumerOptions } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { hasDefaultRule } from './resolvers/default-rule.js';
+import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
+import { unseenBucketWarnings } from './resolvers/unseen-buckets.js';
 import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
-import { checkMigrations, runMigrations } from './store/migration-runner.js';
+import { migrationProblems, runMigrations } from './store/migration-runner.js';
 import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
@@ -34,6 +39,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     private readonly registry: SyncRegistry,
     private readonly schemas: SchemaService,
     private readonly ownership: OwnershipResolver,
+    private readonly subscriptions: SubscriptionResolver,
     private readonly compactions: CompactionSchedule,
     private readonly monitor: ConsumerMonitor,
   ) {
@@ -42,12 +48,13 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
-    await checkMigrations(this.dataSource);
+    const consumer = this.newConsumer();
+    await this.check(consumer);
     const contract = await this.schemas.current();
-    await this.checkRoles();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });
-    await this.startConsumer();
+    this.consumer = consumer;
+    await consumer?.start();
     this.compactions.start();
   }
 
@@ -56,9 +63,37 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     await Promise.all([this.consumer?.stop(), this.compactions.stop()]);
   }
 
-  private async startConsumer(): Promise<void> {
+  /** Everything at once, wherever it was found: in the entities, the options, the tables or the server. */
+  private async check(consumer: WalConsumer | null): Promise<void> {
+    const schema = await this.schemas.check();
+    const tables = [...schema.problems, ...(await migrationProblems(this.dataSource))];
+    const problems = [
+      ...tables,
+      ...(await optionProblems(this.options)),
+      // Rights on tables that are not there can't be looked at.
+      ...(tables.length === 0 ? await this.roleProblems() : []),
+      ...((await consumer?.problems()) ?? []),
+    ];
+    if (problems.length > 0) throw problemsError(problems);
+    const placed = this.registry.all().filter((table) => hasDefaultRule(this.ownership, table));
+    const warnings = [...schema.warnings, ...unseenBucketWarnings(placed, this.subscriptions)];
+    for (const warning of warnings) this.logger.warn(describeProblem(warning));
+  }
+
+  private async roleProblems(): Promise<readonly SynchroProblem[]> {
+    const { dataSource, registry } = this;
+    const { pushRole } = this.options;
+    return [
+      ...(pushRole === undefined
+        ? []
+        : await problemsOf('SynchroModule', 'pushRole', () => checkPushRole(dataSource, registry, pushRole))),
+      ...(await problemsOf('PostgreSQL', 'policies', () => checkReadPolicies(dataSource, registry))),
+    ];
+  }
+
+  private newConsumer(): WalConsumer | null {
     const { replication } = this.options;
-    if (replication === false) return;
+    if (replication === false) return null;
     const options: WalConsumerOptions = {
       slotName: replication.slotName ?? 'synchro_slot',
       publicationName: replication.publicationName ?? 'synchro_pub',
@@ -70,13 +105,6 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       walSenderTimeout: replication.walSenderTimeout,
     };
     const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');
-    this.consumer = new WalConsumer(this.registry, this.ownership, options, this.monitor, logger);
-    await this.consumer.start();
-  }
-
-  private async checkRoles(): Promise<void> {
-    const { pushRole } = this.options;
-    if (pushRole !== undefined) await checkPushRole(this.dataSource, this.registry, pushRole);
-    await checkReadPolicies(this.dataSource, this.registry);
+    return new WalConsumer(this.registry, this.ownership, options, this.monitor, logger);
   }
 }

@@ -39,6 +39,8 @@ export interface SynchroOptions {
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
+  /** Which schemas devices may have beside the current one. */
+  readonly schema?: SchemaOptions;
   /**
    * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not
    * configured, the changelog is never compacted.
@@ -77,6 +79,16 @@ export interface SynchroOptions {
    * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
    */
   readonly logger?: LoggerService;
+}
+
+export interface SchemaOptions {
+  /**
+   * Hashes of older schemas (`SyncEngine.schemaHistory()`) whose clients go on syncing, e.g. while an app's update with
+   * a new column is in review. For changes that only added columns which the server can fill: what such a client does
+   * not know, it ignores in answers and leaves alone in pushes. Once it comes with the current schema it takes one
+   * snapshot, for what it ignored. Default: none; every other schema is answered 409.
+   */
+  readonly compatibleHashes?: readonly string[];
 }
 
 /** Zero, wherever it is given here, stands for the default. */

@@ -124,9 +124,9 @@ describe('a bucket function at start', () => {
       });
       await dataSource.initialize();
       try {
-        expect(() => discoverTables(dataSource, 'public')).toThrow(
-          `Doc: bucketFunction: ${JSON.stringify(bucketFunction)} is no name of a function`,
-        );
+        expect(discoverTables(dataSource, 'public').findings.problems, bucketFunction).toMatchObject([
+          { option: 'bucketFunction', message: `${JSON.stringify(bucketFunction)} is no name of a function` },
+        ]);
       } finally {
         await dataSource.destroy();
       }

@@ -53,7 +53,7 @@ function deletedIds(from: readonly PullResponse[]): readonly string[] {
 }
 
 describe('the limit', () => {
-  it('cuts the log into pages that name every id once, and end', async () => {
+  it('[scenarios 79, 122] cuts the log into pages that name every id once, and end', async () => {
     const ids = await insertTasks(database, user, 'task', 5);
     await consumed(database);
     const all = await pages(2);
@@ -96,7 +96,7 @@ describe('the limit', () => {
 });
 
 describe('a record that the log mentions several times', () => {
-  it('comes once, as it is now', async () => {
+  it('[scenarios 81, 82] comes once, as it is now', async () => {
     const id = await insertTask(database, user, 'first');
     const other = await insertTask(database, user, 'other');
     for (const title of ['second', 'third']) await retitle(database, id, title);
@@ -106,7 +106,7 @@ describe('a record that the log mentions several times', () => {
     expect(changes[0]?.data).toMatchObject({ title: 'third' });
   });
 
-  it('is a delete when it has been created, changed and deleted', async () => {
+  it('[scenario 80] is a delete when it has been created, changed and deleted', async () => {
     const id = await insertTask(database, user, 'first');
     await retitle(database, id, 'second');
     await database.query('DELETE FROM tasks WHERE id = $1', [id]);
@@ -262,7 +262,7 @@ describe('the byte budget', () => {
 });
 
 describe('the checkpoint', () => {
-  it('of a caught-up client is the high-water mark, whoever wrote', async () => {
+  it('[scenario 83] of a caught-up client is the high-water mark, whoever wrote', async () => {
     await insertTasks(database, 'somebody else', 'task', 3);
     await consumed(database);
     const { last } = await logState(database);

@@ -14,9 +14,9 @@ const array = (elementLogicalType: LogicalType | null): DefaultTarget => ({
   elementLogicalType,
 });
 
-describe('a default that SQLite can compute', () => {
+describe('[scenario 105] a default that SQLite can compute', () => {
   it.each([
-    // The reference's own examples (wire-protocol §7, scenario 105).
+    // The reference's own examples (wire-protocol §7).
     ["''::text", scalar('string'), "''"],
     ["'pending'::order_status", scalar('string'), "'pending'"],
     ['(true)::boolean', scalar('boolean'), '1'],

@@ -100,6 +100,21 @@ describe('a live ALTER TABLE', () => {
       expect(await request(device, endpoint, dropped)).toMatchObject({ status: 200 });
   });
 
+  it('interleavings 25: is looked for without a lock, so that no request waits for another', async () => {
+    const ids = await current();
+    await withClient(database.url, async (client) => {
+      await client.query('BEGIN');
+      // What a version that is new to the manifest is given under, and what writers of it would need.
+      await client.query('SELECT pg_advisory_xact_lock(91110042)');
+      await client.query('LOCK TABLE sync_schema_manifest IN EXCLUSIVE MODE');
+      for (const device of devices) {
+        for (const endpoint of ENDPOINTS)
+          expect(await request(device, endpoint, ids)).toMatchObject({ status: 200 });
+        expect(await device.send('schema')).toMatchObject({ status: 200 });
+      }
+    });
+  });
+
   it('is in the very next schema of every instance', async () => {
     await database.query('ALTER TABLE tasks ADD COLUMN weight double precision');
     for (const device of devices) {

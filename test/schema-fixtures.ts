@@ -35,6 +35,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
   const schema = overrides.schema ?? 'public';
   return {
     name,
+    entity: name,
     schema,
     sql: quoteRelation(schema, name),
     pushPolicy: 'disabled',

@@ -18,23 +18,23 @@ let tables = 0;
 /** The wire's form of one value: the JSON text of the column. */
 async function wireValue(type: string, literal: string | null): Promise<string> {
   const name = `t${tables++}`;
-  await fixture.db.query(createTableSql(name, `"Va""l" ${type}`));
+  await fixture.db.query(createTableSql(name, `"V'a""l" ${type}`));
   await fixture.db.query(
-    `INSERT INTO ${name} ("Va""l") VALUES (${literal === null ? 'NULL' : `$lit$${literal}$lit$`})`,
+    `INSERT INTO ${name} ("V'a""l") VALUES (${literal === null ? 'NULL' : `$lit$${literal}$lit$`})`,
   );
-  const contract = await fixture.service(readOnly(name, { syncColumns: ['Va"l'] })).current();
+  const contract = await fixture.service(readOnly(name, { syncColumns: [`V'a"l`] })).current();
   const table = contract.tables.get(name);
   if (!table) throw new Error('no such table');
   const rows = await inTransaction(fixture.dataSource, 'read', (manager) =>
     manager.query<{ value: string }[]>(
-      `SELECT (row_to_json(d)->'Va"l')::text AS value, row_to_json(d)::text AS data
+      `SELECT (row_to_json(d)->'V''a"l')::text AS value, row_to_json(d)::text AS data
        FROM (SELECT ${rowColumnsSql(table, 't')} FROM ${table.table.sql} t) d`,
     ),
   );
   return rows[0]?.value ?? '';
 }
 
-describe('a value on the wire', () => {
+describe('[scenarios 77, 78] a value on the wire, under a name with quotes,', () => {
   it.each([
     ['text', 'a "b"', '"a \\"b\\""'],
     ['uuid', '00000000-0000-4000-8000-00000000000A', '"00000000-0000-4000-8000-00000000000a"'],

@@ -70,7 +70,7 @@ it('the tables of GET /sync/tables always have dependencies', () => {
   );
 });
 
-describe('scenario 103: the schema gate', () => {
+describe('[scenario 103] the schema gate', () => {
   const current = { version: 7n, hash: 'abc' };
   it.each([
     ['bootstrap where it is allowed', 0n, '', true, true],

@@ -124,7 +124,7 @@ describe('a database that fails', () => {
     await database.drop();
   });
 
-  /** The sample app's tables behind one connection, for which a request waits 300 ms. */
+  /** The sample app's tables behind one connection, for which a request waits a second. */
   async function startOnOneConnection(
     options: { statementTimeout?: number } = {},
     adapter: AbstractHttpAdapter = new ExpressAdapter(),
@@ -140,7 +140,7 @@ describe('a database that fails', () => {
             url: database.url,
             entities: [Task, TaskShare, Comment, Category, Tag],
             poolSize: 1,
-            connectTimeoutMS: 300,
+            connectTimeoutMS: 1_000,
             retryAttempts: 1,
           }),
           SynchroModule.forRoot({

@@ -260,7 +260,7 @@ describe('children', () => {
 
   it('can not have their own table as parent', async () => {
     await expect(startWalApp(database, [NestedList])).rejects.toThrow(
-      /lists: parent: lists → lists is a cycle/,
+      /NestedList: parent: NestedList → NestedList is a cycle/,
     );
   });
 });

@@ -1,3 +1,4 @@
+import { SynchroError } from './errors.js';
 const CONNECTION_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -82,4 +83,11 @@ function errorsIn(error: unknown): readonly object[] {
     open.push(driverError, cause, ...(Array.isArray(errors) ? (errors as unknown[]) : []));
   }
   return found;
+}
+
+/** The table changed between reading its contract and using it: a column or a table is gone, or a cached plan is stale. */
+export function isSchemaRace(error: unknown): boolean {
+  if (error instanceof SynchroError) return false;
+  const code = errorCode(error);
+  return code === '0A000' || code === '42703' || code === '42P01';
 }

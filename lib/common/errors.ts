@@ -21,12 +21,29 @@ export type SynchroErrorCode =
   | 'bad_request'
   | 'temporarily_unavailable';
 
+/** One thing that keeps sync from starting or, as a warning, that works in another way than one may think. */
+export interface SynchroProblem {
+  readonly code: SynchroErrorCode;
+  /** The entity's class; what else it is about (`PostgreSQL`, `SynchroModule`) where it is no entity. */
+  readonly entity: string;
+  /** The option or the database column. */
+  readonly option: string;
+  /** What is wrong, in one sentence. */
+  readonly message: string;
+  /** The exact SQL, setting or step that mends it. */
+  readonly remedy: string;
+}
+
 /**
  * What went wrong, with which object, and what to do about it. Thrown where it is understood; turned into an
  * HTTP status only at the edge.
  */
 export class SynchroError extends Error {
   override readonly name = 'SynchroError';
+  /** Everything that was found, where there may be several things; else empty. */
+  readonly problems: readonly SynchroProblem[];
+  /** The message without the remedy. */
+  readonly summary: string;
 
   /**
    * @param code stable machine-readable code
@@ -37,8 +54,47 @@ export class SynchroError extends Error {
     readonly code: SynchroErrorCode,
     message: string,
     readonly remedy?: string,
-    options?: ErrorOptions,
+    options: ErrorOptions & { readonly problems?: readonly SynchroProblem[] } = {},
   ) {
     super(remedy === undefined ? message : `${message}\n  To mend it: ${remedy}`, options);
+    this.problems = options.problems ?? [];
+    this.summary = message;
+  }
+}
+
+/**
+ * One error for everything that was found, so that a start shows all there is to mend: a line for each. Its code is
+ * that of the problems if they agree, else `configuration_invalid`.
+ */
+export function problemsError(problems: readonly SynchroProblem[]): SynchroError {
+  const codes = new Set(problems.map(({ code }) => code));
+  const [code = 'configuration_invalid', ...others] = codes;
+  const lines = problems.map((problem) => `\n- ${describeProblem(problem)}`);
+  return new SynchroError(
+    others.length === 0 ? code : 'configuration_invalid',
+    `sync can't start:${lines.join('')}`,
+    undefined,
+    { problems },
+  );
+}
+
+/** A problem on one line: `entity: option: what is wrong; what mends it`. */
+export function describeProblem({ entity, option, message, remedy }: SynchroProblem): string {
+  return `${entity}: ${option}: ${message}; ${remedy}`;
+}
+
+/** What a check says that throws at the first problem, as one among others. */
+export async function problemsOf(
+  entity: string,
+  option: string,
+  check: () => void | Promise<void>,
+): Promise<readonly SynchroProblem[]> {
+  try {
+    await check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof SynchroError)) throw error;
+    const { code, summary, remedy = '' } = error;
+    return [{ code, entity, option, message: summary, remedy }];
   }
 }

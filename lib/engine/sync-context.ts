@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
-import { knowsSchema, type ClientSchema } from '../schema/schema-gate.js';
+import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import { callerSql } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
@@ -19,7 +19,13 @@ export interface LogState {
 
 /** What every request of a device begins with. */
 export interface SyncContext {
+  /**
+   * The contract as of now, under the version and hash by which the client knows it: an answer carries the pair that
+   * it was asked with, so that a client of a compatible older schema sees nothing change until it reads the new one.
+   */
   readonly contract: SchemaContract;
+  /** The client's schema is an older one, which the host declared compatible. */
+  readonly isOlderSchema: boolean;
   readonly client: SyncClient | null;
   /** null until the WAL consumer has run for the first time. */
   readonly log: LogState | null;
@@ -38,7 +44,7 @@ export interface ContextRequest {
 /**
  * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
  * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
- * @throws SchemaMismatchError when the client's schema isn't the current one
+ * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
  */
 export async function openContext(
   manager: EntityManager,
@@ -48,7 +54,8 @@ export async function openContext(
   const rows: ContextRow[] = await manager.query(
     `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
             c.id, c.bucket_subs, c.is_active, c.last_pull_at IS NOT NULL AS has_pulled,
-            c.snapshot_completed_at IS NOT NULL AS has_snapshot, c.last_pull_seq::text,
+            c.snapshot_completed_at IS NOT NULL AS has_snapshot,
+            c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
             to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
             p.last_seq::text, p.floor_seq::text, p.epoch_seq::text
        FROM (SELECT) AS one
@@ -58,10 +65,15 @@ export async function openContext(
   );
   const [row] = rows;
   const contract = await schemas.contract(row?.token ?? '', manager);
-  if (!knowsSchema(contract, request.schema, { bootstrap: request.bootstrap === true })) {
-    throw new SchemaMismatchError(contract);
-  }
-  return { contract, client: row ? toClient(row) : null, log: row ? toLog(row) : null };
+  const knows = schemas.gate(contract, request.schema, { bootstrap: request.bootstrap === true });
+  if (knows === null) throw new SchemaMismatchError(contract);
+  const isOlderSchema = knows === 'compatible';
+  return {
+    contract: isOlderSchema ? { ...contract, ...request.schema } : contract,
+    isOlderSchema,
+    client: row ? toClient(row, isOlderSchema) : null,
+    log: row ? toLog(row) : null,
+  };
 }
 
 /** @throws SynchroError `client_not_registered` */
@@ -88,6 +100,8 @@ interface ContextRow {
   is_active: boolean | null;
   has_pulled: boolean;
   has_snapshot: boolean;
+  /** Of a schema without what the client should know now. */
+  has_older_snapshot: boolean | null;
   last_pull_seq: string | null;
   last_sync_at: string | null;
   last_seq: string | null;
@@ -95,14 +109,14 @@ interface ContextRow {
   epoch_seq: string | null;
 }
 
-function toClient(row: ContextRow): SyncClient | null {
+function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
   if (row.id === null) return null;
   return {
     id: row.id,
     buckets: row.bucket_subs ?? [],
     active: row.is_active ?? true,
     hasPulled: row.has_pulled,
-    hasSnapshot: row.has_snapshot,
+    hasSnapshot: row.has_snapshot && (isOlderSchema || row.has_older_snapshot !== true),
     acknowledged: row.last_pull_seq === null ? null : BigInt(row.last_pull_seq),
     lastSyncAt: row.last_sync_at,
   };

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
-import { errorCode, isRetryable } from '../common/database-error.js';
-import { SynchroError } from '../common/errors.js';
+import { isRetryable, isSchemaRace } from '../common/database-error.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
+import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
@@ -17,6 +17,7 @@ import {
   beginSnapshot,
   completeSnapshot,
   enqueueSubscriptionChange,
+  noteOlderSchema,
   notePull,
   notePush,
   renewSnapshot,
@@ -28,19 +29,13 @@ import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId } from './operations/reresolve.js';
+import { difference } from './pull/bucket-difference.js';
 import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
-import { refuseStale } from './stale-client.js';
-import {
-  type LogState,
-  notRegistered,
-  openContext,
-  ready,
-  registered,
-  type SyncContext,
-} from './sync-context.js';
+import { admit } from './stale-client.js';
+import { type LogState, notRegistered, openContext, ready, type SyncContext } from './sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -50,9 +45,8 @@ import type {
   RegisterResult,
   SnapshotRequest,
   SnapshotResult,
-  SyncRequest,
 } from './sync-requests.js';
-import { checkMinimum, checkVersion, gated } from './version-gate.js';
+import { checkVersion, gated } from './version-gate.js';
 
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
@@ -70,9 +64,7 @@ export class SyncEngine {
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
-  ) {
-    checkMinimum(options.minClientVersion);
-  }
+  ) {}
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
@@ -100,9 +92,9 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { result, client, log } = await this.read(async (manager) => {
+    const { result, client, log, isOlderSchema } = await this.read(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
-      const client = await this.admit(manager, request, context);
+      const client = await admit(this.hooks, manager, request, context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
       const page =
@@ -113,10 +105,12 @@ export class SyncEngine {
       return {
         client,
         log,
+        isOlderSchema: context.isOlderSchema,
         result: { ...page, contract: context.contract, snapshotReason: reason, bucketUpdates },
       };
     });
     const { snapshotReason: reason } = result;
+    if (reason === null && isOlderSchema) await noteOlderSchema(this.dataSource.manager, client);
     if (reason === null) await this.afterPull(client, request, buckets, result);
     else if (reason !== 'initial_sync_required') await this.tellSnapshotRequired(request, log, reason);
     return result;
@@ -127,7 +121,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.write(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
-      const client = await this.admit(manager, request, context);
+      const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
       const caller = { contract, userId, clientId, buckets };
@@ -144,18 +138,28 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
-    const result = await this.read(async (manager) => {
-      const { contract } = await openContext(manager, this.schemas, { ...request, buckets });
+    const { result, isOlderSchema } = await this.read(async (manager) => {
+      const { contract, isOlderSchema } = await openContext(manager, this.schemas, { ...request, buckets });
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
-      return { ...page, checkpoint: cursor.checkpoint, contract };
+      return { isOlderSchema, result: { ...page, checkpoint: cursor.checkpoint, contract } };
     });
-    if (result.next === null) await completeSnapshot(this.dataSource.manager, client, cursor.checkpoint);
+    if (result.next === null) {
+      await completeSnapshot(this.dataSource.manager, client, cursor.checkpoint, isOlderSchema);
+    }
     return result;
   }
 
   /** The contract between clients and the database as of now. */
   schema(): Promise<SchemaContract> {
     return this.schemas.current();
+  }
+
+  /**
+   * The schemas that were in force, newest first: their hashes are what `schema.compatibleHashes` takes.
+   * @param limit at most this many. Default, and for 0 and less: 100
+   */
+  schemaHistory(limit?: number): Promise<readonly ManifestEntry[]> {
+    return this.schemas.history(limit);
   }
 
   /**
@@ -187,17 +191,6 @@ export class SyncEngine {
     return this.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
   }
 
-  /** @throws SynchroError for a device that is unknown, or that the host refuses */
-  private async admit(
-    manager: EntityManager,
-    request: SyncRequest,
-    context: SyncContext,
-  ): Promise<SyncClient> {
-    const client = registered(context);
-    await refuseStale(this.hooks, manager, request, client);
-    return client;
-  }
-
   /**
    * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
    * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
@@ -225,7 +218,7 @@ export class SyncEngine {
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
     const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
-    const client = await this.admit(manager, request, context);
+    const client = await admit(this.hooks, manager, request, context);
     ready(context);
     const hold = this.options.snapshotHold;
     const { cursor } = request;
@@ -292,19 +285,4 @@ export class SyncEngine {
       }
     }
   }
-}
-
-function isSchemaRace(error: unknown): boolean {
-  if (error instanceof SynchroError) return false;
-  const code = errorCode(error);
-  return code === '0A000' || code === '42703' || code === '42P01';
-}
-
-function difference(
-  known: readonly string[],
-  current: readonly string[],
-): { readonly added: readonly string[]; readonly removed: readonly string[] } | null {
-  const added = current.filter((bucket) => !known.includes(bucket));
-  const removed = known.filter((bucket) => !current.includes(bucket));
-  return added.length + removed.length === 0 ? null : { added, removed };
 }

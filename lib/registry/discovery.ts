@@ -1,72 +1,85 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
-import { SynchroError } from '../common/errors.js';
 import { parseQualifiedName, quoteRelation } from '../common/identifiers.js';
 import { bucketInference } from './bucket-inference.js';
-import { EntityColumns } from './entity-columns.js';
+import { databaseColumns, EntityColumns } from './entity-columns.js';
+import { embeddedProblems, entityProblem, manyToManyWarnings, treeProblems } from './entity-problems.js';
+import { longColumnProblems } from './name-problems.js';
 import { syncTableOptions, type EntityClass } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
-import { SyncRegistry } from './sync-registry.js';
+import { SyncRegistry, type RegistryProblem } from './sync-registry.js';
 import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
 import { ruleProblems } from './validation.js';
 
 /**
  * Builds the registry from the decorated entities of a DataSource, in the order in which it lists them. What
- * TypeORM knows is taken from there, what is given wins.
+ * TypeORM knows is taken from there, what is given wins. What is wrong does not stop it: it is in the registry's
+ * `findings`, so that the start can tell it together with what the database says.
  * @param defaultSchema schema of entities that don't name one
- * @throws SynchroError `configuration_invalid` listing every problem with its entity, option and mend
  */
 export function discoverTables(dataSource: DataSource, defaultSchema: string): SyncRegistry {
-  const problems: string[] = [];
-  const decorated = dataSource.entityMetadatas.flatMap((metadata) => {
-    const options = typeof metadata.target === 'function' ? syncTableOptions(metadata.target) : undefined;
-    return options === undefined ? [] : [{ metadata, options }];
-  });
-  if (decorated.length === 0) problems.push('no entity of the DataSource is decorated with @SyncTable()');
-  const depths = new Map<EntityMetadata, number>();
-  for (const { metadata } of decorated) depths.set(metadata, depthOf(metadata, decorated));
-  const tables = decorated.map(({ metadata, options }) =>
-    new TableBuilder(dataSource, metadata, options, defaultSchema, problems).build(depths.get(metadata) ?? 0),
+  const problems: RegistryProblem[] = [];
+  const found = decoratedEntities(dataSource);
+  if (found.length === 0) problems.push(NOTHING_TO_SYNC);
+  problems.push(...found.map(({ metadata }) => entityProblem(metadata)).filter((one) => one !== null));
+  const decorated = found.filter(({ metadata }) => entityProblem(metadata) === null);
+  const tables = decorated.map((entity) =>
+    new TableBuilder(dataSource, entity, defaultSchema, problems).build(depthOf(entity, decorated)),
   );
   problems.push(...ruleProblems(tables));
-  if (problems.length > 0) {
-    throw new SynchroError(
-      'configuration_invalid',
-      `sync is not configured rightly:\n- ${problems.join('\n- ')}`,
-    );
-  }
-  return new SyncRegistry(tables);
+  const synced = new Set(decorated.map(({ metadata }) => metadata.tablePath));
+  const warnings = decorated.flatMap(({ metadata }) =>
+    manyToManyWarnings(metadata, (tablePath) => synced.has(tablePath)),
+  );
+  return new SyncRegistry(tables, { problems, warnings });
 }
+
+const NOTHING_TO_SYNC: RegistryProblem = {
+  code: 'configuration_invalid',
+  entity: 'DataSource',
+  option: 'entities',
+  message: 'none of them is decorated with @SyncTable()',
+  remedy: 'decorate the entities that devices should have',
+};
 
 interface Decorated {
   readonly metadata: EntityMetadata;
   readonly options: SyncTableOptions;
 }
 
+function decoratedEntities(dataSource: DataSource): readonly Decorated[] {
+  return dataSource.entityMetadatas.flatMap((metadata) => {
+    const options = typeof metadata.target === 'function' ? syncTableOptions(metadata.target) : undefined;
+    return options === undefined ? [] : [{ metadata, options }];
+  });
+}
+
 /** Number of ancestors; a cycle ends at its first repetition and is reported by the rules. */
-function depthOf(metadata: EntityMetadata, decorated: readonly Decorated[]): number {
+function depthOf({ metadata, options }: Decorated, decorated: readonly Decorated[]): number {
   const seen = new Set<unknown>([metadata.target]);
   let depth = 0;
-  let current = decorated.find((entry) => entry.metadata === metadata);
-  while (current?.options.parent) {
-    const target = current.options.parent();
-    if (seen.has(target)) break;
-    seen.add(target);
+  let parent = options.parent?.();
+  while (parent !== undefined && !seen.has(parent)) {
+    seen.add(parent);
     depth++;
-    current = decorated.find((entry) => entry.metadata.target === target);
+    const target = parent;
+    parent = decorated.find((entry) => entry.metadata.target === target)?.options.parent?.();
   }
   return depth;
 }
 
 class TableBuilder {
+  private readonly metadata: EntityMetadata;
+  private readonly options: SyncTableOptions;
   private readonly columns: EntityColumns;
 
   constructor(
     private readonly dataSource: DataSource,
-    private readonly metadata: EntityMetadata,
-    private readonly options: SyncTableOptions,
+    { metadata, options }: Decorated,
     private readonly defaultSchema: string,
-    private readonly problems: string[],
+    private readonly problems: RegistryProblem[],
   ) {
+    this.metadata = metadata;
+    this.options = options;
     this.columns = new EntityColumns(metadata, problems);
   }
 
@@ -101,11 +114,22 @@ class TableBuilder {
         this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
       }
     }
+    const pushPolicy =
+      options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled');
+    this.problems.push(
+      ...treeProblems(metadata, pushPolicy),
+      ...embeddedProblems(metadata),
+      ...longColumnProblems(
+        metadata.name,
+        databaseColumns(metadata).map((column) => column.databaseName),
+      ),
+    );
     return {
       name: metadata.tableName,
+      entity: metadata.name,
       schema,
       sql: quoteRelation(schema, metadata.tableName),
-      pushPolicy: options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled'),
+      pushPolicy,
       idColumn,
       updatedAtColumn,
       deletedAtColumn,
@@ -149,7 +173,11 @@ class TableBuilder {
     const [key, ...more] = this.metadata.primaryColumns;
     if (key && more.length === 0) return key.databaseName;
     const columns = this.metadata.primaryColumns.map((column) => column.databaseName).join(', ');
-    this.problem('idColumn', `its primary key is (${columns})`, 'sync needs a primary key of one column');
+    this.problem(
+      'idColumn',
+      `its primary key is (${columns}), but clients know a record by one column`,
+      'give it a primary key of one column, and make the present one a UNIQUE constraint',
+    );
     return key?.databaseName ?? 'id';
   }
 
@@ -212,6 +240,12 @@ class TableBuilder {
   }
 
   private problem(option: string, what: string, mend: string): void {
-    this.problems.push(`${this.metadata.name}: ${option}: ${what}; ${mend}`);
+    this.problems.push({
+      code: 'configuration_invalid',
+      entity: this.metadata.name,
+      option,
+      message: what,
+      remedy: mend,
+    });
   }
 }

@@ -1,13 +1,33 @@
+import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from './sync-table.js';
+
+/** What discovery found out about the entities. */
+export interface RegistryFindings {
+  /** While there is one, nothing is served: see `SchemaService`. */
+  readonly problems: readonly RegistryProblem[];
+  /** What works in another way than one may think. */
+  readonly warnings: readonly SynchroProblem[];
+}
+
+export interface RegistryProblem extends SynchroProblem {
+  /** A column that the entity does not have: there is no need to look for it in the database. */
+  readonly unknownColumn?: string;
+}
 
 /** The synced tables of one application, in registration order. Immutable; one per module instance. */
 export class SyncRegistry {
   private readonly byName: ReadonlyMap<string, SyncTable>;
   private readonly childrenOf = new Map<string, SyncTable[]>();
 
-  constructor(private readonly inOrder: readonly SyncTable[]) {
-    this.byName = new Map(inOrder.map((table) => [table.name, table]));
-    for (const table of inOrder) {
+  private readonly inOrder: readonly SyncTable[];
+
+  constructor(
+    tables: readonly SyncTable[],
+    readonly findings: RegistryFindings = { problems: [], warnings: [] },
+  ) {
+    this.inOrder = Object.freeze([...tables]);
+    this.byName = new Map(tables.map((table) => [table.name, table]));
+    for (const table of tables) {
       if (table.parent !== null) this.childrenOf.set(table.parent, [...this.children(table.parent), table]);
     }
   }

@@ -12,9 +12,11 @@ type EntityDecorator<Entity extends object> = <Target extends EntityClass<Entity
 /**
  * Registers a TypeORM entity for sync. Everything that TypeORM already knows (table, primary key,
  * `@UpdateDateColumn`, `@DeleteDateColumn`, the parent's foreign key) is taken from there.
+ *
+ * `@SyncTable<Task>({ ownerColumn: … })` lets editors offer the entity's properties.
  */
 export function SyncTable<Entity extends object = object>(
-  options: SyncTableOptions = {},
+  options: SyncTableOptions<NoInfer<Entity>> = {},
 ): EntityDecorator<Entity> {
   return (target) => Reflect.defineMetadata(METADATA, options, target);
 }

@@ -14,30 +14,39 @@ export interface BucketSource {
   readonly fkColumn: string;
 }
 
-/** Options of one synced table. Columns may be named by database column or by entity property. */
-export interface SyncTableOptions {
+/**
+ * A column by the entity's property, or by its name in the database. Editors offer the properties; any name (a database
+ * column, the path `address.street` into an embedded entity) is taken, and checked at start.
+ */
+export type ColumnName<Entity extends object = object> = (keyof Entity & string) | (string & {});
+
+/**
+ * Options of one synced table. Columns may be named by database column or by entity property. They hold what the
+ * database holds: devices see values as they are stored, not as a TypeORM `transformer` makes them.
+ */
+export interface SyncTableOptions<Entity extends object = object> {
   /** Default: `owner_only` when the table has an owner column or a parent, else `disabled`. */
   readonly pushPolicy?: PushPolicy;
   /** Column that holds the owning user's id. Forced to the user on create, never changed by a client after. */
-  readonly ownerColumn?: string;
+  readonly ownerColumn?: ColumnName<Entity>;
   /** Parent entity: ownership and buckets are inherited through the foreign key. */
   readonly parent?: () => EntityClass;
   /** Foreign key to the parent. Default: the join column of the entity's relation to `parent`. */
-  readonly parentFkColumn?: string;
+  readonly parentFkColumn?: ColumnName<Entity>;
   /** Columns that clients see and write. Default: all but `select: false` ones. Key and timestamps are always in. */
-  readonly syncColumns?: readonly string[];
+  readonly syncColumns?: readonly ColumnName<Entity>[];
   /** Entities that clients should push before this one; a hint in the contract. Default: none. */
   readonly dependencies?: readonly (() => EntityClass)[];
   /** Default: the entity's primary key. */
-  readonly idColumn?: string;
+  readonly idColumn?: ColumnName<Entity>;
   /** Default: the `@UpdateDateColumn`, else `updated_at`. */
-  readonly updatedAtColumn?: string;
+  readonly updatedAtColumn?: ColumnName<Entity>;
   /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
-  readonly deletedAtColumn?: string;
+  readonly deletedAtColumn?: ColumnName<Entity>;
   /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
-  readonly protectedColumns?: readonly string[];
+  readonly protectedColumns?: readonly ColumnName<Entity>[];
   /** Column whose value names the row's bucket. Default: `ownerColumn`. */
-  readonly bucketByColumn?: string;
+  readonly bucketByColumn?: ColumnName<Entity>;
   /** Put before the value. Default: `user:` when the table has a bucket column. */
   readonly bucketPrefix?: string;
   /**

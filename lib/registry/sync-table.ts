@@ -18,6 +18,8 @@ export interface BucketFunction extends QualifiedName {
 export interface SyncTable {
   /** The name on the wire: the bare table name, unique among the synced tables. */
   readonly name: string;
+  /** The entity's class, for messages. */
+  readonly entity: string;
   readonly schema: string;
   /** Quoted, schema-qualified name, ready for SQL. */
   readonly sql: string;

@@ -1,48 +1,71 @@
+import type { SynchroProblem } from '../common/errors.js';
+import { tableNameProblems } from './name-problems.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What contradicts itself in the tables' options (config-semantics §1); one line a problem. */
-export function ruleProblems(tables: readonly SyncTable[]): readonly string[] {
+/** What contradicts itself in the tables' options (config-semantics §1). */
+export function ruleProblems(tables: readonly SyncTable[]): readonly SynchroProblem[] {
   const byName = new Map(tables.map((table) => [table.name, table]));
   return tables.flatMap((table, index) => [
-    ...duplicateProblems(table, tables.slice(0, index)),
+    ...tableNameProblems(table, tables.slice(0, index)),
     ...optionProblems(table),
     ...parentProblems(table, byName),
   ]);
 }
 
-function duplicateProblems(table: SyncTable, earlier: readonly SyncTable[]): readonly string[] {
-  const other = earlier.find(({ name }) => name === table.name);
-  if (!other) return [];
-  return [
-    `${table.name}: ${other.schema}.${other.name} and ${table.schema}.${table.name} have the same name on the wire; only one of them can be synced`,
-  ];
-}
-
-function optionProblems(table: SyncTable): readonly string[] {
-  const problems: string[] = [];
+function optionProblems(table: SyncTable): readonly SynchroProblem[] {
+  const problems: SynchroProblem[] = [];
   if (!['owner_only', 'disabled'].includes(table.pushPolicy)) {
-    problems.push(`${table.name}: pushPolicy: ${table.pushPolicy} is neither owner_only nor disabled`);
+    problems.push(
+      problem(table, 'pushPolicy', `${table.pushPolicy} is none`, 'it is owner_only or disabled'),
+    );
   }
   if (table.globalWhenBucketNull && !table.allowGlobalRead) {
-    problems.push(`${table.name}: globalWhenBucketNull: needs allowGlobalRead: true`);
+    problems.push(
+      problem(
+        table,
+        'globalWhenBucketNull',
+        'rows in global are read by everyone',
+        'it needs allowGlobalRead: true',
+      ),
+    );
   }
   if (table.pushPolicy === 'owner_only' && table.ownerColumn === null && table.parent === null) {
-    problems.push(`${table.name}: pushPolicy: a table that clients push needs ownerColumn or parent`);
+    problems.push(
+      problem(
+        table,
+        'pushPolicy',
+        'clients push into the table, but its rows belong to nobody',
+        `set ownerColumn or parent, or pushPolicy: 'disabled'`,
+      ),
+    );
   }
   return problems;
 }
 
-function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>): readonly string[] {
-  const visited = new Set([table.name]);
+function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>): readonly SynchroProblem[] {
+  const visited = [table];
   let root = table;
   while (root.parent !== null) {
     const parent = byName.get(root.parent);
-    if (!parent) return [`${table.name}: parent: ${root.parent} is not registered for sync`];
-    if (visited.has(parent.name))
-      return [`${table.name}: parent: ${[...visited, parent.name].join(' → ')} is a cycle`];
-    visited.add(parent.name);
+    if (!parent) return []; // refused as an entity
+    if (visited.includes(parent)) {
+      const cycle = [...visited, parent].map(({ entity }) => entity).join(' → ');
+      return [problem(table, 'parent', `${cycle} is a cycle`, 'take parent off one of them')];
+    }
+    visited.push(parent);
     root = parent;
   }
   if (root === table || root.ownerColumn !== null) return [];
-  return [`${table.name}: parent: the chain ends at ${root.name}, which has no ownerColumn`];
+  return [
+    problem(
+      table,
+      'parent',
+      `the chain ends at ${root.entity}, which has no owner`,
+      `set ownerColumn on ${root.entity}`,
+    ),
+  ];
+}
+
+function problem(table: SyncTable, option: string, message: string, remedy: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: table.entity, option, message, remedy };
 }

@@ -1,40 +1,49 @@
 import type { ClientBase } from 'pg';
-import { SynchroError } from '../common/errors.js';
+import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
 import type { TrackedTables } from './tracked-tables.js';
 
-/**
- * Checks what replication needs of the server, the role and the tables.
- * @throws SynchroError naming what is missing, with the setting or SQL that mends it
- */
-export async function checkReplicationSetup(client: ClientBase, tracked: TrackedTables): Promise<void> {
-  await checkServer(client);
-  await checkRole(client);
-  await checkRowSecurity(client, tracked);
-  await checkReplicaIdentities(client, tracked);
+/** What the server, the role and the tables lack for replication. */
+export async function replicationProblems(
+  client: ClientBase,
+  tracked: TrackedTables,
+): Promise<readonly SynchroProblem[]> {
+  return [
+    ...(await serverProblems(client)),
+    ...(await roleProblems(client)),
+    ...(await problemsOf('PostgreSQL', 'row security', () => checkRowSecurity(client, tracked))),
+    ...(await identityProblems(client, tracked)),
+  ];
 }
 
-async function checkServer(client: ClientBase): Promise<void> {
+async function serverProblems(client: ClientBase): Promise<readonly SynchroProblem[]> {
   const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');
-  if (rows[0]?.wal_level === 'logical') return;
-  throw new SynchroError(
-    'wal_level_not_logical',
-    `the server's wal_level is ${rows[0]?.wal_level ?? 'unknown'}, so changes can't be decoded`,
-    `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
-  );
+  const level = rows[0]?.wal_level ?? 'unknown';
+  if (level === 'logical') return [];
+  return [
+    {
+      code: 'wal_level_not_logical',
+      entity: 'PostgreSQL',
+      option: 'wal_level',
+      message: `it is ${level}, so changes can't be decoded`,
+      remedy: `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
+    },
+  ];
 }
 
-async function checkRole(client: ClientBase): Promise<void> {
+async function roleProblems(client: ClientBase): Promise<readonly SynchroProblem[]> {
   const { rows } = await client.query<{ role: string; allowed: boolean }>(
     `SELECT rolname AS role, rolreplication OR rolsuper AS allowed FROM pg_roles WHERE rolname = current_user`,
   );
-  const [row] = rows;
-  if (!row || row.allowed) return;
-  throw new SynchroError(
-    'permission_missing',
-    `role ${row.role} may not replicate`,
-    `ALTER ROLE ${quoteIdentifier(row.role)} REPLICATION;`,
-  );
+  return rows
+    .filter(({ allowed }) => !allowed)
+    .map(({ role }) => ({
+      code: 'permission_missing',
+      entity: 'PostgreSQL',
+      option: 'REPLICATION',
+      message: `role ${role} may not replicate`,
+      remedy: `ALTER ROLE ${quoteIdentifier(role)} REPLICATION;`,
+    }));
 }
 
 /** The consumer works for all users at once: rows that a policy hides from it would get no edges (W-WAL-7). */
@@ -64,38 +73,59 @@ interface IdentityRow {
   relation: string;
   identity: string;
   columns: string[];
+  primary_key: string[];
+  all_columns: string[];
 }
 
 /**
  * A delete must name the row, and a deleted bucket source the row that it counted for (interleavings 6); a
  * published table without an identity would make the application's own updates fail.
  */
-async function checkReplicaIdentities(client: ClientBase, tracked: TrackedTables): Promise<void> {
+async function identityProblems(
+  client: ClientBase,
+  tracked: TrackedTables,
+): Promise<readonly SynchroProblem[]> {
   const relations = tracked.relations();
   const { rows } = await client.query<IdentityRow>(
     `SELECT n.nspname AS schema, c.relname AS relation, c.relreplident AS identity,
             ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
                     ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
                    WHERE i.indrelid = c.oid AND i.indimmediate
-                     AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)) AS columns
+                     AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)) AS columns,
+            ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
+                    ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
+                   WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_key,
+            ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS all_columns
        FROM unnest($1::text[], $2::text[]) AS wanted (s, r)
        JOIN pg_namespace n ON n.nspname = wanted.s
        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.r`,
     [relations.map(({ schema }) => schema), relations.map(({ relation }) => relation)],
   );
-  for (const row of rows) {
-    const found = tracked.find(row.schema, row.relation);
-    const needed = [
-      ...(found?.table ? [found.table.idColumn] : []),
-      ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
+  return rows.flatMap((row) => {
+    const missing = missingColumns(row, tracked);
+    if (missing.length === 0) return [];
+    const columns = missing.join(', ');
+    return [
+      {
+        code: 'replica_identity_missing',
+        entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
+        option: 'REPLICA IDENTITY',
+        message: `a deleted row of ${row.schema}.${row.relation} would not carry ${columns}, which sync needs`,
+        remedy: `put ${columns} into its primary key, or: ALTER TABLE ${quoteRelation(row.schema, row.relation)} REPLICA IDENTITY FULL;`,
+      },
     ];
-    const missing = row.identity === 'f' ? [] : needed.filter((column) => !row.columns.includes(column));
-    if (missing.length === 0) continue;
-    const table = quoteRelation(row.schema, row.relation);
-    throw new SynchroError(
-      'replica_identity_missing',
-      `a deleted row of ${row.schema}.${row.relation} would not carry ${missing.join(', ')}, which sync needs`,
-      `put ${missing.join(', ')} into its primary key, or: ALTER TABLE ${table} REPLICA IDENTITY FULL;`,
-    );
-  }
+  });
+}
+
+/** That a table has no such column, or another primary key, is told by the schema's own check. */
+function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
+  if (row.identity === 'f') return [];
+  const found = tracked.find(row.schema, row.relation);
+  const id = found?.table?.idColumn;
+  const hasOtherKey = row.identity === 'd' && id !== undefined && !row.primary_key.includes(id);
+  const needed = [
+    ...(id === undefined || hasOtherKey ? [] : [id]),
+    ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
+  ];
+  return needed.filter((column) => row.all_columns.includes(column) && !row.columns.includes(column));
 }

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
-import { SynchroError } from '../common/errors.js';
+import { problemsError, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
 import type { TrackedTables } from './tracked-tables.js';
 
@@ -22,7 +22,7 @@ export async function ensurePublication(
   const relations = tracked.relations();
   const publication = quoteIdentifier(name);
   const { rows } = await client.query<PublicationRow>(
-    `SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate AS complete, pubviaroot
+    `SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AS complete, pubviaroot
        FROM pg_publication WHERE pubname = $1`,
     [name],
   );
@@ -32,13 +32,8 @@ export async function ensurePublication(
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
     return mend(client, sql, tracked, relations, [VOID_POSITION]);
   }
-  if (existing.puballtables) {
-    throw new SynchroError(
-      'publication_invalid',
-      `publication ${name} is FOR ALL TABLES, so the changelog would be replicated into itself`,
-      `DROP PUBLICATION ${publication}; it is made again at the next start.`,
-    );
-  }
+  const problems = await publicationProblems(client, name);
+  if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
     await mend(
       client,
@@ -53,8 +48,24 @@ export async function ensurePublication(
   await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, tracked, missing);
 }
 
+/** Why a publication that is there can't serve; none when it is not. */
+export async function publicationProblems(
+  client: ClientBase,
+  name: string,
+): Promise<readonly SynchroProblem[]> {
+  const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1 AND puballtables', [
+    name,
+  ]);
+  return rows.map(() => ({
+    code: 'publication_invalid',
+    entity: 'PostgreSQL',
+    option: 'publication',
+    message: `${name} is FOR ALL TABLES, so the changelog would be replicated into itself`,
+    remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
+  }));
+}
+
 interface PublicationRow {
-  puballtables: boolean;
   complete: boolean;
   pubviaroot: boolean;
 }

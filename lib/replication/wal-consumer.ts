@@ -1,7 +1,7 @@
 import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
-import { SynchroError } from '../common/errors.js';
+import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
@@ -16,8 +16,8 @@ import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
-import { checkReplicationSetup } from './preflight.js';
-import { ensurePublication } from './publication.js';
+import { replicationProblems } from './preflight.js';
+import { ensurePublication, publicationProblems } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { FIRST_START } from './slot.js';
 import { prepareSlot } from './slot-setup.js';
@@ -72,16 +72,31 @@ export class WalConsumer {
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
+  /** What keeps it from starting: in the server, the role, the tables or the publication. */
+  async problems(): Promise<readonly SynchroProblem[]> {
+    const client = await this.connect();
+    try {
+      return [
+        ...(await replicationProblems(client, this.tracked)),
+        ...(await problemsOf('PostgreSQL', 'bucketFunction', () =>
+          checkBucketFunctions(client, this.registry),
+        )),
+        ...(await publicationProblems(client, this.options.publicationName)),
+      ];
+    } finally {
+      await client.end();
+    }
+  }
+
   /**
-   * Checks and makes what replication needs, then consumes in the background until {@link stop}.
-   * @throws SynchroError naming what is missing in the server, the role or the tables, and how to mend it
+   * Makes what replication needs, then consumes in the background until {@link stop}. There must be no
+   * {@link problems}.
+   * @throws SynchroError when the role may not make the publication, with the SQL to run
    */
   async start(): Promise<void> {
     this.monitor.enter('starting');
     const client = await this.connect();
     try {
-      await checkReplicationSetup(client, this.tracked);
-      await checkBucketFunctions(client, this.registry);
       await ensurePublication(client, this.options.publicationName, this.tracked);
     } finally {
       await client.end();

@@ -1,53 +1,76 @@
-import { quoteIdentifier } from '../common/identifiers.js';
+import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { portableDefault } from './default-portability.js';
-import type { CatalogColumn, CatalogTable } from './introspection.js';
+import type { CatalogColumn } from './introspection.js';
 import { logicalTypeOf } from './logical-type.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
-import { isPushable, type SchemaProblem, schemaError } from './schema-problem.js';
+import { keyTypeProblems, type SourceCatalogs } from './key-type-problems.js';
+import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './schema-problem.js';
+import { relaxedWarning, timestampWarnings } from './schema-warnings.js';
 import { tableProblems } from './table-problems.js';
 
+/** The contract of all tables, and what was found on the way. With problems it must not be used. */
+export interface BuiltContract extends SchemaFindings {
+  readonly tables: readonly ContractTable[];
+}
+
 /**
- * Builds the contract of all tables from what the catalogs say, `catalogs[i]` being `tables[i]`'s.
+ * Builds the contract of all tables from what the catalogs say.
  *
- * @throws {SynchroError} one that lists everything that is wrong with any table
+ * A column that came to a table which devices have already reaches them by `ALTER TABLE … ADD COLUMN`. SQLite refuses
+ * that for NOT NULL without a constant default, and for a default that isn't constant; the device could not start any
+ * more. Such columns are advertised as nullable and without default (hazard W-SCH-7). All others are told as the
+ * reference tells them, so that a deployment that changes servers keeps its hash.
+ *
+ * @param isLate whether a column came after the table
  */
-export function buildContractTables(
-  tables: readonly SyncTable[],
-  catalogs: readonly (CatalogTable | null)[],
-): readonly ContractTable[] {
-  const problems: SchemaProblem[] = [];
-  const built = tables.map((table, index) => buildTable(table, catalogs[index] ?? null, problems));
-  if (problems.length > 0) throw schemaError(problems);
-  return built.filter((table) => table !== null);
+export function buildContract(
+  entries: readonly TableCatalog[],
+  sources: SourceCatalogs,
+  isLate: (table: string, column: string) => boolean,
+): BuiltContract {
+  const problems: SynchroProblem[] = [];
+  const warnings: SynchroProblem[] = [];
+  const tables: ContractTable[] = [];
+  for (const { table, catalog } of entries) {
+    problems.push(...tableProblems(table, catalog));
+    if (catalog === null) continue;
+    warnings.push(...timestampWarnings(table, catalog.columns));
+    const columns = catalog.columns
+      .filter(({ name }) => isSynced(table, name))
+      .flatMap((column) => {
+        const logicalType = logicalTypeOf(column.type, column.elementType);
+        if (logicalType === null) return [];
+        const told = toContractColumn(table, column, logicalType);
+        if (!isLate(table.name, column.name) || canBeAdded(told)) return [told];
+        if (column.notNull) warnings.push(relaxedWarning(table, column));
+        return [relaxed(told, column)];
+      });
+    const primaryKey = columns.find(({ name }) => name === table.idColumn);
+    if (primaryKey) tables.push({ table, oid: catalog.oid, columns, primaryKey });
+  }
+  problems.push(...keyTypeProblems(entries, sources));
+  return { tables, problems, warnings };
 }
 
-function buildTable(
-  table: SyncTable,
-  catalog: CatalogTable | null,
-  problems: SchemaProblem[],
-): ContractTable | null {
-  const found = tableProblems(table, catalog);
-  problems.push(...found);
-  if (catalog === null) return null;
-  const columns = catalog.columns
-    .filter(({ name }) => isSynced(table, name))
-    .flatMap((column) => {
-      const logicalType = logicalTypeOf(column.type, column.elementType);
-      if (logicalType !== null) return [toContractColumn(table, column, logicalType)];
-      problems.push(unsupportedType(table, column));
-      return [];
-    });
-  const primaryKey = columns.find(({ name }) => name === table.idColumn);
-  return primaryKey ? { table, oid: catalog.oid, columns, primaryKey } : null;
+/** Whether SQLite takes the column in `ALTER TABLE … ADD COLUMN`. */
+export function canBeAdded({
+  nullable,
+  sqliteDefaultSql,
+}: Pick<ContractColumn, 'nullable' | 'sqliteDefaultSql'>): boolean {
+  if (sqliteDefaultSql === null || sqliteDefaultSql === 'NULL') return nullable;
+  return !sqliteDefaultSql.startsWith('CURRENT_');
 }
 
-/** One column set for contract, pull, snapshot, conflicts and push alike (hazard W-SCH-4). */
-function isSynced(table: SyncTable, column: string): boolean {
-  if ([table.idColumn, table.updatedAtColumn, table.deletedAtColumn].includes(column)) return true;
-  return table.syncColumns === null
-    ? !table.hiddenColumns.includes(column)
-    : table.syncColumns.includes(column);
+/** The server still refuses null: from a device it means that there is nothing to say. */
+function relaxed(told: ContractColumn, column: CatalogColumn): ContractColumn {
+  return {
+    ...told,
+    nullable: true,
+    nullMeansDefault: column.notNull,
+    defaultKind: column.defaultSql === null ? 'none' : 'server_only',
+    sqliteDefaultSql: null,
+  };
 }
 
 function toContractColumn(table: SyncTable, column: CatalogColumn, logicalType: LogicalType): ContractColumn {
@@ -83,15 +106,4 @@ function clientsMayLeaveOut(table: SyncTable, column: CatalogColumn): boolean {
 /** A domain's values may be anything: only an empty array of them is translated. */
 function elementTypeOf({ elementType }: CatalogColumn): LogicalType | null {
   return elementType === null || elementType.kind === 'd' ? null : logicalTypeOf(elementType);
-}
-
-function unsupportedType(table: SyncTable, column: CatalogColumn): SchemaProblem {
-  const names = [table.idColumn, table.updatedAtColumn, table.deletedAtColumn];
-  return {
-    code: 'schema_unsupported',
-    message: `column ${column.name} of table ${table.name} has the type ${column.dbType}, which can't be synced`,
-    remedy: names.includes(column.name)
-      ? `give ${table.sql}.${quoteIdentifier(column.name)} another type: key and timestamps can't be left out`
-      : `name the columns to sync in @SyncTable({ syncColumns: [...] }), leaving ${column.name} out`,
-  };
 }

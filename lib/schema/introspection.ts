@@ -30,16 +30,32 @@ export interface CatalogColumn {
   readonly isPrimaryKey: boolean;
 }
 
+/** What a relation is, as far as its changes are concerned. */
+export type RelationKind =
+  | 'table'
+  | 'view'
+  | 'materialized view'
+  | 'foreign table'
+  | 'unlogged table'
+  | 'partition'
+  | 'inheritance parent';
+
 /** One table as the catalogs describe it. */
 export interface CatalogTable {
   readonly oid: number;
+  /** A partitioned table is a `table`: its partitions' changes are published under its name. */
+  readonly kind: RelationKind;
+  /** The table that a partition belongs to. */
+  readonly parent: string | null;
+  /** A trigger that may fill columns in before a row is inserted. */
+  readonly hasInsertTrigger: boolean;
   /** In `attnum` order. */
   readonly columns: readonly CatalogColumn[];
 }
 
 /**
- * Reads all named tables in one statement. The answer has one entry for each name, in order; null where there is
- * no such table (a view is none: its changes are not in the WAL).
+ * Reads all named relations in one statement. The answer has one entry for each name, in order; null where there is
+ * nothing that has rows.
  *
  * Types are told apart by OID and category, never by the shape of their names (hazard W-SCH-2). Timestamps among
  * the defaults are printed in the session's time zone, so run it under `TEXT_SETTINGS`.
@@ -58,6 +74,9 @@ export async function introspect(
 interface CatalogRow {
   readonly ord: number;
   readonly table_oid: number;
+  readonly relation_kind: RelationKind;
+  readonly parent: string | null;
+  readonly has_insert_trigger: boolean;
   /** Null for a table without any column. */
   readonly name: string | null;
   readonly db_type: string;
@@ -80,10 +99,20 @@ interface CatalogRow {
 // OIDs are unsigned, beyond integer; as float8 every host's `pg` parses them to a number (int8 would be text).
 const CATALOG_SQL = `
 WITH RECURSIVE wanted AS (
-  SELECT w.ord, c.oid
+  SELECT w.ord, c.oid,
+    CASE WHEN c.relkind = 'v' THEN 'view' WHEN c.relkind = 'm' THEN 'materialized view'
+      WHEN c.relkind = 'f' THEN 'foreign table' WHEN c.relpersistence = 'u' THEN 'unlogged table'
+      WHEN c.relispartition THEN 'partition'
+      WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) THEN 'inheritance parent'
+      ELSE 'table' END AS relation_kind,
+    (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1) AS parent,
+    -- TRIGGER_TYPE_ROW, _BEFORE and _INSERT
+    EXISTS (SELECT FROM pg_catalog.pg_trigger g
+      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7) AS has_insert_trigger
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(schema_name, table_name, ord)
   JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
-  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.table_name AND c.relkind IN ('r', 'p')
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.table_name
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ), attribute AS (
   SELECT w.ord, a.*
   FROM wanted w
@@ -98,7 +127,8 @@ WITH RECURSIVE wanted AS (
     ${castsToJsonSql('t')} AS casts
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
 )
-SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, a.attname::text AS name,
+SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
+  a.attname::text AS name,
   pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
   b.casts AS type_casts, b.is_array,
@@ -132,6 +162,9 @@ function toTable(rows: readonly CatalogRow[]): CatalogTable | null {
   if (!first) return null;
   return {
     oid: first.table_oid,
+    kind: first.relation_kind,
+    parent: first.parent,
+    hasInsertTrigger: first.has_insert_trigger,
     columns: rows.flatMap((row) => (row.name === null ? [] : [toColumn(row, row.name)])),
   };
 }

@@ -1,12 +1,26 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { SyncRegistry } from '../registry/sync-registry.js';
+import { problemsError, type SynchroProblem } from '../common/errors.js';
+import { quoteRelation } from '../common/identifiers.js';
+import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
-import { buildContractTables } from './contract-builder.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { buildContract, type BuiltContract } from './contract-builder.js';
 import { introspect } from './introspection.js';
-import { addVersion, findVersion, type ManifestEntry, manifestHistory } from './manifest.js';
+import {
+  addVersion,
+  columnKey,
+  type ContractColumns,
+  findVersion,
+  hasManifest,
+  lateColumns,
+  type ManifestEntry,
+  manifestHistory,
+} from './manifest.js';
 import type { SchemaContract } from './schema-contract.js';
+import { isCompatible, knowsSchema, type ClientSchema } from './schema-gate.js';
+import type { SchemaFindings } from './schema-problem.js';
 import { schemaTokenSql } from './schema-token.js';
 import { contractHash, metaTablesJson, schemaTablesJson } from './wire-json.js';
 
@@ -17,6 +31,9 @@ const CONTRACTS_KEPT = 4;
  * The contract between clients and this database, read once for each state of the catalogs. A request's first
  * statement brings {@link tokenSql}'s value along, so a live ALTER TABLE is seen by the very next request of every
  * instance (interleavings 25), and nothing is locked or written while there is none (hazard W-SCH-1).
+ *
+ * It is also the one door: nothing is served without a contract, and there is none while the entities or the tables
+ * have a problem.
  */
 @Injectable()
 export class SchemaService {
@@ -28,13 +45,9 @@ export class SchemaService {
   constructor(
     private readonly registry: SyncRegistry,
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'schema'> = {},
   ) {
     this.tokenSql = schemaTokenSql(registry);
-  }
-
-  /** The contract of a token if it is in memory. */
-  cached(token: string): SchemaContract | undefined {
-    return this.contracts.get(token);
   }
 
   /**
@@ -51,6 +64,29 @@ export class SchemaService {
     const known = this.contracts.get(token);
     if (known) return known;
     return manager ? this.load(manager) : this.loadShared(token);
+  }
+
+  /**
+   * All that is wrong with the entities and the tables, and what is worth knowing. It needs none of the sync tables,
+   * so that it can be asked before they are there.
+   */
+  async check(): Promise<SchemaFindings> {
+    return inTransaction(this.dataSource, 'read', async (manager) =>
+      this.build(manager, await hasManifest(manager)),
+    );
+  }
+
+  /**
+   * What a client may do that says it knows this schema: it is the `current` one, one that the host declared
+   * `compatible`, or another (null).
+   */
+  gate(
+    contract: SchemaContract,
+    client: ClientSchema,
+    options: { readonly bootstrap: boolean },
+  ): 'current' | 'compatible' | null {
+    if (knowsSchema(contract, client, options)) return 'current';
+    return isCompatible(client, this.options.schema?.compatibleHashes ?? []) ? 'compatible' : null;
   }
 
   /** The contract as of now. */
@@ -80,8 +116,8 @@ export class SchemaService {
   /** Everything from one snapshot, so that the token vouches for what was read with it. */
   private async read(manager: EntityManager): Promise<ContractDraft> {
     const token = await this.readToken(manager);
-    const registered = this.registry.all();
-    const tables = buildContractTables(registered, await introspect(manager, registered));
+    const { tables, problems } = await this.build(manager, true);
+    if (problems.length > 0) throw problemsError(problems);
     const tablesJson = schemaTablesJson(tables);
     const hash = contractHash(tablesJson);
     return {
@@ -94,8 +130,39 @@ export class SchemaService {
     };
   }
 
+  private async build(manager: EntityManager, withManifest: boolean): Promise<BuiltContract> {
+    const tables = this.registry.all();
+    const sources = tables.flatMap((table) => table.bucketSources);
+    const catalogs = await introspect(manager, [
+      ...tables,
+      ...sources.map(({ schema, relation }) => ({ schema, name: relation })),
+    ]);
+    const entries = tables.map((table, index) => ({ table, catalog: catalogs[index] ?? null }));
+    const columns = entries.flatMap(({ table, catalog }) =>
+      (catalog?.columns ?? []).map(({ name }) => [table.name, name] as const),
+    );
+    const late = withManifest ? await lateColumns(manager, columns) : new Set();
+    const built = buildContract(
+      entries,
+      new Map(
+        sources.map(({ schema, relation }, index) => [
+          quoteRelation(schema, relation),
+          catalogs[tables.length + index] ?? null,
+        ]),
+      ),
+      (table, column) => late.has(columnKey(table, column)),
+    );
+    const { problems, warnings } = this.registry.findings;
+    return {
+      tables: built.tables,
+      problems: [...problems, ...built.problems.filter((problem) => !isTold(problem, problems))],
+      warnings: [...warnings, ...built.warnings],
+    };
+  }
+
   private async publish(draft: ContractDraft): Promise<SchemaContract> {
-    const contract = { ...draft, version: draft.version ?? (await addVersion(this.dataSource, draft.hash)) };
+    const version = draft.version ?? (await addVersion(this.dataSource, draft.hash, columnsOf(draft)));
+    const contract = { ...draft, version };
     this.contracts.set(contract.token, contract);
     for (const oldest of [...this.contracts.keys()].slice(0, -CONTRACTS_KEPT)) this.contracts.delete(oldest);
     return contract;
@@ -105,6 +172,18 @@ export class SchemaService {
     const rows: { token: string }[] = await manager.query(`SELECT ${this.tokenSql} AS token`);
     return rows[0]?.token ?? '';
   }
+}
+
+function columnsOf({ tables }: ContractDraft): ContractColumns {
+  return new Map([...tables].map(([name, { columns }]) => [name, columns.map((column) => column.name)]));
+}
+
+/** The entity's own problem with a column or an option says enough. */
+function isTold(problem: SynchroProblem, told: readonly RegistryProblem[]): boolean {
+  return told.some(
+    ({ entity, option, unknownColumn }) =>
+      entity === problem.entity && [option, unknownColumn].includes(problem.option),
+  );
 }
 
 /** A contract whose hash may not have a version yet. */

@@ -1,36 +1,80 @@
+import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { CatalogColumn, CatalogTable } from './introspection.js';
+import { columnProblems } from './column-problems.js';
+import type { CatalogColumn, CatalogTable, RelationKind } from './introspection.js';
 import { logicalTypeOf } from './logical-type.js';
-import { isPushable, type SchemaProblem } from './schema-problem.js';
+import { isPushable, schemaProblem } from './schema-problem.js';
 
 /** What the registry says of a table, held against the database (hazard W-REG-4). */
-export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SchemaProblem[] {
+export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
   if (catalog === null) return [missingTable(table)];
+  const kind = kindProblem(table, catalog);
+  if (kind !== null) return [kind];
   return [
     ...missingColumns(table, catalog.columns),
     ...primaryKeyProblems(table, catalog.columns),
     ...timestampProblems(table, catalog.columns),
+    ...columnProblems(table, catalog),
   ];
 }
 
-function missingTable(table: SyncTable): SchemaProblem {
-  return {
-    code: 'configuration_invalid',
-    message: `there is no table ${table.sql} in the database`,
-    remedy: 'run the migration that creates it, or take @SyncTable off its entity',
-  };
+function missingTable(table: SyncTable): SynchroProblem {
+  return schemaProblem(
+    table,
+    '@SyncTable',
+    `there is no table ${table.sql} in the database`,
+    'run the migration that creates it, or take @SyncTable off its entity',
+    'configuration_invalid',
+  );
 }
 
-function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): readonly SchemaProblem[] {
+/** Changes are read from the write-ahead log, under the name of the table that they were made in. */
+function kindProblem(table: SyncTable, { kind, parent }: CatalogTable): SynchroProblem | null {
+  if (kind === 'table') return null;
+  const [message, remedy] = REFUSED_KINDS[kind];
+  const of = kind === 'partition' ? ` of ${parent ?? ''}` : '';
+  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, remedy);
+}
+
+const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, mend: string]>> =
+  {
+    view: [
+      'a view, whose changes are not in the write-ahead log',
+      'decorate the entities of the tables that it reads instead',
+    ],
+    'materialized view': [
+      'a materialized view, whose changes are not in the write-ahead log',
+      'decorate the entities of the tables that it reads instead',
+    ],
+    'foreign table': [
+      "a foreign table, whose changes are in another server's write-ahead log",
+      'sync it from that server, or copy its rows into a table of this one',
+    ],
+    'unlogged table': [
+      'unlogged, so that its changes are not in the write-ahead log',
+      'make it an ordinary one: ALTER TABLE … SET LOGGED',
+    ],
+    partition: ['a partition', 'decorate the entity of the partitioned table instead'],
+    'inheritance parent': [
+      'inherited from (INHERITS) by tables whose rows it shows, but whose changes come under their own names',
+      'use declarative partitioning, or sync the inheriting tables',
+    ],
+  };
+
+function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
   const there = new Set(columns.map(({ name }) => name));
   return [...namedColumns(table)]
-    .filter((name) => !there.has(name))
-    .map((name) => ({
-      code: 'configuration_invalid',
-      message: `table ${table.name} has no column ${name}; its columns are ${[...there].join(', ')}`,
-      remedy: `add it to ${table.sql}, or name another one in @SyncTable`,
-    }));
+    .filter((name) => name !== '' && !there.has(name))
+    .map((name) =>
+      schemaProblem(
+        table,
+        name,
+        `the table has no such column; its columns are ${[...there].join(', ')}`,
+        `add it to ${table.sql}, or name another one in @SyncTable`,
+        'configuration_invalid',
+      ),
+    );
 }
 
 function namedColumns(table: SyncTable): ReadonlySet<string> {
@@ -43,72 +87,74 @@ function namedColumns(table: SyncTable): ReadonlySet<string> {
   return new Set([idColumn, updatedAtColumn, deletedAtColumn, ...optional, ...(table.syncColumns ?? [])]);
 }
 
-function primaryKeyProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SchemaProblem[] {
+function primaryKeyProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
   const key = columns.filter(({ isPrimaryKey }) => isPrimaryKey);
   const id = quoteIdentifier(table.idColumn);
   const names = key.map(({ name }) => name).join(', ');
   if (key.length === 0) {
+    const remedy = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
     return [
-      {
-        code: 'primary_key_missing',
-        message: `table ${table.name} has no primary key`,
-        remedy: `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`,
-      },
+      schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, remedy, 'primary_key_missing'),
     ];
   }
   if (key.length > 1) {
     return [
-      {
-        code: 'schema_unsupported',
-        message: `table ${table.name} has the composite primary key (${names}); clients know records by one column`,
-        remedy: 'give it a primary key of one column, and make the present one a UNIQUE constraint',
-      },
+      schemaProblem(
+        table,
+        'idColumn',
+        `${table.sql} has the composite primary key (${names}), but clients know a record by one column`,
+        'give it a primary key of one column, and make the present one a UNIQUE constraint',
+      ),
     ];
   }
   if (key[0]?.name !== table.idColumn) {
     return [
-      {
-        code: 'configuration_invalid',
-        message: `the primary key of table ${table.name} is ${names}, not ${table.idColumn}`,
-        remedy: `set idColumn to ${names} in @SyncTable`,
-      },
+      schemaProblem(
+        table,
+        'idColumn',
+        `the primary key of ${table.sql} is ${names}, not ${table.idColumn}`,
+        `set idColumn to ${names} in @SyncTable`,
+        'configuration_invalid',
+      ),
     ];
   }
   return key
     .filter((column) => isPushable(table) && column.identity === 'always')
-    .map(() => alwaysIdentity(table));
+    .map(() =>
+      schemaProblem(
+        table,
+        table.idColumn,
+        'clients create rows under keys of their own, but it is GENERATED ALWAYS',
+        `ALTER TABLE ${table.sql} ALTER COLUMN ${id} SET GENERATED BY DEFAULT`,
+      ),
+    );
 }
 
-function alwaysIdentity(table: SyncTable): SchemaProblem {
-  const id = quoteIdentifier(table.idColumn);
-  return {
-    code: 'schema_unsupported',
-    message: `clients create rows of table ${table.name} under keys of their own, but ${table.idColumn} is GENERATED ALWAYS`,
-    remedy: `ALTER TABLE ${table.sql} ALTER COLUMN ${id} SET GENERATED BY DEFAULT`,
-  };
-}
-
-function timestampProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SchemaProblem[] {
+function timestampProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
   const timestamps = columns.filter(({ name }) =>
     [table.updatedAtColumn, table.deletedAtColumn].includes(name),
   );
   const wrongTypes = timestamps
     .filter(({ type }) => logicalTypeOf(type) !== 'datetime')
-    .map((column) => ({
-      code: 'schema_unsupported' as const,
-      message: `column ${column.name} of table ${table.name} is no timestamp but ${column.dbType}`,
-      remedy: `ALTER TABLE ${table.sql} ALTER COLUMN ${quoteIdentifier(column.name)} TYPE timestamptz`,
-    }));
+    .map(({ name, dbType }) =>
+      schemaProblem(
+        table,
+        name,
+        `it is no timestamp but ${dbType}`,
+        `ALTER TABLE ${table.sql} ALTER COLUMN ${quoteIdentifier(name)} TYPE timestamptz`,
+      ),
+    );
   const updatedAt = timestamps.find(({ name }) => name === table.updatedAtColumn);
   return updatedAt && !updatedAt.notNull ? [...wrongTypes, nullableUpdatedAt(table)] : wrongTypes;
 }
 
 /** Clients drop a delete whose base has no time (wire-protocol §10), so a null here would lose edits. */
-function nullableUpdatedAt(table: SyncTable): SchemaProblem {
+function nullableUpdatedAt(table: SyncTable): SynchroProblem {
   const column = quoteIdentifier(table.updatedAtColumn);
-  return {
-    code: 'schema_unsupported',
-    message: `column ${table.updatedAtColumn} of table ${table.name} allows null`,
-    remedy: `ALTER TABLE ${table.sql} ALTER COLUMN ${column} SET DEFAULT now(), ALTER COLUMN ${column} SET NOT NULL (after filling the rows that have none)`,
-  };
+  return schemaProblem(
+    table,
+    table.updatedAtColumn,
+    'it allows null',
+    `ALTER TABLE ${table.sql} ALTER COLUMN ${column} SET DEFAULT now(), ALTER COLUMN ${column} SET NOT NULL (after filling the rows that have none)`,
+  );
 }

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { SynchroError } from '../common/errors.js';
+import type { SynchroProblem } from '../common/errors.js';
 import { LATEST_MIGRATION, synchroMigrationsSql } from './migrations/index.js';
 
 const MIGRATION_LOCK = 91_110_045;
@@ -12,8 +12,8 @@ export async function runMigrations(dataSource: DataSource): Promise<void> {
   });
 }
 
-/** @throws SynchroError when the sync tables are missing or older than this version */
-export async function checkMigrations(dataSource: DataSource): Promise<void> {
+/** Tells when the sync tables are missing or older than this version. */
+export async function migrationProblems(dataSource: DataSource): Promise<readonly SynchroProblem[]> {
   const ledger: { present: boolean }[] = await dataSource.query(
     `SELECT to_regclass('sync_migrations') IS NOT NULL AS present`,
   );
@@ -22,10 +22,15 @@ export async function checkMigrations(dataSource: DataSource): Promise<void> {
       ? await dataSource.query('SELECT coalesce(max(number), 0)::int AS number FROM sync_migrations')
       : [];
   const number = applied[0]?.number ?? 0;
-  if (number >= LATEST_MIGRATION) return;
-  throw new SynchroError(
-    'configuration_invalid',
-    `the sync tables are at migration ${number} of ${LATEST_MIGRATION}`,
-    "add ...synchroMigrations to the DataSource's migrations and run them, or set migrationsRun: true in SynchroModule.forRoot().",
-  );
+  if (number >= LATEST_MIGRATION) return [];
+  return [
+    {
+      code: 'configuration_invalid',
+      entity: 'SynchroModule',
+      option: 'migrationsRun',
+      message: `the sync tables are at migration ${number} of ${LATEST_MIGRATION}`,
+      remedy:
+        "add ...synchroMigrations to the DataSource's migrations and run them, or set migrationsRun: true in SynchroModule.forRoot().",
+    },
+  ];
 }

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { problemsError } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import { discoverTables } from '../registry/discovery.js';
 import { SyncRegistry } from '../registry/sync-registry.js';
@@ -37,7 +38,10 @@ export async function synchroRlsSql(
   dataSource: DataSource,
   options: RlsOptions = {},
 ): Promise<readonly string[]> {
-  return rlsSql(discoverTables(dataSource, await currentSchema(dataSource)).all(), options);
+  const registry = discoverTables(dataSource, await currentSchema(dataSource));
+  const { problems } = registry.findings;
+  if (problems.length > 0) throw problemsError(problems);
+  return rlsSql(registry.all(), options);
 }
 
 /**

@@ -152,18 +152,32 @@ export async function renewSnapshot(
   return updated(rows).length > 0;
 }
 
-/** Notes that a device holds everything up to a checkpoint. */
+/**
+ * Notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
+ * snapshot once it knows the current one.
+ */
+export async function noteOlderSchema(manager: EntityManager, client: SyncClient): Promise<void> {
+  await manager.query(
+    `UPDATE sync_clients SET snapshot_completed_at = '-infinity'
+      WHERE id = $1 AND snapshot_completed_at > '-infinity'`,
+    [client.id],
+  );
+}
+
+/** Notes that a device holds everything up to a checkpoint, as far as its schema goes. */
 export async function completeSnapshot(
   manager: EntityManager,
   client: SyncClient,
   checkpoint: bigint,
+  isOlderSchema: boolean,
 ): Promise<void> {
   await manager.query(
     `UPDATE sync_clients
-        SET snapshot_seq = NULL, snapshot_expires_at = NULL, snapshot_completed_at = now(), last_pull_seq = $2,
+        SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,
+            snapshot_completed_at = CASE WHEN $3 THEN '-infinity' ELSE now() END,
             last_pull_at = now(), last_sync_at = now(), is_active = true
       WHERE id = $1`,
-    [client.id, checkpoint.toString()],
+    [client.id, checkpoint.toString(), isOlderSchema],
   );
 }
 

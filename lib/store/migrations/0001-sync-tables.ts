@@ -46,6 +46,8 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
        ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz`,
     `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
+    `COMMENT ON COLUMN sync_clients.snapshot_completed_at IS
+       'since when the client holds every row; -infinity: as far as an older schema goes'`,
     `COMMENT ON COLUMN sync_clients.snapshot_seq IS
        'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
@@ -106,6 +108,9 @@ export const syncTables: SynchroMigration = {
        schema_hash text NOT NULL,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
+    `ALTER TABLE sync_schema_manifest ADD COLUMN IF NOT EXISTS contract_columns jsonb`,
+    `COMMENT ON COLUMN sync_schema_manifest.contract_columns IS
+       'table -> the columns that devices were told of: tells which came later'`,
     `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON sync_schema_manifest (schema_hash)`,
 
     `CREATE TABLE IF NOT EXISTS sync_waiting_rows (

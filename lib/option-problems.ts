@@ -1,0 +1,22 @@
+import { problemsOf, type SynchroProblem } from './common/errors.js';
+import { checkMinimum } from './engine/version-gate.js';
+import { isSchemaHash } from './schema/schema-gate.js';
+import type { SynchroOptions } from './synchro.options.js';
+
+/** What is wrong with the module's own options. */
+export async function optionProblems({
+  minClientVersion,
+  schema,
+}: Pick<SynchroOptions, 'minClientVersion' | 'schema'>): Promise<readonly SynchroProblem[]> {
+  const hashes = (schema?.compatibleHashes ?? []).filter((hash) => !isSchemaHash(hash));
+  return [
+    ...hashes.map((hash) => ({
+      code: 'configuration_invalid' as const,
+      entity: 'SynchroModule',
+      option: 'schema.compatibleHashes',
+      message: `${hash} is no schema's hash`,
+      remedy: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
+    })),
+    ...(await problemsOf('SynchroModule', 'minClientVersion', () => checkMinimum(minClientVersion))),
+  ];
+}
