@@ -17,9 +17,9 @@ export interface ReadmeHost {
   readonly app: INestApplication;
   readonly database: TestDatabase;
   /** A device of a user's that has started. */
-  device(userId: string, headers?: Readonly<Record<string, string>>): Promise<SyncDevice>;
+  readonly device: (userId: string, headers?: Readonly<Record<string, string>>) => Promise<SyncDevice>;
   /** Resolves once what was written can be pulled. */
-  caughtUp(): Promise<void>;
+  readonly caughtUp: () => Promise<void>;
 }
 
 export interface HostOptions {
