@@ -12,19 +12,10 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 /** The reference's tables and columns (config-semantics §9). */
 const REFERENCE: Readonly<Record<string, readonly string[]>> = {
   sync_changelog: ['seq', 'bucket_id', 'table_name', 'record_id', 'operation', 'created_at'],
-  sync_clients: [
-    ...[
-      'id',
-      'user_id',
-      'client_id',
-      'client_name',
-      'platform',
-      'app_version',
-      'bucket_subs',
-      'last_sync_at',
-    ],
-    ...['last_pull_at', 'last_push_at', 'last_pull_seq', 'is_active', 'created_at', 'updated_at'],
-  ],
+  sync_clients:
+    'id,user_id,client_id,client_name,platform,app_version,bucket_subs,last_sync_at,last_pull_at,last_push_at,last_pull_seq,is_active,created_at,updated_at'.split(
+      ',',
+    ),
   sync_wal_position: ['slot_name', 'confirmed_lsn', 'updated_at'],
   sync_bucket_edges: ['table_name', 'record_id', 'bucket_id', 'updated_at'],
   sync_rule_failures: ['id', 'table_name', 'record_id', 'operation', 'error_text', 'payload', 'created_at'],

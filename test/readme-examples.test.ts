@@ -259,6 +259,24 @@ describe('who is asking', () => {
   });
 });
 
+const TABLES = ['tasks', 'comments', 'tags', 'categories'];
+
+function seen(phone: SyncDevice): readonly number[] {
+  return TABLES.map((table) => phone.rows(table).size);
+}
+
+async function makeBucketFunction(database: TestDatabase): Promise<void> {
+  await database.query(sql('bucket-function'));
+}
+
+async function makeSearchIndex(database: TestDatabase): Promise<void> {
+  await database.query('CREATE TABLE search_index (task_id text)');
+  await database.query(
+    `CREATE FUNCTION rebuild_task_search_index(id text) RETURNS void LANGUAGE sql
+       AS 'INSERT INTO search_index VALUES (id)'`,
+  );
+}
+
 describe('tables and rules', () => {
   it('the four tables have their buckets and their owners', async () => {
     const { Comment, Category, Tag } = await example<Record<string, EntityClass>>('tables/entities.ts');
@@ -274,8 +292,6 @@ describe('tables and rules', () => {
       await caughtUp();
       await alice.pull();
       await bob.pull();
-      const seen = (phone: SyncDevice): readonly number[] =>
-        ['tasks', 'comments', 'tags', 'categories'].map((table) => phone.rows(table).size);
       expect(seen(alice)).toEqual([1, 1, 2, 1]);
       expect(seen(bob)).toEqual([0, 0, 1, 1]);
       const edges = await database.query(
@@ -332,10 +348,8 @@ describe('tables and rules', () => {
 
   it('the bucket function says who reads a document', async () => {
     const { Document } = await example<{ Document: EntityClass }>('functions/document.entity.ts');
-    const prepare: HostOptions['prepare'] = async (database) => {
-      await database.query(sql('bucket-function'));
-    };
-    await withSync(await headerSync(), { entities: [Document], prepare }, async ({ device, caughtUp }) => {
+    const options = { entities: [Document], prepare: makeBucketFunction };
+    await withSync(await headerSync(), options, async ({ device, caughtUp }) => {
       const [alice, bob] = [await device('alice'), await device('bob')];
       const { id } = await alice.create('documents', { readers: '["bob"]' });
       await alice.create('documents', { readers: '[]' });
@@ -379,13 +393,7 @@ describe('hooks', () => {
     const keep = (line: unknown): void => void lines.push(String(line));
     vi.spyOn(Logger.prototype, 'log').mockImplementation(keep);
     vi.spyOn(Logger.prototype, 'warn').mockImplementation(keep);
-    const prepare: HostOptions['prepare'] = async (database) => {
-      await database.query('CREATE TABLE search_index (task_id text)');
-      await database.query(
-        `CREATE FUNCTION rebuild_task_search_index(id text) RETURNS void LANGUAGE sql
-           AS 'INSERT INTO search_index VALUES (id)'`,
-      );
-    };
+    const prepare = makeSearchIndex;
     const host = { providers: [SyncEvents, CompactionJob] };
     const { sync: gated } = await example<Sync>('identity/async.ts');
     await withSync({ sync }, { prepare, host }, async ({ app, url, device, database, caughtUp }) => {

@@ -43,17 +43,17 @@ describe('the examples', () => {
     expect([...commands, ...inText].filter((command) => !isCommand(command))).toEqual([]);
     expect(commands.length).toBeGreaterThan(4);
   });
-
-  function isCommand(command: string): boolean {
-    const [program, name = '', argument = ''] = command.split(' ');
-    if (program === 'npx') return name in bin;
-    if (program !== 'npm') return false;
-    if (name === 'install') return argument === 'nestjs-synchro';
-    return name === 'ci' || (name === 'run' ? argument in scripts : name in scripts);
-  }
 });
 
 const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid']);
+
+function isCommand(command: string): boolean {
+  const [program, name = '', argument = ''] = command.split(' ');
+  if (program === 'npx') return name in bin;
+  if (program !== 'npm') return false;
+  if (name === 'install') return argument === 'nestjs-synchro';
+  return name === 'ci' || (name === 'run' ? argument in scripts : name in scripts);
+}
 
 describe('the tables of options', () => {
   it('name every option of the module, and nothing else', async () => {
@@ -98,13 +98,13 @@ describe('the tables of options', () => {
     expect(wrong).toEqual([]);
     expect(leaves(settings).length).toBeGreaterThan(5);
   });
-
-  /** Name, default, and whether it is marked. */
-  function optionRows(index: number): readonly (readonly [name: string, value: string, isMarked: boolean])[] {
-    const rows = tablesUnder(markdown, '## Options')[index] ?? [];
-    return rows.map(([name = '', value = '']) => [name.replace(' ●', ''), value, name.endsWith('●')]);
-  }
 });
+
+/** Name, default, and whether it is marked. */
+function optionRows(index: number): readonly (readonly [name: string, value: string, isMarked: boolean])[] {
+  const rows = tablesUnder(markdown, '## Options')[index] ?? [];
+  return rows.map(([name = '', value = '']) => [name.replace(' ●', ''), value, name.endsWith('●')]);
+}
 
 /** Paths of all settings that are numbers, or null for none. */
 function leaves(settings: object, path = ''): readonly (readonly [string, number | null])[] {

@@ -81,12 +81,13 @@ async function onDatabase(
     entities: [...entities],
     retryAttempts: 1,
   });
-  const { url, app, close } = await startApp({
+  const started = await startApp({
     database,
     module: { module: HostModule, ...host, imports: [typeorm, sync, ...(host.imports ?? [])] },
     ...(configure && { configure }),
   });
   try {
+    const { url, app } = started;
     await work({
       url,
       app,
@@ -99,7 +100,7 @@ async function onDatabase(
       caughtUp: () => caughtUp(app),
     });
   } finally {
-    await close();
+    await started.close();
   }
 }
 
