@@ -39,6 +39,8 @@ import {
 import { eventually } from './support/wait.js';
 import { send } from './support/wire.js';
 
+/** Without a listener, a SIGTERM ends the process at once, and no provider hears of it. */
+const TELL_OF_SIGTERM = `--import=data:text/javascript,process.on('newListener',(e)=>e==='SIGTERM'&&console.log('heeds\\x20SIGTERM'))`;
 const SECRET = 'a secret of at least thirty-two bytes';
 
 let snippets: readonly Snippet[];
@@ -150,7 +152,8 @@ describe('adding it to an app', () => {
   it('the app starts in that role, two devices sync, and it leaves its slot free', async () => {
     await createTables(url, [Task]);
     ran.add('app.module.ts');
-    const app = await startAppProcess({ main: script('main.ts'), env: env() });
+    const app = await startAppProcess({ main: script('main.ts'), env: { ...env(), NODE_OPTIONS: TELL_OF_SIGTERM } });
+    expect(app.output()).toContain('heeds SIGTERM');
     const SYNC_URL = `${app.url.replace('[::1]', 'localhost')}/sync`;
     const { stdout } = await node(process.execPath, [script('first-device.ts')], {
       env: { ...process.env, SYNC_URL },
