@@ -5,7 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeProblem, problemsError, problemsOf, type SynchroProblem } from './common/errors.js';
+import { describeProblem, problemsError } from './common/errors.js';
 import { optionProblems } from './option-problems.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
@@ -20,7 +20,7 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
-import { checkPushRole, checkReadPolicies } from './store/role-checks.js';
+import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
 
@@ -71,24 +71,15 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       ...tables,
       ...(await optionProblems(this.options)),
       // Rights on tables that are not there can't be looked at.
-      ...(tables.length === 0 ? await this.roleProblems() : []),
+      ...(tables.length === 0
+        ? await roleProblems(this.dataSource, this.registry, this.options.pushRole)
+        : []),
       ...((await consumer?.problems()) ?? []),
     ];
     if (problems.length > 0) throw problemsError(problems);
     const placed = this.registry.all().filter((table) => hasDefaultRule(this.ownership, table));
     const warnings = [...schema.warnings, ...unseenBucketWarnings(placed, this.subscriptions)];
     for (const warning of warnings) this.logger.warn(describeProblem(warning));
-  }
-
-  private async roleProblems(): Promise<readonly SynchroProblem[]> {
-    const { dataSource, registry } = this;
-    const { pushRole } = this.options;
-    return [
-      ...(pushRole === undefined
-        ? []
-        : await problemsOf('SynchroModule', 'pushRole', () => checkPushRole(dataSource, registry, pushRole))),
-      ...(await problemsOf('PostgreSQL', 'policies', () => checkReadPolicies(dataSource, registry))),
-    ];
   }
 
   private newConsumer(): WalConsumer | null {

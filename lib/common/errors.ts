@@ -19,7 +19,13 @@ export type SynchroErrorCode =
   | 'upgrade_required'
   | 'user_missing'
   | 'bad_request'
-  | 'temporarily_unavailable';
+  | 'temporarily_unavailable'
+  | 'index_missing'
+  | 'slot_unhealthy'
+  | 'rls_bypassed'
+  | 'updated_at_stale'
+  | 'time_zone_trap'
+  | 'database_unreachable';
 
 /** One thing that keeps sync from starting or, as a warning, that works in another way than one may think. */
 export interface SynchroProblem {

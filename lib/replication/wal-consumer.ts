@@ -1,7 +1,7 @@
 import { Client, type ClientConfig } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
-import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
+import { SynchroError, type SynchroProblem } from '../common/errors.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
@@ -9,16 +9,15 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { readPosition } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
-import { checkBucketFunctions } from './bucket-function.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
-import { replicationProblems } from './preflight.js';
-import { ensurePublication, publicationProblems } from './publication.js';
+import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
+import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
@@ -76,13 +75,7 @@ export class WalConsumer {
   async problems(): Promise<readonly SynchroProblem[]> {
     const client = await this.connect();
     try {
-      return [
-        ...(await replicationProblems(client, this.tracked)),
-        ...(await problemsOf('PostgreSQL', 'bucketFunction', () =>
-          checkBucketFunctions(client, this.registry),
-        )),
-        ...(await publicationProblems(client, this.options.publicationName)),
-      ];
+      return await setupProblems(client, this.tracked, this.options.publicationName);
     } finally {
       await client.end();
     }

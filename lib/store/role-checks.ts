@@ -1,11 +1,25 @@
 import type { DataSource } from 'typeorm';
 import { errorCode } from '../common/database-error.js';
-import { SynchroError } from '../common/errors.js';
+import { problemsOf, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { grantsSql } from './rls-grants.js';
 import { inTransaction } from './session.js';
+
+/** What the roles of the pool and of pushes lack. */
+export async function roleProblems(
+  dataSource: DataSource,
+  registry: SyncRegistry,
+  pushRole: string | undefined,
+): Promise<readonly SynchroProblem[]> {
+  return [
+    ...(pushRole === undefined
+      ? []
+      : await problemsOf('SynchroModule', 'pushRole', () => checkPushRole(dataSource, registry, pushRole))),
+    ...(await problemsOf('PostgreSQL', 'policies', () => checkReadPolicies(dataSource, registry))),
+  ];
+}
 
 /**
  * Checks that the pool's role may become the role in which pushes write, and that this one may write. Without its

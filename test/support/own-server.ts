@@ -1,16 +1,24 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chooseAccount } from '../../sample-app/postgres/account.js';
 import { prepareBinaries } from '../../sample-app/postgres/binaries.js';
 import type { PostgresServer } from '../../sample-app/postgres/server.js';
 
-/** Starts a stopped server with the options of its last start, at the same port, as operators do. */
-export async function startAgain({ dataDir }: PostgresServer): Promise<void> {
+/**
+ * Starts a server, stopped or not, with the options of its last start, at the same port, as operators do.
+ * @param forgotten settings of its command line that are left out, so that those of ALTER SYSTEM count
+ */
+export async function startAgain(
+  { dataDir }: PostgresServer,
+  forgotten: readonly string[] = [],
+): Promise<void> {
   const account = await chooseAccount(dataDir);
   const { pgCtl } = await prepareBinaries(account);
   const where = ['-D', join(dataDir, 'cluster'), '-l', join(dataDir, 'server.log')];
   await new Promise<void>((resolve, reject) => {
-    const child = spawn(pgCtl, ['restart', ...where, '-w', '-s'], {
+    const options = forgotten.length === 0 ? [] : ['-o', flagsWithout(dataDir, forgotten)];
+    const child = spawn(pgCtl, ['restart', ...where, '-w', '-s', ...options], {
       ...account,
       cwd: '/',
       env: { PATH: process.env['PATH'], LC_ALL: 'C' },
@@ -22,4 +30,13 @@ export async function startAgain({ dataDir }: PostgresServer): Promise<void> {
       else reject(new Error(`${pgCtl} ended with code ${code}`));
     });
   });
+}
+
+/** The `-c name=value` of the last start. */
+function flagsWithout(dataDir: string, names: readonly string[]): string {
+  const line = readFileSync(join(dataDir, 'cluster', 'postmaster.opts'), 'utf8');
+  return [...line.matchAll(/"-c" "(\w+)=([^"]*)"/g)]
+    .filter(([, name = '']) => !names.includes(name))
+    .map(([, name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 }

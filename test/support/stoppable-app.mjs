@@ -23,10 +23,10 @@ function pass(place) {
 
 subscribe('nestjs-synchro:consumer', ({ phase }) => pass(phase));
 
-const { end } = ServerResponse.prototype;
+const end = Reflect.get(ServerResponse.prototype, 'end');
 ServerResponse.prototype.end = function stoppable(...values) {
   if (this.req.url === '/sync/push' && this.statusCode === 200) pass('answer');
-  return end.apply(this, values);
+  return Reflect.apply(end, this, values);
 };
 
 const settings = settingsFrom(process.env, process.env.DATABASE_URL);

@@ -1,0 +1,127 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { describeProblem, type SynchroProblem } from '../common/errors.js';
+import { type DoctorOptions, examine } from '../doctor/doctor.js';
+import { synchroMigrationsSql } from '../store/migrations/index.js';
+import { synchroRlsSql } from '../store/rls.js';
+import type { CommandOutput } from './run.js';
+import { UsageError } from './usage.error.js';
+import { withDataSource } from './with-data-source.js';
+
+/** @returns the exit status */
+export type Command = (args: readonly string[], output: CommandOutput) => Promise<number>;
+
+export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['migrations', migrations],
+  ['rls', rls],
+  ['doctor', doctor],
+]);
+
+async function migrations(args: readonly string[], { out }: CommandOutput): Promise<number> {
+  parse(args, {});
+  out(script(synchroMigrationsSql()));
+  return 0;
+}
+
+async function rls(args: readonly string[], { out }: CommandOutput): Promise<number> {
+  const {
+    'data-source': file,
+    role,
+    force,
+  } = parse(args, {
+    ...DATA_SOURCE,
+    role: { type: 'string' },
+    force: { type: 'boolean' },
+  });
+  const options = { ...(role === undefined ? {} : { role }), force: force ?? false };
+  out(script(await withDataSource(file, (dataSource) => synchroRlsSql(dataSource, options))));
+  return 0;
+}
+
+async function doctor(args: readonly string[], output: CommandOutput): Promise<number> {
+  const values = parse(args, {
+    ...DATA_SOURCE,
+    slot: { type: 'string' },
+    publication: { type: 'string' },
+    'replication-url': { type: 'string' },
+    'push-role': { type: 'string' },
+    'max-retained-wal': { type: 'string' },
+    ignore: { type: 'string', multiple: true },
+    json: { type: 'boolean' },
+  });
+  const found = await diagnose(values['data-source'], {
+    ...given('slotName', values.slot),
+    ...given('publicationName', values.publication),
+    ...given('pushRole', values['push-role']),
+    ...given('maxRetainedWal', bytes(values['max-retained-wal'])),
+    ...given('replication', connection(values['replication-url'])),
+  });
+  const problems = found.filter(({ code }) => !values.ignore?.includes(code));
+  output.out(
+    values.json ? JSON.stringify({ ok: problems.length === 0, problems }, null, 2) : report(problems),
+  );
+  return problems.length === 0 ? 0 : 1;
+}
+
+/** A database that can't be reached is a problem like any other. */
+async function diagnose(
+  file: string | undefined,
+  options: DoctorOptions,
+): Promise<readonly SynchroProblem[]> {
+  return withDataSource(
+    file,
+    (dataSource) => examine(dataSource, options),
+    (error) => [
+      {
+        code: 'database_unreachable',
+        entity: 'DataSource',
+        option: 'connection',
+        message: error.message,
+        remedy: 'start PostgreSQL, or mend url, host, port, username, password or ssl of the DataSource',
+      },
+    ],
+  );
+}
+
+function report(problems: readonly SynchroProblem[]): string {
+  if (problems.length === 0) return 'nothing is wrong';
+  const count = problems.length === 1 ? 'one thing is wrong' : `${problems.length} things are wrong`;
+  const lines = problems.map(
+    (problem) => `\n${describeProblem({ ...problem, remedy: `\n  ${problem.remedy}` })}  [${problem.code}]`,
+  );
+  return `${count}:\n${lines.join('\n')}`;
+}
+
+function script(statements: readonly string[]): string {
+  return statements.map((statement) => `${statement};`).join('\n\n');
+}
+
+const DATA_SOURCE = { 'data-source': { type: 'string', short: 'd' } } as const;
+
+function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: Options,
+): ReturnType<typeof parseArgs<{ options: Options }>>['values'] {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
+}
+
+function bytes(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new UsageError(`--max-retained-wal takes a number of bytes, not ${text}`);
+}
+
+function connection(url: string | undefined): DoctorOptions['replication'] | undefined {
+  return url === undefined ? undefined : { connectionString: url };
+}

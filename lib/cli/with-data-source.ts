@@ -1,0 +1,48 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { DataSource } from 'typeorm';
+import { UsageError } from './usage.error.js';
+
+/**
+ * Connects the DataSource that a file exports, uses it, and disconnects. Whatever its options say, it runs no
+ * migrations and synchronizes nothing.
+ *
+ * @param onUnreachable what to answer when it can't connect. Default: the error is thrown
+ * @throws UsageError when the file exports no DataSource
+ */
+export async function withDataSource<Result>(
+  file: string | undefined,
+  use: (dataSource: DataSource) => Promise<Result>,
+  onUnreachable?: (error: Error) => Result,
+): Promise<Result> {
+  const dataSource = await load(file);
+  dataSource.setOptions({ migrationsRun: false, synchronize: false, dropSchema: false, logging: false });
+  try {
+    await dataSource.initialize();
+  } catch (error) {
+    if (!onUnreachable || !(error instanceof Error)) throw error;
+    return onUnreachable(error);
+  }
+  try {
+    return await use(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+async function load(file: string | undefined): Promise<DataSource> {
+  if (file === undefined) throw new UsageError('-d <file> is missing: the file that exports your DataSource');
+  const exported: unknown = await import(pathToFileURL(resolve(file)).href);
+  for (const candidate of await Promise.all(Object.values(exported as Record<string, unknown>))) {
+    if (isDataSource(candidate)) return candidate;
+    // What CommonJS exports is in the default export.
+    if (typeof candidate !== 'object' || candidate === null) continue;
+    for (const member of await Promise.all(Object.values(candidate))) if (isDataSource(member)) return member;
+  }
+  throw new UsageError(`${file} exports no TypeORM DataSource`);
+}
+
+/** By its shape: the file may come with a copy of TypeORM of its own. */
+function isDataSource(value: unknown): value is DataSource {
+  return typeof value === 'object' && value !== null && 'entityMetadatas' in value && 'initialize' in value;
+}
