@@ -152,7 +152,10 @@ describe('adding it to an app', () => {
   it('the app starts in that role, two devices sync, and it leaves its slot free', async () => {
     await createTables(url, [Task]);
     ran.add('app.module.ts');
-    const app = await startAppProcess({ main: script('main.ts'), env: { ...env(), NODE_OPTIONS: TELL_OF_SIGTERM } });
+    const app = await startAppProcess({
+      main: script('main.ts'),
+      env: { ...env(), NODE_OPTIONS: TELL_OF_SIGTERM },
+    });
     expect(app.output()).toContain('heeds SIGTERM');
     const SYNC_URL = `${app.url.replace('[::1]', 'localhost')}/sync`;
     const { stdout } = await node(process.execPath, [script('first-device.ts')], {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { COMMANDS } from '../lib/cli/commands.js';
 import { readSettings } from '../lib/synchro.settings.js';
 import { parseDuration } from '../lib/common/duration.js';
 import { readReadme, snippetsOf, tablesUnder, type Snippet } from './support/readme.js';
@@ -43,13 +44,24 @@ describe('the examples', () => {
     expect([...commands, ...inText].filter((command) => !isCommand(command))).toEqual([]);
     expect(commands.length).toBeGreaterThan(4);
   });
+
+  it('name options of the command line that there are', async () => {
+    const usage = await read('lib/cli/run.ts');
+    const [options = []] = tablesUnder(markdown, '### The command line');
+    const named = [...markdown.matchAll(/npx nestjs-synchro [^`\n]+/g)].flatMap(
+      ([line]) => line.match(/--[a-z-]+/g) ?? [],
+    );
+    const all = [...named, ...options.map(([option = '']) => option.split(' ')[0] ?? '')];
+    expect(all.filter((option) => !usage.includes(`${option} `))).toEqual([]);
+    expect(all.length).toBeGreaterThan(9);
+  });
 });
 
 const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid']);
 
 function isCommand(command: string): boolean {
   const [program, name = '', argument = ''] = command.split(' ');
-  if (program === 'npx') return name in bin;
+  if (program === 'npx') return name in bin && COMMANDS.has(argument);
   if (program !== 'npm') return false;
   if (name === 'install') return argument === 'nestjs-synchro';
   return name === 'ci' || (name === 'run' ? argument in scripts : name in scripts);
