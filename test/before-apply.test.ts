@@ -3,6 +3,7 @@ import { ForbiddenException, Injectable, Logger } from '@nestjs/common';
 import { IsInt, MaxLength, validate } from 'class-validator';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Comment } from '../sample-app/tasks/comment.entity.js';
+import { TaskShare } from '../sample-app/tasks/task-share.entity.js';
 import { Task } from '../sample-app/tasks/task.entity.js';
 import { BeforeApply, WriteRejectedError, type BeforeApplyEvent, type WriteRejection } from '../lib/index.js';
 import { startApp, type RunningApp } from './support/app.js';
@@ -243,5 +244,16 @@ describe('a write validator', () => {
       'applied',
       'applied',
     ]);
+  });
+
+  it('of an entity that is not synced stops the start, by name', async () => {
+    @Injectable()
+    class Misplaced {
+      @BeforeApply(() => TaskShare)
+      share(): void {}
+    }
+    await expect(startApp({ database, host: { providers: [Misplaced] } })).rejects.toThrow(
+      /Misplaced\.share is to be asked before writes of TaskShare, which is not synced/,
+    );
   });
 });

@@ -4,6 +4,7 @@ import { upsert } from '../common/collections.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
+import { type EntityClass, syncTableOptions } from '../registry/sync-table.decorator.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import type { BeforeApplyEvent, PushAcceptedEvent, StaleClientEvent, WriteRejection } from './hook-events.js';
@@ -44,7 +45,11 @@ export class HookRunner implements OnModuleInit {
       this.hooks.set(name as HookName, [{ label: `hooks.${name}`, table: null, call: call as Hook['call'] }]);
     }
     for (const { name, label, entity, call } of this.explorer.explore()) {
-      const table = entity ? this.dataSource.getMetadata(entity()).tableName : null;
+      const target = entity?.();
+      if (target) requireSynced(target, label);
+      // Of another DataSource's, whose own sync asks the hook.
+      if (target && !this.dataSource.hasMetadata(target)) continue;
+      const table = target ? this.dataSource.getMetadata(target).tableName : null;
       upsert(this.hooks, name, () => []).push({ label, table, call });
     }
   }
@@ -121,4 +126,13 @@ async function refusal(ask: () => Promise<WriteRejection | void>): Promise<Write
       return { reason: 'write_rejected', message: error.message };
     throw error;
   }
+}
+
+function requireSynced(entity: EntityClass, label: string): void {
+  if (syncTableOptions(entity) !== undefined) return;
+  throw new SynchroError(
+    'configuration_invalid',
+    `${label} is to be asked before writes of ${entity.name}, which is not synced`,
+    `decorate ${entity.name} with @SyncTable(), or name another entity`,
+  );
 }
