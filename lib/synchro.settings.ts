@@ -1,4 +1,4 @@
-import { parseDuration } from './common/duration.js';
+import { parseDuration, type DurationBounds } from './common/duration.js';
 import { SynchroError } from './common/errors.js';
 import type { CompactionOptions, ReplicationOptions, SynchroOptions } from './synchro.options.js';
 
@@ -7,6 +7,9 @@ const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 /** What Node's timers and PostgreSQL's settings can count, 24.8 days: above it, a timer fires at once. */
 const TIMER = { min: 0, max: 2 ** 31 - 1 };
+const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
+/** At 0 a push would be sent again for ever, a page never end, no body be small enough, no batch be full. */
+const POSITIVE = { ...COUNT, min: 1 };
 
 /** {@link SynchroOptions} as they are used: every duration in milliseconds, with its default. */
 export interface SynchroSettings extends Omit<SynchroOptions, DurationOptions> {
@@ -39,6 +42,13 @@ export interface ReplicationSettings extends Omit<ReplicationOptions, 'walSender
  */
 export function readSettings(options: SynchroOptions): SynchroSettings {
   const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
+  checkCounts('', options, {
+    maxPushChanges: POSITIVE,
+    maxPageBytes: POSITIVE,
+    maxBodyBytes: POSITIVE,
+    statementTimeout: TIMER,
+    retryAfter: COUNT,
+  });
   return {
     ...options,
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
@@ -52,9 +62,10 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
 /** Zero is as good as nothing, as in the configuration that this module replaces: the default holds. */
 function readCompaction(options: CompactionOptions): CompactionSettings {
   const { staleThreshold = 0, batchSize = 0, removeClientsAfter = 0, maxAge = 0, interval = 0 } = options;
+  checkCounts('compaction.', options, { batchSize: COUNT });
   return {
     staleThreshold: parseDuration('compaction.staleThreshold', staleThreshold) || 7 * DAY,
-    batchSize: parseCount('compaction.batchSize', batchSize) || 10_000,
+    batchSize: batchSize || 10_000,
     removeClientsAfter: parseDuration('compaction.removeClientsAfter', removeClientsAfter) || 90 * DAY,
     maxAge: parseDuration('compaction.maxAge', maxAge) || null,
     interval: parseDuration('compaction.interval', interval, TIMER) || null,
@@ -65,16 +76,35 @@ function readReplication({
   walSenderTimeout = 10 * SECOND,
   ...options
 }: ReplicationOptions): ReplicationSettings {
+  checkCounts('replication.', options, {
+    batchRows: POSITIVE,
+    maxBatchRows: POSITIVE,
+    maxSubscriptionRows: COUNT,
+    maxBucketsPerRow: COUNT,
+  });
   return {
     ...options,
     walSenderTimeout: parseDuration('replication.walSenderTimeout', walSenderTimeout, TIMER),
   };
 }
 
-function parseCount(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new SynchroError(
-    'configuration_invalid',
-    `the option ${option} is ${JSON.stringify(value)}, which is not a whole number from 0`,
-  );
+/** Where they are given: what is no number, as from an environment variable, would block every device. */
+function checkCounts<Options extends object>(
+  prefix: string,
+  options: Options,
+  bounds: { readonly [Name in keyof Options]?: DurationBounds },
+): void {
+  for (const [name, { min, max }] of Object.entries<DurationBounds>(
+    bounds as Record<string, DurationBounds>,
+  )) {
+    const value: unknown = options[name as keyof Options];
+    if (value === undefined) continue;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) continue;
+    const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
+    throw new SynchroError(
+      'configuration_invalid',
+      `the option ${prefix}${name} is ${shown}, which is not a whole number from ${min}`,
+      `give ${prefix}${name} as a number, or leave it out.`,
+    );
+  }
 }

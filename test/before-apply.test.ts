@@ -198,6 +198,10 @@ describe('a write validator', () => {
   it.each([
     ['an error of the host', () => Promise.reject(new TypeError('undefined is not a function'))],
     ['a failing query', ({ manager }: BeforeApplyEvent): Promise<never> => manager.query('SELECT 1/0')],
+    [
+      'a service that is down',
+      () => Promise.reject(new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } })),
+    ],
   ])('that fails by %s keeps the change on its device, and all others go on', async (_, fail) => {
     rule = (event) => (event.data['title'] === 'unlucky' ? fail(event) : undefined);
     const [first, unlucky, last] = [create('first'), create('unlucky'), create('last')];

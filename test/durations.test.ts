@@ -13,6 +13,47 @@ function settings(options: Partial<SynchroOptions>): SynchroSettings {
   return readSettings({ userId: () => undefined, ...options });
 }
 
+describe('numbers', () => {
+  const places: Record<string, (value: number) => Partial<SynchroOptions>> = {
+    maxPushChanges: (value) => ({ maxPushChanges: value }),
+    maxPageBytes: (value) => ({ maxPageBytes: value }),
+    maxBodyBytes: (value) => ({ maxBodyBytes: value }),
+    retryAfter: (value) => ({ retryAfter: value }),
+    statementTimeout: (value) => ({ statementTimeout: value }),
+    'compaction.batchSize': (value) => ({ compaction: { batchSize: value } }),
+    'replication.batchRows': (value) => ({ replication: { batchRows: value } }),
+    'replication.maxBatchRows': (value) => ({ replication: { maxBatchRows: value } }),
+    'replication.maxSubscriptionRows': (value) => ({ replication: { maxSubscriptionRows: value } }),
+    'replication.maxBucketsPerRow': (value) => ({ replication: { maxBucketsPerRow: value } }),
+  };
+  const names = Object.keys(places);
+  const nonsense = ['12', Number.NaN, Infinity, -1, 0.5];
+
+  it.each(names.flatMap((name) => nonsense.map((value) => [name, value] as const)))(
+    'an error names %s when it is %j',
+    (name, value) => {
+      const error = caught(() => settings(places[name]?.(value as number) ?? {}));
+      expect(error).toMatchObject({ code: 'configuration_invalid' });
+      expect(error).toHaveProperty('message', expect.stringContaining(`the option ${name} is`));
+    },
+  );
+
+  // At 0 a push would be sent again for ever, a page never end, no body be small enough, no batch be full.
+  it.each([
+    'maxPushChanges',
+    'maxPageBytes',
+    'maxBodyBytes',
+    'replication.batchRows',
+    'replication.maxBatchRows',
+  ])('%s can not be 0', (name) => {
+    expect(() => settings(places[name]?.(0) ?? {})).toThrow(`the option ${name} is`);
+  });
+
+  it.each(names)('%s may be any other', (name) => {
+    for (const value of [1, 1_000_000]) expect(settings(places[name]?.(value) ?? {})).toBeDefined();
+  });
+});
+
 describe('durations', () => {
   it.each([
     [5_000, 5_000],

@@ -133,6 +133,12 @@ describe('without the userId option', () => {
   });
 });
 
+it('the first guard of the library that identifies the caller stands, as in request.user', async () => {
+  const guards = [UserIdHeaderGuard({ header: 'X-Verified' }), UserIdHeaderGuard()];
+  await startWith({ guards });
+  expect(await registeredAs({ 'X-Verified': 'alice', 'X-User-ID': 'bob' })).toBe('alice');
+});
+
 describe('request.user', () => {
   it('is what an earlier guard made it; sync goes by the guard of the library', async () => {
     let seen: unknown;

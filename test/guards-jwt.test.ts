@@ -5,6 +5,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { UnsecuredJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { SyncLogger } from '../lib/common/sync-logger.js';
 import { JwtGuard, type JwtGuardOptions } from '../lib/index.js';
 import { TokenVerifier } from '../lib/http/guards/token-verifier.js';
 import { startApp, type AppOptions, type RunningApp } from './support/app.js';
@@ -143,7 +144,9 @@ it('an algorithm that the mode does not have is refused before any key is looked
     [published, await tokenOf(SECRET, { sub: 'a' })],
     [published, new UnsecuredJWT({ sub: 'a' }).encode()],
   ] as const) {
-    await expect(new TokenVerifier(options).verify(token)).rejects.toMatchObject({
+    await expect(
+      new TokenVerifier(options, new SyncLogger(undefined, 'Synchro')).verify(token),
+    ).rejects.toMatchObject({
       message: 'invalid token',
       cause: { code: 'ERR_JOSE_ALG_NOT_ALLOWED' },
     });

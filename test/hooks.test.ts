@@ -10,6 +10,7 @@ import {
   OnSnapshotRequired,
   OnStaleClient,
   SyncEngine,
+  SyncOperations,
   type AcceptedRecord,
   type CompactionEvent,
   type ConflictEvent,
@@ -196,6 +197,18 @@ describe('OnPushAccepted', () => {
     script = {};
     expect((await alice.push(valid)).accepted).toHaveLength(2);
     expect(await titles()).toEqual(expect.arrayContaining(['140 first', '140 second']));
+  });
+
+  it('fails the push by an error of sync that it met elsewhere, which says nothing of this device', async () => {
+    alice.create('tasks', { title: 'elsewhere', user_id: 'alice' });
+    script.accepted = () =>
+      app.app
+        .get(SyncOperations, { strict: false })
+        .discardParkedRow({ userId: 'somebody', table: 'tasks', recordId: 'secret' });
+    await expect(alice.pushPending()).rejects.toMatchObject({
+      answer: { status: 500, json: { error: 'failed to push changes' } },
+    });
+    expect(await titles()).not.toContain('elsewhere');
   });
 
   it('refuses the push in the way of an HttpException', async () => {

@@ -86,16 +86,24 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
   });
 
   describe('W-PUSH-9: two pushes of one row', () => {
-    it('scenario 137: the later time stays, whichever comes first', async () => {
-      const update = (title: string, at: string): PushChange =>
-        change('update', 'tasks', task, { title: `${title} ${task}` }, { at });
-      const newer = update('newer', fromNow(2_000));
-      const older = update('older', fromNow(-2_000));
+    it.each([
+      ['the later', 'newer', 'older', { status: 'conflict', reason_code: 'server_won_conflict' }],
+      ['the earlier', 'older', 'newer', { status: 'applied' }],
+    ])('scenario 137: the later time stays, when %s comes first', async (_, one, other, verdict) => {
+      const update = (title: string): PushChange =>
+        change(
+          'update',
+          'tasks',
+          task,
+          { title: `${title} ${task}` },
+          { at: fromNow(title === 'newer' ? 2_000 : -2_000) },
+        );
       const result = await push.whileOpen(
-        async (manager) => only(await push.apply(manager, ALICE, [newer])),
-        () => push.pushOne(ALICE, older),
+        async (manager) =>
+          expect(only(await push.apply(manager, ALICE, [update(one)])).status).toBe('applied'),
+        () => push.pushOne(ALICE, update(other)),
       );
-      expect(result).toMatchObject({ status: 'conflict', reason_code: 'server_won_conflict' });
+      expect(result).toMatchObject(verdict);
       const [row] = await push.db.query('SELECT title FROM tasks WHERE id = $1', [task]);
       expect(row).toEqual({ title: `newer ${task}` });
     });

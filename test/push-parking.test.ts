@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_PARKED } from '../lib/engine/push/parking.js';
 import type { PushChange, PushResult } from '../lib/engine/push/push-change.js';
-import { recordLongParked } from '../lib/store/parked-rows.js';
+import { findParkedRow, recordLongParked } from '../lib/store/parked-rows.js';
 import { inTransaction } from '../lib/store/session.js';
 import { createTableSql, readOnly } from './schema-fixtures.js';
 import { change, fromNow, only, type PushFixture, pushFixture } from './support/push-fixture.js';
@@ -413,6 +413,28 @@ describe('a parked record that fails when its parent comes', () => {
       `SELECT attempts, retry_at = 'infinity' AS never FROM sync_rule_failures WHERE resolved_at IS NULL`,
     );
     expect(rows).toEqual([{ attempts: 1, never: true }]);
+  });
+
+  it('leaves a bucket rule of that record that failed to be retried by the WAL consumer', async () => {
+    await push.db.query(
+      `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at)
+       VALUES ('comments', $1, 1, 'the rule failed', now())`,
+      [comment],
+    );
+    await failOnRelease();
+    const rows = await push.db.query(
+      `SELECT error_text, isfinite(retry_at) AS retried FROM sync_rule_failures WHERE resolved_at IS NULL`,
+    );
+    expect(rows).toEqual([{ error_text: 'the rule failed', retried: true }]);
+  });
+
+  it('has its time whatever the settings of the session are that asks for it', async () => {
+    await push.push(ALICE, [createdAt('x', '2024-05-06T07:08:09.123456Z')]);
+    const row = await inTransaction(push.dataSource, 'read', async (manager) => {
+      await manager.query(`SET LOCAL DateStyle = 'German'; SET LOCAL TimeZone = 'Asia/Kathmandu'`);
+      return findParkedRow(manager, ALICE, { table: 'comments', recordId: comment });
+    });
+    expect(row?.clientUpdatedAt).toBe('2024-05-06T07:08:09.123456Z');
   });
 
   it('is mended by the change that corrects it', async () => {

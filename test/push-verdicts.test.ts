@@ -180,6 +180,13 @@ describe('create', () => {
     });
   });
 
+  it('scenario 28: of no columns at all writes the key and the owner', async () => {
+    expect((await push.pushOne(ALICE, change('create', 'files', id, {}))).accepted).toBe(true);
+    expect(await push.db.query('SELECT user_id, task_id, name FROM files WHERE id = $1', [id])).toEqual([
+      { user_id: ALICE, task_id: null, name: null },
+    ]);
+  });
+
   it('W-DATA-8: null in a column that has a default and refuses null means the default', async () => {
     expect(
       await push.pushOne(ALICE, change('create', 'tasks', id, { title: `t ${id}`, code: null })),

@@ -52,7 +52,10 @@ describe('reresolve', () => {
   beforeAll(async () => {
     database = await createDatabase();
     await database.query(createTableSql('docs', 'user_id text NOT NULL'));
-    await database.query(createTableSql('pages', 'doc_id uuid NOT NULL'));
+    // Columns that have the names of sync's own.
+    await database.query(
+      createTableSql('pages', 'doc_id uuid NOT NULL, record_id text, table_name text, live boolean'),
+    );
     const providers = [{ provide: OwnershipResolver, useClass: StandInResolver }];
     consuming = await startWalApp(database, [Doc, Page], { providers });
     apiOnly = await startWalApp(database, [Doc, Page], { providers, replication: false });
@@ -118,6 +121,16 @@ describe('reresolve', () => {
     await engine.reresolve(Doc, [doc, randomUUID()]);
     await engine.caughtUp();
     expect(await logOf(database, 'docs', doc)).toEqual([`create user:${owner}`]);
+  });
+
+  it('of a whole table takes no row away whose columns are named like those of sync', async () => {
+    const [doc = ''] = await insertDocs(1);
+    const page = randomUUID();
+    await database.query('INSERT INTO pages (id, doc_id) VALUES ($1, $2)', [page, doc]);
+    await engine.caughtUp();
+    await engine.reresolve(Page);
+    await engine.caughtUp();
+    expect(await logOf(database, 'pages', page)).toEqual([`create user:${owner}`]);
   });
 
   it('does a whole table page by page, while other changes go on', async () => {

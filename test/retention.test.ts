@@ -8,6 +8,7 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertTask, insertTasks, retitle } from './support/sample-rows.js';
 import { eventually } from './support/wait.js';
+import type { SnapshotResponse } from './support/wire.js';
 
 let database: TestDatabase;
 let app: RunningApp;
@@ -104,16 +105,74 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     expect(await clientRow(alice)).toMatchObject({ snapshot_seq: null, expires_in: null });
   });
 
-  it('starts over when its hold has expired and history has gone', async () => {
+  /** A phone sleeps for longer than its hold, between two pages. */
+  async function sleeps(): Promise<void> {
+    await database.query(
+      `UPDATE sync_clients SET snapshot_expires_at = now() - interval '1 second' WHERE client_id = $1`,
+      [alice.clientId],
+    );
+  }
+
+  /** Takes the pages that follow one that the device has kept, and pulls, as the SDKs do. */
+  async function goOn(first: SnapshotResponse): Promise<void> {
+    let page = first;
+    while (page.has_more) {
+      page = await alice.snapshotPage({ cursor: page.cursor });
+      for (const record of page.records) alice.store.replace(record);
+    }
+    alice.checkpoint = page.checkpoint;
+    await alice.pull();
+  }
+
+  it('goes on after its hold has expired, and takes another one', async () => {
     const first = await alice.snapshotPage();
-    await database.query(`UPDATE sync_clients SET snapshot_expires_at = now() WHERE client_id = $1`, [
-      alice.clientId,
-    ]);
+    for (const record of first.records) alice.store.replace(record);
+    const gone = first.records[0]?.id ?? '';
+    await sleeps();
+    await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+    await consumed(database);
+    const second = await alice.snapshotPage({ cursor: first.cursor });
+    expect(second.checkpoint, 'or what was deleted since would stay on the device').toBe(first.checkpoint);
+    expect(Number((await historyGoes()).safeSeq)).toBeLessThanOrEqual(first.checkpoint);
+    await goOn(first);
+    expect(alice.snapshotReasons).toEqual([]);
+    expect(alice.row('tasks', gone)).toBeUndefined();
+  });
+
+  it('is followed by another one, from the beginning, where history has gone meanwhile', async () => {
+    const first = await alice.snapshotPage();
+    for (const record of first.records) alice.store.replace(record);
+    const gone = first.records[0]?.id ?? '';
+    await sleeps();
+    await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+    await consumed(database);
     const { safeSeq } = await historyGoes();
     expect(Number(safeSeq)).toBeGreaterThan(first.checkpoint);
-    const again = await alice.snapshotPage({ cursor: first.cursor });
-    expect(again.checkpoint).toBeGreaterThanOrEqual(Number(safeSeq));
-    expect(again.records, 'from the beginning').toEqual(first.records);
+    await goOn(first);
+    expect(alice.snapshotReasons).toEqual(['checkpoint_before_retention']);
+    expect(alice.row('tasks', gone)).toBeUndefined();
+    await alice.pull();
+    expect(alice.snapshotReasons).toHaveLength(1);
+  });
+
+  it('that begins anew is held, though one before it has lost its history', async () => {
+    const first = await alice.snapshotPage();
+    await sleeps();
+    await historyGoes();
+    await alice.snapshotPage({ cursor: first.cursor });
+    const anew = await alice.snapshotPage();
+    expect(Number((await historyGoes()).safeSeq)).toBeLessThanOrEqual(anew.checkpoint);
+  });
+
+  it('may ask for its last page again, as the answer may be lost', async () => {
+    const pages = await alice.snapshot();
+    const last = pages.at(-1);
+    const again = await alice.snapshotPage({ cursor: pages.at(-2)?.cursor });
+    expect([again.checkpoint, again.records, again.has_more]).toEqual([
+      last?.checkpoint,
+      last?.records,
+      false,
+    ]);
   });
 
   it('begins above the floor of a compaction that is under way (W-CMP-3)', async () => {

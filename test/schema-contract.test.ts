@@ -120,7 +120,7 @@ describe('logical types', () => {
     expect(baseTypes).toEqual(['int4', '_text', 'jsonb', 'order_status', 'numeric']);
   });
 
-  it('serial and bigserial are integers with a server-only default', async () => {
+  it('[scenario 104] serial and bigserial are integers with a server-only default', async () => {
     await fixture.db.query(createTableSql('serials', 'a serial, b bigserial, c smallserial'));
     const found = await columnsOf(
       owned('serials', { ownerColumn: null, bucketByColumn: null, protectedColumns: new Set(['id']) }),
@@ -138,7 +138,7 @@ describe('logical types', () => {
     ]);
   });
 
-  it.each(['hstore', 'hstore[]', 'pair'])('%s is refused with the way out', async (type) => {
+  it.each(['hstore', 'hstore[]', 'pair'])('[scenario 104] %s is refused with the way out', async (type) => {
     const table = `refused_${type.replace('[]', 's')}`;
     await fixture.db.query(createTableSql(table, `title text, extra ${type}`));
     await expect(errorOf(readOnly(table))).resolves.toMatchObject({

@@ -72,7 +72,7 @@ describe('[scenario 105] a default that SQLite can compute', () => {
   });
 });
 
-describe('a default that only the server can compute', () => {
+describe('[scenario 105] a default that only the server can compute', () => {
   it.each([
     ['gen_random_uuid()', scalar('string')],
     ["nextval('tasks_id_seq'::regclass)", scalar('int')],

@@ -260,8 +260,9 @@ describe('a cursor', () => {
     }
   });
 
-  it('that is no object is refused', async () => {
-    for (const cursor of ['text', true, []]) expect(await sendCursor(cursor)).toMatchObject({ status: 400 });
+  it('that is no object, or has a member of another type, is refused', async () => {
+    for (const cursor of ['text', true, [], forged({ after_id: 7 })])
+      expect(await sendCursor(cursor)).toMatchObject({ status: 400 });
   });
 });
 

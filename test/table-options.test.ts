@@ -77,6 +77,9 @@ class Namesake extends OwnedRow {
 
   @Column('text', { nullable: true })
   bucket_id!: string | null;
+
+  @Column('text', { name: `it's "so"`, nullable: true })
+  quoted!: string | null;
 }
 
 @Entity('private_tags')
@@ -206,7 +209,10 @@ describe('the options of a table', () => {
     for (const name of ['labels', 'team_labels'])
       await database.query(createTableSql(name, `${OWNED}, team text`));
     await database.query(
-      createTableSql('namesakes', `${OWNED}, d text, t text, n text, record_id text, bucket_id text`),
+      createTableSql(
+        'namesakes',
+        `${OWNED}, d text, t text, n text, record_id text, bucket_id text, "it's ""so""" text`,
+      ),
     );
     await database.query(createTableSql('countries', 'title text'));
     for (const name of ['articles', 'papers']) await database.query(`CREATE TABLE ${name} ${NAMED}`);
@@ -254,7 +260,7 @@ describe('the options of a table', () => {
       expect(listed.get(name)?.['push_policy']).toBe(policy);
   });
 
-  it('pushPolicy disabled lets nobody write, the owner neither, who still reads', async () => {
+  it('pushPolicy disabled lets nobody write, the owner neither, who still reads [scenario 118]', async () => {
     expect(await create(alice, 'countries', { title: 'mine' })).toMatchObject({
       reason_code: 'table_read_only',
     });
@@ -268,7 +274,7 @@ describe('the options of a table', () => {
     expect(alice.row('reports', report)).toMatchObject({ title: 'hers' });
   });
 
-  it('ownerColumn is the pushing user on create, whatever the device says, and stays on update', async () => {
+  it('ownerColumn is the pushing user on create, whatever the device says, and stays on update [scenario 19] [scenario 20] [scenario 22]', async () => {
     const id = randomUUID();
     expect(await create(bob, 'private_tags', { user_id: 'alice', title: 'a' }, id)).toMatchObject({
       status: 'applied',
@@ -288,7 +294,7 @@ describe('the options of a table', () => {
     expect(await stored('tags', tag)).toMatchObject({ title: 'everyone' });
   });
 
-  it('parentFkColumn is taken on create, and stays on update', async () => {
+  it('parentFkColumn is taken on create, and stays on update [scenario 19] [scenario 20] [scenario 23] [scenario 26]', async () => {
     const [here, there, step] = [randomUUID(), randomUUID(), randomUUID()];
     await create(alice, 'projects', { title: 'here' }, here);
     await create(alice, 'projects', { title: 'there' }, there);
@@ -342,10 +348,10 @@ describe('the options of a table', () => {
     expect(Object.keys(lost.server_version?.data ?? {}).toSorted()).toEqual(seen);
   });
 
-  it('columns may have any name', async () => {
+  it('columns may have any name [scenario 77] [scenario 78]', async () => {
     const device = new Device(app.url, 'carol');
     await device.start();
-    const names = { d: 'D', t: 'T', n: 'N', record_id: 'R', bucket_id: 'B' };
+    const names = { d: 'D', t: 'T', n: 'N', record_id: 'R', bucket_id: 'B', [`it's "so"`]: 'Q' };
     const id = device.create('namesakes', { user_id: 'carol', ...names });
     await device.pushPending();
     await applied(database);
@@ -367,7 +373,7 @@ describe('the options of a table', () => {
     expect(lost.server_version?.data).toMatchObject({ ...names, d: 'DD' });
   });
 
-  it('protectedColumns are read, and never written by a device', async () => {
+  it('protectedColumns are read, and never written by a device [scenario 20] [scenario 24] [scenario 25]', async () => {
     const id = randomUUID();
     await create(alice, 'projects', { title: 'a', status: 'done' }, id);
     expect(await stored('projects', id)).toMatchObject({ status: 'new' });
@@ -386,7 +392,7 @@ describe('the options of a table', () => {
   describe.each([
     ['given', 'articles'],
     ["TypeORM's", 'papers'],
-  ])('idColumn, updatedAtColumn and deletedAtColumn, %s', (_, table) => {
+  ])('idColumn, updatedAtColumn and deletedAtColumn, %s [scenario 194]', (_, table) => {
     it('are what the contract and the rows go by', async () => {
       expect(contract.get(table)).toMatchObject({
         primary_key: ['sku'],
@@ -418,7 +424,7 @@ describe('the options of a table', () => {
       expect(alice.row(table, sku)).toBeUndefined();
     });
 
-    it('W-REG-1: are never written by a device', async () => {
+    it('W-REG-1: are never written by a device [scenario 20] [scenario 25]', async () => {
       const sku = randomUUID();
       const forged = {
         modified_at: '2001-01-01T00:00:00Z',

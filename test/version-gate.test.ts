@@ -60,7 +60,7 @@ describe('the version gate', () => {
     expect(verdict(version, minimum)).toEqual(passes ? 'passes' : upgrade);
   });
 
-  it('is open to who says no version, and where no minimum is set', () => {
+  it('is open to who says no version, and where no minimum is set [scenario 59]', () => {
     expect(verdict('', '1.2.3')).toBe('passes');
     expect(verdict('0.0.1', '')).toBe('passes');
     expect(verdict('nonsense')).toBe('passes');

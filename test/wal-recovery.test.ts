@@ -62,7 +62,7 @@ describe('the consumer', () => {
     expect(await logOf(database, 'tasks', task)).toEqual([]);
   });
 
-  it('goes on with what was committed while nobody consumed, once each', async () => {
+  it('goes on with what was committed while nobody consumed, once each [scenario 141]', async () => {
     const first = await start();
     await applied(database);
     await first.close();

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import { OwnershipResolver, SyncTable, type ResolveRow } from 'nestjs-synchro';
+import { Client } from 'pg';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { consumerConnection } from '../lib/replication/consumer-connection.js';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -98,6 +100,44 @@ describe('values are read as the same text', () => {
         moment: '2026-03-01T12:00:00.123456+00:00',
         ratio: new LosslessNumber('0.30000000000000004'),
       });
+    }
+  });
+});
+
+describe('what the database URL says', () => {
+  it("does not take the place of the consumer's own settings, and what they leave open holds", async () => {
+    const database = await createDatabase();
+    const url = new URL(database.url);
+    url.searchParams.set('options', '-c TimeZone=Asia/Kathmandu -c work_mem=5MB');
+    url.searchParams.set('statement_timeout', '1');
+    url.searchParams.set('application_name', 'host');
+    const client = new Client(consumerConnection({ connectionString: url.href }, 7_000));
+    try {
+      await client.connect();
+      const { rows } = await client.query(
+        `SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])`,
+        [
+          [
+            'TimeZone',
+            'work_mem',
+            'statement_timeout',
+            'row_security',
+            'application_name',
+            'wal_sender_timeout',
+          ],
+        ],
+      );
+      expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
+        TimeZone: 'UTC',
+        work_mem: '5120',
+        statement_timeout: '0',
+        row_security: 'off',
+        application_name: 'nestjs-synchro',
+        wal_sender_timeout: '7000',
+      });
+    } finally {
+      await client.end();
+      await database.drop();
     }
   });
 });

@@ -30,6 +30,9 @@ export function isCanonicalIdSql(text: string, id: string): string {
   return `(${text} = ${id} OR lower(${text}) = ${id} AND ${id} ~ '${CANONICAL_UUID}')`;
 }
 
+/** The bucket that every user is subscribed to. */
+export const GLOBAL_BUCKET = 'global';
+
 /** The bucket that a prefix and a value name, e.g. `bucketOf('user:', id)`. */
 export function bucketOf(prefix: string, value: string): string {
   return prefix + canonicalId(value);

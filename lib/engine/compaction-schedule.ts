@@ -1,4 +1,6 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { describeError, stackOf } from '../common/describe-error.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
@@ -10,16 +12,18 @@ const FIRST_RUN_MS = 10 * 60_000;
 /** Runs compaction in the background, where `compaction.interval` is given. */
 @Injectable()
 export class CompactionSchedule {
-  private readonly logger = new Logger('SynchroCompactor');
+  private readonly logger: SyncLogger;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | null = null;
   private stopped = false;
 
   constructor(
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'compaction'>,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'compaction' | 'logger'>,
     private readonly engine: SyncEngine,
     private readonly compactor: Compactor,
-  ) {}
+  ) {
+    this.logger = new SyncLogger(options.logger, 'SynchroCompactor');
+  }
 
   /** Does nothing without an interval. */
   start(): void {
@@ -49,7 +53,8 @@ export class CompactionSchedule {
     try {
       await this.engine.runCompaction({ wait: false });
     } catch (error) {
-      if (!this.stopped) this.logger.error('compaction failed', error instanceof Error ? error.stack : error);
+      if (this.stopped) return;
+      this.logger.error('compaction failed', { error: describeError(error), stack: stackOf(error) });
     }
   }
 }

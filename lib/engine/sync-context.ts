@@ -5,6 +5,7 @@ import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import { callerSql } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
+import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { SchemaMismatchError } from './schema-mismatch.error.js';
 
 /** Where the changelog stands. */
@@ -45,6 +46,7 @@ export interface ContextRequest {
  * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
  * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
  * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
+ * @throws ContractNotLoadedError when the catalogs are as no request has seen them before
  */
 export async function openContext(
   manager: EntityManager,
@@ -64,7 +66,8 @@ export async function openContext(
     [request.userId, request.clientId, request.buckets],
   );
   const [row] = rows;
-  const contract = await schemas.contract(row?.token ?? '', manager);
+  const contract = schemas.cached(row?.token ?? '');
+  if (!contract) throw new ContractNotLoadedError();
   const knows = schemas.gate(contract, request.schema, { bootstrap: request.bootstrap === true });
   if (knows === null) throw new SchemaMismatchError(contract);
   const isOlderSchema = knows === 'compatible';

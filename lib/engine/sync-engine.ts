@@ -1,8 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
-import { isRetryable, isSchemaRace } from '../common/database-error.js';
-import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
@@ -12,15 +10,11 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { inTransaction } from '../store/session.js';
 import {
-  beginSnapshot,
   completeSnapshot,
-  enqueueSubscriptionChange,
   noteOlderSchema,
   notePull,
   notePush,
-  renewSnapshot,
   saveRegistration,
   type SyncClient,
 } from '../store/sync-clients.js';
@@ -30,12 +24,14 @@ import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId } from './operations/reresolve.js';
 import { difference } from './pull/bucket-difference.js';
+import { noteSubscriptions } from './note-subscriptions.js';
 import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
+import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { admit } from './stale-client.js';
-import { type LogState, notRegistered, openContext, ready, type SyncContext } from './sync-context.js';
+import { type LogState, openContext, ready } from './sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -48,12 +44,11 @@ import type {
 } from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
 
-/** How often a transaction that lost a race is run again before the device is asked to come back. */
-const ATTEMPTS = 4;
-
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
 export class SyncEngine {
+  private readonly transactions: RequestTransactions;
+
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
@@ -64,7 +59,9 @@ export class SyncEngine {
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
-  ) {}
+  ) {
+    this.transactions = new RequestTransactions(dataSource, schemas, options);
+  }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
@@ -76,7 +73,7 @@ export class SyncEngine {
   }
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
-    return this.write(async (manager) => {
+    return this.transactions.write(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
@@ -92,7 +89,7 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { result, client, log, isOlderSchema } = await this.read(async (manager) => {
+    const { result, client, log, isOlderSchema } = await this.transactions.read(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const log = ready(context);
@@ -119,7 +116,7 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { conflicts, ...outcome } = await this.write(async (manager) => {
+    const { conflicts, ...outcome } = await this.transactions.write(async (manager) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
@@ -137,8 +134,10 @@ export class SyncEngine {
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { cursor, client } = await this.write((manager) => this.enterSnapshot(manager, request, buckets));
-    const { result, isOlderSchema } = await this.read(async (manager) => {
+    const { cursor, client } = await this.transactions.write((manager) =>
+      this.enterSnapshot(manager, request, buckets),
+    );
+    const { result, isOlderSchema } = await this.transactions.read(async (manager) => {
       const { contract, isOlderSchema } = await openContext(manager, this.schemas, { ...request, buckets });
       const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
       return { isOlderSchema, result: { ...page, checkpoint: cursor.checkpoint, contract } };
@@ -178,7 +177,7 @@ export class SyncEngine {
 
   /** A user's devices, the first one first. */
   clients(userId: string): Promise<readonly ClientInfo[]> {
-    return this.read((manager) => listClients(manager, canonicalId(userId)));
+    return this.transactions.read((manager) => listClients(manager, canonicalId(userId)));
   }
 
   /**
@@ -188,7 +187,7 @@ export class SyncEngine {
    * @returns whether there was one
    */
   revokeClient(userId: string, clientId: string): Promise<boolean> {
-    return this.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
+    return this.transactions.write((manager) => deleteClient(manager, canonicalId(userId), clientId));
   }
 
   /**
@@ -217,19 +216,10 @@ export class SyncEngine {
     request: SnapshotRequest,
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context: SyncContext = await openContext(manager, this.schemas, { ...request, buckets });
+    const context = await openContext(manager, this.schemas, { ...request, buckets });
     const client = await admit(this.hooks, manager, request, context);
     ready(context);
-    const hold = this.options.snapshotHold;
-    const { cursor } = request;
-    if (cursor && this.snapshotter.knows(cursor)) {
-      // Before the client's row, as the consumer takes them in this order, too.
-      await this.noteSubscriptions(manager, client, buckets);
-      if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return { cursor, client };
-    }
-    const checkpoint = await beginSnapshot(manager, client, buckets, hold);
-    if (checkpoint === null) throw notRegistered();
-    return { cursor: this.snapshotter.first(checkpoint), client };
+    return { cursor: await this.snapshotter.enter(manager, client, request.cursor, buckets), client };
   }
 
   private async afterPull(
@@ -241,7 +231,7 @@ export class SyncEngine {
     const { manager } = this.dataSource;
     const { userId, clientId } = request;
     await notePull(manager, client, request.tables === null ? request.checkpoint : null);
-    await this.noteSubscriptions(manager, client, buckets);
+    await noteSubscriptions(manager, client, buckets);
     await this.hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
   }
 
@@ -252,37 +242,5 @@ export class SyncEngine {
   ): Promise<void> {
     const minSeq = floorSeq > epochSeq ? floorSeq : epochSeq;
     await this.hooks.inform('onSnapshotRequired', { userId, clientId, checkpoint, minSeq, reason });
-  }
-
-  /** What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. */
-  private async noteSubscriptions(
-    manager: EntityManager,
-    client: SyncClient,
-    buckets: readonly string[],
-  ): Promise<void> {
-    if (difference(client.buckets, buckets) === null) return;
-    await enqueueSubscriptionChange(manager, client, buckets, WORK_CHANNEL);
-  }
-
-  /** DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then. */
-  private async read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
-    try {
-      return await inTransaction(this.dataSource, 'read', work, this.options);
-    } catch (error) {
-      if (!isSchemaRace(error)) throw error;
-      return inTransaction(this.dataSource, 'read', work, this.options);
-    }
-  }
-
-  private async write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await inTransaction(this.dataSource, 'write', work, this.options);
-      } catch (error) {
-        if (isRetryable(error) && attempt < ATTEMPTS) continue;
-        if (isSchemaRace(error) && attempt === 1) continue;
-        throw error;
-      }
-    }
   }
 }

@@ -2,6 +2,7 @@ import { HttpException, Inject, Injectable, type OnModuleInit } from '@nestjs/co
 import type { DataSource } from 'typeorm';
 import { upsert } from '../common/collections.js';
 import { describeError, stackOf } from '../common/describe-error.js';
+import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
@@ -55,12 +56,14 @@ export class HookRunner implements OnModuleInit {
 
   /** @throws what a hook throws */
   async pushAccepted(event: PushAcceptedEvent): Promise<void> {
-    for (const call of this.calls('onPushAccepted')) await call(event);
+    for (const call of this.calls('onPushAccepted')) await asErrorOfHost(async () => call(event));
   }
 
-  /** Whether every hook lets the client sync. */
+  /** Whether every hook lets the client sync. @throws what a hook throws */
   async allowsStaleClient(event: StaleClientEvent): Promise<boolean> {
-    for (const call of this.calls('onStaleClient')) if (!(await call(event))) return false;
+    for (const call of this.calls('onStaleClient')) {
+      if (!(await asErrorOfHost(async () => call(event)))) return false;
+    }
     return true;
   }
 
@@ -95,6 +98,16 @@ export class HookRunner implements OnModuleInit {
     return (this.hooks.get(name) ?? [])
       .filter((hook) => hook.table === null || hook.table === table)
       .map(({ call }) => call as HookHandler<Name>);
+  }
+}
+
+/** What sync refused a hook (an unknown device, a bad id) says nothing of the device whose request this is. */
+async function asErrorOfHost<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof SynchroError) || error.code === 'temporarily_unavailable') throw error;
+    throw new Error(`a hook was refused: ${error.message}`, { cause: error });
   }
 }
 

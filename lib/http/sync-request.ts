@@ -29,9 +29,12 @@ export function bodyOf(request: object): Buffer {
   throw body;
 }
 
-/** Leaves a caller where sync looks, and where hosts do (`request.user`), unless somebody is there already. */
+/**
+ * Leaves a caller where sync looks, and where hosts do (`request.user`), unless somebody is there already: a guard that
+ * comes after another one may refuse its caller, and not make another of him.
+ */
 export function identify(request: object, user: { readonly id: string }): void {
-  (request as SyncState)[IDENTITY] = user.id;
+  (request as SyncState)[IDENTITY] ??= user.id;
   const host = request as { user?: unknown };
   host.user ??= user;
 }

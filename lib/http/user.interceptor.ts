@@ -1,7 +1,6 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
@@ -9,6 +8,7 @@ import {
 import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { checkVersion, gated } from '../engine/version-gate.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
@@ -25,7 +25,7 @@ const DEFAULT_VERSION_HEADER = 'X-App-Version';
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
-  private readonly logger = new Logger('Synchro');
+  private readonly logger: SyncLogger;
   private readonly versionHeader: string;
   private hasHinted = false;
 
@@ -33,6 +33,7 @@ export class UserInterceptor implements NestInterceptor {
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
     private readonly hooks: HookRunner,
   ) {
+    this.logger = new SyncLogger(options.logger, 'Synchro');
     this.versionHeader = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
   }
 

@@ -16,12 +16,24 @@ export function consumerConnection(connection: ClientConfig, walSenderTimeout: n
     row_security: 'off',
     idle_in_transaction_session_timeout: '0',
   };
-  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const { options, ...given } = withOptionsOfUrl(connection);
   return {
-    ...connection,
+    ...given,
     application_name: 'nestjs-synchro',
-    options: [connection.options ?? '', ...options].join(' ').trim(),
+    options: [options ?? '', ...ours].join(' ').trim(),
     statement_timeout: false,
     query_timeout: 0,
   };
+}
+
+/** For pg a URL's parameters win: those that would take the place of ours are taken out of it. */
+function withOptionsOfUrl(connection: ClientConfig): ClientConfig {
+  const { connectionString } = connection;
+  if (connectionString === undefined || !URL.canParse(connectionString)) return connection;
+  const url = new URL(connectionString);
+  const options = url.searchParams.get('options') ?? connection.options;
+  for (const name of ['options', 'application_name', 'statement_timeout', 'query_timeout'])
+    url.searchParams.delete(name);
+  return { ...connection, connectionString: url.href, ...(options !== undefined && { options }) };
 }

@@ -1,11 +1,13 @@
 import { upsert } from '../common/collections.js';
-import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { deleteWaiting, releaseWaiting, saveWaiting } from '../store/waiting-rows.js';
 import type { BucketRules } from './bucket-rules.js';
+import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
+import { removeAllEdges } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
 import { rowsToResolve, toRowEvents, type RowEvent } from './row-events.js';
@@ -77,33 +79,11 @@ export class MembershipApplier {
     }
   }
 
-  /**
-   * Removes the edges of rows that are no longer there, telling the buckets that still saw them.
-   * @returns whether there were any: children may inherit from them still
-   */
-  async removeOrphans(
-    tx: ChangelogTransaction,
-    table: SyncTable,
-    { silent = false }: Pick<ResettleOptions, 'silent'>,
-  ): Promise<boolean> {
-    const id = `t.${quoteIdentifier(table.idColumn)}::text`;
-    const orphan = `table_name = $1 AND NOT EXISTS (SELECT FROM ${table.sql} t WHERE ${id} = record_id)`;
-    if (!silent) {
-      await tx.appendSelect(
-        `SELECT bucket_id, table_name, record_id, ${Operation.delete}, NULL::timestamptz
-           FROM sync_bucket_edges WHERE live AND ${orphan}`,
-        [table.name],
-      );
-    }
-    const { rowCount } = await tx.query(`DELETE FROM sync_bucket_edges WHERE ${orphan}`, [table.name]);
-    return (rowCount ?? 0) > 0;
-  }
-
   private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
     const { byTable, touched } = toRowEvents(changes, this.tracked);
     const work = new MembershipWork(new EdgeWorkspace(tx));
-    for (const events of byTable.values()) await this.complete(tx, events);
+    for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     await work.edges.load(neededEdges([...byTable.values()].flat()));
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with.
     for (const table of this.tracked.registry.parentsFirst()) {
@@ -214,10 +194,10 @@ export class MembershipApplier {
     await work.edges.flush(options.silent === true ? [] : work.sortedEntries());
     if (work.waiting.size > 0) {
       this.open.waiting = true;
-      await tx.saveWaiting([...work.waiting.values()]);
+      await saveWaiting(tx, [...work.waiting.values()]);
     }
     if (this.open.waiting) {
-      for (const [table, ids] of work.noLongerWaiting) await tx.deleteWaiting(table, [...ids]);
+      for (const [table, ids] of work.noLongerWaiting) await deleteWaiting(tx, table, [...ids]);
     }
     await settleFailures(tx, work.failures, work.resolvedRows, this.open);
     for (const table of this.tracked.registry.parentsFirst()) {
@@ -246,7 +226,7 @@ export class MembershipApplier {
     }
     if (!this.open.waiting || appeared.length === 0) return;
     const released = new Map<string, string[]>();
-    for (const row of await tx.releaseWaiting(table.name, appeared)) {
+    for (const row of await releaseWaiting(tx, table.name, appeared)) {
       upsert(released, row.table, () => []).push(row.recordId);
     }
     for (const child of children) {
@@ -260,35 +240,9 @@ export class MembershipApplier {
     table: SyncTable,
     options: ResettleOptions,
   ): Promise<void> {
-    await tx.appendSelect(
-      `SELECT bucket_id, table_name, record_id, ${Operation.delete}, NULL::timestamptz
-         FROM sync_bucket_edges WHERE table_name = $1 AND live`,
-      [table.name],
-    );
-    await tx.query('DELETE FROM sync_bucket_edges WHERE table_name = $1', [table.name]);
-    await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1', [table.name]);
+    await removeAllEdges(tx, table);
     for (const child of this.tracked.registry.children(table.name))
       await this.resettle(tx, child, 'all', options);
-  }
-
-  /** Reads again the rows of which an unchanged TOASTed value was not sent (hazard W-WAL-11). */
-  private async complete(tx: ChangelogTransaction, events: readonly RowEvent[]): Promise<void> {
-    const incomplete = events.filter((event) => event.incomplete);
-    const [first] = incomplete;
-    if (!first) return;
-    const { table } = first;
-    const values = [...new Set(incomplete.map((event) => event.recordId))];
-    const filter = { column: table.idColumn, values };
-    const current = new Map<string, ResolveRow['data']>();
-    for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
-      for (const row of rows) current.set(row.recordId, row.data);
-    }
-    for (const event of incomplete) {
-      const { recordId, row } = event;
-      const data = current.get(recordId);
-      event.unknown = data === undefined;
-      if (data && row) event.row = { recordId, data: { ...data, ...row.data } };
-    }
   }
 }
 

@@ -1,7 +1,8 @@
 import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
-import type { ChangelogEntry, WaitingRow } from '../store/changelog-transaction.js';
+import type { ChangelogEntry } from '../store/changelog-transaction.js';
+import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
 import type { NewEntry, Operation } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';

@@ -1,5 +1,6 @@
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
+import { MessageReader } from './message-reader.js';
 
 /** A relation as the stream last described it; a new object after every DDL. */
 export interface Relation {
@@ -81,7 +82,7 @@ export class PgoutputDecoder {
   constructor(private readonly choose: ColumnChoice) {}
 
   decode(buffer: Buffer): WalMessage | null {
-    const reader = new Reader(buffer);
+    const reader = new MessageReader(buffer);
     const tag = String.fromCharCode(reader.uint8());
     switch (tag) {
       case 'B':
@@ -114,7 +115,7 @@ export class PgoutputDecoder {
     }
   }
 
-  private learn(reader: Reader): void {
+  private learn(reader: MessageReader): void {
     const oid = reader.uint32();
     const schema = reader.string();
     const name = reader.string();
@@ -139,14 +140,14 @@ export class PgoutputDecoder {
     );
   }
 
-  private insert(reader: Reader): InsertMessage | null {
+  private insert(reader: MessageReader): InsertMessage | null {
     const relation = this.relation(reader.uint32());
     if (!relation) return null;
     reader.skip(1);
     return { tag: 'insert', relation, next: readTuple(reader, relation) };
   }
 
-  private update(reader: Reader): UpdateMessage | null {
+  private update(reader: MessageReader): UpdateMessage | null {
     const relation = this.relation(reader.uint32());
     if (!relation) return null;
     const kind = reader.uint8();
@@ -157,14 +158,14 @@ export class PgoutputDecoder {
     return { tag: 'update', relation, previous, isPreviousWhole, next: readTuple(reader, relation) };
   }
 
-  private delete(reader: Reader): DeleteMessage | null {
+  private delete(reader: MessageReader): DeleteMessage | null {
     const relation = this.relation(reader.uint32());
     if (!relation) return null;
     reader.skip(1);
     return { tag: 'delete', relation, previous: readTuple(reader, relation) };
   }
 
-  private truncate(reader: Reader): TruncateMessage {
+  private truncate(reader: MessageReader): TruncateMessage {
     const relations: Relation[] = [];
     let left = reader.uint32();
     reader.skip(1);
@@ -187,11 +188,11 @@ export class PgoutputDecoder {
   }
 }
 
-function readTime(reader: Reader): bigint {
+function readTime(reader: MessageReader): bigint {
   return reader.uint64() + POSTGRES_EPOCH_MICROS;
 }
 
-function readTuple(reader: Reader, relation: Relation): Tuple {
+function readTuple(reader: MessageReader, relation: Relation): Tuple {
   const count = reader.uint16();
   const tuple: (string | null | undefined)[] = Array.from({ length: count });
   for (let position = 0; position < count; position++) {
@@ -211,51 +212,4 @@ function readTuple(reader: Reader, relation: Relation): Tuple {
     }
   }
   return tuple;
-}
-
-class Reader {
-  private position = 0;
-
-  constructor(private readonly buffer: Buffer) {}
-
-  uint8(): number {
-    return this.buffer.readUInt8(this.advance(1));
-  }
-
-  uint16(): number {
-    return this.buffer.readUInt16BE(this.advance(2));
-  }
-
-  uint32(): number {
-    return this.buffer.readUInt32BE(this.advance(4));
-  }
-
-  uint64(): bigint {
-    return this.buffer.readBigUInt64BE(this.advance(8));
-  }
-
-  text(length: number): string {
-    const start = this.advance(length);
-    return this.buffer.toString('utf8', start, start + length);
-  }
-
-  string(): string {
-    const end = this.buffer.indexOf(0, this.position);
-    const text = this.text(end - this.position);
-    this.position++;
-    return text;
-  }
-
-  skip(length: number): void {
-    this.advance(length);
-  }
-
-  private advance(length: number): number {
-    const start = this.position;
-    this.position += length;
-    if (length < 0 || this.position > this.buffer.length) {
-      throw new SynchroError('decode_failed', 'the replication stream sent a message that ends too early');
-    }
-    return start;
-  }
 }

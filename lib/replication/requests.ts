@@ -4,6 +4,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { advanceRequest, oldestRequest, requestWholeTable, type SyncRequestRow } from '../store/requests.js';
 import { Operation } from './edge-diff.js';
+import { removeOrphans } from './edge-removal.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { clientBucket } from './subscription-changes.js';
 
@@ -43,7 +44,7 @@ async function resolvePage(
   table: SyncTable,
   { afterId }: SyncRequestRow,
 ): Promise<string | null> {
-  if (afterId === null && (await applier.removeOrphans(tx, table, {}))) {
+  if (afterId === null && (await removeOrphans(tx, table))) {
     // They may still inherit from rows that are gone.
     for (const child of registry.children(table.name)) await requestWholeTable(tx, child.name);
   }

@@ -1,4 +1,5 @@
 import { Client, type ClientBase, type ClientConfig } from 'pg';
+import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
@@ -95,4 +96,20 @@ async function dropFormerSlot(client: ClientBase, name: string): Promise<void> {
 
 function busy(slotName: string): SynchroError {
   return new SynchroError('slot_busy', `another instance consumes slot ${slotName}; this one stands by`);
+}
+
+/** Another instance holds the slot (SQLSTATE 55006), or is setting it up. */
+export function isSlotBusy(error: unknown): boolean {
+  return error instanceof SynchroError ? error.code === 'slot_busy' : errorCode(error) === '55006';
+}
+
+/**
+ * The position once the slot is held: what another instance stored meanwhile is where to go on.
+ * @throws SynchroError `position_conflict` when another one has made the slot anew since it was prepared
+ */
+export async function heldPosition(client: ClientBase, prepared: WalPosition): Promise<WalPosition> {
+  const position = await readPosition(client);
+  if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
+    return position;
+  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
 }

@@ -3,6 +3,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { BucketRules } from './bucket-rules.js';
+import { removeOrphans } from './edge-removal.js';
 import type { MembershipApplier } from './membership-applier.js';
 
 /**
@@ -54,7 +55,7 @@ export class TableRules {
     table: SyncTable,
     options: { silent: boolean; refresh: boolean },
   ): Promise<boolean> {
-    const orphans = await applier.removeOrphans(tx, table, options);
+    const orphans = await removeOrphans(tx, table, options);
     await applier.resettle(tx, table, 'all', { ...options, time: BigInt(Date.now()) * 1000n });
     return orphans;
   }

@@ -1,13 +1,10 @@
 import { Client, type ClientConfig } from 'pg';
-import { errorCode } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
-import { SynchroError, type SynchroProblem } from '../common/errors.js';
+import type { SynchroProblem } from '../common/errors.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import type { WalPosition } from '../store/wal-position.js';
-import { readPosition } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
@@ -19,7 +16,7 @@ import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
-import { prepareSlot } from './slot-setup.js';
+import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
@@ -42,6 +39,8 @@ const FIRST_EDGES_MS = 30_000;
 const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
 const HOUSEKEEPING_MS = 1_000;
+/** How long the batch at hand may take once the app stops: it may wait for a lock of somebody else's. */
+const LAST_BATCH_MS = 3_000;
 
 /**
  * The WAL consumer: the only writer of the changelog. Of several instances one holds the slot and consumes; the
@@ -53,6 +52,7 @@ export class WalConsumer {
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private stream: ReplicationStream | null = null;
+  private writer: Client | null = null;
   private running: Promise<void> | null = null;
   /** Of the session at hand, or of the last one. */
   private reader: WalReader | null = null;
@@ -100,11 +100,14 @@ export class WalConsumer {
       this.logger.warn('there are no edges yet: devices are asked to come back');
   }
 
-  /** Finishes the batch at hand and lets go of the slot. */
+  /** Finishes the batch at hand, or leaves it to the next session when it takes too long, and lets go of the slot. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.stream?.wake();
+    // Ending a connection ends what it waits for, and nothing of an open transaction stays.
+    const patience = setTimeout(() => void this.writer?.end().catch(() => undefined), LAST_BATCH_MS);
     await this.running;
+    clearTimeout(patience);
     this.monitor.enter('off');
   }
 
@@ -138,6 +141,7 @@ export class WalConsumer {
     const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
+    this.writer = client;
     let stream: ReplicationStream | null = null;
     try {
       await ensurePublication(client, publicationName, this.tracked);
@@ -159,8 +163,7 @@ export class WalConsumer {
         walSenderTimeout,
       });
       this.stream = stream;
-      // The slot is ours from here on: what another instance stored meanwhile is where to go on.
-      const position = await currentPosition(client, prepared);
+      const position = await heldPosition(client, prepared);
       this.logger.log('consuming slot', { slot: slotName });
       const reader = new WalReader({
         ...this.options,
@@ -175,6 +178,7 @@ export class WalConsumer {
       await this.consume(client, stream, reader, applier);
     } finally {
       this.stream = null;
+      this.writer = null;
       await stream?.close();
       await client.end().catch(() => undefined);
     }
@@ -249,16 +253,4 @@ export class WalConsumer {
       this.logger.error('the WAL consumer stopped and will try again', { error: text });
     }
   }
-}
-
-/** Another instance holds the slot (SQLSTATE 55006), or is setting it up. */
-function isSlotBusy(error: unknown): boolean {
-  return error instanceof SynchroError ? error.code === 'slot_busy' : errorCode(error) === '55006';
-}
-
-async function currentPosition(client: Client, prepared: WalPosition): Promise<WalPosition> {
-  const position = await readPosition(client);
-  if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
-    return position;
-  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
 }

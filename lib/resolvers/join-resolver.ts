@@ -1,11 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { bucketOf } from '../common/canonical-id.js';
+import { bucketOf, GLOBAL_BUCKET } from '../common/canonical-id.js';
 import { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';
-
-/** The bucket that every user is subscribed to. */
-export const GLOBAL_BUCKET = 'global';
 
 /**
  * The default rule (config-semantics §5): the bucket column, else the owner column, else the parent's buckets,

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { bucketOf } from '../common/canonical-id.js';
-import { GLOBAL_BUCKET } from './join-resolver.js';
+import { bucketOf, GLOBAL_BUCKET } from '../common/canonical-id.js';
 
 /**
  * Says which buckets a user reads. When the answer changes, rows that come into view arrive and rows that leave

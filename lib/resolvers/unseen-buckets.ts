@@ -1,6 +1,6 @@
+import { GLOBAL_BUCKET } from '../common/canonical-id.js';
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import { GLOBAL_BUCKET } from './join-resolver.js';
 import { UserSubscriptionResolver, type SubscriptionResolver } from './subscription-resolver.js';
 
 /**

@@ -54,7 +54,7 @@ export function buildContract(
 }
 
 /** Whether SQLite takes the column in `ALTER TABLE … ADD COLUMN`. */
-export function canBeAdded({
+function canBeAdded({
   nullable,
   sqliteDefaultSql,
 }: Pick<ContractColumn, 'nullable' | 'sqliteDefaultSql'>): boolean {

@@ -50,20 +50,9 @@ export class SchemaService {
     this.tokenSql = schemaTokenSql(registry);
   }
 
-  /**
-   * The contract of a token. When the catalogs have moved on since the token was read it is a newer one, as its
-   * own `token` tells; concurrent callers share one load.
-   *
-   * Without `manager` a load takes a connection of its own from the pool: a caller that holds one already should
-   * pass its manager (whose session must be in one of {@link inTransaction}'s transactions), lest a full pool
-   * waits for itself. Only a contract that was never seen before needs a second connection then.
-   *
-   * @throws {SynchroError} with all that keeps the tables from being synced
-   */
-  async contract(token: string, manager?: EntityManager): Promise<SchemaContract> {
-    const known = this.contracts.get(token);
-    if (known) return known;
-    return manager ? this.load(manager) : this.loadShared(token);
+  /** The contract of a token, if it is in memory. For those who hold a connection: see {@link current}. */
+  cached(token: string): SchemaContract | undefined {
+    return this.contracts.get(token);
   }
 
   /**
@@ -89,9 +78,14 @@ export class SchemaService {
     return isCompatible(client, this.options.schema?.compatibleHashes ?? []) ? 'compatible' : null;
   }
 
-  /** The contract as of now. */
+  /**
+   * The contract as of now; concurrent callers share one load. It takes connections from the pool, one after another:
+   * who holds one already could wait for himself.
+   * @throws {SynchroError} with all that keeps the tables from being synced
+   */
   async current(): Promise<SchemaContract> {
-    return this.contract(await this.readToken(this.dataSource.manager));
+    const token = await this.readToken(this.dataSource.manager);
+    return this.contracts.get(token) ?? this.load(token);
   }
 
   /** The latest contracts that were in force, newest first. */
@@ -99,7 +93,7 @@ export class SchemaService {
     return manifestHistory(this.dataSource, limit > 0 ? limit : 100);
   }
 
-  private loadShared(token: string): Promise<SchemaContract> {
+  private load(token: string): Promise<SchemaContract> {
     const running = this.loading.get(token);
     if (running) return running;
     const load = inTransaction(this.dataSource, 'read', (manager) => this.read(manager))
@@ -107,10 +101,6 @@ export class SchemaService {
       .finally(() => this.loading.delete(token));
     this.loading.set(token, load);
     return load;
-  }
-
-  private async load(manager: EntityManager): Promise<SchemaContract> {
-    return this.publish(await this.read(manager));
   }
 
   /** Everything from one snapshot, so that the token vouches for what was read with it. */

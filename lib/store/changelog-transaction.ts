@@ -25,14 +25,6 @@ export interface EdgeRow {
 
 export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
 
-/** A row that waits until its parent has edges. */
-export interface WaitingRow {
-  readonly table: string;
-  readonly recordId: string;
-  readonly parentTable: string;
-  readonly parentId: string;
-}
-
 /**
  * The one kind of transaction that writes the changelog. It holds the `sync_wal_position` row from its first
  * statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
@@ -180,47 +172,6 @@ export class ChangelogTransaction {
       edgeKeys(edges),
       'delete_edges',
     );
-  }
-
-  async saveWaiting(rows: readonly WaitingRow[]): Promise<void> {
-    if (rows.length === 0) return;
-    await this.query(
-      `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-       ON CONFLICT (table_name, record_id) DO UPDATE
-         SET parent_table = excluded.parent_table, parent_id = excluded.parent_id`,
-      [
-        rows.map((row) => row.table),
-        rows.map((row) => row.recordId),
-        rows.map((row) => row.parentTable),
-        rows.map((row) => row.parentId),
-      ],
-    );
-  }
-
-  /** Forgets that some records were waiting. */
-  async deleteWaiting(table: string, recordIds: readonly string[]): Promise<void> {
-    if (recordIds.length === 0) return;
-    await this.query('DELETE FROM sync_waiting_rows WHERE table_name = $1 AND record_id = ANY($2::text[])', [
-      table,
-      recordIds,
-    ]);
-  }
-
-  /** Takes the rows that waited for some parents out of the waiting list. */
-  async releaseWaiting(parentTable: string, parentIds: readonly string[]): Promise<readonly WaitingRow[]> {
-    const { rows } = await this.query<{ table_name: string; record_id: string; parent_id: string }>(
-      `DELETE FROM sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
-       RETURNING table_name, record_id, parent_id`,
-      [parentTable, parentIds],
-      'release_waiting',
-    );
-    return rows.map((row) => ({
-      table: row.table_name,
-      recordId: row.record_id,
-      parentTable,
-      parentId: row.parent_id,
-    }));
   }
 
   /**

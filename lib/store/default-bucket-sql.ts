@@ -1,8 +1,7 @@
-import { canonicalIdSql } from '../common/canonical-id.js';
+import { canonicalIdSql, GLOBAL_BUCKET } from '../common/canonical-id.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import { GLOBAL_BUCKET } from '../resolvers/join-resolver.js';
 
 /**
  * A boolean SQL expression: does the default bucket rule put this row, as it is now, into one of some buckets? It

@@ -6,7 +6,7 @@ export interface ParkedRow extends ParkedKey {
   readonly parentId: string;
   /** The record's data as JSON text; numbers keep their digits. */
   readonly change: string;
-  /** RFC 3339, or as PostgreSQL writes it. */
+  /** RFC 3339. */
   readonly clientUpdatedAt: string;
   readonly base: string | null;
 }
@@ -164,7 +164,10 @@ export async function deleteParkedRows(
   );
 }
 
-/** Records failures that nothing but an operator, or a later change of the device's, can mend. */
+/**
+ * Records failures that nothing but an operator, or a later change of the device's, can mend. Where a row of that key is
+ * there, and its bucket rule has failed, that failure stays: it is retried until the row is seen.
+ */
 export async function recordParkedFailures(
   sql: SqlRunner,
   failures: readonly ParkedFailure[],
@@ -174,8 +177,8 @@ export async function recordParkedFailures(
     `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
      SELECT t, r, ${INSERT}, e, 'infinity' FROM unnest($1::text[], $2::text[], $3::text[]) AS k(t, r, e)
      ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL DO UPDATE
-       SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation,
-           retry_at = excluded.retry_at`,
+       SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation
+       WHERE f.retry_at = 'infinity'`,
     [...columns(failures), failures.map(({ error }) => error)],
   );
 }
@@ -206,7 +209,8 @@ export async function recordLongParked(sql: SqlRunner, milliseconds: number): Pr
 const INSERT = 1;
 
 const SELECT = `SELECT p.table_name AS "table", p.record_id AS "recordId", p.parent_table AS "parentTable",
-    p.parent_id AS "parentId", p.change, p.client_updated_at::text AS "clientUpdatedAt", p.base,
+    p.parent_id AS "parentId", p.change, p.base,
+    to_char(p.client_updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "clientUpdatedAt",
     p.client_id AS "clientId"
   FROM sync_parked_rows p`;
 

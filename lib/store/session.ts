@@ -81,9 +81,9 @@ export async function currentSchema(dataSource: DataSource): Promise<string> {
   return rows[0]?.schema ?? 'public';
 }
 
-/** SET takes no parameters: this is a number, and nothing else. */
+/** SET takes no parameters: this is a whole number, and nothing else. */
 function timeoutSql(milliseconds: number | undefined): string {
-  return milliseconds === undefined ? '' : `; SET LOCAL statement_timeout = ${Math.ceil(milliseconds)}`;
+  return milliseconds === undefined ? '' : `; SET LOCAL statement_timeout = ${milliseconds}`;
 }
 
 function connectionLost(cause: unknown): SynchroError {

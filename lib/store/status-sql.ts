@@ -24,7 +24,7 @@ export interface StoredStatus {
 }
 
 /** Rows are counted up to here: a backlog must not make its own alarm slow. */
-export const COUNTED_ROWS = 10_000;
+const COUNTED_ROWS = 10_000;
 
 /** @param lsn what the lag is measured to, bytes; null: the end of the WAL */
 export async function readStatus(

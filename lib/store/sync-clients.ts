@@ -123,7 +123,8 @@ export async function beginSnapshot(
   await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
   const rows: { checkpoint: string; seq: string }[] = await manager.query(
     `UPDATE sync_clients c
-        SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
+        SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
+                                THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
             snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, holdMilliseconds, buckets],
@@ -134,7 +135,7 @@ export async function beginSnapshot(
 
 /**
  * Renews the hold of a snapshot in progress.
- * @returns false when there is none that covers the checkpoint: the snapshot has to start over
+ * @returns false when there is none that covers the checkpoint
  */
 export async function renewSnapshot(
   manager: EntityManager,
@@ -142,12 +143,45 @@ export async function renewSnapshot(
   checkpoint: bigint,
   holdMilliseconds: number,
 ): Promise<boolean> {
+  return hold(manager, client, checkpoint, holdMilliseconds, {
+    seq: 'c.snapshot_seq',
+    where: 'c.snapshot_seq <= $2 AND c.snapshot_expires_at > now()',
+  });
+}
+
+/**
+ * Takes the hold again of a snapshot that has paused for too long, or whose last answer was lost. The device has kept
+ * the pages before, so it must not be given another checkpoint: what was deleted in between would stay with it. Where
+ * history has gone meanwhile, the pull that follows says so, and the device starts over.
+ * @returns false when no such snapshot was ever begun: it has to start
+ */
+export async function resumeSnapshot(
+  manager: EntityManager,
+  client: SyncClient,
+  checkpoint: bigint,
+  holdMilliseconds: number,
+): Promise<boolean> {
+  await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
+  return hold(manager, client, checkpoint, holdMilliseconds, {
+    seq: 'coalesce(c.snapshot_seq, $2)',
+    where: `(c.snapshot_seq <= $2
+      OR c.snapshot_seq IS NULL AND c.snapshot_completed_at IS NOT NULL AND c.last_pull_seq = $2)`,
+  });
+}
+
+async function hold(
+  manager: EntityManager,
+  client: SyncClient,
+  checkpoint: bigint,
+  milliseconds: number,
+  { seq, where }: { readonly seq: string; readonly where: string },
+): Promise<boolean> {
   const rows: unknown[] = await manager.query(
-    `UPDATE sync_clients c SET snapshot_expires_at = now() + $3 * interval '1 millisecond'
+    `UPDATE sync_clients c
+        SET snapshot_seq = ${seq}, snapshot_expires_at = now() + $3 * interval '1 millisecond'
        FROM sync_wal_position p
-      WHERE c.id = $1 AND c.snapshot_seq <= $2 AND c.snapshot_expires_at > now()
-        AND $2 BETWEEN greatest(p.floor_seq, p.epoch_seq) AND p.last_seq RETURNING c.id`,
-    [client.id, checkpoint.toString(), holdMilliseconds],
+      WHERE c.id = $1 AND $2::bigint <= p.last_seq AND ${where} RETURNING c.id`,
+    [client.id, checkpoint.toString(), milliseconds],
   );
   return updated(rows).length > 0;
 }

@@ -3,9 +3,9 @@ import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
-import { describeFailure, type Failure, failureVerdict, refused } from './failures.js';
-import { Judge, notOwned, serverTimes, takenAsSent, type Write } from './judge.js';
-import { groupBy } from '../../common/collections.js';
+import { describeFailure, type Failure, refused } from './failures.js';
+import { finalVerdicts } from './final-verdicts.js';
+import { Judge, serverTimes, takenAsSent, type Write } from './judge.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';
@@ -203,39 +203,11 @@ export class PushRun {
     }
   }
 
-  /** Gives each change that failed its verdict; those that only miss a parent, which may yet come, are parked. */
+  /** Gives each change that failed its verdict. */
   private async giveUp(): Promise<void> {
-    const missing = [...this.failures].filter(([, { kind }]) => kind === 'parent_missing');
-    const foreign = await this.rows.withForeignParent(missing.map(([item]) => item));
-    const rejected = new Map<PushItem, Failure>();
-    const lost = new Set<string>();
-    const parentsFirst = [...this.failures.keys()].toSorted(this.byRank);
-    for (const [key, items] of groupBy(parentsFirst, (item) => item.key)) {
-      const [head] = items;
-      const failure = head && this.failures.get(head);
-      if (!failure) continue;
-      // A parent that this very push could not create does not come.
-      const waits =
-        failure.kind === 'parent_missing' && !foreign.has(head) && !lost.has(this.rows.parentKey(head) ?? '');
-      const error = waits ? null : describeFailure(head, failure);
-      const stays = waits || (this.parking.holds(head) && !foreign.has(head));
-      const verdicts = stays ? await this.parking.keep(items, error) : null;
-      if (verdicts) {
-        for (const [item, verdict] of verdicts) this.verdicts.set(item.index, verdict);
-        continue;
-      }
-      if (foreign.has(head)) this.parking.settle(head);
-      lost.add(key);
-      for (const item of items) {
-        const why = this.failures.get(item) ?? failure;
-        const row = this.rows.get(item);
-        rejected.set(item, why);
-        this.verdicts.set(
-          item.index,
-          foreign.get(item) === 'seen' ? notOwned(item, row) : failureVerdict(item, why, row),
-        );
-      }
-    }
+    const { rows, parking, byRank } = this;
+    const { verdicts, rejected } = await finalVerdicts(this.failures, { rows, parking, byRank });
+    for (const [item, verdict] of verdicts) this.verdicts.set(item.index, verdict);
     this.log(rejected);
   }
 

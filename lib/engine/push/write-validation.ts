@@ -61,7 +61,8 @@ export class WriteValidation {
       const rejection = await this.hooks.rejection(new WriteEvent(this.manager, this.context, write));
       return rejection && reverted(item, row, rejection.reason, rejection.message);
     } catch (error) {
-      if (isRetryable(error) || isTransient(error)) throw error;
+      // Of the database's alone: a service of the host's that is down concerns this record, not the push.
+      if (sqlState(error) !== null && (isRetryable(error) || isTransient(error))) throw error;
       await this.manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
       this.logger.error('a write validator failed', {
         table: item.table.table.name,

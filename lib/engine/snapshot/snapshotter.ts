@@ -3,8 +3,12 @@ import type { EntityManager } from 'typeorm';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '../../store/sync-clients.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
+import { noteSubscriptions } from '../note-subscriptions.js';
 import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
+import { notRegistered } from '../sync-context.js';
 import type { WireRecord } from '../wire-record.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
@@ -25,19 +29,33 @@ export class Snapshotter {
   constructor(
     private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
-    @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold'>,
   ) {
     this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
   }
 
-  /** Where a snapshot begins. */
-  first(checkpoint: bigint): SnapshotCursor {
+  /**
+   * Where a device goes on, or begins; what it needs is held from there on.
+   * @param cursor null: from the beginning
+   * @throws SynchroError `client_not_registered` when it has been removed in the meantime
+   */
+  async enter(
+    manager: EntityManager,
+    client: SyncClient,
+    cursor: SnapshotCursor | null,
+    buckets: readonly string[],
+  ): Promise<SnapshotCursor> {
+    const { snapshotHold } = this.options;
+    if (cursor && this.registry.find(cursor.table) !== undefined) {
+      // Before the client's row, as the consumer takes them in this order, too.
+      await noteSubscriptions(manager, client, buckets);
+      if (await renewSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
+      if (await resumeSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
+    }
+    const checkpoint = await beginSnapshot(manager, client, buckets, snapshotHold);
+    if (checkpoint === null) throw notRegistered();
     return { checkpoint, table: this.registry.parentsFirst()[0]?.name ?? '', afterId: '' };
-  }
-
-  /** Whether a cursor names a table of this application. */
-  knows(cursor: SnapshotCursor): boolean {
-    return this.registry.find(cursor.table) !== undefined;
   }
 
   async page(

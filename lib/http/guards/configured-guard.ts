@@ -1,12 +1,15 @@
 import {
   Inject,
   Injectable,
+  Optional,
   type CanActivate,
   type ExecutionContext,
   type InjectionToken,
   type OnModuleInit,
   type Type,
 } from '@nestjs/common';
+import { SyncLogger } from '../../common/sync-logger.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 
 /**
  * Options as they are, or a factory with what it needs from the module that uses the guard, e.g.
@@ -22,13 +25,14 @@ export interface ConfigurationFactory<Options> {
 
 /**
  * A guard class for one configuration, for `forRoot({ guards: [...] })`, `@UseGuards(...)` and `APP_GUARD` alike.
- * What `build` throws stops the start of the app.
+ * What `build` throws stops the start of the app. It is given the logger of the options where the module that uses the
+ * guard knows them: in `forRoot({ guards })`, and where `SynchroModule` is imported or global.
  * @param name what Nest's messages call it
  */
 export function configuredGuard<Options>(
   name: string,
   configuration: Configured<Options>,
-  build: (options: Options) => CanActivate,
+  build: (options: Options, logger: SyncLogger) => CanActivate,
 ): Type<CanActivate> {
   const { inject = [], useFactory } = isFactory(configuration)
     ? configuration
@@ -39,8 +43,11 @@ export function configuredGuard<Options>(
     private readonly guard: CanActivate | Promise<CanActivate>;
 
     constructor(...dependencies: unknown[]) {
-      const options = resolve(...dependencies);
-      this.guard = options instanceof Promise ? options.then(build) : build(options);
+      const sync = dependencies[inject.length] as Pick<SynchroOptions, 'logger'> | undefined;
+      const logger = new SyncLogger(sync?.logger, 'Synchro');
+      const options = resolve(...dependencies.slice(0, inject.length));
+      this.guard =
+        options instanceof Promise ? options.then((each) => build(each, logger)) : build(options, logger);
       // Told by onModuleInit, and by every request; not by an unhandled rejection.
       if (this.guard instanceof Promise) this.guard.catch(() => undefined);
     }
@@ -55,7 +62,9 @@ export function configuredGuard<Options>(
     }
   }
   Injectable()(ConfiguredGuard);
-  for (const [index, token] of inject.entries()) Inject(token)(ConfiguredGuard, undefined, index);
+  for (const [index, token] of [...inject, SYNCHRO_OPTIONS].entries())
+    Inject(token)(ConfiguredGuard, undefined, index);
+  Optional()(ConfiguredGuard, undefined, inject.length);
   Object.defineProperty(ConfiguredGuard, 'name', { value: name });
   return ConfiguredGuard;
 }

@@ -1,4 +1,5 @@
 import { UnauthorizedException, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import { identify, type HttpRequest } from '../sync-request.js';
 import { configuredGuard, type Configured } from './configured-guard.js';
 import { TokenVerifier, type TokenOptions } from './token-verifier.js';
@@ -19,15 +20,15 @@ const SCHEME = 'Bearer ';
  * @throws SynchroError `configuration_invalid` at start, naming the option
  */
 export function JwtGuard(options: Configured<JwtGuardOptions>): Type<CanActivate> {
-  return configuredGuard('JwtGuard', options, (resolved) => new JwtIdentity(resolved));
+  return configuredGuard('JwtGuard', options, (resolved, logger) => new JwtIdentity(resolved, logger));
 }
 
 class JwtIdentity implements CanActivate {
   private readonly verifier: TokenVerifier;
   private readonly userClaim: string;
 
-  constructor(options: JwtGuardOptions) {
-    this.verifier = new TokenVerifier(options);
+  constructor(options: JwtGuardOptions, logger: SyncLogger) {
+    this.verifier = new TokenVerifier(options, logger);
     this.userClaim = options.userClaim || 'sub';
   }
 

@@ -1,4 +1,4 @@
-import { Logger, ServiceUnavailableException, UnauthorizedException } from '@nestjs/common';
+import { ServiceUnavailableException, UnauthorizedException } from '@nestjs/common';
 import {
   createRemoteJWKSet,
   errors,
@@ -9,6 +9,7 @@ import {
   type RemoteJWKSetOptions,
 } from 'jose';
 import { SynchroError } from '../../common/errors.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 
 /** Which tokens are believed. Exactly one of `secret` and `jwksUrl`; an empty one counts as none. */
 export interface TokenOptions {
@@ -43,13 +44,15 @@ const PUBLIC_KEY_ALGORITHMS = [
 
 /** Checks signature, time, issuer and audience of tokens, by `jose`. */
 export class TokenVerifier {
-  private readonly logger = new Logger('Synchro');
   private readonly key: Uint8Array | JWTVerifyGetKey;
   private readonly options: JWTVerifyOptions;
   private keysFailing = false;
 
   /** @throws SynchroError `configuration_invalid` */
-  constructor(options: TokenOptions) {
+  constructor(
+    options: TokenOptions,
+    private readonly logger: SyncLogger,
+  ) {
     const { clockTolerance = 0, requireExpiry = true } = options;
     const { key, algorithms } = this.keyOf(options);
     if (!Number.isFinite(clockTolerance) || clockTolerance < 0) {
@@ -114,7 +117,8 @@ export class TokenVerifier {
         return key;
       } catch (error) {
         if (isOfToken(error)) throw error;
-        if (!this.keysFailing) this.logger.error(`the JSON Web Key Set can't be read: ${textOf(error)}`);
+        if (!this.keysFailing)
+          this.logger.error("the JSON Web Key Set can't be read", { error: textOf(error) });
         this.keysFailing = true;
         throw new ServiceUnavailableException('service temporarily unavailable', { cause: error });
       }

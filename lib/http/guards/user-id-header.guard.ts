@@ -1,11 +1,6 @@
-import {
-  Logger,
-  UnauthorizedException,
-  type CanActivate,
-  type ExecutionContext,
-  type Type,
-} from '@nestjs/common';
+import { UnauthorizedException, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { SynchroError } from '../../common/errors.js';
+import type { SyncLogger } from '../../common/sync-logger.js';
 import { identify, type HttpRequest } from '../sync-request.js';
 import { configuredGuard, type Configured } from './configured-guard.js';
 
@@ -22,13 +17,20 @@ export interface UserIdHeaderGuardOptions {
  * @throws SynchroError `configuration_invalid` at start, in production
  */
 export function UserIdHeaderGuard(options: Configured<UserIdHeaderGuardOptions> = {}): Type<CanActivate> {
-  return configuredGuard('UserIdHeaderGuard', options, (resolved) => new HeaderIdentity(resolved));
+  return configuredGuard(
+    'UserIdHeaderGuard',
+    options,
+    (resolved, logger) => new HeaderIdentity(resolved, logger),
+  );
 }
 
 class HeaderIdentity implements CanActivate {
   private readonly header: string;
 
-  constructor({ header = 'X-User-ID', allowInProduction = false }: UserIdHeaderGuardOptions) {
+  constructor(
+    { header = 'X-User-ID', allowInProduction = false }: UserIdHeaderGuardOptions,
+    logger: SyncLogger,
+  ) {
     if (process.env['NODE_ENV'] === 'production' && !allowInProduction) {
       throw new SynchroError(
         'configuration_invalid',
@@ -36,7 +38,7 @@ class HeaderIdentity implements CanActivate {
         'use JwtGuard or a guard of your own; allowInProduction: true where a gateway sets the header',
       );
     }
-    new Logger('Synchro').warn(
+    logger.warn(
       `UserIdHeaderGuard: whoever sends the header ${header} is the user that it names (for development only)`,
     );
     this.header = header.toLowerCase();

@@ -1,0 +1,14 @@
+import type { EntityManager } from 'typeorm';
+import { WORK_CHANNEL } from '../common/work-channel.js';
+import { enqueueSubscriptionChange, type SyncClient } from '../store/sync-clients.js';
+import { difference } from './pull/bucket-difference.js';
+
+/** What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. */
+export async function noteSubscriptions(
+  manager: EntityManager,
+  client: SyncClient,
+  buckets: readonly string[],
+): Promise<void> {
+  if (difference(client.buckets, buckets) === null) return;
+  await enqueueSubscriptionChange(manager, client, buckets, WORK_CHANNEL);
+}

@@ -1,0 +1,113 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+/** Each room may use those that come after it, and itself. */
+const ROOMS = [
+  'cli',
+  'testing',
+  'http',
+  'doctor',
+  'engine',
+  'replication',
+  'hooks',
+  'resolvers',
+  'schema',
+  'store',
+  'registry',
+  'common',
+] as const;
+
+/**
+ * The token of the options and their types, which whoever injects the options names. The only files at the top that a
+ * room may know: the others wire the rooms together.
+ */
+const OPTIONS = ['synchro.options.ts', 'synchro.settings.ts'];
+
+const MAX_LINES = 300;
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+
+const LIB = path.resolve(import.meta.dirname, '../lib');
+const sources = new Map<string, string>();
+let imports: readonly Import[];
+
+beforeAll(async () => {
+  const entries = await readdir(LIB, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter(({ name }) => name.endsWith('.ts'))) {
+    const file = path.join(entry.parentPath, entry.name);
+    sources.set(path.relative(LIB, file), await readFile(file, 'utf8'));
+  }
+  imports = [...sources].flatMap(([from, text]) => importsOf(from, text));
+});
+
+function importsOf(from: string, text: string): readonly Import[] {
+  return [...text.matchAll(/^(?:import|export) ([^;]*?) from '(\.[^']+)\.js';/gm)].map(
+    ([, what = '', target = '']) => ({
+      from,
+      to: `${path.join(path.dirname(from), target)}.ts`,
+      isType: what.startsWith('type ') || /^\{\s*type [^,]+(,\s*type [^,]+)*,?\s*\}$/.test(what),
+    }),
+  );
+}
+
+/** The folder of a file; undefined for what is at the top. */
+function roomOf(file: string): string | undefined {
+  const [room, ...rest] = file.split(path.sep);
+  return rest.length > 0 ? room : undefined;
+}
+
+function rank(file: string): number {
+  return ROOMS.indexOf(roomOf(file) as (typeof ROOMS)[number]);
+}
+
+function line({ from, to }: Import): string {
+  return `${from} → ${to}`;
+}
+
+describe('the rooms of lib/', () => {
+  it('are all known, and each file is found', () => {
+    expect(sources.size).toBeGreaterThan(100);
+    const rooms = new Set([...sources.keys()].flatMap((file) => roomOf(file) ?? []));
+    expect([...rooms].toSorted()).toEqual([...ROOMS].toSorted());
+    expect(imports.filter(({ to }) => !sources.has(to)).map(line)).toEqual([]);
+  });
+
+  it('use only those that stand below them', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      if (roomOf(from) === undefined) return false;
+      return roomOf(to) === undefined ? !OPTIONS.includes(to) : rank(to) < rank(from);
+    });
+    expect(wrong.map(line)).toEqual([]);
+  });
+
+  it('have no cycle of imports', () => {
+    const cycles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, way: readonly string[]): void => {
+      if (way.includes(file)) cycles.push([...way.slice(way.indexOf(file)), file].join(' → '));
+      if (done.has(file) || way.includes(file)) return;
+      for (const { from, to, isType } of imports) if (from === file && !isType) visit(to, [...way, file]);
+      done.add(file);
+    };
+    for (const file of sources.keys()) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it('have no barrels: what is public is named in index.ts and in the entry for tests alone', () => {
+    const barrels = [...sources]
+      .filter(([, text]) => /^export (\*|type \{|\{)[^;]* from /m.test(text))
+      .map(([file]) => file);
+    expect(barrels.toSorted()).toEqual(['index.ts', path.join('testing', 'index.ts')]);
+    expect(imports.filter(({ to }) => to === 'index.ts').map(line)).toEqual([]);
+  });
+
+  it(`have no file of more than ${MAX_LINES} lines`, () => {
+    const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > MAX_LINES);
+    expect(long.map(([file]) => file)).toEqual([]);
+  });
+});

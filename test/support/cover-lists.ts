@@ -1,0 +1,54 @@
+/** A list in `test/` of what this suite has to cover. */
+export interface CoverList {
+  readonly file: string;
+  /** The keys that it must have, and no others; null: those that it has, each of them with a test. */
+  readonly keys: readonly string[] | null;
+}
+
+export const LISTS: readonly CoverList[] = [
+  // The reference's own scenarios, sections A to M and Q.
+  { file: 'scenarios.json', keys: [...range(1, 156), ...range(182, 195)].map(String) },
+  { file: 'configuration-page.json', keys: null },
+];
+
+/**
+ * A key → the tests that cover it, or why none has to. A test is named by its file and its titles
+ * (`file.test.ts > describe > it`); the name of a file or a `describe` stands for all tests within.
+ */
+export type Covers = Readonly<Record<string, readonly string[] | { readonly exempt: string }>>;
+
+/** A test's name → how it ended. */
+export type TestStates = ReadonlyMap<string, string>;
+
+/** What is wrong with a list, and which of its keys have no test that passed; one line each. */
+export function coverProblems({ keys }: CoverList, covers: Covers, states: TestStates): readonly string[] {
+  const listed = Object.keys(covers);
+  return [
+    ...listed.filter((key) => keys?.includes(key) === false).map((key) => `there is no ${key} to cover`),
+    ...(keys ?? listed).flatMap((key) =>
+      keyProblems(covers[key], keys !== null, states).map((problem) => `${key}: ${problem}`),
+    ),
+  ];
+}
+
+function keyProblems(
+  cover: Covers[string] | undefined,
+  mayBeExempt: boolean,
+  states: TestStates,
+): readonly string[] {
+  if (cover === undefined) return ['is not listed'];
+  if ('exempt' in cover) {
+    if (!mayBeExempt) return ['may not be exempt'];
+    return cover.exempt === '' ? ['is exempt without a reason'] : [];
+  }
+  if (cover.length === 0) return ['has no test'];
+  return cover.flatMap((name) => {
+    const covering = [...states].filter(([test]) => test === name || test.startsWith(`${name} > `));
+    if (covering.length === 0) return [`there is no test "${name}"`];
+    return covering.flatMap(([test, state]) => (state === 'passed' ? [] : [`"${test}" is ${state}`]));
+  });
+}
+
+function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
