@@ -12,21 +12,23 @@ const COMMONJS_APP = fileURLToPath(new URL('support/commonjs-app.cjs', import.me
 
 describe('a host in CommonJS, which requires the package', () => {
   let database: TestDatabase;
-  let app: AppProcess;
+  let url: string;
+  let app: AppProcess | undefined;
 
   beforeAll(async () => {
     database = await createDatabase();
     app = await startAppProcess({ database, main: COMMONJS_APP });
+    ({ url } = app);
   });
 
   afterAll(async () => {
-    await app.kill();
+    await app?.kill();
     await database.drop();
   });
 
   it('syncs a device in both directions', async () => {
     const user = randomUUID();
-    const phone = new Device(app.url, user);
+    const phone = new Device(url, user);
     await phone.start();
     const mine = phone.create('tasks', { title: 'typed offline', user_id: user });
     await phone.sync();
@@ -42,12 +44,11 @@ describe('a host in CommonJS, which requires the package', () => {
     expect([...phone.rows('tasks').keys()].toSorted()).toEqual([mine, theirs].toSorted());
 
     // From a hook of the host's, which got the package's EntityManager and asked it for its own entity.
-    expect((await send(`${app.url}/accepted`)).json).toEqual(['typed offline']);
+    expect((await send(`${url}/accepted`)).json).toEqual(['typed offline']);
   });
 
   it('gives the slot back when it is told to end', async () => {
-    const { code, signal } = await app.kill('SIGTERM');
-    expect(signal ?? code).toBe('SIGTERM');
+    expect((await app?.kill('SIGTERM'))?.signal).toBe('SIGTERM');
     expect(
       await database.query('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [
         database.slotName,

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../sample-app/postgres/free-port.js';
 import { startAppProcess } from '../support/app-process.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { pack, readManifest, type PackedPackage } from '../support/packed.js';
+import { testRun } from '../support/run.js';
 import { runProgram } from '../support/run-program.js';
 import { insertTask } from '../support/sample-rows.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
 import { eventually } from '../support/wait.js';
 import { readAdoption, type Adoption } from './adoption.js';
 import { HostApp, type ModuleSystem } from './host-app.js';
@@ -20,7 +20,8 @@ let adoption: Adoption;
 let packed: PackedPackage;
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
+  folder = join(testRun().folder, 'adoption');
+  await mkdir(folder);
 });
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
