@@ -60,7 +60,8 @@ describe('the examples', () => {
 const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid']);
 
 function isCommand(command: string): boolean {
-  const [program, name = '', argument = ''] = command.split(' ');
+  // What stands before the program is its environment.
+  const [program, name = '', argument = ''] = command.replace(/^(?:[A-Z_]+=\S+ )+/, '').split(' ');
   if (program === 'npx') return name in bin && COMMANDS.has(argument);
   if (program !== 'npm') return false;
   if (name === 'install') return argument === 'nestjs-synchro';
