@@ -45,7 +45,9 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('%s', (platform) => {
     }
   }
 
-  it.runIf(platform.includes('altered'))('the host does alter its own routes', async () => {
+  if (!platform.includes('altered')) return;
+
+  it('the host does alter its own routes', async () => {
     const { url } = await hosts.start(platform);
     expect(await send(`${url}/v1/healthz`)).toMatchObject({ status: 200, json: { data: { status: 'ok' } } });
     expect(await send(`${url}/v1/healthz`, { method: 'POST', body: { blocked: true } })).toMatchObject({
