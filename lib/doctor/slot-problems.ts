@@ -23,7 +23,7 @@ export async function slotProblems(
   const { rows } = await client.query<SlotRow>(
     `SELECT plugin, database, database = current_database() AS ours, active,
             wal_status = 'lost' OR restart_lsn IS NULL AS lost,
-            coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0) AS retained
+            coalesce(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn), 0) AS retained
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
