@@ -11,6 +11,7 @@ import { SyncLogger } from './common/sync-logger.js';
 import { CompactionSchedule } from './engine/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from './replication/default-names.js';
 import { WalConsumer, type WalConsumerOptions } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { hasDefaultRule } from './resolvers/default-rule.js';
@@ -86,8 +87,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     const { replication } = this.options;
     if (replication === false) return null;
     const options: WalConsumerOptions = {
-      slotName: replication.slotName ?? 'synchro_slot',
-      publicationName: replication.publicationName ?? 'synchro_pub',
+      slotName: replication.slotName ?? DEFAULT_SLOT_NAME,
+      publicationName: replication.publicationName ?? DEFAULT_PUBLICATION_NAME,
       connection: replication.connection ?? connectionConfig(this.dataSource),
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 2_000,

@@ -2,6 +2,7 @@ import { Client, type ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../common/errors.js';
 import { discoverTables } from '../registry/discovery.js';
+import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from '../replication/default-names.js';
 import { setupProblems } from '../replication/setup-problems.js';
 import { TrackedTables } from '../replication/tracked-tables.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -41,7 +42,7 @@ export async function examine(
   dataSource: DataSource,
   options: DoctorOptions = {},
 ): Promise<readonly SynchroProblem[]> {
-  const { slotName = 'synchro_slot', publicationName = 'synchro_pub' } = options;
+  const { slotName = DEFAULT_SLOT_NAME, publicationName = DEFAULT_PUBLICATION_NAME } = options;
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
   const registry = discoverTables(dataSource, await currentSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ConsumerMonitor, type ConsumerReport } from '../../replication/consumer-monitor.js';
+import { DEFAULT_SLOT_NAME } from '../../replication/default-names.js';
 import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
 import { readStatus, type StoredStatus } from '../../store/status-sql.js';
 import { announceMark } from '../../store/wal-progress.js';
@@ -107,7 +108,7 @@ export class SyncStatus {
 
   private get slotName(): string {
     const { replication } = this.options;
-    return (replication === false ? undefined : replication?.slotName) ?? 'synchro_slot';
+    return (replication === false ? undefined : replication?.slotName) ?? DEFAULT_SLOT_NAME;
   }
 }
 
