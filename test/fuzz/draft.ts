@@ -98,19 +98,24 @@ export function validDraft(random: Random, context: FuzzContext, endpoint: Endpo
   return { endpoint, members, changes };
 }
 
-const OWN_ROWS = 60;
+const OWN_ROWS = 30;
 
 export function ownId(random: Random, { seed }: FuzzContext, table: string, among = OWN_ROWS): string {
   return uuidOf(seed, 'own', table, random.below(among));
+}
+
+/** More often one with more columns. */
+function anyTable(random: Random, { tables }: FuzzContext): FuzzTable {
+  return random.pick(tables.flatMap((table) => Object.keys(table.columns).map(() => table)));
 }
 
 /** A change of a row of the attacker's. */
 export function validChange(
   random: Random,
   context: FuzzContext,
-  table = random.pick(context.tables),
+  table = anyTable(random, context),
 ): ChangeDraft {
-  const operation = random.pick(['create', 'create', 'update', 'update', 'delete']);
+  const operation = random.pick(['create', 'create', 'create', 'update', 'update', 'update', 'delete']);
   const members: Member[] = [
     ['id', text(ownId(random, context, table.name))],
     ['table_name', text(table.name)],

@@ -112,7 +112,10 @@ function contents(request: RawRequest, endpoint: Endpoint, value: Members, { row
     const row = rows.get(keyOf(record));
     if (row && !row.shared) return `it carries the row ${keyOf(record)} of ${row.user}`;
   }
-  const taken = list(value['accepted']).find((result) => rows.has(keyOf(result)));
+  // A child may be accepted to wait for its parent; what becomes of it, the database tells.
+  const taken = list(value['accepted']).find(
+    (result) => rows.get(keyOf(result))?.parent === undefined && rows.has(keyOf(result)),
+  );
   if (taken) return `it accepted ${text(taken['operation'])} of ${keyOf(taken)}`;
   const stuck = list(value['rejected']).find(
     ({ status, reason_code: reason }) => status === 'rejected_retryable' && !FAIR_RETRIES.has(text(reason)),

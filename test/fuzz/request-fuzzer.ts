@@ -54,6 +54,8 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   huge: 1, batches: 0.3, repeats: 2, slow: 1,
 }; // prettier-ignore
 const DEFAULT_WEIGHT = 3;
+/** So many tell enough. */
+const MAX_FAILURES = 10;
 const TIME_LIMIT = 30_000;
 /** Servers close a connection that is idle for five seconds. */
 const KEEP_ALIVE = 3_000;
@@ -121,10 +123,17 @@ export class RequestFuzzer {
   /** Sends this many more, on this many connections, and looks after the others. @throws FuzzFailure */
   async run(count: number, connections = 4): Promise<void> {
     const last = this.sent + count;
+    const failures: FuzzFailure[] = [];
     const work = async (): Promise<void> => {
-      while (this.sent < last) await this.next();
+      while (this.sent < last && failures.length < MAX_FAILURES) {
+        await this.next().catch((error: unknown) => {
+          if (!(error instanceof FuzzFailure)) throw error;
+          failures.push(error);
+        });
+      }
     };
     await Promise.all(Array.from({ length: connections }, work));
+    if (failures.length > 0) throw new FuzzFailure(failures.map(({ message }) => message).join('\n\n'));
     await this.check();
   }
 
