@@ -1,3 +1,4 @@
+import { withClient } from '../support/client.js';
 import { eventually } from '../support/wait.js';
 import { written } from './app-faults.js';
 import type { FaultKind } from './fault.js';
@@ -53,7 +54,8 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
         // Operators restore with the apps running, or stop them before.
         const stopped = random.below(2) === 0;
         if (stopped) await Promise.all(site.apps.map((app) => app.stop()));
-        await restoreCopy(site);
+        // With the apps at work it may deadlock, and is tried again.
+        await eventually(() => restoreCopy(site));
         if (stopped) await Promise.all(site.apps.map((app) => app.start()));
       }),
   },
@@ -93,8 +95,10 @@ async function keepCopy(site: Site): Promise<void> {
 async function restoreCopy(site: Site): Promise<void> {
   const tables = await syncTables(site);
   const inserts = tables.map((table) => `INSERT INTO ${table} OVERRIDING SYSTEM VALUE TABLE copy.${table};`);
-  await site.database.query(
-    `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
+  await withClient(site.database.url, (client) =>
+    client.query(
+      `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
+    ),
   );
 }
 
