@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { written } from './faults/app-faults.js';
 import { logPosition } from './faults/host-rows.js';
 import { Load } from './faults/load.js';
+import { patiently } from './faults/patience.js';
 import { measureRecovery } from './faults/recovery.js';
 import { Site } from './faults/site.js';
 import type { SiteApp } from './faults/site-app.js';
@@ -9,7 +10,6 @@ import { compareLog } from './support/audit.js';
 import { consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { Device } from './support/device.js';
 import { insertTask } from './support/sample-rows.js';
-import { eventually } from './support/wait.js';
 import { edgesOf, logOf, storedPosition } from './support/wal-app.js';
 
 const SEED = 20261124;
@@ -33,7 +33,7 @@ describe('three instances', () => {
       leader.freeze();
       return id;
     });
-    await eventually(async () => {
+    await patiently(async () => {
       const held = await database.query(
         `SELECT FROM pg_stat_activity WHERE application_name = 'nestjs-synchro' AND state = 'idle in transaction'
            AND query LIKE '%sync_wal_position%' AND datname = current_database()`,
@@ -71,7 +71,7 @@ describe('three instances', () => {
       leader.thaw();
     }
     // It has noticed, and stands by again, when it has had its say.
-    await eventually(() => failures(leader) > before, { timeout: 60_000 });
+    await patiently(() => failures(leader) > before);
     expect(await logPosition(site)).toEqual(position);
     expect(await logOf(site.database, 'tasks', task)).toEqual(['create user:alice']);
     expect(await site.leader()).not.toBe(leader);
@@ -135,7 +135,7 @@ describe('a rolling deploy of three instances, with devices working meanwhile,',
     const [note = { id: '' }] = await database.query<{ id: string }>(
       `INSERT INTO notes (id, user_id, text) VALUES (gen_random_uuid(), 'alice', 'new') RETURNING id`,
     );
-    await eventually(async () => {
+    await patiently(async () => {
       expect(await edgesOf(database, 'notes', note.id)).toEqual(['user:alice']);
       expect(await edgesOf(database, 'tags', tag.id)).toEqual([]);
     });
@@ -146,7 +146,7 @@ describe('a rolling deploy of three instances, with devices working meanwhile,',
 
     await site.deploy();
     await measureRecovery(site);
-    await eventually(async () => expect(await edgesOf(database, 'tags', tag.id)).toEqual(['global']));
+    await patiently(async () => expect(await edgesOf(database, 'tags', tag.id)).toEqual(['global']));
     await load.rest();
     await load.expectConverged();
     for (const { device: own, restarts } of load.users) {
