@@ -133,7 +133,7 @@ async function lostWork(
   );
 }
 
-it('reaches every bucket exactly once, and loses no push, whenever the app is killed', async () => {
+it('reaches every bucket exactly once, and loses no push, whenever the app is killed [W-WAL-2]', async () => {
   const first = await startStoppable();
   await auditChanges(database);
   const names = ['alice', 'bob', 'carol', 'dora'];

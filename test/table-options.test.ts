@@ -424,7 +424,7 @@ describe('the options of a table', () => {
       expect(alice.row(table, sku)).toBeUndefined();
     });
 
-    it('W-REG-1: are never written by a device [scenario 20] [scenario 25]', async () => {
+    it('are never written by a device [scenario 20] [scenario 25] [W-REG-1]', async () => {
       const sku = randomUUID();
       const forged = {
         modified_at: '2001-01-01T00:00:00Z',
