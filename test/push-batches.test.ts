@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PushAcceptedEvent } from '../lib/hooks/hook-events.js';
 import type { PushChange, PushResult } from '../lib/engine/push/push-change.js';
 import {
   change,
@@ -108,6 +109,21 @@ it("a deferred constraint fails in its record's verdict, not at COMMIT [interlea
     'rejected_terminal',
     'applied',
   ]);
+});
+
+it('a deferred constraint that a hook breaks fails the whole push, and nothing is called applied [interleaving 18]', async () => {
+  const id = randomUUID();
+  const onPushAccepted = async ({ manager }: PushAcceptedEvent): Promise<void> => {
+    await manager.query('INSERT INTO seats (id, user_id, next_to) VALUES ($1, $2, $3)', [
+      randomUUID(),
+      ALICE,
+      randomUUID(),
+    ]);
+  };
+  await expect(push.push(ALICE, [newTask({}, id)], { hooks: { onPushAccepted } })).rejects.toMatchObject({
+    driverError: { code: '23503' },
+  });
+  expect(await push.db.query('SELECT FROM tasks WHERE id = $1', [id])).toEqual([]);
 });
 
 it('a violation of another unique constraint is no conflict of keys [interleaving 19]', async () => {
