@@ -68,7 +68,9 @@ it('entries, rows, membership and checkpoint of a pull are of one moment [W-PULL
   ]);
 
   await alice.pull();
-  expect([...alice.rows('tasks').values()].map(({ title }) => title).toSorted()).toEqual(['changed', 'new']);
+  expect(new Set([...alice.rows('tasks').values()].map(({ title }) => title))).toEqual(
+    new Set(['changed', 'new']),
+  );
 });
 
 it('a page that ends before the entry of a move shows nothing of the row that has moved [W-PULL-2]', async () => {

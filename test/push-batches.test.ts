@@ -111,16 +111,19 @@ it("a deferred constraint fails in its record's verdict, not at COMMIT [interlea
   ]);
 });
 
+async function breakReference({ manager }: PushAcceptedEvent): Promise<void> {
+  await manager.query('INSERT INTO seats (id, user_id, next_to) VALUES ($1, $2, $3)', [
+    randomUUID(),
+    ALICE,
+    randomUUID(),
+  ]);
+}
+
 it('a deferred constraint that a hook breaks fails the whole push, and nothing is called applied [interleaving 18]', async () => {
   const id = randomUUID();
-  const onPushAccepted = async ({ manager }: PushAcceptedEvent): Promise<void> => {
-    await manager.query('INSERT INTO seats (id, user_id, next_to) VALUES ($1, $2, $3)', [
-      randomUUID(),
-      ALICE,
-      randomUUID(),
-    ]);
-  };
-  await expect(push.push(ALICE, [newTask({}, id)], { hooks: { onPushAccepted } })).rejects.toMatchObject({
+  await expect(
+    push.push(ALICE, [newTask({}, id)], { hooks: { onPushAccepted: breakReference } }),
+  ).rejects.toMatchObject({
     driverError: { code: '23503' },
   });
   expect(await push.db.query('SELECT FROM tasks WHERE id = $1', [id])).toEqual([]);

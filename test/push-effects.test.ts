@@ -63,6 +63,20 @@ async function stored(id: string): Promise<Record<string, unknown>> {
   return row ?? {};
 }
 
+async function lastPush(): Promise<unknown> {
+  const [row] = await database.query('SELECT last_push_at FROM sync_clients WHERE client_id = $1', [
+    phone.clientId,
+  ]);
+  return row?.['last_push_at'];
+}
+
+/** A rule of a host's: what was edited within a minute is not deleted. */
+function refuseYoung({ operation, current }: BeforeApplyEvent): WriteRejection | undefined {
+  if (operation !== 'delete' || Date.now() - Date.parse(String(current?.['updated_at'])) > 60_000)
+    return undefined;
+  return { reason: 'edited_meanwhile', message: 'somebody has just edited it' };
+}
+
 describe('what one device pushes', () => {
   it('reaches the others, whatever becomes of the row: changed, deleted and restored [W-PUSH-8]', async () => {
     const id = await heldTask('first');
@@ -134,11 +148,7 @@ describe('a delete that was made offline', () => {
 
   it('may be refused by the host, and the row comes back to the device [W-PUSH-18]', async () => {
     const id = await heldTask('first');
-    const young = ({ operation, current }: BeforeApplyEvent): WriteRejection | undefined =>
-      operation === 'delete' && Date.now() - Date.parse(String(current?.['updated_at'])) < 60_000
-        ? { reason: 'edited_meanwhile', message: 'somebody has just edited it' }
-        : undefined;
-    hooks = { beforeApply: young };
+    hooks = { beforeApply: refuseYoung };
     phone.delete('tasks', id);
     await retitle(database, id, 'written meanwhile');
     const [answer] = await phone.pushPending();
@@ -149,13 +159,6 @@ describe('a delete that was made offline', () => {
 });
 
 describe('the time of a device’s last push', () => {
-  async function lastPush(): Promise<unknown> {
-    const [row] = await database.query('SELECT last_push_at FROM sync_clients WHERE client_id = $1', [
-      phone.clientId,
-    ]);
-    return row?.['last_push_at'];
-  }
-
   it('is written with its changes, or not at all [W-PUSH-22]', async () => {
     phone.create('tasks', { user_id: user, title: 'rolled back' });
     hooks = {

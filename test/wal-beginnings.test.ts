@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import { Client } from 'pg';
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -86,7 +86,7 @@ describe('rows that were there before the first start', () => {
     await applied(database);
     const device = new Device(app.url, 'alice');
     await device.start();
-    expect([...device.rows('tasks').keys()].toSorted()).toEqual([before, since, ...later].toSorted());
+    expect(new Set(device.rows('tasks').keys())).toEqual(new Set([before, since, ...later]));
     expect(device.row('tasks', before ?? '')).toMatchObject({ title: 'changed since' });
   });
 
@@ -135,7 +135,7 @@ it('a snapshot goes on where it was in a version that lists its tables otherwise
 
 describe('the consumer', () => {
   it('takes as many statements for a transaction of eight hundred rows as for one of ten [W-WAL-16]', async () => {
-    const query = vi.spyOn(pg.Client.prototype, 'query');
+    const query = vi.spyOn(Client.prototype, 'query');
     const statements = (): number =>
       query.mock.contexts.filter((client) => nameOf(client) === 'nestjs-synchro').length;
     try {
