@@ -3,10 +3,14 @@ import { Client } from 'pg';
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SynchroError } from '../lib/common/errors.js';
+import { SyncStatus } from '../lib/index.js';
+import { PgoutputDecoder } from '../lib/replication/pgoutput.js';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
+import { eventually } from './support/wait.js';
 import { applied, edgesOf, logOf, startWalApp, storedPosition, SyncedRow } from './support/wal-app.js';
 
 @Entity('tasks')
@@ -134,6 +138,41 @@ it('a snapshot goes on where it was in a version that lists its tables otherwise
 });
 
 describe('the consumer', () => {
+  it('stops at what it can not decode, acknowledges nothing of it, and goes on once it can [W-WAL-6]', async () => {
+    const app = await start();
+    await applied(database);
+    let undecodable = 0;
+    const { decode } = PgoutputDecoder.prototype;
+    const broken = vi.spyOn(PgoutputDecoder.prototype, 'decode').mockImplementation(function (
+      this: PgoutputDecoder,
+      message,
+    ) {
+      if (!message.includes('unreadable')) return decode.call(this, message);
+      undecodable++;
+      throw new SynchroError('decode_failed', 'of the test');
+    });
+    const ids = await insert('tasks', 3);
+    try {
+      const [{ lsn } = { lsn: '' }] = await database.query<{ lsn: string }>(
+        'SELECT pg_current_wal_insert_lsn()::text AS lsn',
+      );
+      await database.query(`UPDATE tasks SET title = 'unreadable' WHERE id = $1`, [ids[1]]);
+      const later = await insert('tasks', 1);
+      await eventually(() => undecodable > 2);
+      expect((await app.app.get(SyncStatus).read()).consumer).toMatchObject({ state: 'failing' });
+      expect(await edgesOf(database, 'tasks', later[0] ?? '')).toEqual([]);
+      const [slot] = await database.query(
+        'SELECT confirmed_flush_lsn <= $2 AS behind FROM pg_replication_slots WHERE slot_name = $1',
+        [database.slotName, lsn],
+      );
+      expect(slot).toEqual({ behind: true });
+    } finally {
+      broken.mockRestore();
+    }
+    await applied(database);
+    expect(await logOf(database, 'tasks', ids[1] ?? '')).toEqual(['create user:alice', 'update user:alice']);
+  });
+
   it('takes as many statements for a transaction of eight hundred rows as for one of ten [W-WAL-16]', async () => {
     const query = vi.spyOn(Client.prototype, 'query');
     const statements = (): number =>
