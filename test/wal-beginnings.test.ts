@@ -142,7 +142,7 @@ describe('the consumer', () => {
     const app = await start();
     await applied(database);
     let undecodable = 0;
-    const decode = Reflect.get(PgoutputDecoder.prototype, 'decode') as PgoutputDecoder['decode'];
+    const decode = Reflect.get(PgoutputDecoder.prototype, 'decode');
     const broken = vi.spyOn(PgoutputDecoder.prototype, 'decode').mockImplementation(function (
       this: PgoutputDecoder,
       message,
