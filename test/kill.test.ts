@@ -118,26 +118,7 @@ async function killSomewhere(): Promise<void> {
   expect(await app.kill()).toEqual({ code: null, signal: 'SIGKILL' });
 }
 
-<<<<<<< HEAD
-/** Rows that are not what their user last made of them, though every push was answered. */
-async function lostWork(
-  work: ReadonlyMap<string, string | null>,
-  table: 'tasks' | 'comments',
-): Promise<readonly unknown[]> {
-  const text = { tasks: 'title', comments: 'body' }[table];
-  return database.query(
-    `SELECT work.id, work.text AS made, ${text} AS found
-       FROM unnest($1::uuid[], $2::text[]) AS work (id, text)
-       LEFT JOIN ${table} t ON t.id = work.id AND t.deleted_at IS NULL
-      WHERE ${text} IS DISTINCT FROM work.text`,
-    [[...work.keys()], [...work.values()]],
-  );
-}
-
 it('reaches every bucket exactly once, and loses no push, whenever the app is killed [W-WAL-2]', async () => {
-=======
-it('reaches every bucket exactly once, and loses no push, whenever the app is killed', async () => {
->>>>>>> main
   const first = await startStoppable();
   await auditChanges(database);
   const names = ['alice', 'bob', 'carol', 'dora'];
