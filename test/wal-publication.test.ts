@@ -58,7 +58,7 @@ describe('the publication', () => {
     return id;
   }
 
-  it('names the synced tables and nothing else, with every kind of change', async () => {
+  it('names the synced tables and nothing else, with every kind of change [W-WAL-15]', async () => {
     await start();
     expect(await published()).toEqual(['public.comments', 'public.marks', 'public.tasks']);
     const [kinds] = await database.query(
@@ -68,7 +68,7 @@ describe('the publication', () => {
     expect(Object.values(kinds ?? {})).toEqual([true, true, true, true, true]);
   });
 
-  it('that is there already gets the tables and the kinds of changes that it lacks, and keeps its own', async () => {
+  it('that is there already gets the tables and the kinds of changes that it lacks, and keeps its own [W-WAL-15]', async () => {
     await database.query('CREATE TABLE elsewhere (id int PRIMARY KEY)');
     await database.query(`CREATE PUBLICATION ${publication} FOR TABLE elsewhere WITH (publish = 'insert')`);
     await start();
@@ -96,7 +96,7 @@ describe('the publication', () => {
       'did not publish updates',
       (name: string) => `ALTER PUBLICATION ${name} SET (publish = 'insert, delete')`,
     ],
-  ])('that %s is mended at the next start, and what it missed is found', async (_, damage) => {
+  ])('that %s is mended at the next start, and what it missed is found [W-WAL-15]', async (_, damage) => {
     const first = await start();
     const [deleted, moved] = [await insertTask(), await insertTask()];
     const comments = [randomUUID(), randomUUID()] as const;
@@ -148,7 +148,7 @@ describe('the start is stopped with the statement that mends it', () => {
       'has a deferrable primary key, which is no replica identity',
       'ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id) DEFERRABLE',
     ],
-  ])('when a table %s', async (_, damage) => {
+  ])('when a table %s [W-WAL-12] [W-REG-4]', async (_, damage) => {
     await database.query(damage);
     const failed = await startWalApp(database, [Task]).then(
       async (app) => app.close().then(() => new Error('it started')),
