@@ -221,7 +221,11 @@ export const TOKENS: Category = (random, context) => {
     'Bearer\t',
   ]);
   const headers = [['Authorization', scheme + token] as const];
-  return http(context, endpoint, bodyFor(random, context, endpoint), { anonymous: true, headers });
+  return http(context, endpoint, bodyFor(random, context, endpoint), {
+    anonymous: true,
+    headers,
+    refused: true,
+  });
 };
 
 function valid(random: Random, context: FuzzContext): RawRequest {
