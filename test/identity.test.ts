@@ -34,6 +34,18 @@ describe('user ids and bucket values', () => {
     return device;
   }
 
+  it('an id that is too long for a key is refused by name', async () => {
+    const long = await new Device(app.url, 'é'.repeat(600)).send('schema');
+    expect(long).toMatchObject({ status: 400, json: { error: 'invalid user identity' } });
+    // Random: PostgreSQL compresses what repeats itself.
+    const longest = Array.from({ length: 28 }, () => randomUUID()).join('');
+    const device = await started(longest);
+    const id = device.create('tasks', { user_id: longest, title: 'of a long name' });
+    await device.pushPending();
+    await consumed(database);
+    expect((await started(longest)).row('tasks', id)).toMatchObject({ user_id: longest });
+  });
+
   it('a uuid in capitals is the same user [interleaving 26]', async () => {
     const [lower, upper] = [await started(LOWER), await started(UPPER)];
     const id = upper.create('tasks', { user_id: UPPER, title: 'from the one' });

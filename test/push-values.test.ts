@@ -80,6 +80,30 @@ async function stored(id: string, column: string): Promise<unknown> {
   return row['value'];
 }
 
+describe('a number that is short as it is sent and very long as it is stored', () => {
+  it.each([
+    ['doc', '[1e131071]'],
+    ['doc', '"{\\"a\\":[1E+401]}"'],
+    ['doc', '{"a":1e-16383}'],
+    ['num', '1e131071'],
+    ['num', '"1e5000"'],
+    ['amounts', '[1e131071]'],
+    ['amounts', '"{1e5000}"'],
+  ])('makes data that is none: %s %s', async (column, json) => {
+    expect(await created(column, json)).toBe('invalid_data');
+  });
+
+  it.each([
+    ['doc', '{"a":1e300}', `{"a": 1${'0'.repeat(300)}}`],
+    ['doc', '["1e131071"]', '["1e131071"]'],
+    ['num', '5e-324', `0.${'0'.repeat(323)}5`],
+    ['text_doc', '[1e131071]', '[1e131071]'],
+    ['body', '"1e131071"', '1e131071'],
+  ])('is not what a double or a text is: %s %s', async (column, json, text) => {
+    expect(await created(column, json)).toBe(text);
+  });
+});
+
 describe('a value that a device sends', () => {
   it.each([
     ['an integer of 64 bits [W-DATA-1]', 'big', '9223372036854775807', '9223372036854775807'],
