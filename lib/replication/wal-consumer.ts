@@ -21,6 +21,7 @@ import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
+import { leaseWriter } from './writer-lease.js';
 
 /** {@link ReplicationOptions} with every default filled in. */
 export interface WalConsumerOptions {
@@ -119,7 +120,7 @@ export class WalConsumer {
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       this.reader = null;
       let standby = false;
       try {
@@ -132,7 +133,7 @@ export class WalConsumer {
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
       const { progressed } = this;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: Date.now() - began });
+      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -143,7 +144,9 @@ export class WalConsumer {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
+    let endLease = (): void => undefined;
     try {
+      endLease = await leaseWriter(client, walSenderTimeout);
       await ensurePublication(client, publicationName, this.tracked);
       const publication = await followPublication(client, publicationName, this.tracked);
       const rules = new TableRules(this.registry, this.bucketRules, publication);
@@ -151,6 +154,7 @@ export class WalConsumer {
         client,
         connection: this.connection(),
         slotName,
+        walSenderTimeout,
         applier,
         rules,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -179,6 +183,7 @@ export class WalConsumer {
       await this.takeLead(reader, rules, applier);
       await this.consume(client, stream, reader, applier, publication);
     } finally {
+      endLease();
       this.stream = null;
       this.writer = null;
       await stream?.close();
