@@ -189,6 +189,7 @@ describe('an epoch', () => {
 
   it('leaves a device that took its snapshot in it alone', async () => {
     await app.close();
+    await slotIsFree();
     await dropSlot();
     app = await startWalApp(database, [Task]);
     const newcomer = new Device(app.url, 'alice');

@@ -6,6 +6,7 @@ import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
+import { testRun } from './support/run.js';
 import { applied, edgesOf, startWalApp, SyncedRow } from './support/wal-app.js';
 
 @Entity('tasks')
@@ -88,6 +89,35 @@ describe('the publication', () => {
     await database.query(`CREATE PUBLICATION ${publication} FOR ALL TABLES`);
     await expect(start()).rejects.toMatchObject({ code: 'publication_invalid' });
   });
+
+  it.skipIf(testRun().serverVersion < 15).each([
+    ['a row filter', 'TABLE tasks WHERE (false), comments'],
+    ['a column list', 'TABLE tasks (id), comments'],
+  ])('that has %s, as from PostgreSQL 15 on, is refused', async (_, objects) => {
+    await database.query(`CREATE PUBLICATION ${publication} FOR ${objects}`);
+    const failed = await start().then(
+      () => new Error('it started'),
+      (error: Error) => error,
+    );
+    expect(failed).toMatchObject({ code: 'publication_invalid' });
+    const [statement = ''] = /ALTER PUBLICATION .*;/.exec(failed.message) ?? [];
+    await database.query(statement);
+    await start();
+    const task = await insertTask();
+    await applied(database);
+    expect(await edgesOf(database, 'tasks', task)).toEqual(['user:alice']);
+  });
+
+  it.skipIf(testRun().serverVersion < 15)(
+    'of a whole schema, as from PostgreSQL 15 on, is refused if the changelog is in it',
+    async () => {
+      await database.query('CREATE SCHEMA elsewhere');
+      await database.query(`CREATE PUBLICATION ${publication} FOR TABLES IN SCHEMA elsewhere`);
+      await start().then((running) => running.close());
+      await database.query(`ALTER PUBLICATION ${publication} ADD TABLES IN SCHEMA public`);
+      await expect(start()).rejects.toMatchObject({ code: 'publication_invalid' });
+    },
+  );
 
   it.each([
     ['lost a table', (name: string) => `ALTER PUBLICATION ${name} DROP TABLE tasks`],
