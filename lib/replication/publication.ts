@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { problemsError, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
+import { forgetRules } from '../store/rule-marks.js';
 import type { TrackedTables } from './tracked-tables.js';
 
 interface RelationName {
@@ -10,7 +11,7 @@ interface RelationName {
 }
 
 /**
- * Makes the publication, or adds the tables that it lacks. It never removes one: during a rolling deploy another
+ * Makes the publication, or adds the tables that it lacks, or has with a row filter or a column list. It never removes one: during a rolling deploy another
  * version may need it.
  * @throws SynchroError with the SQL to run, when a right is missing or the publication can't serve
  */
@@ -42,10 +43,21 @@ export async function ensurePublication(
       relations,
     );
   }
-  const missing = await missingRelations(client, name, relations);
+  const whole = await publishedRelations(client, name);
+  const missing = relations.filter(
+    ({ schema, relation }) => whole.get(quoteRelation(schema, relation)) !== true,
+  );
   if (missing.length === 0) return;
-  const tables = missing.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
-  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, tracked, missing);
+  const names = missing.map(({ schema, relation }) => quoteRelation(schema, relation));
+  const partial = names.filter((relation) => whole.has(relation));
+  const drop =
+    partial.length === 0 ? '' : `ALTER PUBLICATION ${publication} DROP TABLE ${partial.join(', ')}; `;
+  await mend(
+    client,
+    `${drop}ALTER PUBLICATION ${publication} ADD TABLE ${names.join(', ')}`,
+    tracked,
+    missing,
+  );
 }
 
 /** Why a publication that is there can't serve; none when it is not. */
@@ -53,14 +65,19 @@ export async function publicationProblems(
   client: ClientBase,
   name: string,
 ): Promise<readonly SynchroProblem[]> {
-  const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1 AND puballtables', [
-    name,
-  ]);
-  return rows.map(() => ({
+  const { rows } = await client.query<{ all: boolean }>(
+    `SELECT p.puballtables AS all FROM pg_publication p
+      WHERE p.pubname = $1 AND (p.puballtables OR EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+         WHERE c.oid = to_regclass('sync_changelog') AND t.pubname = p.pubname))`,
+    [name],
+  );
+  return rows.map(({ all }) => ({
     code: 'publication_invalid',
     entity: 'PostgreSQL',
     option: 'publication',
-    message: `${name} is FOR ALL TABLES, so the changelog would be replicated into itself`,
+    message: `${name} is FOR ALL TABLES${all ? '' : ' of a schema'}, so the changelog would be replicated into itself`,
     remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
   }));
 }
@@ -70,21 +87,18 @@ interface PublicationRow {
   pubviaroot: boolean;
 }
 
-async function missingRelations(
-  client: ClientBase,
-  name: string,
-  relations: readonly RelationName[],
-): Promise<readonly RelationName[]> {
-  const { rows } = await client.query<{ schemaname: string; tablename: string }>(
-    `SELECT n.nspname AS schemaname, c.relname AS tablename
+/** The tables that a publication names, and whether it has them whole: without a row filter or a column list. */
+async function publishedRelations(client: ClientBase, name: string): Promise<ReadonlyMap<string, boolean>> {
+  // to_jsonb: filters and lists exist from PostgreSQL 15 on only.
+  const { rows } = await client.query<{ schema: string; relation: string; whole: boolean }>(
+    `SELECT n.nspname AS schema, c.relname AS relation,
+            to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL AS whole
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE p.pubname = $1`,
     [name],
   );
-  return relations.filter(
-    ({ schema, relation }) => !rows.some((row) => row.schemaname === schema && row.tablename === relation),
-  );
+  return new Map(rows.map(({ schema, relation, whole }) => [quoteRelation(schema, relation), whole]));
 }
 
 /**
@@ -115,7 +129,7 @@ async function mend(
   await client.query('BEGIN');
   try {
     await client.query(sql);
-    await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
+    await forgetRules(client, tables);
     for (const statement of further) await client.query(statement);
     await client.query('COMMIT');
   } catch (error) {

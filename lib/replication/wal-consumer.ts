@@ -8,6 +8,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
@@ -18,6 +19,7 @@ import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
+import { readShapes, sameShapes, type TableShapes } from './table-shapes.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
 
@@ -144,13 +146,14 @@ export class WalConsumer {
     this.writer = client;
     let stream: ReplicationStream | null = null;
     try {
-      await ensurePublication(client, publicationName, this.tracked);
+      const shapes = await this.readShapes(client);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
         slotName,
         applier,
         rules,
+        shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
       });
       this.edgesMissing.abort();
@@ -175,13 +178,23 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      await this.consume(client, stream, reader, applier);
+      this.scheduleCatchUp(reader, rules, applier, shapes);
+      await this.consume(client, stream, reader, applier, shapes);
     } finally {
       this.stream = null;
       this.writer = null;
       await stream?.close();
       await client.end().catch(() => undefined);
     }
+  }
+
+  /** Makes or mends the publication, and reads what the tables look like with it. */
+  private async readShapes(client: Client): Promise<TableShapes> {
+    const { publicationName } = this.options;
+    // Twice, for what is missing has to be told by its name.
+    await readShapes(client, this.tracked, publicationName);
+    await ensurePublication(client, publicationName, this.tracked);
+    return readShapes(client, this.tracked, publicationName);
   }
 
   private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
@@ -192,11 +205,27 @@ export class WalConsumer {
     });
   }
 
+  private scheduleCatchUp(
+    reader: WalReader,
+    rules: TableRules,
+    applier: MembershipApplier,
+    shapes: TableShapes,
+  ): void {
+    const run = async (tx: ChangelogTransaction): Promise<void> => {
+      const found = await rules.catchUp(tx, applier, shapes);
+      if (found.length > 0) this.logger.log('looked at tables again', { tables: found.join(', ') });
+    };
+    reader.schedule({ lsn: shapes.lsn, run });
+    reader.want(shapes.lsn);
+  }
+
+  /** Returns when the app stops, or when the tables are no longer as they were: the next session begins with that. */
   private async consume(
     client: Client,
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
+    shapes: TableShapes,
   ): Promise<void> {
     const { registry } = this;
     const { maxSubscriptionRows } = this.options;
@@ -210,9 +239,20 @@ export class WalConsumer {
       announce();
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
-    const timer = setInterval(announce, HOUSEKEEPING_MS);
+    // A commit of its own, so that the stream comes as far as the shapes' LSN.
+    await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, shapes.lsn.toString()]);
+    let lookAgain = false;
+    const timer = setInterval(() => {
+      lookAgain = true;
+      announce();
+    }, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
+        if ((lookAgain || applier.unseen) && !reader.isWriting) {
+          lookAgain = false;
+          const now = await readShapes(client, this.tracked, this.options.publicationName);
+          if (applier.unseen || !sameShapes(now, shapes)) return this.logger.log('tables have changed');
+        }
         const work = this.workWaiting ? await housekeeping.run() : 'done';
         this.workWaiting = work !== 'done';
         // What is asked for takes its turn with what has arrived.
