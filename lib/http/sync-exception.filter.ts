@@ -1,5 +1,5 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { isSchemaRace, isTransient } from '../common/database-error.js';
+import { isTransient, isUnfitTable } from '../common/database-error.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
@@ -73,7 +73,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
 
 /** The tables are not, at the moment, what the entities say. */
 function isUnfit(error: unknown): boolean {
-  return isSchemaRace(error) || (error instanceof SynchroError && error.problems.length > 0);
+  return isUnfitTable(error) || (error instanceof SynchroError && error.problems.length > 0);
 }
 
 /** The body's values are all strings: SDKs decode it as such. */
