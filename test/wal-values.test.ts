@@ -9,9 +9,8 @@ import { Device } from './support/device.js';
 import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
 
 const SCHEMA = 'Ünïcode "schema". of. tests';
-const TABLE = `Röws "x".${'é'.repeat(26)}`; // 63 bytes
+const TABLE = `Röws "xy".${'é'.repeat(26)}`;
 const OWNER = `Owner "of", the.row ${'ö'.repeat(20)}`;
-const EVENTS_TABLE_BYTES = Buffer.byteLength(TABLE);
 
 @Entity('docs')
 @SyncTable({ ownerColumn: 'user_id' })
@@ -151,7 +150,6 @@ describe('the values of a row', () => {
       ['-Infinity', '-Infinity', '0044-03-15 BC'],
       ['1e308', '1e1000', '5874897-12-31'],
     ] as const) {
-      if (n.endsWith('Infinity') && version < 14) continue;
       const id = await insert({
         f8,
         f4: f8 === '1e308' ? '1e38' : f8,
@@ -196,18 +194,19 @@ describe('the values of a row', () => {
     expect(alice.row('wide', id)).toMatchObject({ c0: 'first', c200: null, c399: 'last' });
     const size = 50 * 1024 * 1024;
     const large = randomUUID();
-    await commit(`INSERT INTO docs (id, user_id, body) VALUES ('${large}', 'alice', repeat('x', ${size}))`);
-    await commit(`UPDATE docs SET f8 = 1, updated_at = clock_timestamp() WHERE id = '${large}'`);
+    await commit(`INSERT INTO wide (id, user_id, c0) VALUES ('${large}', 'alice', repeat('x', ${size}))`);
+    await commit(`UPDATE wide SET c1 = 'changed', updated_at = clock_timestamp() WHERE id = '${large}'`);
     await alice.pull();
-    expect(alice.row('docs', large)).toMatchObject({ f8: 1 });
-    expect(String(alice.row('docs', large)?.['body'])).toHaveLength(size);
-    await commit(`DELETE FROM docs WHERE id = '${large}'`);
+    const { c0, c1 } = alice.row('wide', large) ?? {};
+    // Not the value itself, which a failure would print.
+    expect([String(c0).length, c1]).toEqual([size, 'changed']);
+    await commit(`DELETE FROM wide WHERE id = '${large}'`);
     await alice.pull();
-    expect(alice.row('docs', large)).toBeUndefined();
-  });
+    expect(alice.rows('wide').size).toBe(1);
+  }, 300_000);
 
   it('are followed under names with quotes, dots, blanks and the 63 bytes that PostgreSQL allows', async () => {
-    expect(EVENTS_TABLE_BYTES).toBe(63);
+    expect(Buffer.byteLength(TABLE)).toBe(63);
     const [id, next] = [randomUUID(), randomUUID()];
     await commit(`INSERT INTO ${ODD} ("The Key", ${OWNER_SQL}) VALUES ('${id}', 'alice')`);
     await alice.pull();
@@ -231,7 +230,6 @@ describe('the values of a row', () => {
     ]);
     await commit(...statements, 'TRUNCATE other.docs, third.docs RESTART IDENTITY CASCADE');
     expect(await logOf(database, 'docs', id)).toEqual(['create user:alice']);
-    // The other one comes into the place of the synced one, with a row of the same key.
     await expectShown(id);
   });
 
