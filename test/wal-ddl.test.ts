@@ -53,6 +53,14 @@ const RENAMES = [
   ['deleted_at', 'removed_at'],
 ] as const;
 
+/** Devices as they stand after the SDKs' next sync, which reads the schema again when it has changed. */
+async function sync(...devices: readonly Device[]): Promise<void> {
+  for (const device of devices) {
+    await device.schema();
+    await device.sync();
+  }
+}
+
 describe('DDL while the consumer streams', () => {
   let database: TestDatabase;
   let app: RunningApp;
@@ -86,14 +94,6 @@ describe('DDL while the consumer streams', () => {
     return id;
   }
 
-  /** Devices as they stand after the SDKs' next sync, which reads the schema again when it has changed. */
-  async function sync(...devices: readonly Device[]): Promise<void> {
-    for (const device of devices) {
-      await device.schema();
-      await device.sync();
-    }
-  }
-
   /** Resolves once the consumer says which object stands in its way; devices are asked to come back meanwhile. */
   async function stopped(...parts: readonly string[]): Promise<void> {
     await eventually(async () => {
@@ -124,17 +124,15 @@ describe('DDL while the consumer streams', () => {
 
   it('among the changes of one transaction keeps what came before and after it', async () => {
     const [before, between, after] = [randomUUID(), randomUUID(), randomUUID()];
-    const insert = (id: string, rest = ''): string =>
-      `INSERT INTO docs (id, user_id${rest && ', extra'}) VALUES ('${id}', 'alice'${rest})`;
     await inOneTransaction(
       database,
-      insert(before),
+      `INSERT INTO docs (id, user_id) VALUES ('${before}', 'alice')`,
       'ALTER TABLE docs ADD COLUMN extra text',
-      insert(between, `, 'x'`),
+      `INSERT INTO docs (id, user_id, extra) VALUES ('${between}', 'alice', 'x')`,
       `ALTER TABLE docs DROP COLUMN body`,
       `UPDATE docs SET user_id = 'bob' WHERE id = '${before}'`,
       'ALTER TABLE docs RENAME COLUMN extra TO body',
-      insert(after),
+      `INSERT INTO docs (id, user_id) VALUES ('${after}', 'alice')`,
       `ALTER TABLE docs ALTER COLUMN body TYPE varchar(100) USING body || '!'`,
     );
     await applied(database);
