@@ -17,6 +17,10 @@ class Task extends SyncedRow {
   userId!: string;
 }
 
+function insert(id: string): string {
+  return `INSERT INTO tasks (id, user_id) VALUES ('${id}', 'alice')`;
+}
+
 /** A slot without two_phase decodes them when they are committed: under the id of the prepared transaction. */
 describe('a prepared transaction', () => {
   let server: PostgresServer;
@@ -49,9 +53,6 @@ describe('a prepared transaction', () => {
     await database.query(['BEGIN', ...statements, `PREPARE TRANSACTION '${name}'`].join(';\n'));
     return name;
   }
-
-  const insert = (id: string, user = 'alice'): string =>
-    `INSERT INTO tasks (id, user_id) VALUES ('${id}', '${user}')`;
 
   it('is in the log once it is committed, after what was committed while it was prepared', async () => {
     const [prepared, ordinary] = [randomUUID(), randomUUID()];
