@@ -116,13 +116,13 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { conflicts, ...outcome } = await this.transactions.write(async (manager) => {
+    const { conflicts, ...outcome } = await this.transactions.write(async (manager, attempt) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
       const caller = { contract, userId, clientId, buckets };
-      const applied = await this.pusher.apply(manager, caller, request.changes);
+      const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
       // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
       await notePush(manager, client);
       return { ...applied, contract };

@@ -8,7 +8,6 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
-import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
@@ -19,9 +18,10 @@ import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
-import { readShapes, sameShapes, type TableShapes } from './table-shapes.js';
+import { TableWatch } from './table-watch.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
+import { leaseWriter } from './writer-lease.js';
 
 /** {@link ReplicationOptions} with every default filled in. */
 export interface WalConsumerOptions {
@@ -120,7 +120,7 @@ export class WalConsumer {
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       this.reader = null;
       let standby = false;
       try {
@@ -133,7 +133,7 @@ export class WalConsumer {
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
       const { progressed } = this;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: Date.now() - began });
+      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -145,15 +145,18 @@ export class WalConsumer {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
+    let endLease = (): void => undefined;
     try {
-      const shapes = await this.readShapes(client);
+      endLease = await leaseWriter(client, walSenderTimeout);
+      const watch = await TableWatch.begin(client, this.tracked, publicationName);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
         slotName,
+        walSenderTimeout,
         applier,
         rules,
-        shapes,
+        shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
       });
       this.edgesMissing.abort();
@@ -178,23 +181,15 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      this.scheduleCatchUp(reader, rules, applier, shapes);
-      await this.consume(client, stream, reader, applier, shapes);
+      watch.scheduleCatchUp(reader, rules, applier, this.logger);
+      await this.consume(client, stream, reader, applier, watch);
     } finally {
+      endLease();
       this.stream = null;
       this.writer = null;
       await stream?.close();
       await client.end().catch(() => undefined);
     }
-  }
-
-  /** Makes or mends the publication, and reads what the tables look like with it. */
-  private async readShapes(client: Client): Promise<TableShapes> {
-    const { publicationName } = this.options;
-    // Twice, for what is missing has to be told by its name.
-    await readShapes(client, this.tracked, publicationName);
-    await ensurePublication(client, publicationName, this.tracked);
-    return readShapes(client, this.tracked, publicationName);
   }
 
   private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
@@ -205,27 +200,13 @@ export class WalConsumer {
     });
   }
 
-  private scheduleCatchUp(
-    reader: WalReader,
-    rules: TableRules,
-    applier: MembershipApplier,
-    shapes: TableShapes,
-  ): void {
-    const run = async (tx: ChangelogTransaction): Promise<void> => {
-      const found = await rules.catchUp(tx, applier, shapes);
-      if (found.length > 0) this.logger.log('looked at tables again', { tables: found.join(', ') });
-    };
-    reader.schedule({ lsn: shapes.lsn, run });
-    reader.want(shapes.lsn);
-  }
-
   /** Returns when the app stops, or when the tables are no longer as they were: the next session begins with that. */
   private async consume(
     client: Client,
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
-    shapes: TableShapes,
+    watch: TableWatch,
   ): Promise<void> {
     const { registry } = this;
     const { maxSubscriptionRows } = this.options;
@@ -240,7 +221,7 @@ export class WalConsumer {
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
     // A commit of its own, so that the stream comes as far as the shapes' LSN.
-    await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, shapes.lsn.toString()]);
+    await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
     let lookAgain = false;
     const timer = setInterval(() => {
       lookAgain = true;
@@ -250,8 +231,7 @@ export class WalConsumer {
       while (!this.stopping.signal.aborted) {
         if ((lookAgain || applier.unseen) && !reader.isWriting) {
           lookAgain = false;
-          const now = await readShapes(client, this.tracked, this.options.publicationName);
-          if (applier.unseen || !sameShapes(now, shapes)) return this.logger.log('tables have changed');
+          if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
         }
         const work = this.workWaiting ? await housekeeping.run() : 'done';
         this.workWaiting = work !== 'done';
