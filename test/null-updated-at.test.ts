@@ -32,12 +32,12 @@ it('a row without updated_at stops pulls loudly instead of being passed over [W-
   await consumed(database);
   const body = { client_id: phone.clientId, ...(await phone.schemaIds()) };
   expect(await phone.send('pull', { ...body, checkpoint: phone.checkpoint })).toMatchObject({
-    status: 500,
-    json: { error: 'failed to pull changes' },
+    status: 503,
+    json: { error: 'service temporarily unavailable' },
   });
   expect(await phone.send('snapshot', body)).toMatchObject({
-    status: 500,
-    json: { error: 'failed to snapshot' },
+    status: 503,
+    json: { error: 'service temporarily unavailable' },
   });
 
   // What the error's remedy says.

@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { problemsError, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
+import { forgetRules } from '../store/rule-marks.js';
 import type { TrackedTables } from './tracked-tables.js';
 
 interface RelationName {
@@ -10,8 +11,8 @@ interface RelationName {
 }
 
 /**
- * Makes the publication, or adds the tables that it lacks. It never removes one: during a rolling deploy another
- * version may need it. What the tables went through before is unknown; see `PublicationState` for that.
+ * Makes the publication, or adds the tables that it lacks, or has with a row filter or a column list. It never removes
+ * one: during a rolling deploy another version may need it.
  * @throws SynchroError with the SQL to run, when a right is missing or the publication can't serve
  */
 export async function ensurePublication(
@@ -30,61 +31,54 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql);
+    return mend(client, sql, tracked, relations);
   }
-  const problems = await publicationProblems(client, name, tracked);
+  const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
     await mend(
       client,
       `ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+      tracked,
+      relations,
     );
   }
-  const missing = await missingRelations(client, name, relations);
+  const whole = await publishedRelations(client, name);
+  const missing = relations.filter(
+    ({ schema, relation }) => whole.get(quoteRelation(schema, relation)) !== true,
+  );
   if (missing.length === 0) return;
-  const tables = missing.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
-  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`);
+  const names = missing.map(({ schema, relation }) => quoteRelation(schema, relation));
+  const partial = names.filter((relation) => whole.has(relation));
+  const drop =
+    partial.length === 0 ? '' : `ALTER PUBLICATION ${publication} DROP TABLE ${partial.join(', ')}; `;
+  await mend(
+    client,
+    `${drop}ALTER PUBLICATION ${publication} ADD TABLE ${names.join(', ')}`,
+    tracked,
+    missing,
+  );
 }
 
 /** Why a publication that is there can't serve; none when it is not. */
 export async function publicationProblems(
   client: ClientBase,
   name: string,
-  tracked: TrackedTables,
 ): Promise<readonly SynchroProblem[]> {
-  const publication = quoteIdentifier(name);
-  // A whole schema may be published, and pieces of a table, from PostgreSQL 15 on only; hence the view, and to_jsonb.
-  const { rows: whole } = await client.query<{ all: boolean }>(
-    `SELECT puballtables AS all FROM pg_publication p
-      WHERE pubname = $1 AND (puballtables OR EXISTS (
-        SELECT FROM pg_publication_tables t
-         WHERE t.pubname = p.pubname AND t.schemaname = current_schema() AND t.tablename = 'sync_changelog'))`,
+  const { rows } = await client.query<{ all: boolean }>(
+    `SELECT p.puballtables AS all FROM pg_publication p
+      WHERE p.pubname = $1 AND (p.puballtables OR EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+         WHERE c.oid = to_regclass('sync_changelog') AND t.pubname = p.pubname))`,
     [name],
   );
-  const relations = tracked.relations();
-  const { rows: partial } = await client.query<{ relation: string }>(
-    `SELECT r.prrelid::regclass::text AS relation
-       FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-       JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-       JOIN unnest($2::text[], $3::text[]) AS wanted (s, t) ON n.nspname = wanted.s AND c.relname = wanted.t
-      WHERE p.pubname = $1
-        AND (to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL)`,
-    [name, relations.map(({ schema }) => schema), relations.map(({ relation }) => relation)],
-  );
-  return [
-    ...whole.map(({ all }) => ({
-      message: `${name} ${all ? 'is FOR ALL TABLES' : 'contains sync_changelog'}, so the changelog would be replicated into itself`,
-      remedy: `DROP PUBLICATION ${publication}; it is made again at the next start.`,
-    })),
-    ...partial.map(({ relation }) => ({
-      message: `${name} has a row filter or a column list for ${relation}, so changes would not arrive`,
-      remedy: `ALTER PUBLICATION ${publication} DROP TABLE ${relation}; it is added again at the next start.`,
-    })),
-  ].map((problem) => ({
+  return rows.map(({ all }) => ({
     code: 'publication_invalid',
     entity: 'PostgreSQL',
     option: 'publication',
-    ...problem,
+    message: `${name} is FOR ALL TABLES${all ? '' : ' of a schema'}, so the changelog would be replicated into itself`,
+    remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
   }));
 }
 
@@ -93,30 +87,58 @@ interface PublicationRow {
   pubviaroot: boolean;
 }
 
-async function missingRelations(
-  client: ClientBase,
-  name: string,
-  relations: readonly RelationName[],
-): Promise<readonly RelationName[]> {
-  const { rows } = await client.query<{ schemaname: string; tablename: string }>(
-    `SELECT n.nspname AS schemaname, c.relname AS tablename
+/** The tables that a publication names, and whether it has them whole: without a row filter or a column list. */
+async function publishedRelations(client: ClientBase, name: string): Promise<ReadonlyMap<string, boolean>> {
+  // to_jsonb: filters and lists exist from PostgreSQL 15 on only.
+  const { rows } = await client.query<{ schema: string; relation: string; whole: boolean }>(
+    `SELECT n.nspname AS schema, c.relname AS relation,
+            to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL AS whole
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE p.pubname = $1`,
     [name],
   );
-  return relations.filter(
-    ({ schema, relation }) => !rows.some((row) => row.schemaname === schema && row.tablename === relation),
+  return new Map(rows.map(({ schema, relation, whole }) => [quoteRelation(schema, relation), whole]));
+}
+
+/**
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: where it is another one than
+ * the tables were followed by, the slot has to be made anew, too (see `discontinuity`).
+ */
+export async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
+  await client.query(
+    `UPDATE sync_wal_position SET system_id = NULL
+      WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000
+        AND EXISTS (SELECT FROM sync_table_rules t JOIN pg_publication p ON p.pubname = $1
+                     WHERE split_part(t.table_shape ->> 'published', ' ', 2) <> p.oid::text)`,
+    [name],
   );
 }
 
 /** Another instance did the same at the same moment. */
 const ALREADY_DONE = new Set(['42710', '23505']);
 
-async function mend(client: ClientBase, sql: string): Promise<void> {
+/**
+ * Changes the publication. What the relations went through before may be unknown: the tables that they concern
+ * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
+ */
+async function mend(
+  client: ClientBase,
+  sql: string,
+  tracked: TrackedTables,
+  relations: readonly RelationName[],
+): Promise<void> {
+  const tables = relations.flatMap(({ schema, relation }) => {
+    const { table = null, dependents = [] } = tracked.find(schema, relation) ?? {};
+    return [...(table ? [table.name] : []), ...dependents.map((dependent) => dependent.table.name)];
+  });
+  await client.query('BEGIN');
   try {
     await client.query(sql);
+    await forgetRules(client, tables);
+    await client.query('COMMIT');
   } catch (error) {
+    await client.query('ROLLBACK');
     const code = errorCode(error) ?? '';
     if (ALREADY_DONE.has(code)) return;
     if (code !== '42501') throw error;

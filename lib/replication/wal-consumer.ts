@@ -12,13 +12,13 @@ import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
-import { followPublication, requireUnchanged, type PublicationState } from './publication-state.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
+import { TableWatch } from './table-watch.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
 import { leaseWriter } from './writer-lease.js';
@@ -140,6 +140,7 @@ export class WalConsumer {
 
   private async session(): Promise<void> {
     const applier = new MembershipApplier(this.tracked, this.bucketRules);
+    const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
     this.writer = client;
@@ -147,9 +148,7 @@ export class WalConsumer {
     let endLease = (): void => undefined;
     try {
       endLease = await leaseWriter(client, walSenderTimeout);
-      await ensurePublication(client, publicationName, this.tracked);
-      const publication = await followPublication(client, publicationName, this.tracked);
-      const rules = new TableRules(this.registry, this.bucketRules, publication);
+      const watch = await TableWatch.begin(client, this.tracked, publicationName);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
@@ -157,6 +156,7 @@ export class WalConsumer {
         walSenderTimeout,
         applier,
         rules,
+        shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
       });
       this.edgesMissing.abort();
@@ -181,7 +181,8 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      await this.consume(client, stream, reader, applier, publication);
+      watch.scheduleCatchUp(reader, rules, applier, this.logger);
+      await this.consume(client, stream, reader, applier, watch);
     } finally {
       endLease();
       this.stream = null;
@@ -199,19 +200,17 @@ export class WalConsumer {
     });
   }
 
+  /** Returns when the app stops, or when the tables are no longer as they were: the next session begins with that. */
   private async consume(
     client: Client,
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
-    publication: PublicationState,
+    watch: TableWatch,
   ): Promise<void> {
-    const { registry, tracked } = this;
-    const { maxSubscriptionRows, publicationName } = this.options;
-    const checkPublication = (): Promise<void> =>
-      requireUnchanged(client, publicationName, tracked, publication);
-    const options = { client, reader, registry, applier, maxSubscriptionRows, checkPublication };
-    const housekeeping = new Housekeeping(options);
+    const { registry } = this;
+    const { maxSubscriptionRows } = this.options;
+    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();
@@ -221,9 +220,19 @@ export class WalConsumer {
       announce();
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
-    const timer = setInterval(announce, HOUSEKEEPING_MS);
+    // A commit of its own, so that the stream comes as far as the shapes' LSN.
+    await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
+    let lookAgain = false;
+    const timer = setInterval(() => {
+      lookAgain = true;
+      announce();
+    }, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
+        if ((lookAgain || applier.unseen) && !reader.isWriting) {
+          lookAgain = false;
+          if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
+        }
         const work = this.workWaiting ? await housekeeping.run() : 'done';
         this.workWaiting = work !== 'done';
         // What is asked for takes its turn with what has arrived.
