@@ -71,7 +71,7 @@ async function pullChangedSubscription(device: Device): Promise<void> {
   await device.pull();
 }
 
-it('rows that come into view arrive, and rows that leave are deleted, by ordinary pulls', async () => {
+it('rows that come into view arrive, and rows that leave are deleted, by ordinary pulls [W-PULL-9] [interleaving 3]', async () => {
   const alice = await started('alice-1');
   const task = await insertTask(database, 'bob-1', 'of Bob');
   const comment = await insertComment(database, task, 'under it');
@@ -112,7 +112,7 @@ it('a row that a lost bucket shared with another one stays', async () => {
   expect([...alice.rows('tasks').keys()]).toEqual([shared]);
 });
 
-it("a lost bucket is out of sight at once, before the consumer has written the device's entries", async () => {
+it("a lost bucket is out of sight at once, before the consumer has written the device's entries [interleaving 3]", async () => {
   subscriptions.followed.set('alice-3', ['bob-3']);
   const task = await insertTask(database, 'bob-3', 'old');
   await consumed(database);
@@ -127,7 +127,7 @@ it("a lost bucket is out of sight at once, before the consumer has written the d
   });
 });
 
-it('a pull waits neither for the consumer nor for the entries, and a pull in between loses no row', async () => {
+it('a pull waits neither for the consumer nor for the entries, and a pull in between loses no row [interleaving 3]', async () => {
   const alice = await started('alice-4');
   const before = await insertTask(database, 'bob-4', 'before');
   await consumed(database);
@@ -192,7 +192,7 @@ it('a bucket that is lost for one page of a snapshot and found again keeps no ro
   expect([...alice.rows('tasks').keys()].toSorted()).toEqual([...ids].toSorted());
 });
 
-it('an appender waits for its turn, so that no pull passes by an entry that is not visible yet', async () => {
+it('an appender waits for its turn, so that no pull passes by an entry that is not visible yet [interleaving 3] [W-WAL-18]', async () => {
   const alice = await started('alice-7');
   const task = await insertTask(database, 'bob-7', 'in view later');
   await consumed(database);
@@ -229,7 +229,7 @@ it('an appender waits for its turn, so that no pull passes by an entry that is n
   expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
 });
 
-it('above the configured number of rows the device is sent to a snapshot instead', async () => {
+it('above the configured number of rows the device is sent to a snapshot instead [interleaving 3]', async () => {
   const alice = await started('alice-8');
   await insertTasks(database, 'bob-8', 'few', MAX_ROWS);
   await insertTasks(database, 'carol-8', 'many', MAX_ROWS + 1);
@@ -248,7 +248,7 @@ it('above the configured number of rows the device is sent to a snapshot instead
   expect(alice.snapshotReasons).toHaveLength(1);
 });
 
-it('a device is told which buckets came and went', async () => {
+it('a device is told which buckets came and went [W-PULL-9]', async () => {
   const alice = await started('alice-9');
   expect((await alice.pullPage({ known_buckets: null })).bucket_updates).toEqual({
     added: ['user:alice-9', 'global'],

@@ -41,7 +41,7 @@ describe('a commit that is decoded before it is visible', () => {
     });
   }
 
-  it('is not in the log, nor behind any pull, until it is visible', async () => {
+  it('is not in the log, nor behind any pull, until it is visible [interleaving 1]', async () => {
     const task = randomUUID();
     const device = new Device(app.url, 'alice');
     await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [task]);

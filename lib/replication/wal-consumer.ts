@@ -12,6 +12,7 @@ import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
+import { followPublication, requireUnchanged, type PublicationState } from './publication-state.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
@@ -139,7 +140,6 @@ export class WalConsumer {
 
   private async session(): Promise<void> {
     const applier = new MembershipApplier(this.tracked, this.bucketRules);
-    const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
     this.writer = client;
@@ -148,6 +148,8 @@ export class WalConsumer {
     try {
       endLease = await leaseWriter(client, walSenderTimeout);
       await ensurePublication(client, publicationName, this.tracked);
+      const publication = await followPublication(client, publicationName, this.tracked);
+      const rules = new TableRules(this.registry, this.bucketRules, publication);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
@@ -179,7 +181,7 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      await this.consume(client, stream, reader, applier);
+      await this.consume(client, stream, reader, applier, publication);
     } finally {
       endLease();
       this.stream = null;
@@ -202,10 +204,14 @@ export class WalConsumer {
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
+    publication: PublicationState,
   ): Promise<void> {
-    const { registry } = this;
-    const { maxSubscriptionRows } = this.options;
-    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
+    const { registry, tracked } = this;
+    const { maxSubscriptionRows, publicationName } = this.options;
+    const checkPublication = (): Promise<void> =>
+      requireUnchanged(client, publicationName, tracked, publication);
+    const options = { client, reader, registry, applier, maxSubscriptionRows, checkPublication };
+    const housekeeping = new Housekeeping(options);
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();

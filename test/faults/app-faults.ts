@@ -1,4 +1,5 @@
-import { eventually, pause } from '../support/wait.js';
+import { pause } from '../support/wait.js';
+import { patiently } from './patience.js';
 import type { FaultKind } from './fault.js';
 import { logPosition, touch } from './host-rows.js';
 import { provokePush } from './probe.js';
@@ -45,13 +46,13 @@ export const APP_FAULTS: readonly FaultKind[] = [
       const app = random.pick(site.apps.length > 1 ? site.apps.filter((one) => one !== leader) : site.apps);
       app.freeze();
       try {
-        await eventually(async () => !(await answers(app)));
+        await patiently(async () => !(await answers(app)));
         // How long it lasts.
         await pause(random.below(2_000));
       } finally {
         app.thaw();
       }
-      await eventually(() => answers(app));
+      await patiently(() => answers(app));
     },
   },
   {
@@ -83,7 +84,7 @@ async function kill(apps: readonly SiteApp[]): Promise<void> {
 
 /** Resolves once another app has written what is committed now; with one app alone, once it has lost the slot. */
 export async function takenOver(site: Site, former: SiteApp): Promise<void> {
-  if (site.apps.length === 1) await eventually(async () => (await site.currentLeader()) === null);
+  if (site.apps.length === 1) await patiently(async () => (await site.currentLeader()) === null);
   else {
     await site.nextLeader(former);
     await written(site);
@@ -94,7 +95,7 @@ export async function takenOver(site: Site, former: SiteApp): Promise<void> {
 export async function written(site: Site): Promise<void> {
   const { lastSeq } = await logPosition(site);
   await touch(site);
-  await eventually(async () => (await logPosition(site)).lastSeq > lastSeq, { timeout: 60_000 });
+  await patiently(async () => (await logPosition(site)).lastSeq > lastSeq);
 }
 
 /** Whether a device gets an answer soon. */

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { withClient } from '../support/client.js';
-import { eventually } from '../support/wait.js';
+import { patiently } from './patience.js';
 import type { FaultKind } from './fault.js';
 import { touch } from './host-rows.js';
 import { provokePush } from './probe.js';
@@ -16,11 +16,11 @@ export const DISTURBED_BY_LOCKS: FaultKind = {
     const before = await deadlocks(site);
     for (let round = 0; round < ROUNDS; round++) {
       const app = random.pick(site.apps);
-      await cross(site, site.host.table, 'sync_clients', app.name, () => provokePush(site, app));
-      await cross(site, 'sync_changelog', 'sync_wal_position', 'nestjs-synchro', () => touch(site));
+      await untilCrossed(site, site.host.table, 'sync_clients', app.name, () => provokePush(site, app));
+      await untilCrossed(site, 'sync_changelog', 'sync_wal_position', 'nestjs-synchro', () => touch(site));
     }
     // Backends tell of it now and then.
-    await eventually(async () => (await deadlocks(site)) >= before + ROUNDS);
+    await patiently(async () => (await deadlocks(site)) >= before + ROUNDS);
   },
 };
 
@@ -31,9 +31,19 @@ async function deadlocks({ database }: Site): Promise<number> {
   return Number(row?.deadlocks);
 }
 
+/** On a busy machine the other one may have looked for circles before there was one; then it is again. */
+async function untilCrossed(...crossing: Parameters<typeof cross>): Promise<void> {
+  await patiently(() =>
+    cross(...crossing).catch((error: { code?: string }) => {
+      if (error.code === '40P01') return false;
+      throw error;
+    }),
+  );
+}
+
 /**
- * Holds `first` until someone of that name waits for it who has used `second`, and takes that one then. The other one
- * finds the circle first, as a rule.
+ * Holds `first` until someone of that name waits for it who has used `second`, and takes that one then: a circle, which
+ * the other one finds first.
  */
 async function cross(
   site: Site,
@@ -41,15 +51,19 @@ async function cross(
   second: string,
   victim: string,
   provoke: () => Promise<void>,
-): Promise<void> {
-  await withClient(site.database.url, async (client) => {
+): Promise<true> {
+  return withClient(site.database.url, async (client) => {
     await client.query(`SET deadlock_timeout = '2s'`);
     await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
     const provoked = provoke();
-    await eventually(() => isWaitedFor(client, victim), { interval: 2 });
-    await client.query(`LOCK TABLE ${second} IN ACCESS EXCLUSIVE MODE`);
-    await client.query('ROLLBACK');
-    await provoked;
+    try {
+      await patiently(() => isWaitedFor(client, victim), 2);
+      await client.query(`LOCK TABLE ${second} IN ACCESS EXCLUSIVE MODE`);
+    } finally {
+      await client.query('ROLLBACK');
+      await provoked;
+    }
+    return true as const;
   });
 }
 

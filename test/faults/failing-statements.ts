@@ -1,10 +1,13 @@
-import { eventually } from '../support/wait.js';
+import { patiently } from './patience.js';
 import { touch } from './host-rows.js';
 import { provokePush } from './probe.js';
 import type { Site } from './site.js';
 
 /** How often a statement of each kind must have failed. */
 const TIMES = 3;
+
+const CANCEL = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+  WHERE wait_event = 'PgSleep' AND datname = current_database() AND query NOT LIKE 'autovacuum:%'`;
 
 /**
  * For a while the apps' statements that write the host's table or the changelog fail: with 40001 each time, or they
@@ -24,6 +27,8 @@ export async function whileStatementsFail(site: Site, sqlState: '40001' | '57014
       END IF;
       RETURN NULL;
     END $$`);
+  // Who hangs in a trigger also holds the table.
+  const cancelling = setInterval(() => void database.query(CANCEL).catch(() => undefined), 100);
   const names = [...apps.map(({ name }) => name), 'nestjs-synchro'].join(',');
   try {
     for (const [what, table] of Object.entries(failing)) {
@@ -32,40 +37,18 @@ export async function whileStatementsFail(site: Site, sqlState: '40001' | '57014
         CREATE TRIGGER fault BEFORE INSERT OR UPDATE OR DELETE ON ${table} FOR EACH STATEMENT
           EXECUTE FUNCTION faults.fail('${what}', '${names}', '${sqlState}')`);
     }
-    const pushing = Promise.all(apps.map((app) => provokePush(site, app)));
     await touch(site);
-    await eventually(
-      async () => {
-        await database.query(
-          `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`,
-        );
-        const [failed] = await database.query<{ pushes: string; changes: string }>(
-          'SELECT p.last_value AS pushes, c.last_value AS changes FROM faults.pushes p, faults.changes c',
-        );
-        return Number(failed?.pushes) >= TIMES && Number(failed?.changes) >= TIMES;
-      },
-      { timeout: 30_000 },
-    );
-    await stopFailing(site, Object.values(failing));
-    await pushing;
+    await patiently(async () => {
+      await Promise.all(apps.map((app) => provokePush(site, app)));
+      const [failed] = await database.query<{ pushes: string; changes: string }>(
+        'SELECT p.last_value AS pushes, c.last_value AS changes FROM faults.pushes p, faults.changes c',
+      );
+      return Number(failed?.pushes) >= TIMES && Number(failed?.changes) >= TIMES;
+    });
   } finally {
-    await stopFailing(site, Object.values(failing));
-  }
-}
-
-/** The triggers go first: who hangs in one holds the table, and must be cancelled. */
-async function stopFailing({ database }: Site, tables: readonly string[]): Promise<void> {
-  const cancelling = setInterval(() => {
-    void database
-      .query(
-        `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`,
-      )
-      .catch(() => undefined);
-  }, 50);
-  try {
-    for (const table of tables) await database.query(`DROP TRIGGER IF EXISTS fault ON ${table}`);
+    for (const table of Object.values(failing))
+      await database.query(`DROP TRIGGER IF EXISTS fault ON ${table}`);
     await database.query('DROP SCHEMA IF EXISTS faults CASCADE');
-  } finally {
     clearInterval(cancelling);
   }
 }

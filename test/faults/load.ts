@@ -5,7 +5,7 @@ import { lostWork, PersistentUser } from '../support/persistent-user.js';
 import { Random } from '../support/random.js';
 import { insertTask } from '../support/sample-rows.js';
 import { SqlWriter } from '../support/sql-writer.js';
-import { eventually } from '../support/wait.js';
+import { patiently } from './patience.js';
 import type { Site } from './site.js';
 
 const NAMES = ['alice', 'bob', 'carol'];
@@ -80,7 +80,7 @@ export class Load {
       this.writer = this.newWriter();
       await this.writer.run().catch(async (error: unknown) => {
         if (!isConnectionLost(error)) throw error;
-        await eventually(() => this.site.database.query('SELECT'), { timeout: 60_000 });
+        await patiently(() => this.site.database.query('SELECT'));
       });
     }
   }

@@ -1,4 +1,5 @@
-import { eventually, pause } from '../support/wait.js';
+import { pause } from '../support/wait.js';
+import { patiently } from './patience.js';
 import { takenOver } from './app-faults.js';
 import type { FaultKind } from './fault.js';
 import { deleteRows, insertRows } from './host-rows.js';
@@ -37,12 +38,12 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
       for (let times = 1 + random.below(3); times > 0; times--) {
         const terminated = random.below(2) === 0;
         const leader = await site.leader();
-        const { connection, port } = await eventually(() => stream(site));
+        const { connection, port } = await patiently(() => stream(site));
         leader.databaseNetwork.slow({ latency: 5, bytesPerSecond: 2 * 1024 * 1024, random });
         const before = connection.answered;
         const rows = await insertRows(site, LARGE);
         try {
-          await eventually(() => connection.answered > before + PART, { interval: 1 });
+          await patiently(() => connection.answered > before + PART, 1);
           if (terminated) await terminate(site, port);
           else leader.databaseNetwork.cut([connection]);
         } finally {
@@ -61,7 +62,7 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
       network.stall();
       const push = provokePush(site, app);
       try {
-        await eventually(() => network.held > 0);
+        await patiently(() => network.held > 0);
         // How long it lasts.
         await pause(500 + random.below(2_500));
       } finally {
@@ -92,7 +93,7 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
       const goal = lost() + 3 * apps.length;
       for (const { network } of apps) network.loseAnswers();
       try {
-        await eventually(async () => {
+        await patiently(async () => {
           await Promise.all(apps.map((app) => provokePush(site, app)));
           return lost() >= goal;
         });

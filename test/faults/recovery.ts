@@ -13,7 +13,7 @@ export interface Recovery {
 }
 
 export interface RecoveryOptions {
-  /** Milliseconds. Default: 60,000. */
+  /** Milliseconds. Default: 120,000. */
   readonly limit?: number;
 }
 
@@ -23,7 +23,7 @@ export interface RecoveryOptions {
  */
 export async function measureRecovery(
   site: Site,
-  { limit = 60_000 }: RecoveryOptions = {},
+  { limit = 120_000 }: RecoveryOptions = {},
 ): Promise<Recovery> {
   const began = performance.now();
   const results = await Promise.all(site.apps.map((app) => recover(site, app, began, limit)));

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { withClient } from '../support/client.js';
-import { eventually } from '../support/wait.js';
+import { patiently } from './patience.js';
 import { DISTURBED_BY_LOCKS } from './deadlocks.js';
 import type { FaultKind } from './fault.js';
 import type { Site } from './site.js';
@@ -24,7 +24,7 @@ export const SERVER_FAULTS: readonly FaultKind[] = [
     keeps: 'log',
     inject: async (site) => {
       const backends = await terminateBackends(site);
-      await eventually(async () => {
+      await patiently(async () => {
         const left = await site.database.query('SELECT FROM pg_stat_activity WHERE pid = ANY($1)', [
           backends,
         ]);
@@ -40,7 +40,7 @@ export const SERVER_FAULTS: readonly FaultKind[] = [
       await withClient(site.database.url, async (operator) => {
         const taken: Client[] = [];
         try {
-          await eventually(async () => {
+          await patiently(async () => {
             await takeConnections(site.database.url, taken);
             await operator.query(TERMINATE, [namesOf(site)]);
             await takeConnections(site.database.url, taken);

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { startAppProcess, type AppProcess } from '../support/app-process.js';
-import { eventually, pause } from '../support/wait.js';
+import { pause } from '../support/wait.js';
+import { patiently } from './patience.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 export type Env = Readonly<Record<string, string>>;
@@ -20,8 +21,10 @@ export interface SiteAppOptions {
 
 /** How long a supervisor waits before it starts again what has ended. */
 const RESTART_PAUSE = 250;
-/** How long an app may take to end after SIGTERM before a supervisor kills it. */
-const STOP_TIMEOUT = 15_000;
+/** How long what devices have begun may take before a deploy cuts them off, as a load balancer does. */
+const DRAIN_TIMEOUT = 1_000;
+/** How long an app may take to end after SIGTERM. */
+const STOP_TIMEOUT = 60_000;
 const CLOCK = pathToFileURL(join(import.meta.dirname, 'clock.mjs')).href;
 
 /**
@@ -75,6 +78,7 @@ export class SiteApp {
     if (this.wanted) throw new Error(`${this.name} runs already.`);
     this.env = env;
     this.wanted = true;
+    this.network.pass();
     const { starts } = this;
     this.supervision = this.supervise();
     await this.restarted(starts);
@@ -82,19 +86,25 @@ export class SiteApp {
 
   /** Resolves once it has become ready more than `starts` times, e.g. after it was killed. */
   async restarted(starts: number): Promise<void> {
-    await eventually(() => this.starts > starts && this.process !== null, { timeout: 60_000 }).catch(() => {
+    await patiently(() => this.starts > starts && this.process !== null).catch(() => {
       throw new Error(`${this.name} did not come up:\n${String(this.lastFailure)}\n${this.output()}`);
     });
   }
 
-  /** Ends it as a deploy does (SIGTERM); the supervisor does not start it again. */
+  /**
+   * Ends it as a deploy does: no new connections, then SIGTERM; the supervisor does not start it again.
+   * @throws Error when it had to be killed
+   */
   async stop(): Promise<void> {
     this.wanted = false;
     const { process: running } = this;
     if (running) {
-      const timer = setTimeout(() => void running.kill('SIGKILL'), STOP_TIMEOUT);
+      this.network.refuse();
+      const draining = setTimeout(() => this.network.cut(), DRAIN_TIMEOUT);
+      const stopping = setTimeout(() => void running.kill('SIGKILL'), STOP_TIMEOUT);
       const { signal } = await running.kill('SIGTERM');
-      clearTimeout(timer);
+      clearTimeout(draining);
+      clearTimeout(stopping);
       if (signal === 'SIGKILL')
         throw new Error(`${this.name} did not stop within ${STOP_TIMEOUT} ms:\n${running.output()}`);
     }
@@ -122,7 +132,7 @@ export class SiteApp {
     const lines = (): number => running.output().split(`clock: ${offset}\n`).length;
     const before = lines();
     this.signal('SIGUSR2');
-    await eventually(() => lines() > before);
+    await patiently(() => lines() > before);
   }
 
   /** Ends everything of it, frozen or not. */

@@ -4,7 +4,7 @@ import { startPostgres, type PostgresServer, type StopMode } from '../../sample-
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { startAgain } from '../support/own-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { eventually } from '../support/wait.js';
+import { patiently } from './patience.js';
 import type { Row } from '../support/wire.js';
 import { SiteApp, type Env } from './site-app.js';
 import type { ProxyConnection } from './tcp-proxy.js';
@@ -31,6 +31,8 @@ export interface SiteOptions {
   readonly instances?: number;
   /** Variables of every app, however often it starts. */
   readonly env?: Env;
+  /** What is done to the database before the apps start. Default: nothing. */
+  readonly prepare?: (database: TestDatabase) => Promise<void>;
   /** Server settings besides those that a site has anyway. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -80,6 +82,7 @@ export class Site {
     process.on('exit', discard);
     try {
       const database = await createDatabase(server.url);
+      await options.prepare?.(database);
       const { main = SAMPLE_HOST, host = SAMPLE_ADAPTER, instances = 3 } = options;
       const env = {
         ...(options.main === undefined && SAMPLE_ENV),
@@ -117,18 +120,15 @@ export class Site {
 
   /** The app that holds the slot, as soon as one does. */
   async leader(): Promise<SiteApp> {
-    return eventually(async () => (await this.currentLeader()) ?? false, { timeout: 60_000 });
+    return patiently(async () => (await this.currentLeader()) ?? false);
   }
 
   /** Resolves with the new leader once another app than the given one holds the slot. */
   async nextLeader(former: SiteApp): Promise<SiteApp> {
-    return eventually(
-      async () => {
-        const leader = await this.currentLeader();
-        return leader !== null && leader !== former && leader;
-      },
-      { timeout: 60_000 },
-    );
+    return patiently(async () => {
+      const leader = await this.currentLeader();
+      return leader !== null && leader !== former && leader;
+    });
   }
 
   /** The app that holds the slot, by the port from which its network has connected; null while there is none. */

@@ -1,4 +1,5 @@
-import { eventually } from '../support/wait.js';
+import { withClient } from '../support/client.js';
+import { patiently } from './patience.js';
 import { written } from './app-faults.js';
 import type { FaultKind } from './fault.js';
 import { logPosition } from './host-rows.js';
@@ -13,16 +14,13 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
       untilNewEpoch(site, async () => {
         const { database } = site;
         // Fails while a walsender that was terminated has not let go of it, or the next one has it already.
-        await eventually(
-          async () => {
-            await database.query(
-              'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
-              [database.slotName],
-            );
-            await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
-          },
-          { interval: 2 },
-        );
+        await patiently(async () => {
+          await database.query(
+            'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+            [database.slotName],
+          );
+          await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
+        }, 2);
       }),
   },
   {
@@ -36,7 +34,7 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
         }
         try {
           await setServer(site, `max_slot_wal_keep_size = '1MB'`);
-          await eventually(() => isLostAfterMoreWal(site));
+          await patiently(() => isLostAfterMoreWal(site));
         } finally {
           await setServer(site, 'max_slot_wal_keep_size = DEFAULT');
           for (const { databaseNetwork } of site.apps) databaseNetwork.pass();
@@ -53,7 +51,8 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
         // Operators restore with the apps running, or stop them before.
         const stopped = random.below(2) === 0;
         if (stopped) await Promise.all(site.apps.map((app) => app.stop()));
-        await restoreCopy(site);
+        // With the apps at work it may deadlock, and is tried again.
+        await patiently(() => restoreCopy(site).then(() => true));
         if (stopped) await Promise.all(site.apps.map((app) => app.start()));
       }),
   },
@@ -62,7 +61,7 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
 async function untilNewEpoch(site: Site, happen: () => Promise<void>): Promise<void> {
   const { epochSeq } = await logPosition(site);
   await happen();
-  await eventually(async () => (await logPosition(site)).epochSeq > epochSeq, { timeout: 60_000 });
+  await patiently(async () => (await logPosition(site)).epochSeq > epochSeq);
   await site.leader();
 }
 
@@ -93,8 +92,10 @@ async function keepCopy(site: Site): Promise<void> {
 async function restoreCopy(site: Site): Promise<void> {
   const tables = await syncTables(site);
   const inserts = tables.map((table) => `INSERT INTO ${table} OVERRIDING SYSTEM VALUE TABLE copy.${table};`);
-  await site.database.query(
-    `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
+  await withClient(site.database.url, (client) =>
+    client.query(
+      `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
+    ),
   );
 }
 

@@ -66,7 +66,7 @@ export const HTTP_CATEGORIES = {
     const endpoint = random.pick([...ENDPOINTS, 'push', 'register'] as const);
     const victim = random.pick(context.foreignUsers);
     const user = random.pick([
-      '', ' ', 'x'.repeat(255), 'x'.repeat(300), 'y'.repeat(2_700), 'z'.repeat(3_000), 'z'.repeat(9_000), 'é', '\xe9\xff', 'a\tb',
+      '', ' ', 'x'.repeat(255), 'x'.repeat(300), 'y'.repeat(2_700), 'z'.repeat(3_000), 'z'.repeat(9_000), noise(random, 2_500), noise(random, 7_000), 'é', '\xe9\xff', 'a\tb',
       "'; DROP TABLE tasks; --", '__proto__', 'constructor', 'null', '0', '%00', '../', '{}', '*', '%', 'global', `${victim},`,
       `${victim}, ${context.user}`, `user:${victim}`, victim.toUpperCase(), `${victim}%`, `'${victim}'`, `${victim}\\`, '"',
       '{"id":"x"}', 'A0000000-0000-4000-8000-00000000000A', '\u0085', 'client:1', "{'a','b'}", '{a,NULL}', '\\x00',
@@ -221,7 +221,11 @@ export const TOKENS: Category = (random, context) => {
     'Bearer\t',
   ]);
   const headers = [['Authorization', scheme + token] as const];
-  return http(context, endpoint, bodyFor(random, context, endpoint), { anonymous: true, headers });
+  return http(context, endpoint, bodyFor(random, context, endpoint), {
+    anonymous: true,
+    headers,
+    refused: true,
+  });
 };
 
 function valid(random: Random, context: FuzzContext): RawRequest {
@@ -233,6 +237,11 @@ function bodyFor(random: Random, context: FuzzContext, endpoint: Endpoint): stri
   return endpoint === 'tables' || endpoint === 'schema'
     ? null
     : render(validDraft(random, context, endpoint));
+}
+
+/** Text that nothing compresses: it needs all its room in an index. */
+function noise(random: Random, length: number): string {
+  return Array.from({ length }, () => random.below(36).toString(36)).join('');
 }
 
 function part(value: unknown): string {

@@ -27,6 +27,7 @@ export function complaint(request: RawRequest, answer: RawAnswer, secrets: Secre
   if (answer.status >= 500) return `it is a ${answer.status}`;
   if (request.bodiless)
     return answer.status === 405 || answer.status >= 400 ? null : `HEAD is a ${answer.status}`;
+  if (answer.status === 200 && request.refused) return 'it is taken from nobody';
   if (answer.status === 200) return complaintOf200(request, text, secrets);
   if (answer.status < 400) return `it is a ${answer.status}`;
   return request.strictness === 'protocol' ? null : complaintOfRefusal(request, answer, text);

@@ -14,7 +14,7 @@ export const NUMBERS: readonly string[] = [
   '123456789012345678901234567890', '-123456789012345678901234567890', '0.1', '1.0', '1e999999999', '1e131071',
   '1e-16383', '1e-99999999999', '5e-324', '1.7976931348623157e308', '2147483647', '2147483648', '-2147483649', '32768',
   '4294967296', '9007199254740993', `1${'0'.repeat(400)}`, `0.${'1'.repeat(400)}`, `1e${'9'.repeat(40)}`,
-  '99999999.99', '99999999.995', '100000000', '[1e131071,1e131071]', '{"n":1e20000}', '[1e-16383]',
+  '99999999.99', '99999999.995', '100000000', '[1e131071,1e131071]', `[${Array.from({ length: 500 }, () => '1e131071').join(',')}]`, '{"n":1e20000}', '[1e-16383]',
   // No JSON.
   '01', '+1', '.5', '1.', '0x10', 'NaN', 'Infinity', '-Infinity', '-', '1_000', '--1', '1e', '1e+', '٣',
 ]; // prettier-ignore
@@ -32,7 +32,7 @@ const NUMBER_STRINGS = [
   '',
 ];
 
-export const NUMBERS_AS_TEXT: readonly string[] = NUMBER_STRINGS.map(text);
+export const NUMBERS_AS_TEXT: readonly string[] = [...NUMBER_STRINGS, ...NUMBERS].map(text);
 
 export const TIMES: readonly string[] = [
   'infinity', '-infinity', '9999-12-31T23:59:59.999999Z', '10000-01-01T00:00:00Z', '12024-02-29T00:00:00Z',

@@ -20,6 +20,8 @@ export interface RawRequest {
   readonly ending: 'wait' | 'half-close' | 'abort';
   /** How many requests there are in the parts; each has an answer, unless one closes the connection. */
   readonly answers: number;
+  /** Nobody whom the app knows sends it: it must be refused. */
+  readonly refused: boolean;
   /** An answer has no body (HEAD). */
   readonly bodiless: boolean;
   /** The body, where the answer depends on it. */
@@ -37,6 +39,7 @@ export interface HttpOptions {
   readonly length?: string | null;
   readonly contentType?: string | null;
   readonly strictness?: Strictness;
+  readonly refused?: boolean;
 }
 
 /** A request to an endpoint, well-formed as HTTP unless the options say otherwise. */
@@ -65,6 +68,7 @@ export function http(
     pause: 0,
     ending: 'wait',
     answers: 1,
+    refused: options.refused ?? false,
     bodiless: method === 'HEAD',
     body: typeof body === 'string' ? body : null,
   };

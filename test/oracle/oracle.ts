@@ -33,6 +33,7 @@ export class Oracle {
   private readonly rules: Rules;
   /** What was accepted before its parent was there, by `<user> <table> <id>`: the last change of each. */
   private readonly promised = new Map<string, PushChange>();
+  private restoredAt = 0;
 
   constructor(
     private readonly history: History,
@@ -68,6 +69,16 @@ export class Oracle {
         return [];
       return [violation('loss', table, id, `was accepted, and never written: ${JSON.stringify(data)}`)];
     });
+  }
+
+  /** The sync tables were put back to what they once were: what waited in them for its parent is gone with it. */
+  restored(at: number, phones: readonly Phone[]): void {
+    this.restoredAt = at;
+    for (const key of this.promised.keys()) {
+      const [user, ...row] = key.split(' ');
+      for (const phone of phones) if (phone.userId === user) phone.refused.add(row.join(' '));
+    }
+    this.promised.clear();
   }
 
   /** What keeps a phone from holding exactly what its user may see, as the tables have it. */
@@ -189,7 +200,8 @@ export class Oracle {
     const key = `${phone.userId} ${table} ${change.id}`;
     if (change.operation === 'delete') this.promised.delete(key);
     if (around.length === 0) {
-      if (change.operation !== 'delete') this.promised.set(key, change);
+      if (exchange.sent < this.restoredAt) phone.refused.add(`${table} ${change.id}`);
+      else if (change.operation !== 'delete') this.promised.set(key, change);
       return [];
     }
     const made = around.filter(({ row }) =>

@@ -178,9 +178,10 @@ export const syncTables: SynchroMigration = {
     `CREATE TABLE IF NOT EXISTS sync_table_rules (
        table_name text PRIMARY KEY,
        rules_hash text NOT NULL,
+       publication text NOT NULL DEFAULT '',
        updated_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
+    `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved, and its entry in the publication'`,
   ],
   down: [
     `DROP TABLE IF EXISTS sync_table_rules, sync_requests, sync_subscription_changes, sync_parked_rows, sync_waiting_rows,
