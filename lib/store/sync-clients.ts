@@ -125,8 +125,8 @@ export async function enqueueSubscriptionChange(
 
 /**
  * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The subscriptions become the
- * current ones: a device that starts over has nothing that would have to be taken away. Where that changes them, it
- * can't go on from an older checkpoint any more.
+ * current ones: a device that starts over has nothing that would have to be taken away. Where that `changes` them, a
+ * seq is taken, below which no checkpoint will do any more: what they would need to be told is not kept.
  *
  * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
  * @returns null when the client has been removed in the meantime
@@ -135,20 +135,19 @@ export async function beginSnapshot(
   manager: EntityManager,
   client: SyncClient,
   buckets: readonly string[],
-  holdMilliseconds: number,
+  { changes, holdMilliseconds }: { readonly changes: boolean; readonly holdMilliseconds: number },
 ): Promise<bigint | null> {
+  // The position comes before the other locks, as with compaction and the consumer.
+  if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
   const rows: { checkpoint: string; seq: string }[] = await manager.query(
     `UPDATE sync_clients c
         SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
                                 THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
             snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3,
-            snapshot_completed_at = CASE
-              WHEN c.bucket_subs @> $3 AND c.bucket_subs <@ $3
-                   AND NOT EXISTS (SELECT FROM sync_subscription_changes s WHERE s.client = c.id)
-              THEN c.snapshot_completed_at END
+            resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
-    [client.id, holdMilliseconds, buckets],
+    [client.id, holdMilliseconds, buckets, changes],
   );
   await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
   const [row] = updated(rows);
