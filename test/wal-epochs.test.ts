@@ -7,7 +7,15 @@ import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
-import { applied, edgesOf, logOf, startWalApp, storedPosition, SyncedRow } from './support/wal-app.js';
+import {
+  applied,
+  edgesOf,
+  inOneTransaction,
+  logOf,
+  startWalApp,
+  storedPosition,
+  SyncedRow,
+} from './support/wal-app.js';
 
 @Entity('tasks')
 @SyncTable({ ownerColumn: 'user_id' })
@@ -154,6 +162,24 @@ describe('an epoch', () => {
     await device.pull();
     expect(device.snapshotReasons).toEqual(['history_unavailable']);
     expect(device.row('tasks', task)).toBeDefined();
+  });
+
+  it('begins when the sync tables are restored from an older copy, though nothing is written afterwards', async () => {
+    const tables = ['sync_changelog', 'sync_bucket_edges', 'sync_wal_position'];
+    for (const table of tables) await database.query(`CREATE TABLE copy_of_${table} AS TABLE ${table}`);
+    const later = await insertTask('after the copy');
+    await applied(database);
+    const before = await storedPosition(database);
+    await inOneTransaction(
+      database,
+      ...tables.map((table) => `DELETE FROM ${table}; INSERT INTO ${table} TABLE copy_of_${table}`),
+    );
+    await eventually(async () =>
+      expect(BigInt((await storedPosition(database)).epoch_seq)).toBeGreaterThan(BigInt(before.last_seq)),
+    );
+    await device.pull();
+    expect(device.snapshotReasons).toEqual(['history_unavailable']);
+    expect(device.row('tasks', later)).toBeDefined();
   });
 
   it('begins under another slot name, and the former slot does not go on retaining WAL', async () => {

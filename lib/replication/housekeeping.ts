@@ -16,7 +16,7 @@ export interface HousekeepingOptions {
 
 /**
  * What the consumer does between source transactions because others have asked for it: changed subscriptions,
- * requests, rule failures that are due.
+ * requests, rule failures that are due. And it looks whether the log is still its own.
  */
 export class Housekeeping {
   private readonly tables: readonly string[];
@@ -31,6 +31,7 @@ export class Housekeeping {
    */
   async run(): Promise<'done' | 'more' | 'blocked'> {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
+    await reader.verify();
     const { rows } = await client.query<Waiting>(
       `SELECT EXISTS (SELECT FROM sync_subscription_changes) AS subscriptions,
               EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[])) AS requests,

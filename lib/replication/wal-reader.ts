@@ -1,8 +1,9 @@
 import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
-import { type WalPosition } from '../store/wal-position.js';
+import { readPosition, type WalPosition } from '../store/wal-position.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { KeepaliveMessage, ReplicationStream } from './replication-stream.js';
@@ -103,6 +104,18 @@ export class WalReader {
   get progressed(): boolean {
     const { confirmedLsn, lastSeq } = this.options.position;
     return this.position.confirmedLsn > confirmedLsn || this.position.lastSeq > lastSeq;
+  }
+
+  /**
+   * Looks whether the stored position is still where this reader left it: where nothing is written, nothing else would
+   * tell that the tables were restored from an older copy.
+   * @throws SynchroError `position_conflict`
+   */
+  async verify(): Promise<void> {
+    const stored = await readPosition(this.options.client);
+    const { confirmedLsn, epochSeq } = this.position;
+    if (stored?.confirmedLsn === confirmedLsn && stored.epochSeq === epochSeq) return;
+    throw new SynchroError('position_conflict', 'the stored position is not where this instance left it');
   }
 
   /**

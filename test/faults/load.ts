@@ -89,6 +89,7 @@ export class Load {
 function isConnectionLost(error: unknown): boolean {
   const { code, message } = error as { code?: string; message: string };
   return (
-    /^(57P0\d|08\d+|53300|ECONNREFUSED|ECONNRESET|EPIPE)$/.test(code ?? '') || /terminated/i.test(message)
+    /^(57P0\d|08\d+|53300|ECONNREFUSED|ECONNRESET|EPIPE)$/.test(code ?? '') ||
+    /connection (terminated|error)/i.test(message)
   );
 }

@@ -4,8 +4,7 @@ import { takenOver } from './app-faults.js';
 import type { FaultKind } from './fault.js';
 import { deleteRows, insertRows } from './host-rows.js';
 import { provokePush } from './probe.js';
-import { connectionFrom, type Site } from './site.js';
-import type { ProxyConnection } from './tcp-proxy.js';
+import type { Site } from './site.js';
 
 /** Rows of a transaction that takes the stream a while, and what must have come of it when it is cut. */
 const LARGE = 3_000;
@@ -38,7 +37,7 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
       for (let times = 1 + random.below(3); times > 0; times--) {
         const terminated = random.below(2) === 0;
         const leader = await site.leader();
-        const { connection, port } = await patiently(() => stream(site));
+        const { connection, port } = await patiently(async () => (await site.stream()) ?? false);
         leader.databaseNetwork.slow({ latency: 5, bytesPerSecond: 2 * 1024 * 1024, random });
         const before = connection.answered;
         const rows = await insertRows(site, LARGE);
@@ -103,14 +102,6 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
     },
   },
 ];
-
-/** The connection that streams from the slot now. */
-async function stream(site: Site): Promise<{ connection: ProxyConnection; port: number } | false> {
-  const port = await site.walSenderPort();
-  if (port === null) return false;
-  const connection = site.apps.map((app) => connectionFrom(app, port)).find((found) => found !== undefined);
-  return connection !== undefined && { connection, port };
-}
 
 async function terminate({ database }: Site, port: number): Promise<void> {
   await database.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port = $1', [

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { startAppProcess, type AppProcess } from '../support/app-process.js';
 import { pause } from '../support/wait.js';
-import { patiently } from './patience.js';
+import { PATIENCE, patiently } from './patience.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 export type Env = Readonly<Record<string, string>>;
@@ -152,7 +152,11 @@ export class SiteApp {
   private async supervise(): Promise<void> {
     while (this.wanted) {
       try {
-        const started = await startAppProcess({ main: this.options.main, env: this.variables() });
+        const started = await startAppProcess({
+          main: this.options.main,
+          env: this.variables(),
+          startTimeout: PATIENCE,
+        });
         this.process = started;
         // It may have been told to stop while it started.
         if (!this.wanted) await started.kill();

@@ -61,6 +61,14 @@ const SETTINGS = {
   tcp_keepalives_count: '3',
 };
 
+/** What a leader reads. */
+export interface Stream {
+  readonly app: SiteApp;
+  readonly connection: ProxyConnection;
+  /** The client's, as PostgreSQL sees it. */
+  readonly port: number;
+}
+
 /** A PostgreSQL server of its own and the apps that work with it, all of which can be disturbed. Runs within Vitest. */
 export class Site {
   private closed = false;
@@ -131,20 +139,27 @@ export class Site {
     });
   }
 
-  /** The app that holds the slot, by the port from which its network has connected; null while there is none. */
+  /** The app that holds the slot; null while there is none. */
   async currentLeader(): Promise<SiteApp | null> {
-    const port = await this.walSenderPort();
-    return port === null ? null : (this.apps.find((app) => connectionFrom(app, port) !== undefined) ?? null);
+    return (await this.stream())?.app ?? null;
   }
 
-  /** The client's port of the connection that streams from the slot, on the server's side. */
-  async walSenderPort(): Promise<number | null> {
+  /** The connection that streams from the slot now; PostgreSQL knows it by the port from which the app's network connects. */
+  async stream(): Promise<Stream | null> {
     const [sender] = await this.database.query<{ client_port: number }>(
       `SELECT client_port FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid
         WHERE slot_name = $1`,
       [this.database.slotName],
     );
-    return sender?.client_port ?? null;
+    if (!sender) return null;
+    const port = sender.client_port;
+    for (const app of this.apps) {
+      const connection = app.databaseNetwork.connections.find(
+        ({ targetSidePort }) => targetSidePort === port,
+      );
+      if (connection) return { app, connection, port };
+    }
+    return null;
   }
 
   async stopPostgres(mode: StopMode): Promise<void> {
@@ -173,10 +188,4 @@ export class Site {
     await this.database.drop().catch(() => undefined);
     this.discard();
   }
-}
-
-/** The connection of an app's that PostgreSQL knows by this client's port. */
-export function connectionFrom(app: SiteApp, port: number): ProxyConnection | undefined {
-  const { connections } = app.databaseNetwork;
-  return connections.find(({ targetSidePort }) => targetSidePort === port);
 }

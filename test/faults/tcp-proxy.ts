@@ -24,7 +24,8 @@ interface SlowMode {
 export interface ProxyConnection {
   /** The port from which the proxy has connected to the target: there, the client's port. */
   readonly targetSidePort: number | undefined;
-  /** What the target has sent to the client. */
+  /** Bytes that have come through, from the client and from the target. */
+  readonly asked: number;
   readonly answered: number;
 }
 
@@ -125,7 +126,7 @@ export class TcpProxy {
 
 class Pair implements ProxyConnection {
   targetSidePort: number | undefined;
-  private readonly asked: Flow;
+  private readonly questions: Flow;
   private readonly answers: Flow;
   private broken = false;
 
@@ -142,11 +143,15 @@ class Pair implements ProxyConnection {
         this.resume();
       });
     }
-    this.asked = new Flow(client, target, mode);
+    this.questions = new Flow(client, target, mode);
     this.answers = new Flow(target, client, mode, () => {
       onLost();
       this.cut();
     });
+  }
+
+  get asked(): number {
+    return this.questions.passed;
   }
 
   get answered(): number {
@@ -154,13 +159,13 @@ class Pair implements ProxyConnection {
   }
 
   get held(): number {
-    return this.asked.held + this.answers.held;
+    return this.questions.held + this.answers.held;
   }
 
   /** The other end learns of a reset when bytes pass again. */
   resume(): void {
     if (this.broken && this.mode().name !== 'stall') this.cut();
-    this.asked.pump();
+    this.questions.pump();
     this.answers.pump();
   }
 

@@ -31,6 +31,8 @@ export interface AppProcessOptions {
   readonly node?: string;
   /** Its output once it can be used, with the URL as the first group. Default: it listens. */
   readonly ready?: RegExp;
+  /** How long that may take, in milliseconds. Default: 60,000. */
+  readonly startTimeout?: number;
 }
 
 const BUILT_APP = fileURLToPath(new URL('../../dist/sample-app/main.js', import.meta.url));
@@ -54,7 +56,12 @@ process.once('exit', killAll);
  * that kill it. `npm test` builds it first.
  */
 export async function startAppProcess(options: AppProcessOptions = {}): Promise<AppProcess> {
-  const { main = BUILT_APP, node = process.execPath, ready = /URL: (\S+)/ } = options;
+  const {
+    main = BUILT_APP,
+    node = process.execPath,
+    ready = /URL: (\S+)/,
+    startTimeout = START_TIMEOUT,
+  } = options;
   await access(main).catch(() => {
     throw new Error(`${main} is missing: run \`npm run build\` first, or the whole \`npm test\`.`);
   });
@@ -88,8 +95,8 @@ export async function startAppProcess(options: AppProcessOptions = {}): Promise<
   const url = await new Promise<string>((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
-      reject(new Error(`${main} was not ready after ${START_TIMEOUT} ms:\n${output}`));
-    }, START_TIMEOUT);
+      reject(new Error(`${main} was not ready after ${startTimeout} ms:\n${output}`));
+    }, startTimeout);
     const read = (text: string): void => {
       output += text;
       const found = ready.exec(output);

@@ -7,7 +7,10 @@ import { pause } from './wait.js';
 const PACE = 60;
 
 export interface PersistentUserOptions {
-  /** Starts the app again after a 404 or a 409, instead of failing. Default: false. */
+  /**
+   * Starts the app again after a 404 or a 409, instead of failing, and leaves alone what a snapshot came too early to
+   * bring. Default: false.
+   */
   readonly startsAgain?: boolean;
 }
 
@@ -73,8 +76,8 @@ export class PersistentUser {
   /** Edits what has been pushed; a delete comes alone. */
   private edit(): void {
     const { device, random, work } = this;
-    const tasks = living(work.tasks);
-    const comments = living(work.comments).filter((id) => tasks.includes(this.taskOf.get(id) ?? ''));
+    const tasks = this.editable('tasks');
+    const comments = this.editable('comments').filter((id) => tasks.includes(this.taskOf.get(id) ?? ''));
     if (tasks.length > 10 && random.below(4) === 0) {
       const task = random.pick(tasks);
       device.delete('tasks', task);
@@ -99,6 +102,13 @@ export class PersistentUser {
         work[table].set(id, text);
       }
     }
+  }
+
+  private editable(table: 'tasks' | 'comments'): readonly string[] {
+    const ids = living(this.work[table]);
+    if (this.options.startsAgain !== true) return ids;
+    const rows = this.device.rows(table);
+    return ids.filter((id) => rows.has(id));
   }
 }
 

@@ -28,6 +28,7 @@ export class SqlWriter {
   /** Categories of its own that it has not seen in the changelog yet. */
   private readonly marks: string[] = [];
   private stopping = false;
+  private connected = false;
 
   constructor(
     private readonly url: string,
@@ -43,6 +44,8 @@ export class SqlWriter {
 
   async run(): Promise<void> {
     await withClient(this.url, async (client) => {
+      this.connected = true;
+      client.once('end', () => (this.connected = false));
       while (!this.stopping) {
         await client.query('BEGIN');
         // Now and then several kinds of change in one transaction, on the same rows, too.
@@ -65,6 +68,8 @@ export class SqlWriter {
     const earlier = this.marks.shift();
     await eventually(
       async () => {
+        // The next statement tells.
+        if (!this.connected) return true;
         const { rows } = await client.query(
           `SELECT FROM sync_bucket_edges WHERE table_name = 'categories' AND record_id = $1`,
           [earlier],
