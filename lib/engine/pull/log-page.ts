@@ -31,6 +31,8 @@ export interface LogPage {
 
 export interface LogPageRequest {
   readonly checkpoint: bigint;
+  /** High-water mark of the log in the same snapshot. */
+  readonly lastSeq: bigint;
   /** Entries, not records. */
   readonly limit: number;
   /** What the user may read now. */
@@ -46,7 +48,7 @@ export interface LogPageRequest {
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, limit, buckets, tables }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
   const rows: PageRow[] = await manager.query(PAGE, [
     client.id,
@@ -54,6 +56,7 @@ export async function readLogPage(
     buckets,
     limit,
     tables,
+    lastSeq.toString(),
   ]);
   const subscribed = client.buckets.filter((bucket) => buckets.includes(bucket));
   const last = rows.reduce<bigint | null>((seq, row) => later(seq, BigInt(row.last_seq)), null);
@@ -81,6 +84,10 @@ export function laterTime(a: string, b: string | null): string {
 
 const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
+/**
+ * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
+ * bucket right now, are not to be passed over one by one in each pull.
+ */
 const PAGE = `
 WITH reader AS MATERIALIZED (
   SELECT c.id, ARRAY(SELECT unnest(c.bucket_subs) INTERSECT SELECT unnest($3::text[])) AS buckets
@@ -90,7 +97,7 @@ WITH reader AS MATERIALIZED (
    CROSS JOIN LATERAL unnest(reader.buckets || ('client:' || reader.id)) AS b (bucket_id)
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at FROM sync_changelog l
-      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (

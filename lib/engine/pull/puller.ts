@@ -61,7 +61,7 @@ export class Puller {
     log: LogState,
     query: PullQuery,
   ): Promise<PullPage> {
-    const page = await readLogPage(manager, client, query);
+    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq });
     const known = page.records.filter((record) => contract.tables.has(record.table));
     const ids = groupBy(
       known.filter((record) => record.member || record.mayReturn),
