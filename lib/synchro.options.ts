@@ -137,6 +137,12 @@ export interface ReplicationOptions {
    * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
    */
   readonly maxBucketsPerRow?: number;
+  /**
+   * Longest that a bucket rule may take over the rows of one batch; 0: any. A `bucketFunction` is cancelled then: the
+   * rows that it takes so long over keep the buckets that they have, and are recorded in `sync_rule_failures`. An
+   * `OwnershipResolver` can't be cancelled: the log and `SyncStatus` name it until it answers. Default: 30 s.
+   */
+  readonly ruleTimeout?: Duration;
   /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
   readonly walSenderTimeout?: Duration;
 }
