@@ -143,7 +143,10 @@ export interface ReplicationOptions {
    * `OwnershipResolver` can't be cancelled: the log and `SyncStatus` name it until it answers. Default: 30 s.
    */
   readonly ruleTimeout?: Duration;
-  /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
+  /**
+   * `wal_sender_timeout` of the replication connection, and how long the consumer's other connections may give no sign
+   * of life: bounds how long a dead, frozen or cut off leader holds the slot and its locks. Default: 10 s.
+   */
   readonly walSenderTimeout?: Duration;
 }
 

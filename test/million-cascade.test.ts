@@ -115,6 +115,14 @@ async function entriesBehind(seq: number): Promise<readonly unknown[]> {
   );
 }
 
+/** Does something to the small board, and tells what the log says of it. */
+async function done(statement: string): Promise<readonly unknown[]> {
+  const seq = await lastSeq();
+  await database.query(statement, [small]);
+  await cascaded(seq);
+  return entriesBehind(seq);
+}
+
 /** Live edges by bucket. */
 async function edges(): Promise<Readonly<Record<string, number>>> {
   const rows = await database.query<{ bucket_id: string; edges: number }>(
@@ -291,13 +299,6 @@ it('a board with 50,000 descendants is shared, unshared and deleted, and each de
   await dora.start();
   const alice = await deviceInStep('alice');
   const counts = { entries: SMALL_RECORDS, records: SMALL_RECORDS };
-  const done = async (statement: string): Promise<readonly unknown[]> => {
-    const seq = await lastSeq();
-    await database.query(statement, [small]);
-    await cascaded(seq);
-    return entriesBehind(seq);
-  };
-
   expect(await done(`INSERT INTO board_shares VALUES ($1, 'dora')`)).toEqual([
     { bucket: 'user:dora', operation: 1, ...counts },
   ]);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PushChange } from '../lib/engine/push/push-change.js';
+import { lockParkedRows } from '../lib/store/parked-rows.js';
 import { inTransaction } from '../lib/store/session.js';
 import {
   ACCESSES,
@@ -198,6 +199,18 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
         'applied',
         'applied',
       ]);
+    });
+
+    it("are not held while a push waits for the user's parked rows, so that it can't deadlock with one that has them", async () => {
+      const orphan = change('create', 'reactions', randomUUID(), { comment_id: randomUUID(), emoji: '+' });
+      let second: ReturnType<typeof push.push> | undefined;
+      await inTransaction(push.dataSource, 'write', async (manager) => {
+        await lockParkedRows(manager, ALICE);
+        second = push.push(ALICE, [setNotes(task, 'mine'), orphan]);
+        await Promise.race([push.waiting(1), second.then(() => push.waiting(1))]);
+        await push.db.query('SELECT FROM tasks WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [task]);
+      });
+      expect((await second)?.map(({ status }) => status)).toEqual(['applied', 'applied']);
     });
 
     it('outlive the savepoint of a change that failed', async () => {

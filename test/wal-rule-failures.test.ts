@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { OwnershipResolver, SyncStatus, SyncTable, type ResolveRow } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -122,15 +123,15 @@ describe('a rule that fails for a row', () => {
 
   it('is named while it does not answer, and is done when it does', async () => {
     const status = app.app.get(SyncStatus, { strict: false });
-    let goOn = (): void => undefined;
-    obstacle = new Promise((resolve) => (goOn = resolve));
+    const opened = new EventEmitter();
+    obstacle = once(opened, 'open').then(() => undefined);
     await inOneTransaction(database, insertDoc(doc));
     await eventually(async () => {
       const { consumer } = await status.read();
       return consumer.state === 'failing' && consumer.error?.includes('asked about 1 rows of docs') === true;
     });
     obstacle = null;
-    goOn();
+    opened.emit('open');
     await applied(database);
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
     await eventually(async () => (await status.read()).consumer.state === 'consuming');

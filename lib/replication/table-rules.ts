@@ -56,7 +56,7 @@ export class TableRules {
     options: { silent: boolean; refresh: boolean },
   ): Promise<boolean> {
     const orphans = await removeOrphans(tx, table, options);
-    await applier.resettle(tx, table, 'all', { ...options, time: BigInt(Date.now()) * 1000n });
+    await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
     return orphans;
   }
 

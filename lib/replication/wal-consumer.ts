@@ -20,6 +20,7 @@ import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
+import { leaseWriter } from './writer-lease.js';
 
 /** {@link ReplicationOptions} with every default filled in. */
 export interface WalConsumerOptions {
@@ -123,7 +124,7 @@ export class WalConsumer {
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       this.reader = null;
       let standby = false;
       try {
@@ -136,7 +137,7 @@ export class WalConsumer {
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
       const { progressed } = this;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: Date.now() - began });
+      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -148,12 +149,15 @@ export class WalConsumer {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
+    let endLease = (): void => undefined;
     try {
+      endLease = await leaseWriter(client, walSenderTimeout);
       await ensurePublication(client, publicationName, this.tracked);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
         slotName,
+        walSenderTimeout,
         applier,
         rules,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -182,6 +186,7 @@ export class WalConsumer {
       await this.takeLead(reader, rules, applier);
       await this.consume(client, stream, reader, applier);
     } finally {
+      endLease();
       this.stream = null;
       this.writer = null;
       await stream?.close();
