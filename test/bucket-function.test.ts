@@ -70,6 +70,7 @@ const DOC_BUCKETS = `CREATE FUNCTION app.doc_buckets(table_name text, operation 
   RETURNS SETOF text LANGUAGE plpgsql AS $$
   BEGIN
     INSERT INTO public.calls (table_name, operation, new_row, old_row) VALUES (table_name, operation, new_row, old_row);
+    IF new_row ->> 'body' = 'endless' THEN PERFORM pg_sleep(3600); END IF;
     IF new_row ->> 'body' = 'broken' THEN RAISE EXCEPTION 'no buckets for %', new_row ->> 'id'; END IF;
     RETURN NEXT 'user:' || (new_row ->> 'user_id');
     RETURN NEXT 'user:' || (new_row ->> 'user_id');
@@ -132,7 +133,7 @@ describe.each([
   beforeAll(async () => {
     database = await createDatabase();
     await makeTables(database);
-    const replication = { maxBucketsPerRow: 3 };
+    const replication = { maxBucketsPerRow: 3, ruleTimeout: '3s' };
     app = await startWalApp(database, ENTITIES, { providers, replication });
   });
 
@@ -320,6 +321,27 @@ describe.each([
     expect(await openFailures(bad)).toEqual([`no buckets for ${bad}`]);
     await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
+    expect(await openFailures(bad)).toEqual([]);
+  });
+
+  it('that never ends for a row is cancelled, and costs that row alone', async () => {
+    const [first, bad, last] = [await insertDoc(), await insertDoc(), await insertDoc()];
+    await commit(
+      `UPDATE docs SET user_id = 'bob', body = CASE WHEN id = '${bad}' THEN 'endless' END
+        WHERE id IN ('${first}', '${bad}', '${last}')`,
+    );
+    expect(await edgesOf(database, 'docs', first)).toEqual(['user:bob']);
+    expect(await edgesOf(database, 'docs', last)).toEqual(['user:bob']);
+    expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
+    expect(await openFailures(bad)).toEqual([
+      expect.stringMatching(
+        new RegExp(`^app\\.Doc_Buckets was cancelled after \\d+ ms, asked about docs ${bad}$`),
+      ),
+    ]);
+    // Other changes are applied between its retries.
+    expect(await edgesOf(database, 'docs', await insertDoc())).toEqual(['user:alice']);
+    await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
+    expect(await edgesOf(database, 'docs', bad)).toEqual(['user:bob']);
     expect(await openFailures(bad)).toEqual([]);
   });
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ConflictEvent } from '../lib/hooks/hook-events.js';
-import type { Conflict } from '../lib/resolvers/conflict-resolver.js';
+import type { EntityManager } from 'typeorm';
+import type { Conflict, Resolution } from '../lib/resolvers/conflict-resolver.js';
 import { ConflictResolver, ServerWinsResolver } from '../lib/resolvers/conflict-resolver.js';
 import {
   change,
@@ -570,6 +571,33 @@ describe('the conflict resolver', () => {
       'internal_error',
       'applied',
     ]);
+  });
+
+  it('that fails in SQL costs its own record only, though it asks in the transaction of the push', async () => {
+    const rows = [id, randomUUID(), randomUUID()];
+    for (const row of rows) {
+      id = row;
+      await insertTask(`a ${row}`);
+    }
+    class Asking extends ConflictResolver {
+      override async resolve({ recordId }: Conflict, manager: EntityManager): Promise<Resolution> {
+        const ask = manager.query(recordId === rows[0] ? 'SELECT 1 / 0' : 'SELECT 1');
+        if (recordId === rows[1]) await manager.query('SELECT 1 / 0').catch(() => undefined);
+        await ask;
+        return { winner: 'client', reason: 'it was asked' };
+      }
+    }
+    const changes = rows.map((row) => change('update', 'tasks', row, { title: `b ${row}` }));
+    const results = await push.push(ALICE, changes, { resolver: new Asking() });
+    expect(results.map(({ reason_code, status }) => reason_code ?? status)).toEqual([
+      'internal_error',
+      'applied',
+      'applied',
+    ]);
+    const found = await push.db.query('SELECT title FROM tasks WHERE id = ANY($1)', [rows]);
+    expect(new Set(found.map(({ title }) => title))).toEqual(
+      new Set([`a ${rows[0]}`, `b ${rows[1]}`, `b ${rows[2]}`]),
+    );
   });
 
   it('the host is told of true conflicts only [W-PUSH-19]', async () => {

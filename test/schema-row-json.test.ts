@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTransaction } from '../lib/store/session.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../lib/schema/row-json.js';
+import { parseAsSdk } from './properties/strict-json.js';
 import { createTableSql, readOnly, type SchemaFixture, schemaFixture } from './schema-fixtures.js';
 
 let fixture: SchemaFixture;
@@ -113,6 +114,31 @@ describe('a number that Kotlin could not read', () => {
     ['jsonb[]', '{"{\\"a\\": 1e20}"}', '[{"a": 100000000000000000000.0}]'],
   ])('%s %s [W-DATA-6]', async (type, literal, expected) => {
     await expect(wireValue(type, literal)).resolves.toBe(expected);
+  });
+});
+
+describe('half of a surrogate pair, which Swift could not read,', () => {
+  it.each([
+    ['json', String.raw`"\ud800"`, String.raw`"\ufffd"`],
+    ['json', String.raw`{"\uDFFF": ["a\uD83Db", 1e20]}`, String.raw`{"\ufffd": ["a\ufffdb", 1.0e20]}`],
+    ['json', String.raw`"\ud83d\ud83d\ude00\ude00"`, String.raw`"\ufffd\ud83d\ude00\ufffd"`],
+    [
+      'json',
+      String.raw`"\\ud800 \\\ud800 \u00e9\ud7ff\ue000"`,
+      String.raw`"\\ud800 \\\ufffd \u00e9\ud7ff\ue000"`,
+    ],
+    ['json[]', String.raw`{"\"\\ud800\""}`, String.raw`["\ufffd"]`],
+  ])('%s %s', async (type, literal, expected) => {
+    const value = await wireValue(type, literal);
+    expect(value).toBe(expected);
+    expect(() => parseAsSdk(value)).not.toThrow();
+  });
+
+  it.each([
+    ['a whole pair', String.raw`"\ud83d\ude00"`],
+    ['none', String.raw`{"a" : "\\ud800"}`],
+  ])('is not %s', async (_, literal) => {
+    await expect(wireValue('json', literal)).resolves.toBe(literal);
   });
 });
 

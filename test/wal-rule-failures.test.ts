@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { OwnershipResolver, SyncTable, type ResolveRow } from 'nestjs-synchro';
+import { EventEmitter, once } from 'node:events';
+import { OwnershipResolver, SyncStatus, SyncTable, type ResolveRow } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
@@ -26,15 +27,18 @@ class Page extends SyncedRow {
 const broken = new Map<string, () => Error>();
 /** Rows for which nothing sensible is answered. */
 const senseless = new Set<string>();
+/** What the next question waits for. */
+let obstacle: Promise<void> | null = null;
 /** How often each row was asked for. */
 const asked = new Map<string, number>();
 
 class BrokenResolver extends OwnershipResolver {
-  override resolveOwners(
+  override async resolveOwners(
     table: string,
     rows: readonly ResolveRow[],
   ): Promise<readonly (readonly string[])[]> {
-    return Promise.resolve(rows.map((row) => this.bucketsOf(table, row)));
+    await obstacle;
+    return rows.map((row) => this.bucketsOf(table, row));
   }
 
   private bucketsOf(table: string, { recordId, data }: ResolveRow): readonly string[] {
@@ -66,6 +70,7 @@ describe('a rule that fails for a row', () => {
     await database.query(createTableSql('pages', 'doc_id uuid NOT NULL'));
     app = await startWalApp(database, [Doc, Page], {
       providers: [{ provide: OwnershipResolver, useClass: BrokenResolver }],
+      replication: { ruleTimeout: 200 },
     });
   });
 
@@ -114,6 +119,22 @@ describe('a rule that fails for a row', () => {
     expect(await failuresOf(doc)).toMatchObject([
       { table_name: 'docs', error_text: `no owner for ${doc}`, open: true },
     ]);
+  });
+
+  it('is named while it does not answer, and is done when it does', async () => {
+    const status = app.app.get(SyncStatus, { strict: false });
+    const opened = new EventEmitter();
+    obstacle = once(opened, 'open').then(() => undefined);
+    await inOneTransaction(database, insertDoc(doc));
+    await eventually(async () => {
+      const { consumer } = await status.read();
+      return consumer.state === 'failing' && consumer.error?.includes('asked about 1 rows of docs') === true;
+    });
+    obstacle = null;
+    opened.emit('open');
+    await applied(database);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+    await eventually(async () => (await status.read()).consumer.state === 'consuming');
   });
 
   it('does not keep the change from those who have the row [W-WAL-7]', async () => {

@@ -24,7 +24,7 @@ import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
-import { requestReresolve, type RecordId } from './operations/reresolve.js';
+import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { difference, readBuckets } from './pull/bucket-difference.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
@@ -202,8 +202,13 @@ export class SyncEngine {
    * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
    * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
    */
-  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
-    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  async reresolve(
+    entity: EntityTarget<object>,
+    ids?: readonly RecordId[],
+    { manager }: ReresolveOptions = {},
+  ): Promise<void> {
+    const ask = (own: EntityManager): Promise<void> => requestReresolve(own, this.schemas, entity, ids);
+    await (manager ? ask(manager) : this.dataSource.transaction(ask));
   }
 
   /**

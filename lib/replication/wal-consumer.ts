@@ -32,6 +32,7 @@ export interface WalConsumerOptions {
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
   readonly maxBucketsPerRow: number;
+  readonly ruleTimeout: number;
   readonly walSenderTimeout: number;
 }
 
@@ -69,7 +70,11 @@ export class WalConsumer {
     private readonly monitor: ConsumerMonitor,
     private readonly logger: SyncLogger,
   ) {
-    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.bucketRules = new BucketRules(ownership, {
+      buckets: options.maxBucketsPerRow,
+      time: options.ruleTimeout,
+      onLate: (what) => this.reportLate(what),
+    });
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
@@ -261,6 +266,11 @@ export class WalConsumer {
     const slot = this.options.slotName;
     if (reason === FIRST_START) this.logger.log('making the slot and the first edges', { slot });
     else this.logger.warn('making the slot anew; every device will take a snapshot', { slot, reason });
+  }
+
+  private reportLate(what: string): void {
+    this.monitor.enter('failing', what);
+    this.logger.error('the WAL consumer waits for a bucket rule', { rule: what });
   }
 
   private report(error: unknown): void {

@@ -36,6 +36,8 @@ export interface LogPage {
 
 export interface LogPageRequest {
   readonly checkpoint: bigint;
+  /** High-water mark of the log in the same snapshot. */
+  readonly lastSeq: bigint;
   /** Entries, not records. */
   readonly limit: number;
   /** What the user may read now. */
@@ -51,7 +53,7 @@ export interface LogPageRequest {
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, limit, buckets, tables }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
   const rows: PageRow[] = await manager.query(PAGE, [
@@ -60,6 +62,7 @@ export async function readLogPage(
     read,
     limit,
     tables,
+    lastSeq.toString(),
   ]);
   const last = rows.reduce<bigint | null>((seq, row) => later(seq, BigInt(row.last_seq)), null);
   return {
@@ -87,13 +90,18 @@ export function laterTime(a: string, b: string | null): string {
 
 const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
+/**
+ * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
+ * bucket right now, are not to be passed over one by one in each pull.
+ */
 const PAGE = `
 WITH entry AS MATERIALIZED (
   SELECT e.* FROM unnest($3::text[] || $1::text) AS b (bucket_id)
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
-      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND l.seq <= $6::bigint
+         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (

@@ -63,7 +63,7 @@ export class Puller {
     log: LogState,
     query: PullQuery,
   ): Promise<PullPage> {
-    const page = await readLogPage(manager, client, query);
+    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq });
     const known = page.records.filter((record) => contract.tables.has(record.table));
     const rows = await this.hydrator.hydrate(
       manager,

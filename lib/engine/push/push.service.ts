@@ -14,6 +14,7 @@ import { RoleSwitch } from '../../store/role-switch.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
@@ -73,7 +74,8 @@ export class PushService {
     const checked = taken.map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
-    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation, this.logger);
+    const judge = new Judge(this.resolver, manager, roles, context, this.logger);
+    const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     await roles.leave();
     const surplus = changes.slice(limit).map(tooMany);
