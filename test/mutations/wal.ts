@@ -13,7 +13,7 @@ export const WAL: readonly Mutation[] = [
     find: 'await this.options.applier.apply(tx, batch.changes);',
     replace: `if (batch.endLsn !== null) this.options.stream.acknowledge(batch.endLsn);
       await this.options.applier.apply(tx, batch.changes);`,
-    tests: [ACKNOWLEDGED],
+    tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
     why: 'Design, write → changelog: a crash before the commit would lose what the server no longer sends.',
   },
   {
@@ -120,9 +120,7 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/snapshot-visibility.ts',
     find: 'return full >= next || (full >= lowest && running.has(full));',
     replace: 'return full >= next || (full > lowest && running.has(full));',
-    tests: [
-      { file: 'test/snapshot-visibility.test.ts', name: 'is those that run, and those that come after it' },
-    ],
+    tests: [{ file: 'test/snapshot-visibility.test.ts', name: 'is found on both sides of a wraparound' }],
     why: 'Interleavings 1: the oldest running transaction is not visible either.',
   },
   {
