@@ -23,7 +23,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership-work.ts',
     find: 'this.entries.toSorted((a, b) => a.order - b.order)',
     replace: 'this.entries',
-    tests: [{ file: 'test/wal-transactions.test.ts', name: 'gets seqs in the order of its changes' }],
+    tests: [
+      {
+        file: 'test/wal-changes.test.ts',
+        name: 'keeps the order of the changes, whatever tables they are of',
+      },
+    ],
     why: 'Design, how a change travels: deletes and changes keep the order of the log.',
   },
   {
