@@ -160,7 +160,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/store/sync-clients.ts',
     find: 'SET buckets = ARRAY(SELECT unnest(c.buckets) INTERSECT SELECT unnest(excluded.buckets))',
     replace: 'SET buckets = excluded.buckets',
-    tests: [{ file: SUBSCRIPTIONS, name: 'a bucket that is lost and found again before the consumer looks' }],
+    tests: [{ file: SUBSCRIPTIONS, name: 'a bucket that is found again when another one is lost' }],
     why: 'Interleavings 3: entries of the bucket were passed over meanwhile.',
   },
 ];

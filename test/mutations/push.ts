@@ -66,12 +66,12 @@ export const PUSH: readonly Mutation[] = [
     why: 'Interleavings 16: regrouping breaks what the order of arrival would not.',
   },
   {
-    name: 'no-second-try-with-parents-first',
+    name: 'failures-are-tried-only-once-more',
     file: 'lib/engine/push/push-run.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival]) {',
-    tests: [{ file: BATCHES, name: 'interleavings 16: a chain that arrived backwards' }],
-    why: 'Interleavings 16: a chain of references may arrive backwards.',
+    tests: [{ file: BATCHES, name: 'interleavings 16: a chain of renames that arrived backwards' }],
+    why: 'Interleavings 16: what has freed a name for one change may wait for another one itself.',
   },
   {
     name: 'followers-of-a-failed-change-go-ahead',

@@ -52,7 +52,7 @@ export const RETENTION: readonly Mutation[] = [
     file: 'lib/store/retention.ts',
     find: "'SELECT pg_advisory_xact_lock($1)'",
     replace: "'SELECT $1::integer'",
-    tests: [{ file: RETENTION_TEST, name: 'begins above the floor of a compaction that is under way' }],
+    tests: [{ file: RETENTION_TEST, name: 'is seen by a compaction that comes while it begins' }],
     why: 'W-CMP-3: a snapshot that begins meanwhile would begin below the floor.',
   },
   {
