@@ -257,7 +257,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/compactor.ts',
     find: 'await this.reportLongParked();',
     replace: '',
-    tests: [{ file: PARKING, name: 'what waits for over a week becomes a failure for an operator' }],
+    tests: [{ file: 'test/compaction-cleanup.test.ts', name: 'tells operators what has waited' }],
     why: 'Interleavings 20: what stays parked too long becomes a rule failure that an operator sees.',
   },
   {
@@ -281,7 +281,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push.service.ts',
     find: 'await roles.leave();',
     replace: '',
-    tests: [{ file: 'test/push-role.test.ts', name: "the host's validators and hooks run outside of it" }],
+    tests: [{ file: 'test/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },
 ];
