@@ -77,6 +77,21 @@ describe('compaction clears up', () => {
     expect(await engine.clients('alice')).toMatchObject([{ active: false }, { active: false }]);
   });
 
+  it('tells operators what has waited for its parent for over a week', async () => {
+    const device = await started('alice');
+    const comment = device.create('comments', { task_id: randomUUID(), body: 'early' });
+    await device.push(device.store.pending(1));
+    await compacted();
+    const failures = (): Promise<unknown[]> =>
+      database.query('SELECT FROM sync_rule_failures WHERE record_id = $1 AND resolved_at IS NULL', [
+        comment,
+      ]);
+    expect(await failures()).toHaveLength(0);
+    await database.query(`UPDATE sync_parked_rows SET created_at = created_at - interval '8 days'`);
+    await compacted();
+    expect(await failures()).toHaveLength(1);
+  });
+
   it('removes failures that were resolved before the threshold [W-CMP-4]', async () => {
     await database.query(
       `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at, resolved_at)

@@ -106,6 +106,11 @@ describe('the development header', () => {
   });
 });
 
+it.each(['', undefined, null, 7])('a user id that is %j is nobody', async (id: unknown) => {
+  await startWith({ userId: () => id as string, guards: [] });
+  expect(await schema({ 'X-User-ID': 'a' })).toMatchObject(NOBODY);
+});
+
 describe('without the userId option', () => {
   it("a host's own guard that identifies nobody lets nobody in, and the log says why, once [W-HTTP-5]", async () => {
     const error = vi.spyOn(Logger.prototype, 'error').mockReturnValue();

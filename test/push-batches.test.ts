@@ -209,6 +209,20 @@ describe('order', () => {
     expect(verdicts(results)).toEqual(['applied', 'applied']);
   });
 
+  it('a chain of renames that arrived backwards is tried until nothing more works', async () => {
+    const [first, second, third] = [
+      await insertTask('one'),
+      await insertTask('two'),
+      await insertTask('three'),
+    ];
+    const results = await push.push(ALICE, [
+      change('update', 'tasks', first, { title: 'two' }),
+      change('update', 'tasks', second, { title: 'three' }),
+      change('update', 'tasks', third, { title: 'four' }),
+    ]);
+    expect(verdicts(results)).toEqual(['applied', 'applied', 'applied']);
+  });
+
   it('what follows a record that is tried again waits with it [interleaving 16]', async () => {
     const old = await insertTask('taken');
     const [id, comment] = [randomUUID(), randomUUID()];

@@ -176,11 +176,12 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       await insertTask(high);
       const results = await push.whileOpen(
         (manager) => manager.query('SELECT FROM tasks WHERE id = $1 FOR UPDATE', [low]),
-        () =>
-          Promise.all([
-            push.push(ALICE, [setNotes(low, 'a'), setNotes(high, 'a')]),
-            push.push(ALICE, [setNotes(high, 'b'), setNotes(low, 'b')]),
-          ]),
+        async () => {
+          const first = push.push(ALICE, [setNotes(low, 'a'), setNotes(high, 'a')]);
+          // The next one in the line for the row that the other push wants last.
+          await push.waiting(1);
+          return Promise.all([first, push.push(ALICE, [setNotes(high, 'b'), setNotes(low, 'b')])]);
+        },
         2,
       );
       expect(results.map((each) => each.length)).toEqual([2, 2]);

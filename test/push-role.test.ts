@@ -67,6 +67,25 @@ it("the host's validators and hooks run outside of it, a validator that fails in
   });
 });
 
+it('hooks run outside of it, too, when the last thing that a push did was to read', async () => {
+  const foreign = randomUUID();
+  await push.db.query('INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $3)', [foreign, BOB, foreign]);
+  await inTransaction(push.dataSource, 'write', async (manager) => {
+    const own = await roleOf(manager);
+    const seen: unknown[] = [];
+    const comment = change('create', 'comments', randomUUID(), { task_id: foreign, body: 'x' });
+    const results = await push.apply(manager, ALICE, [create(), comment], {
+      hooks: {
+        onPushAccepted: async (event) => {
+          seen.push(await roleOf(event.manager));
+        },
+      },
+    });
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'rejected_terminal']);
+    expect(seen).toEqual([own]);
+  });
+});
+
 it('what a policy refuses is terminal; the rest of the push goes on, in the right roles [W-PUSH-2]', async () => {
   const [second, comment] = [randomUUID(), randomUUID()];
   const results = await push.push(ALICE, [

@@ -96,7 +96,13 @@ describe('reading', () => {
     );
     const client = { id, buckets: names } as unknown as SyncClient;
     const read = await rowsRead('sync_changelog', (manager) =>
-      readLogPage(manager, client, { checkpoint: 0n, limit, buckets: names, tables: null }),
+      readLogPage(manager, client, {
+        checkpoint: 0n,
+        lastSeq: BigInt(buckets * entries * 2),
+        limit,
+        buckets: names,
+        tables: null,
+      }),
     );
     expect(read).toBeGreaterThan(0);
     // And one bucket more, the client's own.

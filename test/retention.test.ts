@@ -196,6 +196,32 @@ describe('a snapshot in progress', () => {
     expect((await page)?.checkpoint).toBeGreaterThanOrEqual(floor);
   });
 
+  it('is seen by a compaction that comes while it begins', async () => {
+    const { last } = await logState(database);
+    await insertTasks(database, 'bob', 'history', 3);
+    await consumed(database);
+    await bob.pull();
+    await bob.pull();
+    const run = await withClient(database.url, async (beginning) => {
+      await beginning.query('BEGIN');
+      await beginning.query('SELECT pg_advisory_xact_lock_shared(91110044)');
+      await beginning.query(
+        `UPDATE sync_clients SET snapshot_seq = $1, snapshot_expires_at = now() + interval '1 minute' WHERE client_id = $2`,
+        [last, alice.clientId],
+      );
+      const running = compact();
+      await eventually(async () => {
+        const waiting = await database.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`,
+        );
+        return waiting.length === 1;
+      });
+      await beginning.query('COMMIT');
+      return { running };
+    });
+    expect(Number((await run.running).safeSeq)).toBeLessThanOrEqual(last);
+  });
+
   it('once finished, holds back compaction until its device has pulled [W-CMP-3] [interleaving 22]', async () => {
     await alice.snapshot();
     await historyGoes();

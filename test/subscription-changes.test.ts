@@ -170,6 +170,25 @@ it('a bucket that is lost and found again before the consumer looks brings what 
   expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
 });
 
+it('a bucket that is found again when another one is lost brings what was passed over meanwhile, too', async () => {
+  subscriptions.followed.set('alice-7', ['bob-7', 'carol-7']);
+  const task = await insertTask(database, 'bob-7', 'first');
+  await consumed(database);
+  const alice = await started('alice-7');
+  await retitle(database, task, 'second');
+  await consumed(database);
+
+  await withPausedConsumer(database, async () => {
+    for (const followed of ['carol-7', 'bob-7']) {
+      subscriptions.followed.set('alice-7', [followed]);
+      await alice.pull();
+    }
+  });
+  await subscriptionsApplied(database);
+  await pullChangedSubscription(alice);
+  expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
+});
+
 it('a bucket that is lost for one page of a snapshot and found again keeps no row back', async () => {
   subscriptions.followed.set('alice-6', ['bob-6']);
   const ids = await insertTasks(database, 'bob-6', 'task', 4);

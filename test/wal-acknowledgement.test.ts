@@ -102,6 +102,25 @@ describe('what is acknowledged', () => {
       );
     });
 
+    it('does not move while a batch is written', async () => {
+      await app.app.get(SyncEngine).caughtUp();
+      await withClient(database.url, async (client) => {
+        await client.query('BEGIN; LOCK TABLE sync_bucket_edges IN ACCESS EXCLUSIVE MODE');
+        await insertCategory(database);
+        await eventually(async () => {
+          const waiting = await database.query(
+            `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
+                AND wait_event_type = 'Lock'`,
+          );
+          return waiting.length === 1;
+        });
+        // What was sent to the server by now has arrived then.
+        await pause(500);
+        const { confirmed_lsn: stored } = await storedPosition(database);
+        expect(await confirmedFlush()).toBeLessThanOrEqual(BigInt(stored));
+      });
+    });
+
     it('moves on while the synced tables are quiet, so that the slot does not retain what others write [W-WAL-4]', async () => {
       for (let round = 0; round < 3; round++) {
         await writeElsewhere(3_000_000);

@@ -61,6 +61,16 @@ describe('the changelog', () => {
     await applied(database);
   }
 
+  it('keeps the order of the changes, whatever tables they are of', async () => {
+    const [first, page, second] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertDoc(first), insertPage(page, first), insertDoc(second));
+    const rows = await database.query<{ record_id: string }>(
+      'SELECT record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY seq',
+      [[first, page, second]],
+    );
+    expect(rows.map(({ record_id: id }) => id)).toEqual([first, page, second]);
+  });
+
   it('takes the old id away when a primary key changes, and brings the new one [W-WAL-9]', async () => {
     const [before, after, page] = [randomUUID(), randomUUID(), randomUUID()];
     const device = new Device(app.url, 'alice');

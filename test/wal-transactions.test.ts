@@ -72,7 +72,7 @@ describe('a source transaction', () => {
     const ids = await insertMarks(3 * BATCH + 1);
     await applied(database);
     const rows = await database.query<{ seq: string; record_id: string }>(
-      'SELECT seq::text, record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY seq',
+      'SELECT seq::text, record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY sync_changelog.seq',
       [ids],
     );
     expect(rows.map(({ record_id: id }) => id)).toEqual(ids);
