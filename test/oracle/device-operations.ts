@@ -68,7 +68,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     const operation = at(['create', 'update', 'delete'] as const, c);
     const data = { id: row.id, ...world.values(), ...foreignKeys(table, row), user_id: phone.userId };
     await phone.attempt(() =>
-      phone.push([{ id: row.id, table_name: table, operation, data, base_updated_at: base }]),
+      phone.forge({ id: row.id, table_name: table, operation, data, base_updated_at: base }),
     );
     world.did('forge');
   },
