@@ -137,7 +137,10 @@ export interface ReplicationOptions {
    * A row with more keeps the buckets that it has, and is recorded in `sync_rule_failures`. Default: 1000.
    */
   readonly maxBucketsPerRow?: number;
-  /** `wal_sender_timeout` of the replication connection: bounds how long a dead leader holds the slot. Default: 10 s. */
+  /**
+   * `wal_sender_timeout` of the replication connection, and how long the consumer's other connections may give no sign
+   * of life: bounds how long a dead, frozen or cut off leader holds the slot and its locks. Default: 10 s.
+   */
   readonly walSenderTimeout?: Duration;
 }
 

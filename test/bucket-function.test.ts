@@ -169,7 +169,7 @@ describe.each([
     return rows.map(({ error_text: text }) => text);
   }
 
-  it('says which buckets a row is in; nulls, empty strings and duplicates are passed over', async () => {
+  it('says which buckets a row is in; nulls, empty strings and duplicates are passed over [W-OWN-1]', async () => {
     const doc = await insertDoc();
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
@@ -182,7 +182,7 @@ describe.each([
     expect(await edgesOf(database, 'others', id)).toEqual(expected);
   });
 
-  it('W-OWN-2: is given typed values, by the names of the columns', async () => {
+  it('is given typed values, by the names of the columns [W-OWN-2]', async () => {
     const doc = await insertDoc({
       body: `E'it''s "quoted" \\\\ and\\nmore'`,
       n: '1',
@@ -262,7 +262,7 @@ describe.each([
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('is given the old row where the table has REPLICA IDENTITY FULL', async () => {
+  it('is given the old row where the table has REPLICA IDENTITY FULL [W-OWN-2]', async () => {
     const doc = await insertDoc({ n: '1' });
     await commit(`UPDATE docs SET n = 2 WHERE id = '${doc}'`);
     await database.query('ALTER TABLE docs REPLICA IDENTITY FULL');
@@ -273,7 +273,7 @@ describe.each([
     expect(calls[2]?.old_row).toMatchObject({ id: doc, user_id: 'alice', info: null });
   });
 
-  it('W-WAL-11: is given values that are stored out of line and were not sent again', async () => {
+  it('is given values that are stored out of line and were not sent again [W-WAL-11]', async () => {
     const doc = await insertDoc({
       body: `(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 500) AS i)`,
     });
@@ -425,7 +425,7 @@ describe('the default rule beside a bucket function', () => {
     await database.drop();
   });
 
-  it('interleavings 9: still withholds a row that has moved on, of a table without one', async () => {
+  it('still withholds a row that has moved on, of a table without one [interleaving 9]', async () => {
     const alice = new Device(app.url, 'alice');
     await alice.start();
     const [other, doc] = [randomUUID(), randomUUID()];

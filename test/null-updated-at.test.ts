@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 /** SDKs can't do without a time. A column that allows null is refused as a whole, at the start and while it runs. */
-it('a row without updated_at stops pulls loudly instead of being passed over (W-PULL-3)', async () => {
+it('a row without updated_at stops pulls loudly instead of being passed over [W-PULL-3]', async () => {
   const phone = new Device(app.url, 'alice');
   await phone.start();
   const id = randomUUID();

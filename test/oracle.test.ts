@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { KINDS, weighted, type Operation } from './oracle/operation.js';
+import { perform } from './oracle/perform.js';
 import { World } from './oracle/world.js';
 import { WorldModule } from './oracle/world/world.module.js';
 import { startApp } from './support/app.js';
@@ -50,7 +51,7 @@ async function violations(operations: readonly Operation[]): Promise<readonly st
       const world = new World(database, { urls: [app.url], users, seed: SEED, slack: 20, patience: 30_000 });
       for (const one of operations) {
         await world.noteLag();
-        await world.apply(one);
+        await perform(world, one);
       }
       const found = await world.settle();
       return found

@@ -65,7 +65,7 @@ describe('[scenarios 77, 78] a value on the wire, under a name with quotes,', ()
   });
 });
 
-describe('W-DATA-6: a number that Kotlin could not read', () => {
+describe('a number that Kotlin could not read', () => {
   it.each([
     ['float8', '1e-07', '1.0e-07'],
     ['float8', '-1e+20', '-1.0e+20'],
@@ -111,7 +111,7 @@ describe('W-DATA-6: a number that Kotlin could not read', () => {
     ['amount[]', '{100000000000000000000}', '[100000000000000000000.0]'],
     ['document[]', '{"[100000000000000000000]"}', '[[100000000000000000000.0]]'],
     ['jsonb[]', '{"{\\"a\\": 1e20}"}', '[{"a": 100000000000000000000.0}]'],
-  ])('%s %s', async (type, literal, expected) => {
+  ])('%s %s [W-DATA-6]', async (type, literal, expected) => {
     await expect(wireValue(type, literal)).resolves.toBe(expected);
   });
 });
@@ -129,7 +129,7 @@ describe('an envelope timestamp', () => {
     ['timestamptz', '0044-03-15 00:00:00+00 BC', '0001-01-01T00:00:00Z'],
     ['timestamptz', '12024-01-01 00:00:00+00', '9999-12-31T23:59:59.999999Z'],
     ['timestamptz', null, null],
-  ])('%s %s', async (type, literal, expected) => {
+  ])('%s %s [W-DATA-7]', async (type, literal, expected) => {
     const rows = await inTransaction(fixture.dataSource, 'read', (manager) =>
       manager.query<{ at: string | null }[]>(`SELECT ${timestampEnvelopeSql(`$1::${type}`)} AS at`, [
         literal,

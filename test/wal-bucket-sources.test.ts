@@ -52,7 +52,7 @@ describe('a bucket source', () => {
     return [bob.row('tasks', task) !== undefined, bob.row('comments', comment) !== undefined];
   }
 
-  it('brings a row and its children into view when it names them, and takes them away when it goes', async () => {
+  it('brings a row and its children into view when it names them, and takes them away when it goes [interleaving 6]', async () => {
     const [task, comment] = [randomUUID(), randomUUID()];
     await commit(insertTask(task), insertComment(comment, task));
     expect(await bobSees(task, comment)).toEqual([false, false]);
@@ -73,7 +73,7 @@ describe('a bucket source', () => {
     expect(await edgesOf(database, 'comments', comment)).toEqual([`task:${task}`, 'user:alice', 'user:bob']);
   });
 
-  it('moves the view along when its foreign key changes', async () => {
+  it('moves the view along when its foreign key changes [interleaving 6]', async () => {
     const [from, to, comment] = [randomUUID(), randomUUID(), randomUUID()];
     await commit(insertTask(from), insertTask(to), insertComment(comment, to), share(from));
     expect(await edgesOf(database, 'tasks', from)).toEqual(['user:alice', 'user:bob']);
@@ -90,7 +90,7 @@ describe('a bucket source', () => {
     expect(await edgesOf(database, 'tasks', task)).toEqual(['user:alice', 'user:carol']);
   });
 
-  it('takes everything away when it is truncated', async () => {
+  it('takes everything away when it is truncated [interleaving 6]', async () => {
     const [task, comment] = [randomUUID(), randomUUID()];
     await commit(insertTask(task), insertComment(comment, task), share(task));
     expect(await bobSees(task, comment)).toEqual([true, true]);
@@ -138,7 +138,7 @@ describe('a bucket source whose deleted rows would not name their key', () => {
     await database.drop();
   });
 
-  it('stops the start, with the statement that mends it', async () => {
+  it('stops the start, with the statement that mends it [interleaving 6]', async () => {
     const failed = await startWalApp(database, [Doc, Grant]).then(
       () => new Error('it started'),
       (error: Error) => error,
@@ -151,7 +151,7 @@ describe('a bucket source whose deleted rows would not name their key', () => {
     await app.close();
   });
 
-  it('may carry it in an index that is its replica identity', async () => {
+  it('may carry it in an index that is its replica identity [interleaving 6]', async () => {
     await database.query('CREATE UNIQUE INDEX grants_doc ON grants (id, doc_id)');
     await database.query('ALTER TABLE grants REPLICA IDENTITY USING INDEX grants_doc');
     const app = await startWalApp(database, [Doc, Grant]);

@@ -90,7 +90,7 @@ describe('an epoch', () => {
     });
 
   it.each(causes)(
-    'begins when %s, and loses neither what was written meanwhile nor an edit',
+    'begins when %s, and loses neither what was written meanwhile nor an edit [W-WAL-17] [interleaving 4]',
     async (_, cause) => {
       const before = await storedPosition(database);
       device.update('tasks', known, { title: 'edited offline' });
@@ -122,7 +122,7 @@ describe('an epoch', () => {
     },
   );
 
-  it('does not begin at an ordinary restart', async () => {
+  it('does not begin at an ordinary restart [W-WAL-17]', async () => {
     const before = await storedPosition(database);
     await app.close();
     const meanwhile = await insertTask('written meanwhile');
@@ -137,7 +137,7 @@ describe('an epoch', () => {
     expect(await logOf(database, 'tasks', meanwhile)).toEqual(['create user:alice']);
   });
 
-  it('begins while the app runs, as soon as the slot is gone [scenario 142]', async () => {
+  it('begins while the app runs, as soon as the slot is gone [scenario 142] [W-WAL-17]', async () => {
     const before = await storedPosition(database);
     await eventually(async () => {
       await database.query(
@@ -170,7 +170,7 @@ describe('an epoch', () => {
     });
   });
 
-  it('makes a checkpoint that was issued after the point of recovery invalid, instead of skipping what is new', async () => {
+  it('makes a checkpoint that was issued after the point of recovery invalid, instead of skipping what is new [interleaving 4]', async () => {
     // As after a promotion of a standby that had not received everything: the device is ahead of the log.
     const behind = await storedPosition(database);
     for (let n = 0; n < 5; n++) await insertTask(`lost ${n}`);
@@ -195,6 +195,7 @@ describe('an epoch', () => {
 
   it('leaves a device that took its snapshot in it alone', async () => {
     await app.close();
+    await slotIsFree();
     await dropSlot();
     app = await startWalApp(database, [Task]);
     const newcomer = new Device(app.url, 'alice');

@@ -106,7 +106,7 @@ describe('a rule that fails for a row', () => {
     await eventually(async () => (await failuresOf(id)).every(({ open }) => !open));
   }
 
-  it('leaves the row the buckets that it had, and is recorded', async () => {
+  it('leaves the row the buckets that it had, and is recorded [W-WAL-7]', async () => {
     await commit(insertDoc(doc));
     fails(doc);
     await commit(moveDoc('bob'));
@@ -116,7 +116,7 @@ describe('a rule that fails for a row', () => {
     ]);
   });
 
-  it('does not keep the change from those who have the row', async () => {
+  it('does not keep the change from those who have the row [W-WAL-7]', async () => {
     await commit(insertDoc(doc));
     fails(doc);
     await commit(moveDoc('bob'));
@@ -133,7 +133,7 @@ describe('a rule that fails for a row', () => {
     for (const id of [first, last]) expect(await failuresOf(id)).toEqual([]);
   });
 
-  it('is tried again until it works, and the row is then announced', async () => {
+  it('is tried again until it works, and the row is then announced [W-WAL-7]', async () => {
     fails(doc);
     await commit(insertDoc(doc));
     await eventually(async () => expect((await failuresOf(doc))[0]?.attempts).toBeGreaterThan(1));
@@ -160,7 +160,7 @@ describe('a rule that fails for a row', () => {
     expect(await edgesOf(database, 'docs', doc)).toEqual([]);
   });
 
-  it('holds the children back only until it works', async () => {
+  it('holds the children back only until it works [W-WAL-7]', async () => {
     const page = randomUUID();
     fails(doc);
     await commit(insertDoc(doc), `INSERT INTO pages (id, doc_id) VALUES ('${page}', '${doc}')`);
@@ -181,7 +181,7 @@ describe('a rule that fails for a row', () => {
     await resolved(doc);
   });
 
-  it('is none when the database could not be asked: the batch is applied again', async () => {
+  it('is none when the database could not be asked: the batch is applied again [W-WAL-7]', async () => {
     let lost = 2;
     broken.set(doc, () => {
       if (--lost === 0) broken.delete(doc);

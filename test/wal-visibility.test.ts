@@ -42,7 +42,7 @@ describe('a commit that is decoded before it is visible', () => {
     });
   }
 
-  it('is not in the log, nor behind any pull, until it is visible', async () => {
+  it('is not in the log, nor behind any pull, until it is visible [interleaving 1]', async () => {
     const task = randomUUID();
     const device = new Device(app.url, 'alice');
     await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [task]);
@@ -79,7 +79,7 @@ describe('a commit that is decoded before it is visible', () => {
     }
   });
 
-  it('holds back the whole batch in which it is not the first', async () => {
+  it('holds back the whole batch in which it is not the first [interleaving 1]', async () => {
     const [first, visible, invisible] = [randomUUID(), randomUUID(), randomUUID()];
     for (const id of [first, visible, invisible])
       await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [id]);

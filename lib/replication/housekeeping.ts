@@ -11,6 +11,8 @@ export interface HousekeepingOptions {
   readonly reader: WalReader;
   readonly registry: SyncRegistry;
   readonly applier: MembershipApplier;
+  /** That the publication is still the one that the session began with. */
+  readonly checkPublication: () => Promise<void>;
   readonly maxSubscriptionRows: number;
 }
 
@@ -27,10 +29,12 @@ export class Housekeeping {
 
   /**
    * Does a bounded piece of it.
+   * @throws SynchroError when the publication was changed meanwhile: the stream may have missed something
    * @returns `more`: there may be more of it; `blocked`: a source transaction has to be finished first
    */
   async run(): Promise<'done' | 'more' | 'blocked'> {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
+    await this.options.checkPublication();
     const { rows } = await client.query<Waiting>(
       `SELECT EXISTS (SELECT FROM sync_subscription_changes) AS subscriptions,
               EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[])) AS requests,

@@ -11,7 +11,7 @@ interface RelationName {
 
 /**
  * Makes the publication, or adds the tables that it lacks. It never removes one: during a rolling deploy another
- * version may need it.
+ * version may need it. What the tables went through before is unknown; see `PublicationState` for that.
  * @throws SynchroError with the SQL to run, when a right is missing or the publication can't serve
  */
 export async function ensurePublication(
@@ -30,38 +30,61 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql, tracked, relations, [VOID_POSITION]);
+    return mend(client, sql);
   }
-  const problems = await publicationProblems(client, name);
+  const problems = await publicationProblems(client, name, tracked);
   if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
     await mend(
       client,
       `ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
-      tracked,
-      relations,
     );
   }
   const missing = await missingRelations(client, name, relations);
   if (missing.length === 0) return;
   const tables = missing.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
-  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, tracked, missing);
+  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`);
 }
 
 /** Why a publication that is there can't serve; none when it is not. */
 export async function publicationProblems(
   client: ClientBase,
   name: string,
+  tracked: TrackedTables,
 ): Promise<readonly SynchroProblem[]> {
-  const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1 AND puballtables', [
-    name,
-  ]);
-  return rows.map(() => ({
+  const publication = quoteIdentifier(name);
+  // A whole schema may be published, and pieces of a table, from PostgreSQL 15 on only; hence the view, and to_jsonb.
+  const { rows: whole } = await client.query<{ all: boolean }>(
+    `SELECT puballtables AS all FROM pg_publication p
+      WHERE pubname = $1 AND (puballtables OR EXISTS (
+        SELECT FROM pg_publication_tables t
+         WHERE t.pubname = p.pubname AND t.schemaname = current_schema() AND t.tablename = 'sync_changelog'))`,
+    [name],
+  );
+  const relations = tracked.relations();
+  const { rows: partial } = await client.query<{ relation: string }>(
+    `SELECT r.prrelid::regclass::text AS relation
+       FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+       JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN unnest($2::text[], $3::text[]) AS wanted (s, t) ON n.nspname = wanted.s AND c.relname = wanted.t
+      WHERE p.pubname = $1
+        AND (to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL)`,
+    [name, relations.map(({ schema }) => schema), relations.map(({ relation }) => relation)],
+  );
+  return [
+    ...whole.map(({ all }) => ({
+      message: `${name} ${all ? 'is FOR ALL TABLES' : 'contains sync_changelog'}, so the changelog would be replicated into itself`,
+      remedy: `DROP PUBLICATION ${publication}; it is made again at the next start.`,
+    })),
+    ...partial.map(({ relation }) => ({
+      message: `${name} has a row filter or a column list for ${relation}, so changes would not arrive`,
+      remedy: `ALTER PUBLICATION ${publication} DROP TABLE ${relation}; it is added again at the next start.`,
+    })),
+  ].map((problem) => ({
     code: 'publication_invalid',
     entity: 'PostgreSQL',
     option: 'publication',
-    message: `${name} is FOR ALL TABLES, so the changelog would be replicated into itself`,
-    remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
+    ...problem,
   }));
 }
 
@@ -87,39 +110,13 @@ async function missingRelations(
   );
 }
 
-/**
- * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
- * anew, too (see `discontinuity`).
- */
-const VOID_POSITION = `UPDATE sync_wal_position SET system_id = NULL
-  WHERE current_setting('server_version_num')::integer < 180000`;
-
 /** Another instance did the same at the same moment. */
 const ALREADY_DONE = new Set(['42710', '23505']);
 
-/**
- * Changes the publication. What the relations went through before may be unknown: the tables that they concern
- * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
- */
-async function mend(
-  client: ClientBase,
-  sql: string,
-  tracked: TrackedTables,
-  relations: readonly RelationName[],
-  further: readonly string[] = [],
-): Promise<void> {
-  const tables = relations.flatMap(({ schema, relation }) => {
-    const { table = null, dependents = [] } = tracked.find(schema, relation) ?? {};
-    return [...(table ? [table.name] : []), ...dependents.map((dependent) => dependent.table.name)];
-  });
-  await client.query('BEGIN');
+async function mend(client: ClientBase, sql: string): Promise<void> {
   try {
     await client.query(sql);
-    await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
-    for (const statement of further) await client.query(statement);
-    await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK');
     const code = errorCode(error) ?? '';
     if (ALREADY_DONE.has(code)) return;
     if (code !== '42501') throw error;

@@ -48,7 +48,8 @@ export class ReplicationStream {
   private failure: Error | null = null;
   private waiting: (() => void) | null = null;
   private acknowledged: Lsn;
-  private lastHeard = Date.now();
+  /** By a clock that never jumps, as {@link beat} reads it. */
+  private lastHeard = performance.now();
   private statusTimer: NodeJS.Timeout | undefined;
 
   /**
@@ -138,7 +139,7 @@ export class ReplicationStream {
 
   private beat(): void {
     this.sendStatus();
-    const silence = Date.now() - this.lastHeard;
+    const silence = Math.round(performance.now() - this.lastHeard);
     const { walSenderTimeout } = this.options;
     if (walSenderTimeout > 0 && !this.paused && silence > 2 * walSenderTimeout) {
       this.fail(
@@ -156,7 +157,7 @@ export class ReplicationStream {
   }
 
   private receive({ message, error, bytes }: Decoded): void {
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     if (error) this.fail(error);
     if (message && !this.failure) {
       this.queue.push(message);
@@ -183,7 +184,7 @@ export class ReplicationStream {
     const full = this.queue.length >= MAX_QUEUED_MESSAGES || this.queuedBytes >= MAX_QUEUED_BYTES;
     if (full === this.paused) return;
     this.paused = full;
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     if (full) this.socket()?.pause();
     else this.socket()?.resume();
   }

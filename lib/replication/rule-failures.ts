@@ -69,12 +69,11 @@ export async function retryFailures(
       name,
       ids.filter((recordId) => !there.has(recordId)),
     );
-    const time = BigInt(Date.now()) * 1000n;
     await applier.resettle(
       tx,
       table,
       { column: table.idColumn, values: [...there] },
-      { time, refresh: true },
+      { time: tx.begunAt, refresh: true },
     );
   }
   const left = await tx.query('SELECT FROM sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');

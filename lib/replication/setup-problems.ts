@@ -16,6 +16,6 @@ export async function setupProblems(
     ...(await problemsOf('PostgreSQL', 'bucketFunction', () =>
       checkBucketFunctions(client, tracked.registry),
     )),
-    ...(await publicationProblems(client, publicationName)),
+    ...(await publicationProblems(client, publicationName, tracked)),
   ];
 }

@@ -14,6 +14,7 @@ import {
   type SystemIdentity,
 } from './slot.js';
 import type { TableRules } from './table-rules.js';
+import { leaseWriter } from './writer-lease.js';
 
 /** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
 const SETUP_LOCK = 91_110_043;
@@ -23,6 +24,8 @@ export interface SlotSetup {
   readonly client: ClientBase;
   readonly connection: ClientConfig;
   readonly slotName: string;
+  /** Milliseconds; also how long making the slot anew may be without a sign of life. */
+  readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
   readonly rules: TableRules;
   readonly onRebuild: (reason: string) => void;
@@ -60,12 +63,14 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 }
 
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
-  const { connection, slotName, applier, rules } = setup;
+  const { connection, slotName, walSenderTimeout, applier, rules } = setup;
   const slot = await createSlot(connection, slotName);
   const client = new Client(connection);
   client.on('error', () => undefined); // the query in flight reports it
+  let endLease = (): void => undefined;
   try {
     await client.connect();
+    endLease = await leaseWriter(client, walSenderTimeout);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
     const previous = await readPosition(client);
@@ -82,6 +87,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     );
     return await tx.commit(slot.consistentPoint);
   } finally {
+    endLease();
     await client.end();
     await slot.close();
   }

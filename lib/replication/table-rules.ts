@@ -5,33 +5,43 @@ import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { BucketRules } from './bucket-rules.js';
 import { removeOrphans } from './edge-removal.js';
 import type { MembershipApplier } from './membership-applier.js';
+import type { PublicationState } from './publication-state.js';
 
 /**
- * By which rules each table's edges were resolved. Whoever takes the lead compares: a table that is new, or whose
- * rule is another one now, is resolved again before the stream goes on (interleavings 5).
+ * By which rules each table's edges were resolved, and by which publication it was followed. Whoever takes the lead
+ * compares: a table that is new, or of which either is another one now, is resolved again before the stream goes on
+ * (interleavings 5).
  */
 export class TableRules {
   constructor(
     private readonly registry: SyncRegistry,
     private readonly rules: BucketRules,
+    private readonly publication: PublicationState,
   ) {}
 
   /** Brings the edges of every table whose rule differs up to date, with entries for what that changes. */
   async refresh(tx: ChangelogTransaction, applier: MembershipApplier): Promise<readonly string[]> {
-    const stored = await tx.query<{ table_name: string; rules_hash: string }>(
-      'SELECT table_name, rules_hash FROM sync_table_rules',
+    const { rows } = await tx.query<{ table_name: string; rules_hash: string; publication: string }>(
+      'SELECT table_name, rules_hash, publication FROM sync_table_rules',
     );
-    const hashes = new Map(stored.rows.map((row) => [row.table_name, row.rules_hash]));
+    const hashes = new Map(rows.map((row) => [row.table_name, row.rules_hash]));
+    const followed = new Set(
+      rows
+        .filter((row) => row.publication === this.publication.get(row.table_name))
+        .map((row) => row.table_name),
+    );
     const tables = this.registry.parentsFirst();
     const current = await this.hashes(tx);
-    const stale = new Set(tables.filter((table) => hashes.get(table.name) !== current.get(table.name)));
+    const stale = new Set(
+      tables.filter(({ name }) => !followed.has(name) || hashes.get(name) !== current.get(name)),
+    );
     if (stale.size > 0) {
       const clients = await tx.query('SELECT FROM sync_clients LIMIT 1');
       const silent = clients.rows.length === 0;
       for (const table of tables) {
         if (!stale.has(table)) continue;
-        // Without a hash nobody followed the table for a while: rows may have changed unseen.
-        const options = { silent, refresh: !hashes.has(table.name) };
+        // If nobody followed the table for a while, rows may have changed unseen.
+        const options = { silent, refresh: !followed.has(table.name) };
         const orphans = await this.resettle(tx, applier, table, options);
         if (orphans) for (const child of this.registry.children(table.name)) stale.add(child);
       }
@@ -56,7 +66,7 @@ export class TableRules {
     options: { silent: boolean; refresh: boolean },
   ): Promise<boolean> {
     const orphans = await removeOrphans(tx, table, options);
-    await applier.resettle(tx, table, 'all', { ...options, time: BigInt(Date.now()) * 1000n });
+    await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
     return orphans;
   }
 
@@ -66,10 +76,16 @@ export class TableRules {
       [...hashes.keys()],
     ]);
     await tx.query(
-      `INSERT INTO sync_table_rules (table_name, rules_hash) SELECT * FROM unnest($1::text[], $2::text[])
-       ON CONFLICT (table_name) DO UPDATE SET rules_hash = excluded.rules_hash, updated_at = now()
-         WHERE sync_table_rules.rules_hash <> excluded.rules_hash`,
-      [[...hashes.keys()], [...hashes.values()]],
+      `INSERT INTO sync_table_rules AS t (table_name, rules_hash, publication)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+       ON CONFLICT (table_name) DO UPDATE
+         SET rules_hash = excluded.rules_hash, publication = excluded.publication, updated_at = now()
+         WHERE (t.rules_hash, t.publication) <> (excluded.rules_hash, excluded.publication)`,
+      [
+        [...hashes.keys()],
+        [...hashes.values()],
+        [...hashes.keys()].map((table) => this.publication.get(table) ?? ''),
+      ],
     );
   }
 

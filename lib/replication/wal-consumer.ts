@@ -12,6 +12,7 @@ import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
+import { followPublication, requireUnchanged, type PublicationState } from './publication-state.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
@@ -20,6 +21,7 @@ import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
+import { leaseWriter } from './writer-lease.js';
 
 /** {@link ReplicationOptions} with every default filled in. */
 export interface WalConsumerOptions {
@@ -118,7 +120,7 @@ export class WalConsumer {
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       this.reader = null;
       let standby = false;
       try {
@@ -131,24 +133,28 @@ export class WalConsumer {
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
       const { progressed } = this;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: Date.now() - began });
+      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
 
   private async session(): Promise<void> {
     const applier = new MembershipApplier(this.tracked, this.bucketRules);
-    const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
+    let endLease = (): void => undefined;
     try {
+      endLease = await leaseWriter(client, walSenderTimeout);
       await ensurePublication(client, publicationName, this.tracked);
+      const publication = await followPublication(client, publicationName, this.tracked);
+      const rules = new TableRules(this.registry, this.bucketRules, publication);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
         slotName,
+        walSenderTimeout,
         applier,
         rules,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -175,8 +181,9 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      await this.consume(client, stream, reader, applier);
+      await this.consume(client, stream, reader, applier, publication);
     } finally {
+      endLease();
       this.stream = null;
       this.writer = null;
       await stream?.close();
@@ -197,10 +204,14 @@ export class WalConsumer {
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
+    publication: PublicationState,
   ): Promise<void> {
-    const { registry } = this;
-    const { maxSubscriptionRows } = this.options;
-    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
+    const { registry, tracked } = this;
+    const { maxSubscriptionRows, publicationName } = this.options;
+    const checkPublication = (): Promise<void> =>
+      requireUnchanged(client, publicationName, tracked, publication);
+    const options = { client, reader, registry, applier, maxSubscriptionRows, checkPublication };
+    const housekeeping = new Housekeeping(options);
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();

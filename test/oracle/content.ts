@@ -9,14 +9,19 @@ function canonical(column: string, value: unknown): string {
   if (TIMES.has(column)) return String(instant(value));
   // What a device has not read back yet is still the text that it pushes.
   if (column === 'data') return sorted(typeof value === 'string' ? JSON.parse(value) : value);
-  if (column === 'rank' || column === 'amount') return String(Number(String(value)));
-  return String(value);
+  if (typeof value === 'number' || isLossless(value)) return String(Number(value));
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** How the wire's numbers are kept that JavaScript has none for. */
+function isLossless(value: unknown): value is { valueOf(): number | bigint } {
+  return typeof value === 'object' && value !== null && 'isLosslessNumber' in value;
 }
 
 function sorted(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
-    if ('isLosslessNumber' in inner) return Number(String(inner));
+    if (isLossless(inner)) return Number(inner);
     return Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   });
 }

@@ -64,7 +64,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     const table = at(WRITABLE, b);
     const [row] = await world.someRows(table, c, 1);
     if (!row) return;
-    const base = c % 2 === 0 ? String(row.updated_at) : null;
+    const base = c % 2 === 0 ? row.updated_at : null;
     const operation = at(['create', 'update', 'delete'] as const, c);
     const data = { id: row.id, ...world.values(), ...foreignKeys(table, row), user_id: phone.userId };
     await phone.attempt(() =>

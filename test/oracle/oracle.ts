@@ -33,6 +33,7 @@ export class Oracle {
   private readonly rules: Rules;
   /** What was accepted before its parent was there, by `<user> <table> <id>`: the last change of each. */
   private readonly promised = new Map<string, PushChange>();
+  private restoredAt = 0;
 
   constructor(
     private readonly history: History,
@@ -70,6 +71,16 @@ export class Oracle {
     });
   }
 
+  /** The sync tables were put back to what they once were: what waited in them for its parent is gone with it. */
+  restored(at: number, phones: readonly Phone[]): void {
+    this.restoredAt = at;
+    for (const key of this.promised.keys()) {
+      const [user, ...row] = key.split(' ');
+      for (const phone of phones) if (phone.userId === user) phone.refused.add(row.join(' '));
+    }
+    this.promised.clear();
+  }
+
   /** What keeps a phone from holding exactly what its user may see, as the tables have it. */
   divergence(phone: Phone, parked: ReadonlySet<string>): readonly Violation[] {
     return TABLE_NAMES.flatMap((table) => {
@@ -85,6 +96,7 @@ export class Oracle {
           wrong.set(id, 'is on the device, and should not be');
       }
       for (const [id, row] of expected) {
+        phone.refused.delete(`${table} ${id}`);
         const local = shown.get(id);
         const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
         if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
@@ -98,9 +110,14 @@ export class Oracle {
    * one could tell the device to delete it.
    */
   private mayStay(phone: Phone, table: TableName, id: string, parked: ReadonlySet<string>): boolean {
-    if (phone.refused.has(`${table} ${id}`) || parked.has(`${phone.userId} ${table} ${id}`)) return true;
-    const last = this.history.of(table, id).at(-1);
-    return last !== undefined && isNow(this.rules.writable(phone.userId, table, last));
+    const key = `${table} ${id}`;
+    if (phone.refused.has(key) || parked.has(`${phone.userId} ${key}`)) return true;
+    const versions = this.history.of(table, id);
+    const wrote = versions.some((version) => this.rules.writable(phone.userId, table, version).length > 0);
+    if (!wrote || this.rules.everReadable(phone.userId, table, id).length > 0) return false;
+    // It stays when the row is gone, too.
+    phone.refused.add(key);
+    return true;
   }
 
   private readsNow(user: string, table: TableName, row: Facts): boolean {
@@ -114,7 +131,7 @@ export class Oracle {
       .filter(({ id }) => !exchange.phone.known.has(id))
       .filter(({ id, table_name: table }) => {
         const seen = this.rules.everReadable(exchange.phone.userId, table as TableName, id);
-        return !this.during(seen, this.since(exchange, table), exchange.received);
+        return !this.during(seen, this.lagging(exchange), exchange.received);
       })
       .map(({ id, table_name: table }) =>
         violation('leak', table, id, `${exchange.phone.userId} is told to delete what it never could see`),
@@ -183,7 +200,8 @@ export class Oracle {
     const key = `${phone.userId} ${table} ${change.id}`;
     if (change.operation === 'delete') this.promised.delete(key);
     if (around.length === 0) {
-      if (change.operation !== 'delete') this.promised.set(key, change);
+      if (exchange.sent < this.restoredAt) phone.refused.add(`${table} ${change.id}`);
+      else if (change.operation !== 'delete') this.promised.set(key, change);
       return [];
     }
     const made = around.filter(({ row }) =>
@@ -202,14 +220,23 @@ export class Oracle {
   }
 
   /** With a bucket function, the changelog may lag behind what the tables say: that is documented. */
-  private since({ sent, lastPull }: Exchange, table: string): number {
-    const since = lastPull === 0 ? sent : Math.min(lastPull, sent);
-    return tableOf(table).shared ? Math.min(since, this.options.appliedUntil(sent)) : since;
+  private since(exchange: Exchange, table: string): number {
+    return tableOf(table).shared ? this.lagging(exchange) : since(exchange);
+  }
+
+  /** The last pull told everything up to some moment before it. */
+  private lagging(exchange: Exchange): number {
+    return Math.min(since(exchange), this.options.appliedUntil(since(exchange)));
   }
 
   private during(moments: Parameters<typeof during>[0], since: number, until: number): boolean {
     return during(moments, since - this.options.slack, until + this.options.slack);
   }
+}
+
+/** When the phone was last up to date. */
+function since({ sent, lastPull }: Exchange): number {
+  return lastPull === 0 ? sent : lastPull;
 }
 
 /** The columns of a pushed row that the server takes from a device. */

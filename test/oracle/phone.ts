@@ -26,7 +26,7 @@ export class Phone extends Device {
   /** Answers that never came, and answers that asked to try again. */
   failures = 0;
   private readonly record: PhoneOptions['record'];
-  /** When it sent the last pull whose answer it took; 0: never. */
+  /** When it began the last pull or snapshot that it has taken as a whole; 0: never. */
   lastPull = 0;
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
@@ -132,8 +132,10 @@ export class Phone extends Device {
   override async snapshot(): ReturnType<Device['snapshot']> {
     // Until it is complete, only a new start helps.
     this.restart = true;
+    const began = now();
     const pages = await super.snapshot();
     this.restart = false;
+    this.lastPull = began;
     this.refused.clear();
     return pages;
   }

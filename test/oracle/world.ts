@@ -4,13 +4,9 @@ import { withClient } from '../support/client.js';
 import type { TestDatabase } from '../support/database.js';
 import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
-import { DEVICE_WORK } from './device-operations.js';
 import { History, HISTORY_SQL, type HistoryRow } from './history.js';
-import type { AdminKind, DeviceKind, Operation, WriterKind } from './operation.js';
 import { Oracle, type Violation } from './oracle.js';
-import { passing } from './passing.js';
-import { Phone, type Exchange } from './phone.js';
-import { ADMIN_WORK, WRITER_WORK } from './writer-operations.js';
+import { now, Phone, type Exchange } from './phone.js';
 import { tableOf, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
@@ -35,6 +31,8 @@ interface Lag {
 
 const PAGE_SIZES = [10, 100, 3, 1_000];
 const TEAMS = ['red', 'blue'];
+/** Others may have rows in the same tables: an attacker's victims, a probe. */
+const OWN = `title LIKE 'text %'`;
 
 /** People with their devices, the host's own code, an administrator, and the oracle that watches them. */
 export class World {
@@ -68,13 +66,10 @@ export class World {
       await database.query(`INSERT INTO team_members VALUES ($1, 'alice') ON CONFLICT DO NOTHING`, [team]);
   }
 
-  /** Does it; what goes wrong as things may go wrong is left at that. */
-  async apply(operation: Operation): Promise<void> {
-    const done = this.perform(operation);
-    if (!operation.meanwhile) return done;
-    const left = done.finally(() => this.background.delete(left));
+  /** Lets it go on by itself; {@link settle} waits for it, and throws what it throws. */
+  meanwhile(work: Promise<void>): void {
+    const left = work.finally(() => this.background.delete(left));
     this.background.add(left);
-    // Whoever waits for it gets the reason, too.
     left.catch(() => undefined);
   }
 
@@ -135,6 +130,11 @@ export class World {
       .join('\n');
   }
 
+  /** The sync tables have been put back to what they once were. */
+  restored(): void {
+    this.oracle.restored(now(), this.phones);
+  }
+
   did(what: string, times = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + times);
   }
@@ -166,7 +166,7 @@ export class World {
     };
   }
 
-  /** Some rows of a table, the same ones for the same choice as long as they are there. */
+  /** Some of the world's own rows, the same ones for the same choice as long as they are there. */
   async someRows(
     table: TableName,
     choice: number,
@@ -175,8 +175,8 @@ export class World {
     const start = createHash('sha1').update(String(choice)).digest('hex').slice(0, 32);
     const columns = ['id', 'updated_at::text', ...foreignKeys(table)].join(', ');
     const rows = await this.database.query<{ id: string; updated_at: string }>(
-      `(SELECT ${columns} FROM ${table} WHERE id >= $1::uuid ORDER BY id LIMIT $2)
-       UNION ALL (SELECT ${columns} FROM ${table} WHERE id < $1::uuid ORDER BY id LIMIT $2) LIMIT $2`,
+      `(SELECT ${columns} FROM ${table} WHERE id >= $1::uuid AND ${OWN} ORDER BY id LIMIT $2)
+       UNION ALL (SELECT ${columns} FROM ${table} WHERE id < $1::uuid AND ${OWN} ORDER BY id LIMIT $2) LIMIT $2`,
       [start, count],
     );
     return rows;
@@ -206,29 +206,10 @@ export class World {
     );
     if (row)
       this.lags.push({
-        time: Date.now() * 1_000,
+        time: now(),
         written: BigInt(row.written),
         applied: BigInt(row.applied),
       });
-  }
-
-  private async perform(operation: Operation): Promise<void> {
-    const { kind, a } = operation;
-    try {
-      if (kind in DEVICE_WORK) {
-        const phone = at(this.phones, a);
-        await phone.inTurn(async () => {
-          if (phone.hasSchema || (await phone.trySync()))
-            await DEVICE_WORK[kind as DeviceKind](this, phone, operation);
-        });
-        return;
-      }
-      const work = { ...WRITER_WORK, ...ADMIN_WORK }[kind as WriterKind | AdminKind];
-      await work(this, (sql, ...values) => this.database.query(sql, values), operation);
-    } catch (error) {
-      if (!passing(error)) throw error;
-      this.did('failed');
-    }
   }
 
   private newPhone(n: number): Phone {

@@ -9,6 +9,8 @@ type Work = (world: World, run: Run, operation: Operation) => Promise<unknown>;
 
 /** Longest time, in milliseconds, for which something is held that others wait for. */
 const HOLD = 400;
+/** Rows of a table. */
+const MANY = 200;
 const SINGLE = ['insert', 'update', 'softDelete', 'moveOwner', 'moveParent', 'undelete'] as const;
 
 /** What the host's own code does to its tables, past sync. */
@@ -44,9 +46,11 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
   },
   hardDelete: async (world, run, { a, b }) => {
     const table = at(TABLE_NAMES, a);
-    const ids = await world.someIds(table, b, 1);
-    await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids);
-    world.did('hardDelete');
+    const ids = await world.someIds(table, b, MANY);
+    // A world that goes on for long must not grow.
+    const gone = ids.slice(0, ids.length === MANY ? MANY / 4 : 1);
+    await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, gone);
+    world.did('hardDelete', gone.length);
   },
   moveOwner: async (world, run, { a, b, c }) => {
     const table = at(['projects', 'projects', 'notes', 'boards', 'tags'] as const, a);
@@ -95,9 +99,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
 /** What an administrator does. */
 export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
   truncate: async (world, run, { a, b }) => {
-    await run(
-      `TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares', 'tasks, comments'], a + b)}`,
-    );
+    await run(`TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares'], a + b)}`);
     world.did('truncate');
   },
   compact: async (world) => {

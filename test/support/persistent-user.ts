@@ -1,9 +1,15 @@
+import type { TestDatabase } from './database.js';
 import { Device, RetryableRejectionError, SyncHttpError } from './device.js';
 import type { Random } from './random.js';
 import { pause } from './wait.js';
 
 /** Between two edits, and between two tries. */
 const PACE = 60;
+
+export interface PersistentUserOptions {
+  /** Starts the app again after a 404 or a 409, instead of failing. Default: false. */
+  readonly startsAgain?: boolean;
+}
 
 /** Someone who works on and on, whose device does what the SDKs do when there is no answer: the same again later. */
 export class PersistentUser {
@@ -12,6 +18,8 @@ export class PersistentUser {
   readonly work = { tasks: new Map<string, string | null>(), comments: new Map<string, string | null>() };
   /** Requests that had to be sent again. */
   unanswered = 0;
+  /** How often the app had to start again, since the server did not know the device or had another schema. */
+  restarts = 0;
   private readonly taskOf = new Map<string, string>();
   private stopping = false;
 
@@ -19,6 +27,7 @@ export class PersistentUser {
     url: string,
     readonly name: string,
     private readonly random: Random,
+    private readonly options: PersistentUserOptions = {},
   ) {
     this.device = new Device(url, name, undefined, { pageSize: 500 });
   }
@@ -44,7 +53,11 @@ export class PersistentUser {
         return;
       } catch (error) {
         const away = error instanceof TypeError || error instanceof RetryableRejectionError;
-        if (!away && !(error instanceof SyncHttpError && error.status === 503)) throw error;
+        const status = error instanceof SyncHttpError ? error.status : 0;
+        if (this.options.startsAgain === true && (status === 404 || status === 409)) {
+          this.restarts += 1;
+          await this.untilAnswered(() => this.device.start());
+        } else if (!away && status !== 503) throw error;
         this.unanswered += 1;
       }
       await pause(PACE);
@@ -91,4 +104,20 @@ export class PersistentUser {
 
 function living(work: ReadonlyMap<string, string | null>): readonly string[] {
   return [...work].filter(([, text]) => text !== null).map(([id]) => id);
+}
+
+/** Rows that are not what their user last made of them, though every push was answered. */
+export async function lostWork(
+  database: TestDatabase,
+  { work }: PersistentUser,
+  table: 'tasks' | 'comments',
+): Promise<readonly unknown[]> {
+  const text = { tasks: 'title', comments: 'body' }[table];
+  return database.query(
+    `SELECT work.id, work.text AS made, ${text} AS found
+       FROM unnest($1::uuid[], $2::text[]) AS work (id, text)
+       LEFT JOIN ${table} t ON t.id = work.id AND t.deleted_at IS NULL
+      WHERE ${text} IS DISTINCT FROM work.text`,
+    [[...work[table].keys()], [...work[table].values()]],
+  );
 }

@@ -49,7 +49,9 @@ export class PushService {
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
+   * @param isRerun an earlier run lost a race. It doesn't lose that one over the parked rows again
    * @throws what `onPushAccepted` throws
+   * @throws ParkingBusyError roll back, and run it again
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
    *   statements): roll back, and try the whole transaction again
    */
@@ -57,6 +59,7 @@ export class PushService {
     manager: EntityManager,
     caller: PushContext,
     changes: readonly PushChange[],
+    isRerun = false,
   ): Promise<AppliedPush> {
     const context: PushContext = {
       ...caller,
@@ -64,7 +67,7 @@ export class PushService {
     };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
-    const locked = taken.some((change) => this.mayBringParent(change));
+    const locked = isRerun || taken.some((change) => this.mayBringParent(change));
     if (locked) await lockParkedRows(manager, context.userId);
     const { used, roles, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));

@@ -48,8 +48,7 @@ export class Snapshotter {
   ): Promise<SnapshotCursor> {
     const { snapshotHold } = this.options;
     if (cursor && this.registry.find(cursor.table) !== undefined) {
-      // Before the client's row, as the consumer takes them in this order, too.
-      await noteSubscriptions(manager, client, buckets);
+      await noteSubscriptions(manager, client, buckets, cursor.checkpoint);
       if (await renewSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
       if (await resumeSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
     }

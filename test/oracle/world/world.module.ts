@@ -20,6 +20,8 @@ export interface WorldSettings {
   readonly replication?: Extract<SynchroOptions['replication'], object>;
   /** From when on compaction passes a device that stays away. Default: 1 s. */
   readonly staleThreshold?: string;
+  /** Milliseconds. Default: the library's. */
+  readonly statementTimeout?: number;
 }
 
 /** Besides what is theirs, people read what their teams have, and the comments of the tasks that they watch. */
@@ -73,6 +75,7 @@ export class WorldModule {
           providers: [{ provide: SubscriptionResolver, useClass: WorldSubscriptions }],
           compaction: { staleThreshold: settings.staleThreshold ?? '1s' },
           replication: { slotName, publicationName, ...settings.replication },
+          ...(settings.statementTimeout && { statementTimeout: settings.statementTimeout }),
         }),
       ],
       controllers: [WorldController],

@@ -1,0 +1,77 @@
+import type { Client } from 'pg';
+import { withClient } from '../support/client.js';
+import { patiently } from './patience.js';
+import type { FaultKind } from './fault.js';
+import { touch } from './host-rows.js';
+import { provokePush } from './probe.js';
+import type { Site } from './site.js';
+
+const ROUNDS = 2;
+
+/** Somebody locks tables in the opposite order to sync's, so that PostgreSQL ends transactions of sync's (40P01). */
+export const DISTURBED_BY_LOCKS: FaultKind = {
+  name: 'deadlocks',
+  keeps: 'log',
+  inject: async (site, random) => {
+    const before = await deadlocks(site);
+    for (let round = 0; round < ROUNDS; round++) {
+      const app = random.pick(site.apps);
+      await untilCrossed(site, site.host.table, 'sync_clients', app.name, () => provokePush(site, app));
+      await untilCrossed(site, 'sync_changelog', 'sync_wal_position', 'nestjs-synchro', () => touch(site));
+    }
+    // Backends tell of it now and then.
+    await patiently(async () => (await deadlocks(site)) >= before + ROUNDS);
+  },
+};
+
+async function deadlocks({ database }: Site): Promise<number> {
+  const [row] = await database.query<{ deadlocks: string }>(
+    'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
+  );
+  return Number(row?.deadlocks);
+}
+
+/** On a busy machine the other one may have looked for circles before there was one; then it is again. */
+async function untilCrossed(...crossing: Parameters<typeof cross>): Promise<void> {
+  await patiently(() =>
+    cross(...crossing).catch((error: { code?: string }) => {
+      if (error.code === '40P01') return false;
+      throw error;
+    }),
+  );
+}
+
+/**
+ * Holds `first` until someone of that name waits for it who has used `second`, and takes that one then: a circle, which
+ * the other one finds first.
+ */
+async function cross(
+  site: Site,
+  first: string,
+  second: string,
+  victim: string,
+  provoke: () => Promise<void>,
+): Promise<true> {
+  return withClient(site.database.url, async (client) => {
+    await client.query(`SET deadlock_timeout = '2s'`);
+    await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
+    const provoked = provoke();
+    try {
+      await patiently(() => isWaitedFor(client, victim), 2);
+      await client.query(`LOCK TABLE ${second} IN ACCESS EXCLUSIVE MODE`);
+    } finally {
+      await client.query('ROLLBACK');
+      await provoked;
+    }
+    return true as const;
+  });
+}
+
+async function isWaitedFor(client: Client, name: string): Promise<boolean> {
+  const { rows } = await client.query(
+    `SELECT FROM pg_locks JOIN pg_stat_activity a USING (pid)
+      WHERE NOT granted AND application_name = $1 AND pg_backend_pid() = ANY(pg_blocking_pids(pid))`,
+    [name],
+  );
+  return rows.length > 0;
+}
