@@ -209,7 +209,7 @@ describe('order', () => {
     expect(verdicts(results)).toEqual(['applied', 'applied']);
   });
 
-  it('a chain of renames that arrived backwards is tried until nothing more works', async () => {
+  it('a chain of renames that arrived backwards is tried until nothing more works [interleaving 16]', async () => {
     const [first, second, third] = [
       await insertTask('one'),
       await insertTask('two'),

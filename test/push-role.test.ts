@@ -67,7 +67,7 @@ it("the host's validators and hooks run outside of it, a validator that fails in
   });
 });
 
-it('hooks run outside of it, too, when the last thing that a push did was to read', async () => {
+it('hooks run outside of it, too, when the last thing that a push did was to read [interleaving 21]', async () => {
   const foreign = randomUUID();
   await push.db.query('INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $3)', [foreign, BOB, foreign]);
   await inTransaction(push.dataSource, 'write', async (manager) => {

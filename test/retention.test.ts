@@ -196,7 +196,7 @@ describe('a snapshot in progress', () => {
     expect((await page)?.checkpoint).toBeGreaterThanOrEqual(floor);
   });
 
-  it('is seen by a compaction that comes while it begins', async () => {
+  it('is seen by a compaction that comes while it begins [W-CMP-3] [interleaving 22]', async () => {
     const { last } = await logState(database);
     await insertTasks(database, 'bob', 'history', 3);
     await consumed(database);

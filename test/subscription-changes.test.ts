@@ -170,7 +170,7 @@ it('a bucket that is lost and found again before the consumer looks brings what 
   expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
 });
 
-it('a bucket that is found again when another one is lost brings what was passed over meanwhile, too', async () => {
+it('a bucket that is found again when another one is lost brings what was passed over meanwhile, too [interleaving 3]', async () => {
   subscriptions.followed.set('alice-7', ['bob-7', 'carol-7']);
   const task = await insertTask(database, 'bob-7', 'first');
   await consumed(database);

@@ -102,7 +102,7 @@ describe('what is acknowledged', () => {
       );
     });
 
-    it('does not move while a batch is written', async () => {
+    it('does not move while a batch is written [W-WAL-1]', async () => {
       await app.app.get(SyncEngine).caughtUp();
       await withClient(database.url, async (client) => {
         await client.query('BEGIN; LOCK TABLE sync_bucket_edges IN ACCESS EXCLUSIVE MODE');

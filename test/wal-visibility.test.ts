@@ -79,7 +79,7 @@ describe('a commit that is decoded before it is visible', () => {
     }
   });
 
-  it('holds back the whole batch in which it is not the first', async () => {
+  it('holds back the whole batch in which it is not the first [interleaving 1]', async () => {
     const [first, visible, invisible] = [randomUUID(), randomUUID(), randomUUID()];
     for (const id of [first, visible, invisible])
       await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [id]);

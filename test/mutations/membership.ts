@@ -199,8 +199,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'changed-rule-is-not-noticed',
     file: 'lib/replication/table-rules.ts',
-    find: 'hashes.get(table.name) !== current.get(table.name)',
-    replace: '!hashes.has(table.name)',
+    find: '!followed.has(name) || hashes.get(name) !== current.get(name)',
+    replace: '!followed.has(name)',
     tests: [
       {
         file: 'test/wal-rolling-deploy.test.ts',

@@ -91,7 +91,7 @@ export const OWNERSHIP: readonly Mutation[] = [
     file: 'lib/engine/push/row-sql.ts',
     find: 'WHERE o.owned OR EXISTS (',
     replace: 'WHERE EXISTS (',
-    tests: [{ file: OWNERSHIP_TEST, name: 'interleavings 10' }],
+    tests: [{ file: OWNERSHIP_TEST, name: 'an own row without edges is visible to its device' }],
     why: 'Interleavings 10: a device edits its row before the consumer has seen it.',
   },
   {

@@ -44,8 +44,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'undeleted-row-is-deleted',
     file: 'lib/engine/pull/puller.ts',
-    find: '!record.member && !isBack(row(record))',
-    replace: '!record.member',
+    find: '.filter((record) => !isBack(row(record)))',
+    replace: '',
     tests: [{ file: 'test/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' }],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
@@ -141,9 +141,9 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'lost-subscriptions-are-read-on',
-    file: 'lib/engine/pull/log-page.ts',
-    find: 'ARRAY(SELECT unnest(c.bucket_subs) INTERSECT SELECT unnest($3::text[])) AS buckets',
-    replace: 'ARRAY(SELECT unnest(c.bucket_subs) EXCEPT SELECT unnest($3::text[]) WHERE false) AS buckets',
+    file: 'lib/engine/pull/bucket-difference.ts',
+    find: 'current.includes(bucket) && !client.leaving.includes(bucket)',
+    replace: '!client.leaving.includes(bucket)',
     tests: [{ file: SUBSCRIPTIONS, name: 'a lost bucket is out of sight at once' }],
     why: 'Interleavings 3: stored subscriptions are cut with the current ones, or rows leak meanwhile.',
   },
@@ -156,11 +156,26 @@ export const PULL: readonly Mutation[] = [
     why: 'Design, rule 12: above the configured number the device takes a snapshot.',
   },
   {
-    name: 'subscription-changes-supersede-each-other',
+    name: 'bucket-that-waits-to-go-is-read-on',
+    file: 'lib/engine/pull/bucket-difference.ts',
+    find: 'current.includes(bucket) && !client.leaving.includes(bucket)',
+    replace: 'current.includes(bucket)',
+    tests: [
+      { file: SUBSCRIPTIONS, name: 'a bucket that waits to go is not read when its reader comes back' },
+    ],
+    why: 'Interleavings 3: entries of it were passed over, so that it has to go, and to come again as a whole.',
+  },
+  {
+    name: 'bucket-that-goes-counts-from-the-last-pull',
     file: 'lib/store/sync-clients.ts',
-    find: 'SET buckets = ARRAY(SELECT unnest(c.buckets) INTERSECT SELECT unnest(excluded.buckets))',
-    replace: 'SET buckets = excluded.buckets',
-    tests: [{ file: SUBSCRIPTIONS, name: 'a bucket that is found again when another one is lost' }],
-    why: 'Interleavings 3: entries of the bucket were passed over meanwhile.',
+    find: 'WHERE s.from_seq > excluded.from_seq',
+    replace: 'WHERE s.from_seq < excluded.from_seq',
+    tests: [
+      {
+        file: SUBSCRIPTIONS,
+        name: 'what pulls pass over while the change waits counts from the first of them',
+      },
+    ],
+    why: 'Interleavings 3: what left the bucket between the first pull without it and the last one would stay.',
   },
 ];

@@ -38,7 +38,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/run-writer.ts',
     find: 'SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`',
     replace: 'SAVEPOINT ${SAVEPOINT}`',
-    tests: [{ file: BATCHES, name: 'interleavings 18' }],
+    tests: [{ file: BATCHES, name: "a deferred constraint fails in its record's verdict" }],
     why: 'Interleavings 18: the COMMIT would fail, after everyone was told that all is well.',
   },
   {
@@ -46,7 +46,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/write-sql.ts',
     find: 'ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING',
     replace: 'ON CONFLICT DO NOTHING',
-    tests: [{ file: BATCHES, name: 'interleavings 19' }],
+    tests: [{ file: BATCHES, name: 'a violation of another unique constraint is no conflict of keys' }],
     why: 'Interleavings 19: other unique violations would pass for conflicts of keys.',
   },
   {
@@ -54,7 +54,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/waves.ts',
     find: 'seen.set(item.key, wave + 1);',
     replace: 'seen.set(item.key, wave);',
-    tests: [{ file: BATCHES, name: 'interleavings 15' }],
+    tests: [{ file: BATCHES, name: 'several changes of one record are applied one after the other' }],
     why: 'Interleavings 15: one statement can not write a row twice.',
   },
   {
@@ -62,7 +62,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push-run.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival, this.byRank].slice(2)) {',
-    tests: [{ file: BATCHES, name: 'interleavings 16: a rename frees a name' }],
+    tests: [{ file: BATCHES, name: 'a rename frees a name' }],
     why: 'Interleavings 16: regrouping breaks what the order of arrival would not.',
   },
   {
@@ -70,7 +70,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push-run.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival]) {',
-    tests: [{ file: BATCHES, name: 'interleavings 16: a chain of renames that arrived backwards' }],
+    tests: [{ file: BATCHES, name: 'a chain of renames that arrived backwards' }],
     why: 'Interleavings 16: what has freed a name for one change may wait for another one itself.',
   },
   {
@@ -78,7 +78,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push-run.ts',
     find: 'const isBlocked = this.failedKeys.has(item.key);',
     replace: "const isBlocked = this.failedKeys.has('');",
-    tests: [{ file: BATCHES, name: 'interleavings 16: what follows a record that is tried again waits' }],
+    tests: [{ file: BATCHES, name: 'what follows a record that is tried again waits' }],
     why: 'Interleavings 16: changes of one record keep their order.',
   },
   {
@@ -86,7 +86,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/row-sql.ts',
     find: 'ORDER BY ${keySql(contract)} FOR ${mode} OF t`,',
     replace: 'ORDER BY ${keySql(contract)} -- ${mode}`,',
-    tests: [{ file: CONCURRENCY, name: 'pushes as superuser W-PUSH-9: two pushes of one row' }],
+    tests: [{ file: CONCURRENCY, name: 'pushes as superuser two pushes of one row' }],
     why: 'W-PUSH-9: two concurrent pushes would both win.',
   },
   {
@@ -94,7 +94,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/row-sql.ts',
     find: 'FOR ${mode} OF t`,',
     replace: "${mode === 'SHARE' ? '' : 'FOR NO KEY UPDATE OF t'}`,",
-    tests: [{ file: CONCURRENCY, name: 'pushes as superuser interleavings 11' }],
+    tests: [{ file: CONCURRENCY, name: 'pushes as superuser a parent that moves to another user' }],
     why: 'Interleavings 11: the task moves to Bob while Alice writes a comment under it.',
   },
   {
@@ -105,7 +105,7 @@ export const PUSH: readonly Mutation[] = [
     tests: [
       {
         file: CONCURRENCY,
-        name: 'pushes as superuser interleavings 17: locks are taken in the order of keys',
+        name: 'pushes as superuser locks are taken in the order of keys',
       },
     ],
     why: 'Interleavings 17: two pushes would deadlock.',
@@ -133,7 +133,7 @@ export const PUSH: readonly Mutation[] = [
         replace: '`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`',
       },
     ],
-    tests: [{ file: CONCURRENCY, name: 'pushes as superuser interleavings 17: locks outlive the savepoint' }],
+    tests: [{ file: CONCURRENCY, name: 'pushes as superuser locks outlive the savepoint' }],
     why: 'Interleavings 17: locks that are taken within the savepoint go with it.',
   },
   {
@@ -141,7 +141,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/waves.ts',
     find: ': rank(a.item) - rank(b.item));',
     replace: ': rank(b.item) - rank(a.item));',
-    tests: [{ file: 'test/push-units.test.ts', name: 'W-PUSH-14' }],
+    tests: [{ file: 'test/push-units.test.ts', name: 'creates come parents first, deletes children first' }],
     why: 'W-PUSH-14: creates come parents first, deletes children first.',
   },
   {
@@ -149,7 +149,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/write-sql.ts',
     find: '[...assignments, forwardSql(run.contract), ...version]',
     replace: '[...assignments, ...version]',
-    tests: [{ file: VERDICTS, name: 'moves updated_at and the version (W-PUSH-8)' }],
+    tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
     why: 'W-PUSH-8: other devices skip a row whose updated_at did not grow.',
   },
   {
@@ -165,7 +165,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/write-sql.ts',
     find: "[table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],",
     replace: '[table.updatedAtColumn, `clock_timestamp()`],',
-    tests: [{ file: VERDICTS, name: 'in whole milliseconds (interleavings 13)' }],
+    tests: [{ file: VERDICTS, name: 'is applied with the time of the row, in whole milliseconds' }],
     why: 'Interleavings 13: Swift keeps milliseconds.',
   },
   {
@@ -182,7 +182,7 @@ export const PUSH: readonly Mutation[] = [
     find: 'const skew = BigInt',
     replace: `if (base !== null && base.micros > server) return { winner: 'server', reason: 'server version is newer' };
     const skew = BigInt`,
-    tests: [{ file: VERDICTS, name: 'interleavings 14' }],
+    tests: [{ file: VERDICTS, name: 'a base ahead of the server is left to the later time' }],
     why: 'Interleavings 14: a long transaction stamped its start over a later push.',
   },
   {
@@ -198,7 +198,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/retries.ts',
     find: 'if (columns.length === 0) found.add(item);\n    else if',
     replace: 'if',
-    tests: [{ file: VERDICTS, name: 'W-PUSH-12: that is already in place is applied' }],
+    tests: [{ file: VERDICTS, name: 'that is already in place is applied' }],
     why: 'W-PUSH-11, 12: the device would lose its own edit to itself.',
   },
   {
@@ -206,7 +206,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/judge.ts',
     find: 'applied(item.echo, isStale ? repairTime(row) : serverTimes(row))',
     replace: 'applied(item.echo, isStale ? serverTimes(row) : serverTimes(row))',
-    tests: [{ file: VERDICTS, name: 'W-PUSH-13' }],
+    tests: [{ file: VERDICTS, name: 'so that it is repaired' }],
     why: 'W-PUSH-13: device and server would differ, without either knowing.',
   },
   {
@@ -265,7 +265,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/sqlstate.ts',
     find: "['40', 'transient'], // transaction rollback",
     replace: '',
-    tests: [{ file: BATCHES, name: 'W-PUSH-2: what is no fault of its own' }],
+    tests: [{ file: BATCHES, name: 'what is no fault of its own' }],
     why: 'W-PUSH-2: the edit would be rejected for good.',
   },
   {
@@ -273,7 +273,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push.service.ts',
     find: 'const surplus = changes.slice(limit).map(tooMany);',
     replace: 'const surplus = changes.slice(changes.length).map(tooMany);',
-    tests: [{ file: VERDICTS, name: 'W-PUSH-21' }],
+    tests: [{ file: VERDICTS, name: 'what is beyond the limit is to be sent again' }],
     why: 'W-PUSH-21: what is beyond the limit is to be sent again.',
   },
   {

@@ -21,8 +21,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'lost-races-are-not-run-again',
     file: 'lib/engine/request-transactions.ts',
-    find: 'else return isRetryable(error);',
-    replace: 'else return false;',
+    find: 'else return error instanceof ParkingBusyError || isRetryable(error);',
+    replace: 'else return error instanceof ParkingBusyError;',
     tests: [
       { file: 'test/before-apply.test.ts', name: 'makes the push run again where PostgreSQL asks for that' },
     ],
