@@ -50,7 +50,7 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
         // Operators restore with the apps running, or stop them before.
         const stopped = random.below(2) === 0;
         if (stopped) await Promise.all(site.apps.map((app) => app.stop()));
-        await restoreCopy(site);
+        await patiently(() => isRestored(site));
         if (stopped) await Promise.all(site.apps.map((app) => app.start()));
       }),
   },
@@ -87,12 +87,20 @@ async function keepCopy(site: Site): Promise<void> {
   );
 }
 
-async function restoreCopy(site: Site): Promise<void> {
+/** Apps that run may be in the way of one who takes every table at once (40P01): then it is tried again. */
+async function isRestored(site: Site): Promise<boolean> {
   const tables = await syncTables(site);
   const inserts = tables.map((table) => `INSERT INTO ${table} OVERRIDING SYSTEM VALUE TABLE copy.${table};`);
-  await site.database.query(
-    `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
-  );
+  try {
+    // Statements that are sent as one are one transaction.
+    await site.database.query(
+      `TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE`,
+    );
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code !== '40P01') throw error;
+    return false;
+  }
 }
 
 /** Those that are referred to first. */
