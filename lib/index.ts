@@ -2,7 +2,7 @@ export { bucketOf } from './common/canonical-id.js';
 export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode, type SynchroProblem } from './common/errors.js';
 export type { CaughtUpOptions } from './engine/operations/caught-up.js';
-export type { RecordId } from './engine/operations/reresolve.js';
+export type { RecordId, ReresolveOptions } from './engine/operations/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
 export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';

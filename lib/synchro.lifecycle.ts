@@ -94,6 +94,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       maxBatchRows: replication.maxBatchRows ?? 2_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,
       maxBucketsPerRow: replication.maxBucketsPerRow ?? 1_000,
+      ruleTimeout: replication.ruleTimeout,
       walSenderTimeout: replication.walSenderTimeout,
     };
     const logger = new SyncLogger(this.options.logger, 'SynchroWalConsumer');

@@ -138,6 +138,12 @@ export interface ReplicationOptions {
    */
   readonly maxBucketsPerRow?: number;
   /**
+   * Longest that a bucket rule may take over the rows of one batch; 0: any. A `bucketFunction` is cancelled then: the
+   * rows that it takes so long over keep the buckets that they have, and are recorded in `sync_rule_failures`. An
+   * `OwnershipResolver` can't be cancelled: the log and `SyncStatus` name it until it answers. Default: 30 s.
+   */
+  readonly ruleTimeout?: Duration;
+  /**
    * `wal_sender_timeout` of the replication connection, and how long the consumer's other connections may give no sign
    * of life: bounds how long a dead, frozen or cut off leader holds the slot and its locks. Default: 10 s.
    */

@@ -32,7 +32,8 @@ export interface CompactionSettings {
   readonly interval: number | null;
 }
 
-export interface ReplicationSettings extends Omit<ReplicationOptions, 'walSenderTimeout'> {
+export interface ReplicationSettings extends Omit<ReplicationOptions, 'ruleTimeout' | 'walSenderTimeout'> {
+  readonly ruleTimeout: number;
   readonly walSenderTimeout: number;
 }
 
@@ -73,6 +74,7 @@ function readCompaction(options: CompactionOptions): CompactionSettings {
 }
 
 function readReplication({
+  ruleTimeout = 30 * SECOND,
   walSenderTimeout = 10 * SECOND,
   ...options
 }: ReplicationOptions): ReplicationSettings {
@@ -84,6 +86,7 @@ function readReplication({
   });
   return {
     ...options,
+    ruleTimeout: parseDuration('replication.ruleTimeout', ruleTimeout, TIMER),
     walSenderTimeout: parseDuration('replication.walSenderTimeout', walSenderTimeout, TIMER),
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ForbiddenException, Injectable, Logger } from '@nestjs/common';
 import { IsInt, MaxLength, validate } from 'class-validator';
+import type { EntityManager } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Comment } from '../sample-app/tasks/comment.entity.js';
 import { TaskShare } from '../sample-app/tasks/task-share.entity.js';
@@ -30,9 +31,14 @@ class Rules {
   }
 
   @BeforeApply(() => Comment)
-  comment({ entity }: BeforeApplyEvent<Comment>): Answer {
+  async comment({ entity, manager, data }: BeforeApplyEvent<Comment>): Promise<void> {
     if (entity.body === 'spam') throw new WriteRejectedError('spam', 'comments must not be spam');
+    if (entity.body === 'hijack') await giveAway(manager, String(data['task_id']));
   }
+}
+
+async function giveAway(manager: EntityManager, task: string): Promise<void> {
+  await manager.query(`UPDATE tasks SET user_id = 'bob' WHERE id = $1`, [task]);
 }
 
 let database: TestDatabase;
@@ -244,6 +250,32 @@ describe('a write validator', () => {
       'applied',
       'applied',
     ]);
+  });
+
+  it.each(['update', 'delete', 'create'] as const)(
+    'that gives the row to somebody else keeps its own %s from being written',
+    async (operation) => {
+      const id = await insertTask(database, 'alice', 'given away');
+      if (operation === 'create')
+        await database.query('UPDATE tasks SET deleted_at = now() WHERE id = $1', [id]);
+      const [before] = await database.query('SELECT title, deleted_at FROM tasks WHERE id = $1', [id]);
+      rule = ({ manager, recordId }) => giveAway(manager, recordId);
+      const change: PushChange = { id, table_name: 'tasks', operation, client_updated_at: LATER };
+      expect(await push({ ...change, data: { title: 'changed' } })).toEqual(['ownership_violation']);
+      expect(
+        await database.query('SELECT user_id, title, deleted_at FROM tasks WHERE id = $1', [id]),
+      ).toEqual([{ user_id: 'bob', ...before }]);
+    },
+  );
+
+  it('that gives the parent to somebody else keeps its own create from being written', async () => {
+    const task = await insertTask(database, 'alice', 'given away');
+    const id = randomUUID();
+    const data = { task_id: task, body: 'hijack' };
+    expect(await push({ id, table_name: 'comments', operation: 'create', data })).toEqual([
+      'ownership_violation',
+    ]);
+    expect(await database.query('SELECT FROM comments WHERE id = $1', [id])).toEqual([]);
   });
 
   it('of an entity that is not synced stops the start, by name', async () => {

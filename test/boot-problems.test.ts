@@ -145,7 +145,7 @@ describe('an app that was built with a broken registry, but not started,', () =>
 describe('a bucket prefix of its own', () => {
   const warned = 'Board: bucketPrefix: no user is subscribed to any bucket team:<team_id>';
 
-  it('W-OWN-1: that nobody is subscribed to is warned of', async () => {
+  it('that nobody is subscribed to is warned of [W-OWN-1]', async () => {
     expect(await warnings()).toEqual([expect.stringContaining(warned)]);
   });
 

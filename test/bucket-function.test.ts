@@ -70,6 +70,7 @@ const DOC_BUCKETS = `CREATE FUNCTION app.doc_buckets(table_name text, operation 
   RETURNS SETOF text LANGUAGE plpgsql AS $$
   BEGIN
     INSERT INTO public.calls (table_name, operation, new_row, old_row) VALUES (table_name, operation, new_row, old_row);
+    IF new_row ->> 'body' = 'endless' THEN PERFORM pg_sleep(3600); END IF;
     IF new_row ->> 'body' = 'broken' THEN RAISE EXCEPTION 'no buckets for %', new_row ->> 'id'; END IF;
     RETURN NEXT 'user:' || (new_row ->> 'user_id');
     RETURN NEXT 'user:' || (new_row ->> 'user_id');
@@ -132,7 +133,7 @@ describe.each([
   beforeAll(async () => {
     database = await createDatabase();
     await makeTables(database);
-    const replication = { maxBucketsPerRow: 3 };
+    const replication = { maxBucketsPerRow: 3, ruleTimeout: '3s' };
     app = await startWalApp(database, ENTITIES, { providers, replication });
   });
 
@@ -169,7 +170,7 @@ describe.each([
     return rows.map(({ error_text: text }) => text);
   }
 
-  it('says which buckets a row is in; nulls, empty strings and duplicates are passed over', async () => {
+  it('says which buckets a row is in; nulls, empty strings and duplicates are passed over [W-OWN-1]', async () => {
     const doc = await insertDoc();
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
@@ -182,7 +183,7 @@ describe.each([
     expect(await edgesOf(database, 'others', id)).toEqual(expected);
   });
 
-  it('W-OWN-2: is given typed values, by the names of the columns', async () => {
+  it('is given typed values, by the names of the columns [W-OWN-2]', async () => {
     const doc = await insertDoc({
       body: `E'it''s "quoted" \\\\ and\\nmore'`,
       n: '1',
@@ -262,7 +263,7 @@ describe.each([
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('is given the old row where the table has REPLICA IDENTITY FULL', async () => {
+  it('is given the old row where the table has REPLICA IDENTITY FULL [W-OWN-2]', async () => {
     const doc = await insertDoc({ n: '1' });
     await commit(`UPDATE docs SET n = 2 WHERE id = '${doc}'`);
     await database.query('ALTER TABLE docs REPLICA IDENTITY FULL');
@@ -273,7 +274,7 @@ describe.each([
     expect(calls[2]?.old_row).toMatchObject({ id: doc, user_id: 'alice', info: null });
   });
 
-  it('W-WAL-11: is given values that are stored out of line and were not sent again', async () => {
+  it('is given values that are stored out of line and were not sent again [W-WAL-11]', async () => {
     const doc = await insertDoc({
       body: `(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 500) AS i)`,
     });
@@ -320,6 +321,27 @@ describe.each([
     expect(await openFailures(bad)).toEqual([`no buckets for ${bad}`]);
     await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
+    expect(await openFailures(bad)).toEqual([]);
+  });
+
+  it('that never ends for a row is cancelled, and costs that row alone', async () => {
+    const [first, bad, last] = [await insertDoc(), await insertDoc(), await insertDoc()];
+    await commit(
+      `UPDATE docs SET user_id = 'bob', body = CASE WHEN id = '${bad}' THEN 'endless' END
+        WHERE id IN ('${first}', '${bad}', '${last}')`,
+    );
+    expect(await edgesOf(database, 'docs', first)).toEqual(['user:bob']);
+    expect(await edgesOf(database, 'docs', last)).toEqual(['user:bob']);
+    expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
+    expect(await openFailures(bad)).toEqual([
+      expect.stringMatching(
+        new RegExp(`^app\\.Doc_Buckets was cancelled after \\d+ ms, asked about docs ${bad}$`),
+      ),
+    ]);
+    // Other changes are applied between its retries.
+    expect(await edgesOf(database, 'docs', await insertDoc())).toEqual(['user:alice']);
+    await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
+    expect(await edgesOf(database, 'docs', bad)).toEqual(['user:bob']);
     expect(await openFailures(bad)).toEqual([]);
   });
 
@@ -425,7 +447,7 @@ describe('the default rule beside a bucket function', () => {
     await database.drop();
   });
 
-  it('interleavings 9: still withholds a row that has moved on, of a table without one', async () => {
+  it('still withholds a row that has moved on, of a table without one [interleaving 9]', async () => {
     const alice = new Device(app.url, 'alice');
     await alice.start();
     const [other, doc] = [randomUUID(), randomUUID()];

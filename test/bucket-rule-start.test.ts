@@ -173,7 +173,7 @@ describe('a bucket function at start', () => {
 });
 
 describe('a rule that is another one now', () => {
-  it('interleavings 5: a function with another body resolves its rows again at the next start', async () => {
+  it('a function with another body resolves its rows again at the next start [interleaving 5]', async () => {
     const options = { bucketFunction: 'doc_buckets' };
     await defineBuckets(`'user:alice'`);
     const doc = await insertDoc();

@@ -47,8 +47,8 @@ async function aged(device: Device, interval: string): Promise<void> {
   );
 }
 
-describe('compaction clears up (W-CMP-4)', () => {
-  it('forgets devices that were silent for 90 days, but not what they have parked', async () => {
+describe('compaction clears up', () => {
+  it('forgets devices that were silent for 90 days, but not what they have parked [W-CMP-4] [W-CLI-2]', async () => {
     const [dead, quiet] = [await started('alice'), await started('alice')];
     dead.create('tasks', { title: 'late', user_id: 'alice' });
     const comment = dead.create('comments', { task_id: randomUUID(), body: 'early' });
@@ -64,7 +64,7 @@ describe('compaction clears up (W-CMP-4)', () => {
     expect(dead.store.pendingCount).toBe(0);
   });
 
-  it('keeps a device that pushes, or takes a snapshot, however long its last pull is ago', async () => {
+  it('keeps a device that pushes, or takes a snapshot, however long its last pull is ago [W-CMP-4]', async () => {
     const [pusher, reader] = [await started('alice'), await started('alice', { pageSize: 1 })];
     await insertTasks(database, 'alice', 'task', 3);
     await consumed(database);
@@ -77,7 +77,22 @@ describe('compaction clears up (W-CMP-4)', () => {
     expect(await engine.clients('alice')).toMatchObject([{ active: false }, { active: false }]);
   });
 
-  it('removes failures that were resolved before the threshold', async () => {
+  it('tells operators what has waited for its parent for over a week', async () => {
+    const device = await started('alice');
+    const comment = device.create('comments', { task_id: randomUUID(), body: 'early' });
+    await device.push(device.store.pending(1));
+    await compacted();
+    const failures = (): Promise<unknown[]> =>
+      database.query('SELECT FROM sync_rule_failures WHERE record_id = $1 AND resolved_at IS NULL', [
+        comment,
+      ]);
+    expect(await failures()).toHaveLength(0);
+    await database.query(`UPDATE sync_parked_rows SET created_at = created_at - interval '8 days'`);
+    await compacted();
+    expect(await failures()).toHaveLength(1);
+  });
+
+  it('removes failures that were resolved before the threshold [W-CMP-4]', async () => {
     await database.query(
       `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at, resolved_at)
        VALUES ('t', 'long ago', 1, 'x', now(), now() - interval '8 days'), ('t', 'lately', 1, 'x', now(), now()),
@@ -89,7 +104,7 @@ describe('compaction clears up (W-CMP-4)', () => {
     ).toEqual([{ record_id: 'lately' }, { record_id: 'open' }]);
   });
 
-  it('keeps the last hundred contracts, and the current one', async () => {
+  it('keeps the last hundred contracts, and the current one [W-CMP-4]', async () => {
     const { version } = await engine.schema();
     await database.query(
       `INSERT INTO sync_schema_manifest (schema_version, schema_hash)

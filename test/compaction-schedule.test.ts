@@ -109,7 +109,7 @@ describe('with an interval', () => {
     expect(runs.mock.calls[0]).toEqual([{ wait: false }]);
   });
 
-  it('one instance runs at a time, the others skip (W-CMP-5)', async () => {
+  it('one instance runs at a time, the others skip [W-CMP-5]', async () => {
     const first = await start({ interval: 50 });
     await entries(3);
     await withGateShut(async (open) => {
@@ -149,7 +149,7 @@ describe('with an interval', () => {
     expect(await runs.mock.results[length + 1]?.value).toMatchObject({ deletedEntries: 0 });
   });
 
-  it('the first run comes after half to all of it, ten minutes at most', () => {
+  it('the first run comes after half to all of it, ten minutes at most [W-CMP-5]', () => {
     expect(firstDelay(60_000, () => 0)).toBe(60_000);
     expect(firstDelay(60_000, () => 1)).toBe(30_000);
     expect(firstDelay(24 * 3600_000, () => 0)).toBe(600_000);
@@ -158,7 +158,7 @@ describe('with an interval', () => {
 });
 
 describe('a manual run', () => {
-  it('waits for another instance, and then runs', async () => {
+  it('waits for another instance, and then runs [W-CMP-5]', async () => {
     const [first, second] = [await start({}), await start({})];
     await entries(3);
     await withGateShut(async (open) => {

@@ -155,7 +155,7 @@ describe('a device', () => {
     expect(await compact()).toMatchObject({ deactivatedClients: 0 });
   });
 
-  it('that only pushes no longer counts either: a push acknowledges nothing (W-CLI-3)', async () => {
+  it('that only pushes no longer counts either: a push acknowledges nothing [W-CLI-3]', async () => {
     const pusher = await started('pusher');
     await silentFor(pusher, '8 days');
     pusher.create('tasks', { title: 'pushed', user_id: 'pusher' });
@@ -167,7 +167,7 @@ describe('a device', () => {
     expect(Number(safeSeq)).toBeGreaterThan(pusher.checkpoint);
   });
 
-  it('that registered and never came back is deactivated, too (W-CMP-4)', async () => {
+  it('that registered and never came back is deactivated, too [W-CMP-4]', async () => {
     const device = new Device(app.url, 'never');
     await device.register();
     expect(await compact()).toMatchObject({ deactivatedClients: 0 });
@@ -213,12 +213,12 @@ describe('a device', () => {
   });
 });
 
-describe('maxAge (W-CMP-2)', () => {
+describe('maxAge', () => {
   beforeEach(async () => {
     await begin({ compaction: { maxAge: '3d' } });
   });
 
-  it('lets history go that an active device still needs, and that device to a snapshot', async () => {
+  it('lets history go that an active device still needs, and that device to a snapshot [W-CMP-2]', async () => {
     const slow = await started('slow');
     slow.create('tasks', { title: 'typed offline', user_id: 'slow' });
     await insertTasks(database, 'slow', 'old', 3);
@@ -238,7 +238,7 @@ describe('maxAge (W-CMP-2)', () => {
     expect([...slow.rows('tasks').values()].map((row) => row['title'])).toContain('typed offline');
   });
 
-  it('removes nothing that is younger', async () => {
+  it('removes nothing that is younger [W-CMP-2]', async () => {
     const slow = await started('slow');
     await insertTasks(database, 'slow', 'new', 3);
     await consumed(database);
@@ -247,7 +247,7 @@ describe('maxAge (W-CMP-2)', () => {
     expect(slow.snapshotReasons).toEqual([]);
   });
 
-  it('bounds the log while no device is active', async () => {
+  it('bounds the log while no device is active [W-CMP-2]', async () => {
     await insertTasks(database, 'nobody', 'old', 3);
     await consumed(database);
     await age('4 days');
@@ -255,7 +255,7 @@ describe('maxAge (W-CMP-2)', () => {
     expect(await logState(database)).toMatchObject({ entries: 0 });
   });
 
-  it('waits for a snapshot in progress, which never starts over (W-SNAP-8, interleavings 22) [scenario 132]', async () => {
+  it('waits for a snapshot in progress, which never starts over [scenario 132] [W-SNAP-8] [interleaving 22]', async () => {
     const ids = await insertTasks(database, 'paging', 'task', 5);
     await consumed(database);
     const device = new Device(app.url, 'paging', randomUUID(), { pageSize: 2 });

@@ -91,7 +91,7 @@ async function priorityOf(title: string): Promise<unknown> {
 
 describe('a client of an older schema', () => {
   it.each(ENDPOINTS)(
-    'passes %s where the schema is declared compatible, and nowhere else',
+    'passes %s where the schema is declared compatible, and nowhere else [W-SCH-5]',
     async (endpoint) => {
       const device = await olderDevice();
       await device.register();
@@ -134,7 +134,7 @@ describe('a client of an older schema', () => {
     expect(await (await olderDevice()).schema()).toMatchObject({ schema_hash: newer.schema_hash });
   });
 
-  it('leaves alone what it does not know: an update keeps it, a create takes the default', async () => {
+  it('leaves alone what it does not know: an update keeps it, a create takes the default [W-SCH-5]', async () => {
     const id = randomUUID();
     await database.query(
       `INSERT INTO tasks (id, user_id, title, priority) VALUES ($1, 'alice', 'given', 7)`,
@@ -178,7 +178,7 @@ describe('a client of an older schema', () => {
     expect(device.snapshotReasons).toEqual(['history_unavailable']);
   });
 
-  it('without any snapshot still needs one (W-PULL-8)', async () => {
+  it('without any snapshot still needs one [W-PULL-8]', async () => {
     const device = await olderDevice();
     await device.register();
     const page = await device.pullPage({ checkpoint: 1 });
@@ -186,8 +186,8 @@ describe('a client of an older schema', () => {
   });
 });
 
-describe('a column that came NOT NULL without a default (W-SCH-7)', () => {
-  it('keeps its value when a device that migrated sends none', async () => {
+describe('a column that came NOT NULL without a default', () => {
+  it('keeps its value when a device that migrated sends none [W-SCH-7]', async () => {
     const id = randomUUID();
     await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'coded')`, [id]);
     await database.query('ALTER TABLE tasks ADD COLUMN code text');

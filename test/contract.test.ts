@@ -30,7 +30,7 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('%s', (platform) => {
   for (const [name, { title, scenarios = [], hosts: kinds = ['working'] }] of files) {
     const numbers = scenarios.map((scenario) => `[scenario ${scenario}]`).join(' ');
     for (const kind of kinds) {
-      it(`${name} (host ${kind}): ${title} ${numbers}`, async () => {
+      it(`${name} (host ${kind}): ${title} ${numbers}`.trimEnd(), async () => {
         const file = files.get(name);
         if (!file) throw new Error(`${name} is gone`);
         const host = await hosts.start(platform, kind);

@@ -54,6 +54,23 @@ describe('a list of what the suite has to cover', () => {
     ]);
   });
 
+  it('whose keys are tags names the tests that carry them, all and no others', () => {
+    const tagged: CoverList = { file: 'any.json', keys: ['W-X-1'], tagged: true };
+    const states = new Map([
+      ['a.test.ts > it [W-X-1]', 'passed'],
+      ['a.test.ts > other', 'passed'],
+    ]);
+    expect(coverProblems(tagged, { 'W-X-1': ['a.test.ts > it [W-X-1]'] }, states)).toEqual([]);
+    expect(coverProblems(tagged, { 'W-X-1': ['a.test.ts > other'] }, states)).toEqual([
+      'W-X-1: "a.test.ts > other" is not named after it',
+      'W-X-1: "a.test.ts > it [W-X-1]" is not listed',
+    ]);
+    const unknown = new Map([...states, ['a.test.ts > new [W-X-2]', 'passed']]);
+    expect(coverProblems(tagged, { 'W-X-1': ['a.test.ts > it [W-X-1]'] }, unknown)).toEqual([
+      'W-X-2: "a.test.ts > new [W-X-2]" is not listed',
+    ]);
+  });
+
   it('without fixed keys has those that it names, and none of them is exempt', () => {
     const free: CoverList = { ...LIST, keys: null };
     expect(coverProblems(free, { any: ['a.test.ts'] }, PASSED)).toEqual([]);

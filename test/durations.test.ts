@@ -72,7 +72,7 @@ describe('durations', () => {
       clockSkewTolerance: '5s',
       snapshotHold: '1h',
       compaction: { staleThreshold: '30d', maxAge: '60d', removeClientsAfter: '1y', interval: '10m' },
-      replication: { slotName: 'mine', walSenderTimeout: '20s' },
+      replication: { slotName: 'mine', ruleTimeout: '1m', walSenderTimeout: '20s' },
     });
     expect(read).toMatchObject({
       clockSkewTolerance: 5_000,
@@ -83,7 +83,7 @@ describe('durations', () => {
         removeClientsAfter: 365.25 * DAY,
         interval: 600_000,
       },
-      replication: { slotName: 'mine', walSenderTimeout: 20_000 },
+      replication: { slotName: 'mine', ruleTimeout: 60_000, walSenderTimeout: 20_000 },
     });
   });
 
@@ -95,6 +95,7 @@ describe('durations', () => {
     'compaction.maxAge': (value) => ({ compaction: { maxAge: value } }),
     'compaction.removeClientsAfter': (value) => ({ compaction: { removeClientsAfter: value } }),
     'compaction.interval': (value) => ({ compaction: { interval: value } }),
+    'replication.ruleTimeout': (value) => ({ replication: { ruleTimeout: value } }),
     'replication.walSenderTimeout': (value) => ({ replication: { walSenderTimeout: value } }),
   };
 

@@ -60,7 +60,7 @@ describe('settling a row', () => {
     expect(record).toEqual(recordIn({ a: true }, NOW));
   });
 
-  it('takes it from the buckets that it has left before it brings it to others', () => {
+  it('takes it from the buckets that it has left before it brings it to others [W-PULL-1]', () => {
     const record = recordIn({ a: true, b: true }, EARLY);
     expect(settleRow(record, row(['c', 'b']))).toEqual([remove('a'), create('c', micros(NOW)), update('b')]);
     expect(Object.fromEntries(record.edges)).toEqual({ b: true, c: true });
@@ -96,7 +96,7 @@ describe('settling a soft-deleted row', () => {
     expect(Object.fromEntries(record.edges)).toEqual({ a: false });
   });
 
-  it('says nothing when it was dead already, except to the buckets that it leaves', () => {
+  it('says nothing when it was dead already, except to the buckets that it leaves [W-WAL-13]', () => {
     const record = recordIn({ a: false }, EARLY);
     expect(settleRow(record, row(['a'], { deleted: true }))).toEqual([]);
     // A pull may have withheld the delete that came before.
@@ -104,7 +104,7 @@ describe('settling a soft-deleted row', () => {
     expect(Object.fromEntries(record.edges)).toEqual({ b: false });
   });
 
-  it('says nothing when it was inserted as one', () => {
+  it('says nothing when it was inserted as one [W-WAL-13]', () => {
     const record = recordIn({});
     expect(settleRow(record, row(['a'], { deleted: true, cause: 'insert' }))).toEqual([]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: false });
@@ -118,7 +118,7 @@ describe('settling a soft-deleted row', () => {
 });
 
 describe('the time that is served with an entry', () => {
-  it('is the commit, when the time of the row did not grow', () => {
+  it('is the commit, when the time of the row did not grow [interleaving 12]', () => {
     expect(settleRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt: EARLY }))).toEqual([
       update('a', micros(NOW)),
     ]);
@@ -127,14 +127,14 @@ describe('the time that is served with an entry', () => {
     ).toEqual([update('a', micros(NOW))]);
   });
 
-  it('is past what devices may hold, even when that is ahead of the commit', () => {
+  it('is past what devices may hold, even when that is ahead of the commit [interleaving 12]', () => {
     const ahead = '2026-01-01 14:00:00+00';
     expect(settleRow(recordIn({ a: true }, ahead), row(['a']))).toEqual([
       update('a', micros(ahead) + MILLISECOND),
     ]);
   });
 
-  it('is the commit for a row that is new to a bucket without being new', () => {
+  it('is the commit for a row that is new to a bucket without being new [interleaving 12]', () => {
     expect(settleRow(recordIn({ a: true }, EARLY), row(['a', 'b']))).toEqual([
       update('a'),
       create('b', micros(NOW)),
@@ -142,13 +142,13 @@ describe('the time that is served with an entry', () => {
     expect(settleRow(recordIn({}), row(['a']))).toEqual([create('a', micros(NOW))]);
   });
 
-  it('is the commit for an undeleted row whose time did not grow', () => {
+  it('is the commit for an undeleted row whose time did not grow [interleaving 12]', () => {
     expect(settleRow(recordIn({ a: false }, NOW), row(['a']))).toEqual([
       create('a', micros(NOW) + MILLISECOND),
     ]);
   });
 
-  it('is the commit for an insert whose own time is over a minute older', () => {
+  it('is the commit for an insert whose own time is over a minute older [interleaving 12]', () => {
     const young = row(['a'], { cause: 'insert', updatedAt: '2026-01-01 12:59:00+00' });
     const old = row(['a'], { cause: 'insert', updatedAt: '2026-01-01 12:58:59.999999+00' });
     expect(settleRow(recordIn({}), young)).toEqual([create('a')]);
@@ -166,7 +166,7 @@ describe('the time that is served with an entry', () => {
     }
   });
 
-  it('grows for a row that was deleted and inserted again with its former time', () => {
+  it('grows for a row that was deleted and inserted again with its former time [interleaving 12]', () => {
     const record = recordIn({ a: true }, NOW);
     expect(removeRow(record)).toEqual([remove('a')]);
     expect(settleRow(record, row(['a'], { cause: 'insert' }))).toEqual([

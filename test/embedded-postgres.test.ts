@@ -1,7 +1,7 @@
 import { access, chmod, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fallbackFolders } from '../sample-app/postgres/fallback-folders.js';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { withClient } from './support/client.js';
@@ -17,6 +17,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   afterEach(async () => {
+    vi.unstubAllEnvs();
     // One after the other: several of them may be the same cluster.
     for (const server of servers) server.destroySync();
     const copies = fallbackFolders(join(folder, 'package', 'native'));
@@ -85,6 +86,22 @@ describe('the embedded PostgreSQL', () => {
     const nativeDir = await copyOfPrograms(join(folder, 'package'));
     const { url } = await start({ nativeDir });
     expect(await one(url, 'SHOW wal_level')).toEqual({ wal_level: 'logical' });
+  });
+
+  it('runs the programs that POSTGRES_PROGRAMS names', async () => {
+    const nativeDir = await copyOfPrograms(join(folder, 'package'));
+    vi.stubEnv('POSTGRES_PROGRAMS', nativeDir);
+    const { url } = await start();
+    expect(await one(url, "SELECT setting FROM pg_config WHERE name = 'BINDIR'")).toEqual({
+      setting: join(nativeDir, 'bin'),
+    });
+  });
+
+  it('does not touch the data of another version', async () => {
+    const server = await start();
+    await server.stop();
+    await writeFile(join(server.dataDir, 'cluster', 'PG_VERSION'), '13\n');
+    await expect(start()).rejects.toThrow(/belongs to PostgreSQL 13, and this is 1\d: move or delete it/);
   });
 
   it.skipIf(process.getuid?.() !== 0)('runs for a root whose clone no other user can enter', async () => {

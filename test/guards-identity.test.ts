@@ -96,7 +96,7 @@ describe('the development header', () => {
     expect(warnings).toEqual([[expect.stringContaining('whoever sends the header X-User-ID is the user')]]);
   });
 
-  it('keeps an app from starting in production, unless that is allowed', async () => {
+  it('keeps an app from starting in production, unless that is allowed [W-HTTP-5]', async () => {
     vi.stubEnv('NODE_ENV', 'production');
     await expect(startGuarded(UserIdHeaderGuard())).rejects.toMatchObject({
       code: 'configuration_invalid',
@@ -106,8 +106,13 @@ describe('the development header', () => {
   });
 });
 
+it.each(['', undefined, null, 7])('a user id that is %j is nobody', async (id: unknown) => {
+  await startWith({ userId: () => id as string, guards: [] });
+  expect(await schema({ 'X-User-ID': 'a' })).toMatchObject(NOBODY);
+});
+
 describe('without the userId option', () => {
-  it("a host's own guard that identifies nobody lets nobody in, and the log says why, once", async () => {
+  it("a host's own guard that identifies nobody lets nobody in, and the log says why, once [W-HTTP-5]", async () => {
     const error = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
     for (const guards of [[], [OwnGuard]]) {
       await startWith({ guards });

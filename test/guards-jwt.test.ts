@@ -154,7 +154,7 @@ it('an algorithm that the mode does not have is refused before any key is looked
 });
 
 describe('the claims', () => {
-  it('must not be over, or not begun, beyond the tolerance', async () => {
+  it('must not be over, or not begun, beyond the tolerance [W-HTTP-5]', async () => {
     await startWith({ secret: SECRET, clockTolerance: 30 });
     for (const [claims, fits] of [
       [{ exp: now() - 10 }, true],
@@ -168,7 +168,7 @@ describe('the claims', () => {
     }
   });
 
-  it('must have an end, unless told otherwise (W-HTTP-5)', async () => {
+  it('must have an end, unless told otherwise [W-HTTP-5]', async () => {
     const endless = tokenOf(SECRET, { sub: 'a', exp: undefined });
     await startWith({ secret: SECRET });
     expectRefused(await askWith(endless), 'invalid token claims');
@@ -178,7 +178,7 @@ describe('the claims', () => {
     expectRefused(await askWith(tokenOf(SECRET, { sub: 'a', exp: now() - 1 })), 'invalid token');
   });
 
-  it('must be of the issuer and for the audience', async () => {
+  it('must be of the issuer and for the audience [W-HTTP-5]', async () => {
     await startWith({ secret: SECRET, issuer: ['https://a', 'https://b'], audience: 'sync' });
     const good = { sub: 'a', iss: 'https://b', aud: ['web', 'sync'] };
     expect((await askWith(tokenOf(SECRET, good))).status).toBe(200);

@@ -106,7 +106,7 @@ describe.each([
     expect(statuses).toEqual([200, 200, 429]);
   });
 
-  it("passes a rate limiter's own exception on, with its header in the body", async () => {
+  it("passes a rate limiter's own exception on, with its header in the body [W-HTTP-1]", async () => {
     await startWith({ guards: [ThrottlerLike, UserIdHeaderGuard()] });
     const answer = await ask();
     expect(answer.status).toBe(429);

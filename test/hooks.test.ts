@@ -314,7 +314,7 @@ describe('OnSchemaIncompatible', () => {
 });
 
 describe('OnStaleClient', () => {
-  it('refuses a device that has synced before with 410, and leaves its edits on it', async () => {
+  it('refuses a device that has synced before with 410, and leaves its edits on it [W-HTTP-3] [W-CLI-3]', async () => {
     await database.query(
       `UPDATE sync_clients SET last_sync_at = '2024-01-02 03:04:05Z' WHERE client_id = $1`,
       [alice.clientId],

@@ -83,7 +83,7 @@ describe.each(Object.entries(PLATFORMS))('bodies on %s', (_, { adapter, ownLimit
     expect((answer.json as unknown as PushResponse).accepted).toHaveLength(30);
   });
 
-  it('are refused above 16 MB, with an answer that SDKs can decode, once it is known who asks', async () => {
+  it('are refused above 16 MB, with an answer that SDKs can decode, once it is known who asks [W-HTTP-1]', async () => {
     const body = await pushText(16);
     expect(body.length).toBeGreaterThan(16 * MEGABYTE);
     expect(await phone.send('push', body)).toMatchObject({
@@ -133,7 +133,7 @@ describe.each(Object.entries(PLATFORMS))('bodies on %s', (_, { adapter, ownLimit
     expect(logged).toEqual([]);
   });
 
-  it("nested without end don't cost the stack", async () => {
+  it("nested without end don't cost the stack [W-HTTP-1]", async () => {
     const answer = await phone.send('push', `{"changes":${'['.repeat(MEGABYTE)}`);
     expect(answer).toMatchObject({ status: 400, json: { error: 'invalid request body' } });
   });

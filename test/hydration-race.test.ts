@@ -49,7 +49,7 @@ async function bobWrites(title: string): Promise<void> {
   expect(answer.accepted).toHaveLength(1);
 }
 
-it('a task that has moved to Bob is withheld from Alice until her own entry says that it is gone', async () => {
+it('a task that has moved to Bob is withheld from Alice until her own entry says that it is gone [W-PULL-2] [interleaving 9]', async () => {
   await retitle(database, task, 'still of Alice');
   await consumed(database);
   await withPausedConsumer(database, async () => {
@@ -67,7 +67,7 @@ it('a task that has moved to Bob is withheld from Alice until her own entry says
   expect(bob.row('tasks', task)).toMatchObject({ title: 'secret of Bob' });
 });
 
-it('a snapshot that Alice takes meanwhile shows nothing of it either', async () => {
+it('a snapshot that Alice takes meanwhile shows nothing of it either [W-PULL-2] [interleaving 9]', async () => {
   const tablet = new Device(app.url, 'alice');
   await tablet.schema();
   await tablet.register();
@@ -83,7 +83,7 @@ it('a snapshot that Alice takes meanwhile shows nothing of it either', async () 
   expect(tablet.row('tasks', task)).toBeUndefined();
 });
 
-it('a task that comes back to Alice before the consumer has seen it leave is not lost', async () => {
+it('a task that comes back to Alice before the consumer has seen it leave is not lost [interleaving 9]', async () => {
   await retitle(database, task, 'still of Alice');
   await consumed(database);
   await withPausedConsumer(database, async () => {
@@ -97,7 +97,7 @@ it('a task that comes back to Alice before the consumer has seen it leave is not
   expect(alice.row('tasks', task)).toMatchObject({ title: 'of Alice again' });
 });
 
-it('a comment under the moved task is withheld with it', async () => {
+it('a comment under the moved task is withheld with it [W-PULL-2] [interleaving 9]', async () => {
   const comment = await insertComment(database, task, 'of Alice');
   await consumed(database);
   await withPausedConsumer(database, async () => {
@@ -117,7 +117,7 @@ it('a comment under the moved task is withheld with it', async () => {
   expect(bob.row('comments', comment)).toMatchObject({ body: 'secret of Bob' });
 });
 
-it("a push's conflict answer shows nothing of it either", async () => {
+it("a push's conflict answer shows nothing of it either [interleaving 9]", async () => {
   await withPausedConsumer(database, async () => {
     await moveTo('bob');
     await bobWrites('secret of Bob');

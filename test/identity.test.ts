@@ -34,7 +34,19 @@ describe('user ids and bucket values', () => {
     return device;
   }
 
-  it('a uuid in capitals is the same user', async () => {
+  it('an id that is too long for a key is refused by name', async () => {
+    const long = await new Device(app.url, 'é'.repeat(600)).send('schema');
+    expect(long).toMatchObject({ status: 400, json: { error: 'invalid user identity' } });
+    // Random: PostgreSQL compresses what repeats itself.
+    const longest = Array.from({ length: 28 }, () => randomUUID()).join('');
+    const device = await started(longest);
+    const id = device.create('tasks', { user_id: longest, title: 'of a long name' });
+    await device.pushPending();
+    await consumed(database);
+    expect((await started(longest)).row('tasks', id)).toMatchObject({ user_id: longest });
+  });
+
+  it('a uuid in capitals is the same user [interleaving 26]', async () => {
     const [lower, upper] = [await started(LOWER), await started(UPPER)];
     const id = upper.create('tasks', { user_id: UPPER, title: 'from the one' });
     await upper.pushPending();
@@ -55,7 +67,7 @@ describe('user ids and bucket values', () => {
   });
 
   it.each([LOWER, UPPER])(
-    'a text owner column holds a uuid in capitals, and %s sees and writes the row',
+    'a text owner column holds a uuid in capitals, and %s sees and writes the row [interleaving 26]',
     async (user) => {
       const device = await started(user);
       const id = await insertTask(database, UPPER, 'in capitals');
@@ -73,14 +85,14 @@ describe('user ids and bucket values', () => {
     },
   );
 
-  it('a bucket named by a uuid in capitals is the same bucket', async () => {
+  it('a bucket named by a uuid in capitals is the same bucket [interleaving 26]', async () => {
     const task = await insertTask(database, 'somebody', 'shared');
     await share(database, task, UPPER);
     await consumed(database);
     expect((await started(LOWER)).row('tasks', task)).toMatchObject({ title: 'shared' });
   });
 
-  it('Bob and bob stay two users', async () => {
+  it('Bob and bob stay two users [W-OWN-6] [interleaving 26]', async () => {
     const [bob, capitalBob] = [await started('bob'), await started('Bob')];
     const ids = {
       bob: await insertTask(database, 'bob', 'of bob'),
@@ -94,7 +106,7 @@ describe('user ids and bucket values', () => {
     expect(answer.rejected).toMatchObject([{ reason_code: 'record_not_found' }]);
   });
 
-  it('a comma or a quote in a user id names no further buckets (W-OWN-5)', async () => {
+  it('a comma or a quote in a user id names no further buckets [W-OWN-5]', async () => {
     await insertTask(database, 'victim', 'secret');
     await consumed(database);
     for (const user of ['x,user:victim', '{user:victim}', `x' OR 'a'='a`, 'x"},{"user:victim', '%']) {
@@ -159,7 +171,7 @@ describe('a uuid owner column', () => {
   });
 
   it.each(['mallory', 'abcdefab', `${LOWER}0`, `{${LOWER}}`])(
-    'is not of a user whose id is no uuid, and that is no error: %s',
+    'is not of a user whose id is no uuid, and that is no error: %s [interleaving 26]',
     async (user) => {
       const device = new Device(app.url, user);
       await device.start();

@@ -118,7 +118,7 @@ async function killSomewhere(): Promise<void> {
   expect(await app.kill()).toEqual({ code: null, signal: 'SIGKILL' });
 }
 
-it('reaches every bucket exactly once, and loses no push, whenever the app is killed', async () => {
+it('reaches every bucket exactly once, and loses no push, whenever the app is killed [W-WAL-2]', async () => {
   const first = await startStoppable();
   await auditChanges(database);
   const names = ['alice', 'bob', 'carol', 'dora'];

@@ -33,7 +33,7 @@ describe.each([
     app = await startApp({ database, adapter: adapter(), synchro: { replication: false, ...synchro } });
   }
 
-  it('a body may be as large as maxBodyBytes says, and no larger (W-HTTP-1)', async () => {
+  it('a body may be as large as maxBodyBytes says, and no larger [W-HTTP-1]', async () => {
     await startWith({ maxBodyBytes: 1000 });
     expect((await raw('register', registration(1000))).status).toBe(200);
     for (const bytes of [1001, 5000]) {
@@ -49,7 +49,7 @@ describe.each([
     expect((await raw('register', registration(17 * 1024 * 1024))).status).toBe(200);
   });
 
-  it('a client has an id of 1 to 255 characters (W-CLI-2)', async () => {
+  it('a client has an id of 1 to 255 characters [W-CLI-2]', async () => {
     await startWith({});
     for (const id of ['', null, undefined]) {
       expect(await register(id)).toMatchObject({ status: 400, json: { error: 'client_id is required' } });
@@ -71,7 +71,7 @@ function register(id: unknown): Promise<WireAnswer> {
   return raw('register', JSON.stringify({ client_id: id, schema_version: 0, schema_hash: '' }));
 }
 
-it('a batch beyond maxPushChanges gets through all the same, in the next pushes (W-PUSH-21)', async () => {
+it('a batch beyond maxPushChanges gets through all the same, in the next pushes [W-PUSH-21]', async () => {
   app = await startApp({ database });
   const device = new Device(app.url, `user-${randomUUID()}`, randomUUID(), { pageSize: 2_500 });
   await consumed(database);

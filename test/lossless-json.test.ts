@@ -13,7 +13,7 @@ it('parses whatever is JSON like the native parser', () => {
   );
 });
 
-it('keeps the digits of numbers, outside of strings', () => {
+it('keeps the digits of numbers, outside of strings [W-DATA-1]', () => {
   const text = String.raw`{"a":[9223372036854775807,-0.50,1E+3],"k5":"1 \" 2 \\","b\\":-1,"c\\\"7":7,"__proto__":{"x":1}}`;
   expect(stringify(parseLossless(text))).toBe(text);
   expect(parseLossless(' 12.0 ')).toEqual(new LosslessNumber('12.0'));

@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 /** SDKs can't do without a time. A column that allows null is refused as a whole, at the start and while it runs. */
-it('a row without updated_at stops pulls loudly instead of being passed over (W-PULL-3)', async () => {
+it('a row without updated_at stops pulls loudly instead of being passed over [W-PULL-3]', async () => {
   const phone = new Device(app.url, 'alice');
   await phone.start();
   const id = randomUUID();
@@ -32,12 +32,12 @@ it('a row without updated_at stops pulls loudly instead of being passed over (W-
   await consumed(database);
   const body = { client_id: phone.clientId, ...(await phone.schemaIds()) };
   expect(await phone.send('pull', { ...body, checkpoint: phone.checkpoint })).toMatchObject({
-    status: 500,
-    json: { error: 'failed to pull changes' },
+    status: 503,
+    json: { error: 'service temporarily unavailable' },
   });
   expect(await phone.send('snapshot', body)).toMatchObject({
-    status: 500,
-    json: { error: 'failed to snapshot' },
+    status: 503,
+    json: { error: 'service temporarily unavailable' },
   });
 
   // What the error's remedy says.

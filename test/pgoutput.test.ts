@@ -68,7 +68,7 @@ describe('the pgoutput decoder', () => {
     expect(decoder().decode(commit)).toEqual({ tag: 'commit', endLsn: 0x40n });
   });
 
-  it('keeps every value as the text that it is', () => {
+  it('keeps every value as the text that it is [W-DATA-1]', () => {
     const insert = message(byte('I'), int32(7), byte('N'), tuple('9007199254740993', 'žluťoučký 🐎', null));
     expect(decoder().decode(insert)).toMatchObject({
       tag: 'insert',
@@ -153,7 +153,7 @@ describe('the pgoutput decoder', () => {
     ['a streamed piece of an open transaction', message(byte('S'), int32(7), int8(1))],
     ['a change of a relation that was never described', message(byte('I'), int32(99), byte('N'), tuple('1'))],
     ['a binary value', message(byte('I'), int32(7), byte('N'), int16(1), byte('b'), int32(1), int8(1))],
-  ])('stops at %s, which it must not skip', (_, undecodable) => {
+  ])('stops at %s, which it must not skip [W-WAL-6]', (_, undecodable) => {
     expect(() => decoder().decode(undecodable)).toThrow(expect.objectContaining({ code: 'decode_failed' }));
   });
 
@@ -161,7 +161,7 @@ describe('the pgoutput decoder', () => {
     ['a change', message(byte('I'), int32(7), byte('N'), tuple('1', 'title', 'alice'))],
     ['a description', TASKS],
     ['a commit', message(byte('C'), int8(0), int64(0x10n), int64(0x40n))],
-  ])('stops at %s that ends too early', (_, whole) => {
+  ])('stops at %s that ends too early [W-WAL-6]', (_, whole) => {
     decoder().decode(whole);
     for (let length = 0; length < whole.length; length++) {
       expect(() => decoder().decode(whole.subarray(0, length)), `${length} bytes`).toThrow(

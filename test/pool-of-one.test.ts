@@ -3,6 +3,7 @@ import { Injectable, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import {
   BeforeApply,
+  ConflictResolver,
   OnPullComplete,
   OnPushAccepted,
   OnStaleClient,
@@ -16,10 +17,12 @@ import {
   UserIdHeaderGuard,
   bucketOf,
   type BeforeApplyEvent,
+  type Conflict,
   type PushAcceptedEvent,
+  type Resolution,
   type StaleClientEvent,
 } from 'nestjs-synchro';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Category } from '../sample-app/categories/category.entity.js';
 import { CreateSampleTables1767225600000 } from '../sample-app/migrations/1767225600000-create-sample-tables.js';
@@ -36,7 +39,10 @@ import { insertTask } from './support/sample-rows.js';
 /** Every hook asks the database, by the connection that it is given. */
 @Injectable()
 class Hooks {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly engine: SyncEngine,
+  ) {}
 
   @BeforeApply(() => Task)
   async check({ manager }: BeforeApplyEvent<Task>): Promise<void> {
@@ -44,8 +50,10 @@ class Hooks {
   }
 
   @OnPushAccepted()
-  async accepted({ manager }: PushAcceptedEvent): Promise<void> {
+  async accepted({ manager, accepted }: PushAcceptedEvent): Promise<void> {
     await manager.count(Task);
+    const tasks = accepted.filter(({ table }) => table === 'tasks').map(({ recordId }) => recordId);
+    await this.engine.reresolve(Task, tasks, { manager });
   }
 
   @OnStaleClient()
@@ -56,6 +64,14 @@ class Hooks {
   @OnPullComplete()
   async pulled(): Promise<void> {
     await this.dataSource.manager.count(Task);
+  }
+}
+
+/** The server keeps a task that its owner has locked, by the title of another one. */
+class AskingConflicts extends ConflictResolver {
+  override async resolve({ userId }: Conflict, manager: EntityManager): Promise<Resolution> {
+    const isLocked = await manager.existsBy(Task, { userId, title: 'locked' });
+    return { winner: isLocked ? 'server' : 'client', reason: 'by what the table says' };
   }
 }
 
@@ -90,6 +106,7 @@ function hostOf({ url, slotName, publicationName }: TestDatabase): new () => obj
         providers: [
           { provide: OwnershipResolver, useClass: SharingResolver },
           { provide: SubscriptionResolver, useClass: AskingSubscriptions },
+          { provide: ConflictResolver, useClass: AskingConflicts },
         ],
         compaction: {},
         replication: { slotName, publicationName },
@@ -131,6 +148,24 @@ describe('with a pool of one connection', () => {
     expect(devices.map((device) => device.rows('tasks').size)).toEqual([4, 3, 4, 3, 4, 3]);
     await Promise.all(devices.map((device) => device.snapshot()));
     expect(devices.map((device) => device.rows('tasks').size)).toEqual([4, 3, 4, 3, 4, 3]);
+  });
+
+  it('a conflict resolver asks the database within the push', async () => {
+    const [device, other] = [1, 2].map(() => new Device(app.url, 'user-2'));
+    if (!device || !other) throw new Error('there are two');
+    await device.start();
+    const id = device.create('tasks', { title: 'first', user_id: 'user-2' });
+    await device.sync();
+    await engine.caughtUp();
+    await other.start();
+    device.update('tasks', id, { title: 'second' });
+    await device.sync();
+    expect(device.row('tasks', id)).toMatchObject({ title: 'second' });
+    device.create('tasks', { title: 'locked', user_id: 'user-2' });
+    await device.sync();
+    other.update('tasks', id, { title: 'third' });
+    await other.sync();
+    expect(other.row('tasks', id)).toMatchObject({ title: 'second' });
   });
 
   it('so do operators', async () => {

@@ -153,7 +153,7 @@ describe('deletes', () => {
     expect([...phone.rows('tasks').keys()]).toEqual([stays]);
   });
 
-  it('W-PULL-1: a row that moves from one bucket of the user into another is a change', async () => {
+  it('a row that moves from one bucket of the user into another is a change [W-PULL-1]', async () => {
     const tag = randomUUID();
     await database.query(`INSERT INTO tags (id, user_id, name) VALUES ($1, NULL, 'for all')`, [tag]);
     await consumed(database);
@@ -184,7 +184,7 @@ describe('deletes', () => {
 });
 
 describe('order', () => {
-  it('is that of the log, but parents come before their children', async () => {
+  it('is that of the log, but parents come before their children [W-PULL-11]', async () => {
     const [first = '', second = ''] = await insertTasks(database, user, 'task', 2);
     const comment = await insertComment(database, second, 'under the second');
     await consumed(database);
@@ -218,7 +218,7 @@ describe('the byte budget', () => {
 
   afterAll(() => frugal.close());
 
-  it('ends a page early, and every page makes progress', async () => {
+  it('ends a page early, and every page makes progress [W-PULL-12]', async () => {
     const ids = await insertTasks(database, user, 'x'.repeat(1_500), 9);
     await consumed(database);
     const all = await pages(100);
@@ -226,7 +226,7 @@ describe('the byte budget', () => {
     expect(changedIds(all)).toEqual(ids);
   });
 
-  it('sends a row that is larger by itself, however well its text compresses', async () => {
+  it('sends a row that is larger by itself, however well its text compresses [W-PULL-12]', async () => {
     const values = [
       ['title', 'x'.repeat(100 * PAGE_BYTES)],
       ['metadata', JSON.stringify({ text: 'x'.repeat(PAGE_BYTES) })],
@@ -248,7 +248,7 @@ describe('the byte budget', () => {
     expect(changedIds(all)).toEqual(ids);
   });
 
-  it('loses neither deletes nor other tables behind the cut', async () => {
+  it('loses neither deletes nor other tables behind the cut [W-PULL-12]', async () => {
     const big = await insertTasks(database, user, 'x'.repeat(PAGE_BYTES), 3);
     const comment = await insertComment(database, big[2] ?? '', 'small');
     const deleted = await insertTask(database, user, 'deleted');
@@ -262,7 +262,7 @@ describe('the byte budget', () => {
 });
 
 describe('the checkpoint', () => {
-  it('[scenario 83] of a caught-up client is the high-water mark, whoever wrote', async () => {
+  it('[scenario 83] of a caught-up client is the high-water mark, whoever wrote [W-PULL-5]', async () => {
     await insertTasks(database, 'somebody else', 'task', 3);
     await consumed(database);
     const { last } = await logState(database);
@@ -306,8 +306,8 @@ describe('the checkpoint', () => {
   });
 });
 
-describe('a filter by table (interleavings 23, W-PULL-6)', () => {
-  it('shows these tables only, and its checkpoint passes over nothing that it left out', async () => {
+describe('a filter by table', () => {
+  it('shows these tables only, and its checkpoint passes over nothing that it left out [W-PULL-6] [interleaving 23]', async () => {
     const task = await insertTask(database, user, 'task');
     const comment = await insertComment(database, task, 'comment');
     const later = await insertTask(database, user, 'later');
@@ -326,7 +326,7 @@ describe('a filter by table (interleavings 23, W-PULL-6)', () => {
     expect(changedIds([await phone.pullPage()])).toEqual([task, later, comment]);
   });
 
-  it('acknowledges nothing', async () => {
+  it('acknowledges nothing [W-PULL-6] [interleaving 23]', async () => {
     const acknowledged = async (): Promise<unknown> => {
       const [row] = await database.query('SELECT last_pull_seq FROM sync_clients WHERE client_id = $1', [
         phone.clientId,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PushAcceptedEvent } from '../lib/hooks/hook-events.js';
 import type { PushChange, PushResult } from '../lib/engine/push/push-change.js';
 import {
   change,
@@ -43,13 +44,13 @@ const insertTask = async (title: string, id: string = randomUUID()): Promise<str
 
 describe('a record that fails', () => {
   it.each([
-    ['W-PUSH-2: a value that the type refuses', { rank: 1, notes: 'x', title: null }, 'create_failed'],
-    ['W-PUSH-2: a check', { title: 'forbidden' }, 'create_failed'],
-    ['W-PUSH-2: a NUL in a text', { title: 'a\0b' }, 'invalid_data'],
+    ['a value that the type refuses [W-PUSH-2]', { rank: 1, notes: 'x', title: null }, 'create_failed'],
+    ['a check [W-PUSH-2]', { title: 'forbidden' }, 'create_failed'],
+    ['a NUL in a text [W-PUSH-2]', { title: 'a\0b' }, 'invalid_data'],
     ['a lone surrogate', { title: 'a\ud800' }, 'invalid_data'],
     ["a trigger's own error", { notes: 'raise' }, 'create_failed'],
     ["an error of the host's trigger", { notes: 'break' }, 'internal_error'],
-  ])('W-PUSH-1: %s costs no other record its place, and gets its own verdict', async (_, data, reason) => {
+  ])('%s costs no other record its place, and gets its own verdict [W-PUSH-1]', async (_, data, reason) => {
     const ids = sortedIds(7);
     const changes = ids.map((id, index) => newTask(index === 3 ? data : {}, id));
     const results = await push.push(ALICE, changes);
@@ -67,7 +68,7 @@ describe('a record that fails', () => {
     expect(rows.map(({ id }) => id)).toEqual(ids.filter((_, index) => index !== 3));
   });
 
-  it("W-PUSH-2: gives the device the server's row back", async () => {
+  it("gives the device the server's row back [W-PUSH-2]", async () => {
     const id = await insertTask('before');
     const result = await push.pushOne(ALICE, change('update', 'tasks', id, { title: 'forbidden' }));
     expect(verdicts([result])).toEqual(['rejected_terminal update_failed']);
@@ -75,7 +76,7 @@ describe('a record that fails', () => {
     expect(serverVersion(result).data).toMatchObject({ title: 'before' });
   });
 
-  it("W-PUSH-2: a reference to a row that isn't there is terminal", async () => {
+  it("a reference to a row that isn't there is terminal [W-PUSH-2]", async () => {
     const result = await push.pushOne(
       ALICE,
       change('create', 'seats', randomUUID(), { next_to: randomUUID() }),
@@ -83,7 +84,7 @@ describe('a record that fails', () => {
     expect(verdicts([result])).toEqual(['rejected_terminal reference_missing']);
   });
 
-  it('W-PUSH-2: what is no fault of its own fails the transaction, to be tried again', async () => {
+  it('what is no fault of its own fails the transaction, to be tried again [W-PUSH-2]', async () => {
     const id = randomUUID();
     await expect(push.push(ALICE, [newTask({}, id), newTask({ notes: 'retry' })])).rejects.toMatchObject({
       driverError: { code: '40001' },
@@ -91,7 +92,7 @@ describe('a record that fails', () => {
     expect(await push.db.query('SELECT FROM tasks WHERE id = $1', [id])).toEqual([]);
   });
 
-  it('scenario: all of a large push may fail, and each gets a verdict', async () => {
+  it('scenario: all of a large push may fail, and each gets a verdict [W-PUSH-1]', async () => {
     const changes = sortedIds(40).map((id) => newTask({ title: 'forbidden' }, id));
     expect(new Set(verdicts(await push.push(ALICE, changes)))).toEqual(
       new Set(['rejected_terminal create_failed']),
@@ -101,7 +102,7 @@ describe('a record that fails', () => {
 
 const seat = (place: string): PushChange => change('create', 'seats', randomUUID(), { place });
 
-it("interleavings 18: a deferred constraint fails in its record's verdict, not at COMMIT", async () => {
+it("a deferred constraint fails in its record's verdict, not at COMMIT [interleaving 18]", async () => {
   const [first, second, third] = await push.push(ALICE, [seat('a'), seat('a'), seat('b')]);
   expect([first, second, third].map((result) => result?.status)).toEqual([
     'applied',
@@ -110,14 +111,32 @@ it("interleavings 18: a deferred constraint fails in its record's verdict, not a
   ]);
 });
 
-it('interleavings 19: a violation of another unique constraint is no conflict of keys', async () => {
+async function breakReference({ manager }: PushAcceptedEvent): Promise<void> {
+  await manager.query('INSERT INTO seats (id, user_id, next_to) VALUES ($1, $2, $3)', [
+    randomUUID(),
+    ALICE,
+    randomUUID(),
+  ]);
+}
+
+it('a deferred constraint that a hook breaks fails the whole push, and nothing is called applied [interleaving 18]', async () => {
+  const id = randomUUID();
+  await expect(
+    push.push(ALICE, [newTask({}, id)], { hooks: { onPushAccepted: breakReference } }),
+  ).rejects.toMatchObject({
+    driverError: { code: '23503' },
+  });
+  expect(await push.db.query('SELECT FROM tasks WHERE id = $1', [id])).toEqual([]);
+});
+
+it('a violation of another unique constraint is no conflict of keys [interleaving 19]', async () => {
   const [first, second] = [newTask({ title: 'one name' }), newTask({ title: 'one name' })];
   expect(verdicts(await push.push(ALICE, [first]))).toEqual(['applied']);
   expect(verdicts(await push.push(ALICE, [second]))).toEqual(['rejected_terminal create_failed']);
 });
 
 describe('order', () => {
-  it('W-PUSH-14: children may come before their parents, and are deleted before them', async () => {
+  it('children may come before their parents, and are deleted before them [W-PUSH-14]', async () => {
     const [task, comment, reaction] = [randomUUID(), randomUUID(), randomUUID()];
     const created = await push.push(ALICE, [
       change('create', 'reactions', reaction, { comment_id: comment, emoji: '+' }),
@@ -137,7 +156,7 @@ describe('order', () => {
     expect(verdicts(deleted)).toEqual(['applied', 'applied', 'applied']);
   });
 
-  it('W-PUSH-14: children of a parent that fails are terminal, the others are written', async () => {
+  it('children of a parent that fails are terminal, the others are written [W-PUSH-14]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [
       change('create', 'comments', randomUUID(), { task_id: bad, body: 'x' }),
@@ -153,7 +172,7 @@ describe('order', () => {
     ]);
   });
 
-  it('interleavings 15: several changes of one record are applied one after the other', async () => {
+  it('several changes of one record are applied one after the other [interleaving 15]', async () => {
     const id = randomUUID();
     const base = fromNow(-7_200_000);
     const step = (operation: string, notes: string | null): PushChange =>
@@ -181,7 +200,7 @@ describe('order', () => {
     expect(times).toHaveLength(5);
   });
 
-  it('interleavings 16: a rename frees a name for a create of the same push', async () => {
+  it('a rename frees a name for a create of the same push [interleaving 16]', async () => {
     const old = await insertTask('wanted');
     const results = await push.push(ALICE, [
       change('update', 'tasks', old, { title: 'renamed' }),
@@ -190,7 +209,21 @@ describe('order', () => {
     expect(verdicts(results)).toEqual(['applied', 'applied']);
   });
 
-  it('interleavings 16: what follows a record that is tried again waits with it', async () => {
+  it('a chain of renames that arrived backwards is tried until nothing more works', async () => {
+    const [first, second, third] = [
+      await insertTask('one'),
+      await insertTask('two'),
+      await insertTask('three'),
+    ];
+    const results = await push.push(ALICE, [
+      change('update', 'tasks', first, { title: 'two' }),
+      change('update', 'tasks', second, { title: 'three' }),
+      change('update', 'tasks', third, { title: 'four' }),
+    ]);
+    expect(verdicts(results)).toEqual(['applied', 'applied', 'applied']);
+  });
+
+  it('what follows a record that is tried again waits with it [interleaving 16]', async () => {
     const old = await insertTask('taken');
     const [id, comment] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [
@@ -203,7 +236,7 @@ describe('order', () => {
     expect(await push.db.query('SELECT notes FROM tasks WHERE id = $1', [id])).toEqual([{ notes: 'second' }]);
   });
 
-  it('interleavings 16: a chain that arrived backwards is tried parents first', async () => {
+  it('a chain that arrived backwards is tried parents first [interleaving 16]', async () => {
     const old = await insertTask('chained');
     const [task, comment] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [

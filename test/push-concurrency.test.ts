@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PushChange } from '../lib/engine/push/push-change.js';
+import { lockParkedRows } from '../lib/store/parked-rows.js';
 import { inTransaction } from '../lib/store/session.js';
 import {
   ACCESSES,
@@ -44,15 +45,15 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     query(sql: string, parameters: string[]): Promise<unknown>;
   }): Promise<unknown> => host.query('UPDATE tasks SET user_id = $2 WHERE id = $1', [task, BOB]);
 
-  describe('interleavings 11: a parent that moves to another user', () => {
-    it("while a child is created takes the child's place away", async () => {
+  describe('a parent that moves to another user', () => {
+    it("while a child is created takes the child's place away [interleaving 11]", async () => {
       const child = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
       const result = await push.whileOpen(moveToBob, () => push.pushOne(ALICE, child));
       expect(result).toMatchObject({ status: 'rejected_terminal', reason_code: 'parent_missing' });
       expect(await push.db.query('SELECT FROM comments WHERE task_id = $1', [task])).toEqual([]);
     });
 
-    it('while a grandchild is changed takes that away, too', async () => {
+    it('while a grandchild is changed takes that away, too [interleaving 11]', async () => {
       const [comment, reaction] = [randomUUID(), randomUUID()];
       await push.db.query(`INSERT INTO comments (id, task_id, body) VALUES ($1, $2, 'x')`, [comment, task]);
       await push.db.query(`INSERT INTO reactions (id, comment_id, emoji) VALUES ($1, $2, '+')`, [
@@ -67,7 +68,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       ]);
     });
 
-    it('waits for the push that has written a child', async () => {
+    it('waits for the push that has written a child [interleaving 11]', async () => {
       const child = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
       await push.whileOpen(
         async (manager) => expect(only(await push.apply(manager, ALICE, [child])).status).toBe('applied'),
@@ -76,7 +77,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       expect(await push.db.query('SELECT FROM comments WHERE task_id = $1', [task])).toHaveLength(1);
     });
 
-    it("doesn't wait for a push that has been refused: another user's rows are never locked", async () => {
+    it("doesn't wait for a push that has been refused: another user's rows are never locked [interleaving 11]", async () => {
       await inTransaction(push.dataSource, 'write', async (manager) => {
         const child = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
         await push.apply(manager, BOB, [child, change('delete', 'tasks', task)]);
@@ -85,30 +86,33 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  describe('W-PUSH-9: two pushes of one row', () => {
+  describe('two pushes of one row', () => {
     it.each([
       ['the later', 'newer', 'older', { status: 'conflict', reason_code: 'server_won_conflict' }],
       ['the earlier', 'older', 'newer', { status: 'applied' }],
-    ])('scenario 137: the later time stays, when %s comes first', async (_, one, other, verdict) => {
-      const update = (title: string): PushChange =>
-        change(
-          'update',
-          'tasks',
-          task,
-          { title: `${title} ${task}` },
-          { at: fromNow(title === 'newer' ? 2_000 : -2_000) },
+    ])(
+      'scenario 137: the later time stays, when %s comes first [W-PUSH-9]',
+      async (_, one, other, verdict) => {
+        const update = (title: string): PushChange =>
+          change(
+            'update',
+            'tasks',
+            task,
+            { title: `${title} ${task}` },
+            { at: fromNow(title === 'newer' ? 2_000 : -2_000) },
+          );
+        const result = await push.whileOpen(
+          async (manager) =>
+            expect(only(await push.apply(manager, ALICE, [update(one)])).status).toBe('applied'),
+          () => push.pushOne(ALICE, update(other)),
         );
-      const result = await push.whileOpen(
-        async (manager) =>
-          expect(only(await push.apply(manager, ALICE, [update(one)])).status).toBe('applied'),
-        () => push.pushOne(ALICE, update(other)),
-      );
-      expect(result).toMatchObject(verdict);
-      const [row] = await push.db.query('SELECT title FROM tasks WHERE id = $1', [task]);
-      expect(row).toEqual({ title: `newer ${task}` });
-    });
+        expect(result).toMatchObject(verdict);
+        const [row] = await push.db.query('SELECT title FROM tasks WHERE id = $1', [task]);
+        expect(row).toEqual({ title: `newer ${task}` });
+      },
+    );
 
-    it('with the same base: the second one is judged by what the first one wrote', async () => {
+    it('with the same base: the second one is judged by what the first one wrote [W-PUSH-9]', async () => {
       const [{ base } = { base: '' }] = await push.db.query(
         'SELECT updated_at::text AS base FROM tasks WHERE id = $1',
         [task],
@@ -123,8 +127,8 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  describe('W-PUSH-10: the same create twice at once', () => {
-    it('is applied twice, and written once', async () => {
+  describe('the same create twice at once', () => {
+    it('is applied twice, and written once [W-PUSH-10]', async () => {
       const id = randomUUID();
       const create = change('create', 'tasks', id, { title: `twice ${id}` });
       const second = await push.whileOpen(
@@ -138,19 +142,22 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     it.each([
       ['earlier', -60_000, 'conflict', 'first'],
       ['later', 60_000, 'applied', 'second'],
-    ])('with other content of an %s time is an update of what came first', async (_, at, status, notes) => {
-      const id = randomUUID();
-      const create = (text: string): PushChange =>
-        change('create', 'tasks', id, { title: `twice ${id}`, notes: text }, { at: fromNow(at) });
-      const second = await push.whileOpen(
-        (manager) => push.apply(manager, ALICE, [create('first')]),
-        () => push.pushOne(ALICE, create('second')),
-      );
-      expect(second.status).toBe(status);
-      expect(await push.db.query('SELECT notes FROM tasks WHERE id = $1', [id])).toEqual([{ notes }]);
-    });
+    ])(
+      'with other content of an %s time is an update of what came first [W-PUSH-10]',
+      async (_, at, status, notes) => {
+        const id = randomUUID();
+        const create = (text: string): PushChange =>
+          change('create', 'tasks', id, { title: `twice ${id}`, notes: text }, { at: fromNow(at) });
+        const second = await push.whileOpen(
+          (manager) => push.apply(manager, ALICE, [create('first')]),
+          () => push.pushOne(ALICE, create('second')),
+        );
+        expect(second.status).toBe(status);
+        expect(await push.db.query('SELECT notes FROM tasks WHERE id = $1', [id])).toEqual([{ notes }]);
+      },
+    );
 
-    it('by another user tells nothing of the row', async () => {
+    it('by another user tells nothing of the row [W-PUSH-10] [W-PUSH-5]', async () => {
       const id = randomUUID();
       const create = change('create', 'tasks', id, { title: `secret ${id}` });
       const second = await push.whileOpen(
@@ -162,24 +169,25 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  describe('interleavings 17: locks', () => {
-    it("are taken in the order of keys, so that two pushes in other orders don't deadlock", async () => {
+  describe('locks', () => {
+    it("are taken in the order of keys, so that two pushes in other orders don't deadlock [interleaving 17]", async () => {
       const [low = '', high = ''] = sortedIds(2);
       await insertTask(low);
       await insertTask(high);
       const results = await push.whileOpen(
         (manager) => manager.query('SELECT FROM tasks WHERE id = $1 FOR UPDATE', [low]),
-        () =>
-          Promise.all([
-            push.push(ALICE, [setNotes(low, 'a'), setNotes(high, 'a')]),
-            push.push(ALICE, [setNotes(high, 'b'), setNotes(low, 'b')]),
-          ]),
+        async () => {
+          const first = push.push(ALICE, [setNotes(low, 'a'), setNotes(high, 'a')]);
+          // The next one in the line for the row that the other push wants last.
+          await push.waiting(1);
+          return Promise.all([first, push.push(ALICE, [setNotes(high, 'b'), setNotes(low, 'b')])]);
+        },
         2,
       );
       expect(results.map((each) => each.length)).toEqual([2, 2]);
     });
 
-    it("of creates' parents and of updates are one lock, so that two pushes don't deadlock over it", async () => {
+    it("of creates' parents and of updates are one lock, so that two pushes don't deadlock over it [interleaving 17]", async () => {
       const [low = '', high = ''] = sortedIds(2);
       await insertTask(low);
       await insertTask(high);
@@ -200,7 +208,19 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       ]);
     });
 
-    it('outlive the savepoint of a change that failed', async () => {
+    it("are not held while a push waits for the user's parked rows, so that it can't deadlock with one that has them [interleaving 17]", async () => {
+      const orphan = change('create', 'reactions', randomUUID(), { comment_id: randomUUID(), emoji: '+' });
+      let second: ReturnType<typeof push.push> | undefined;
+      await inTransaction(push.dataSource, 'write', async (manager) => {
+        await lockParkedRows(manager, ALICE);
+        second = push.push(ALICE, [setNotes(task, 'mine'), orphan]);
+        await Promise.race([push.waiting(1), second.then(() => push.waiting(1))]);
+        await push.db.query('SELECT FROM tasks WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [task]);
+      });
+      expect((await second)?.map(({ status }) => status)).toEqual(['applied', 'applied']);
+    });
+
+    it('outlive the savepoint of a change that failed [interleaving 17]', async () => {
       await inTransaction(push.dataSource, 'write', async (manager) => {
         const failed = await push.apply(manager, ALICE, [
           change('update', 'tasks', task, { title: 'forbidden' }),
@@ -212,7 +232,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
 
-    it('let references to the row be made meanwhile', async () => {
+    it('let references to the row be made meanwhile [interleaving 17]', async () => {
       await inTransaction(push.dataSource, 'write', async (manager) => {
         await push.apply(manager, ALICE, [change('update', 'tasks', task, { notes: 'x' })]);
         await push.db.query('SELECT FROM tasks WHERE id = $1 FOR KEY SHARE NOWAIT', [task]);

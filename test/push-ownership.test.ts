@@ -50,7 +50,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       ['update', 'record_not_found'],
       ['delete', 'record_not_found'],
       ['create', 'ownership_violation'],
-    ])('W-PUSH-4, W-PUSH-5: %s tells nothing and changes nothing', async (operation, reason_code) => {
+    ])('%s tells nothing and changes nothing [W-PUSH-4] [W-PUSH-5]', async (operation, reason_code) => {
       await insertTask(BOB);
       const before = await task();
       const result = await push.pushOne(ALICE, change(operation, 'tasks', id, { title: 'mine' }));
@@ -62,7 +62,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       expect(await task()).toEqual(before);
     });
 
-    it('W-PUSH-6: is not restored by a create', async () => {
+    it('is not restored by a create [W-PUSH-6]', async () => {
       await insertTask(BOB, fromNow(-1000));
       const result = await push.pushOne(ALICE, change('create', 'tasks', id, { title: 'mine' }));
       expect({ ...result, server_version: result.server_version }).toMatchObject(NOTHING_TOLD);
@@ -88,7 +88,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
 
   describe("a row that the user sees, but doesn't own", () => {
     it.each(['update', 'delete', 'create'])(
-      'W-PUSH-3: %s is terminal, and gives the device its row back',
+      '%s is terminal, and gives the device its row back [W-PUSH-3]',
       async (operation) => {
         await insertTask(BOB);
         await push.addEdge('tasks', id, 'task:shared');
@@ -100,7 +100,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       },
     );
 
-    it("W-PUSH-3: a global row without an owner is nobody's to write", async () => {
+    it("a global row without an owner is nobody's to write [W-PUSH-3]", async () => {
       await insertTask(null);
       await push.addEdge('tasks', id, 'global');
       expect(await push.pushOne(ALICE, change('update', 'tasks', id, { title: 'mine' }))).toMatchObject({
@@ -126,7 +126,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  it('interleavings 10: an own row without edges is visible to its device', async () => {
+  it('an own row without edges is visible to its device [interleaving 10]', async () => {
     await insertTask(ALICE);
     const result = await push.pushOne(
       ALICE,
@@ -137,7 +137,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
   });
 
   describe('a child', () => {
-    it('belongs to whom its parent belongs to, at any depth', async () => {
+    it('belongs to whom its parent belongs to, at any depth [W-PUSH-4]', async () => {
       await insertTask(ALICE);
       const comment = await insertComment();
       const [reaction, ofBob] = [randomUUID(), randomUUID()];
@@ -187,15 +187,15 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  describe('a child with an owner column of its own (W-REG-3)', () => {
-    it("is created under an own parent or none, not under another user's", async () => {
+  describe('a child with an owner column of its own', () => {
+    it("is created under an own parent or none, not under another user's [W-REG-3]", async () => {
       await insertTask(BOB);
       expect(await push.pushOne(ALICE, file(id))).toMatchObject({ reason_code: 'parent_missing' });
       expect(await push.pushOne(ALICE, file(null))).toMatchObject({ status: 'applied' });
       expect(await push.pushOne(BOB, file(id))).toMatchObject({ status: 'applied' });
     });
 
-    it("is its owner's, whoever the parent belongs to", async () => {
+    it("is its owner's, whoever the parent belongs to [W-REG-3]", async () => {
       await insertTask(BOB);
       const own = randomUUID();
       await push.db.query('INSERT INTO files (id, user_id, task_id) VALUES ($1, $2, $3)', [own, ALICE, id]);
@@ -208,8 +208,8 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
     });
   });
 
-  describe('interleavings 26: identity', () => {
-    it("a uuid in capitals in a text column is its user's", async () => {
+  describe('identity', () => {
+    it("a uuid in capitals in a text column is its user's [interleaving 26]", async () => {
       await push.db.query('INSERT INTO notes VALUES ($1, $2)', [id, ALICE.toUpperCase()]);
       expect(await push.pushOne(ALICE, change('update', 'notes', id, { text: 'x' }))).toMatchObject({
         status: 'applied',
@@ -219,7 +219,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
 
-    it('other ids are told apart by case', async () => {
+    it('other ids are told apart by case [interleaving 26] [W-OWN-6]', async () => {
       await push.db.query('INSERT INTO notes VALUES ($1, $2)', [id, 'Bob']);
       expect(await push.pushOne('bob', change('update', 'notes', id, { text: 'x' }))).toMatchObject({
         reason_code: 'record_not_found',
@@ -229,7 +229,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
 
-    it('a user id that is no uuid owns nothing in a table of uuids, and breaks nothing', async () => {
+    it('a user id that is no uuid owns nothing in a table of uuids, and breaks nothing [interleaving 26]', async () => {
       await insertTask(ALICE);
       const results = await push.push('bob', [
         change('update', 'tasks', id, { title: 'x' }),
@@ -246,7 +246,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       expect(await push.db.query('SELECT FROM comments WHERE task_id = $1', [id])).toEqual([]);
     });
 
-    it('a record id in capitals is the same record', async () => {
+    it('a record id in capitals is the same record [interleaving 26]', async () => {
       await insertTask(ALICE);
       const result = await push.pushOne(
         ALICE,

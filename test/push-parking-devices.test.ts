@@ -43,7 +43,7 @@ function rowsOf(device: Device, table: string): ReadonlyMap<unknown, unknown> {
   return new Map([...device.rows(table)].map(([id, row]) => [id, instant(row['updated_at'])]));
 }
 
-it('interleavings 20: 250 offline edits arrive whose tasks are in a later batch than their comments', async () => {
+it('250 offline edits arrive whose tasks are in a later batch than their comments [interleaving 20]', async () => {
   const tasks = Array.from({ length: 5 }, () => phone.create('tasks', { title: 'new', user_id: 'alice' }));
   const comments = tasks.flatMap((task) =>
     Array.from({ length: 49 }, (_, n) => phone.create('comments', { task_id: task, body: `${n}` })),

@@ -78,8 +78,8 @@ const openFailures = (): Promise<Record<string, unknown>[]> =>
     'SELECT table_name, record_id, operation, error_text FROM sync_rule_failures WHERE resolved_at IS NULL',
   );
 
-describe('interleavings 20: a create that comes before its parent', () => {
-  it("is answered as applied, and written by the push of any of the user's devices that brings the parent", async () => {
+describe('a create that comes before its parent', () => {
+  it("is answered as applied, and written by the push of any of the user's devices that brings the parent [interleaving 20]", async () => {
     const first = await push.pushOne(ALICE, newComment(), { clientId: 'phone' });
     expect(first).toMatchObject({ accepted: true, status: 'applied', id: comment, operation: 'create' });
     expect([await bodies(), await parked()]).toEqual([[], 1]);
@@ -88,7 +88,7 @@ describe('interleavings 20: a create that comes before its parent', () => {
     expect([await bodies(), await parked()]).toEqual([['x'], 0]);
   });
 
-  it('tells the device a time of the server that is older than the row will have', async () => {
+  it('tells the device a time of the server that is older than the row will have [interleaving 20]', async () => {
     const { server_updated_at: told } = await push.pushOne(ALICE, newComment());
     await push.push(ALICE, [newTask()]);
     const { earlier } = only(
@@ -298,7 +298,7 @@ describe('a later change of a parked record', () => {
 });
 
 describe("another user's parent", () => {
-  it('that the user can not see is terminal, and nothing is parked under it (scenario 125)', async () => {
+  it('that the user can not see is terminal, and nothing is parked under it (scenario 125) [interleaving 20]', async () => {
     await insertTask(BOB);
     const result = await push.pushOne(ALICE, newComment());
     expect(result).toMatchObject({ status: 'rejected_terminal', reason_code: 'parent_missing' });
@@ -502,7 +502,7 @@ describe('the bounds of parking', () => {
     expect(await parked()).toBe(MAX_PARKED.rows + 1);
   });
 
-  it('what waits for over a week becomes a failure for an operator, once, and is written all the same', async () => {
+  it('what waits for over a week becomes a failure for an operator, once, and is written all the same [interleaving 20]', async () => {
     await push.push(ALICE, [newComment(), newComment('y', randomUUID())]);
     await push.db.query(
       `UPDATE sync_parked_rows SET created_at = now() - interval '8 days' WHERE record_id = $1`,

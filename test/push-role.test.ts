@@ -32,7 +32,7 @@ const create = (title = task): PushChange => change('create', 'tasks', task, { t
 const roleOf = async (manager: EntityManager): Promise<unknown> =>
   only(await manager.query<{ current_user: string }[]>('SELECT current_user')).current_user;
 
-it('a push writes in its role, and leaves it before anything else is done', async () => {
+it('a push writes in its role, and leaves it before anything else is done [interleaving 21]', async () => {
   await inTransaction(push.dataSource, 'write', async (manager) => {
     const before = await roleOf(manager);
     const results = await push.apply(manager, ALICE, [create()]);
@@ -42,7 +42,7 @@ it('a push writes in its role, and leaves it before anything else is done', asyn
   expect(await push.db.query('SELECT notes FROM tasks WHERE id = $1', [task])).toEqual([{ notes: pushRole }]);
 });
 
-it("the host's validators and hooks run outside of it, a validator that fails in SQL too", async () => {
+it("the host's validators and hooks run outside of it, a validator that fails in SQL too [interleaving 21]", async () => {
   await inTransaction(push.dataSource, 'write', async (manager) => {
     const own = await roleOf(manager);
     const seen: unknown[] = [];
@@ -67,7 +67,26 @@ it("the host's validators and hooks run outside of it, a validator that fails in
   });
 });
 
-it('W-PUSH-2: what a policy refuses is terminal; the rest of the push goes on, in the right roles', async () => {
+it('hooks run outside of it, too, when the last thing that a push did was to read', async () => {
+  const foreign = randomUUID();
+  await push.db.query('INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $3)', [foreign, BOB, foreign]);
+  await inTransaction(push.dataSource, 'write', async (manager) => {
+    const own = await roleOf(manager);
+    const seen: unknown[] = [];
+    const comment = change('create', 'comments', randomUUID(), { task_id: foreign, body: 'x' });
+    const results = await push.apply(manager, ALICE, [create(), comment], {
+      hooks: {
+        onPushAccepted: async (event) => {
+          seen.push(await roleOf(event.manager));
+        },
+      },
+    });
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'rejected_terminal']);
+    expect(seen).toEqual([own]);
+  });
+});
+
+it('what a policy refuses is terminal; the rest of the push goes on, in the right roles [W-PUSH-2]', async () => {
   const [second, comment] = [randomUUID(), randomUUID()];
   const results = await push.push(ALICE, [
     create('refused'),

@@ -28,7 +28,7 @@ function column(baseType: string): ContractColumn {
   };
 }
 
-describe('what an SQLSTATE means (W-PUSH-2)', () => {
+describe('what an SQLSTATE means', () => {
   it.each([
     ['22001', 'data'],
     ['22P02', 'data'],
@@ -51,12 +51,12 @@ describe('what an SQLSTATE means (W-PUSH-2)', () => {
     ['53300', 'transient'],
     ['XX000', 'unknown'],
     ['42P01', 'unknown'],
-  ])('%s: %s', (code, meaning) => {
+  ])('%s: %s [W-PUSH-2]', (code, meaning) => {
     const error = Object.assign(new Error('from the server'), { code, severity: 'ERROR' });
     expect(sqlFailure(new QueryFailedError('SELECT', [], error))).toBe(meaning);
   });
 
-  it('a lost connection is no verdict on a change', () => {
+  it('a lost connection is no verdict on a change [W-PUSH-2]', () => {
     expect(sqlFailure(new Error('Connection terminated unexpectedly'))).toBe('transient');
     expect(sqlFailure(Object.assign(new Error('write'), { code: 'EPIPE' }))).toBe('transient');
   });
@@ -181,7 +181,7 @@ describe('runs', () => {
   const ordered = (writes: readonly Write[]): readonly string[] =>
     runs(writes, pushRank(registry)).map(([{ item, kind }]) => `${kind} ${item.echo.table_name}`);
 
-  it('W-PUSH-14: creates come parents first, deletes children first, updates between', () => {
+  it('creates come parents first, deletes children first, updates between [W-PUSH-14]', () => {
     const names = ['reactions', 'comments', 'tasks'];
     expect(
       ordered(
@@ -218,7 +218,7 @@ describe('runs', () => {
     ]);
   });
 
-  it('interleavings 15: the n-th change of a record is in the n-th wave', () => {
+  it('the n-th change of a record is in the n-th wave [interleaving 15]', () => {
     const items = [0, 1, 0, 0, 1, 2].map((index) => write('tasks', 'update', index).item);
     expect(waves(items).map((wave) => wave.map(({ index }) => index))).toEqual([[0, 1, 2], [0, 1], [0]]);
   });

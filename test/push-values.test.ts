@@ -80,11 +80,35 @@ async function stored(id: string, column: string): Promise<unknown> {
   return row['value'];
 }
 
+describe('a number that is short as it is sent and very long as it is stored', () => {
+  it.each([
+    ['doc', '[1e131071]'],
+    ['doc', '"{\\"a\\":[1E+401]}"'],
+    ['doc', '{"a":1e-16383}'],
+    ['num', '1e131071'],
+    ['num', '"1e5000"'],
+    ['amounts', '[1e131071]'],
+    ['amounts', '"{1e5000}"'],
+  ])('makes data that is none: %s %s', async (column, json) => {
+    expect(await created(column, json)).toBe('invalid_data');
+  });
+
+  it.each([
+    ['doc', '{"a":1e300}', `{"a": 1${'0'.repeat(300)}}`],
+    ['doc', '["1e131071"]', '["1e131071"]'],
+    ['num', '5e-324', `0.${'0'.repeat(323)}5`],
+    ['text_doc', '[1e131071]', '[1e131071]'],
+    ['body', '"1e131071"', '1e131071'],
+  ])('is not what a double or a text is: %s %s', async (column, json, text) => {
+    expect(await created(column, json)).toBe(text);
+  });
+});
+
 describe('a value that a device sends', () => {
   it.each([
-    ['W-DATA-1: an integer of 64 bits', 'big', '9223372036854775807', '9223372036854775807'],
+    ['an integer of 64 bits [W-DATA-1]', 'big', '9223372036854775807', '9223372036854775807'],
     [
-      'W-DATA-1: a long numeric',
+      'a long numeric [W-DATA-1]',
       'num',
       '123456789012345678901234567890.123456789',
       '123456789012345678901234567890.123456789',
@@ -97,30 +121,30 @@ describe('a value that a device sends', () => {
     ['a number that is none', 'double', '"NaN"', 'NaN'],
     ['a boolean as 1', 'flag', '1', 'true'],
     ['a boolean as 0', 'flag', '0', 'false'],
-    ['W-DATA-2: an array as JSON text', 'words', '"[\\"a\\",null,\\"b,c\\"]"', '{a,NULL,"b,c"}'],
-    ['W-DATA-2: an array as an array', 'words', '["a","}"]', '{a,"}"}'],
-    ["W-DATA-2: an array in PostgreSQL's own form", 'words', '"{a,\\"b c\\"}"', '{a,"b c"}'],
-    ["W-SCH-6: an empty array as SQLite's default", 'words', '"{}"', '{}'],
+    ['an array as JSON text [W-DATA-2]', 'words', '"[\\"a\\",null,\\"b,c\\"]"', '{a,NULL,"b,c"}'],
+    ['an array as an array [W-DATA-2]', 'words', '["a","}"]', '{a,"}"}'],
+    ["an array in PostgreSQL's own form [W-DATA-2]", 'words', '"{a,\\"b c\\"}"', '{a,"b c"}'],
+    ["an empty array as SQLite's default [W-SCH-6]", 'words', '"{}"', '{}'],
     ['an empty array as JSON text', 'words', '"[]"', '{}'],
     ['an array of integers of 64 bits', 'numbers', '"[9223372036854775807]"', '{9223372036854775807}'],
     ['an array of two dimensions', 'grid', '"[[1,2],[3,4]]"', '{{1,2},{3,4}}'],
     [
-      'W-DATA-3: a document as JSON text',
+      'a document as JSON text [W-DATA-3]',
       'doc',
       '"{\\"a\\": 12345678901234567890}"',
       '{"a": 12345678901234567890}',
     ],
-    ['W-DATA-3: a document as a document', 'doc', '{"a":1.10}', '{"a": 1.10}'],
-    ['W-DATA-3: a string that is no JSON', 'doc', '"abc"', '"abc"'],
+    ['a document as a document [W-DATA-3]', 'doc', '{"a":1.10}', '{"a": 1.10}'],
+    ['a string that is no JSON [W-DATA-3]', 'doc', '"abc"', '"abc"'],
     ['a document of type json', 'text_doc', '"{\\"b\\":1,\\"a\\":2}"', '{"b":1,"a":2}'],
-    ["W-DATA-3: a null document where SQL's null is refused", 'must_doc', 'null', 'null'],
-    ['W-DATA-4: bytes as base64', 'bytes', '"aGVsbG8="', '\\x68656c6c6f'],
-    ['W-DATA-4: bytes as the server gave them', 'bytes', '"\\\\x68656C"', '\\x68656c'],
+    ["a null document where SQL's null is refused [W-DATA-3]", 'must_doc', 'null', 'null'],
+    ['bytes as base64 [W-DATA-4]', 'bytes', '"aGVsbG8="', '\\x68656c6c6f'],
+    ['bytes as the server gave them [W-DATA-4]', 'bytes', '"\\\\x68656C"', '\\x68656c'],
     ['bytes of nothing', 'bytes', '""', '\\x'],
-    ["W-DATA-5: SQLite's time means UTC", 'at', '"2024-05-06 07:08:09"', '2024-05-06 07:08:09+00'],
+    ["SQLite's time means UTC [W-DATA-5]", 'at', '"2024-05-06 07:08:09"', '2024-05-06 07:08:09+00'],
     ['a time with an offset', 'at', '"2024-05-06T07:08:09.123456+02:00"', '2024-05-06 05:08:09.123456+00'],
     [
-      'W-DATA-5: an offset in a column without zone',
+      'an offset in a column without zone [W-DATA-5]',
       'at_local',
       '"2024-05-06T07:08:09+02:00"',
       '2024-05-06 05:08:09',
@@ -132,8 +156,8 @@ describe('a value that a device sends', () => {
     ['an interval', 'span', '"1 day 02:00:00"', '1 day 02:00:00'],
     ['an enum', 'mood', '"bad"', 'bad'],
     ['a domain', 'label', '"x"', 'x'],
-    ['W-DATA-9: a number in a text column', 'body', '5.10', '5.10'],
-    ['W-DATA-9: a boolean in a text column', 'body', 'true', 'true'],
+    ['a number in a text column [W-DATA-9]', 'body', '5.10', '5.10'],
+    ['a boolean in a text column [W-DATA-9]', 'body', 'true', 'true'],
     ['a document in a text column', 'body', '{"a":[1,2]}', '{"a":[1,2]}'],
     ['null', 'body', 'null', null],
   ])('%s', async (_, column, json, expected) => {
@@ -171,83 +195,83 @@ function utc(text: string): number {
 
 describe('a value that comes back from a device', () => {
   it.each([
-    ['W-DATA-3: a string document without its quotes', 'doc', `'"123"'`, '"123"', '"123"'],
-    ['W-DATA-3: an edited string document', 'doc', `'"123"'`, '"124"', '"124"'],
-    ['W-DATA-3: a string document that becomes an object', 'doc', `'"x"'`, '"{\\"a\\":1}"', '{"a": 1}'],
-    ['W-DATA-3: a boolean document as 1', 'doc', `'true'`, '1', 'true'],
-    ['W-DATA-3: a boolean document that becomes false', 'doc', `'true'`, '0', 'false'],
+    ['a string document without its quotes [W-DATA-3]', 'doc', `'"123"'`, '"123"', '"123"'],
+    ['an edited string document [W-DATA-3]', 'doc', `'"123"'`, '"124"', '"124"'],
+    ['a string document that becomes an object [W-DATA-3]', 'doc', `'"x"'`, '"{\\"a\\":1}"', '{"a": 1}'],
+    ['a boolean document as 1 [W-DATA-3]', 'doc', `'true'`, '1', 'true'],
+    ['a boolean document that becomes false [W-DATA-3]', 'doc', `'true'`, '0', 'false'],
     ['a number document', 'doc', `'1'`, '2', '2'],
     [
-      'W-DATA-1: a numeric that no double holds, unchanged',
+      'a numeric that no double holds, unchanged [W-DATA-1]',
       'num',
       '12345678901234567.89',
       '1.2345678901234568E16',
       '12345678901234567.89',
     ],
-    ['W-DATA-1: a numeric that no double holds, edited', 'num', '12345678901234567.89', '5.5', '5.5'],
+    ['a numeric that no double holds, edited [W-DATA-1]', 'num', '12345678901234567.89', '5.5', '5.5'],
     ["a document that SQL's null is refused for", 'must_doc', `'1'`, 'null', 'null'],
-    ["W-DATA-3: JSON's null, which devices hold as SQL's", 'doc', `'null'`, 'null', 'null'],
-    ['W-DATA-3: a boolean document as text', 'doc', `'true'`, '"1"', 'true'],
-    ['W-DATA-3: a boolean document that becomes false as text', 'doc', `'true'`, '"0"', 'false'],
+    ["JSON's null, which devices hold as SQL's [W-DATA-3]", 'doc', `'null'`, 'null', 'null'],
+    ['a boolean document as text [W-DATA-3]', 'doc', `'true'`, '"1"', 'true'],
+    ['a boolean document that becomes false as text [W-DATA-3]', 'doc', `'true'`, '"0"', 'false'],
     [
-      'W-DATA-3: a json text with blanks',
+      'a json text with blanks [W-DATA-3]',
       'text_doc',
       `'{"a" :1, "a" :2}'`,
       '"{\\"a\\":2}"',
       '{"a" :1, "a" :2}',
     ],
     [
-      'W-DATA-1: numbers in a document that no double holds, unchanged',
+      'numbers in a document that no double holds, unchanged [W-DATA-1]',
       'doc',
       `'{"a": 12345678901234567890.5, "b": [1.10]}'`,
       '"{\\"b\\":[1.1],\\"a\\":1.2345678901234567E19}"',
       '{"a": 12345678901234567890.5, "b": [1.10]}',
     ],
     [
-      'W-DATA-1: an integer of 64 bits in a document, edited to its neighbour',
+      'an integer of 64 bits in a document, edited to its neighbour [W-DATA-1]',
       'doc',
       `'{"a": 9007199254740993}'`,
       '"{\\"a\\":9007199254740992}"',
       '{"a": 9007199254740992}',
     ],
     [
-      'W-DATA-1: a double document of 15 digits',
+      'a double document of 15 digits [W-DATA-1]',
       'doc',
       `'0.30000000000000004'`,
       '"0.3"',
       '0.30000000000000004',
     ],
     [
-      'W-DATA-1: numerics in an array',
+      'numerics in an array [W-DATA-1]',
       'amounts',
       `'{12345678901234567.89,1.10}'`,
       '"[1.2345678901234568E16,1.1]"',
       '{12345678901234567.89,1.10}',
     ],
     [
-      'W-DATA-1: an integer beyond 64 bits',
+      'an integer beyond 64 bits [W-DATA-1]',
       'num',
       '100000000000000000000',
       '1.0E20',
       '100000000000000000000',
     ],
     [
-      'W-DATA-1: a number beyond doubles',
+      'a number beyond doubles [W-DATA-1]',
       'num',
       `1e400::numeric`,
       '1.7976931348623157E308',
       `1${'0'.repeat(400)}`,
     ],
-    ['W-DATA-1: a negative zero', 'double', `'-0'`, '0.0', '-0'],
+    ['a negative zero [W-DATA-1]', 'double', `'-0'`, '0.0', '-0'],
     [
-      'W-DATA-2: an array with bounds of its own',
+      'an array with bounds of its own [W-DATA-2]',
       'words',
       `'[0:1]={a,b}'`,
       '"[\\"a\\",\\"b\\"]"',
       '[0:1]={a,b}',
     ],
     [
-      'W-DATA-7: a time that PostgreSQL prints and does not read',
+      'a time that PostgreSQL prints and does not read [W-DATA-7]',
       'at_ms',
       `'294276-12-31 23:59:59.999999'`,
       '"294277-01-01T00:00:00"',
@@ -272,10 +296,10 @@ async function createdTwice(column: string, first: string, second: string): Prom
   return after.status;
 }
 
-describe('W-PUSH-11: a change that is pushed again, since its answer was lost, is applied', () => {
+describe('a change that is pushed again, since its answer was lost, is applied', () => {
   it.each([
     ['a boolean', 'flag', 'false'],
-    ['W-DATA-8: a null that means the default', 'counted', 'null'],
+    ['a null that means the default [W-DATA-8]', 'counted', 'null'],
     ['a numeric that was rounded', 'money', '5.005'],
     ['a time that was rounded', 'at_ms', '"2024-05-06T07:08:09.123456Z"'],
     ['another spelling of an interval', 'span', '"15 mons -3 days 100 secs"'],
@@ -284,7 +308,7 @@ describe('W-PUSH-11: a change that is pushed again, since its answer was lost, i
     ['an array', 'words', '"{a, b}"'],
     ['a text that loses its blanks', 'short', '"abcde   "'],
     ['a document', 'doc', '"{\\"b\\": 1.0, \\"a\\": 1e2}"'],
-  ])('%s', async (_, column, json) => {
+  ])('%s [W-PUSH-11]', async (_, column, json) => {
     expect(await createdTwice(column, json, json)).toBe('applied');
   });
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ConflictEvent } from '../lib/hooks/hook-events.js';
-import type { Conflict } from '../lib/resolvers/conflict-resolver.js';
+import type { EntityManager } from 'typeorm';
+import type { Conflict, Resolution } from '../lib/resolvers/conflict-resolver.js';
 import { ConflictResolver, ServerWinsResolver } from '../lib/resolvers/conflict-resolver.js';
 import {
   change,
@@ -63,7 +64,7 @@ describe('a change that can be judged without its row', () => {
       'unknown operation: CREATE',
     ],
     [
-      'W-PUSH-15: a create without data',
+      'a create without data [W-PUSH-15]',
       change('create', 'tasks', randomUUID()),
       'invalid_data',
       'invalid data format',
@@ -128,7 +129,7 @@ describe('a change that can be judged without its row', () => {
     expect(good).toMatchObject({ accepted: true });
   });
 
-  it('W-PUSH-21: what is beyond the limit is to be sent again', async () => {
+  it('what is beyond the limit is to be sent again [W-PUSH-21]', async () => {
     const changes = [1, 2, 3].map((n) => change('create', 'counters', `30${n}`, { n }));
     const results = await push.push(ALICE, changes, { maxPushChanges: 2 });
     expect(results.map(({ status }) => status)).toEqual(['applied', 'applied', 'rejected_retryable']);
@@ -136,7 +137,7 @@ describe('a change that can be judged without its row', () => {
 });
 
 describe('create', () => {
-  it('is applied with the time of the row, in whole milliseconds (interleavings 13)', async () => {
+  it('is applied with the time of the row, in whole milliseconds [interleaving 13]', async () => {
     const result = await push.pushOne(
       ALICE,
       change('create', 'tasks', id, { title: `new ${id}`, notes: null }),
@@ -169,7 +170,7 @@ describe('create', () => {
     expect(new Date(String(row['created_at'])).getFullYear()).toBeGreaterThan(2000);
   });
 
-  it('W-PUSH-20: protected, hidden and unknown columns are dropped', async () => {
+  it('protected, hidden and unknown columns are dropped [W-PUSH-20]', async () => {
     const data = { title: `t ${id}`, rank: 1, secret: 'x', version: 9, shout: 'x', nothing: 1, 'x"; --': 2 };
     expect((await push.pushOne(ALICE, change('create', 'tasks', id, data))).accepted).toBe(true);
     expect(await task()).toMatchObject({
@@ -187,7 +188,7 @@ describe('create', () => {
     ]);
   });
 
-  it('W-DATA-8: null in a column that has a default and refuses null means the default', async () => {
+  it('null in a column that has a default and refuses null means the default [W-DATA-8]', async () => {
     expect(
       await push.pushOne(ALICE, change('create', 'tasks', id, { title: `t ${id}`, code: null })),
     ).toMatchObject({
@@ -196,7 +197,7 @@ describe('create', () => {
     expect(String((await task())['code'])).toHaveLength(32);
   });
 
-  it('W-PUSH-11: the retry of a create is applied, with the time of the row', async () => {
+  it('the retry of a create is applied, with the time of the row [W-PUSH-11]', async () => {
     const pushed = change(
       'create',
       'tasks',
@@ -209,7 +210,7 @@ describe('create', () => {
     expect(await task()).toMatchObject({ version: 1 });
   });
 
-  it('W-PUSH-11: on a live row with other content it is an update that the later time decides', async () => {
+  it('on a live row with other content it is an update that the later time decides [W-PUSH-11]', async () => {
     await insertTask(`a ${id}`, `now() - interval '1 hour'`);
     const older = change('create', 'tasks', id, { title: `b ${id}` }, { at: fromNow(-7_200_000) });
     const result = await push.pushOne(ALICE, older);
@@ -242,7 +243,7 @@ describe('create', () => {
 });
 
 describe('update', () => {
-  it('writes what is not protected, moves updated_at and the version (W-PUSH-8)', async () => {
+  it('writes what is not protected, moves updated_at and the version [W-PUSH-8]', async () => {
     await insertTask(`a ${id}`, `'2020-01-01'`);
     const result = await push.pushOne(
       ALICE,
@@ -255,7 +256,7 @@ describe('update', () => {
     expect(Date.parse(result.server_updated_at ?? '')).toBeGreaterThan(Date.parse('2021-01-01'));
   });
 
-  it('interleavings 13: moves updated_at forward by a millisecond when the row is ahead of the clock', async () => {
+  it('moves updated_at forward by a millisecond when the row is ahead of the clock [interleaving 13]', async () => {
     await insertTask(`a ${id}`, `'2100-01-01T00:00:00.000001Z'`);
     const pushed = change('update', 'tasks', id, { title: `b ${id}` }, { base: '2100-01-01T00:00:00.000Z' });
     expect((await push.pushOne(ALICE, pushed)).server_updated_at).toBe('2100-01-01T00:00:00.002Z');
@@ -263,7 +264,7 @@ describe('update', () => {
     expect((await push.pushOne(ALICE, again)).server_updated_at).toBe('2100-01-01T00:00:00.003Z');
   });
 
-  it('interleavings 13: moves a column of whole seconds forward by a second', async () => {
+  it('moves a column of whole seconds forward by a second [interleaving 13]', async () => {
     await push.db.query(`INSERT INTO counters VALUES (400, $1, 1, '2100-01-01T00:00:00Z')`, [ALICE]);
     const pushed = change('update', 'counters', '400', { n: 2 }, { base: '2100-01-01T00:00:00Z' });
     expect((await push.pushOne(ALICE, pushed)).server_updated_at).toBe('2100-01-01T00:00:01Z');
@@ -288,7 +289,7 @@ describe('update', () => {
     expect(serverVersion(result)['deleted_at']).toBe('2024-05-06T07:08:09.123Z');
   });
 
-  it("that loses is a conflict with the server's version, of the columns that clients see (W-PUSH-7)", async () => {
+  it("that loses is a conflict with the server's version, of the columns that clients see [W-PUSH-7]", async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09.123456'`);
     const result = await push.pushOne(
       ALICE,
@@ -317,7 +318,7 @@ describe('update', () => {
     ]);
   });
 
-  it('W-PUSH-12: that is already in place is applied with the time of the row, and writes nothing', async () => {
+  it('that is already in place is applied with the time of the row, and writes nothing [W-PUSH-12]', async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09.5'`);
     const pushed = change(
       'update',
@@ -338,7 +339,7 @@ describe('update', () => {
     ['a column that the host protects', { rank: 99 }],
     ['a computed column', { shout: 'x' }],
   ])(
-    'W-PUSH-13: of %s leaves the device with an older time than the row, so that it is repaired',
+    'of %s leaves the device with an older time than the row, so that it is repaired [W-PUSH-13]',
     async (_, data) => {
       await insertTask(`a ${id}`);
       const result = await push.pushOne(ALICE, change('update', 'tasks', id, { title: `b ${id}`, ...data }));
@@ -349,7 +350,7 @@ describe('update', () => {
     },
   );
 
-  it('of its own created_at is no reason for a repair, which would overwrite what is typed meanwhile', async () => {
+  it('of its own created_at is no reason for a repair, which would overwrite what is typed meanwhile [W-PUSH-13]', async () => {
     await insertTask(`a ${id}`);
     const data = { title: `b ${id}`, created_at: '2001-01-01T00:00:00Z' };
     const result = await push.pushOne(ALICE, change('update', 'tasks', id, data));
@@ -358,7 +359,7 @@ describe('update', () => {
     expect(new Date(String(row['created_at'])).getFullYear()).toBeGreaterThan(2001);
   });
 
-  it('W-PUSH-13: of the parent key alone is no retry, and moves the row on for the repair', async () => {
+  it('of the parent key alone is no retry, and moves the row on for the repair [W-PUSH-13]', async () => {
     const comment = randomUUID();
     await insertTask(`a ${id}`);
     await push.db.query(
@@ -405,7 +406,7 @@ describe('update', () => {
 });
 
 describe('delete', () => {
-  it('is applied with its time, moves updated_at too, and needs no data', async () => {
+  it('is applied with its time, moves updated_at too, and needs no data [W-PUSH-8]', async () => {
     await insertTask(`a ${id}`, `'2024-01-01'`);
     const result = await push.pushOne(
       ALICE,
@@ -446,7 +447,7 @@ describe('times', () => {
     ["SQLite's", '2024-05-06 07:08:10'],
     ['with an offset', '2024-05-06T09:08:10+02:00'],
     ['unreadable, meaning now', 'yesterday'],
-  ])('W-PUSH-16: a client time %s is understood', async (_, at) => {
+  ])('a client time %s is understood [W-PUSH-16]', async (_, at) => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     expect(
       (await push.pushOne(ALICE, change('update', 'tasks', id, { title: `b ${id}` }, { at }))).accepted,
@@ -462,7 +463,7 @@ describe('times', () => {
     });
   });
 
-  it("W-PUSH-16: an unreadable base is none, one of SQLite's form is one", async () => {
+  it("an unreadable base is none, one of SQLite's form is one [W-PUSH-16]", async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     const data = { title: `b ${id}` };
     const pushWith = (base: string): Promise<{ readonly status: string }> =>
@@ -471,7 +472,7 @@ describe('times', () => {
     expect((await pushWith('2024-05-06 07:08:09')).status).toBe('applied');
   });
 
-  it("W-PUSH-17: a base of Swift's, cut to milliseconds, is the version of microseconds", async () => {
+  it("a base of Swift's, cut to milliseconds, is the version of microseconds [W-PUSH-17]", async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09.123456'`);
     const pushed = change(
       'update',
@@ -483,7 +484,7 @@ describe('times', () => {
     expect((await push.pushOne(ALICE, pushed)).accepted).toBe(true);
   });
 
-  it('W-PUSH-17: a client time far ahead counts as now plus the tolerance', async () => {
+  it('a client time far ahead counts as now plus the tolerance [W-PUSH-17]', async () => {
     await insertTask(`a ${id}`, `now() + interval '1 minute'`);
     const pushed = change('update', 'tasks', id, { title: 'b' }, { at: '2999-01-01T00:00:00Z' });
     expect((await push.pushOne(ALICE, pushed)).status).toBe('conflict');
@@ -499,7 +500,7 @@ describe('times', () => {
     expect((await pushAt('2024-05-06T07:08:08.5Z')).accepted).toBe(true);
   });
 
-  it('interleavings 14: a base ahead of the server is left to the later time, too', async () => {
+  it('a base ahead of the server is left to the later time, too [interleaving 14]', async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     const base = '2024-05-06T07:08:30Z';
     const pushAt = (at: string): Promise<{ readonly accepted: boolean }> =>
@@ -572,7 +573,34 @@ describe('the conflict resolver', () => {
     ]);
   });
 
-  it('W-PUSH-19: the host is told of true conflicts only', async () => {
+  it('that fails in SQL costs its own record only, though it asks in the transaction of the push', async () => {
+    const rows = [id, randomUUID(), randomUUID()];
+    for (const row of rows) {
+      id = row;
+      await insertTask(`a ${row}`);
+    }
+    class Asking extends ConflictResolver {
+      override async resolve({ recordId }: Conflict, manager: EntityManager): Promise<Resolution> {
+        const ask = manager.query(recordId === rows[0] ? 'SELECT 1 / 0' : 'SELECT 1');
+        if (recordId === rows[1]) await manager.query('SELECT 1 / 0').catch(() => undefined);
+        await ask;
+        return { winner: 'client', reason: 'it was asked' };
+      }
+    }
+    const changes = rows.map((row) => change('update', 'tasks', row, { title: `b ${row}` }));
+    const results = await push.push(ALICE, changes, { resolver: new Asking() });
+    expect(results.map(({ reason_code, status }) => reason_code ?? status)).toEqual([
+      'internal_error',
+      'applied',
+      'applied',
+    ]);
+    const found = await push.db.query('SELECT title FROM tasks WHERE id = ANY($1)', [rows]);
+    expect(new Set(found.map(({ title }) => title))).toEqual(
+      new Set([`a ${rows[0]}`, `b ${rows[1]}`, `b ${rows[2]}`]),
+    );
+  });
+
+  it('the host is told of true conflicts only [W-PUSH-19]', async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     const told: string[] = [];
     const onConflict = ({ resolution }: ConflictEvent): void => void told.push(resolution.reason);

@@ -76,7 +76,7 @@ describe('of what a client sends, an update takes', () => {
   });
 });
 
-it('unknown columns are taken by neither (W-PUSH-20)', () => {
+it('unknown columns are taken by neither [W-PUSH-20]', () => {
   const data = sent(['nonsense', 'title']);
   expect([names(createColumns(contract(), data)), names(updateColumns(contract(), data))]).toEqual([
     ['title'],

@@ -324,7 +324,7 @@ describe('the registry', () => {
     expect(registry.ancestors(registry.get('c')).map(({ name }) => name)).toEqual(['b', 'a']);
   });
 
-  it('gives tables of one depth by name, whatever the order in which they were imported (W-SNAP-5)', async () => {
+  it('gives tables of one depth by name, whatever the order in which they were imported [W-SNAP-5]', async () => {
     const [B, A] = [entity('b', { ownerColumn: 'user_id' }), entity('a', { ownerColumn: 'user_id' })];
     const registry = await discover(B, A);
     expect(registry.all().map(({ name }) => name)).toEqual(['b', 'a']);
@@ -365,7 +365,7 @@ describe('what a client can never write', () => {
     for (const column of ['name', 'description']) expect(isProtected(column), column).toBe(false);
   });
 
-  it('includes the configured timestamps, not the conventional names alone (W-REG-1)', async () => {
+  it('includes the configured timestamps, not the conventional names alone [W-REG-1]', async () => {
     @Entity('odd')
     @SyncTable({ ownerColumn: 'user_id', updatedAtColumn: 'modified_at', deletedAtColumn: 'removed_at' })
     class Odd extends Columns {
@@ -474,7 +474,7 @@ describe('the start of an app is refused', () => {
     ]);
   });
 
-  it('W-REG-2: when two tables have one name', async () => {
+  it('when two tables have one name [W-REG-2]', async () => {
     const orders = entity('orders', owner);
     @Entity('orders', { schema: 'archive' })
     @SyncTable({ ownerColumn: 'user_id' })

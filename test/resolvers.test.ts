@@ -193,7 +193,7 @@ describe('an overriding resolver', () => {
     },
   );
 
-  it('W-PUSH-19: of conflicts is told everything about both sides', async () => {
+  it('of conflicts is told everything about both sides [W-PUSH-19]', async () => {
     await withApp([{ provide: ConflictResolver, useClass: WatchedLww }], async (url, get) => {
       await contend(url, 'notes', soon(-60_000));
       const [conflict] = (get(ConflictResolver) as WatchedLww).seen;
@@ -414,8 +414,8 @@ describe('last write wins', () => {
     ['base older, client older than the server [scenario 89]', [-1_000, -5_000], 'server'],
     ['a second of tolerance, client half a second behind [scenario 90]', [-500, null, 1_000], 'client'],
     ['a second of tolerance, client two seconds behind [scenario 91]', [-2_000, null, 1_000], 'server'],
-    ['interleavings 14: base ahead of the server, client newer', [1_000, 500], 'client'],
-    ['interleavings 14: base ahead of the server, client older', [-1_000, 500], 'server'],
+    ['base ahead of the server, client newer [interleaving 14]', [1_000, 500], 'client'],
+    ['base ahead of the server, client older [interleaving 14]', [-1_000, 500], 'server'],
   ])('%s', (_, question, winner) => {
     expect(decide(...question)).toBe(winner);
   });

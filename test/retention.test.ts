@@ -65,7 +65,7 @@ async function clientRow(device: Device): Promise<Record<string, unknown> | unde
   return row;
 }
 
-describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
+describe('a snapshot in progress', () => {
   let alice: Device;
 
   beforeEach(async () => {
@@ -76,7 +76,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     await alice.register();
   });
 
-  it('holds back compaction between two of its pages', async () => {
+  it('holds back compaction between two of its pages [W-SNAP-8] [interleaving 22]', async () => {
     const first = await alice.snapshotPage();
     const { safeSeq } = await historyGoes();
     expect(Number(safeSeq)).toBeLessThanOrEqual(first.checkpoint);
@@ -95,7 +95,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     expect(alice.row('tasks', changed?.id ?? '')).toMatchObject({ title: 'changed between two pages' });
   });
 
-  it('renews its hold with every page, and gives it up with the last one', async () => {
+  it('renews its hold with every page, and gives it up with the last one [W-SNAP-8] [interleaving 22]', async () => {
     let page = await alice.snapshotPage();
     await database.query(`UPDATE sync_clients SET snapshot_expires_at = now() + interval '1 minute'`);
     page = await alice.snapshotPage({ cursor: page.cursor });
@@ -124,7 +124,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     await alice.pull();
   }
 
-  it('goes on after its hold has expired, and takes another one', async () => {
+  it('goes on after its hold has expired, and takes another one [W-SNAP-8] [interleaving 22]', async () => {
     const first = await alice.snapshotPage();
     for (const record of first.records) alice.store.replace(record);
     const gone = first.records[0]?.id ?? '';
@@ -139,7 +139,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     expect(alice.row('tasks', gone)).toBeUndefined();
   });
 
-  it('is followed by another one, from the beginning, where history has gone meanwhile', async () => {
+  it('is followed by another one, from the beginning, where history has gone meanwhile [interleaving 22]', async () => {
     const first = await alice.snapshotPage();
     for (const record of first.records) alice.store.replace(record);
     const gone = first.records[0]?.id ?? '';
@@ -175,7 +175,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     ]);
   });
 
-  it('begins above the floor of a compaction that is under way (W-CMP-3)', async () => {
+  it('begins above the floor of a compaction that is under way [W-CMP-3] [interleaving 22]', async () => {
     let page: ReturnType<Device['snapshotPage']> | undefined;
     await withClient(database.url, async (compaction) => {
       await compaction.query('BEGIN');
@@ -196,7 +196,33 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
     expect((await page)?.checkpoint).toBeGreaterThanOrEqual(floor);
   });
 
-  it('once finished, holds back compaction until its device has pulled', async () => {
+  it('is seen by a compaction that comes while it begins', async () => {
+    const { last } = await logState(database);
+    await insertTasks(database, 'bob', 'history', 3);
+    await consumed(database);
+    await bob.pull();
+    await bob.pull();
+    const run = await withClient(database.url, async (beginning) => {
+      await beginning.query('BEGIN');
+      await beginning.query('SELECT pg_advisory_xact_lock_shared(91110044)');
+      await beginning.query(
+        `UPDATE sync_clients SET snapshot_seq = $1, snapshot_expires_at = now() + interval '1 minute' WHERE client_id = $2`,
+        [last, alice.clientId],
+      );
+      const running = compact();
+      await eventually(async () => {
+        const waiting = await database.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`,
+        );
+        return waiting.length === 1;
+      });
+      await beginning.query('COMMIT');
+      return { running };
+    });
+    expect(Number((await run.running).safeSeq)).toBeLessThanOrEqual(last);
+  });
+
+  it('once finished, holds back compaction until its device has pulled [W-CMP-3] [interleaving 22]', async () => {
     await alice.snapshot();
     await historyGoes();
     await retitle(database, [...alice.rows('tasks').keys()][0] ?? '', 'after the snapshot');
@@ -208,7 +234,7 @@ describe('a snapshot in progress (W-SNAP-8, interleavings 22)', () => {
 });
 
 describe('a quiet client', () => {
-  it('is never sent to a snapshot, and never holds compaction back (W-PULL-4, W-PULL-5, W-CMP-1)', async () => {
+  it('is never sent to a snapshot, and never holds compaction back [W-PULL-4] [W-PULL-5] [W-CMP-1]', async () => {
     const alice = await started('alice');
     for (let round = 0; round < 3; round++) {
       await alice.pull();
@@ -224,7 +250,7 @@ describe('a quiet client', () => {
     expect(bob.snapshotReasons).toEqual([]);
   });
 
-  it('whose answer was lost pulls again from where it was (W-PULL-7)', async () => {
+  it('whose answer was lost pulls again from where it was [W-PULL-7]', async () => {
     const alice = await started('alice');
     await alice.pull();
     const { checkpoint } = alice;
@@ -237,7 +263,7 @@ describe('a quiet client', () => {
     expect(page.changes.map((record) => record.id)).toEqual([task]);
   });
 
-  it('that goes back to an earlier checkpoint holds compaction back there (W-CLI-1)', async () => {
+  it('that goes back to an earlier checkpoint holds compaction back there [W-CLI-1]', async () => {
     const alice = await started('alice');
     const { checkpoint } = alice;
     await insertTask(database, 'alice', 'later');
@@ -251,7 +277,7 @@ describe('a quiet client', () => {
 });
 
 describe('the retention floor', () => {
-  it('is stored: it outlasts the entries above which it stood [scenario 121]', async () => {
+  it('is stored: it outlasts the entries above which it stood [scenario 121] [W-PULL-4] [W-CMP-1]', async () => {
     const alice = await started('alice');
     const { checkpoint } = alice;
     await database.query(
@@ -272,7 +298,7 @@ describe('the retention floor', () => {
     });
   });
 
-  it('tells a client below it, and none at it or above, to take a snapshot', async () => {
+  it('tells a client below it, and none at it or above, to take a snapshot [W-PULL-4] [W-CMP-1]', async () => {
     await historyGoes();
     const { floor, last } = await logState(database);
     expect(floor).toBeGreaterThan(1);
@@ -282,7 +308,7 @@ describe('the retention floor', () => {
     expect(await reasonAt(last)).toBeUndefined();
   });
 
-  it('a checkpoint above the last seq ever issued is of another log', async () => {
+  it('a checkpoint above the last seq ever issued is of another log [W-PULL-4]', async () => {
     const { last } = await logState(database);
     expect(await bob.pullPage({ checkpoint: last + 1 })).toMatchObject({
       snapshot_required: true,
@@ -340,7 +366,7 @@ describe('a client that has been away', () => {
     expect(await clientRow(alice)).toMatchObject({ is_active: false });
   });
 
-  it('counts again as soon as it pulls (W-PULL-14)', async () => {
+  it('counts again as soon as it pulls [W-PULL-14]', async () => {
     expect(await compact()).toMatchObject({ deactivatedClients: 1 });
     await alice.pull();
     expect(alice.snapshotReasons).toEqual([]);
@@ -371,7 +397,7 @@ describe('before its first snapshot', () => {
     });
   });
 
-  it('a device with a checkpoint has it from another user, and starts over (W-PULL-8)', async () => {
+  it('a device with a checkpoint has it from another user, and starts over [W-PULL-8]', async () => {
     const alice = new Device(app.url, 'alice', bob.clientId);
     alice.checkpoint = bob.checkpoint;
     await alice.register();
@@ -382,7 +408,7 @@ describe('before its first snapshot', () => {
   });
 });
 
-it('while nothing was there before the slot and nothing was compacted, a device may pull from 0 (interleavings 24)', async () => {
+it('while nothing was there before the slot and nothing was compacted, a device may pull from 0 [interleaving 24] [W-SNAP-3]', async () => {
   const empty = await createDatabase();
   const fresh = await startApp({ database: empty });
   try {
@@ -407,7 +433,7 @@ it('while nothing was there before the slot and nothing was compacted, a device 
   }
 });
 
-it('where rows were there before the slot, a device that pulls from 0 is sent to a snapshot (interleavings 24)', async () => {
+it('where rows were there before the slot, a device that pulls from 0 is sent to a snapshot [interleaving 24]', async () => {
   const used = await createDatabase();
   try {
     // The first start migrates and never consumes; the rows are there before the second one makes the slot.

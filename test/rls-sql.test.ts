@@ -61,7 +61,7 @@ describe('the statements', () => {
       expect(policy(statements, name)).toContain('EXISTS (SELECT FROM "public"."tasks" AS "ancestor_0"');
   });
 
-  it('are about all roles, and not about the owner of the tables, unless told so', () => {
+  it('are about all roles, and not about the owner of the tables, unless told so [W-OWN-4]', () => {
     expect(rlsSql([tasks]).join()).not.toContain('GRANT');
     expect(rlsSql([tasks])).toContain('ALTER TABLE "public"."tasks" NO FORCE ROW LEVEL SECURITY');
     const forced = rlsSql([tasks], { force: true, role: 'o"r' });
@@ -172,7 +172,7 @@ describe('in a database', () => {
     });
   }
 
-  it('are as the catalogs tell after they have run twice, and after the options have changed', async () => {
+  it('are as the catalogs tell after they have run twice, and after the options have changed [W-OWN-4]', async () => {
     const policies = (): Promise<unknown[]> =>
       db.query(
         'SELECT schemaname, tablename, policyname, roles, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2, 3',
@@ -227,7 +227,7 @@ describe('in a database', () => {
     await db.query('DELETE FROM sync_bucket_edges');
   });
 
-  it('let a row be written by its owner alone, and stay with that one', async () => {
+  it('let a row be written by its owner alone, and stay with that one [W-OWN-4]', async () => {
     expect(await as(ALICE, `UPDATE parts SET updated_at = now()`)).toBe(1);
     expect(await as(ALICE, `UPDATE parts SET order_id = '${ofBob}'`)).toBe('42501');
     expect(await as(ALICE, `INSERT INTO parts (order_id) VALUES ('${item}')`)).toBe(1);
@@ -238,7 +238,7 @@ describe('in a database', () => {
     expect(await as(ALICE, `UPDATE "order" SET updated_at = now() WHERE id = '${ofNobody}'`)).toBe(0);
   });
 
-  it("let a child with an owner of its own stand under the user's parent or none (W-REG-3)", async () => {
+  it("let a child with an owner of its own stand under the user's parent or none [W-REG-3]", async () => {
     const insert = (owner: string, parent: string | null | undefined): Promise<unknown> =>
       as(
         ALICE,

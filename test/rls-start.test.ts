@@ -104,7 +104,7 @@ describe('the start is stopped with what mends it', () => {
       await pushes({ database }); // makes the publication
     });
 
-    it("and it doesn't own the tables", async () => {
+    it("and it doesn't own the tables [W-WAL-7]", async () => {
       const failed = await whyNotStarted(options);
       expect(failed).toMatchObject({ code: 'permission_missing' });
       expect(failed.message).toContain(role.name);
@@ -125,7 +125,7 @@ describe('the start is stopped with what mends it', () => {
   });
 });
 
-it('W-WAL-7: policies that come while the consumer runs stop it, and cost no edge', async () => {
+it('policies that come while the consumer runs stop it, and cost no edge [W-WAL-7]', async () => {
   await migrateWithPolicies(database, role);
   await grantForPool(database, role);
   for (const table of ['tasks', 'comments', 'tags', 'categories'])

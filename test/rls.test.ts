@@ -83,7 +83,7 @@ describe.each(ACCESSES)('the sample app as %s', (access) => {
     expect(await database.query('SELECT FROM sync_parked_rows')).toEqual([]);
   });
 
-  it('brings to pulls and snapshots what is shared or global, and no other row', async () => {
+  it('brings to pulls and snapshots what is shared or global, and no other row [interleaving 21] [W-SNAP-1]', async () => {
     const comment = alice.create('comments', { task_id: task, body: 'x' });
     await alice.pushPending();
     await database.query('INSERT INTO task_shares VALUES ($1, $2)', [task, 'bob']);

@@ -101,7 +101,7 @@ describe('logical types', () => {
     ['document', 'json'],
   ];
 
-  it('[scenarios 104, 110, 111] W-SCH-2: are found by what a type is, whatever its name, modifiers or schema', async () => {
+  it('[scenarios 104, 110, 111] are found by what a type is, whatever its name, modifiers or schema [W-SCH-2]', async () => {
     const columns = TYPES.map(([type], index) => `c${index} ${type}`).join(', ');
     await fixture.db.query(createTableSql('types', columns));
     const found = await columnsOf(readOnly('types'));
@@ -138,27 +138,30 @@ describe('logical types', () => {
     ]);
   });
 
-  it.each(['hstore', 'hstore[]', 'pair'])('[scenario 104] %s is refused with the way out', async (type) => {
-    const table = `refused_${type.replace('[]', 's')}`;
-    await fixture.db.query(createTableSql(table, `title text, extra ${type}`));
-    await expect(errorOf(readOnly(table))).resolves.toMatchObject({
-      code: 'schema_unsupported',
-      problems: [
-        {
-          entity: table,
-          option: 'extra',
-          message: `its type ${type} can't be synced`,
-          remedy: expect.stringContaining('syncColumns'),
-        },
-      ],
-    });
-    const found = await columnsOf(readOnly(table, { syncColumns: ['title'] }));
-    expect([...found.keys()]).toEqual(['id', 'title', 'updated_at', 'deleted_at']);
-  });
+  it.each(['hstore', 'hstore[]', 'pair'])(
+    '[scenario 104] %s is refused with the way out [W-SCH-2]',
+    async (type) => {
+      const table = `refused_${type.replace('[]', 's')}`;
+      await fixture.db.query(createTableSql(table, `title text, extra ${type}`));
+      await expect(errorOf(readOnly(table))).resolves.toMatchObject({
+        code: 'schema_unsupported',
+        problems: [
+          {
+            entity: table,
+            option: 'extra',
+            message: `its type ${type} can't be synced`,
+            remedy: expect.stringContaining('syncColumns'),
+          },
+        ],
+      });
+      const found = await columnsOf(readOnly(table, { syncColumns: ['title'] }));
+      expect([...found.keys()]).toEqual(['id', 'title', 'updated_at', 'deleted_at']);
+    },
+  );
 });
 
 describe('defaults, as PostgreSQL prints them', () => {
-  it('W-SCH-6, W-SCH-8: are translated or left to the server', async () => {
+  it('are translated or left to the server [W-SCH-6] [W-SCH-8]', async () => {
     await fixture.db.query(
       createTableSql(
         'defaults',
@@ -207,7 +210,7 @@ describe('defaults, as PostgreSQL prints them', () => {
     });
   });
 
-  it('W-SCH-3: generated and identity columns have none, are never written, and may be left out', async () => {
+  it('generated and identity columns have none, are never written, and may be left out [W-SCH-3]', async () => {
     await fixture.db.query(
       createTableSql(
         'computed',
@@ -240,7 +243,7 @@ describe('defaults, as PostgreSQL prints them', () => {
 });
 
 describe('what clients may leave empty', () => {
-  it('W-DATA-8: a NOT NULL column that only the server can fill, unless it is key, protected or read-only', async () => {
+  it('a NOT NULL column that only the server can fill, unless it is key, protected or read-only [W-DATA-8]', async () => {
     await fixture.db.query(
       createTableSql(
         'fillable',
@@ -258,7 +261,7 @@ describe('what clients may leave empty', () => {
 });
 
 describe('the column set', () => {
-  it('W-SCH-4: is syncColumns with key and timestamps, else all that are not hidden, in the order of the table', async () => {
+  it('is syncColumns with key and timestamps, else all that are not hidden, in the order of the table [W-SCH-4]', async () => {
     await fixture.db.query(createTableSql('narrow', 'a text, b text, c text, gone text'));
     await fixture.db.query('ALTER TABLE narrow DROP COLUMN gone, ADD COLUMN d text');
     await expect(namesOf(readOnly('narrow'))).resolves.toBe('id a b c updated_at deleted_at d');
@@ -271,8 +274,8 @@ describe('the column set', () => {
   });
 });
 
-describe('W-REG-4: what the registry says and the database does not have', () => {
-  it('is told all at once, with the remedies', async () => {
+describe('what the registry says and the database does not have', () => {
+  it('is told all at once, with the remedies [W-REG-4]', async () => {
     await fixture.db.query(`
       CREATE TABLE keyless (id uuid, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       CREATE TABLE composite (a int, b int, updated_at timestamptz NOT NULL, deleted_at timestamptz, PRIMARY KEY (a, b));

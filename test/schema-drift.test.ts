@@ -76,31 +76,34 @@ async function expectMismatch(answer: WireAnswer): Promise<void> {
 }
 
 describe('a live ALTER TABLE', () => {
-  it.each(ENDPOINTS)('is seen by the very next %s, in every instance', async (endpoint) => {
-    const before = await current();
-    for (const device of devices)
-      expect(await request(device, endpoint, before)).toMatchObject({ status: 200 });
+  it.each(ENDPOINTS)(
+    'is seen by the very next %s, in every instance [interleaving 25] [W-SCH-1]',
+    async (endpoint) => {
+      const before = await current();
+      for (const device of devices)
+        expect(await request(device, endpoint, before)).toMatchObject({ status: 200 });
 
-    await database.query(`ALTER TABLE tasks ADD COLUMN ${endpoint}_note text NOT NULL DEFAULT ''`);
-    for (const device of devices) await expectMismatch(await request(device, endpoint, before));
-    const added = await current();
-    expect(added.schema_version).toBeGreaterThan(before.schema_version);
-    expect(added.schema_hash).not.toBe(before.schema_hash);
-    for (const device of devices)
-      expect(await request(device, endpoint, added)).toMatchObject({ status: 200 });
+      await database.query(`ALTER TABLE tasks ADD COLUMN ${endpoint}_note text NOT NULL DEFAULT ''`);
+      for (const device of devices) await expectMismatch(await request(device, endpoint, before));
+      const added = await current();
+      expect(added.schema_version).toBeGreaterThan(before.schema_version);
+      expect(added.schema_hash).not.toBe(before.schema_hash);
+      for (const device of devices)
+        expect(await request(device, endpoint, added)).toMatchObject({ status: 200 });
 
-    await database.query(`ALTER TABLE tasks DROP COLUMN ${endpoint}_note`);
-    for (const device of devices) await expectMismatch(await request(device, endpoint, added));
-    const dropped = await current();
-    expect(dropped, 'the schema is what it was').toMatchObject({
-      schema_version: before.schema_version,
-      schema_hash: before.schema_hash,
-    });
-    for (const device of devices)
-      expect(await request(device, endpoint, dropped)).toMatchObject({ status: 200 });
-  });
+      await database.query(`ALTER TABLE tasks DROP COLUMN ${endpoint}_note`);
+      for (const device of devices) await expectMismatch(await request(device, endpoint, added));
+      const dropped = await current();
+      expect(dropped, 'the schema is what it was').toMatchObject({
+        schema_version: before.schema_version,
+        schema_hash: before.schema_hash,
+      });
+      for (const device of devices)
+        expect(await request(device, endpoint, dropped)).toMatchObject({ status: 200 });
+    },
+  );
 
-  it('interleavings 25: is looked for without a lock, so that no request waits for another', async () => {
+  it('is looked for without a lock, so that no request waits for another [interleaving 25] [W-SCH-1]', async () => {
     const ids = await current();
     await withClient(database.url, async (client) => {
       await client.query('BEGIN');
@@ -126,7 +129,7 @@ describe('a live ALTER TABLE', () => {
   });
 
   it.each(['pull', 'push', 'snapshot'] as const)(
-    'that commits in the middle of a %s makes it a mismatch, not a failure',
+    'that commits in the middle of a %s makes it a mismatch, not a failure [interleaving 25]',
     async (endpoint) => {
       const [device] = devices;
       if (!device) throw new Error('no device');

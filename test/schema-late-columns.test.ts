@@ -46,10 +46,10 @@ const LATE: readonly (readonly [name: string, sql: string])[] = [
 describe.each([
   ['that devices push into', owned],
   ['that devices read', readOnly],
-] as const)('W-SCH-7: columns that come to a table %s', (_, make) => {
+] as const)('columns that come to a table %s', (_, make) => {
   const table = make(`late_${make.name.toLowerCase()}`);
 
-  it('can be added to the table on a device, by SQLite itself', async () => {
+  it('can be added to the table on a device, by SQLite itself [W-SCH-7]', async () => {
     await fixture.db.query(createTableSql(table.name, `user_id text NOT NULL, title text NOT NULL`));
     const before = await columnsOf(table);
     const device = new sqlite.Database();
@@ -66,7 +66,7 @@ describe.each([
     device.close();
   });
 
-  it('keep a default that is constant, and lose one that is not', async () => {
+  it('keep a default that is constant, and lose one that is not [W-SCH-7]', async () => {
     const told = (await columnsOf(table)).map(({ name, nullable, sqliteDefaultSql }) => [
       name,
       `${nullable ? '' : 'NOT NULL '}${sqliteDefaultSql ?? ''}`,
@@ -87,7 +87,7 @@ describe.each([
     });
   });
 
-  it('are warned of by name where they are NOT NULL, and stay what they are', async () => {
+  it('are warned of by name where they are NOT NULL, and stay what they are [W-SCH-7]', async () => {
     const { warnings } = await fixture.service(table).check();
     expect(warnings.map(({ entity, option }) => [entity, option])).toEqual(
       ['required', 'random', 'clock', 'computed'].flatMap((name) =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTransaction } from '../lib/store/session.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../lib/schema/row-json.js';
+import { parseAsSdk } from './properties/strict-json.js';
 import { createTableSql, readOnly, type SchemaFixture, schemaFixture } from './schema-fixtures.js';
 
 let fixture: SchemaFixture;
@@ -65,7 +66,7 @@ describe('[scenarios 77, 78] a value on the wire, under a name with quotes,', ()
   });
 });
 
-describe('W-DATA-6: a number that Kotlin could not read', () => {
+describe('a number that Kotlin could not read', () => {
   it.each([
     ['float8', '1e-07', '1.0e-07'],
     ['float8', '-1e+20', '-1.0e+20'],
@@ -111,8 +112,33 @@ describe('W-DATA-6: a number that Kotlin could not read', () => {
     ['amount[]', '{100000000000000000000}', '[100000000000000000000.0]'],
     ['document[]', '{"[100000000000000000000]"}', '[[100000000000000000000.0]]'],
     ['jsonb[]', '{"{\\"a\\": 1e20}"}', '[{"a": 100000000000000000000.0}]'],
-  ])('%s %s', async (type, literal, expected) => {
+  ])('%s %s [W-DATA-6]', async (type, literal, expected) => {
     await expect(wireValue(type, literal)).resolves.toBe(expected);
+  });
+});
+
+describe('half of a surrogate pair, which Swift could not read,', () => {
+  it.each([
+    ['json', String.raw`"\ud800"`, String.raw`"\ufffd"`],
+    ['json', String.raw`{"\uDFFF": ["a\uD83Db", 1e20]}`, String.raw`{"\ufffd": ["a\ufffdb", 1.0e20]}`],
+    ['json', String.raw`"\ud83d\ud83d\ude00\ude00"`, String.raw`"\ufffd\ud83d\ude00\ufffd"`],
+    [
+      'json',
+      String.raw`"\\ud800 \\\ud800 \u00e9\ud7ff\ue000"`,
+      String.raw`"\\ud800 \\\ufffd \u00e9\ud7ff\ue000"`,
+    ],
+    ['json[]', String.raw`{"\"\\ud800\""}`, String.raw`["\ufffd"]`],
+  ])('%s %s', async (type, literal, expected) => {
+    const value = await wireValue(type, literal);
+    expect(value).toBe(expected);
+    expect(() => parseAsSdk(value)).not.toThrow();
+  });
+
+  it.each([
+    ['a whole pair', String.raw`"\ud83d\ude00"`],
+    ['none', String.raw`{"a" : "\\ud800"}`],
+  ])('is not %s', async (_, literal) => {
+    await expect(wireValue('json', literal)).resolves.toBe(literal);
   });
 });
 
@@ -129,7 +155,7 @@ describe('an envelope timestamp', () => {
     ['timestamptz', '0044-03-15 00:00:00+00 BC', '0001-01-01T00:00:00Z'],
     ['timestamptz', '12024-01-01 00:00:00+00', '9999-12-31T23:59:59.999999Z'],
     ['timestamptz', null, null],
-  ])('%s %s', async (type, literal, expected) => {
+  ])('%s %s [W-DATA-7]', async (type, literal, expected) => {
     const rows = await inTransaction(fixture.dataSource, 'read', (manager) =>
       manager.query<{ at: string | null }[]>(`SELECT ${timestampEnvelopeSql(`$1::${type}`)} AS at`, [
         literal,

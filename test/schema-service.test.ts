@@ -100,7 +100,7 @@ describe('the token', () => {
     ['a table of another name', 'ALTER TABLE products RENAME TO goods'],
     ['a table in its place', createTableSql('products', 'name text')],
     ['a table made again', `DROP TABLE products; ${createTableSql('products', 'name text')}`],
-  ])('interleavings 25: notices %s', async (_, ddl) => {
+  ])('notices %s [interleaving 25]', async (_, ddl) => {
     const before = await token();
     await fixture.db.query(ddl);
     await expect(token()).resolves.not.toBe(before);
@@ -125,7 +125,7 @@ describe('the token', () => {
 });
 
 describe('reading the contract', () => {
-  it('W-SCH-1: happens once for a state of the catalogs, and writes nothing when nothing is new', async () => {
+  it('happens once for a state of the catalogs, and writes nothing when nothing is new [W-SCH-1]', async () => {
     const service = fixture.service(orders, products);
     await service.current();
     const rows = await manifest();

@@ -52,7 +52,7 @@ function micros(time: unknown): bigint {
   return found;
 }
 
-it('a change that does not move updated_at reaches devices that hold the row', async () => {
+it('a change that does not move updated_at reaches devices that hold the row [interleaving 12]', async () => {
   const id = await heldTask();
   for (const title of ['second', 'third']) {
     await sql('UPDATE tasks SET title = $2 WHERE id = $1', id, title);
@@ -62,7 +62,7 @@ it('a change that does not move updated_at reaches devices that hold the row', a
   }
 });
 
-it('the stamp stands on the envelope alone: data carries the row as it is', async () => {
+it('the stamp stands on the envelope alone: data carries the row as it is [interleaving 12]', async () => {
   const id = await heldTask();
   await sql('UPDATE tasks SET title = $2 WHERE id = $1', id, 'second');
   const record = await pulled(id);
@@ -73,14 +73,14 @@ it('the stamp stands on the envelope alone: data carries the row as it is', asyn
   expect(micros(record?.data['updated_at'])).toBe(micros(row?.text));
 });
 
-it('a change that sets updated_at backwards reaches devices that hold the row', async () => {
+it('a change that sets updated_at backwards reaches devices that hold the row [interleaving 12]', async () => {
   const id = await heldTask();
   await sql(`UPDATE tasks SET title = 'back', updated_at = updated_at - interval '1 day' WHERE id = $1`, id);
   await pulled(id);
   expect(phone.row('tasks', id)).toMatchObject({ title: 'back' });
 });
 
-it('after a time in the future, changes that do not exceed it still arrive', async () => {
+it('after a time in the future, changes that do not exceed it still arrive [interleaving 12]', async () => {
   const id = await heldTask();
   await sql(`UPDATE tasks SET title = 'ahead', updated_at = now() + interval '1 hour' WHERE id = $1`, id);
   await pulled(id);
@@ -93,7 +93,7 @@ it('after a time in the future, changes that do not exceed it still arrive', asy
   expect(phone.row('tasks', id)).toMatchObject({ title: 'back to now' });
 });
 
-it('W-PULL-10: a row that is deleted and undeleted in SQL comes back with its updated_at unmoved', async () => {
+it('a row that is deleted and undeleted in SQL comes back with its updated_at unmoved [W-PULL-10] [interleaving 12]', async () => {
   const id = await heldTask();
   await sql('UPDATE tasks SET deleted_at = now() WHERE id = $1', id);
   await pulled(id);
@@ -103,7 +103,7 @@ it('W-PULL-10: a row that is deleted and undeleted in SQL comes back with its up
   expect(phone.row('tasks', id)).toMatchObject({ title: 'first', deleted_at: null });
 });
 
-it('W-PULL-10: a row that leaves a bucket and comes back to it is shown again', async () => {
+it('a row that leaves a bucket and comes back to it is shown again [W-PULL-10] [interleaving 12]', async () => {
   const id = await heldTask('shared');
   for (let round = 1; round <= 2; round++) {
     await share(database, id, 'bob');
@@ -117,7 +117,7 @@ it('W-PULL-10: a row that leaves a bucket and comes back to it is shown again', 
   }
 });
 
-it('a row that is deleted and restored as it was is shown again', async () => {
+it('a row that is deleted and restored as it was is shown again [interleaving 12]', async () => {
   const id = await heldTask();
   const [row] = await database.query<{ updated_at: Date }>('SELECT * FROM tasks WHERE id = $1', [id]);
   await sql('DELETE FROM tasks WHERE id = $1', id);
@@ -133,7 +133,7 @@ it('a row that is deleted and restored as it was is shown again', async () => {
   expect(phone.row('tasks', id)).toMatchObject({ title: 'first' });
 });
 
-it('a row that is inserted with an old updated_at is stamped, and one with a fresh one is not', async () => {
+it('a row that is inserted with an old updated_at is stamped, and one with a fresh one is not [interleaving 12]', async () => {
   const [old, fresh] = [randomUUID(), randomUUID()];
   await sql(
     `INSERT INTO tasks (id, user_id, title, updated_at)
@@ -148,7 +148,7 @@ it('a row that is inserted with an old updated_at is stamped, and one with a fre
   expect(micros(plain?.updated_at)).toBe(micros(plain?.data['updated_at']));
 });
 
-it("a device's own echo keeps the row's own time, so that it does not overwrite a later edit", async () => {
+it("a device's own echo keeps the row's own time, so that it does not overwrite a later edit [interleaving 12]", async () => {
   const id = phone.create('tasks', { user_id: 'alice', title: 'pushed' });
   await phone.pushPending();
   phone.update('tasks', id, { title: 'edited since' });
@@ -159,7 +159,7 @@ it("a device's own echo keeps the row's own time, so that it does not overwrite 
   await phone.pushPending();
 });
 
-it("the echo of a device's own update keeps the row's own time, too", async () => {
+it("the echo of a device's own update keeps the row's own time, too [interleaving 12]", async () => {
   const id = await heldTask();
   phone.update('tasks', id, { title: 'edited' });
   await phone.pushPending();
@@ -170,7 +170,7 @@ it("the echo of a device's own update keeps the row's own time, too", async () =
   await phone.pushPending();
 });
 
-it("the envelope is the latest of the row's own time and the stamps of what the page mentions", async () => {
+it("the envelope is the latest of the row's own time and the stamps of what the page mentions [interleaving 12]", async () => {
   const id = await heldTask();
   await sql(`UPDATE tasks SET title = 'stamped' WHERE id = $1`, id);
   await consumed(database);

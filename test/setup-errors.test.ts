@@ -56,7 +56,7 @@ describe('the start is stopped with what mends it', () => {
       'a composite primary key',
       'ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id, user_id)',
     ],
-  ])('when a table has %s', async (_, damage) => {
+  ])('when a table has %s [W-REG-4]', async (_, damage) => {
     await database.query(damage);
     const failed = await whyNotStarted(database);
     expect(failed.message).toMatch(/tasks.*primary key/s);

@@ -134,7 +134,7 @@ describe('a shared row', () => {
     return (await Promise.all(titles)).map(([row]) => row?.['title']);
   }
 
-  it('comes with all that is under it, two levels deep, and goes again, by ordinary pulls', async () => {
+  it('comes with all that is under it, two levels deep, and goes again, by ordinary pulls [W-OWN-7]', async () => {
     expect(await shown()).toEqual([]);
     await share();
     expect(await shown()).toEqual(TABLES);

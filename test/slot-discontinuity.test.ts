@@ -43,7 +43,7 @@ describe('slot and stored position', () => {
     ['the position is of an unknown system', { position: { systemId: null } }, /made anew/],
     ['the server was promoted', { system: { timeline: 2 } }, /promoted/],
     ['the slot is ahead', { slot: { confirmedFlush: 1_001n } }, /ahead of the stored position 0\/3E8/],
-  ])('do not belong together when %s', (_, change, expected) => {
+  ])('do not belong together when %s [W-WAL-17]', (_, change, expected) => {
     expect(reason(change)).toMatch(expected);
   });
 });

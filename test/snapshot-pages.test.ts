@@ -87,7 +87,7 @@ describe('pages', () => {
     expect(ids(pages)).toEqual(tasks.toSorted());
   });
 
-  it('of nothing are one empty page, whose checkpoint is not 0 (W-SNAP-3)', async () => {
+  it('of nothing are one empty page, whose checkpoint is not 0 [W-SNAP-3]', async () => {
     const pages = await phone.snapshot();
     expect(pages).toHaveLength(1);
     expect(pages[0]).toMatchObject({ records: [], has_more: false });
@@ -114,7 +114,7 @@ describe('pages', () => {
 });
 
 describe('membership', () => {
-  it('is that of the edges: shared rows come, the rows of others do not (W-SNAP-1, W-SNAP-6)', async () => {
+  it('is that of the edges: shared rows come, the rows of others do not [W-SNAP-1] [W-SNAP-6]', async () => {
     const shared = await insertTask(database, 'somebody', 'shared');
     const comment = await insertComment(database, shared, 'under it');
     const foreign = await insertTask(database, 'somebody', 'foreign');
@@ -125,7 +125,7 @@ describe('membership', () => {
     expect(ids(await phone.snapshot()).toSorted()).toEqual([shared, comment, own].toSorted());
   });
 
-  it('leaves soft-deleted rows out, but not what stands under them (W-SNAP-10)', async () => {
+  it('leaves soft-deleted rows out, but not what stands under them [W-SNAP-10]', async () => {
     const deleted = await insertTask(database, user, 'deleted');
     const comment = await insertComment(database, deleted, 'stays');
     const alive = await insertTask(database, user, 'alive');
@@ -139,7 +139,7 @@ describe('membership', () => {
     expect(ids(await phone.snapshot())).toEqual([alive, comment]);
   });
 
-  it('is what a pull would say: a row without an owner is for all where the table says so', async () => {
+  it('is what a pull would say: a row without an owner is for all where the table says so [W-SNAP-6]', async () => {
     const tag = randomUUID();
     await database.query(`INSERT INTO tags (id, user_id, name) VALUES ($1, NULL, 'for all')`, [tag]);
     await consumed(database);
@@ -150,7 +150,7 @@ describe('membership', () => {
 });
 
 describe('what changes between two pages', () => {
-  it('arrives by the pull that follows, as the first page fixes the checkpoint (W-SNAP-2)', async () => {
+  it('arrives by the pull that follows, as the first page fixes the checkpoint [W-SNAP-2]', async () => {
     const tasks = (await insertTasks(database, user, 'task', 4)).toSorted();
     await consumed(database);
     const { last } = await logState(database);
@@ -199,7 +199,7 @@ describe('a cursor', () => {
     return { checkpoint: first.checkpoint, table_idx: 0, after_id: '', ...changes };
   }
 
-  it("of another user's snapshot shows the own rows only", async () => {
+  it("of another user's snapshot shows the own rows only [W-SNAP-1]", async () => {
     const victim = await registered('victim', 2);
     const foreign = await victim.snapshotPage();
     const answer = await page(foreign.cursor);
@@ -212,7 +212,7 @@ describe('a cursor', () => {
     expect(ids([answer])).toEqual(own.slice(0, 2));
   });
 
-  it('that was changed starts over, and never fails', async () => {
+  it('that was changed starts over, and never fails [W-SNAP-5] [W-SNAP-9]', async () => {
     const { checkpoint } = first;
     for (const cursor of [
       forged({ after_id: 'not of ours' }),
@@ -247,13 +247,13 @@ describe('a cursor', () => {
     expect(answer.status, answer.text).toBe(400);
   });
 
-  it('whose place was moved shows the own rows from there on', async () => {
+  it('whose place was moved shows the own rows from there on [W-SNAP-1] [W-SNAP-9]', async () => {
     const answer = await page(forged({ after_id: afterId('tasks', own[0]) }));
     expect(ids([answer])).toEqual(own.slice(1, 3));
     expect(ids([await page(forged({ after_id: afterId('tasks', '￿') }))])).toEqual([]);
   });
 
-  it('is not confused by a table_idx of any size', async () => {
+  it('is not confused by a table_idx of any size [W-SNAP-5]', async () => {
     for (const index of [-1, 2_147_483_647]) {
       const { cursor } = await phone.snapshotPage();
       expect(ids([await page({ ...cursor, table_idx: index })])).toEqual(own.slice(2));
@@ -266,7 +266,7 @@ describe('a cursor', () => {
   });
 });
 
-it('a client that is not registered gets 404', async () => {
+it('a client that is not registered gets 404 [W-HTTP-3]', async () => {
   const stranger = new Device(app.url, user);
   const answer = await stranger.send('snapshot', {
     client_id: stranger.clientId,

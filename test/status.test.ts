@@ -165,7 +165,7 @@ describe('the status', () => {
     }
   });
 
-  it('tells by how much the changelog is behind', async () => {
+  it('tells by how much the changelog is behind [W-HTTP-7]', async () => {
     const app = await start({ replication: false });
     await start();
     await insertDoc();
@@ -183,7 +183,7 @@ describe('the status', () => {
     expect((await read(app)).lag).toEqual({ bytes: 0, seconds: 0 });
   });
 
-  it('tells why the consumer fails, and since when', async () => {
+  it('tells why the consumer fails, and since when [W-WAL-5]', async () => {
     const app = await start();
     await reaches(app, 'consuming');
     failure = Object.assign(new Error('the resolver lost its connection'), { code: 'ECONNRESET' });
@@ -231,7 +231,7 @@ describe('the status', () => {
     });
   });
 
-  it('makes a health check with Terminus', async () => {
+  it('makes a health check with Terminus [W-HTTP-7]', async () => {
     const terminus = {
       imports: [TerminusModule.forRoot({ logger: false })],
       controllers: [HealthController],

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { OwnershipResolver, SubscriptionResolver, bucketOf } from '../lib/index.js';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { OwnershipResolver, SubscriptionResolver, SyncEngine, bucketOf } from '../lib/index.js';
 import { SharingResolver } from '../sample-app/tasks/sharing.resolver.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
@@ -14,6 +14,7 @@ import {
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertComment, insertTask, insertTasks, retitle, share } from './support/sample-rows.js';
+import { eventually } from './support/wait.js';
 
 const MAX_ROWS = 20;
 
@@ -36,6 +37,7 @@ beforeAll(async () => {
   app = await startApp({
     database,
     synchro: {
+      compaction: {},
       providers: [
         { provide: OwnershipResolver, useClass: SharingResolver },
         { provide: SubscriptionResolver, useValue: subscriptions },
@@ -69,7 +71,7 @@ async function pullChangedSubscription(device: Device): Promise<void> {
   await device.pull();
 }
 
-it('rows that come into view arrive, and rows that leave are deleted, by ordinary pulls', async () => {
+it('rows that come into view arrive, and rows that leave are deleted, by ordinary pulls [W-PULL-9] [interleaving 3]', async () => {
   const alice = await started('alice-1');
   const task = await insertTask(database, 'bob-1', 'of Bob');
   const comment = await insertComment(database, task, 'under it');
@@ -110,7 +112,7 @@ it('a row that a lost bucket shared with another one stays', async () => {
   expect([...alice.rows('tasks').keys()]).toEqual([shared]);
 });
 
-it("a lost bucket is out of sight at once, before the consumer has written the device's entries", async () => {
+it("a lost bucket is out of sight at once, before the consumer has written the device's entries [interleaving 3]", async () => {
   subscriptions.followed.set('alice-3', ['bob-3']);
   const task = await insertTask(database, 'bob-3', 'old');
   await consumed(database);
@@ -125,7 +127,7 @@ it("a lost bucket is out of sight at once, before the consumer has written the d
   });
 });
 
-it('a pull waits neither for the consumer nor for the entries, and a pull in between loses no row', async () => {
+it('a pull waits neither for the consumer nor for the entries, and a pull in between loses no row [interleaving 3]', async () => {
   const alice = await started('alice-4');
   const before = await insertTask(database, 'bob-4', 'before');
   await consumed(database);
@@ -168,6 +170,25 @@ it('a bucket that is lost and found again before the consumer looks brings what 
   expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
 });
 
+it('a bucket that is found again when another one is lost brings what was passed over meanwhile, too', async () => {
+  subscriptions.followed.set('alice-7', ['bob-7', 'carol-7']);
+  const task = await insertTask(database, 'bob-7', 'first');
+  await consumed(database);
+  const alice = await started('alice-7');
+  await retitle(database, task, 'second');
+  await consumed(database);
+
+  await withPausedConsumer(database, async () => {
+    for (const followed of ['carol-7', 'bob-7']) {
+      subscriptions.followed.set('alice-7', [followed]);
+      await alice.pull();
+    }
+  });
+  await subscriptionsApplied(database);
+  await pullChangedSubscription(alice);
+  expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
+});
+
 it('a bucket that is lost for one page of a snapshot and found again keeps no row back', async () => {
   subscriptions.followed.set('alice-6', ['bob-6']);
   const ids = await insertTasks(database, 'bob-6', 'task', 4);
@@ -190,7 +211,7 @@ it('a bucket that is lost for one page of a snapshot and found again keeps no ro
   expect([...alice.rows('tasks').keys()].toSorted()).toEqual([...ids].toSorted());
 });
 
-it('an appender waits for its turn, so that no pull passes by an entry that is not visible yet', async () => {
+it('an appender waits for its turn, so that no pull passes by an entry that is not visible yet [interleaving 3] [W-WAL-18]', async () => {
   const alice = await started('alice-7');
   const task = await insertTask(database, 'bob-7', 'in view later');
   await consumed(database);
@@ -227,7 +248,7 @@ it('an appender waits for its turn, so that no pull passes by an entry that is n
   expect(alice.row('tasks', task)).toMatchObject({ title: 'second' });
 });
 
-it('above the configured number of rows the device is sent to a snapshot instead', async () => {
+it('above the configured number of rows the device is sent to a snapshot instead [interleaving 3]', async () => {
   const alice = await started('alice-8');
   await insertTasks(database, 'bob-8', 'few', MAX_ROWS);
   await insertTasks(database, 'carol-8', 'many', MAX_ROWS + 1);
@@ -246,7 +267,7 @@ it('above the configured number of rows the device is sent to a snapshot instead
   expect(alice.snapshotReasons).toHaveLength(1);
 });
 
-it('a device is told which buckets came and went', async () => {
+it('a device is told which buckets came and went [W-PULL-9]', async () => {
   const alice = await started('alice-9');
   expect((await alice.pullPage({ known_buckets: null })).bucket_updates).toEqual({
     added: ['user:alice-9', 'global'],
@@ -259,5 +280,399 @@ it('a device is told which buckets came and went', async () => {
   expect((await alice.pullPage({ known_buckets: known })).bucket_updates).toEqual({
     added: ['user:bob-9'],
     removed: ['user:former'],
+  });
+});
+
+/** What pulls tell a device to delete, once the consumer has done what they have left to it. */
+async function deletesAfterChange(device: Device): Promise<readonly string[]> {
+  const pages = [...(await device.pull())];
+  await subscriptionsApplied(database);
+  pages.push(...(await device.pull()));
+  return pages.flatMap((page) => page.deletes.map(({ id }) => id));
+}
+
+/** A device that reads Bob's bucket, and holds a task of it. */
+async function follower(n: number): Promise<{ alice: Device; user: string; bob: string; task: string }> {
+  const [user, bob] = [`alice-${n}`, `bob-${n}`];
+  subscriptions.followed.set(user, [bob]);
+  const task = await insertTask(database, bob, 'held');
+  await consumed(database);
+  const alice = await started(user);
+  expect(alice.row('tasks', task)).toBeDefined();
+  return { alice, user, bob, task };
+}
+
+const handOver = (task: string, user: string): Promise<unknown> =>
+  database.query('UPDATE tasks SET user_id = $2, updated_at = clock_timestamp() WHERE id = $1', [task, user]);
+
+describe('a row that goes out of a bucket which its reader leaves too is deleted on the device', () => {
+  const ways: readonly [string, (task: string) => Promise<unknown>][] = [
+    ['hard-deleted', (task) => database.query('DELETE FROM tasks WHERE id = $1', [task])],
+    ['soft-deleted', (task) => database.query('UPDATE tasks SET deleted_at = now() WHERE id = $1', [task])],
+    ['moved to somebody else', (task) => handOver(task, 'dave')],
+  ];
+  let n = 20;
+
+  it.each(ways)('%s before the pull that notices', async (_, goes) => {
+    const { alice, user, task } = await follower(n++);
+    await goes(task);
+    await consumed(database);
+    subscriptions.followed.delete(user);
+    expect(await deletesAfterChange(alice)).toEqual([task]);
+    expect(alice.rows('tasks').size).toBe(0);
+  });
+
+  it.each(ways)('%s while the change waits', async (_, goes) => {
+    const { alice, user, task } = await follower(n++);
+    subscriptions.followed.delete(user);
+    await withPausedConsumer(database, async () => {
+      await alice.pull();
+      await goes(task);
+    });
+    await consumed(database);
+    expect(await deletesAfterChange(alice)).toEqual([task]);
+    expect(alice.rows('tasks').size).toBe(0);
+  });
+
+  it.each(ways)('%s, where the log has it before the change is applied', async (_, goes) => {
+    const { alice, user, task } = await follower(n++);
+    await withPausedConsumer(database, async () => {
+      await goes(task);
+      await consumerWaits(database);
+      subscriptions.followed.delete(user);
+      await alice.pull();
+    });
+    await consumed(database);
+    expect(await deletesAfterChange(alice)).toEqual([task]);
+  });
+});
+
+it('of a row that comes into a bucket after its reader has left, nothing is told', async () => {
+  const { alice, user, bob, task } = await follower(40);
+  subscriptions.followed.delete(user);
+  const later = await insertTask(database, bob, 'not for Alice');
+  const gone = await insertTask(database, bob, 'not for Alice, and gone');
+  await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+  await consumed(database);
+  await retitle(database, later, 'still not for Alice');
+  await consumed(database);
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+/**
+ * Runs `leaves` and then `work` while what `appends` has written is in the log and the change that `leaves` notes waits:
+ * the consumer comes to that of another device first, whose row is held.
+ */
+async function whileChangeWaits(
+  n: number,
+  { appends, leaves }: Record<'appends' | 'leaves', () => Promise<unknown>>,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const other = await started(`other-${n}`);
+  // Clients are taken in the order of their ids.
+  const id = `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+  await database.query('UPDATE sync_clients SET id = $1 WHERE client_id = $2', [id, other.clientId]);
+  await withClient(database.url, async (holder) => {
+    await withPausedConsumer(database, async () => {
+      await appends();
+      await consumerWaits(database);
+      subscriptions.followed.set(other.userId, ['nobody']);
+      await other.pull();
+      await holder.query('BEGIN');
+      await holder.query('SELECT FROM sync_clients WHERE id = $1 FOR UPDATE', [id]);
+      await leaves();
+    });
+    await eventually(async () => {
+      const waiting = await database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+           AND query LIKE '%FROM sync_clients%'`,
+      );
+      return waiting.length === 1;
+    });
+    await work();
+  });
+}
+
+it('each bucket has a past of its own: one that is left later does not tell what came to the first one', async () => {
+  const { alice, user, bob, task } = await follower(41);
+  subscriptions.followed.set(user, [bob, 'carol-41']);
+  await pullChangedSubscription(alice);
+  const appends = () => insertTask(database, bob, 'not for Alice');
+  const leaves = async () => {
+    subscriptions.followed.set(user, ['carol-41']);
+    await alice.pull();
+  };
+  await whileChangeWaits(41, { appends, leaves }, async () => {
+    await alice.pull();
+    subscriptions.followed.delete(user);
+    await alice.pull();
+  });
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+it('a bucket that waits to go is not read when its reader comes back', async () => {
+  const { alice, user, bob, task } = await follower(42);
+  const later = randomUUID();
+  const appends = () => insertTask(database, bob, 'later', later);
+  const leaves = async () => {
+    subscriptions.followed.delete(user);
+    await alice.pull();
+  };
+  await whileChangeWaits(42, { appends, leaves }, async () => {
+    subscriptions.followed.set(user, [bob]);
+    await alice.pull();
+    expect(alice.row('tasks', later)).toBeUndefined();
+    subscriptions.followed.delete(user);
+  });
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+it('a bucket that is left and found again is given as a whole', async () => {
+  const { alice, user, bob, task } = await follower(43);
+  await database.query('DELETE FROM tasks WHERE id = $1', [task]);
+  const second = await insertTask(database, bob, 'second');
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    subscriptions.followed.delete(user);
+    await alice.pull();
+    subscriptions.followed.set(user, [bob]);
+    await alice.pull();
+  });
+  await subscriptionsApplied(database);
+  await pullChangedSubscription(alice);
+  expect([...alice.rows('tasks').keys()]).toEqual([second]);
+});
+
+it('what pulls pass over while the change waits counts from the first of them', async () => {
+  const { alice, user, task } = await follower(44);
+  await database.query('DELETE FROM tasks WHERE id = $1', [task]);
+  await consumed(database);
+  subscriptions.followed.delete(user);
+  await withPausedConsumer(database, async () => {
+    const before = alice.checkpoint;
+    await alice.pull();
+    expect(alice.checkpoint).toBeGreaterThan(before);
+    await alice.pull();
+  });
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+it('when the answers of the pulls that notice are lost, the next one says it all', async () => {
+  const { alice, user, bob, task } = await follower(45);
+  const given = await insertTask(database, bob, 'in an answer that is lost');
+  await consumed(database);
+  await alice.pullPage();
+  await database.query('DELETE FROM tasks WHERE id = $1', [task]);
+  await consumed(database);
+  subscriptions.followed.delete(user);
+  await alice.pullPage();
+  await subscriptionsApplied(database);
+  await alice.pullPage();
+  expect((await deletesAfterChange(alice)).toSorted()).toEqual([task, given].toSorted());
+});
+
+it('a row that moves from one bucket to another, both of which are left, is deleted', async () => {
+  const { alice, user, bob, task } = await follower(46);
+  subscriptions.followed.set(user, [bob, 'carol-46']);
+  await pullChangedSubscription(alice);
+  await handOver(task, 'carol-46');
+  await consumed(database);
+  subscriptions.followed.delete(user);
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+it('a row that a page gives by a bucket ahead of its entry there is deleted with that bucket', async () => {
+  const { alice, user, bob, task } = await follower(47);
+  subscriptions.followed.set(user, [bob, 'carol-47']);
+  await pullChangedSubscription(alice);
+  await handOver(task, 'carol-47');
+  await consumed(database);
+  // The entry that takes it out of Bob's bucket, and not yet the one that brings it into Carol's.
+  const page = await alice.pullPage({ limit: 1 });
+  expect(page).toMatchObject({ changes: [{ id: task }], deletes: [], has_more: true });
+  for (const record of page.changes) alice.store.applyChange(record);
+  alice.checkpoint = page.checkpoint;
+  subscriptions.followed.set(user, [bob]);
+  expect(await deletesAfterChange(alice)).toEqual([task]);
+});
+
+it('a row that stays in view by another bucket is deleted when that one is lost, too, before it was read', async () => {
+  const { alice, user, bob, task } = await follower(48);
+  subscriptions.followed.set(user, [bob, 'carol-48']);
+  await pullChangedSubscription(alice);
+  await withPausedConsumer(database, async () => {
+    await handOver(task, 'carol-48');
+    await consumerWaits(database);
+    subscriptions.followed.set(user, ['carol-48']);
+    await alice.pull();
+  });
+  await consumed(database);
+  await subscriptionsApplied(database);
+  subscriptions.followed.delete(user);
+  await deletesAfterChange(alice);
+  expect(alice.rows('tasks').size).toBe(0);
+});
+
+it('a delete that is held back, as its row is live again, is told when its reader leaves meanwhile', async () => {
+  const { alice, user, task } = await follower(49);
+  await database.query('UPDATE tasks SET deleted_at = now() WHERE id = $1', [task]);
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    await database.query('UPDATE tasks SET deleted_at = NULL, updated_at = clock_timestamp() WHERE id = $1', [
+      task,
+    ]);
+    await consumerWaits(database);
+    await alice.pull();
+    expect(alice.row('tasks', task)).toBeDefined();
+    subscriptions.followed.delete(user);
+    await alice.pull();
+  });
+  await app.app.get(SyncEngine, { strict: false }).caughtUp();
+  await deletesAfterChange(alice);
+  expect(alice.rows('tasks').size).toBe(0);
+});
+
+it('of a row that came with a bucket which is out of sight again, nothing is told', async () => {
+  const alice = await started('alice-50');
+  const task = await insertTask(database, 'bob-50', 'not for Alice');
+  await consumed(database);
+  await withClient(database.url, async (consumer) => {
+    await consumer.query('BEGIN');
+    await consumer.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
+    await consumer.query(
+      `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+       SELECT last_seq, 'client:' || c.id, 'tasks', $1, 1 FROM sync_wal_position, sync_clients c WHERE client_id = $2`,
+      [task, alice.clientId],
+    );
+    await consumer.query('COMMIT');
+  });
+  const [page] = await alice.pull();
+  expect(page).toMatchObject({ changes: [], deletes: [] });
+});
+
+/** A device that is about to take a snapshot, with three tasks of Bob's. */
+async function beginner(n: number, pageSize: number): Promise<{ alice: Device; user: string; bob: string }> {
+  const [user, bob] = [`alice-${n}`, `bob-${n}`];
+  subscriptions.followed.set(user, [bob]);
+  await insertTasks(database, bob, 'task', 3);
+  await consumed(database);
+  const alice = new Device(app.url, user, randomUUID(), { pageSize });
+  await alice.schema();
+  await alice.register();
+  return { alice, user, bob };
+}
+
+describe('a snapshot whose user leaves a bucket on the way', () => {
+  type Page = Awaited<ReturnType<Device['snapshotPage']>>;
+
+  async function take(alice: Device, cursor: Page['cursor'] | null = null): Promise<Page> {
+    const page = await alice.snapshotPage({ cursor });
+    for (const record of page.records) alice.store.replace(record);
+    return page;
+  }
+
+  async function takeRest(alice: Device, first: Page): Promise<void> {
+    let page = first;
+    while (page.has_more) page = await take(alice, page.cursor);
+    alice.checkpoint = page.checkpoint;
+  }
+
+  it('leaves nothing of it, nor what has been deleted since its page', async () => {
+    const { alice, user } = await beginner(60, 2);
+    const first = await take(alice);
+    await database.query('DELETE FROM tasks WHERE id = $1', [first.records[0]?.id]);
+    await consumed(database);
+    subscriptions.followed.delete(user);
+    await takeRest(alice, first);
+    await deletesAfterChange(alice);
+    expect(alice.rows('tasks').size).toBe(0);
+  });
+
+  it('leaves nothing of it that is newer than its checkpoint', async () => {
+    const { alice, user, bob } = await beginner(61, 2);
+    const first = await take(alice);
+    const newer = await insertTask(database, bob, 'newer', 'ffffffff-ffff-4fff-bfff-ffffffffffff');
+    await consumed(database);
+    const second = await take(alice, first.cursor);
+    expect(second.records.map(({ id }) => id)).toContain(newer);
+    const later = await insertTask(database, bob, 'not for Alice');
+    await consumed(database);
+    subscriptions.followed.delete(user);
+    await takeRest(alice, second);
+    expect(await deletesAfterChange(alice)).not.toContain(later);
+    expect(alice.rows('tasks').size).toBe(0);
+  });
+
+  it('is followed by another one when that is too much to tell', async () => {
+    const { alice, user, bob } = await beginner(62, 2);
+    await insertTasks(database, user, 'own', 6);
+    await insertTasks(database, bob, 'many', MAX_ROWS);
+    await consumed(database);
+    const first = await take(alice);
+    subscriptions.followed.delete(user);
+    const second = await take(alice, first.cursor);
+    expect(second.has_more).toBe(true);
+    await subscriptionsApplied(database);
+    await takeRest(alice, second);
+    await alice.pull();
+    expect(alice.snapshotReasons).toEqual(['history_unavailable']);
+    expect(alice.rows('tasks').size).toBe(6);
+    await alice.pull();
+    expect(alice.snapshotReasons).toHaveLength(1);
+  });
+});
+
+it('a snapshot that begins elsewhere in the meantime does not take what was to be told', async () => {
+  const { alice, user } = await follower(63);
+  subscriptions.followed.delete(user);
+  // A request of long ago, which the device has given up.
+  await alice.snapshotPage();
+  await deletesAfterChange(alice);
+  expect(alice.rows('tasks').size).toBe(0);
+  expect(alice.snapshotReasons).toEqual(['history_unavailable']);
+});
+
+describe('what went before the change is applied', () => {
+  it('is not compacted away meanwhile', async () => {
+    const { alice, user, task } = await follower(70);
+    await database.query('UPDATE sync_clients SET is_active = false WHERE client_id <> $1', [alice.clientId]);
+    await alice.pull();
+    await database.query('DELETE FROM tasks WHERE id = $1', [task]);
+    await consumed(database);
+    subscriptions.followed.delete(user);
+    const compaction = await withPausedConsumer(database, async () => {
+      const running = app.app.get(SyncEngine, { strict: false }).runCompaction();
+      await eventually(async () => {
+        const waiting = await database.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+             AND query LIKE '%sync_wal_position%'`,
+        );
+        return waiting.length === 1;
+      });
+      await alice.pull();
+      await alice.pull();
+      return { running };
+    });
+    await compaction.running;
+    expect(await deletesAfterChange(alice)).toEqual([task]);
+    expect(alice.snapshotReasons).toEqual([]);
+  });
+
+  it('is had by a snapshot where it is gone all the same', async () => {
+    const { alice, user, task } = await follower(71);
+    await database.query('DELETE FROM tasks WHERE id = $1', [task]);
+    await consumed(database);
+    subscriptions.followed.delete(user);
+    await withClient(database.url, async (compaction) => {
+      await compaction.query('BEGIN');
+      await compaction.query('UPDATE sync_wal_position SET floor_seq = last_seq');
+      await alice.pull();
+      await compaction.query('DELETE FROM sync_changelog');
+      await compaction.query('COMMIT');
+    });
+    await subscriptionsApplied(database);
+    await alice.pull();
+    expect(alice.snapshotReasons).toEqual(['history_unavailable']);
+    expect(alice.rows('tasks').size).toBe(0);
   });
 });

@@ -317,7 +317,7 @@ describe('the options of a table', () => {
     expect(listed.get('steps')).toMatchObject({ parent_table: 'projects', parent_fk_col: 'project_id' });
   });
 
-  it('syncColumns are one set, with key and timestamps: in the contract, in every answer, and in what is written', async () => {
+  it('syncColumns are one set, with key and timestamps: in the contract, in every answer, and in what is written [W-SCH-4] [W-PUSH-7]', async () => {
     const seen = ['deleted_at', 'id', 'status', 'title', 'updated_at'];
     expect(
       contract
@@ -424,7 +424,7 @@ describe('the options of a table', () => {
       expect(alice.row(table, sku)).toBeUndefined();
     });
 
-    it('W-REG-1: are never written by a device [scenario 20] [scenario 25]', async () => {
+    it('are never written by a device [scenario 20] [scenario 25] [W-REG-1]', async () => {
       const sku = randomUUID();
       const forged = {
         modified_at: '2001-01-01T00:00:00Z',

@@ -53,7 +53,7 @@ class TeamSubscriptions extends SubscriptionResolver {
   }
 }
 
-describe('members of a team (W-OWN-7, interleavings 3)', () => {
+describe('members of a team', () => {
   let database: TestDatabase;
   let app: RunningApp;
 
@@ -109,7 +109,7 @@ describe('members of a team (W-OWN-7, interleavings 3)', () => {
     return ['plans', 'steps', 'checks'].map((table) => [...device.rows(table).keys()].toSorted());
   }
 
-  it('get its rows by ordinary pulls when they join, with all that is under them, and lose them when they leave', async () => {
+  it('get its rows by ordinary pulls when they join, with all that is under them, and lose them when they leave [W-OWN-7] [W-PULL-9]', async () => {
     const [first, second] = [await insertPlan('red'), await insertPlan('red')];
     const device = await started('ann');
     expect(await pulled(device)).toEqual(all());

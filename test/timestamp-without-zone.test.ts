@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 describe('a timestamp without time zone is UTC, though the sessions are in Tokyo', () => {
-  it('on its way from a device, whatever the zone that the device writes', async () => {
+  it('on its way from a device, whatever the zone that the device writes [W-DATA-5]', async () => {
     const device = new Device(app.url, 'alice');
     await device.start();
     const ids = [
@@ -52,7 +52,7 @@ describe('a timestamp without time zone is UTC, though the sessions are in Tokyo
     for (const { skew } of rows) expect(skew, 'seconds, not nine hours').toBeLessThan(600);
   });
 
-  it('on its way to a device, in the row and in its envelope', async () => {
+  it('on its way to a device, in the row and in its envelope [W-DATA-5]', async () => {
     const id = '5b0cf1e6-8ad5-4a38-ae35-0f6f0a51c7c1';
     await expect(app.app.get(DataSource).query('SHOW TimeZone')).resolves.toEqual([
       { TimeZone: 'Asia/Tokyo' },

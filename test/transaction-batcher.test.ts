@@ -9,6 +9,7 @@ const RELATION: Relation = {
   columns: ['id'],
   positions: new Map([['id', 0]]),
   decoded: [true],
+  identity: new Set(['id']),
 };
 
 const insert: WalMessage = { tag: 'insert', relation: RELATION, next: ['1'] };

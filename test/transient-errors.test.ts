@@ -45,7 +45,7 @@ function coded(code: string, message = 'message'): Error {
 
 describe('a transient error', () => {
   it.each([...TRANSIENT_STATES, ...NETWORK_ERRORS])(
-    'has the code %s, however it is wrapped (W-HTTP-2, W-HTTP-4)',
+    'has the code %s, however it is wrapped [W-HTTP-2] [W-HTTP-4]',
     (code) => {
       const error = coded(code);
       const query = new QueryFailedError('SELECT 1', [], error);
@@ -70,7 +70,7 @@ describe('a transient error', () => {
     'Cannot use a pool after calling end on the pool',
     'Client was closed and is not queryable',
     'Client has encountered a connection error and is not queryable',
-  ])("is the driver's: %s", (message) => {
+  ])("is the driver's: %s [W-HTTP-4]", (message) => {
     const error = new Error(message);
     expect(isTransient(error)).toBe(true);
     expect(isTransient(new QueryFailedError('SELECT 1', [], error))).toBe(true);
@@ -241,7 +241,7 @@ describe('a database that fails', () => {
     ['statement_timeout of the database', { set: 'statement_timeout' }],
     ['lock_timeout of the database', { set: 'lock_timeout' }],
     ['statementTimeout of the module', { statementTimeout: 300 }],
-  ])('takes too long, by the %s (W-HTTP-1)', async (_, { set, ...options }) => {
+  ])('takes too long, by the %s [W-HTTP-1]', async (_, { set, ...options }) => {
     if (set) await database.query(`ALTER DATABASE "${database.name}" SET ${set} = '300ms'`);
     const device = await startOnOneConnection(options);
     for (const path of POSTS) {
@@ -268,7 +268,7 @@ describe('a database that fails', () => {
   }
 });
 
-it('a server that stops is a 503 on every route, until it is back', async () => {
+it('a server that stops is a 503 on every route, until it is back [W-HTTP-4]', async () => {
   const server = await startPostgres({ dataDir: await temporaryFolder() });
   try {
     const database = await createDatabase(server.url);

@@ -9,7 +9,7 @@ class Teams extends SubscriptionResolver {
   }
 }
 
-describe('W-OWN-1: rows that nobody is subscribed to', () => {
+describe('rows that nobody is subscribed to', () => {
   const byTeam = { bucketByColumn: 'team', bucketPrefix: 'team:' };
 
   it.each([
@@ -24,7 +24,7 @@ describe('W-OWN-1: rows that nobody is subscribed to', () => {
     ['none: the values are whole bucket names', owned('a', { ...byTeam, bucketPrefix: '' }), []],
     ['a child, whose rows are in its parent’s buckets', owned('a', { ...byTeam, parent: 'b' }), []],
     ['a table without a bucket column', readOnly('a'), []],
-  ])('%s', (_, table, expected) => {
+  ])('%s [W-OWN-1]', (_, table, expected) => {
     const warnings = unseenBucketWarnings([table], new UserSubscriptionResolver());
     expect(warnings.map(({ message }) => message)).toEqual(
       expected.map((end) => expect.stringContaining(end)),

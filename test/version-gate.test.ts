@@ -36,7 +36,7 @@ describe('the version gate', () => {
   });
 
   it.each(['1.2', 'x.2.3', '1.x.3', '1.2.x', '1.2.3.4', 'new', '1', '-1.2.3', `1.2.3${'4'.repeat(300)}`])(
-    'refuses %s, and not for being old [scenarios 55-59, 75] (W-HTTP-6)',
+    'refuses %s, and not for being old [scenarios 55-59, 75] [W-HTTP-6]',
     (version) => {
       expect(verdict(version, '1.0.0')).toMatchObject({ code: 'bad_request' });
     },

@@ -58,7 +58,7 @@ describe('what is acknowledged', () => {
   }
 
   describe('by a stream', () => {
-    it('does not swallow the transaction whose commit record begins where the last one ended', async () => {
+    it('does not swallow the transaction whose commit record begins where the last one ended [W-WAL-1]', async () => {
       await database.query('CREATE TABLE tasks (id int PRIMARY KEY)');
       await database.query(`CREATE PUBLICATION "${database.publicationName}" FOR TABLE tasks`);
       await database.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [database.slotName]);
@@ -92,7 +92,7 @@ describe('what is acknowledged', () => {
       await app.close();
     });
 
-    it('is what is stored, never more', async () => {
+    it('is what is stored, never more [W-WAL-1]', async () => {
       const id = await insertCategory(database);
       await eventually(async () => (await edgesOf(database, 'categories', id)).length > 0);
       const { confirmed_lsn: stored } = await storedPosition(database);
@@ -102,7 +102,26 @@ describe('what is acknowledged', () => {
       );
     });
 
-    it('moves on while the synced tables are quiet, so that the slot does not retain what others write', async () => {
+    it('does not move while a batch is written', async () => {
+      await app.app.get(SyncEngine).caughtUp();
+      await withClient(database.url, async (client) => {
+        await client.query('BEGIN; LOCK TABLE sync_bucket_edges IN ACCESS EXCLUSIVE MODE');
+        await insertCategory(database);
+        await eventually(async () => {
+          const waiting = await database.query(
+            `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
+                AND wait_event_type = 'Lock'`,
+          );
+          return waiting.length === 1;
+        });
+        // What was sent to the server by now has arrived then.
+        await pause(500);
+        const { confirmed_lsn: stored } = await storedPosition(database);
+        expect(await confirmedFlush()).toBeLessThanOrEqual(BigInt(stored));
+      });
+    });
+
+    it('moves on while the synced tables are quiet, so that the slot does not retain what others write [W-WAL-4]', async () => {
       for (let round = 0; round < 3; round++) {
         await writeElsewhere(3_000_000);
         const written = await currentLsn();
@@ -123,7 +142,7 @@ describe('what is acknowledged', () => {
       expect(await storedPosition(database)).toEqual(after);
     });
 
-    it('lets the server shut down, and the app go on after it without a new epoch', async () => {
+    it('lets the server shut down, and the app go on after it without a new epoch [W-WAL-4]', async () => {
       const id = await insertCategory(database);
       await eventually(async () => (await edgesOf(database, 'categories', id)).length > 0);
       const before = await storedPosition(database);

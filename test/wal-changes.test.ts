@@ -61,7 +61,17 @@ describe('the changelog', () => {
     await applied(database);
   }
 
-  it('takes the old id away when a primary key changes, and brings the new one', async () => {
+  it('keeps the order of the changes, whatever tables they are of', async () => {
+    const [first, page, second] = [randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertDoc(first), insertPage(page, first), insertDoc(second));
+    const rows = await database.query<{ record_id: string }>(
+      'SELECT record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY seq',
+      [[first, page, second]],
+    );
+    expect(rows.map(({ record_id: id }) => id)).toEqual([first, page, second]);
+  });
+
+  it('takes the old id away when a primary key changes, and brings the new one [W-WAL-9]', async () => {
     const [before, after, page] = [randomUUID(), randomUUID(), randomUUID()];
     const device = new Device(app.url, 'alice');
     await device.start();
@@ -78,7 +88,7 @@ describe('the changelog', () => {
     expect(device.row('pages', page)).toMatchObject({ doc_id: after });
   });
 
-  it('tells every bucket of a truncated table, and of those that the TRUNCATE cascades to', async () => {
+  it('tells every bucket of a truncated table, and of those that the TRUNCATE cascades to [W-WAL-10]', async () => {
     const [doc, page, later] = [randomUUID(), randomUUID(), randomUUID()];
     const device = new Device(app.url, 'alice');
     await device.start();
@@ -95,7 +105,7 @@ describe('the changelog', () => {
     expect(device.rows('pages').size).toBe(0);
   });
 
-  it('keeps what was written before and after a TRUNCATE in its order', async () => {
+  it('keeps what was written before and after a TRUNCATE in its order [W-WAL-10]', async () => {
     const doc = randomUUID();
     await commit(insertDoc(doc), 'TRUNCATE docs CASCADE', insertDoc(doc));
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
@@ -106,7 +116,7 @@ describe('the changelog', () => {
     ]);
   });
 
-  it('is not misled by a bucket value that is stored out of line and was not sent again', async () => {
+  it('is not misled by a bucket value that is stored out of line and was not sent again [W-WAL-11]', async () => {
     const doc = randomUUID();
     const user = 'x'.repeat(5_000);
     await commit(insertDoc(doc, user));
@@ -116,7 +126,7 @@ describe('the changelog', () => {
     expect(await logOf(database, 'docs', doc)).toEqual([`create user:${user}`, `update user:${user}`]);
   });
 
-  it('keeps the buckets of a row whose value was not sent and whose row is gone by now, until its delete', async () => {
+  it('keeps the buckets of a row whose value was not sent and whose row is gone by now, until its delete [W-WAL-11]', async () => {
     const doc = randomUUID();
     const user = 'y'.repeat(5_000);
     await commit(insertDoc(doc, user));
@@ -132,7 +142,7 @@ describe('the changelog', () => {
     ]);
   });
 
-  it('takes a deleted row out of every bucket that it was in, by its key alone', async () => {
+  it('takes a deleted row out of every bucket that it was in, by its key alone [W-WAL-12]', async () => {
     const doc = randomUUID();
     await commit(insertDoc(doc));
     await commit(`DELETE FROM docs WHERE id = '${doc}'`);
@@ -140,7 +150,7 @@ describe('the changelog', () => {
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('brings a row that was deleted and inserted again to devices, even if its updated_at is the old one', async () => {
+  it('brings a row that was deleted and inserted again to devices, even if its updated_at is the old one [interleaving 12]', async () => {
     const doc = randomUUID();
     const device = new Device(app.url, 'alice');
     await device.start();
@@ -156,14 +166,14 @@ describe('the changelog', () => {
     expect(device.row('docs', doc)).toMatchObject({ body: 'changed' });
   });
 
-  it('says nothing of a row that comes and goes in no bucket', async () => {
+  it('says nothing of a row that comes and goes in no bucket [W-WAL-12]', async () => {
     const doc = randomUUID();
     await commit(insertDoc(doc, ''));
     await commit(`DELETE FROM docs WHERE id = '${doc}'`);
     expect(await logOf(database, 'docs', doc)).toEqual([]);
   });
 
-  it('does not mix up a table with one of the same name in another schema', async () => {
+  it('does not mix up a table with one of the same name in another schema [W-WAL-14]', async () => {
     const doc = randomUUID();
     await commit(`INSERT INTO archive.docs (id, user_id) VALUES ('${doc}', 'alice')`);
     expect(await edgesOf(database, 'docs', doc)).toEqual([]);

@@ -102,7 +102,7 @@ describe('children', () => {
     await applied(database);
   }
 
-  it('that come before their parent in a transaction get its buckets', async () => {
+  it('that come before their parent in a transaction get its buckets [interleaving 7]', async () => {
     const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
     await commit(insertCard(card, list), insertList(list, board), insertBoard(board, 'alice'));
     expect(await edgesOf(database, 'cards', card)).toEqual(['user:alice']);
@@ -111,7 +111,7 @@ describe('children', () => {
     expect(await waiting(card)).toBe(0);
   });
 
-  it('that come before their parent in a transaction of several batches get its buckets', async () => {
+  it('that come before their parent in a transaction of several batches get its buckets [interleaving 7]', async () => {
     const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
     await commit(
       insertCard(card, list),
@@ -126,7 +126,7 @@ describe('children', () => {
     expect(await waiting(card)).toBe(0);
   });
 
-  it('that come in an earlier transaction than their parent wait for it', async () => {
+  it('that come in an earlier transaction than their parent wait for it [interleaving 7]', async () => {
     const [board, list, note, card] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     await commit(insertNote(note, card));
     expect(await edgesOf(database, 'notes', note)).toEqual([`card:${card}`]);
@@ -143,7 +143,7 @@ describe('children', () => {
     for (const id of [list, card, note]) expect(await waiting(id)).toBe(0);
   });
 
-  it('that wait for a parent without buckets are released when it gets some', async () => {
+  it('that wait for a parent without buckets are released when it gets some [interleaving 7]', async () => {
     const [board, list] = [randomUUID(), randomUUID()];
     await commit(insertBoard(board, null), insertList(list, board));
     expect(await edgesOf(database, 'lists', list)).toEqual([]);
@@ -177,7 +177,7 @@ describe('children', () => {
     expect(await logOf(database, 'lists', deleted)).toEqual([]);
   });
 
-  it('are found in the waiting list alone when a parent is new', async () => {
+  it('are found in the waiting list alone when a parent is new [interleaving 7]', async () => {
     const [board, list] = [randomUUID(), randomUUID()];
     await commit(insertList(list, board));
     await database.query('DELETE FROM sync_waiting_rows WHERE record_id = $1', [list]);
@@ -186,7 +186,7 @@ describe('children', () => {
     expect(await edgesOf(database, 'lists', list)).toEqual([]);
   });
 
-  it('follow a parent that moves to another user, at three levels of depth', async () => {
+  it('follow a parent that moves to another user, at three levels of depth [W-WAL-8]', async () => {
     const alice = new Device(app.url, 'alice');
     const bob = new Device(app.url, 'bob');
     const [board, list, card, note] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
@@ -217,7 +217,7 @@ describe('children', () => {
     expect(await edgesOf(database, 'notes', note)).toEqual([`card:${card}`, 'user:bob']);
   });
 
-  it('take their own children along when they move to another parent', async () => {
+  it('take their own children along when they move to another parent [W-WAL-8]', async () => {
     const [mine, yours, list, card] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     await commit(insertBoard(mine, 'alice'), insertBoard(yours, 'bob'), insertList(list, mine));
     await commit(insertCard(card, list));
@@ -231,7 +231,7 @@ describe('children', () => {
     ]);
   });
 
-  it('without a constraint lose what they inherited when the parent goes, and have it back when it returns', async () => {
+  it('without a constraint lose what they inherited when the parent goes, and have it back when it returns [W-WAL-8]', async () => {
     const [board, list] = [randomUUID(), randomUUID()];
     await commit(insertBoard(board, 'alice'), insertList(list, board));
     await commit(`DELETE FROM boards WHERE id = '${board}'`);
@@ -241,7 +241,7 @@ describe('children', () => {
     expect(await edgesOf(database, 'lists', list)).toEqual(['user:bob']);
   });
 
-  it('are resolved on the state in which a batch leaves their parent', async () => {
+  it('are resolved on the state in which a batch leaves their parent [W-OWN-3] [interleaving 7]', async () => {
     const [board, list, card] = [randomUUID(), randomUUID(), randomUUID()];
     await commit(insertBoard(board, 'alice'));
     await commit(
@@ -258,7 +258,7 @@ describe('children', () => {
     }
   });
 
-  it('can not have their own table as parent', async () => {
+  it('can not have their own table as parent [interleaving 7]', async () => {
     await expect(startWalApp(database, [NestedList])).rejects.toThrow(
       /NestedList: parent: NestedList → NestedList is a cycle/,
     );

@@ -54,7 +54,7 @@ describe('a partitioned table', () => {
     await applied(database);
   }
 
-  it('is followed under its own name, in every partition', async () => {
+  it('is followed under its own name, in every partition [W-WAL-14]', async () => {
     for (const id of [idIn(LOW), idIn(HIGH)]) {
       await commit(insert(id));
       expect(await edgesOf(database, 'events', id)).toEqual(['user:alice']);
@@ -69,7 +69,7 @@ describe('a partitioned table', () => {
     }
   });
 
-  it('is followed when a row moves to another partition', async () => {
+  it('is followed when a row moves to another partition [W-WAL-14]', async () => {
     const [low, high] = [idIn(LOW), idIn(HIGH)];
     await commit(insert(low));
     await commit(`UPDATE events SET id = '${high}' WHERE id = '${low}'`);
@@ -78,7 +78,7 @@ describe('a partitioned table', () => {
     expect(await edgesOf(database, 'events', high)).toEqual(['user:alice']);
   });
 
-  it('is followed in partitions that are added later, and when it is truncated', async () => {
+  it('is followed in partitions that are added later, and when it is truncated [W-WAL-14]', async () => {
     const id = idIn(LOW);
     await commit(
       `ALTER TABLE events DETACH PARTITION events_low;

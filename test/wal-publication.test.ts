@@ -6,6 +6,7 @@ import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
+import { testRun } from './support/run.js';
 import { applied, edgesOf, startWalApp, SyncedRow } from './support/wal-app.js';
 
 @Entity('tasks')
@@ -58,7 +59,7 @@ describe('the publication', () => {
     return id;
   }
 
-  it('names the synced tables and nothing else, with every kind of change', async () => {
+  it('names the synced tables and nothing else, with every kind of change [W-WAL-15]', async () => {
     await start();
     expect(await published()).toEqual(['public.comments', 'public.marks', 'public.tasks']);
     const [kinds] = await database.query(
@@ -68,7 +69,7 @@ describe('the publication', () => {
     expect(Object.values(kinds ?? {})).toEqual([true, true, true, true, true]);
   });
 
-  it('that is there already gets the tables and the kinds of changes that it lacks, and keeps its own', async () => {
+  it('that is there already gets the tables and the kinds of changes that it lacks, and keeps its own [W-WAL-15]', async () => {
     await database.query('CREATE TABLE elsewhere (id int PRIMARY KEY)');
     await database.query(`CREATE PUBLICATION ${publication} FOR TABLE elsewhere WITH (publish = 'insert')`);
     await start();
@@ -89,6 +90,28 @@ describe('the publication', () => {
     await expect(start()).rejects.toMatchObject({ code: 'publication_invalid' });
   });
 
+  it.skipIf(testRun().serverVersion < 15).each([
+    ['a row filter', 'TABLE tasks WHERE (false), comments'],
+    ['a column list', 'TABLE tasks (id), comments'],
+  ])('that has %s, as from PostgreSQL 15 on, gets the table as a whole', async (_, objects) => {
+    await database.query(`CREATE PUBLICATION ${publication} FOR ${objects}`);
+    await start();
+    const task = await insertTask();
+    await applied(database);
+    expect(await edgesOf(database, 'tasks', task)).toEqual(['user:alice']);
+  });
+
+  it.skipIf(testRun().serverVersion < 15)(
+    'of a whole schema, as from PostgreSQL 15 on, is refused if the changelog is in it',
+    async () => {
+      await database.query('CREATE SCHEMA elsewhere');
+      await database.query(`CREATE PUBLICATION ${publication} FOR TABLES IN SCHEMA elsewhere`);
+      await start().then((running) => running.close());
+      await database.query(`ALTER PUBLICATION ${publication} ADD TABLES IN SCHEMA public`);
+      await expect(start()).rejects.toMatchObject({ code: 'publication_invalid' });
+    },
+  );
+
   it.each([
     ['lost a table', (name: string) => `ALTER PUBLICATION ${name} DROP TABLE tasks`],
     ['was dropped', (name: string) => `DROP PUBLICATION ${name}`],
@@ -96,7 +119,7 @@ describe('the publication', () => {
       'did not publish updates',
       (name: string) => `ALTER PUBLICATION ${name} SET (publish = 'insert, delete')`,
     ],
-  ])('that %s is mended at the next start, and what it missed is found', async (_, damage) => {
+  ])('that %s is mended at the next start, and what it missed is found [W-WAL-15]', async (_, damage) => {
     const first = await start();
     const [deleted, moved] = [await insertTask(), await insertTask()];
     const comments = [randomUUID(), randomUUID()] as const;
@@ -148,7 +171,7 @@ describe('the start is stopped with the statement that mends it', () => {
       'has a deferrable primary key, which is no replica identity',
       'ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id) DEFERRABLE',
     ],
-  ])('when a table %s', async (_, damage) => {
+  ])('when a table %s [W-WAL-12] [W-REG-4]', async (_, damage) => {
     await database.query(damage);
     const failed = await startWalApp(database, [Task]).then(
       async (app) => app.close().then(() => new Error('it started')),

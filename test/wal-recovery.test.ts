@@ -53,7 +53,7 @@ describe('the consumer', () => {
     return rows.length;
   }
 
-  it('starts with what was there before it, and sends it to devices', async () => {
+  it('starts with what was there before it, and sends it to devices [W-SNAP-7] [W-WAL-3]', async () => {
     const task = await insertTask();
     const app = await start();
     const device = new Device(app.url, 'alice');
@@ -62,7 +62,7 @@ describe('the consumer', () => {
     expect(await logOf(database, 'tasks', task)).toEqual([]);
   });
 
-  it('goes on with what was committed while nobody consumed, once each [scenario 141]', async () => {
+  it('goes on with what was committed while nobody consumed, once each [scenario 141] [W-WAL-3]', async () => {
     const first = await start();
     await applied(database);
     await first.close();
@@ -73,7 +73,7 @@ describe('the consumer', () => {
   });
 
   it.each(['walsender', 'client backend'] as const)(
-    'comes back when its %s connection is lost, and applies everything once',
+    'comes back when its %s connection is lost, and applies everything once [W-WAL-2] [W-WAL-5]',
     async (kind) => {
       await start();
       await applied(database);
@@ -89,7 +89,7 @@ describe('the consumer', () => {
     },
   );
 
-  it('comes back when it is cut off in the middle of a large transaction, and applies all of it once', async () => {
+  it('comes back when it is cut off in the middle of a large transaction, and applies all of it once [W-WAL-2]', async () => {
     await start();
     await applied(database);
     const ids = Array.from({ length: 21 }, () => randomUUID());
@@ -119,7 +119,7 @@ describe('the consumer', () => {
     expect(rows).toEqual([{ n: '21', count: '21' }]);
   });
 
-  it('hands over to a standby when its app ends, and neither repeats nor leaves anything out', async () => {
+  it('hands over to a standby when its app ends, and neither repeats nor leaves anything out [W-WAL-5]', async () => {
     const leader = await start();
     await start();
     const tasks = [await insertTask()];

@@ -85,7 +85,7 @@ describe('a rolling deploy', () => {
     return id;
   }
 
-  it('brings what was written into a new table while the former version led and ignored it', async () => {
+  it('brings what was written into a new table while the former version led and ignored it [interleaving 5]', async () => {
     const existing = await insert('notes');
     const former = await start(OLD);
     await new Device(former.url, 'alice').start();
@@ -112,14 +112,14 @@ describe('a rolling deploy', () => {
     expect(device.snapshotReasons).toEqual([]);
   });
 
-  it('makes edges alone for a new table while there are no devices', async () => {
+  it('makes edges alone for a new table while there are no devices [interleaving 5] [W-SNAP-7]', async () => {
     const note = await insert('notes');
     await replace(await start(OLD), NEXT);
     expect(await edgesOf(database, 'notes', note)).toEqual(['user:alice']);
     expect(await logOf(database, 'notes', note)).toEqual([]);
   });
 
-  it('brings what changed in a known table while a former version led again', async () => {
+  it('brings what changed in a known table while a former version led again [interleaving 5]', async () => {
     const [changed, deleted] = [await insert('notes'), await insert('notes')];
     const next = await start(NEXT);
     const device = new Device(next.url, 'alice');
@@ -141,7 +141,7 @@ describe('a rolling deploy', () => {
     expect(await logOf(database, 'notes', changed)).toContain('update user:alice');
   });
 
-  it('resolves a table again whose rule is another one now', async () => {
+  it('resolves a table again whose rule is another one now [interleaving 5] [W-SNAP-7]', async () => {
     const mine = randomUUID();
     await database.query(`INSERT INTO tasks (id, user_id, team) VALUES ('${mine}', 'alice', 'bob')`);
     const former = await start(OLD);
@@ -163,7 +163,7 @@ describe('a rolling deploy', () => {
     expect(await edgesOf(database, 'tasks', task)).toEqual([]);
   });
 
-  it('takes the rows of a table away whose entity has moved to another schema', async () => {
+  it('takes the rows of a table away whose entity has moved to another schema [W-WAL-14]', async () => {
     const task = await insert('tasks');
     const former = await start(OLD);
     await new Device(former.url, 'alice').start();

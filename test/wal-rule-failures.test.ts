@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { OwnershipResolver, SyncTable, type ResolveRow } from 'nestjs-synchro';
+import { EventEmitter, once } from 'node:events';
+import { OwnershipResolver, SyncStatus, SyncTable, type ResolveRow } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
@@ -26,15 +27,18 @@ class Page extends SyncedRow {
 const broken = new Map<string, () => Error>();
 /** Rows for which nothing sensible is answered. */
 const senseless = new Set<string>();
+/** What the next question waits for. */
+let obstacle: Promise<void> | null = null;
 /** How often each row was asked for. */
 const asked = new Map<string, number>();
 
 class BrokenResolver extends OwnershipResolver {
-  override resolveOwners(
+  override async resolveOwners(
     table: string,
     rows: readonly ResolveRow[],
   ): Promise<readonly (readonly string[])[]> {
-    return Promise.resolve(rows.map((row) => this.bucketsOf(table, row)));
+    await obstacle;
+    return rows.map((row) => this.bucketsOf(table, row));
   }
 
   private bucketsOf(table: string, { recordId, data }: ResolveRow): readonly string[] {
@@ -66,6 +70,7 @@ describe('a rule that fails for a row', () => {
     await database.query(createTableSql('pages', 'doc_id uuid NOT NULL'));
     app = await startWalApp(database, [Doc, Page], {
       providers: [{ provide: OwnershipResolver, useClass: BrokenResolver }],
+      replication: { ruleTimeout: 200 },
     });
   });
 
@@ -106,7 +111,7 @@ describe('a rule that fails for a row', () => {
     await eventually(async () => (await failuresOf(id)).every(({ open }) => !open));
   }
 
-  it('leaves the row the buckets that it had, and is recorded', async () => {
+  it('leaves the row the buckets that it had, and is recorded [W-WAL-7]', async () => {
     await commit(insertDoc(doc));
     fails(doc);
     await commit(moveDoc('bob'));
@@ -116,7 +121,23 @@ describe('a rule that fails for a row', () => {
     ]);
   });
 
-  it('does not keep the change from those who have the row', async () => {
+  it('is named while it does not answer, and is done when it does', async () => {
+    const status = app.app.get(SyncStatus, { strict: false });
+    const opened = new EventEmitter();
+    obstacle = once(opened, 'open').then(() => undefined);
+    await inOneTransaction(database, insertDoc(doc));
+    await eventually(async () => {
+      const { consumer } = await status.read();
+      return consumer.state === 'failing' && consumer.error?.includes('asked about 1 rows of docs') === true;
+    });
+    obstacle = null;
+    opened.emit('open');
+    await applied(database);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+    await eventually(async () => (await status.read()).consumer.state === 'consuming');
+  });
+
+  it('does not keep the change from those who have the row [W-WAL-7]', async () => {
     await commit(insertDoc(doc));
     fails(doc);
     await commit(moveDoc('bob'));
@@ -133,7 +154,7 @@ describe('a rule that fails for a row', () => {
     for (const id of [first, last]) expect(await failuresOf(id)).toEqual([]);
   });
 
-  it('is tried again until it works, and the row is then announced', async () => {
+  it('is tried again until it works, and the row is then announced [W-WAL-7]', async () => {
     fails(doc);
     await commit(insertDoc(doc));
     await eventually(async () => expect((await failuresOf(doc))[0]?.attempts).toBeGreaterThan(1));
@@ -160,7 +181,7 @@ describe('a rule that fails for a row', () => {
     expect(await edgesOf(database, 'docs', doc)).toEqual([]);
   });
 
-  it('holds the children back only until it works', async () => {
+  it('holds the children back only until it works [W-WAL-7]', async () => {
     const page = randomUUID();
     fails(doc);
     await commit(insertDoc(doc), `INSERT INTO pages (id, doc_id) VALUES ('${page}', '${doc}')`);
@@ -181,7 +202,7 @@ describe('a rule that fails for a row', () => {
     await resolved(doc);
   });
 
-  it('is none when the database could not be asked: the batch is applied again', async () => {
+  it('is none when the database could not be asked: the batch is applied again [W-WAL-7]', async () => {
     let lost = 2;
     broken.set(doc, () => {
       if (--lost === 0) broken.delete(doc);

@@ -57,7 +57,7 @@ describe('a soft-deleted row', () => {
     await commit(`INSERT INTO folders (id, user_id) VALUES ('${folder}', 'alice')`, insertFile(file));
   }
 
-  it('keeps its edges, dead, and leaves the membership of its children alone', async () => {
+  it('keeps its edges, dead, and leaves the membership of its children alone [interleaving 8]', async () => {
     await makeFolder();
     await commit(softDelete());
     expect(await edgesOf(database, 'folders', folder)).toEqual(['user:alice (dead)']);
@@ -66,7 +66,7 @@ describe('a soft-deleted row', () => {
     expect(await logOf(database, 'files', file)).toEqual(['create user:alice']);
   });
 
-  it('goes from devices that had it, and is not in the snapshot of new ones, while its children are', async () => {
+  it('goes from devices that had it, and is not in the snapshot of new ones, while its children are [interleaving 8]', async () => {
     await makeFolder();
     const old = new Device(app.url, 'alice');
     await old.start();
@@ -81,7 +81,7 @@ describe('a soft-deleted row', () => {
     expect(fresh.store.all('folders').has(folder)).toBe(false);
   });
 
-  it('hands its buckets on to children that are inserted, changed or moved under it', async () => {
+  it('hands its buckets on to children that are inserted, changed or moved under it [interleaving 8]', async () => {
     await makeFolder();
     await commit(softDelete());
     const late = randomUUID();
@@ -90,7 +90,7 @@ describe('a soft-deleted row', () => {
     expect(await logOf(database, 'files', file)).toEqual(['create user:alice', 'update user:alice']);
   });
 
-  it('takes its children along when it moves', async () => {
+  it('takes its children along when it moves [interleaving 8]', async () => {
     await makeFolder();
     await commit(softDelete());
     await commit(`UPDATE folders SET user_id = 'bob' WHERE id = '${folder}'`);
@@ -103,14 +103,14 @@ describe('a soft-deleted row', () => {
     ]);
   });
 
-  it('says nothing more when it is changed again', async () => {
+  it('says nothing more when it is changed again [W-WAL-13]', async () => {
     await makeFolder();
     await commit(softDelete());
     await commit(softDelete());
     expect(await logOf(database, 'folders', folder)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('comes back to devices when it is undeleted, even if its updated_at did not move', async () => {
+  it('comes back to devices when it is undeleted, even if its updated_at did not move [interleaving 12]', async () => {
     await makeFolder();
     const device = new Device(app.url, 'alice');
     await device.start();
@@ -123,7 +123,7 @@ describe('a soft-deleted row', () => {
     expect(device.row('folders', folder)).toMatchObject({ user_id: 'alice', deleted_at: null });
   });
 
-  it('takes what its children inherited along only when it is deleted for good', async () => {
+  it('takes what its children inherited along only when it is deleted for good [interleaving 8]', async () => {
     await makeFolder();
     await commit(softDelete());
     await commit(`DELETE FROM folders WHERE id = '${folder}'`);
@@ -133,7 +133,7 @@ describe('a soft-deleted row', () => {
     expect(await logOf(database, 'files', file)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('that was inserted as one is never announced, and its children are', async () => {
+  it('that was inserted as one is never announced, and its children are [W-WAL-13]', async () => {
     folder = randomUUID();
     file = randomUUID();
     await commit(

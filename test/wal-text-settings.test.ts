@@ -87,12 +87,12 @@ describe('values are read as the same text', () => {
     await database.drop();
   });
 
-  it('whether they come from the WAL or from the table, whatever the settings of the database are', async () => {
+  it('whether they come from the WAL or from the table, whatever the settings of the database are [interleaving 2] [W-DATA-5]', async () => {
     expect(await edgesOf(database, 'samples', before)).toEqual([AS_TEXT, 'global']);
     expect(await edgesOf(database, 'samples', after)).toEqual([AS_TEXT, 'global']);
   });
 
-  it('and go to devices in UTC and at full precision', async () => {
+  it('and go to devices in UTC and at full precision [W-DATA-5]', async () => {
     const device = new Device(app.url, 'alice');
     await device.start();
     for (const id of [before, after]) {
@@ -105,7 +105,7 @@ describe('values are read as the same text', () => {
 });
 
 describe('what the database URL says', () => {
-  it("does not take the place of the consumer's own settings, and what they leave open holds", async () => {
+  it("does not take the place of the consumer's own settings, and what they leave open holds [interleaving 2]", async () => {
     const database = await createDatabase();
     const url = new URL(database.url);
     url.searchParams.set('options', '-c TimeZone=Asia/Kathmandu -c work_mem=5MB');

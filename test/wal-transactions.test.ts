@@ -54,7 +54,7 @@ describe('a source transaction', () => {
     },
   );
 
-  it('is written with its edges and its position in one transaction, in as many pieces as it may come', async () => {
+  it('is written with its edges and its position in one transaction, in as many pieces as it may come [W-WAL-2]', async () => {
     const ids = await insertMarks(5 * BATCH + 1);
     await allThere(ids);
     const rows = await database.query(
@@ -66,13 +66,13 @@ describe('a source transaction', () => {
     expect(rows).toHaveLength(1);
   });
 
-  it('gets seqs in the order of its changes and without gaps', async () => {
+  it('gets seqs in the order of its changes and without gaps [W-WAL-18]', async () => {
     await applied(database);
     const { last_seq: before } = await storedPosition(database);
     const ids = await insertMarks(3 * BATCH + 1);
     await applied(database);
     const rows = await database.query<{ seq: string; record_id: string }>(
-      'SELECT seq::text, record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY seq',
+      'SELECT seq::text, record_id FROM sync_changelog WHERE record_id = ANY($1) ORDER BY sync_changelog.seq',
       [ids],
     );
     expect(rows.map(({ record_id: id }) => id)).toEqual(ids);

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
+import { consumed, consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { startStandby } from './support/standby.js';
+import { startStandby, type Standby } from './support/standby.js';
 import { temporaryFolder } from './support/temporary-folder.js';
 import { eventually } from './support/wait.js';
 import { logOf } from './support/wal-app.js';
@@ -41,7 +42,7 @@ describe('a commit that is decoded before it is visible', () => {
     });
   }
 
-  it('is not in the log, nor behind any pull, until it is visible', async () => {
+  it('is not in the log, nor behind any pull, until it is visible [interleaving 1]', async () => {
     const task = randomUUID();
     const device = new Device(app.url, 'alice');
     await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [task]);
@@ -52,42 +53,20 @@ describe('a commit that is decoded before it is visible', () => {
     });
     const logged = await logOf(database, 'tasks', task);
 
-    const standby = await startStandby(server.url, STANDBY);
-    await setStandbys(STANDBY);
-    await eventually(async () => {
-      const rows = await database.query("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'");
-      return rows.length > 0;
-    });
+    const standby = await synchronousStandby();
     const phases: string[] = [];
     const note = (message: unknown): void => void phases.push((message as { phase: string }).phase);
     subscribe(CHANNEL, note);
     try {
-      // Its own commit waits until the standby has applied it; everyone else's only until it is flushed there.
-      const committing = withClient(database.url, async (client) => {
-        await client.query('SET synchronous_commit = remote_apply');
-        await client.query(`UPDATE tasks SET title = 'new', updated_at = now() WHERE id = $1`, [task]);
-      });
-      await eventually(async () => {
-        const rows = await database.query(
-          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'",
-        );
-        return rows.length > 0;
-      });
+      const committing = await commitInvisibly(`UPDATE tasks SET title = 'new', updated_at = now()`, task);
       await eventually(() => phases.includes('decoding'));
-      // Either the consumer has looked at the snapshot and drawn back, or it has gone on and written.
-      await eventually(async () => {
-        const rows = await database.query(
-          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
-              AND query = 'ROLLBACK'`,
-        );
-        return rows.length > 0 || phases.includes('committed');
-      });
+      await consumerHasDecided(phases);
       expect(await logOf(database, 'tasks', task)).toEqual(logged);
       await device.pull();
       expect(device.row('tasks', task)).toMatchObject({ title: 'old' });
 
       standby.apply();
-      await committing;
+      await committing.done;
       await eventually(async () => {
         await device.pull();
         expect(device.row('tasks', task)).toMatchObject({ title: 'new' });
@@ -99,4 +78,82 @@ describe('a commit that is decoded before it is visible', () => {
       await standby.close();
     }
   });
+
+  it('holds back the whole batch in which it is not the first', async () => {
+    const [first, visible, invisible] = [randomUUID(), randomUUID(), randomUUID()];
+    for (const id of [first, visible, invisible])
+      await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [id]);
+    await consumed(database);
+    const retitle = `UPDATE tasks SET title = 'new', updated_at = now()`;
+
+    const standby = await synchronousStandby();
+    const phases: string[] = [];
+    const note = (message: unknown): void => void phases.push((message as { phase: string }).phase);
+    try {
+      const committing = await withPausedConsumer(database, async () => {
+        await database.query(`${retitle} WHERE id = $1`, [first]);
+        await consumerWaits(database);
+        // These two wait in the stream, and become one batch.
+        await database.query(`${retitle} WHERE id = $1`, [visible]);
+        const done = await commitInvisibly(retitle, invisible);
+        await eventually(async () => {
+          const rows = await database.query(
+            `SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
+              WHERE s.database = current_database() AND r.sent_lsn >= pg_current_wal_insert_lsn()`,
+          );
+          return rows.length > 0;
+        });
+        return done;
+      });
+      await eventually(async () => (await logOf(database, 'tasks', first)).length === 2);
+      subscribe(CHANNEL, note);
+      await consumerHasDecided(phases);
+      expect(await logOf(database, 'tasks', invisible)).toEqual(['create user:alice']);
+
+      standby.apply();
+      await committing.done;
+      await eventually(async () => (await logOf(database, 'tasks', invisible)).length === 2);
+    } finally {
+      unsubscribe(CHANNEL, note);
+      await setStandbys('');
+      await standby.close();
+    }
+  });
+
+  /** A standby that every commit waits for, until it has flushed it. */
+  async function synchronousStandby(): Promise<Standby> {
+    const standby = await startStandby(server.url, STANDBY);
+    await setStandbys(STANDBY);
+    await eventually(async () => {
+      const rows = await database.query("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'");
+      return rows.length > 0;
+    });
+    return standby;
+  }
+
+  /** Resolves while the commit waits for the standby to apply it, which it does when it is told to. */
+  async function commitInvisibly(update: string, id: string): Promise<{ readonly done: Promise<void> }> {
+    const done = withClient(database.url, async (client) => {
+      await client.query('SET synchronous_commit = remote_apply');
+      await client.query(`${update} WHERE id = $1`, [id]);
+    });
+    await eventually(async () => {
+      const rows = await database.query(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'",
+      );
+      return rows.length > 0;
+    });
+    return { done };
+  }
+
+  /** Resolves once the consumer has looked at the snapshot and drawn back, or has gone on and written. */
+  async function consumerHasDecided(phases: readonly string[]): Promise<void> {
+    await eventually(async () => {
+      const rows = await database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
+            AND query = 'ROLLBACK'`,
+      );
+      return rows.length > 0 || phases.includes('committed');
+    });
+  }
 });

@@ -85,6 +85,14 @@ function errorsIn(error: unknown): readonly object[] {
   return found;
 }
 
+/**
+ * The tables are not, at the moment, what is asked of them, whoever asks: a column or a table is gone, keys have another
+ * type than those that are known (22P02), or writes are refused for want of a replica identity (55000, 42P10).
+ */
+export function isUnfitTable(error: unknown): boolean {
+  return isSchemaRace(error) || ['22P02', '42P10', '55000'].includes(errorCode(error) ?? '');
+}
+
 /** The table changed between reading its contract and using it: a column or a table is gone, or a cached plan is stale. */
 export function isSchemaRace(error: unknown): boolean {
   if (error instanceof SynchroError) return false;

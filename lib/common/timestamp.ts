@@ -35,6 +35,18 @@ export function parseTimestamp(text: string): Timestamp | null {
   return { micros: seconds * 1_000_000n + BigInt(micros), digits: Math.min(fraction.length, 6) };
 }
 
+/**
+ * An `updated_at` as devices compare it, in microseconds; null when there is none. What no SDK can parse (infinity, BC,
+ * a year of five digits: hazard W-DATA-7) is none to them, so that anything may follow it.
+ */
+export function comparableMicros(text: string | null | undefined): bigint | null {
+  const micros = text === null || text === undefined ? null : (parseTimestamp(text)?.micros ?? null);
+  return micros === null || micros < YEAR_1 || micros >= YEAR_10000 ? null : micros;
+}
+
+const YEAR_1 = -62_135_596_800_000_000n;
+const YEAR_10000 = 253_402_300_800_000_000n;
+
 /** Cuts a timestamp to a number of fraction digits, so that it can be compared with one written with those. */
 export function truncateMicros(micros: bigint, digits: number): bigint {
   const unit = 10n ** BigInt(6 - digits);

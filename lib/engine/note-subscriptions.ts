@@ -3,12 +3,16 @@ import { WORK_CHANNEL } from '../common/work-channel.js';
 import { enqueueSubscriptionChange, type SyncClient } from '../store/sync-clients.js';
 import { difference } from './pull/bucket-difference.js';
 
-/** What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. */
+/**
+ * What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow.
+ * @param from the device's checkpoint
+ */
 export async function noteSubscriptions(
   manager: EntityManager,
   client: SyncClient,
   buckets: readonly string[],
+  from: bigint,
 ): Promise<void> {
   if (difference(client.buckets, buckets) === null) return;
-  await enqueueSubscriptionChange(manager, client, buckets, WORK_CHANNEL);
+  await enqueueSubscriptionChange(manager, client, buckets, from < 0n ? 0n : from, WORK_CHANNEL);
 }

@@ -3,11 +3,13 @@ import { isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import { inTransaction, type TransactionOptions } from '../store/session.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
+import { ParkingBusyError } from './push/parking-busy.error.js';
 
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
 
-type Work<Result> = (manager: EntityManager) => Promise<Result>;
+/** `attempt` counts from 1. */
+type Work<Result> = (manager: EntityManager, attempt: number) => Promise<Result>;
 
 /** The transactions of requests, each on one connection of the host's pool; run again where that helps. */
 export class RequestTransactions {
@@ -29,7 +31,7 @@ export class RequestTransactions {
   private async run<Result>(kind: 'read' | 'write', work: Work<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(this.dataSource, kind, work, this.options);
+        return await inTransaction(this.dataSource, kind, (manager) => work(manager, attempt), this.options);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt))) throw error;
       }
@@ -42,7 +44,7 @@ export class RequestTransactions {
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.
     else if (isSchemaRace(error)) return attempt === 1;
-    else return isRetryable(error);
+    else return error instanceof ParkingBusyError || isRetryable(error);
     return true;
   }
 }

@@ -14,7 +14,7 @@ export interface LogState {
   readonly lastSeq: bigint;
   /** Below it, history was compacted away. */
   readonly floorSeq: bigint;
-  /** Below it, checkpoints are of an older epoch. */
+  /** Below it, checkpoints are of an older epoch, or of subscriptions that changed by too much for this client. */
   readonly epochSeq: bigint;
 }
 
@@ -55,11 +55,13 @@ export async function openContext(
 ): Promise<SyncContext> {
   const rows: ContextRow[] = await manager.query(
     `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
-            c.id, c.bucket_subs, c.is_active, c.last_pull_at IS NOT NULL AS has_pulled,
+            c.id, c.bucket_subs, c.is_active,
+            ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+                   WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
             c.snapshot_completed_at IS NOT NULL AS has_snapshot,
             c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
             to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
-            p.last_seq::text, p.floor_seq::text, p.epoch_seq::text
+            p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq
        FROM (SELECT) AS one
        LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
        LEFT JOIN sync_wal_position p ON true`,
@@ -100,6 +102,7 @@ interface ContextRow {
   token: string;
   id: string | null;
   bucket_subs: string[] | null;
+  leaving: string[];
   is_active: boolean | null;
   has_pulled: boolean;
   has_snapshot: boolean;
@@ -117,6 +120,7 @@ function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
   return {
     id: row.id,
     buckets: row.bucket_subs ?? [],
+    leaving: row.leaving,
     active: row.is_active ?? true,
     hasPulled: row.has_pulled,
     hasSnapshot: row.has_snapshot && (isOlderSchema || row.has_older_snapshot !== true),

@@ -10,10 +10,12 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import { enqueueRequest } from '../store/requests.js';
 import {
   completeSnapshot,
   noteOlderSchema,
   notePull,
+  noteServed,
   notePush,
   saveRegistration,
   type SyncClient,
@@ -22,8 +24,8 @@ import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
-import { requestReresolve, type RecordId } from './operations/reresolve.js';
-import { difference } from './pull/bucket-difference.js';
+import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
+import { difference, readBuckets } from './pull/bucket-difference.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
 import { PushService } from './push/push.service.js';
@@ -31,7 +33,7 @@ import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { admit } from './stale-client.js';
-import { type LogState, openContext, ready } from './sync-context.js';
+import { type LogState, openContext, ready, registered } from './sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -97,7 +99,7 @@ export class SyncEngine {
       const page =
         reason === null
           ? await this.puller.pull(manager, context.contract, client, log, { ...request, buckets })
-          : { changes: [], deletes: [], checkpoint: request.checkpoint, hasMore: false };
+          : { changes: [], deletes: [], checkpoint: request.checkpoint, hasMore: false, heldBack: new Map() };
       const bucketUpdates = reason === null ? difference(request.knownBuckets ?? [], buckets) : null;
       return {
         client,
@@ -108,7 +110,7 @@ export class SyncEngine {
     });
     const { snapshotReason: reason } = result;
     if (reason === null && isOlderSchema) await noteOlderSchema(this.dataSource.manager, client);
-    if (reason === null) await this.afterPull(client, request, buckets, result);
+    if (reason === null) await this.afterPull(client, log, request, buckets, result);
     else if (reason !== 'initial_sync_required') await this.tellSnapshotRequired(request, log, reason);
     return result;
   }
@@ -116,13 +118,13 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { conflicts, ...outcome } = await this.transactions.write(async (manager) => {
+    const { conflicts, ...outcome } = await this.transactions.write(async (manager, attempt) => {
       const context = await openContext(manager, this.schemas, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
       const caller = { contract, userId, clientId, buckets };
-      const applied = await this.pusher.apply(manager, caller, request.changes);
+      const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
       // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
       await notePush(manager, client);
       return { ...applied, contract };
@@ -137,14 +139,17 @@ export class SyncEngine {
     const { cursor, client } = await this.transactions.write((manager) =>
       this.enterSnapshot(manager, request, buckets),
     );
-    const { result, isOlderSchema } = await this.transactions.read(async (manager) => {
-      const { contract, isOlderSchema } = await openContext(manager, this.schemas, { ...request, buckets });
-      const page = await this.snapshotter.page(manager, contract, cursor, buckets, request.limit);
-      return { isOlderSchema, result: { ...page, checkpoint: cursor.checkpoint, contract } };
+    const { result, served, isOlderSchema } = await this.transactions.read(async (manager) => {
+      const context = await openContext(manager, this.schemas, { ...request, buckets });
+      const { contract, isOlderSchema } = context;
+      const read = readBuckets(registered(context), buckets);
+      const page = await this.snapshotter.page(manager, contract, cursor, read, request.limit);
+      const served = ready(context).lastSeq;
+      return { isOlderSchema, served, result: { ...page, checkpoint: cursor.checkpoint, contract } };
     });
-    if (result.next === null) {
-      await completeSnapshot(this.dataSource.manager, client, cursor.checkpoint, isOlderSchema);
-    }
+    const { manager } = this.dataSource;
+    if (result.next !== null) await noteServed(manager, client, served);
+    else await completeSnapshot(manager, client, cursor.checkpoint, served, isOlderSchema);
     return result;
   }
 
@@ -197,8 +202,13 @@ export class SyncEngine {
    * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
    * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
    */
-  async reresolve(entity: EntityTarget<object>, ids?: readonly RecordId[]): Promise<void> {
-    await requestReresolve(this.dataSource, await this.schemas.current(), entity, ids);
+  async reresolve(
+    entity: EntityTarget<object>,
+    ids?: readonly RecordId[],
+    { manager }: ReresolveOptions = {},
+  ): Promise<void> {
+    const ask = (own: EntityManager): Promise<void> => requestReresolve(own, this.schemas, entity, ids);
+    await (manager ? ask(manager) : this.dataSource.transaction(ask));
   }
 
   /**
@@ -224,14 +234,20 @@ export class SyncEngine {
 
   private async afterPull(
     client: SyncClient,
+    log: LogState,
     request: PullRequest,
     buckets: readonly string[],
-    { checkpoint, changes }: PullPage,
+    { checkpoint, changes, heldBack }: PullPage,
   ): Promise<void> {
     const { manager } = this.dataSource;
     const { userId, clientId } = request;
-    await notePull(manager, client, request.tables === null ? request.checkpoint : null);
-    await noteSubscriptions(manager, client, buckets);
+    const acknowledged = request.tables === null ? request.checkpoint : null;
+    // First, as this pull has given nothing of what it notes to be gone.
+    await noteSubscriptions(manager, client, buckets, acknowledged ?? client.acknowledged ?? 0n);
+    await notePull(manager, client, acknowledged, log.lastSeq);
+    // The entries that bring these back may come to a bucket that the user has left by then.
+    for (const [table, recordIds] of heldBack)
+      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, userId });
     await this.hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
   }
 

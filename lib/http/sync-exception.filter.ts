@@ -1,5 +1,5 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { isTransient } from '../common/database-error.js';
+import { isTransient, isUnfitTable } from '../common/database-error.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
@@ -53,6 +53,8 @@ export class SyncExceptionFilter implements ExceptionFilter {
       return this.retryLater(503, 'service temporarily unavailable');
     }
     this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
+    // Nothing is wrong with the request: devices come back, and go on when the tables are mended.
+    if (isUnfit(error)) return this.retryLater(503, 'service temporarily unavailable');
     return failure(500, failureMessage(url));
   }
 
@@ -67,6 +69,11 @@ export class SyncExceptionFilter implements ExceptionFilter {
   private get retryAfter(): number {
     return this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
   }
+}
+
+/** The tables are not, at the moment, what the entities say. */
+function isUnfit(error: unknown): boolean {
+  return isUnfitTable(error) || (error instanceof SynchroError && error.problems.length > 0);
 }
 
 /** The body's values are all strings: SDKs decode it as such. */

@@ -18,6 +18,9 @@ import { identityOf, setUser, userOf, type HttpRequest } from './sync-request.js
 
 const DEFAULT_VERSION_HEADER = 'X-App-Version';
 
+/** Leaves room in an index entry for what stands beside it. A NUL PostgreSQL can't hold. */
+const MAX_USER_ID_BYTES = 1024;
+
 /**
  * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
  * nobody and apps that are too old. An interceptor, because it has to come after every guard of the host, also in a
@@ -44,6 +47,9 @@ export class UserInterceptor implements NestInterceptor {
     if (typeof userId !== 'string' || userId === '') {
       if (!ownRule) this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
+    }
+    if (userId.includes('\0') || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
+      throw new SynchroError('bad_request', 'invalid user identity');
     }
     const version = request.headers[this.versionHeader];
     setUser(request, canonicalId(userId));

@@ -1,3 +1,4 @@
+import { errorCode } from '../common/database-error.js';
 import { quoteIdentifier, quoteQualifiedName } from '../common/identifiers.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
@@ -11,6 +12,14 @@ export interface RuleRow extends ResolveRow {
   readonly previous?: ResolveRow['data'] | null;
 }
 
+/** What one call may come to. */
+export interface CallLimits {
+  /** Most buckets of one row. */
+  readonly buckets: number;
+  /** Milliseconds; 0: any. */
+  readonly time: number;
+}
+
 /** The buckets of one row, or too many of them. */
 export interface FunctionAnswer {
   readonly count: number;
@@ -21,33 +30,44 @@ export interface FunctionAnswer {
 /**
  * Asks a table's bucket function about all rows in one statement, on the consumer's connection. Under a savepoint, so
  * that what the function throws costs nothing else.
- * @param limit most buckets of one row
  * @returns the answers in the order of `rows`
+ * @throws what the function throws, or an Error naming it when it was cancelled
  */
 export async function callBucketFunction(
   tx: ChangelogTransaction,
   table: SyncTable,
   bucketFunction: BucketFunction,
   rows: readonly RuleRow[],
-  limit: number,
+  limits: CallLimits,
 ): Promise<readonly FunctionAnswer[]> {
   const columns = await typedColumns(tx, table);
   const answers: FunctionAnswer[] = [];
-  await tx.query('SAVEPOINT bucket_function');
+  await tx.query(`SAVEPOINT bucket_function; SET LOCAL statement_timeout = ${limits.time}`);
   try {
     const { rows: answered } = await tx.query<{ n: number; count: number; buckets: string[] | null }>(
       callSql(columns, quoteQualifiedName(bucketFunction)),
-      [table.name, recordsJson(columns, rows), limit],
+      [table.name, recordsJson(columns, rows), limits.buckets],
     );
     for (const { n, count, buckets } of answered) {
       answers[n] = { count, buckets: count === 0 ? [] : buckets };
     }
   } catch (error) {
     await tx.query('ROLLBACK TO SAVEPOINT bucket_function');
-    throw error;
+    if (errorCode(error) !== QUERY_CANCELED) throw error;
+    // As it is, it would pass for something that mends itself: the batch would be tried again for ever.
+    throw new Error(
+      `${bucketFunction.text} was cancelled after ${limits.time} ms, asked about ${describeRows(table, rows)}`,
+    );
   }
-  await tx.query('RELEASE SAVEPOINT bucket_function');
+  await tx.query('SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT bucket_function');
   return answers;
+}
+
+const QUERY_CANCELED = '57014';
+
+function describeRows(table: SyncTable, rows: readonly RuleRow[]): string {
+  const [row, ...others] = rows;
+  return others.length === 0 ? `${table.name} ${row?.recordId}` : `${rows.length} rows of ${table.name}`;
 }
 
 interface TypedColumn {

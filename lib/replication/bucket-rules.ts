@@ -4,7 +4,8 @@ import { hasDefaultRule } from '../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { bucketFunctionDefinition } from './bucket-function.js';
-import { callBucketFunction, type RuleRow } from './bucket-function-call.js';
+import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
+import { RulePatience } from './rule-patience.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
 export interface RuleFailure {
@@ -17,12 +18,20 @@ interface Resolved {
   readonly failures: readonly RuleFailure[];
 }
 
+export interface RuleLimits {
+  /** Most buckets that a rule may name for one row. */
+  readonly buckets: number;
+  /** Milliseconds that a rule may take over the rows of a batch; 0: any. */
+  readonly time: number;
+  /** Told of a resolver that takes longer, again and again. What is written in JavaScript can't be cancelled. */
+  readonly onLate: (what: string) => void;
+}
+
 /** The bucket rules of the tables, the host's resolver or a function in SQL, with each failure confined to its row. */
 export class BucketRules {
-  /** @param maxBuckets most buckets that a rule may name for one row */
   constructor(
     private readonly resolver: OwnershipResolver,
-    private readonly maxBuckets: number,
+    private readonly limits: RuleLimits,
   ) {}
 
   /** Whether the default rule says what a table's own buckets are, so that only its columns are needed. */
@@ -50,14 +59,21 @@ export class BucketRules {
    * @returns the buckets of each row in order (null where the rule failed), and the failures
    * @throws only what will pass by itself, such as a lost connection: the batch is then applied again
    */
-  async resolve(tx: ChangelogTransaction, table: SyncTable, rows: readonly RuleRow[]): Promise<Resolved> {
+  async resolve(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly RuleRow[],
+    patience = new RulePatience(this.limits.time, rows.length),
+  ): Promise<Resolved> {
     const [row] = rows;
     if (!row) return { buckets: [], failures: [] };
+    const time = patience.share(rows.length);
+    if (time === null) return this.notAsked(table, rows);
     try {
-      return { buckets: await this.ask(tx, table, rows), failures: [] };
+      return { buckets: await this.ask(tx, table, rows, time), failures: [] };
     } catch (error) {
       if (isTransient(error)) throw error;
-      if (rows.length > 1) return this.resolveHalves(tx, table, rows);
+      if (rows.length > 1) return this.resolveHalves(tx, table, rows, patience);
       const failure = { row, error: error instanceof Error ? error : new Error(String(error)) };
       return { buckets: [null], failures: [failure] };
     }
@@ -68,24 +84,34 @@ export class BucketRules {
     tx: ChangelogTransaction,
     table: SyncTable,
     rows: readonly RuleRow[],
+    patience: RulePatience,
   ): Promise<Resolved> {
     const middle = rows.length >> 1;
-    const first = await this.resolve(tx, table, rows.slice(0, middle));
-    const second = await this.resolve(tx, table, rows.slice(middle));
+    const first = await this.resolve(tx, table, rows.slice(0, middle), patience);
+    const second = await this.resolve(tx, table, rows.slice(middle), patience);
     return {
       buckets: [...first.buckets, ...second.buckets],
       failures: [...first.failures, ...second.failures],
     };
   }
 
+  private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
+    const rule = table.bucketFunction?.text ?? this.resolver.constructor.name;
+    const error = new Error(
+      `${rule} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
+    );
+    return { buckets: rows.map(() => null), failures: rows.map((row) => ({ row, error })) };
+  }
+
   private async ask(
     tx: ChangelogTransaction,
     table: SyncTable,
     rows: readonly RuleRow[],
+    time: number,
   ): Promise<readonly (readonly string[])[]> {
     return table.bucketFunction === null
       ? this.askResolver(table, rows)
-      : this.askFunction(tx, table, table.bucketFunction, rows);
+      : this.askFunction(tx, table, table.bucketFunction, rows, { buckets: this.limits.buckets, time });
   }
 
   private async askFunction(
@@ -93,8 +119,9 @@ export class BucketRules {
     table: SyncTable,
     bucketFunction: BucketFunction,
     rows: readonly RuleRow[],
+    limits: CallLimits,
   ): Promise<readonly (readonly string[])[]> {
-    const answers = await callBucketFunction(tx, table, bucketFunction, rows, this.maxBuckets);
+    const answers = await callBucketFunction(tx, table, bucketFunction, rows, limits);
     return answers.map(({ count, buckets }, position) => {
       if (buckets === null) throw this.tooMany(bucketFunction.text, table, rows[position], count);
       return buckets;
@@ -105,8 +132,10 @@ export class BucketRules {
     table: SyncTable,
     rows: readonly RuleRow[],
   ): Promise<readonly (readonly string[])[]> {
-    const buckets = await this.resolver.resolveOwners(table.name, rows);
     const method = `${this.resolver.constructor.name}.resolveOwners`;
+    const buckets = await this.watched(`${method}, asked about ${rows.length} rows of ${table.name},`, () =>
+      this.resolver.resolveOwners(table.name, rows),
+    );
     if (buckets.length !== rows.length) {
       throw new Error(
         `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
@@ -116,15 +145,30 @@ export class BucketRules {
       if (!own.every((bucket) => typeof bucket === 'string' && bucket !== '')) {
         throw new Error(`${method} answered an empty bucket id for ${table.name}`);
       }
-      const count = own.length > this.maxBuckets ? new Set(own).size : 0;
-      if (count > this.maxBuckets) throw this.tooMany(method, table, rows[position], count);
+      const count = own.length > this.limits.buckets ? new Set(own).size : 0;
+      if (count > this.limits.buckets) throw this.tooMany(method, table, rows[position], count);
     }
     return buckets;
   }
 
+  /** Nothing is applied until it answers: whoever looks for the reason has to find it. */
+  private async watched<Answer>(what: string, ask: () => Answer | Promise<Answer>): Promise<Answer> {
+    const { time, onLate } = this.limits;
+    if (time === 0) return ask();
+    const began = performance.now();
+    const timer = setInterval(() => {
+      onLate(`${what} has not answered for ${Math.round(performance.now() - began)} ms`);
+    }, time);
+    try {
+      return await ask();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   private tooMany(rule: string, table: SyncTable, row: RuleRow | undefined, count: number): Error {
     return new Error(
-      `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.maxBuckets}`,
+      `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.limits.buckets}`,
     );
   }
 }

@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { matchingValues } from './matching-values.js';
 
 /** Rows read at once: what a cascade or a backfill holds in memory. */
 const CHUNK_ROWS = 2_000;
@@ -23,11 +24,13 @@ export async function* currentRows(
   if (filter !== 'all' && filter.values.length === 0) return;
   const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
-  const where = filter === 'all' ? '' : `WHERE ${quoteIdentifier(filter.column)} = ANY($1)`;
-  await tx.query(
-    `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql} ${where}`,
-    filter === 'all' ? [] : [filter.values],
-  );
+  const declare = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql}`;
+  if (filter === 'all') await tx.query(declare);
+  else {
+    await matchingValues(tx, filter.column, (condition) =>
+      tx.query(`${declare} WHERE ${condition}`, [filter.values]),
+    );
+  }
   for (;;) {
     const rows = await tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`);
     if (rows.length > 0) yield rows.map((data) => ({ recordId: data[table.idColumn] ?? '', data }));

@@ -1,4 +1,4 @@
-import { parseTimestamp } from '../common/timestamp.js';
+import { comparableMicros } from '../common/timestamp.js';
 
 /** What a changelog entry says; the codes of the reference. */
 export const Operation = { create: 1, update: 2, delete: 3 } as const;
@@ -34,9 +34,10 @@ export interface RowState {
   readonly writtenAt: bigint;
   /**
    * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
-   * buckets that it keeps get no entry.
+   * buckets that it keeps get no entry. `compared`: they do where its `updated_at` grew, as it may have been changed
+   * unseen.
    */
-  readonly cause: 'insert' | 'update' | 'resettled';
+  readonly cause: 'insert' | 'update' | 'resettled' | 'compared';
 }
 
 const MINUTE = 60_000_000n;
@@ -63,8 +64,7 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     else record.edges.delete(bucket);
   }
 
-  const own = row.updatedAt === null || row.updatedAt === undefined ? null : parseTimestamp(row.updatedAt);
-  const micros = own?.micros ?? null;
+  const micros = comparableMicros(row.updatedAt);
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
   const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
   for (const bucket of wanted) {
@@ -72,7 +72,9 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     record.edges.set(bucket, !row.deleted);
     if (row.deleted) continue;
     if (live === true) {
-      if (row.cause !== 'resettled') {
+      const changed =
+        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'resettled';
+      if (changed) {
         entries.push({
           bucket,
           operation: Operation.update,
@@ -81,7 +83,8 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
       }
     } else {
       // It did not grow if the row was deleted just before, in the same batch.
-      const plain = grew && (live === false ? row.cause !== 'resettled' : isFreshInsert(row, micros));
+      const isItsChange = row.cause === 'insert' || row.cause === 'update';
+      const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));
       entries.push({
         bucket,
         operation: Operation.create,

@@ -1,5 +1,5 @@
 import { upsert } from '../common/collections.js';
-import { parseTimestamp } from '../common/timestamp.js';
+import { comparableMicros } from '../common/timestamp.js';
 import type {
   ChangelogEntry,
   ChangelogTransaction,
@@ -88,7 +88,7 @@ function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
   let rowUpdatedAt: string | null = null;
   let rowMicros: bigint | null = null;
   for (const edge of stored) {
-    const micros = edge.rowUpdatedAt === null ? null : (parseTimestamp(edge.rowUpdatedAt)?.micros ?? null);
+    const micros = comparableMicros(edge.rowUpdatedAt);
     if (micros !== null && (rowMicros === null || micros > rowMicros)) {
       rowMicros = micros;
       rowUpdatedAt = edge.rowUpdatedAt;

@@ -2,12 +2,13 @@ import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { forgetRules } from '../store/rule-marks.js';
 import { deleteWaiting, releaseWaiting, saveWaiting } from '../store/waiting-rows.js';
 import type { BucketRules } from './bucket-rules.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
-import { removeAllEdges } from './edge-removal.js';
+import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
 import { rowsToResolve, toRowEvents, type RowEvent } from './row-events.js';
@@ -21,6 +22,8 @@ export interface ResettleOptions {
   readonly time: bigint;
   /** Buckets that a row keeps get an entry, too: their rows may have changed unseen. Default: false. */
   readonly refresh?: boolean;
+  /** They get one where the row's `updated_at` is later than devices have seen it. Default: false. */
+  readonly compare?: boolean;
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
 }
@@ -32,6 +35,8 @@ export interface ResettleOptions {
 export class MembershipApplier {
   /** Rows wait for a parent, or rules failed: only then are those lists looked at. */
   readonly open = { waiting: true, failures: true };
+  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
+  unseen = false;
 
   constructor(
     private readonly tracked: TrackedTables,
@@ -81,7 +86,7 @@ export class MembershipApplier {
 
   private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
-    const { byTable, touched } = toRowEvents(changes, this.tracked);
+    const { byTable, touched, unnamed, unseen, touchedUnnamed } = toRowEvents(changes, this.tracked);
     const work = new MembershipWork(new EdgeWorkspace(tx));
     for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     await work.edges.load(neededEdges([...byTable.values()].flat()));
@@ -89,16 +94,28 @@ export class MembershipApplier {
     for (const table of this.tracked.registry.parentsFirst()) {
       await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);
     }
-    await this.finish(tx, work, { time: changes.at(-1)?.commitTime ?? 0n });
+    const options = { time: changes.at(-1)?.commitTime ?? 0n };
+    await this.finish(tx, work, options);
     for (const table of this.tracked.registry.parentsFirst()) {
+      if (unnamed.has(table.name) && (await removeOrphans(tx, table))) {
+        for (const child of this.tracked.registry.children(table.name))
+          await this.resettle(tx, child, 'all', options);
+      }
+      if (touchedUnnamed.has(table.name)) {
+        await this.resettle(tx, table, 'all', options);
+        continue;
+      }
       const settled = new Set(
         (byTable.get(table.name) ?? [])
           .filter(({ kind }) => kind !== 'delete')
           .map(({ recordId }) => recordId),
       );
       const ids = [...(touched.get(table.name) ?? [])].filter((id) => !settled.has(id));
-      const options = { time: changes.at(-1)?.commitTime ?? 0n };
       await this.resettle(tx, table, { column: table.idColumn, values: ids }, options);
+    }
+    if (unseen.size > 0) {
+      await forgetRules(tx, [...unseen]);
+      this.unseen = true;
     }
   }
 
@@ -138,7 +155,7 @@ export class MembershipApplier {
     rows: readonly ResolveRow[],
     options: ResettleOptions,
   ): Promise<void> {
-    const cause = options.refresh === true ? 'update' : 'resettled';
+    const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = new MembershipWork(new EdgeWorkspace(tx));
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(events));

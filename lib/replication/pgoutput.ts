@@ -12,6 +12,8 @@ export interface Relation {
   readonly positions: ReadonlyMap<string, number>;
   /** Which columns are decoded; the others stay undefined in every tuple. */
   readonly decoded: readonly boolean[];
+  /** Its replica identity: the columns that a delete, and an update that changes one of them, say the old values of. */
+  readonly identity: ReadonlySet<string>;
 }
 
 /** PostgreSQL's text of each column; undefined for an unchanged TOASTed value and for columns nobody asked for. */
@@ -121,9 +123,12 @@ export class PgoutputDecoder {
     const name = reader.string();
     reader.skip(1);
     const columns: string[] = [];
+    const identity = new Set<string>();
     for (let left = reader.uint16(); left > 0; left--) {
-      reader.skip(1);
-      columns.push(reader.string());
+      const flags = reader.uint8();
+      const column = reader.string();
+      columns.push(column);
+      if ((flags & 1) === 1) identity.add(column);
       reader.skip(4 + 4);
     }
     const chosen = this.choose(schema, name);
@@ -136,6 +141,7 @@ export class PgoutputDecoder {
         columns,
         positions: new Map(columns.map((column, position) => [column, position])),
         decoded: columns.map((column) => chosen === 'all' || chosen.has(column)),
+        identity,
       },
     );
   }

@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { problemsError, SynchroError, type SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
+import { forgetRules } from '../store/rule-marks.js';
 import type { TrackedTables } from './tracked-tables.js';
 
 interface RelationName {
@@ -10,8 +11,8 @@ interface RelationName {
 }
 
 /**
- * Makes the publication, or adds the tables that it lacks. It never removes one: during a rolling deploy another
- * version may need it.
+ * Makes the publication, or adds the tables that it lacks, or has with a row filter or a column list. It never removes
+ * one: during a rolling deploy another version may need it.
  * @throws SynchroError with the SQL to run, when a right is missing or the publication can't serve
  */
 export async function ensurePublication(
@@ -30,7 +31,7 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql, tracked, relations, [VOID_POSITION]);
+    return mend(client, sql, tracked, relations);
   }
   const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
@@ -42,10 +43,21 @@ export async function ensurePublication(
       relations,
     );
   }
-  const missing = await missingRelations(client, name, relations);
+  const whole = await publishedRelations(client, name);
+  const missing = relations.filter(
+    ({ schema, relation }) => whole.get(quoteRelation(schema, relation)) !== true,
+  );
   if (missing.length === 0) return;
-  const tables = missing.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
-  await mend(client, `ALTER PUBLICATION ${publication} ADD TABLE ${tables}`, tracked, missing);
+  const names = missing.map(({ schema, relation }) => quoteRelation(schema, relation));
+  const partial = names.filter((relation) => whole.has(relation));
+  const drop =
+    partial.length === 0 ? '' : `ALTER PUBLICATION ${publication} DROP TABLE ${partial.join(', ')}; `;
+  await mend(
+    client,
+    `${drop}ALTER PUBLICATION ${publication} ADD TABLE ${names.join(', ')}`,
+    tracked,
+    missing,
+  );
 }
 
 /** Why a publication that is there can't serve; none when it is not. */
@@ -53,14 +65,19 @@ export async function publicationProblems(
   client: ClientBase,
   name: string,
 ): Promise<readonly SynchroProblem[]> {
-  const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1 AND puballtables', [
-    name,
-  ]);
-  return rows.map(() => ({
+  const { rows } = await client.query<{ all: boolean }>(
+    `SELECT p.puballtables AS all FROM pg_publication p
+      WHERE p.pubname = $1 AND (p.puballtables OR EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+         WHERE c.oid = to_regclass('sync_changelog') AND t.pubname = p.pubname))`,
+    [name],
+  );
+  return rows.map(({ all }) => ({
     code: 'publication_invalid',
     entity: 'PostgreSQL',
     option: 'publication',
-    message: `${name} is FOR ALL TABLES, so the changelog would be replicated into itself`,
+    message: `${name} is FOR ALL TABLES${all ? '' : ' of a schema'}, so the changelog would be replicated into itself`,
     remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
   }));
 }
@@ -70,29 +87,33 @@ interface PublicationRow {
   pubviaroot: boolean;
 }
 
-async function missingRelations(
-  client: ClientBase,
-  name: string,
-  relations: readonly RelationName[],
-): Promise<readonly RelationName[]> {
-  const { rows } = await client.query<{ schemaname: string; tablename: string }>(
-    `SELECT n.nspname AS schemaname, c.relname AS tablename
+/** The tables that a publication names, and whether it has them whole: without a row filter or a column list. */
+async function publishedRelations(client: ClientBase, name: string): Promise<ReadonlyMap<string, boolean>> {
+  // to_jsonb: filters and lists exist from PostgreSQL 15 on only.
+  const { rows } = await client.query<{ schema: string; relation: string; whole: boolean }>(
+    `SELECT n.nspname AS schema, c.relname AS relation,
+            to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL AS whole
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE p.pubname = $1`,
     [name],
   );
-  return relations.filter(
-    ({ schema, relation }) => !rows.some((row) => row.schemaname === schema && row.tablename === relation),
-  );
+  return new Map(rows.map(({ schema, relation, whole }) => [quoteRelation(schema, relation), whole]));
 }
 
 /**
- * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
- * anew, too (see `discontinuity`).
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: where it is another one than
+ * the tables were followed by, the slot has to be made anew, too (see `discontinuity`).
  */
-const VOID_POSITION = `UPDATE sync_wal_position SET system_id = NULL
-  WHERE current_setting('server_version_num')::integer < 180000`;
+export async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
+  await client.query(
+    `UPDATE sync_wal_position SET system_id = NULL
+      WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000
+        AND EXISTS (SELECT FROM sync_table_rules t JOIN pg_publication p ON p.pubname = $1
+                     WHERE split_part(t.table_shape ->> 'published', ' ', 2) <> p.oid::text)`,
+    [name],
+  );
+}
 
 /** Another instance did the same at the same moment. */
 const ALREADY_DONE = new Set(['42710', '23505']);
@@ -106,7 +127,6 @@ async function mend(
   sql: string,
   tracked: TrackedTables,
   relations: readonly RelationName[],
-  further: readonly string[] = [],
 ): Promise<void> {
   const tables = relations.flatMap(({ schema, relation }) => {
     const { table = null, dependents = [] } = tracked.find(schema, relation) ?? {};
@@ -115,8 +135,7 @@ async function mend(
   await client.query('BEGIN');
   try {
     await client.query(sql);
-    await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
-    for (const statement of further) await client.query(statement);
+    await forgetRules(client, tables);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');

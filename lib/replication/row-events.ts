@@ -29,27 +29,41 @@ export interface RowEvents {
   readonly byTable: ReadonlyMap<string, readonly RowEvent[]>;
   /** Records whose bucket sources changed, by table. */
   readonly touched: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Tables of which a record is gone, or may have got another key, that the WAL does not name. */
+  readonly unnamed: ReadonlySet<string>;
+  /** Tables of which a row was inserted or updated that does not say which one it is. */
+  readonly unseen: ReadonlySet<string>;
+  /** Tables with a bucket source of which a change does not name all the records that it concerns. */
+  readonly touchedUnnamed: ReadonlySet<string>;
 }
 
 /** Turns decoded messages into events of the synced tables. A changed key is a delete and an update. */
 export function toRowEvents(changes: readonly Change[], tracked: TrackedTables): RowEvents {
   const byTable = new Map<string, RowEvent[]>();
   const touched = new Map<string, Set<string>>();
+  const unnamed = new Set<string>();
+  const unseen = new Set<string>();
+  const touchedUnnamed = new Set<string>();
   for (const [order, { message, commitTime }] of changes.entries()) {
     if (message.tag === 'truncate') continue;
     const { relation } = message;
     const source = tracked.find(relation.schema, relation.name);
     if (source?.table) {
       const events = upsert(byTable, source.table.name, () => []);
-      for (const event of rowEvents(source.table, message))
+      const isPartial = tracked.isPartial(relation);
+      for (const event of rowEvents(source.table, message, isPartial))
         events.push({ order, commitTime, unknown: false, ...event });
+      if (!relation.positions.has(source.table.idColumn)) unseen.add(source.table.name);
+      if (!namesFormer(message, source.table.idColumn)) unnamed.add(source.table.name);
     }
     for (const { table, fkColumn } of source?.dependents ?? []) {
       const ids = upsert(touched, table.name, () => new Set());
       for (const id of sourceKeys(message, fkColumn)) ids.add(id);
+      if (!namesFormer(message, fkColumn) || !relation.positions.has(fkColumn))
+        touchedUnnamed.add(table.name);
     }
   }
-  return { byTable, touched };
+  return { byTable, touched, unnamed, unseen, touchedUnnamed };
 }
 
 /** The new rows of some events, but for those that are not known. */
@@ -63,7 +77,7 @@ export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
 
 type BareEvent = Omit<RowEvent, 'order' | 'commitTime' | 'unknown'>;
 
-function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] {
+function rowEvents(table: SyncTable, message: RowMessage, isPartial: boolean): readonly BareEvent[] {
   const { relation } = message;
   const previousId = message.tag === 'insert' ? null : value(relation, message.previous, table.idColumn);
   const gone = (recordId: string): BareEvent => ({
@@ -75,15 +89,34 @@ function rowEvents(table: SyncTable, message: RowMessage): readonly BareEvent[] 
     incomplete: false,
   });
   if (message.tag === 'delete') return previousId === null ? [] : [gone(previousId)];
-  const { data, incomplete } = toData(relation, message.next);
-  const recordId = data[table.idColumn] ?? '';
   const previous =
     message.tag === 'update' && message.isPreviousWhole && message.previous
       ? toData(relation, message.previous).data
       : null;
-  const row = { recordId, data };
-  const next: BareEvent = { table, recordId, kind: message.tag, row, previous, incomplete };
+  const { data, incomplete } = toData(relation, message.next, previous);
+  // A key that is stored out of line and did not change comes with the old tuple alone.
+  const recordId = data[table.idColumn] ?? previousId;
+  if (recordId === null) return [];
+  const row = { recordId, data: { ...data, [table.idColumn]: recordId } };
+  const next: BareEvent = {
+    table,
+    recordId,
+    kind: message.tag,
+    row,
+    previous,
+    incomplete: incomplete || isPartial,
+  };
   return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];
+}
+
+/**
+ * Whether a change says the old value of a column that it took away or may have changed. It does when the column is
+ * part of the replica identity; that may have been altered since the start.
+ */
+function namesFormer(message: RowMessage, column: string): boolean {
+  if (message.tag === 'insert') return true;
+  if (value(message.relation, message.previous, column) !== null) return true;
+  return message.tag === 'update' && message.relation.identity.has(column);
 }
 
 function sourceKeys(message: RowMessage, fkColumn: string): readonly string[] {
@@ -103,12 +136,14 @@ function value(relation: Relation, tuple: Tuple | null, column: string): string 
 function toData(
   relation: Relation,
   tuple: Tuple,
+  previous: ResolveRow['data'] | null = null,
 ): { data: Record<string, string | null>; incomplete: boolean } {
   const data: Record<string, string | null> = {};
   let incomplete = false;
   for (const [position, column] of relation.columns.entries()) {
     if (relation.decoded[position] !== true) continue;
-    const text = tuple[position];
+    // Under REPLICA IDENTITY FULL the old row has what was not sent again.
+    const text = tuple[position] === undefined ? previous?.[column] : tuple[position];
     if (text === undefined) incomplete = true;
     else data[column] = text;
   }

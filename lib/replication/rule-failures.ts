@@ -3,6 +3,7 @@ import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { RuleFailure } from './bucket-rules.js';
+import { matchingValues } from './matching-values.js';
 import type { MembershipApplier } from './membership-applier.js';
 
 /** Failures looked at in one go. */
@@ -58,9 +59,8 @@ export async function retryFailures(
   for (const [name, ids] of due) {
     const table = registry.get(name);
     const id = quoteIdentifier(table.idColumn);
-    const present = await tx.query<{ id: string }>(
-      `SELECT ${id}::text AS id FROM ${table.sql} WHERE ${id} = ANY($1)`,
-      [ids],
+    const present = await matchingValues(tx, table.idColumn, (condition) =>
+      tx.query<{ id: string }>(`SELECT ${id}::text AS id FROM ${table.sql} WHERE ${condition}`, [ids]),
     );
     const there = new Set(present.rows.map((row) => row.id));
     // A row that is gone has nothing left to resolve: its delete came by itself.

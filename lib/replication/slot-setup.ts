@@ -14,6 +14,7 @@ import {
   type SystemIdentity,
 } from './slot.js';
 import type { TableRules } from './table-rules.js';
+import type { TableShapes } from './table-shapes.js';
 import { leaseWriter } from './writer-lease.js';
 
 /** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
@@ -28,6 +29,8 @@ export interface SlotSetup {
   readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
   readonly rules: TableRules;
+  /** As they were before the slot is made. */
+  readonly shapes: TableShapes;
   readonly onRebuild: (reason: string) => void;
 }
 
@@ -63,7 +66,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 }
 
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
-  const { connection, slotName, walSenderTimeout, applier, rules } = setup;
+  const { connection, slotName, walSenderTimeout, applier, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName);
   const client = new Client(connection);
   client.on('error', () => undefined); // the query in flight reports it
@@ -80,7 +83,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
       previous,
     );
     const tx = await ChangelogTransaction.join(client, start);
-    await rules.resettleAll(tx, applier);
+    await rules.resettleAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(
       `UPDATE sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`,

@@ -6,6 +6,19 @@ export function clientBucket(clientRowId: string): string {
   return `client:${clientRowId}`;
 }
 
+/** What waits for one client. */
+interface SubscriptionChange {
+  readonly client: string;
+  /** Buckets that come. */
+  readonly coming: readonly string[];
+  /** Buckets that leave; for each the seq from where on it is not read any more, and where the log stood when it was. */
+  readonly leaving: readonly string[];
+  readonly from: readonly string[];
+  readonly served: readonly string[];
+  /** Entries that would have to be looked at have been compacted away, or are of another epoch. */
+  readonly tooLate: boolean;
+}
+
 /**
  * Applies the subscription changes that pulls left behind (interleavings 3): entries for what comes into and
  * goes out of a client's view, in that client's own bucket, together with its stored subscriptions.
@@ -13,49 +26,89 @@ export function clientBucket(clientRowId: string): string {
  * @returns the number of clients
  */
 export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows: number): Promise<number> {
-  const { rows } = await tx.query<{ client: string; wanted: string[]; stored: string[] }>(
-    `WITH change AS (DELETE FROM sync_subscription_changes RETURNING client, buckets)
-     SELECT change.client, change.buckets AS wanted, c.bucket_subs AS stored
-       FROM change JOIN sync_clients c ON c.id = change.client`,
-  );
-  for (const { client, wanted, stored } of rows) {
-    const added = wanted.filter((bucket) => !stored.includes(bucket));
-    const removed = stored.filter((bucket) => !wanted.includes(bucket));
-    const tooMany = await exceeds(tx, [...added, ...removed], maxRows);
-    if (!tooMany) {
-      await tx.appendSelect(
-        `SELECT DISTINCT $1, table_name, record_id, ${Operation.delete}, NULL::timestamptz
-           FROM sync_bucket_edges e
-          WHERE bucket_id = ANY($2::text[]) AND live AND NOT EXISTS (
-            SELECT FROM sync_bucket_edges o WHERE o.table_name = e.table_name AND o.record_id = e.record_id
-               AND o.bucket_id = ANY($3::text[]) AND o.live)`,
-        [clientBucket(client), removed, wanted],
-      );
-      await tx.appendSelect(
-        `SELECT $1, table_name, record_id, ${Operation.create},
-                greatest(clock_timestamp(), max(row_updated_at) + interval '1 millisecond')
-           FROM sync_bucket_edges WHERE bucket_id = ANY($2::text[]) AND live GROUP BY table_name, record_id`,
-        [clientBucket(client), added],
-      );
-    }
+  const { rows } = await tx.query<SubscriptionChange>(CHANGES);
+  for (const change of rows) {
+    const needsSnapshot = change.tooLate || (await exceeds(tx, change, maxRows));
+    if (!needsSnapshot) await tellDifference(tx, change);
+    const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
-      `UPDATE sync_clients SET bucket_subs = $2, updated_at = now(),
-              snapshot_completed_at = CASE WHEN $3 THEN NULL ELSE snapshot_completed_at END
+      `UPDATE sync_clients
+          SET bucket_subs = ARRAY(SELECT unnest(bucket_subs) EXCEPT SELECT unnest($2::text[])) || $3::text[],
+              resync_seq = greatest(resync_seq, $4::bigint), updated_at = now()
         WHERE id = $1`,
-      [client, wanted, tooMany],
+      [change.client, change.leaving, change.coming, resync.toString()],
     );
   }
   return rows.length;
 }
 
+/**
+ * What goes, then what comes. Also where a row stays in view by another bucket a delete is written: the device may not
+ * have that bucket's entry yet, and not get it. A pull serves such a row as it is.
+ */
+async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
+  const bucket = clientBucket(change.client);
+  if (change.leaving.length > 0)
+    await tx.appendSelect(
+      `SELECT $4, table_name, record_id, ${Operation.delete}, NULL::timestamptz FROM (${GONE}) gone`,
+      [change.leaving, change.from, change.served, bucket],
+    );
+  if (change.coming.length > 0)
+    await tx.appendSelect(
+      `SELECT $1, table_name, record_id, ${Operation.create},
+              greatest(clock_timestamp(), max(row_updated_at) + interval '1 millisecond')
+         FROM sync_bucket_edges WHERE bucket_id = ANY($2::text[]) AND live GROUP BY table_name, record_id`,
+      [bucket, change.coming],
+    );
+}
+
 async function exceeds(
   tx: ChangelogTransaction,
-  buckets: readonly string[],
+  { coming, leaving, from }: SubscriptionChange,
   maxRows: number,
 ): Promise<boolean> {
   const { rows } = await tx.query<{ n: string }>(
-    `SELECT count(*) AS n FROM (SELECT FROM sync_bucket_edges WHERE bucket_id = ANY($1::text[]) AND live LIMIT $2) e`,
-    [buckets, maxRows + 1],
+    `SELECT count(*) AS n FROM (
+       SELECT FROM sync_bucket_edges WHERE bucket_id = ANY($1::text[]) AND live
+       UNION ALL SELECT FROM unnest($2::text[], $3::bigint[]) AS g (bucket_id, from_seq)
+         JOIN sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
+       LIMIT $4) e`,
+    [[...coming, ...leaving], leaving, from, maxRows + 1],
   );
   return Number(rows[0]?.n ?? 0) > maxRows;
 }
+
+/** The client's row comes first, as with all who change subscriptions. */
+const CHANGES = `
+WITH client AS MATERIALIZED (
+  SELECT id FROM sync_clients WHERE id IN (SELECT client FROM sync_subscription_changes) ORDER BY id FOR NO KEY UPDATE
+), change AS (
+  DELETE FROM sync_subscription_changes s USING client WHERE s.client = client.id RETURNING s.*
+)
+SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
+       coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,
+       coalesce(array_agg(c.from_seq::text) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS "from",
+       coalesce(array_agg(c.served_seq::text) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS served,
+       coalesce(min(c.from_seq) < (SELECT floor_seq FROM sync_wal_position), false) AS "tooLate"
+  FROM change c GROUP BY c.client`;
+
+/**
+ * The rows that a client may hold by buckets that leave it ($1, from $2, served $3). Such a row was in the bucket when
+ * the client stopped reading it: the first entry after that doesn't create it, or there is none and it is there still.
+ * Or it came before the client was last given rows: those are read as they are, ahead of the log. What came later
+ * is none of its user's business.
+ */
+const GONE = `
+WITH leaving AS (
+  SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS g (bucket_id, from_seq, served_seq)
+), first AS MATERIALIZED (
+  SELECT DISTINCT ON (l.bucket_id, l.table_name, l.record_id) l.bucket_id, l.table_name, l.record_id,
+         l.operation = ${Operation.create} AND l.seq > g.served_seq AS unseen
+    FROM leaving g JOIN sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
+   ORDER BY l.bucket_id, l.table_name, l.record_id, l.seq
+)
+SELECT table_name, record_id FROM first WHERE NOT unseen
+UNION
+SELECT e.table_name, e.record_id FROM leaving g JOIN sync_bucket_edges e ON e.bucket_id = g.bucket_id AND e.live
+ WHERE NOT EXISTS (SELECT FROM first f WHERE f.bucket_id = e.bucket_id AND f.table_name = e.table_name
+                      AND f.record_id = e.record_id)`;

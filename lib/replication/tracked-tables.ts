@@ -1,7 +1,7 @@
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { bucketColumns } from '../resolvers/join-resolver.js';
-import type { ColumnChoice } from './pgoutput.js';
+import type { ColumnChoice, Relation } from './pgoutput.js';
 
 /** A table whose buckets depend on the tracked one, and the column that names its rows. */
 export interface Dependent {
@@ -20,6 +20,8 @@ export interface TrackedTable {
 /** The relations that the consumer follows: the synced tables and their bucket sources. */
 export class TrackedTables {
   private readonly byRelation = new Map<string, TrackedTable>();
+  /** The columns that the relations have now, but for generated ones. */
+  private readonly present = new Map<string, readonly string[]>();
 
   /** @param needsAllColumns the table's rule isn't the default one, so it may read any column */
   constructor(
@@ -57,7 +59,35 @@ export class TrackedTables {
 
   /** The columns of a synced table that its rules and the diff read. */
   columnsOf(table: SyncTable): ReadonlySet<string> | 'all' {
-    if (this.needsAllColumns(table)) return 'all';
+    return this.needsAllColumns(table) ? 'all' : this.namedColumns(table);
+  }
+
+  /** The columns without which nothing can be said of a relation's changes. */
+  requiredColumns(schema: string, relation: string): ReadonlySet<string> {
+    const found = this.find(schema, relation);
+    return new Set([
+      ...(found?.table ? this.namedColumns(found.table) : []),
+      ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
+    ]);
+  }
+
+  /** What a relation looks like now; {@link isPartial} holds the stream against it. */
+  notePresentColumns(schema: string, relation: string, columns: readonly string[]): void {
+    this.present.set(key(schema, relation), columns);
+  }
+
+  /**
+   * Whether rows of a relation, as the stream describes it, lack a column that a rule may read: they were written
+   * before it was added or renamed, or a column list of the publication leaves it out.
+   */
+  isPartial({ schema, name, positions }: Relation): boolean {
+    const columns = this.find(schema, name)?.columns;
+    const needed = columns === 'all' ? this.present.get(key(schema, name)) : columns;
+    for (const column of needed ?? []) if (!positions.has(column)) return true;
+    return false;
+  }
+
+  private namedColumns(table: SyncTable): ReadonlySet<string> {
     const { idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn } = table;
     return new Set([
       idColumn,

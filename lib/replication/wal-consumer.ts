@@ -18,6 +18,7 @@ import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
+import { TableWatch } from './table-watch.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
 import { leaseWriter } from './writer-lease.js';
@@ -31,6 +32,7 @@ export interface WalConsumerOptions {
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
   readonly maxBucketsPerRow: number;
+  readonly ruleTimeout: number;
   readonly walSenderTimeout: number;
 }
 
@@ -68,7 +70,11 @@ export class WalConsumer {
     private readonly monitor: ConsumerMonitor,
     private readonly logger: SyncLogger,
   ) {
-    this.bucketRules = new BucketRules(ownership, options.maxBucketsPerRow);
+    this.bucketRules = new BucketRules(ownership, {
+      buckets: options.maxBucketsPerRow,
+      time: options.ruleTimeout,
+      onLate: (what) => this.reportLate(what),
+    });
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
@@ -147,7 +153,7 @@ export class WalConsumer {
     let endLease = (): void => undefined;
     try {
       endLease = await leaseWriter(client, walSenderTimeout);
-      await ensurePublication(client, publicationName, this.tracked);
+      const watch = await TableWatch.begin(client, this.tracked, publicationName);
       const prepared = await prepareSlot({
         client,
         connection: this.connection(),
@@ -155,6 +161,7 @@ export class WalConsumer {
         walSenderTimeout,
         applier,
         rules,
+        shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
       });
       this.edgesMissing.abort();
@@ -179,7 +186,8 @@ export class WalConsumer {
       });
       this.reader = reader;
       await this.takeLead(reader, rules, applier);
-      await this.consume(client, stream, reader, applier);
+      watch.scheduleCatchUp(reader, rules, applier, this.logger);
+      await this.consume(client, stream, reader, applier, watch);
     } finally {
       endLease();
       this.stream = null;
@@ -197,11 +205,13 @@ export class WalConsumer {
     });
   }
 
+  /** Returns when the app stops, or when the tables are no longer as they were: the next session begins with that. */
   private async consume(
     client: Client,
     stream: ReplicationStream,
     reader: WalReader,
     applier: MembershipApplier,
+    watch: TableWatch,
   ): Promise<void> {
     const { registry } = this;
     const { maxSubscriptionRows } = this.options;
@@ -215,9 +225,19 @@ export class WalConsumer {
       announce();
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
-    const timer = setInterval(announce, HOUSEKEEPING_MS);
+    // A commit of its own, so that the stream comes as far as the shapes' LSN.
+    await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
+    let lookAgain = false;
+    const timer = setInterval(() => {
+      lookAgain = true;
+      announce();
+    }, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
+        if ((lookAgain || applier.unseen) && !reader.isWriting) {
+          lookAgain = false;
+          if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
+        }
         const work = this.workWaiting ? await housekeeping.run() : 'done';
         this.workWaiting = work !== 'done';
         // What is asked for takes its turn with what has arrived.
@@ -246,6 +266,11 @@ export class WalConsumer {
     const slot = this.options.slotName;
     if (reason === FIRST_START) this.logger.log('making the slot and the first edges', { slot });
     else this.logger.warn('making the slot anew; every device will take a snapshot', { slot, reason });
+  }
+
+  private reportLate(what: string): void {
+    this.monitor.enter('failing', what);
+    this.logger.error('the WAL consumer waits for a bucket rule', { rule: what });
   }
 
   private report(error: unknown): void {

@@ -26,6 +26,12 @@ export interface WalReaderOptions {
   readonly signal: AbortSignal;
 }
 
+/** Work on the changelog that belongs at a place in the stream. */
+export interface DueWork {
+  readonly lsn: Lsn;
+  readonly run: (tx: ChangelogTransaction) => Promise<void>;
+}
+
 /**
  * Reads the stream into batches and writes each with its position in one transaction; acknowledges only what is
  * durable. Anything that goes wrong ends it with an error: the next start goes on from the stored position.
@@ -39,6 +45,8 @@ export class WalReader {
   private keepalive: KeepaliveMessage | null = null;
   /** Positions that somebody waits for. */
   private wanted: readonly Lsn[] = [];
+  /** Work that waits for its place in the stream. */
+  private due: DueWork | null = null;
   /** When the last transaction that was written was committed, microseconds. */
   private commitTime: bigint | null = null;
 
@@ -58,7 +66,10 @@ export class WalReader {
     for (const message of messages) {
       this.keepalive = message.tag === 'keepalive' ? message : null;
       if (message.tag === 'keepalive') continue;
-      if (message.tag === 'begin') publishPhase('decoding');
+      if (message.tag === 'begin') {
+        publishPhase('decoding');
+        if (this.due && message.commitLsn >= this.due.lsn) await this.runDue();
+      }
       const full = this.batcher.add(message);
       if (full) await this.write(full);
     }
@@ -67,7 +78,21 @@ export class WalReader {
     if (rest) await this.write(rest);
     if (this.batcher.inTransaction) return;
     if (this.keepalive) await this.confirmIdle(this.keepalive);
+    if (this.due && this.position.confirmedLsn >= this.due.lsn) await this.runDue();
     publishPhase('idle');
+  }
+
+  /**
+   * Lets work be done once everything that was committed before an LSN has been applied, and before anything that was
+   * committed after it is.
+   */
+  schedule(work: DueWork): void {
+    this.due = work;
+  }
+
+  /** Whether a source transaction is half written. */
+  get isWriting(): boolean {
+    return this.openWriter !== null;
   }
 
   /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
@@ -108,6 +133,14 @@ export class WalReader {
       await tx.rollback();
       throw error;
     }
+  }
+
+  private async runDue(): Promise<void> {
+    const { due } = this;
+    this.due = null;
+    const rest = this.batcher.flush();
+    if (rest) await this.write(rest);
+    if (due) await this.between(due.run);
   }
 
   private async write(batch: Batch): Promise<void> {

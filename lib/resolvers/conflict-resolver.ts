@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { parseTimestamp, truncateMicros } from '../common/timestamp.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -28,9 +29,16 @@ export interface Resolution {
   readonly reason: string;
 }
 
-/** Decides between a client's change and the server's row. Override it through `forRoot({ providers })`. */
+/**
+ * Decides between a client's change and the server's row. Override it through `forRoot({ providers })`. What it throws
+ * costs this change alone, which is to be sent again.
+ */
 export abstract class ConflictResolver {
-  abstract resolve(conflict: Conflict): Resolution | Promise<Resolution>;
+  /**
+   * @param manager the push's transaction. For reading: what is written with it may be undone. Query with it rather than
+   *   with another connection: where the pool has no more, the push would wait for itself
+   */
+  abstract resolve(conflict: Conflict, manager: EntityManager): Resolution | Promise<Resolution>;
 }
 
 /**

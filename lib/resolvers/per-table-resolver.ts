@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm';
 import { ConflictResolver, type Conflict, type Resolution } from './conflict-resolver.js';
 
 /**
@@ -32,7 +33,12 @@ export class PerTableResolver extends ConflictResolver {
     return [...this.resolvers.keys()];
   }
 
-  override resolve(conflict: Conflict): Resolution | Promise<Resolution> {
-    return (this.resolvers.get(conflict.table) ?? this.fallback).resolve(conflict);
+  override resolve(conflict: Conflict, manager: EntityManager): Resolution | Promise<Resolution> {
+    return (this.resolvers.get(conflict.table) ?? this.fallback).resolve(conflict, manager);
+  }
+
+  /** Those that it asks. */
+  get all(): readonly ConflictResolver[] {
+    return [...this.resolvers.values(), this.fallback];
   }
 }

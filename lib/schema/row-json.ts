@@ -84,8 +84,23 @@ function jsonbSql(value: string): string {
 
 /** json keeps its text as it was written. */
 function jsonSql(value: string): string {
-  return `CASE WHEN ${value}::text ~ '[0-9]{19}|[0-9][eE]\\+?[0-9]{3}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]' THEN ${withPoints(value)}::json ELSE ${value} END`;
+  return `CASE WHEN ${value}::text ~ '${SUSPECT_JSON}' THEN ${wholeCharacters(withPoints(value))}::json ELSE ${value} END`;
 }
+
+const SUSPECT_JSON = String.raw`[0-9]{19}|[0-9][eE]\+?[0-9]{3}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]|\\u[dD][89a-fA-F]`;
+
+/**
+ * The JSON text, with U+FFFD for each escape that is half of a surrogate pair: json takes any four digits, but Swift
+ * would refuse the whole answer. As an escape, which every encoding of a database has.
+ */
+function wholeCharacters(text: string): string {
+  return String.raw`(SELECT string_agg(
+      CASE WHEN t.m[1] ~ '^\\u[dD][89a-fA-F]..$' THEN '\ufffd' ELSE t.m[1] END, '' ORDER BY t.n)
+    FROM regexp_matches(${text}, '${ESCAPE_TOKEN}', 'g') WITH ORDINALITY AS t(m, n))`;
+}
+
+/** The longest wins: a pair, half of one, any other escape, and the text between. */
+const ESCAPE_TOKEN = String.raw`(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.|[^\\]+)`;
 
 /**
  * The JSON text, with a point in each number that needs one. It is cut into strings, numbers and the rest, so that

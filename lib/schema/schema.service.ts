@@ -88,6 +88,12 @@ export class SchemaService {
     return this.contracts.get(token) ?? this.load(token);
   }
 
+  /** The tables of the contract as of now, by the caller's connection alone. */
+  async tables(manager: EntityManager): Promise<SchemaContract['tables']> {
+    const { tables } = this.contracts.get(await this.readToken(manager)) ?? (await this.read(manager));
+    return tables;
+  }
+
   /** The latest contracts that were in force, newest first. */
   async history(limit = 100): Promise<readonly ManifestEntry[]> {
     return manifestHistory(this.dataSource, limit > 0 ? limit : 100);

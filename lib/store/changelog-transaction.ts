@@ -128,6 +128,11 @@ export class ChangelogTransaction {
     return rowCount ?? 0;
   }
 
+  /** Takes a seq without an entry, so that checkpoints from before and from after this moment differ. */
+  mark(): bigint {
+    return (this.seq += 1n);
+  }
+
   /** The edges of some records, by table. */
   async edges(idsByTable: ReadonlyMap<string, readonly string[]>): Promise<readonly EdgeRow[]> {
     const tables = [...idsByTable].filter(([, ids]) => ids.length > 0);

@@ -38,12 +38,6 @@ export async function deleteClient(
   userId: string,
   clientId: string,
 ): Promise<boolean> {
-  // First, since the consumer takes them in this order, too.
-  await manager.query(
-    `DELETE FROM sync_subscription_changes s USING sync_clients c
-      WHERE s.client = c.id AND c.user_id = $1 AND c.client_id = $2`,
-    [userId, clientId],
-  );
   const [, count]: [unknown[], number] = await manager.query(
     'DELETE FROM sync_clients WHERE user_id = $1 AND client_id = $2',
     [userId, clientId],

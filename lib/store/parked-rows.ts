@@ -33,6 +33,18 @@ export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<vo
   await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [PARKING_LOCK, userId]);
 }
 
+/**
+ * The same for a push that holds row locks already, for which another push with this lock may be waiting.
+ * @returns whether there was no need to wait; without, nothing is locked
+ */
+export async function tryLockParkedRows(sql: SqlRunner, userId: string): Promise<boolean> {
+  const rows: { locked: boolean }[] = await sql.query(
+    'SELECT pg_try_advisory_xact_lock($1, hashtext($2)) AS locked',
+    [PARKING_LOCK, userId],
+  );
+  return rows[0]?.locked === true;
+}
+
 const PARKING_LOCK = 91_110_046;
 
 /** A boolean SQL expression: has this user any parked rows? */

@@ -36,7 +36,7 @@ const ABOVE_ALL = 2n ** 63n - 1n;
 
 /**
  * Raises the retention floor to what every active device has acknowledged, or to `aged` where that is higher, but
- * never above what a snapshot in progress needs. A device that is below the floor already needs a snapshot, and holds
+ * never above what a snapshot in progress or a waiting subscription change needs. A device that is below the floor already needs a snapshot, and holds
  * nothing back. Appenders wait meanwhile, and a snapshot begins either before, and is seen, or after, above it
  * (interleavings 22).
  * @param aged entries up to here are too old to be kept for anyone's sake
@@ -49,8 +49,9 @@ export async function raiseFloor(manager: EntityManager, aged: bigint | null): P
   await manager.query(
     `UPDATE sync_wal_position p SET floor_seq = greatest(p.floor_seq, (
        SELECT least(greatest(min(last_pull_seq) FILTER (WHERE is_active AND snapshot_completed_at IS NOT NULL
-                                                          AND last_pull_seq >= p.floor_seq), $1::bigint),
-                    min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now() AND snapshot_seq >= p.floor_seq))
+                                                          AND last_pull_seq >= greatest(p.floor_seq, resync_seq)), $1::bigint),
+                    min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now() AND snapshot_seq >= p.floor_seq),
+                    (SELECT min(from_seq) FROM sync_subscription_changes WHERE from_seq >= p.floor_seq))
          FROM sync_clients))`,
     [aged?.toString() ?? null],
   );

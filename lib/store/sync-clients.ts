@@ -6,6 +6,8 @@ export interface SyncClient {
   readonly id: string;
   /** Stored subscriptions: what its changelog entries were written for. */
   readonly buckets: readonly string[];
+  /** Those of them that wait to go: they are not read any more. */
+  readonly leaving: readonly string[];
   readonly active: boolean;
   readonly hasPulled: boolean;
   /** It holds every row up to some checkpoint: it may pull. */
@@ -56,20 +58,30 @@ export async function saveRegistration(
  * Notes a pull: what the device acknowledged, that it lives. Written when it says something new, and otherwise at
  * most once a minute.
  * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
+ * @param served where the log stood when its rows were read
  */
 export async function notePull(
   manager: EntityManager,
   client: SyncClient,
   acknowledged: bigint | null,
+  served: bigint,
 ): Promise<void> {
   await manager.query(
     `UPDATE sync_clients
         SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
-            is_active = true
+            is_active = true, served_seq = greatest(served_seq, $3::bigint)
       WHERE id = $1 AND (last_pull_seq IS DISTINCT FROM coalesce($2::bigint, last_pull_seq) OR NOT is_active
-            OR last_pull_at IS NULL OR last_pull_at < now() - interval '1 minute')`,
-    [client.id, acknowledged?.toString() ?? null],
+            OR last_pull_at IS NULL OR last_pull_at < now() - interval '1 minute' OR served_seq < $3::bigint)`,
+    [client.id, acknowledged?.toString() ?? null, served.toString()],
   );
+}
+
+/** Notes where the log stood when rows were read for a device that has more of them to come. */
+export async function noteServed(manager: EntityManager, client: SyncClient, served: bigint): Promise<void> {
+  await manager.query('UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1', [
+    client.id,
+    served.toString(),
+  ]);
 }
 
 export async function notePush(manager: EntityManager, client: SyncClient): Promise<void> {
@@ -81,33 +93,40 @@ export async function notePush(manager: EntityManager, client: SyncClient): Prom
 /**
  * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
  *
- * Where a change already waits, what is left of it is what both have in common: entries of the other buckets may have
- * been passed over, so each of these has to go and come again. The next pull asks for what is missing then. A client
- * that has been removed in the meantime has nothing to change.
+ * A bucket that waits to go has to go, also when it is wanted again: entries of it have been passed over, so that it
+ * must come again as a whole, which the next pull asks for. A client that has been removed in the meantime has
+ * nothing to change.
+ * @param from the device's checkpoint: of buckets that leave it has got what came before, and reads nothing after it
  * @param channel where the consumer listens
  */
 export async function enqueueSubscriptionChange(
   manager: EntityManager,
   client: SyncClient,
   buckets: readonly string[],
+  from: bigint,
   channel: string,
 ): Promise<void> {
+  // Whoever changes subscriptions takes the client's row first.
   await manager.query(
-    `WITH change AS (
-       INSERT INTO sync_subscription_changes AS c (client, buckets)
-       SELECT id, $2::text[] FROM sync_clients WHERE id = $1 FOR KEY SHARE
-       ON CONFLICT (client) DO UPDATE
-         SET buckets = ARRAY(SELECT unnest(c.buckets) INTERSECT SELECT unnest(excluded.buckets))
-         WHERE NOT c.buckets <@ excluded.buckets
+    `WITH client AS MATERIALIZED (
+       SELECT id, bucket_subs, served_seq FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+     ), change AS (
+       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq)
+       SELECT id, b, NULL, NULL FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
+       UNION SELECT id, b, $3::bigint, greatest(served_seq, $3::bigint)
+         FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
+       ON CONFLICT (client, bucket_id) DO UPDATE SET from_seq = excluded.from_seq
+         WHERE s.from_seq > excluded.from_seq
        RETURNING client)
-     SELECT pg_notify($3, '') FROM change`,
-    [client.id, buckets, channel],
+     SELECT pg_notify($4, '') FROM change LIMIT 1`,
+    [client.id, buckets, from.toString(), channel],
   );
 }
 
 /**
  * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The subscriptions become the
- * current ones: a device that starts over has nothing that would have to be taken away.
+ * current ones: a device that starts over has nothing that would have to be taken away. Where that `changes` them, a
+ * seq is taken, below which no checkpoint will do any more: what they would need to be told is not kept.
  *
  * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
  * @returns null when the client has been removed in the meantime
@@ -116,19 +135,21 @@ export async function beginSnapshot(
   manager: EntityManager,
   client: SyncClient,
   buckets: readonly string[],
-  holdMilliseconds: number,
+  { changes, holdMilliseconds }: { readonly changes: boolean; readonly holdMilliseconds: number },
 ): Promise<bigint | null> {
+  // The position comes before the other locks, as with compaction and the consumer.
+  if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
-  // Before the client's row, as the consumer takes them in this order, too.
-  await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
   const rows: { checkpoint: string; seq: string }[] = await manager.query(
     `UPDATE sync_clients c
         SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
                                 THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
-            snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3
+            snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3,
+            resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
-    [client.id, holdMilliseconds, buckets],
+    [client.id, holdMilliseconds, buckets, changes],
   );
+  await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
   const [row] = updated(rows);
   return row ? BigInt(row.checkpoint) : null;
 }
@@ -198,20 +219,25 @@ export async function noteOlderSchema(manager: EntityManager, client: SyncClient
   );
 }
 
-/** Notes that a device holds everything up to a checkpoint, as far as its schema goes. */
+/**
+ * Notes that a device holds everything up to a checkpoint, as far as its schema goes.
+ * @param served where the log stood when the last page was read
+ */
 export async function completeSnapshot(
   manager: EntityManager,
   client: SyncClient,
   checkpoint: bigint,
+  served: bigint,
   isOlderSchema: boolean,
 ): Promise<void> {
   await manager.query(
     `UPDATE sync_clients
         SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,
             snapshot_completed_at = CASE WHEN $3 THEN '-infinity' ELSE now() END,
-            last_pull_at = now(), last_sync_at = now(), is_active = true
+            last_pull_at = now(), last_sync_at = now(), is_active = true,
+            served_seq = greatest(served_seq, $4::bigint)
       WHERE id = $1`,
-    [client.id, checkpoint.toString(), isOlderSchema],
+    [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
   );
 }
 

@@ -19,6 +19,8 @@ import { claimFolder, fallbackFolders } from './fallback-folders.js';
 
 /** Paths of the programs that are needed to create, start and stop a cluster. */
 export interface Binaries {
+  /** Their major version, as in a cluster's `PG_VERSION`. */
+  readonly version: string;
   readonly initdb: string;
   readonly pgCtl: string;
   readonly postgres: string;
@@ -31,24 +33,31 @@ export interface Binaries {
  * are not allowed they are added here. Where the account can't reach the packages (a clone under `/root`), the
  * programs are copied once to a folder that it can.
  *
- * @param nativeDir The folder that holds `bin`, `lib` and `share`. Default: the one of this platform's package.
+ * @param nativeDir The folder that holds `bin`, `lib` and `share`. Default: the one that `POSTGRES_PROGRAMS` names, else
+ *   that of this platform's package.
  * @throws Error when there is no package for this platform, or its programs don't run anywhere.
  */
-export async function prepareBinaries(account: Account, nativeDir = packagedNativeDir()): Promise<Binaries> {
+export async function prepareBinaries(account: Account, nativeDir = defaultNativeDir()): Promise<Binaries> {
   await repair(nativeDir);
-  let problem = whyNotRunnable(binariesIn(nativeDir), account);
-  if (problem === undefined) return binariesIn(nativeDir);
+  const found = tryBinaries(nativeDir, account);
+  if (typeof found !== 'string') return found;
 
+  let problem = found;
   for (const folder of fallbackFolders(nativeDir)) {
     if (!(await claimFolder(folder))) continue;
     const copy = join(folder, await versionOf(nativeDir), 'native');
     await copyOnce(nativeDir, copy);
-    problem = whyNotRunnable(binariesIn(copy), account);
-    if (problem === undefined) return binariesIn(copy);
+    const copied = tryBinaries(copy, account);
+    if (typeof copied !== 'string') return copied;
+    problem = copied;
   }
   throw new Error(
     `The embedded PostgreSQL does not run here; set DATABASE_URL to another server. ${problem}`,
   );
+}
+
+function defaultNativeDir(): string {
+  return process.env['POSTGRES_PROGRAMS'] || packagedNativeDir();
 }
 
 function packagedNativeDir(): string {
@@ -66,18 +75,23 @@ function packagedNativeDir(): string {
   }
 }
 
-function binariesIn(nativeDir: string): Binaries {
+function programsIn(nativeDir: string): Omit<Binaries, 'version'> {
   const program = (name: string): string =>
     join(nativeDir, 'bin', process.platform === 'win32' ? `${name}.exe` : name);
   return { initdb: program('initdb'), pgCtl: program('pg_ctl'), postgres: program('postgres') };
 }
 
-function whyNotRunnable(binaries: Binaries, account: Account): string | undefined {
-  for (const program of Object.values(binaries)) {
+/** The programs, or why the account can't run them. */
+function tryBinaries(nativeDir: string, account: Account): Binaries | string {
+  const programs = programsIn(nativeDir);
+  let version = '';
+  for (const program of Object.values(programs)) {
     const run = spawnSync(program, ['--version'], { ...account, cwd: '/', encoding: 'utf8' });
     if (run.status !== 0) return `${basename(program)}: ${run.error?.message ?? run.stderr}`;
+    // Such as `postgres (PostgreSQL) 18.4`.
+    version = /\) (\d+)/.exec(run.stdout)?.[1] ?? '';
   }
-  return undefined;
+  return { ...programs, version };
 }
 
 /** What the packages' install script does; a read-only or foreign folder is left as it is. */
@@ -89,7 +103,7 @@ async function repair(nativeDir: string): Promise<void> {
     ...links.map(({ source, target }) =>
       symlink(relative(dirname(target), source), join(root, target)).catch(() => undefined),
     ),
-    ...Object.values(binariesIn(nativeDir)).map(async (program) => {
+    ...Object.values(programsIn(nativeDir)).map(async (program) => {
       const { mode } = await stat(program);
       if ((mode & 0o555) !== 0o555) await chmod(program, mode | 0o555).catch(() => undefined);
     }),

@@ -16,7 +16,7 @@ export interface PostgresOptions {
   readonly durable?: boolean;
   /** Further server settings, such as `{ max_connections: '200' }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Folder with PostgreSQL's programs (`bin`, `lib`, `share`). Default: the embedded ones. */
+  /** Folder with PostgreSQL's programs (`bin`, `lib`, `share`). See {@link prepareBinaries}. */
   readonly nativeDir?: string;
 }
 
@@ -37,7 +37,6 @@ export interface PostgresServer {
 export type StopMode = 'fast' | 'immediate';
 
 const SUPERUSER = 'postgres';
-const MAJOR_VERSION = '18';
 const STOP_SECONDS = 30;
 const START_SECONDS = 60;
 const START_ATTEMPTS = 3;
@@ -117,10 +116,10 @@ class Cluster {
 
   async create(durable: boolean): Promise<void> {
     const version = await readFile(join(this.clusterDir, 'PG_VERSION'), 'utf8').catch(() => undefined);
-    if (version?.trim() === MAJOR_VERSION) return;
+    if (version?.trim() === this.binaries.version) return;
     if (version !== undefined) {
       throw new Error(
-        `${this.clusterDir} belongs to PostgreSQL ${version.trim()}, and this is ${MAJOR_VERSION}: move or delete it.`,
+        `${this.clusterDir} belongs to PostgreSQL ${version.trim()}, and this is ${this.binaries.version}: move or delete it.`,
       );
     }
     // A rename makes the cluster appear complete or not at all, whenever this process dies.

@@ -31,6 +31,8 @@ export interface SiteOptions {
   readonly instances?: number;
   /** Variables of every app, however often it starts. */
   readonly env?: Env;
+  /** What is done to the database before the apps start. Default: nothing. */
+  readonly prepare?: (database: TestDatabase) => Promise<void>;
   /** Server settings besides those that a site has anyway. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -88,6 +90,7 @@ export class Site {
     process.on('exit', discard);
     try {
       const database = await createDatabase(server.url);
+      await options.prepare?.(database);
       const { main = SAMPLE_HOST, host = SAMPLE_ADAPTER, instances = 3 } = options;
       const env = {
         ...(options.main === undefined && SAMPLE_ENV),

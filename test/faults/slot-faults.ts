@@ -1,3 +1,4 @@
+import { withClient } from '../support/client.js';
 import { patiently } from './patience.js';
 import { written } from './app-faults.js';
 import type { FaultKind } from './fault.js';
@@ -50,7 +51,8 @@ export const SLOT_FAULTS: readonly FaultKind[] = [
         // Operators restore with the apps running, or stop them before.
         const stopped = random.below(2) === 0;
         if (stopped) await Promise.all(site.apps.map((app) => app.stop()));
-        await patiently(() => isRestored(site));
+        // With the apps at work it may deadlock, and is tried again.
+        await patiently(() => restoreCopy(site).then(() => true));
         if (stopped) await Promise.all(site.apps.map((app) => app.start()));
       }),
   },
@@ -87,20 +89,14 @@ async function keepCopy(site: Site): Promise<void> {
   );
 }
 
-/** Apps that run may be in the way of one who takes every table at once (40P01): then it is tried again. */
-async function isRestored(site: Site): Promise<boolean> {
+async function restoreCopy(site: Site): Promise<void> {
   const tables = await syncTables(site);
   const inserts = tables.map((table) => `INSERT INTO ${table} OVERRIDING SYSTEM VALUE TABLE copy.${table};`);
-  try {
-    // Statements that are sent as one are one transaction.
-    await site.database.query(
-      `TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE`,
-    );
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code !== '40P01') throw error;
-    return false;
-  }
+  await withClient(site.database.url, (client) =>
+    client.query(
+      `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
+    ),
+  );
 }
 
 /** Those that are referred to first. */

@@ -106,8 +106,8 @@ async function unrecognisedEcho(device: SdkDevice, id: string): Promise<readonly
   return found;
 }
 
-describe('scenario 104, W-DATA-1 to 9: a value of every type', { timeout: TIMEOUT }, () => {
-  it('that a device pushes arrives as it was, by pull, by snapshot and in a conflict', async () => {
+describe('scenario 104: a value of every type', { timeout: TIMEOUT }, () => {
+  it('that a device pushes arrives as it was, by pull, by snapshot and in a conflict [W-DATA-1]', async () => {
     await holds(anyRows, (rows) =>
       withDevices(['Kotlin', 'Swift'], async (user, sender, reader) => {
         const ids = [...rows.keys()];

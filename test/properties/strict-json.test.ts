@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isSwiftDate, kotlinNumber, parseAsSdk } from './strict-json.js';
 
-describe('W-DATA-6: the SDKs’ parser', () => {
+describe('the SDKs’ parser', () => {
   it.each([
     ['1e+18', 10n ** 18n],
     ['-9223372036854775808', -(2n ** 63n)],
@@ -9,7 +9,7 @@ describe('W-DATA-6: the SDKs’ parser', () => {
     ['1.0e-05', 1e-5],
     ['100000000000000000000.0', 1e20],
     ['-0', 0n],
-  ])('reads %s', (token, expected) => {
+  ])('reads %s [W-DATA-6]', (token, expected) => {
     expect(kotlinNumber(token)).toBe(expected);
   });
 

@@ -239,7 +239,7 @@ export class Device {
     });
   }
 
-  private get pageSize(): number {
+  protected get pageSize(): number {
     return this.options.pageSize ?? 100;
   }
 

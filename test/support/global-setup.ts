@@ -19,22 +19,24 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         durable: false,
         settings: { max_connections: '300' },
       });
-  const run = { serverUrl: server.url, prefix: `synchro_test_${randomBytes(3).toString('hex')}`, folder };
   const discard = (): void => {
     process.off('exit', discard);
-    killRecordedProcesses(run);
+    killRecordedProcesses(folder);
     server.destroySync();
     rmSync(folder, { recursive: true, force: true });
   };
   // A run that is interrupted ends without its teardown.
   process.on('exit', discard);
 
+  let serverVersion: number;
   try {
-    await requireLogicalReplication(server.url);
+    serverVersion = await checkServer(server.url);
   } catch (error) {
     discard();
     throw error;
   }
+  const prefix = `synchro_test_${randomBytes(3).toString('hex')}`;
+  const run = { serverUrl: server.url, serverVersion, prefix, folder };
   project.provide('run', run);
 
   return async () => {
@@ -50,11 +52,18 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-async function requireLogicalReplication(url: string): Promise<void> {
-  const { rows } = await withClient(url, (client) => client.query<{ wal_level: string }>('SHOW wal_level'));
-  if (rows[0]?.wal_level !== 'logical') {
+/** @returns its major version */
+async function checkServer(url: string): Promise<number> {
+  const { rows } = await withClient(url, (client) =>
+    client.query<{ level: string; version: number }>(
+      `SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::integer AS version`,
+    ),
+  );
+  const { level = '', version = 0 } = rows[0] ?? {};
+  if (level !== 'logical') {
     throw new Error(
       "The server of DATABASE_URL needs wal_level = logical: ALTER SYSTEM SET wal_level = 'logical'",
     );
   }
+  return Math.floor(version / 10_000);
 }

@@ -3,7 +3,7 @@ import { killRecordedProcesses, type TestRun } from './run.js';
 
 /** Databases, replication slots, roles and child processes that the tests of this run did not clean up. */
 export async function findLeaks(run: TestRun): Promise<readonly string[]> {
-  const processes = killRecordedProcesses(run);
+  const processes = killRecordedProcesses(run.folder);
   const { rows } = await withClient(run.serverUrl, (client) =>
     client.query<{ leak: string }>(
       `SELECT 'database ' || datname AS leak FROM pg_database WHERE starts_with(datname::text, $1)

@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
+import { ParkingBusyError } from '../../lib/engine/push/parking-busy.error.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
 import { HookRunner } from '../../lib/hooks/hook-runner.js';
 import type { SynchroHooks } from '../../lib/hooks/synchro-hooks.js';
@@ -57,6 +58,8 @@ export interface PushOptions {
   /** Default: `device-1`. */
   readonly clientId?: string;
   readonly hooks?: SynchroHooks;
+  /** An earlier run lost a race. Default: none did. */
+  readonly isRerun?: boolean;
 }
 
 /**
@@ -97,12 +100,20 @@ export async function pushFixture(
     hooks.onModuleInit();
     const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
-    const applied = await pusher.apply(manager, context, changes);
+    const applied = await pusher.apply(manager, context, changes, options.isRerun);
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;
   };
-  const push: PushFixture['push'] = (user, changes, options) =>
-    inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, options));
+  const push: PushFixture['push'] = async (user, changes, options) => {
+    const run = (isRerun: boolean): Promise<readonly PushResult[]> =>
+      inTransaction(dataSource, 'write', (manager) => apply(manager, user, changes, { ...options, isRerun }));
+    try {
+      return await run(false);
+    } catch (error) {
+      if (error instanceof ParkingBusyError) return run(true);
+      throw error;
+    }
+  };
 
   const waiting: PushFixture['waiting'] = async (count) => {
     await eventually(async () => {

@@ -8,6 +8,8 @@ import { isAlive } from '../../sample-app/postgres/postmaster.js';
 export interface TestRun {
   /** Connects as the superuser to the server that all test databases live on. */
   readonly serverUrl: string;
+  /** Major version of that server, for `skipIf` where an older one can't do what a test needs. */
+  readonly serverVersion: number;
   /** Starts every name that this run gives to something outside its own process. */
   readonly prefix: string;
   /** A folder that is removed after the run. */
@@ -34,8 +36,8 @@ export function recordProcess(child: ChildProcess): void {
 }
 
 /** Kills the child processes that are still noted, and returns their ids. */
-export function killRecordedProcesses(run: TestRun): readonly number[] {
-  const folder = join(run.folder, 'processes');
+export function killRecordedProcesses(runFolder: string): readonly number[] {
+  const folder = join(runFolder, 'processes');
   const left = existsSync(folder) ? readdirSync(folder).map(Number).filter(isAlive) : [];
   for (const pid of left) process.kill(pid, 'SIGKILL');
   return left;

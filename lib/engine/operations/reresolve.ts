@@ -1,5 +1,6 @@
-import type { DataSource, EntityTarget } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
+import type { SchemaService } from '../../schema/schema.service.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { enqueueRequest } from '../../store/requests.js';
 import { recordId } from '../push/record-id.js';
@@ -7,24 +8,30 @@ import { recordId } from '../push/record-id.js';
 /** A primary key as the host has it. */
 export type RecordId = string | number | bigint;
 
+export interface ReresolveOptions {
+  /**
+   * The caller's transaction: it is asked for when that commits, and no other connection is taken, as in
+   * `onPushAccepted`. Default: a transaction of its own.
+   */
+  readonly manager?: EntityManager;
+}
+
 /** Leaves it to the WAL consumer to resolve rows again. @throws SynchroError `bad_request` */
 export async function requestReresolve(
-  dataSource: DataSource,
-  contract: SchemaContract,
+  manager: EntityManager,
+  schemas: SchemaService,
   entity: EntityTarget<object>,
   ids?: readonly RecordId[],
 ): Promise<void> {
-  const table = syncedTable(dataSource, contract, entity);
+  const table = syncedTable(manager.dataSource, await schemas.tables(manager), entity);
   const recordIds = ids?.map((id) => canonical(table, id)) ?? null;
   if (recordIds?.length === 0) return;
-  await dataSource.transaction((manager) =>
-    enqueueRequest(manager, { kind: 'reresolve', table: table.table.name, recordIds }),
-  );
+  await enqueueRequest(manager, { kind: 'reresolve', table: table.table.name, recordIds });
 }
 
 function syncedTable(
   dataSource: DataSource,
-  { tables }: SchemaContract,
+  tables: SchemaContract['tables'],
   entity: EntityTarget<object>,
 ): ContractTable {
   const named = typeof entity === 'string' ? tables.get(entity) : undefined;

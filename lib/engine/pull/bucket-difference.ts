@@ -7,3 +7,11 @@ export function difference(
   const removed = known.filter((bucket) => !current.includes(bucket));
   return added.length + removed.length === 0 ? null : { added, removed };
 }
+
+/** The buckets to read for a client: those of its stored subscriptions that its user still has, and that don't wait to go. */
+export function readBuckets(
+  client: { readonly buckets: readonly string[]; readonly leaving: readonly string[] },
+  current: readonly string[],
+): readonly string[] {
+  return client.buckets.filter((bucket) => current.includes(bucket) && !client.leaving.includes(bucket));
+}

@@ -1,6 +1,9 @@
 import type { EntityManager } from 'typeorm';
 import { parseTimestamp } from '../../common/timestamp.js';
+import { Operation } from '../../replication/edge-diff.js';
+import { clientBucket } from '../../replication/subscription-changes.js';
 import type { SyncClient } from '../../store/sync-clients.js';
+import { readBuckets } from './bucket-difference.js';
 
 /** A record that the log mentions on one page, once, however often it does. */
 export interface LoggedRecord {
@@ -16,6 +19,8 @@ export interface LoggedRecord {
   readonly member: boolean;
   /** It has but a dead edge there: it was soft-deleted, and is undeleted by now perhaps. */
   readonly mayReturn: boolean;
+  /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
+  readonly onlyCame: boolean;
 }
 
 export interface LogPage {
@@ -25,12 +30,14 @@ export interface LogPage {
   readonly lastSeq: bigint | null;
   /** Entries remain after the page. */
   readonly hasMore: boolean;
-  /** The buckets that were read: the stored subscriptions that the user still has. */
+  /** The buckets that were read (see {@link readBuckets}). */
   readonly buckets: readonly string[];
 }
 
 export interface LogPageRequest {
   readonly checkpoint: bigint;
+  /** High-water mark of the log in the same snapshot. */
+  readonly lastSeq: bigint;
   /** Entries, not records. */
   readonly limit: number;
   /** What the user may read now. */
@@ -40,22 +47,23 @@ export interface LogPageRequest {
 }
 
 /**
- * Reads the next entries of a client's buckets, merged from one index scan per bucket. Stored subscriptions are
- * read in the same snapshot as the entries, as the consumer changes both together (interleavings 3).
+ * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client has been read in the
+ * same snapshot as the entries, as the consumer changes both together (interleavings 3).
  */
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, limit, buckets, tables }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
+  const read = readBuckets(client, buckets);
   const rows: PageRow[] = await manager.query(PAGE, [
-    client.id,
+    clientBucket(client.id),
     checkpoint.toString(),
-    buckets,
+    read,
     limit,
     tables,
+    lastSeq.toString(),
   ]);
-  const subscribed = client.buckets.filter((bucket) => buckets.includes(bucket));
   const last = rows.reduce<bigint | null>((seq, row) => later(seq, BigInt(row.last_seq)), null);
   return {
     records: rows.map((row) => ({
@@ -66,10 +74,11 @@ export async function readLogPage(
       loggedAt: row.logged_at,
       member: row.live === true,
       mayReturn: row.live === false,
+      onlyCame: row.only_came,
     })),
     lastSeq: last,
     hasMore: rows.some((row) => row.has_more),
-    buckets: subscribed,
+    buckets: read,
   };
 }
 
@@ -81,27 +90,29 @@ export function laterTime(a: string, b: string | null): string {
 
 const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
+/**
+ * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
+ * bucket right now, are not to be passed over one by one in each pull.
+ */
 const PAGE = `
-WITH reader AS MATERIALIZED (
-  SELECT c.id, ARRAY(SELECT unnest(c.bucket_subs) INTERSECT SELECT unnest($3::text[])) AS buckets
-    FROM sync_clients c WHERE c.id = $1
-), entry AS MATERIALIZED (
-  SELECT e.* FROM reader
-   CROSS JOIN LATERAL unnest(reader.buckets || ('client:' || reader.id)) AS b (bucket_id)
+WITH entry AS MATERIALIZED (
+  SELECT e.* FROM unnest($3::text[] || $1::text) AS b (bucket_id)
    CROSS JOIN LATERAL (
-     SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at FROM sync_changelog l
-      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+     SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
+            l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
+      WHERE l.bucket_id = b.bucket_id AND l.seq > $2::bigint AND l.seq <= $6::bigint
+         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
   SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
-         max(p.created_at) AS logged_at
+         max(p.created_at) AS logged_at, bool_and(p.came) AS only_came
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
 SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, to_char(r.served_at, ${TIME}) AS served_at,
        to_char(r.logged_at, ${TIME}) AS logged_at, (SELECT count(*) > $4::int FROM entry) AS has_more,
-       (SELECT bool_or(e.live) FROM sync_bucket_edges e, reader
-         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY(reader.buckets)) AS live
+       r.only_came, (SELECT bool_or(e.live) FROM sync_bucket_edges e
+         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[])) AS live
   FROM record r ORDER BY r.first_seq`;
 
 interface PageRow {
@@ -112,6 +123,7 @@ interface PageRow {
   served_at: string | null;
   logged_at: string;
   has_more: boolean;
+  only_came: boolean;
   /** null: it has no edge that the user reads. */
   live: boolean | null;
 }

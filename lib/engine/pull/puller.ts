@@ -18,6 +18,8 @@ export interface PullPage {
   readonly deletes: readonly { readonly id: string; readonly table: string }[];
   readonly checkpoint: bigint;
   readonly hasMore: boolean;
+  /** Soft-deleted records whose delete was held back, by table: they are live again by now, which the log will say. */
+  readonly heldBack: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface PullQuery {
@@ -61,16 +63,12 @@ export class Puller {
     log: LogState,
     query: PullQuery,
   ): Promise<PullPage> {
-    const page = await readLogPage(manager, client, query);
+    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq });
     const known = page.records.filter((record) => contract.tables.has(record.table));
-    const ids = groupBy(
-      known.filter((record) => record.member || record.mayReturn),
-      (record) => record.table,
-    );
     const rows = await this.hydrator.hydrate(
       manager,
       contract,
-      new Map([...ids].map(([table, records]) => [table, records.map((record) => record.recordId)])),
+      idsByTable(known.filter((record) => record.member || record.mayReturn)),
       page.buckets,
       this.maxPageBytes,
     );
@@ -79,11 +77,13 @@ export class Puller {
     // Where the budget ran out the page ends, before the first record that it left without data.
     const cut = known.find((record) => row(record)?.data === null)?.firstSeq;
     const served = this.parentsFirst(known.filter((record) => cut === undefined || record.firstSeq < cut));
+    const gone = served.filter((record) => !record.member && !record.onlyCame);
     return {
       changes: served.flatMap((record) => (record.member ? toWire(record, row(record)) : [])),
-      deletes: served
-        .filter((record) => !record.member && !isBack(row(record)))
+      deletes: gone
+        .filter((record) => !isBack(row(record)))
         .map((record) => ({ id: record.recordId, table: record.table })),
+      heldBack: idsByTable(gone.filter((record) => isBack(row(record)))),
       checkpoint: nextCheckpoint(query, log, cut === undefined ? page : { lastSeq: cut - 1n, hasMore: true }),
       hasMore: page.hasMore || cut !== undefined,
     };
@@ -94,6 +94,11 @@ export class Puller {
     const depth = (record: LoggedRecord): number => this.registry.get(record.table).depth;
     return records.toSorted((a, b) => depth(a) - depth(b));
   }
+}
+
+function idsByTable(records: readonly LoggedRecord[]): ReadonlyMap<string, readonly string[]> {
+  const byTable = groupBy(records, (record) => record.table);
+  return new Map([...byTable].map(([table, group]) => [table, group.map((record) => record.recordId)]));
 }
 
 /**

@@ -1,7 +1,8 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { isJsonObject, type JsonObject, jsonText } from './json.js';
+import { isJsonObject, jsonText } from './json.js';
 import type { PushChange, PushItem, PushOperation, PushResult } from './push-change.js';
+import { hasExpandingNumber } from './expanding-numbers.js';
 import { numberToken } from './numbers.js';
 import { recordId, recordKey } from './record-id.js';
 import { echoOf, terminal } from './verdicts.js';
@@ -27,11 +28,11 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
     return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation}`);
   }
   const id = recordId(table.primaryKey, change.id);
-  if (operation === 'create' && (id === null || !isJsonObject(change.data))) {
+  const data = operation === 'delete' ? null : sentColumns(table, change.data);
+  if (operation === 'create' && (id === null || data === null)) {
     return terminal(echo, 'invalid_data', 'invalid data format');
   }
   if (id === null) return terminal(echo, 'record_not_found', NOT_FOUND[operation]);
-  const data = operation !== 'delete' && isJsonObject(change.data) ? sentColumns(table, change.data) : null;
   return {
     index,
     echo,
@@ -58,11 +59,15 @@ function isOperation(value: unknown): value is PushOperation {
   return value === 'create' || value === 'update' || value === 'delete';
 }
 
-/** Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20). */
-function sentColumns(table: ContractTable, data: JsonObject): ReadonlyMap<string, unknown> {
-  return new Map(
-    table.columns.filter(({ name }) => Object.hasOwn(data, name)).map(({ name }) => [name, data[name]]),
-  );
+/**
+ * Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20).
+ * @returns null for what is no data
+ */
+function sentColumns(table: ContractTable, data: unknown): ReadonlyMap<string, unknown> | null {
+  if (!isJsonObject(data)) return null;
+  const sent = table.columns.filter(({ name }) => Object.hasOwn(data, name));
+  if (sent.some((column) => hasExpandingNumber(column, data[column.name]))) return null;
+  return new Map(sent.map(({ name }) => [name, data[name]]));
 }
 
 function parentId(

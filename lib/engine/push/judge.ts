@@ -1,9 +1,13 @@
+import type { EntityManager } from 'typeorm';
 import { describeError, stackOf } from '../../common/describe-error.js';
 import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { Conflict, ConflictResolver, Resolution } from '../../resolvers/conflict-resolver.js';
+import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
+import type { RoleSwitch } from '../../store/role-switch.js';
 import { clientTime, NOT_FOUND } from './check-change.js';
+import { HostCode } from './host-code.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { recordId } from './record-id.js';
 import { repairTime } from './repair-time.js';
@@ -23,12 +27,17 @@ export interface Write {
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
   private readonly byItem = new Map<number, ConflictEvent>();
+  private readonly code: HostCode;
 
   constructor(
     private readonly resolver: ConflictResolver,
+    private readonly manager: EntityManager,
+    roles: RoleSwitch,
     private readonly context: PushContext,
     private readonly logger: SyncLogger,
-  ) {}
+  ) {
+    this.code = new HostCode(manager, roles, isOfHost(resolver) ? 'synchro_conflict' : null);
+  }
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
   conflicts(): readonly ConflictEvent[] {
@@ -39,6 +48,11 @@ export class Judge {
         ({ conflict, resolution }) =>
           resolution.winner === 'server' || !isBase(conflict.baseVersion, conflict.serverTime),
       );
+  }
+
+  /** To be called when no more is to be decided for now. */
+  async rest(): Promise<void> {
+    await this.code.close();
   }
 
   /**
@@ -97,22 +111,24 @@ export class Judge {
       serverTime: row.updatedAt ?? '0001-01-01T00:00:00Z',
       baseVersion: item.base,
     };
-    try {
-      const resolution = await this.resolver.resolve(question);
-      if (!['client', 'server'].includes(resolution.winner)) {
-        throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
-      }
-      this.byItem.set(item.index, { conflict: question, resolution });
-      return resolution;
-    } catch (error) {
-      this.logger.error('the conflict resolver failed', {
-        table: question.table,
-        recordId: question.recordId,
-        error: describeError(error),
-        stack: stackOf(error),
-      });
-      return null;
+    const answer = await this.code.run(() => this.ask(question));
+    if ('value' in answer) {
+      this.byItem.set(item.index, { conflict: question, resolution: answer.value });
+      return answer.value;
     }
+    this.logger.error('the conflict resolver failed', {
+      table: question.table,
+      recordId: question.recordId,
+      error: describeError(answer.error),
+      stack: stackOf(answer.error),
+    });
+    return null;
+  }
+
+  private async ask(question: Conflict): Promise<Resolution> {
+    const resolution = await this.resolver.resolve(question, this.manager);
+    if (['client', 'server'].includes(resolution.winner)) return resolution;
+    throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
   }
 }
 

@@ -2,7 +2,6 @@ import type { SyncLogger } from '../../common/sync-logger.js';
 import { formatMicros, truncateMicros } from '../../common/timestamp.js';
 import {
   deleteParkedRows,
-  lockParkedRows,
   type ParkedFailure,
   parkedRecords,
   type ParkedRow,
@@ -10,10 +9,12 @@ import {
   parkedUnder,
   recordParkedFailures,
   saveParkedRows,
+  tryLockParkedRows,
 } from '../../store/parked-rows.js';
 import type { SqlRunner } from '../../store/session.js';
 import { absorb } from './absorb.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { ParkingBusyError } from './parking-busy.error.js';
 import { dataJson, parkedChange, parkedKey, parkedRow } from './parked-change.js';
 import type { PushContext, PushItem, PushResult } from './push-change.js';
 import type { PushRows } from './push-rows.js';
@@ -38,8 +39,8 @@ export interface ParkingState {
  *
  * A push that creates what may be a parent takes the user's lock (`lockParkedRows`) before it locks any row. One that
  * misses a parent, or meets a parked record, takes it when it finds that out, and looks again. It holds row locks by
- * then, so it may deadlock with one of the first kind over a row that both change: PostgreSQL ends that, and the push
- * is run again. If all pushes took the lock first, a user's devices would always wait for each other.
+ * then, and one of the first kind may wait for these: so it doesn't wait, but is run again, and takes the lock first.
+ * If all pushes did, a user's devices would always wait for each other.
  */
 export class Parking {
   private locked: boolean;
@@ -64,10 +65,13 @@ export class Parking {
     this.used = state.used;
   }
 
-  /** @returns whether the lock is new: what was read before may be out of date */
+  /**
+   * @returns whether the lock is new: what was read before may be out of date
+   * @throws ParkingBusyError when another push has it
+   */
   async lock(): Promise<boolean> {
     if (this.locked) return false;
-    await lockParkedRows(this.sql, this.context.userId);
+    if (!(await tryLockParkedRows(this.sql, this.context.userId))) throw new ParkingBusyError();
     this.locked = true;
     return true;
   }

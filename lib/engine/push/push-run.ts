@@ -1,11 +1,10 @@
 import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
-import type { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { describeFailure, type Failure, refused } from './failures.js';
 import { finalVerdicts } from './final-verdicts.js';
-import { Judge, serverTimes, takenAsSent, type Write } from './judge.js';
+import { type Judge, serverTimes, takenAsSent, type Write } from './judge.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';
@@ -18,7 +17,6 @@ import type { WriteValidation } from './write-validation.js';
 /** One push at work: the rows it has locked, the verdicts it has given, the changes it will try once more. */
 export class PushRun {
   private readonly rows: PushRows;
-  private readonly judge: Judge;
   private readonly rank: PushRank;
   private readonly byRank: Order;
   private readonly verdicts = new Map<number, PushResult>();
@@ -31,14 +29,13 @@ export class PushRun {
   constructor(
     private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
-    resolver: ConflictResolver,
+    private readonly judge: Judge,
     private readonly context: PushContext,
     private readonly parking: Parking,
     private readonly validation: WriteValidation,
     private readonly logger: SyncLogger,
   ) {
     this.rows = new PushRows(roles, registry, context);
-    this.judge = new Judge(resolver, context, logger);
     const rank = pushRank(registry);
     this.rank = rank;
     this.byRank = (a, b) => rank(a) - rank(b) || byArrival(a, b);
@@ -93,6 +90,7 @@ export class PushRun {
       if ('kind' in decision) writes.push(decision);
       else this.conclude(item, decision);
     }
+    await this.judge.rest();
     return writes;
   }
 

@@ -14,6 +14,7 @@ import { RoleSwitch } from '../../store/role-switch.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
@@ -49,7 +50,9 @@ export class PushService {
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
+   * @param isRerun an earlier run lost a race. It doesn't lose that one over the parked rows again
    * @throws what `onPushAccepted` throws
+   * @throws ParkingBusyError roll back, and run it again
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
    *   statements): roll back, and try the whole transaction again
    */
@@ -57,6 +60,7 @@ export class PushService {
     manager: EntityManager,
     caller: PushContext,
     changes: readonly PushChange[],
+    isRerun = false,
   ): Promise<AppliedPush> {
     const context: PushContext = {
       ...caller,
@@ -64,13 +68,14 @@ export class PushService {
     };
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
-    const locked = taken.some((change) => this.mayBringParent(change));
+    const locked = isRerun || taken.some((change) => this.mayBringParent(change));
     if (locked) await lockParkedRows(manager, context.userId);
     const { used, roles, ...scope } = await this.begin(manager, context);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
-    const run = new PushRun(roles, this.registry, this.resolver, context, parking, validation, this.logger);
+    const judge = new Judge(this.resolver, manager, roles, context, this.logger);
+    const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     await roles.leave();
     const surplus = changes.slice(limit).map(tooMany);

@@ -26,7 +26,7 @@ export function sqlState(error: unknown): string | null {
 
 const BY_STATE: ReadonlyMap<string, SqlFailure> = new Map([
   ['23503', 'reference'],
-  ['55P03', 'transient'], // lock_not_available
+  ['42P10', 'transient'], // invalid_column_reference: no key, or a publication's row filter that its identity lacks
   ['42501', 'forbidden'],
   ['42703', 'data'], // undefined_column
   ['42804', 'data'], // datatype_mismatch
@@ -38,6 +38,7 @@ const BY_CLASS: ReadonlyMap<string, SqlFailure> = new Map([
   ['25', 'transient'], // invalid transaction state
   ['40', 'transient'], // transaction rollback
   ['53', 'transient'], // insufficient resources
+  ['55', 'transient'], // object not in prerequisite state: a lock, or a replica identity that is not there
   ['57', 'transient'], // operator intervention
   ['58', 'transient'], // system error
   ['22', 'data'],

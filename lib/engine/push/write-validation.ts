@@ -1,5 +1,4 @@
 import type { DataSource, EntityManager, EntityMetadata } from 'typeorm';
-import { isRetryable, isTransient } from '../../common/database-error.js';
 import { describeError, stackOf } from '../../common/describe-error.js';
 import type { SyncLogger } from '../../common/sync-logger.js';
 import type { BeforeApplyEvent } from '../../hooks/hook-events.js';
@@ -7,23 +6,27 @@ import type { HookRunner } from '../../hooks/hook-runner.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
+import { HostCode } from './host-code.js';
 import { type JsonObject, parseJson } from './json.js';
 import type { Write } from './judge.js';
 import { plainValue } from './plain-value.js';
 import type { PushContext, PushResult } from './push-change.js';
-import { sqlState } from './sqlstate.js';
 import { retryable, reverted } from './verdicts.js';
 import { parseRow } from './writable-columns.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
 export class WriteValidation {
+  private readonly code: HostCode;
+
   constructor(
     private readonly manager: EntityManager,
-    private readonly roles: RoleSwitch,
+    roles: RoleSwitch,
     private readonly hooks: HookRunner,
     private readonly context: Pick<PushContext, 'userId' | 'clientId'>,
     private readonly logger: SyncLogger,
-  ) {}
+  ) {
+    this.code = new HostCode(manager, roles, 'synchro_validation');
+  }
 
   /**
    * The verdicts on the writes that were refused. One that fails in SQL costs no other record its place: it is undone
@@ -34,49 +37,32 @@ export class WriteValidation {
   async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult>> {
     const refused = new Map<Write, PushResult>();
     if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
-    // Outside of the savepoint, so that it holds whatever becomes of that: validators are the host's own code.
-    await this.roles.leave();
-    await this.manager.query(`SAVEPOINT ${SAVEPOINT}`);
     for (const write of writes) {
       const verdict = await this.verdict(write);
       if (verdict) refused.set(write, verdict);
     }
-    await this.release();
+    await this.code.close();
     return refused;
-  }
-
-  /** A validator that swallowed an error of its SQL has left an aborted transaction behind. */
-  private async release(): Promise<void> {
-    try {
-      await this.manager.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-    } catch (error) {
-      if (sqlState(error) !== IN_FAILED_TRANSACTION) throw error;
-      await this.manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    }
   }
 
   private async verdict(write: Write): Promise<PushResult | null> {
     const { item, row } = write;
-    try {
-      const rejection = await this.hooks.rejection(new WriteEvent(this.manager, this.context, write));
+    const answer = await this.code.run(() =>
+      this.hooks.rejection(new WriteEvent(this.manager, this.context, write)),
+    );
+    if ('value' in answer) {
+      const { value: rejection } = answer;
       return rejection && reverted(item, row, rejection.reason, rejection.message);
-    } catch (error) {
-      // Of the database's alone: a service of the host's that is down concerns this record, not the push.
-      if (sqlState(error) !== null && (isRetryable(error) || isTransient(error))) throw error;
-      await this.manager.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-      this.logger.error('a write validator failed', {
-        table: item.table.table.name,
-        recordId: item.id,
-        error: describeError(error),
-        stack: stackOf(error),
-      });
-      return retryable(item.echo, 'internal_error', 'internal error');
     }
+    this.logger.error('a write validator failed', {
+      table: item.table.table.name,
+      recordId: item.id,
+      error: describeError(answer.error),
+      stack: stackOf(answer.error),
+    });
+    return retryable(item.echo, 'internal_error', 'internal error');
   }
 }
-
-const SAVEPOINT = 'synchro_validation';
-const IN_FAILED_TRANSACTION = '25P02';
 
 class WriteEvent implements BeforeApplyEvent {
   readonly userId: string;

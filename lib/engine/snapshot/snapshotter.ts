@@ -7,6 +7,7 @@ import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '.
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { noteSubscriptions } from '../note-subscriptions.js';
+import { difference } from '../pull/bucket-difference.js';
 import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
 import { notRegistered } from '../sync-context.js';
 import type { WireRecord } from '../wire-record.js';
@@ -48,12 +49,16 @@ export class Snapshotter {
   ): Promise<SnapshotCursor> {
     const { snapshotHold } = this.options;
     if (cursor && this.registry.find(cursor.table) !== undefined) {
-      // Before the client's row, as the consumer takes them in this order, too.
-      await noteSubscriptions(manager, client, buckets);
+      await noteSubscriptions(manager, client, buckets, cursor.checkpoint);
       if (await renewSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
       if (await resumeSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
     }
-    const checkpoint = await beginSnapshot(manager, client, buckets, snapshotHold);
+    // A device that has never had one has no checkpoint to go on from.
+    const changes = client.acknowledged !== null && changesSubscriptions(client, buckets);
+    const checkpoint = await beginSnapshot(manager, client, buckets, {
+      changes,
+      holdMilliseconds: snapshotHold,
+    });
     if (checkpoint === null) throw notRegistered();
     return { checkpoint, table: this.registry.parentsFirst()[0]?.name ?? '', afterId: '' };
   }
@@ -133,6 +138,10 @@ export class Snapshotter {
     }
     return { records, bytes, lastId };
   }
+}
+
+function changesSubscriptions(client: SyncClient, buckets: readonly string[]): boolean {
+  return client.leaving.length > 0 || difference(client.buckets, buckets) !== null;
 }
 
 /** For a row without `updated_at`: anything that comes later is newer. */

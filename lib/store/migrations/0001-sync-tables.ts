@@ -44,7 +44,11 @@ export const syncTables: SynchroMigration = {
     `ALTER TABLE sync_clients
        ADD COLUMN IF NOT EXISTS snapshot_seq bigint,
        ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
-       ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz`,
+       ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz,
+       ADD COLUMN IF NOT EXISTS served_seq bigint NOT NULL DEFAULT 0,
+       ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0`,
+    `COMMENT ON COLUMN sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
+    `COMMENT ON COLUMN sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
     `COMMENT ON COLUMN sync_clients.snapshot_completed_at IS
        'since when the client holds every row; -infinity: as far as an older schema goes'`,
@@ -144,12 +148,19 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
     `CREATE TABLE IF NOT EXISTS sync_subscription_changes (
-       client uuid PRIMARY KEY REFERENCES sync_clients ON DELETE CASCADE,
-       buckets text[] NOT NULL,
-       created_at timestamptz NOT NULL DEFAULT now()
+       client uuid REFERENCES sync_clients ON DELETE CASCADE,
+       bucket_id text COLLATE "C" NOT NULL,
+       from_seq bigint,
+       served_seq bigint,
+       created_at timestamptz NOT NULL DEFAULT now(),
+       PRIMARY KEY (client, bucket_id)
      )`,
     `COMMENT ON TABLE sync_subscription_changes IS
-       'what a client is to be subscribed to: the WAL consumer writes the entries and sync_clients.bucket_subs together'`,
+       'buckets that come to a client or leave it: the WAL consumer writes the entries and sync_clients.bucket_subs together'`,
+    `COMMENT ON COLUMN sync_subscription_changes.from_seq IS
+       'the bucket leaves, and its entries after this one are not read any more; null: it comes'`,
+    `COMMENT ON COLUMN sync_subscription_changes.served_seq IS
+       'where the log stood when the client was last given rows of a bucket that leaves'`,
 
     `CREATE TABLE IF NOT EXISTS sync_requests (
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -169,6 +180,9 @@ export const syncTables: SynchroMigration = {
        rules_hash text NOT NULL,
        updated_at timestamptz NOT NULL DEFAULT now()
      )`,
+    `ALTER TABLE sync_table_rules ADD COLUMN IF NOT EXISTS table_shape jsonb`,
+    `COMMENT ON COLUMN sync_table_rules.table_shape IS
+       'the table, its columns, partitions and place in the publication, up to which nothing was missed'`,
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
   ],
   down: [

@@ -1,0 +1,10 @@
+/**
+ * Takes the mark of their rules off tables, so that whoever takes the lead next looks at all their rows.
+ * @param client in a transaction of the caller's
+ */
+export async function forgetRules(
+  client: { query(text: string, values: unknown[]): Promise<unknown> },
+  tables: readonly string[],
+): Promise<void> {
+  await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
+}

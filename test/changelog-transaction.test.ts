@@ -1,0 +1,79 @@
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ChangelogTransaction } from '../lib/store/changelog-transaction.js';
+import { synchroMigrationsSql } from '../lib/store/migrations/index.js';
+import { startEpoch, type WalPosition } from '../lib/store/wal-position.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { logOf, storedPosition } from './support/wal-app.js';
+
+const ENTRY = { table: 'tasks', recordId: 'a', bucket: 'user:alice', operation: 1, servedAt: null };
+
+describe('a transaction of the changelog', () => {
+  let database: TestDatabase;
+  let former: Client;
+  let successor: Client;
+  let start: WalPosition;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    for (const statement of synchroMigrationsSql()) await database.query(statement);
+    [former, successor] = [connection(), connection()];
+    await Promise.all([former.connect(), successor.connect()]);
+  });
+
+  beforeEach(async () => {
+    await database.query('DELETE FROM sync_changelog');
+    start = await startEpoch(
+      former,
+      { slotName: 'slot', confirmedLsn: 100n, systemId: 'system', timeline: 1 },
+      null,
+    );
+  });
+
+  afterAll(async () => {
+    await Promise.all([former.end(), successor.end()]);
+    await database.drop();
+  });
+
+  function connection(): Client {
+    return new Client({ connectionString: database.url });
+  }
+
+  it('moves entries and position together', async () => {
+    const tx = await ChangelogTransaction.begin(successor, start);
+    await tx.append([ENTRY, { ...ENTRY, operation: 2 }]);
+    expect(await tx.commit(200n)).toEqual({ ...start, confirmedLsn: 200n, lastSeq: start.lastSeq + 2n });
+    expect(await storedPosition(database)).toMatchObject({ confirmed_lsn: '200', last_seq: '3' });
+    expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
+  });
+
+  it.each<[string, (position: WalPosition) => Promise<unknown>]>([
+    [
+      'an older position',
+      async (position) => {
+        const tx = await ChangelogTransaction.begin(successor, position);
+        await tx.append([ENTRY]);
+        await tx.commit(200n);
+      },
+    ],
+    ['an older epoch', (position) => startEpoch(successor, position, position)],
+    ['another slot', (position) => startEpoch(successor, { ...position, slotName: 'other' }, null)],
+  ])('is refused to who holds %s', async (_, move) => {
+    await move(start);
+    const moved = await storedPosition(database);
+    await expect(ChangelogTransaction.begin(former, start)).rejects.toMatchObject({
+      code: 'position_conflict',
+    });
+    // Nothing is open, so nothing is locked.
+    await successor.query('SELECT FROM sync_wal_position FOR UPDATE NOWAIT');
+    expect(await storedPosition(database)).toEqual(moved);
+  });
+
+  it('lets the next one begin at its end alone', async () => {
+    const first = await ChangelogTransaction.begin(successor, start);
+    const waiting = ChangelogTransaction.begin(former, start);
+    await first.append([ENTRY]);
+    await first.commit(200n);
+    await expect(waiting).rejects.toMatchObject({ code: 'position_conflict' });
+  });
+});

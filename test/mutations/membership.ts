@@ -1,0 +1,220 @@
+import type { Mutation } from './mutation.js';
+
+/** Who sees a row: buckets, edges, entries, and what follows a row. */
+export const MEMBERSHIP: readonly Mutation[] = [
+  {
+    name: 'former-bucket-keeps-the-row',
+    file: 'lib/replication/edge-diff.ts',
+    find: 'if (wanted.has(bucket) && !(row.deleted && live)) continue;',
+    replace: 'if (!(row.deleted && live)) continue;',
+    tests: [{ file: 'test/scenarios-wal.test.ts', name: '[scenario 148]' }],
+    why: 'Design, rule 1: edges are diffed, or the former owner goes on reading the row.',
+  },
+  {
+    name: 'deletes-come-after-creates',
+    file: 'lib/replication/edge-diff.ts',
+    find: '  return entries;\n}\n\n/** The row is gone',
+    replace: '  return entries.toReversed();\n}\n\n/** The row is gone',
+    tests: [{ file: 'test/edge-diff.test.ts', name: 'takes it from the buckets that it has left before' }],
+    why: 'W-PULL-1: who reads both buckets would lose a row that moves between them.',
+  },
+  {
+    name: 'entries-lose-the-order-of-the-log',
+    file: 'lib/replication/membership-work.ts',
+    find: 'this.entries.toSorted((a, b) => a.order - b.order)',
+    replace: 'this.entries',
+    tests: [
+      {
+        file: 'test/wal-changes.test.ts',
+        name: 'keeps the order of the changes, whatever tables they are of',
+      },
+    ],
+    why: 'Design, how a change travels: deletes and changes keep the order of the log.',
+  },
+  {
+    name: 'soft-delete-removes-the-edges',
+    file: 'lib/replication/edge-diff.ts',
+    find: 'record.edges.set(bucket, !row.deleted);\n    if (row.deleted) continue;',
+    replace: `if (row.deleted) {
+      record.edges.delete(bucket);
+      continue;
+    }
+    record.edges.set(bucket, true);`,
+    tests: [{ file: 'test/wal-soft-delete.test.ts', name: 'keeps its edges, dead' }],
+    why: 'Interleavings 8: children inherit through a soft-deleted parent.',
+  },
+  {
+    name: 'row-inserted-as-deleted-is-live',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'const deleted = deletedAt !== null && deletedAt !== undefined;',
+    replace: "const deleted = deletedAt === '';",
+    tests: [{ file: 'test/wal-soft-delete.test.ts', name: 'that was inserted as one is never announced' }],
+    why: 'W-WAL-13: live means that deleted_at is null.',
+  },
+  {
+    name: 'hard-delete-repeats-the-soft-one',
+    file: 'lib/replication/edge-diff.ts',
+    find: '.filter(([, live]) => live)',
+    replace: '',
+    tests: [{ file: 'test/wal-soft-delete.test.ts', name: 'for good' }],
+    why: 'W-WAL-13: who does not see a row any more is told nothing of it.',
+  },
+  {
+    name: 'children-stay-when-the-parent-moves',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'await this.resettle(tx, child, { column: fkColumn, values: changed }, followers);',
+    replace: 'await this.resettle(tx, child, { column: fkColumn, values: [] }, followers);',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'follow a parent that moves to another user' }],
+    why: 'W-WAL-8: comments follow their task, at any depth.',
+  },
+  {
+    name: 'waiting-child-is-not-released',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'if (!this.open.waiting || appeared.length === 0) return;',
+    replace: 'if (appeared.length >= 0) return;',
+    tests: [
+      { file: 'test/wal-children.test.ts', name: 'that come in an earlier transaction than their parent' },
+    ],
+    why: 'Interleavings 7: a child decoded before its parent would never be seen.',
+  },
+  {
+    name: 'parents-are-resolved-in-arrival-order',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);',
+    replace: `await this.applyEvents(tx, work, table, []);
+    }
+    for (const [name, events] of byTable) {
+      await this.applyEvents(tx, work, this.tracked.registry.get(name), events);`,
+    tests: [
+      {
+        file: 'test/wal-children.test.ts',
+        name: 'are resolved on the state in which a batch leaves their parent',
+      },
+      { file: 'test/wal-children.test.ts', name: 'that come before their parent in a transaction get' },
+    ],
+    why: 'Interleavings 7: within a batch parents come first, on its final state.',
+  },
+  {
+    name: 'served-time-is-never-set',
+    file: 'lib/store/changelog-transaction.ts',
+    find: 'entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt))),',
+    replace: 'entries.map(() => null),',
+    tests: [
+      {
+        file: 'test/served-timestamps.test.ts',
+        name: 'a change that does not move updated_at reaches devices',
+      },
+    ],
+    why: 'Interleavings 12: devices skip a row whose updated_at did not grow.',
+  },
+  {
+    name: 'own-echo-is-stamped',
+    file: 'lib/replication/edge-diff.ts',
+    find: 'servedAt: grew ? null : later(row.commitTime, after),',
+    replace: 'servedAt: later(row.commitTime, after),',
+    tests: [{ file: 'test/served-timestamps.test.ts', name: "the echo of a device's own update" }],
+    why: 'Interleavings 12: an echo that is applied overwrites what was typed since.',
+  },
+  {
+    name: 'row-new-to-a-bucket-keeps-its-time',
+    file: 'lib/replication/edge-diff.ts',
+    find: "return row.cause === 'insert' && micros !== null",
+    replace: 'return micros !== null',
+    tests: [{ file: 'test/edge-diff.test.ts', name: 'is the commit for a row that is new to a bucket' }],
+    why: 'Interleavings 12: an UPDATE that makes a new edge is stamped.',
+  },
+  {
+    name: 'key-change-leaves-the-old-id',
+    file: 'lib/replication/row-events.ts',
+    find: 'return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];',
+    replace: 'return [next];',
+    tests: [{ file: 'test/wal-changes.test.ts', name: 'takes the old id away when a primary key changes' }],
+    why: 'W-WAL-9: the row would be there twice on every device.',
+  },
+  {
+    name: 'null-owner-means-global',
+    file: 'lib/resolvers/join-resolver.ts',
+    find: 'return table.globalWhenBucketNull ? [GLOBAL_BUCKET] : [];',
+    replace: 'return [GLOBAL_BUCKET];',
+    tests: [{ file: 'test/resolvers.test.ts', name: 'the default rule' }],
+    why: 'Design, buckets: null means global only where the options say so; else it is a leak to everyone.',
+  },
+  {
+    name: 'bucket-source-that-goes-is-ignored',
+    file: 'lib/replication/row-events.ts',
+    find: "message.tag === 'insert' ? null : message.previous,",
+    replace: "message.tag === 'update' ? message.previous : null,",
+    tests: [
+      {
+        file: 'test/wal-bucket-sources.test.ts',
+        name: 'brings a row and its children into view when it names them',
+      },
+    ],
+    why: 'Interleavings 6: who loses a share would keep the task.',
+  },
+  {
+    name: 'bucket-source-that-moves-leaves-its-former-row',
+    file: 'lib/replication/row-events.ts',
+    find: "message.tag === 'insert' ? null : message.previous,",
+    replace: "message.tag === 'delete' ? message.previous : null,",
+    tests: [
+      { file: 'test/wal-bucket-sources.test.ts', name: 'moves the view along when its foreign key changes' },
+    ],
+    why: 'Interleavings 6: a share that names another task no longer shows the first one.',
+  },
+  {
+    name: 'rule-failures-are-dropped',
+    file: 'lib/replication/rule-failures.ts',
+    find: 'for (const { table, failure, operation } of failures) {',
+    replace: 'for (const { table, failure, operation } of failures.slice(0, 0)) {',
+    tests: [
+      {
+        file: 'test/wal-rule-failures.test.ts',
+        name: 'leaves the row the buckets that it had, and is recorded',
+      },
+    ],
+    why: 'W-WAL-7: what can not be resolved is retried until it succeeds.',
+  },
+  {
+    name: 'failed-rule-takes-the-row-away',
+    file: 'lib/replication/edge-diff.ts',
+    find: 'row.buckets === null ? new Set(record.edges.keys())',
+    replace: 'row.buckets === null ? new Set<string>()',
+    tests: [
+      {
+        file: 'test/wal-rule-failures.test.ts',
+        name: 'leaves the row the buckets that it had, and is recorded',
+      },
+    ],
+    why: 'Design, rule 5: what can not be resolved keeps its old membership.',
+  },
+  {
+    name: 'lost-connection-is-a-rule-failure',
+    file: 'lib/replication/bucket-rules.ts',
+    find: 'if (isTransient(error)) throw error;',
+    replace: '',
+    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'is none when the database could not be asked' }],
+    why: 'W-WAL-7: transient errors are retried, they say nothing of the row.',
+  },
+  {
+    name: 'changed-rule-is-not-noticed',
+    file: 'lib/replication/table-rules.ts',
+    find: 'hashes.get(table.name) !== current.get(table.name)',
+    replace: '!hashes.has(table.name)',
+    tests: [
+      {
+        file: 'test/wal-rolling-deploy.test.ts',
+        name: 'resolves a table again whose rule is another one now',
+      },
+    ],
+    why: 'Interleavings 5: edges by the former rule show rows to whom they no longer belong.',
+  },
+  {
+    name: 'new-table-gets-edges-without-entries',
+    file: 'lib/replication/table-rules.ts',
+    find: 'const silent = clients.rows.length === 0;',
+    replace: 'const silent = clients.rows.length >= 0;',
+    tests: [{ file: 'test/wal-rolling-deploy.test.ts', name: 'brings what was written into a new table' }],
+    why: 'Interleavings 5: devices that are there already would never hear of those rows.',
+  },
+];

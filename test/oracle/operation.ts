@@ -1,0 +1,64 @@
+/** One thing that somebody does. Which row, user or device it means is found by its numbers when it is done. */
+export interface Operation {
+  readonly kind: OperationKind;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  /** The next one does not wait for it. */
+  readonly meanwhile: boolean;
+}
+
+/** How often each kind comes, in relation to the others. */
+export const DEVICE_KINDS = {
+  create: 8,
+  createTree: 4,
+  edit: 10,
+  editMany: 2,
+  remove: 3,
+  restore: 2,
+  moveLocally: 1,
+  forge: 2,
+  sync: 14,
+  push: 3,
+  pushTwice: 3,
+  loseAnswer: 4,
+  reopen: 1,
+  reinstall: 1,
+} as const;
+
+export const WRITER_KINDS = {
+  insert: 6,
+  update: 6,
+  updateSilently: 3,
+  softDelete: 3,
+  undelete: 3,
+  hardDelete: 3,
+  moveOwner: 4,
+  moveParent: 4,
+  share: 3,
+  unshare: 2,
+  join: 3,
+  leave: 2,
+  watch: 2,
+  unwatch: 1,
+  rekey: 2,
+  bulk: 1,
+  manyAtOnce: 3,
+  longTransaction: 2,
+} as const;
+
+export const ADMIN_KINDS = { truncate: 1, compact: 3, addColumn: 1, holdConsumer: 3 } as const;
+
+export type DeviceKind = keyof typeof DEVICE_KINDS;
+export type WriterKind = keyof typeof WRITER_KINDS;
+export type AdminKind = keyof typeof ADMIN_KINDS;
+export type OperationKind = DeviceKind | WriterKind | AdminKind;
+
+export const KINDS = { ...DEVICE_KINDS, ...WRITER_KINDS, ...ADMIN_KINDS };
+
+/** Each kind as often as it weighs, to pick from. */
+export function weighted<Kind extends string>(weights: Readonly<Record<Kind, number>>): readonly Kind[] {
+  return (Object.keys(weights) as Kind[]).flatMap((kind) =>
+    Array.from({ length: weights[kind] }, () => kind),
+  );
+}

@@ -1,0 +1,170 @@
+import { Device, RetryableRejectionError, SyncHttpError, type DeviceOptions } from '../support/device.js';
+import type { PullResponse, PushChange, PushResponse, SchemaResponse, WireAnswer } from '../support/wire.js';
+
+/** A request as a phone sent it, and what came back. Times are microseconds since 1970. */
+export interface Exchange {
+  readonly phone: Phone;
+  readonly path: string;
+  readonly body: unknown;
+  readonly answer: WireAnswer;
+  readonly sent: number;
+  readonly received: number;
+  /** When the phone sent the last pull whose answer it took. */
+  readonly lastPull: number;
+}
+
+export interface PhoneOptions extends DeviceOptions {
+  readonly record: (exchange: Exchange) => void;
+}
+
+/** A device that is watched, loses answers, and helps itself as an app does that an SDK throws an error at. */
+export class Phone extends Device {
+  /** What the server refused without a version of its own: the SDKs leave such rows as they are. By table and id. */
+  readonly refused = new Set<string>();
+  /** Every id that this phone was ever given, or has made. */
+  readonly known = new Set<string>();
+  /** Answers that never came, and answers that asked to try again. */
+  failures = 0;
+  private readonly record: PhoneOptions['record'];
+  /** When it began the last pull or snapshot that it has taken as a whole; 0: never. */
+  lastPull = 0;
+  /** How many requests from now the answer gets lost; 0: none. */
+  private losing = 0;
+  private restart = true;
+  private columns = new Map<string, readonly string[]>();
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(url: string, userId: string, clientId: string, { record, ...options }: PhoneOptions) {
+    super(url, userId, clientId, options);
+    this.record = record;
+  }
+
+  /** One after the other: an SDK does one thing at a time, and an app edits in between. */
+  async inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** The answer of the n-th request from now is lost on its way. */
+  loseAnswer(n: number): void {
+    this.losing = n;
+  }
+
+  /** A sync as the SDKs' timer does it; false when it has to be tried again later. Only a fault of the server throws. */
+  async trySync(): Promise<boolean> {
+    try {
+      if (this.restart) await this.start();
+      else await this.sync();
+      return true;
+    } catch (error) {
+      return this.comesBack(error);
+    }
+  }
+
+  /** Whether the app has been opened, so that it has tables to show. */
+  get hasSchema(): boolean {
+    return this.columns.size > 0;
+  }
+
+  /** Anything but a sync; a fault of the server throws. */
+  async attempt(work: () => Promise<unknown>): Promise<void> {
+    if (!this.hasSchema) return;
+    await work().catch((error: unknown) => this.comesBack(error));
+  }
+
+  async tryPush(times: 1 | 2): Promise<void> {
+    if (this.restart || this.store.pendingCount === 0) return;
+    const batch = this.store.pending(this.pageSize);
+    const sent = await Promise.allSettled(Array.from({ length: times }, () => this.push(batch)));
+    for (const one of sent) if (one.status === 'rejected') this.comesBack(one.reason);
+  }
+
+  /** The app is closed and opened again. */
+  reopen(): void {
+    this.restart = true;
+  }
+
+  override async start(): Promise<void> {
+    this.restart = true;
+    await super.start();
+    this.restart = false;
+  }
+
+  /** A local table or column that is gone makes the SDKs drop everything, edits included, and take a snapshot. */
+  override async schema(): Promise<SchemaResponse> {
+    const schema = await super.schema();
+    const columns = new Map(
+      schema.tables.map((table) => [table.table_name, table.columns.map(({ name }) => name)]),
+    );
+    const gone = [...this.columns].some(([table, names]) =>
+      names.some((name) => !columns.get(table)?.includes(name)),
+    );
+    if (gone) {
+      this.store.clear();
+      this.checkpoint = 0;
+    }
+    for (const [table, names] of columns)
+      for (const row of this.store.all(table).values()) for (const name of names) row[name] ??= null;
+    this.columns = columns;
+    return schema;
+  }
+
+  override async push(changes: readonly PushChange[]): Promise<PushResponse> {
+    for (const { id } of changes) this.known.add(id);
+    const response = await super.push(changes);
+    for (const result of [...response.accepted, ...response.rejected]) {
+      if (result.status === 'rejected_retryable') continue;
+      const key = `${result.table_name} ${result.id}`;
+      if (response.rejected.includes(result) && !result.server_version) this.refused.add(key);
+      else this.refused.delete(key);
+    }
+    return response;
+  }
+
+  override async pull(): Promise<readonly PullResponse[]> {
+    const began = now();
+    const pages = await super.pull();
+    this.lastPull = began;
+    return pages;
+  }
+
+  override async snapshot(): ReturnType<Device['snapshot']> {
+    // Until it is complete, only a new start helps.
+    this.restart = true;
+    const began = now();
+    const pages = await super.snapshot();
+    this.restart = false;
+    this.lastPull = began;
+    this.refused.clear();
+    return pages;
+  }
+
+  override async send(path: string, body?: unknown): Promise<WireAnswer> {
+    const sent = now();
+    const { lastPull } = this;
+    const answer = await super.send(path, body);
+    this.record({ phone: this, path, body, answer, sent, received: now() + 1_000, lastPull });
+    if (this.losing > 0 && --this.losing === 0) throw new TypeError('The answer was lost.');
+    return answer;
+  }
+
+  private comesBack(error: unknown): false {
+    this.failures += 1;
+    // No connection, or none any more; a timeout.
+    if (error instanceof TypeError || error instanceof DOMException) return false;
+    if (error instanceof RetryableRejectionError) return false;
+    if (error instanceof SyncHttpError && error.status === 503) return false;
+    // The schema has changed, or the server has forgotten the client: an app's developer lets it start again.
+    if (error instanceof SyncHttpError && [404, 409].includes(error.status)) {
+      this.restart = true;
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Microseconds since 1970, by the system's clock as PostgreSQL's are. */
+export function now(): number {
+  return Date.now() * 1_000;
+}

@@ -1,0 +1,19 @@
+import { NestFactory } from '@nestjs/core';
+import { WorldModule } from './world.module.js';
+
+const { env } = process;
+const app = await NestFactory.create(
+  WorldModule.forRoot({
+    databaseUrl: env['DATABASE_URL'] ?? '',
+    slotName: env['SYNC_SLOT'] ?? '',
+    publicationName: env['SYNC_PUBLICATION'] ?? '',
+    staleThreshold: '10s',
+    // What is gone is given up soon; a transaction of some hundred rows is written in pieces.
+    replication: { walSenderTimeout: '2s', batchRows: 100, maxBatchRows: 200 },
+    statementTimeout: 5_000,
+  }),
+  { logger: ['log', 'warn', 'error'] },
+);
+app.enableShutdownHooks(['SIGTERM'], { useProcessExit: true });
+await app.listen(env['PORT'] ?? 0, '127.0.0.1');
+process.stdout.write(`URL: ${await app.getUrl()}\n`);

@@ -1,0 +1,124 @@
+/**
+ * The tables of the world that the oracle watches, as plain facts: the host app, its schema and the oracle's own rules
+ * are all made from them. Every table has `id`, `title`, `rank`, `amount`, `data`, `updated_at` and `deleted_at`.
+ */
+export interface WorldTable {
+  readonly name: string;
+  /** Column with the user who may write the row. */
+  readonly owner?: 'user_id';
+  /** Column whose value names who reads the row, instead of its owner. */
+  readonly team?: 'team';
+  readonly parent?: { readonly table: string; readonly fk: string };
+  /** Rows are also read by who watches their parent. */
+  readonly watched?: true;
+  /** Rows are also read by the users of `note_shares`. */
+  readonly shared?: true;
+  /** Who reads rows without an owner, or every row of a table that has no owner at all. */
+  readonly everyone?: true;
+}
+
+export const TABLES = [
+  { name: 'projects', owner: 'user_id' },
+  { name: 'tasks', parent: { table: 'projects', fk: 'project_id' } },
+  { name: 'comments', parent: { table: 'tasks', fk: 'task_id' }, watched: true },
+  { name: 'boards', owner: 'user_id', team: 'team' },
+  { name: 'cards', parent: { table: 'boards', fk: 'board_id' } },
+  { name: 'notes', owner: 'user_id', shared: true },
+  { name: 'tags', owner: 'user_id', everyone: true },
+  { name: 'categories', everyone: true },
+] as const satisfies readonly WorldTable[];
+
+export type TableName = (typeof TABLES)[number]['name'];
+
+export const TABLE_NAMES = TABLES.map(({ name }) => name);
+
+const BY_NAME = new Map<string, WorldTable>(TABLES.map((table) => [table.name, table]));
+
+export function tableOf(name: string): WorldTable {
+  const table = BY_NAME.get(name);
+  if (!table) throw new Error(`The world has no table ${name}.`);
+  return table;
+}
+
+/** Tables that are not synced, and decide who reads what: their key columns. */
+export const GRANTS = {
+  note_shares: ['note_id', 'user_id'],
+  team_members: ['team', 'user_id'],
+  watches: ['task_id', 'user_id'],
+} as const;
+
+export type GrantName = keyof typeof GRANTS;
+
+function createSql(table: WorldTable): string {
+  const columns = [
+    'id uuid PRIMARY KEY',
+    ...(table.owner ? [`user_id text${table.everyone ? '' : ' NOT NULL'}`] : []),
+    ...(table.team ? ['team text NOT NULL'] : []),
+    ...(table.parent
+      ? [
+          `${table.parent.fk} uuid NOT NULL REFERENCES ${table.parent.table} ON UPDATE CASCADE ON DELETE CASCADE`,
+        ]
+      : []),
+    'title text NOT NULL',
+    'rank integer',
+    'amount numeric(12, 2)',
+    'data jsonb',
+    'updated_at timestamptz NOT NULL DEFAULT now()',
+    'deleted_at timestamptz',
+  ];
+  const indexed = table.parent?.fk ?? table.owner;
+  return [
+    `CREATE TABLE ${table.name} (${columns.join(', ')})`,
+    ...(indexed ? [`CREATE INDEX ON ${table.name} (${indexed})`] : []),
+  ].join(';\n');
+}
+
+/**
+ * `history` gets every change of every table, in the transaction that makes it: those that commit, and no others.
+ * When they did, PostgreSQL knows (`track_commit_timestamp`).
+ */
+const HISTORY = `
+CREATE TABLE history (
+  id bigserial PRIMARY KEY,
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  table_name text NOT NULL,
+  before jsonb,
+  after jsonb
+);
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO history (table_name, before, after)
+  VALUES (TG_TABLE_NAME, CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+  RETURN NULL;
+END $$;
+CREATE FUNCTION note_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO history (table_name) VALUES (TG_TABLE_NAME);
+  RETURN NULL;
+END $$`;
+
+/** As SQL may decide who reads a note: its owner, and whom it is shared with. */
+const NOTE_BUCKETS = `
+CREATE FUNCTION note_buckets(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text
+LANGUAGE sql STABLE AS $$
+  SELECT 'user:' || (new_row ->> 'user_id')
+  UNION SELECT 'user:' || user_id FROM note_shares WHERE note_id = (new_row ->> 'id')::uuid
+$$`;
+
+/** Everything that the world's database has before its app is started for the first time. */
+export function worldSql(): string {
+  const noted = [...TABLE_NAMES, ...Object.keys(GRANTS)].map(
+    (name) => `
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION note_change();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION note_truncate()`,
+  );
+  return [
+    ...TABLES.map(createSql),
+    `CREATE TABLE note_shares (note_id uuid REFERENCES notes ON UPDATE CASCADE ON DELETE CASCADE, user_id text, PRIMARY KEY (note_id, user_id))`,
+    'CREATE TABLE team_members (team text, user_id text, PRIMARY KEY (team, user_id))',
+    'CREATE TABLE watches (task_id uuid, user_id text, PRIMARY KEY (task_id, user_id))',
+    NOTE_BUCKETS,
+    HISTORY,
+    ...noted,
+  ].join(';\n');
+}

@@ -1,0 +1,84 @@
+import { Controller, Injectable, Module, Post } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { InjectDataSource, TypeOrmModule } from '@nestjs/typeorm';
+import {
+  SubscriptionResolver,
+  SyncEngine,
+  SynchroModule,
+  synchroMigrations,
+  UserIdHeaderGuard,
+  UserSubscriptionResolver,
+} from 'nestjs-synchro';
+import type { SynchroOptions } from 'nestjs-synchro';
+import { DataSource } from 'typeorm';
+import { WORLD_ENTITIES } from './entities.js';
+
+export interface WorldSettings {
+  readonly databaseUrl: string;
+  readonly slotName: string;
+  readonly publicationName: string;
+  readonly replication?: Extract<SynchroOptions['replication'], object>;
+  /** From when on compaction passes a device that stays away. Default: 1 s. */
+  readonly staleThreshold?: string;
+  /** Milliseconds. Default: the library's. */
+  readonly statementTimeout?: number;
+}
+
+/** Besides what is theirs, people read what their teams have, and the comments of the tasks that they watch. */
+@Injectable()
+class WorldSubscriptions extends SubscriptionResolver {
+  constructor(
+    private readonly own: UserSubscriptionResolver,
+    @InjectDataSource() private readonly dataSource: DataSource,
+  ) {
+    super();
+  }
+
+  override async resolveSubscriptions(userId: string): Promise<readonly string[]> {
+    const granted: readonly { bucket: string }[] = await this.dataSource.query(
+      `SELECT 'team:' || team AS bucket FROM team_members WHERE user_id = $1
+       UNION ALL SELECT 'task:' || task_id FROM watches WHERE user_id = $1 ORDER BY 1`,
+      [userId],
+    );
+    return [...this.own.resolveSubscriptions(userId), ...granted.map(({ bucket }) => bucket)];
+  }
+}
+
+/** What an administrator does. */
+@Controller('world')
+class WorldController {
+  constructor(private readonly engine: SyncEngine) {}
+
+  @Post('compact')
+  async compact(): Promise<void> {
+    await this.engine.runCompaction();
+  }
+}
+
+/** A host app with every kind of bucket rule: by owner, parent, team, watched task, SQL function, and for everyone. */
+@Module({})
+export class WorldModule {
+  static forRoot({ databaseUrl, slotName, publicationName, ...settings }: WorldSettings): DynamicModule {
+    return {
+      module: WorldModule,
+      imports: [
+        TypeOrmModule.forRoot({
+          type: 'postgres',
+          url: databaseUrl,
+          entities: WORLD_ENTITIES,
+          migrations: [...synchroMigrations],
+          migrationsRun: true,
+          retryAttempts: 3,
+        }),
+        SynchroModule.forRoot({
+          guards: [UserIdHeaderGuard()],
+          providers: [{ provide: SubscriptionResolver, useClass: WorldSubscriptions }],
+          compaction: { staleThreshold: settings.staleThreshold ?? '1s' },
+          replication: { slotName, publicationName, ...settings.replication },
+          ...(settings.statementTimeout && { statementTimeout: settings.statementTimeout }),
+        }),
+      ],
+      controllers: [WorldController],
+    };
+  }
+}

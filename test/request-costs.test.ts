@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { SchemaService } from '../lib/schema/schema.service.js';
+import { Snapshotter } from '../lib/engine/snapshot/snapshotter.js';
+import { readLogPage } from '../lib/engine/pull/log-page.js';
+import type { PushChange } from '../lib/engine/push/push-change.js';
+import { inTransaction } from '../lib/store/session.js';
+import type { SyncClient } from '../lib/store/sync-clients.js';
+import { startApp, type RunningApp } from './support/app.js';
+import { consumed } from './support/consumer.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { Device } from './support/device.js';
+import { change, pushFixture, sortedIds } from './support/push-fixture.js';
+import { ALICE, DDL, TABLES } from './support/push-tables.js';
+import { insertTask, insertTasks } from './support/sample-rows.js';
+
+describe('a push', () => {
+  it('takes as many statements for five hundred changes as for five [W-PUSH-21]', async () => {
+    const push = await pushFixture(TABLES, DDL);
+    const statements = async (changes: readonly PushChange[]): Promise<number> =>
+      inTransaction(push.dataSource, 'write', async (manager) => {
+        const query = vi.spyOn(manager, 'query');
+        const results = await push.apply(manager, ALICE, changes);
+        expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['applied']));
+        return query.mock.calls.length;
+      });
+    try {
+      const costs: number[][] = [];
+      for (const count of [5, 500]) {
+        const ids = sortedIds(count);
+        const each = (operation: string, data: (id: string) => object | null): PushChange[] =>
+          ids.map((id) => change(operation, 'tasks', id, data(id)));
+        costs.push([
+          await statements(each('create', (id) => ({ title: id }))),
+          await statements(each('update', (id) => ({ title: `changed ${id}` }))),
+          await statements(each('delete', () => null)),
+        ]);
+      }
+      expect(costs[1]).toEqual(costs[0]);
+    } finally {
+      await push.close();
+    }
+  });
+});
+
+describe('reading', () => {
+  let database: TestDatabase;
+  let app: RunningApp;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    app = await startApp({ database });
+    dataSource = app.app.get<DataSource>(getDataSourceToken(), { strict: false });
+  });
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  /** Rows of a table that a piece of work reads, by index or not. */
+  async function rowsRead(
+    table: string,
+    work: (manager: EntityManager) => Promise<unknown>,
+  ): Promise<number> {
+    return inTransaction(dataSource, 'read', async (manager) => {
+      const read = async (): Promise<number> => {
+        const [row] = await manager.query<{ n: number }[]>(
+          `SELECT (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int AS n
+             FROM pg_stat_xact_user_tables WHERE relname = $1`,
+          [table],
+        );
+        return row?.n ?? 0;
+      };
+      const before = await read();
+      await work(manager);
+      return (await read()) - before;
+    });
+  }
+
+  it('a page of the log of many buckets looks at no more of each than the page may hold [W-PULL-15]', async () => {
+    const [buckets, entries, limit] = [40, 500, 10];
+    const names = Array.from({ length: buckets }, (_, n) => `team:${n}`);
+    await database.query(
+      `WITH seqs AS (UPDATE sync_wal_position SET last_seq = last_seq + $1 RETURNING last_seq - $1 AS first)
+       INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+       SELECT first + n, 'team:' || (n % $2), 'tasks', n::text, 1 FROM seqs, generate_series(1, $1::int) AS n`,
+      [buckets * entries, buckets],
+    );
+    await database.query('ANALYZE sync_changelog');
+    const [{ id } = { id: '' }] = await database.query<{ id: string }>(
+      `INSERT INTO sync_clients (user_id, client_id, bucket_subs) VALUES ('reader', $1, $2) RETURNING id`,
+      [randomUUID(), names],
+    );
+    const client = { id, buckets: names } as unknown as SyncClient;
+    const read = await rowsRead('sync_changelog', (manager) =>
+      readLogPage(manager, client, {
+        checkpoint: 0n,
+        lastSeq: BigInt(buckets * entries * 2),
+        limit,
+        buckets: names,
+        tables: null,
+      }),
+    );
+    expect(read).toBeGreaterThan(0);
+    // And one bucket more, the client's own.
+    expect(read).toBeLessThanOrEqual((buckets + 1) * (limit + 1));
+  });
+
+  it('a page of a snapshot looks at no more edges and rows than it brings, wherever it is [W-SNAP-4]', async () => {
+    const limit = 20;
+    const tasks = (await insertTasks(database, 'paging', 'task', 20_000)).toSorted();
+    await consumed(database);
+    await database.query('ANALYZE sync_bucket_edges, tasks');
+    const snapshotter = app.app.get(Snapshotter, { strict: false });
+    const contract = await app.app.get(SchemaService, { strict: false }).current();
+    for (const afterId of ['', tasks[10_000] ?? '', tasks[19_900] ?? '']) {
+      const cursor = { checkpoint: 1n, table: 'tasks', afterId };
+      const page = (manager: EntityManager): Promise<unknown> =>
+        snapshotter.page(manager, contract, cursor, ['user:paging', 'global'], limit);
+      expect(await rowsRead('sync_bucket_edges', page)).toBeLessThanOrEqual(2 * limit);
+      // Once to measure, once to read.
+      expect(await rowsRead('tasks', page)).toBeLessThanOrEqual(2 * limit);
+    }
+  });
+
+  it('a pull that has nothing new writes nothing, and any other one row [W-PULL-13]', async () => {
+    const device = new Device(app.url, `user-${randomUUID()}`);
+    await device.start();
+    const writes = async (): Promise<string> => {
+      const [row] = await database.query<{ version: string }>(
+        `SELECT string_agg(xmin::text, ' ' ORDER BY id) AS version FROM sync_clients WHERE user_id = $1`,
+        [device.userId],
+      );
+      return row?.version ?? '';
+    };
+    await device.pull();
+    const before = await writes();
+    for (let n = 0; n < 3; n++) await device.pull();
+    expect(await writes()).toBe(before);
+
+    await insertTask(database, device.userId, 'new');
+    await consumed(database);
+    await device.pull();
+    const query = vi.spyOn(dataSource.manager, 'query');
+    await device.pull();
+    const written = query.mock.calls
+      .map(([sql]) => sql)
+      .filter((sql) => /^\s*(UPDATE|INSERT|DELETE)/i.test(sql));
+    query.mockRestore();
+    expect(written).toHaveLength(1);
+    expect(await writes()).not.toBe(before);
+  });
+});

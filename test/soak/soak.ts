@@ -1,0 +1,199 @@
+import { join } from 'node:path';
+import type { FaultKind } from '../faults/fault.js';
+import { FAULTS } from '../faults/kinds.js';
+import { measureRecovery } from '../faults/recovery.js';
+import { Site } from '../faults/site.js';
+import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
+import {
+  ADMIN_KINDS,
+  DEVICE_KINDS,
+  weighted,
+  WRITER_KINDS,
+  type OperationKind,
+} from '../oracle/operation.js';
+import type { Violation } from '../oracle/oracle.js';
+import { perform } from '../oracle/perform.js';
+import { World } from '../oracle/world.js';
+import { Random } from '../support/random.js';
+import { pause } from '../support/wait.js';
+import { WORLD_FUZZ_TABLES } from './world-fuzz-tables.js';
+
+export interface SoakOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  /** Told after every fault and every round. */
+  readonly report: (line: string) => void;
+}
+
+/** How a fault was survived, in milliseconds. */
+export interface Survived {
+  readonly fault: string;
+  readonly injected: number;
+  readonly push: number;
+  readonly pull: number;
+}
+
+const USERS = ['alice', 'bob', 'carol', 'dora'];
+const FAULTS_PER_ROUND = 8;
+/** Two writers, and an administrator. */
+const WRITERS = 2;
+const FUZZERS = 3;
+/** Longest pause between two things that one actor does, in milliseconds. */
+const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
+const WORLD_MAIN = join(import.meta.dirname, '../../dist/world/main.js');
+
+/** People, host code, an administrator and an attacker at work on three instances, while one thing after another breaks. */
+export class Soak {
+  readonly survived: Survived[] = [];
+  rounds = 0;
+  private readonly random: Random;
+  private stopping = false;
+  private disturbed = false;
+  private bag: FaultKind[] = [];
+
+  private constructor(
+    private readonly site: Site,
+    readonly world: World,
+    readonly fuzzer: RequestFuzzer,
+    private readonly options: SoakOptions,
+  ) {
+    this.random = new Random(options.seed);
+  }
+
+  static async start(options: SoakOptions): Promise<Soak> {
+    const site = await Site.start({
+      main: WORLD_MAIN,
+      host: {
+        table: 'projects',
+        insertSql: `INSERT INTO projects (id, user_id, title) SELECT id, $2, 'a probe' FROM unnest($1::uuid[]) AS t (id)`,
+        row: { title: 'a probe' },
+      },
+      prepare: (database) => World.prepare(database),
+      settings: { track_commit_timestamp: 'on' },
+    });
+    const world = new World(site.database, {
+      urls: site.urls,
+      users: USERS,
+      seed: options.seed,
+      slack: 500,
+      patience: 120_000,
+    });
+    const soak: Soak = new Soak(
+      site,
+      world,
+      new RequestFuzzer({
+        seed: options.seed,
+        url: () => site.urls[0] ?? '',
+        database: site.database,
+        tables: WORLD_FUZZ_TABLES,
+        watchDevices: false,
+        disturbed: () => soak.disturbed,
+      }),
+      options,
+    );
+    await soak.fuzzer.start();
+    return soak;
+  }
+
+  /** @returns what must never be, with its story; nothing more is done after the first round that has any */
+  async run(): Promise<readonly string[]> {
+    const until = performance.now() + this.options.minutes * 60_000;
+    while (performance.now() < until) {
+      await this.round(until);
+      const violations = await this.world.settle();
+      if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
+      await this.fuzzer.check();
+      this.world.forget();
+      this.rounds += 1;
+      this.options.report(this.progress());
+    }
+    return [];
+  }
+
+  get operations(): number {
+    return [...this.world.counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  async close(): Promise<void> {
+    this.stopping = true;
+    this.fuzzer.close();
+    await this.site.close();
+  }
+
+  private async round(until: number): Promise<void> {
+    this.stopping = false;
+    const actors = [
+      ...this.world.phones.map((_, n) => this.act(weighted(DEVICE_KINDS), PACE.device, n)),
+      ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
+      this.act(weighted(ADMIN_KINDS), PACE.administrator),
+      this.repeat(PACE.lag, () => this.world.noteLag().catch(() => undefined)),
+      ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
+    ];
+    const acting = Promise.all(actors);
+    const breaking = (async () => {
+      for (let n = 0; n < FAULTS_PER_ROUND && performance.now() < until; n++) await this.break();
+    })();
+    try {
+      // An actor that fails ends the round: it is the reason to tell.
+      await Promise.race([breaking, acting]);
+    } finally {
+      this.stopping = true;
+      await Promise.allSettled([breaking, acting]);
+    }
+    await breaking;
+    await acting;
+    this.disturbed = false;
+  }
+
+  private async break(): Promise<void> {
+    if (this.bag.length === 0) this.bag = [...this.random.shuffled(FAULTS)];
+    const fault = this.bag.pop();
+    if (!fault || this.stopping) return;
+    this.disturbed = true;
+    const began = performance.now();
+    try {
+      await fault.inject(this.site, this.random);
+      const injected = Math.round(performance.now() - began);
+      if (fault.name === 'sync-tables-restored') this.world.restored();
+      const recovery = await measureRecovery(this.site);
+      this.survived.push({ fault: fault.name, injected, ...recovery });
+      this.options.report(
+        `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
+      );
+    } catch (cause) {
+      throw new Error(`${fault.name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    }
+  }
+
+  /** @param device undefined: any */
+  private async act(kinds: readonly OperationKind[], pace: number, device?: number): Promise<void> {
+    const random = new Random(this.random.below(2 ** 31));
+    await this.repeat(pace, async () => {
+      await perform(this.world, {
+        kind: random.pick(kinds),
+        a: device ?? random.below(10_000),
+        b: random.below(10_000),
+        c: random.below(10_000),
+        meanwhile: false,
+      });
+      await pause(random.below(pace));
+    });
+  }
+
+  private async repeat(pace: number, work: () => Promise<void>): Promise<void> {
+    while (!this.stopping) {
+      await work();
+      await pause(pace / 2);
+    }
+  }
+
+  private tell(violation: Violation): string {
+    const { rule, table, id, what } = violation;
+    return `${rule} ${table} ${id}: ${what}\n${this.world.story(violation)}`;
+  }
+
+  private progress(): string {
+    const { sent, excused } = this.fuzzer.summary();
+    return `round ${this.rounds}: ${this.operations} operations, ${this.survived.length} faults, ${sent} fuzzed requests (${excused} excused)`;
+  }
+}
