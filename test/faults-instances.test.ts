@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { written } from './faults/app-faults.js';
 import { logPosition } from './faults/host-rows.js';
 import { Load } from './faults/load.js';
@@ -13,6 +13,7 @@ import { insertTask } from './support/sample-rows.js';
 import { edgesOf, logOf, storedPosition } from './support/wal-app.js';
 
 const SEED = 20261124;
+vi.setConfig({ testTimeout: 300_000 });
 /** What a leader tells the walsender: a message's frame and a status. */
 const STATUS_BYTES = 5 + 34;
 
@@ -21,7 +22,7 @@ describe('three instances', () => {
 
   beforeAll(async () => {
     site = await Site.start();
-  });
+  }, 300_000);
   afterAll(async () => {
     await site?.close();
   });
@@ -119,7 +120,7 @@ describe('a rolling deploy of three instances, with devices working meanwhile,',
   beforeAll(async () => {
     site = await Site.start();
     load = await Load.start(site, SEED);
-  });
+  }, 300_000);
   afterAll(async () => {
     load?.stop();
     await site?.close();
@@ -160,7 +161,7 @@ describe('a rolling deploy of three instances, with devices working meanwhile,',
     const { impossible } = await compareLog(database);
     expect(impossible).toEqual([]);
     expect((await storedPosition(database)).epoch_seq).toBe('0');
-  });
+  }, 900_000);
 });
 
 function failures(app: SiteApp): number {

@@ -17,7 +17,7 @@ describe(`under load, with faults one after the other (seed ${SEED}),`, () => {
   beforeAll(async () => {
     site = await Site.start();
     load = await Load.start(site, SEED);
-  });
+  }, 300_000);
   afterAll(async () => {
     load?.stop();
     await site?.close();

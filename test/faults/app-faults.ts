@@ -1,7 +1,7 @@
 import { pause } from '../support/wait.js';
 import { patiently } from './patience.js';
 import type { FaultKind } from './fault.js';
-import { logPosition, touch } from './host-rows.js';
+import { deleteRows, insertRows } from './host-rows.js';
 import { provokePush } from './probe.js';
 import type { Site } from './site.js';
 import type { SiteApp } from './site-app.js';
@@ -91,11 +91,17 @@ export async function takenOver(site: Site, former: SiteApp): Promise<void> {
   }
 }
 
-/** Resolves once the consumer, whichever it is, has written something that is committed now. */
+/** Resolves once the consumer, whichever it is, has written what is committed now. */
 export async function written(site: Site): Promise<void> {
-  const { lastSeq } = await logPosition(site);
-  await touch(site);
-  await patiently(async () => (await logPosition(site)).lastSeq > lastSeq);
+  const rows = await insertRows(site, 1);
+  await patiently(async () => {
+    const edges = await site.database.query(
+      'SELECT FROM sync_bucket_edges WHERE table_name = $1 AND record_id = ANY($2)',
+      [site.host.table, rows],
+    );
+    return edges.length > 0;
+  });
+  await deleteRows(site, rows);
 }
 
 /** Whether a device gets an answer soon. */
