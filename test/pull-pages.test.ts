@@ -6,6 +6,7 @@ import { consumed, logState, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertComment, insertTask, insertTasks, retitle } from './support/sample-rows.js';
+import { eventually } from './support/wait.js';
 import type { PullResponse } from './support/wire.js';
 
 const PAGE_BYTES = 4_000;
@@ -42,6 +43,15 @@ async function pages(limit: number): Promise<readonly PullResponse[]> {
     expect(page.checkpoint, 'has_more means progress').toBeGreaterThan(checkpoint);
     checkpoint = page.checkpoint;
   }
+}
+
+/** What was read of the log by any of its indexes, as far as it has been counted. */
+async function indexReads(): Promise<{ readonly scans: number; readonly read: number }> {
+  const [row] = await database.query(
+    `SELECT sum(idx_scan)::int AS scans, sum(idx_tup_read)::int AS read
+       FROM pg_stat_user_indexes WHERE relname = 'sync_changelog'`,
+  );
+  return { scans: Number(row?.['scans']), read: Number(row?.['read']) };
 }
 
 function changedIds(from: readonly PullResponse[]): readonly string[] {
@@ -83,6 +93,23 @@ describe('the limit', () => {
     const [only, ...more] = await pages(3);
     expect(more).toEqual([]);
     expect(only).toMatchObject({ has_more: false });
+  });
+
+  it('is what a page costs, however long the log is and however few buckets it has', async () => {
+    const entries = 100_000;
+    await database.query(
+      `WITH position AS (UPDATE sync_wal_position SET last_seq = last_seq + ${entries} RETURNING last_seq - ${entries} AS seq)
+       INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+       SELECT seq + n, 'user:' || n % 2, 'tasks', gen_random_uuid(), 1 FROM position, generate_series(1, ${entries}) n`,
+    );
+    await database.query('ANALYZE sync_changelog');
+    const before = await indexReads();
+    for (let n = 0; n < 5; n++) await phone.pullPage({ checkpoint: 1 });
+    const after = await eventually(async () => {
+      const now = await indexReads();
+      return now.scans > before.scans && now;
+    });
+    expect(after.read - before.read).toBeLessThan(1_000);
   });
 
   it('is 100 when it is not given or not positive, and 1000 at most', async () => {
