@@ -45,8 +45,6 @@ describe('three instances', () => {
     return task;
   }
 
-  const failures = (app: SiteApp): number => app.output().split('the WAL consumer stopped').length;
-
   it('go on when the leader is killed', async () => {
     const leader = await site.leader();
     const { starts } = leader;
@@ -164,3 +162,7 @@ describe('a rolling deploy of three instances, with devices working meanwhile,',
     expect((await storedPosition(database)).epoch_seq).toBe('0');
   });
 });
+
+function failures(app: SiteApp): number {
+  return app.output().split('the WAL consumer stopped').length;
+}

@@ -23,9 +23,6 @@ describe(`under load, with faults one after the other (seed ${SEED}),`, () => {
     await site?.close();
   });
 
-  const keeping = (what: 'log' | 'epoch'): readonly string[] =>
-    FAULTS.filter(({ keeps }) => keeps === what).map(({ name }) => name);
-
   async function survive(name: string): Promise<void> {
     await FAULTS.find((fault) => fault.name === name)?.inject(site, random);
     const { push, pull } = await measureRecovery(site);
@@ -53,3 +50,7 @@ describe(`under load, with faults one after the other (seed ${SEED}),`, () => {
       expect(new Set(device.snapshotReasons)).toEqual(new Set(['history_unavailable']));
   }, 300_000);
 });
+
+function keeping(what: 'log' | 'epoch'): readonly string[] {
+  return FAULTS.filter(({ keeps }) => keeps === what).map(({ name }) => name);
+}

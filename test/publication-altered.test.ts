@@ -121,8 +121,8 @@ describe('a publication that somebody has', () => {
     await applied(database);
     await device.pull();
     expect(device.snapshotReasons).toEqual(starts ? ['history_unavailable'] : []);
-    const titles = [...device.rows('tasks').values()].map(({ title }) => String(title));
-    expect(titles.toSorted()).toEqual(['deleted', 'kept', 'made offline', 'written meanwhile']);
+    const titles = [...device.rows('tasks').values()].map(({ title }) => title);
+    expect(new Set(titles)).toEqual(new Set(['deleted', 'kept', 'made offline', 'written meanwhile']));
   });
 
   it('altered is looked at once, and not at every start', async () => {

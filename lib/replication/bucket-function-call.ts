@@ -42,6 +42,7 @@ export async function callBucketFunction(
 ): Promise<readonly FunctionAnswer[]> {
   const columns = await typedColumns(tx, table);
   const answers: FunctionAnswer[] = [];
+  let cancelled = false;
   await tx.query(`SAVEPOINT bucket_function; SET LOCAL statement_timeout = ${limits.time}`);
   try {
     const { rows: answered } = await tx.query<{ n: number; count: number; buckets: string[] | null }>(
@@ -54,7 +55,10 @@ export async function callBucketFunction(
   } catch (error) {
     await tx.query('ROLLBACK TO SAVEPOINT bucket_function');
     if (errorCode(error) !== QUERY_CANCELED) throw error;
-    // As it is, it would pass for something that mends itself: the batch would be tried again for ever.
+    cancelled = true;
+  }
+  if (cancelled) {
+    // Without its cause, which would pass for something that mends itself: the batch would be tried again for ever.
     throw new Error(
       `${bucketFunction.text} was cancelled after ${limits.time} ms, asked about ${describeRows(table, rows)}`,
     );

@@ -70,7 +70,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
   const slot = await createSlot(connection, slotName);
   const client = new Client(connection);
   client.on('error', () => undefined); // the query in flight reports it
-  let endLease = (): void => undefined;
+  let endLease: (() => void) | null = null;
   try {
     await client.connect();
     endLease = await leaseWriter(client, walSenderTimeout);
@@ -90,7 +90,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     );
     return await tx.commit(slot.consistentPoint);
   } finally {
-    endLease();
+    endLease?.();
     await client.end();
     await slot.close();
   }

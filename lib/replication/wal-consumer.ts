@@ -150,7 +150,7 @@ export class WalConsumer {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
-    let endLease = (): void => undefined;
+    let endLease: (() => void) | null = null;
     try {
       endLease = await leaseWriter(client, walSenderTimeout);
       const watch = await TableWatch.begin(client, this.tracked, publicationName);
@@ -189,7 +189,7 @@ export class WalConsumer {
       watch.scheduleCatchUp(reader, rules, applier, this.logger);
       await this.consume(client, stream, reader, applier, watch);
     } finally {
-      endLease();
+      endLease?.();
       this.stream = null;
       this.writer = null;
       await stream?.close();
