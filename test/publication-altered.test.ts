@@ -31,6 +31,11 @@ const alterations = [
       WITH (publish_via_partition_root = true)`,
   ],
   [
+    'dropped and made again without any synced table',
+    (name: string) => `DROP PUBLICATION ${name}`,
+    (name: string) => `CREATE TABLE elsewhere (); CREATE PUBLICATION ${name} FOR TABLE elsewhere`,
+  ],
+  [
     'rid of a table and given it again',
     (name: string) => `ALTER PUBLICATION ${name} DROP TABLE tasks`,
     (name: string) => `ALTER PUBLICATION ${name} ADD TABLE tasks`,
@@ -123,7 +128,7 @@ describe('a publication that somebody has', () => {
   it('altered is looked at once, and not at every start', async () => {
     const entries = async (): Promise<number> =>
       (await database.query("SELECT FROM sync_changelog WHERE table_name = 'tasks'")).length;
-    const [, dropTable, addTable] = alterations[1];
+    const [, dropTable, addTable] = alterations[2];
     await app.close();
     await missed(dropTable, addTable);
     app = await startWalApp(database, [Task]);

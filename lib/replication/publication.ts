@@ -31,8 +31,10 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql, tracked, relations);
+    return mend(client, sql, tracked, relations, [VOID_POSITION]);
   }
+  // Before any mend: that forgets by which publication a table was followed.
+  await voidOlderWal(client, name);
   const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
@@ -102,15 +104,18 @@ async function publishedRelations(client: ClientBase, name: string): Promise<Rea
 }
 
 /**
- * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: where it is another one than
- * the tables were followed by, the slot has to be made anew, too (see `discontinuity`).
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
+ * anew, too (see `discontinuity`).
  */
-export async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
+const VOID_POSITION = `UPDATE sync_wal_position SET system_id = NULL
+  WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000`;
+
+/** The same for a publication that somebody made by hand: it is another one than the tables were followed by. */
+async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
   await client.query(
-    `UPDATE sync_wal_position SET system_id = NULL
-      WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000
-        AND EXISTS (SELECT FROM sync_table_rules t JOIN pg_publication p ON p.pubname = $1
-                     WHERE split_part(t.table_shape ->> 'published', ' ', 2) <> p.oid::text)`,
+    `${VOID_POSITION}
+       AND EXISTS (SELECT FROM sync_table_rules t JOIN pg_publication p ON p.pubname = $1
+                    WHERE split_part(t.table_shape ->> 'published', ' ', 2) <> p.oid::text)`,
     [name],
   );
 }
@@ -127,6 +132,7 @@ async function mend(
   sql: string,
   tracked: TrackedTables,
   relations: readonly RelationName[],
+  further: readonly string[] = [],
 ): Promise<void> {
   const tables = relations.flatMap(({ schema, relation }) => {
     const { table = null, dependents = [] } = tracked.find(schema, relation) ?? {};
@@ -136,6 +142,7 @@ async function mend(
   try {
     await client.query(sql);
     await forgetRules(client, tables);
+    for (const statement of further) await client.query(statement);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');

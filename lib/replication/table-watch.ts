@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import type { SyncLogger } from '../common/sync-logger.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { MembershipApplier } from './membership-applier.js';
-import { ensurePublication, voidOlderWal } from './publication.js';
+import { ensurePublication } from './publication.js';
 import type { TableRules } from './table-rules.js';
 import { readShapes, sameShapes, type TableShapes } from './table-shapes.js';
 import type { TrackedTables } from './tracked-tables.js';
@@ -22,7 +22,6 @@ export class TableWatch {
     // Twice, for what is missing has to be told by its name.
     await readShapes(client, tracked, publicationName);
     await ensurePublication(client, publicationName, tracked);
-    await voidOlderWal(client, publicationName);
     const shapes = await readShapes(client, tracked, publicationName);
     return new TableWatch(client, tracked, publicationName, shapes);
   }
