@@ -199,8 +199,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'changed-rule-is-not-noticed',
     file: 'lib/replication/table-rules.ts',
-    find: '!followed.has(name) || hashes.get(name) !== current.get(name)',
-    replace: '!followed.has(name)',
+    find: 'else if (known.hash !== current.get(name))',
+    replace: 'else if (known.hash === null)',
     tests: [
       {
         file: 'test/wal-rolling-deploy.test.ts',

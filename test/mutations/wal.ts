@@ -224,7 +224,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'first-edges-are-not-made',
     file: 'lib/replication/slot-setup.ts',
-    find: 'await rules.resettleAll(tx, applier);',
+    find: 'await rules.resettleAll(tx, applier, shapes);',
     replace: '',
     tests: [{ file: 'test/wal-recovery.test.ts', name: 'starts with what was there before it' }],
     why: 'W-WAL-3, W-SNAP-7: rows from before the slot would be in no snapshot.',
