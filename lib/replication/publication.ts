@@ -141,8 +141,9 @@ async function mend(
   await client.query('BEGIN');
   try {
     await client.query(sql);
-    await forgetRules(client, tables);
+    // The position before the rules, like everyone: instances that start together would wait for each other.
     for (const statement of further) await client.query(statement);
+    await forgetRules(client, tables);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');

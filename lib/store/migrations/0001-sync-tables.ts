@@ -178,9 +178,9 @@ export const syncTables: SynchroMigration = {
     `CREATE TABLE IF NOT EXISTS sync_table_rules (
        table_name text PRIMARY KEY,
        rules_hash text NOT NULL,
+       table_shape jsonb,
        updated_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `ALTER TABLE sync_table_rules ADD COLUMN IF NOT EXISTS table_shape jsonb`,
     `COMMENT ON COLUMN sync_table_rules.table_shape IS
        'the table, its columns, partitions and place in the publication, up to which nothing was missed'`,
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
