@@ -91,8 +91,8 @@ export function laterTime(a: string, b: string | null): string {
 const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
 /**
- * The BETWEEN says nothing new: with few buckets PostgreSQL takes each for a large part of the log and walks that by its
- * primary key, millions of entries for a bucket without any. It takes a range for a small part.
+ * A range of one bucket, and an order by it, so that only the index of the buckets serves: by equality PostgreSQL may
+ * walk the log by its primary key, millions of entries for a bucket without any, or sort all that a bucket has.
  *
  * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
  * bucket right now, are not to be passed over one by one in each pull.
@@ -103,9 +103,8 @@ WITH entry AS MATERIALIZED (
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
-      WHERE l.bucket_id = b.bucket_id AND l.bucket_id BETWEEN b.bucket_id AND b.bucket_id
-        AND l.seq > $2::bigint AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
-      ORDER BY l.seq LIMIT $4::int + 1) AS e
+      WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > $2::bigint AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      ORDER BY l.bucket_id, l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
   SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
