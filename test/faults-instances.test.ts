@@ -7,7 +7,7 @@ import { measureRecovery } from './faults/recovery.js';
 import { Site } from './faults/site.js';
 import type { SiteApp } from './faults/site-app.js';
 import { compareLog } from './support/audit.js';
-import { consumerWaits, withPausedConsumer } from './support/consumer.js';
+import { consumed, consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { Device } from './support/device.js';
 import { insertTask } from './support/sample-rows.js';
 import { edgesOf, logOf, storedPosition } from './support/wal-app.js';
@@ -67,6 +67,8 @@ describe('three instances', () => {
       await site.nextLeader(leader);
       await written(site);
       expect(await logOf(site.database, 'tasks', task)).toEqual(['create user:alice']);
+      // Everything before it is in the log: what comes later would be the thawed leader's.
+      await consumed(site.database);
       position = await logPosition(site);
     } finally {
       leader.thaw();
