@@ -201,12 +201,14 @@ export class World {
 
   /** Keeps an eye on how far the changelog is behind; once every now and then. */
   async noteLag(): Promise<void> {
+    // Before it is looked at: what is committed meanwhile does not count as seen.
+    const time = now();
     const [row] = await this.database.query<{ written: string; applied: string }>(
       `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied FROM sync_wal_position`,
     );
     if (row)
       this.lags.push({
-        time: now(),
+        time,
         written: BigInt(row.written),
         applied: BigInt(row.applied),
       });
