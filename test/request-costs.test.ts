@@ -94,7 +94,7 @@ describe('reading', () => {
       `INSERT INTO sync_clients (user_id, client_id, bucket_subs) VALUES ('reader', $1, $2) RETURNING id`,
       [randomUUID(), names],
     );
-    const client = { id, buckets: names, leaving: [] } as unknown as SyncClient;
+    const client = { id, buckets: names, since: new Map(), leaving: [] } as unknown as SyncClient;
     const read = await rowsRead('sync_changelog', (manager) =>
       readLogPage(manager, client, {
         checkpoint: 0n,

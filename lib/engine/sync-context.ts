@@ -55,7 +55,7 @@ export async function openContext(
 ): Promise<SyncContext> {
   const rows: ContextRow[] = await manager.query(
     `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
-            c.id, c.bucket_subs, c.is_active,
+            c.id, c.bucket_subs, c.bucket_since, c.is_active,
             ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
                    WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
             c.snapshot_completed_at IS NOT NULL AS has_snapshot,
@@ -102,6 +102,7 @@ interface ContextRow {
   token: string;
   id: string | null;
   bucket_subs: string[] | null;
+  bucket_since: Readonly<Record<string, string>> | null;
   leaving: string[];
   is_active: boolean | null;
   has_pulled: boolean;
@@ -120,6 +121,7 @@ function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
   return {
     id: row.id,
     buckets: row.bucket_subs ?? [],
+    since: new Map(Object.entries(row.bucket_since ?? {}).map(([bucket, seq]) => [bucket, BigInt(seq)])),
     leaving: row.leaving,
     active: row.is_active ?? true,
     hasPulled: row.has_pulled,

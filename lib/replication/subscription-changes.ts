@@ -28,15 +28,18 @@ interface SubscriptionChange {
 export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows: number): Promise<number> {
   const { rows } = await tx.query<SubscriptionChange>(CHANGES);
   for (const change of rows) {
+    const since = tx.lastSeq;
     const needsSnapshot = change.tooLate || (await exceeds(tx, change, maxRows));
     if (!needsSnapshot) await tellDifference(tx, change);
     const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
       `UPDATE sync_clients
           SET bucket_subs = ARRAY(SELECT unnest(bucket_subs) EXCEPT SELECT unnest($2::text[])) || $3::text[],
+              bucket_since = (bucket_since - $2::text[])
+                || coalesce((SELECT jsonb_object_agg(b, $5::text) FROM unnest($3::text[]) AS b), '{}'),
               resync_seq = greatest(resync_seq, $4::bigint), updated_at = now()
         WHERE id = $1`,
-      [change.client, change.leaving, change.coming, resync.toString()],
+      [change.client, change.leaving, change.coming, resync.toString(), since.toString()],
     );
   }
   return rows.length;

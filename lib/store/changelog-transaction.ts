@@ -128,6 +128,11 @@ export class ChangelogTransaction {
     return rowCount ?? 0;
   }
 
+  /** The last seq that was taken, by this transaction or before. */
+  get lastSeq(): bigint {
+    return this.seq;
+  }
+
   /** Takes a seq without an entry, so that checkpoints from before and from after this moment differ. */
   mark(): bigint {
     return (this.seq += 1n);

@@ -6,6 +6,8 @@ export interface SyncClient {
   readonly id: string;
   /** Stored subscriptions: what its changelog entries were written for. */
   readonly buckets: readonly string[];
+  /** Seqs up to which the entries of a bucket are not the client's, as it came to it later; of others all are. */
+  readonly since: ReadonlyMap<string, bigint>;
   /** Those of them that wait to go: they are not read any more. */
   readonly leaving: readonly string[];
   readonly active: boolean;
@@ -109,11 +111,11 @@ export async function enqueueSubscriptionChange(
   // Whoever changes subscriptions takes the client's row first.
   await manager.query(
     `WITH client AS MATERIALIZED (
-       SELECT id, bucket_subs, served_seq FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+       SELECT id, bucket_subs, bucket_since, served_seq FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
      ), change AS (
        INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq)
        SELECT id, b, NULL, NULL FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
-       UNION SELECT id, b, $3::bigint, greatest(served_seq, $3::bigint)
+       UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint)
          FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
        ON CONFLICT (client, bucket_id) DO UPDATE SET from_seq = excluded.from_seq
          WHERE s.from_seq > excluded.from_seq
@@ -145,6 +147,7 @@ export async function beginSnapshot(
         SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
                                 THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
             snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3,
+            bucket_since = CASE WHEN $4 THEN '{}' ELSE c.bucket_since END,
             resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, holdMilliseconds, buckets, changes],

@@ -148,6 +148,22 @@ export const PULL: readonly Mutation[] = [
     why: 'Interleavings 3: stored subscriptions are cut with the current ones, or rows leak meanwhile.',
   },
   {
+    name: 'new-bucket-is-read-from-the-checkpoint',
+    file: 'lib/engine/pull/log-page.ts',
+    find: 'laterSeq(client.since.get(bucket) ?? null, checkpoint)',
+    replace: 'checkpoint',
+    tests: [{ file: SUBSCRIPTIONS, name: 'to a device that has older pages to read nothing is told' }],
+    why: 'Ids of rows that came and went before a user could see their bucket would be told.',
+  },
+  {
+    name: 'left-bucket-is-told-from-the-checkpoint',
+    file: 'lib/store/sync-clients.ts',
+    find: 'greatest((bucket_since ->> b)::bigint, $3::bigint)',
+    replace: '$3::bigint',
+    tests: [{ file: SUBSCRIPTIONS, name: 'nothing is told either when it is left again' }],
+    why: 'The same when the bucket is left before those pages are read.',
+  },
+  {
     name: 'huge-subscription-change-is-written-out',
     file: 'lib/replication/subscription-changes.ts',
     find: '> maxRows;',

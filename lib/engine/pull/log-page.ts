@@ -48,7 +48,8 @@ export interface LogPageRequest {
 
 /**
  * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client has been read in the
- * same snapshot as the entries, as the consumer changes both together (interleavings 3).
+ * same snapshot as the entries, as the consumer changes both together (interleavings 3). What a bucket that came to the
+ * client had before is told by the client's own bucket, as far as it was still there: the rest its user never could see.
  */
 export async function readLogPage(
   manager: EntityManager,
@@ -56,6 +57,7 @@ export async function readLogPage(
   { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
+  const after = read.map((bucket) => laterSeq(client.since.get(bucket) ?? null, checkpoint));
   const rows: PageRow[] = await manager.query(PAGE, [
     clientBucket(client.id),
     checkpoint.toString(),
@@ -63,8 +65,9 @@ export async function readLogPage(
     limit,
     tables,
     lastSeq.toString(),
+    after.map(String),
   ]);
-  const last = rows.reduce<bigint | null>((seq, row) => later(seq, BigInt(row.last_seq)), null);
+  const last = rows.reduce<bigint | null>((seq, row) => laterSeq(seq, BigInt(row.last_seq)), null);
   return {
     records: rows.map((row) => ({
       table: row.table_name,
@@ -99,11 +102,11 @@ const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
  */
 const PAGE = `
 WITH entry AS MATERIALIZED (
-  SELECT e.* FROM unnest($3::text[] || $1::text) AS b (bucket_id)
+  SELECT e.* FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
-      WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > $2::bigint AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > b.after_seq AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.bucket_id, l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
@@ -130,6 +133,6 @@ interface PageRow {
   live: boolean | null;
 }
 
-function later(a: bigint | null, b: bigint): bigint {
+function laterSeq(a: bigint | null, b: bigint): bigint {
   return a === null || b > a ? b : a;
 }

@@ -46,7 +46,10 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
        ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz,
        ADD COLUMN IF NOT EXISTS served_seq bigint NOT NULL DEFAULT 0,
-       ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0`,
+       ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0,
+       ADD COLUMN IF NOT EXISTS bucket_since jsonb NOT NULL DEFAULT '{}'`,
+    `COMMENT ON COLUMN sync_clients.bucket_since IS
+       'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
     `COMMENT ON COLUMN sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
