@@ -126,4 +126,20 @@ export const RETENTION: readonly Mutation[] = [
     tests: [{ file: 'test/compaction.test.ts', name: 'that is silent for the threshold no longer counts' }],
     why: 'W-CMP-2: a phone that was lost would keep the log for ever.',
   },
+  {
+    name: 'log-behind-its-slot-is-read',
+    file: 'lib/engine/sync-context.ts',
+    find: 'if (log.isBehindSlot) throw',
+    replace: 'if (log.isBehindSlot && log.lastSeq < 0n) throw',
+    tests: [{ file: 'test/log-behind-slot.test.ts', name: 'a snapshot is asked to come back' }],
+    why: 'W-WAL-17: after a restore from an older copy, the edges of that time would show rows as they are now.',
+  },
+  {
+    name: 'push-goes-by-a-log-behind-its-slot',
+    file: 'lib/engine/sync-engine.ts',
+    find: 'buckets: context.log?.isBehindSlot ? [] : buckets',
+    replace: 'buckets',
+    tests: [{ file: 'test/log-behind-slot.test.ts', name: 'a push is taken' }],
+    why: 'The same in the answer to a push.',
+  },
 ];

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { SyncTable } from 'nestjs-synchro';
+import { Column, Entity } from 'typeorm';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTableSql } from './schema-fixtures.js';
+import type { RunningApp } from './support/app.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { Device } from './support/device.js';
+import { eventually } from './support/wait.js';
+import { applied, startWalApp, SyncedRow } from './support/wal-app.js';
+
+/** Whoever `reader` names reads a note too: only the edges know. */
+@Entity('notes')
+@SyncTable({ ownerColumn: 'user_id', bucketFunction: 'note_buckets' })
+class Note extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text', { nullable: true })
+  reader!: string | null;
+
+  @Column('text', { nullable: true })
+  body!: string | null;
+}
+
+const COPIED = ['sync_changelog', 'sync_bucket_edges', 'sync_wal_position', 'sync_clients'];
+
+describe('while the sync tables are an older copy and no consumer has noticed [W-WAL-17]', () => {
+  let database: TestDatabase;
+  let consumer: RunningApp;
+  let api: RunningApp;
+  let bob: Device;
+  let note: string;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    await database.query(createTableSql('notes', 'user_id text NOT NULL, reader text, body text'));
+    await database.query(
+      `CREATE FUNCTION note_buckets(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text
+       LANGUAGE sql IMMUTABLE AS $$
+         SELECT 'user:' || u FROM (VALUES (new_row ->> 'user_id'), (new_row ->> 'reader')) AS v (u) WHERE u IS NOT NULL $$`,
+    );
+    consumer = await startWalApp(database, [Note]);
+    api = await startWalApp(database, [Note], { replication: false });
+    bob = new Device(api.url, 'bob');
+  });
+
+  afterAll(async () => {
+    await api.close();
+    await consumer.close();
+    await database.drop();
+  });
+
+  beforeEach(async () => {
+    note = randomUUID();
+    await database.query(
+      `INSERT INTO notes (id, user_id, reader, body) VALUES ($1, 'alice', 'bob', 'for Bob')`,
+      [note],
+    );
+    await applied(database);
+    await bob.start();
+    await copyAndRestoreLater();
+  });
+
+  afterEach(async () => {
+    consumer = await startWalApp(database, [Note]);
+    await eventually(async () => {
+      await bob.sync();
+      expect(bob.row('notes', note)).toBeUndefined();
+    });
+    expect(bob.snapshotReasons).toContain('history_unavailable');
+    bob.snapshotReasons.length = 0;
+  });
+
+  /** Alice takes the note back after a copy was made, which is put back while no consumer runs. */
+  async function copyAndRestoreLater(): Promise<void> {
+    for (const table of COPIED) await database.query(`CREATE TABLE copy_of_${table} AS TABLE ${table}`);
+    await database.query(
+      `UPDATE notes SET reader = NULL, body = 'not for Bob', updated_at = clock_timestamp() WHERE id = $1`,
+      [note],
+    );
+    await applied(database);
+    await consumer.close();
+    await database.query(
+      `BEGIN; TRUNCATE ${COPIED.join(', ')} CASCADE;
+       ${COPIED.map((table) => `INSERT INTO ${table} TABLE copy_of_${table}; DROP TABLE copy_of_${table};`).join('\n')}
+       COMMIT`,
+    );
+  }
+
+  it.each(['pull', 'snapshot'])('a %s is asked to come back', async (path) => {
+    const ids = await bob.schemaIds();
+    const body = { client_id: bob.clientId, checkpoint: bob.checkpoint, ...ids };
+    const { status, text } = await bob.send(path, body);
+    expect({ status, text }).toMatchObject({ status: 503, text: expect.stringContaining('retry_after') });
+    expect(text).not.toContain(note);
+  });
+
+  it("a push is taken, and tells nothing but its user's own rows", async () => {
+    const mine = bob.create('notes', { body: 'of Bob' });
+    bob.update('notes', note, { body: 'edited' });
+    const [response] = await bob.pushPending();
+    expect(response?.accepted).toMatchObject([{ id: mine }]);
+    expect(response?.rejected).toMatchObject([{ id: note, reason_code: 'record_not_found' }]);
+    expect(JSON.stringify(response)).not.toContain('not for Bob');
+  });
+});
