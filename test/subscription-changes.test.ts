@@ -427,27 +427,27 @@ it('a bucket that waits to go is not read when its reader comes back', async () 
   expect(await deletesAfterChange(alice)).toEqual([task]);
 });
 
-describe('of rows that came and went before their bucket was given to a device that has older pages to read', () => {
-  /** Follows Bob, of whom only what is there by then is Alice's, with a page of her own still to be read. */
-  async function lateFollower(n: number): Promise<{ alice: Device; user: string; held: string }> {
-    const [user, bob] = [`alice-${n}`, `bob-${n}`];
-    const alice = new Device(app.url, user, randomUUID(), { pageSize: 1 });
-    await alice.start();
-    await insertTask(database, user, 'one');
-    await insertTask(database, user, 'two');
-    const [held, gone] = [
-      await insertTask(database, bob, 'held'),
-      await insertTask(database, bob, 'came and goes'),
-    ];
-    await consumed(database);
-    await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
-    await consumed(database);
-    subscriptions.followed.set(user, [bob]);
-    await alice.pullPage();
-    await subscriptionsApplied(database);
-    return { alice, user, held };
-  }
+/** Follows Bob, of whom only what is there by then is Alice's, with a page of her own still to be read. */
+async function lateFollower(n: number): Promise<{ alice: Device; user: string; held: string }> {
+  const [user, bob] = [`alice-${n}`, `bob-${n}`];
+  const alice = new Device(app.url, user, randomUUID(), { pageSize: 1 });
+  await alice.start();
+  await insertTask(database, user, 'one');
+  await insertTask(database, user, 'two');
+  const [held, gone] = [
+    await insertTask(database, bob, 'held'),
+    await insertTask(database, bob, 'came and goes'),
+  ];
+  await consumed(database);
+  await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+  await consumed(database);
+  subscriptions.followed.set(user, [bob]);
+  await alice.pullPage();
+  await subscriptionsApplied(database);
+  return { alice, user, held };
+}
 
+describe('of rows that came and went before their bucket was given to a device that has older pages to read', () => {
   it('nothing is told', async () => {
     const { alice, held } = await lateFollower(147);
     expect(await deletesAfterChange(alice)).toEqual([]);

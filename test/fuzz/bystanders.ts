@@ -97,7 +97,8 @@ export class Bystanders {
     device.url = url();
     const id = uuidOf(seed, device.userId, title);
     device.create(table.name, { [table.owner]: device.userId, [name]: title }, id);
-    await device.sync();
+    // The app is opened again: columns may have been added since.
+    await device.start();
     const fresh = new Device(url(), device.userId, uuidOf(seed, 'fresh', device.userId), {
       headers: identify(device.userId),
     });
