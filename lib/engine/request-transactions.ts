@@ -3,7 +3,7 @@ import { isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import { inTransaction, type TransactionOptions } from '../store/session.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
-import { LogBehindSlotError } from './log-behind-slot.error.js';
+import { OutdatedLogError } from './outdated-log.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
 
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
@@ -45,8 +45,7 @@ export class RequestTransactions {
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.
     else if (isSchemaRace(error)) return attempt === 1;
-    else
-      return error instanceof ParkingBusyError || error instanceof LogBehindSlotError || isRetryable(error);
+    else return error instanceof ParkingBusyError || error instanceof OutdatedLogError || isRetryable(error);
     return true;
   }
 }

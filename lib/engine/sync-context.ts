@@ -6,7 +6,7 @@ import type { SchemaService } from '../schema/schema.service.js';
 import { callerSql } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
-import { LogBehindSlotError } from './log-behind-slot.error.js';
+import { OutdatedLogError } from './outdated-log.error.js';
 import { SchemaMismatchError } from './schema-mismatch.error.js';
 
 /** Where the changelog stands. */
@@ -21,7 +21,7 @@ export interface LogState {
    * The slot has been read further than the log says: the sync tables were restored from an older copy, or the slot was
    * made anew. Who sees what is as it was some time ago, until the WAL consumer starts an epoch.
    */
-  readonly isBehindSlot: boolean;
+  readonly isOutdated: boolean;
 }
 
 /** What every request of a device begins with. */
@@ -68,8 +68,9 @@ export async function openContext(
             c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
             to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
             p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq,
-            (SELECT s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn FROM pg_get_replication_slots() s
-              WHERE s.slot_name = p.slot_name) AS is_behind_slot
+            p.system_id IS NULL OR EXISTS (
+              SELECT FROM pg_get_replication_slots() s
+               WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn) AS is_outdated
        FROM (SELECT) AS one
        LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
        LEFT JOIN sync_wal_position p ON true`,
@@ -103,11 +104,11 @@ export function notRegistered(): SynchroError {
 /**
  * The log, to read from.
  * @throws SynchroError `temporarily_unavailable` until the first edges are there
- * @throws LogBehindSlotError run the transaction again
+ * @throws OutdatedLogError run the transaction again
  */
 export function ready({ log }: SyncContext): LogState {
   if (!log) throw new SynchroError('temporarily_unavailable', 'the WAL consumer has not run yet');
-  if (log.isBehindSlot) throw new LogBehindSlotError();
+  if (log.isOutdated) throw new OutdatedLogError();
   return log;
 }
 
@@ -127,8 +128,7 @@ interface ContextRow {
   last_seq: string | null;
   floor_seq: string | null;
   epoch_seq: string | null;
-  /** null: there is no position, or no slot. */
-  is_behind_slot: boolean | null;
+  is_outdated: boolean;
 }
 
 function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
@@ -152,6 +152,6 @@ function toLog(row: ContextRow): LogState | null {
     lastSeq: BigInt(row.last_seq),
     floorSeq: BigInt(row.floor_seq),
     epochSeq: BigInt(row.epoch_seq),
-    isBehindSlot: row.is_behind_slot === true,
+    isOutdated: row.is_outdated,
   };
 }

@@ -123,8 +123,8 @@ export class SyncEngine {
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
-      // A log that is behind its slot doesn't know who sees what: the user's own rows are all there is, then.
-      const caller = { contract, userId, clientId, buckets: context.log?.isBehindSlot ? [] : buckets };
+      // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
+      const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
       const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
       // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
       await notePush(manager, client);

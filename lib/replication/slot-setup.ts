@@ -3,7 +3,7 @@ import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
-import { readPosition, startEpoch, type WalPosition } from '../store/wal-position.js';
+import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,
@@ -11,6 +11,7 @@ import {
   dropSlot,
   identifySystem,
   inspectSlot,
+  isAhead,
   type SystemIdentity,
 } from './slot.js';
 import type { TableRules } from './table-rules.js';
@@ -56,6 +57,8 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
     if (reason === null && position) return position;
     setup.onRebuild(reason ?? '');
     if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);
+    // Once the slot is gone, it doesn't tell any more that the edges are those of some time ago.
+    if (position && slot && isAhead(slot, position)) await voidPosition(client);
     if (slot) await dropSlot(client, slotName);
     return await rebuild(setup, system);
   } finally {

@@ -67,9 +67,14 @@ export function discontinuity(
     return "the publication was made anew, or the position is the reference server's";
   if (position.systemId !== system.systemId) return 'the database system is another one';
   if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
-  if (slot.confirmedFlush <= position.confirmedLsn) return null;
+  if (!isAhead(slot, position)) return null;
   const [at, stored] = [formatLsn(slot.confirmedFlush), formatLsn(position.confirmedLsn)];
   return `the slot is at ${at}, ahead of the stored position ${stored}`;
+}
+
+/** The position is stored before it is acknowledged: this one is of an older copy of the tables, or of another slot. */
+export function isAhead(slot: SlotState, position: WalPosition): boolean {
+  return slot.confirmedFlush > position.confirmedLsn;
 }
 
 /** A new slot, and the snapshot of the database at the point where it begins. */

@@ -9,6 +9,7 @@ export interface WalPosition {
   readonly lastSeq: bigint;
   /** First seq of the current epoch; a checkpoint before it needs a snapshot. */
   readonly epochSeq: bigint;
+  /** null: the position is void, or the reference server's. */
   readonly systemId: string | null;
   readonly timeline: number | null;
 }
@@ -37,6 +38,11 @@ export async function lockPosition(
 export async function readPosition(client: ClientBase): Promise<WalPosition | null> {
   const { rows } = await client.query<PositionRow>(POSITION);
   return rows[0] ? toPosition(rows[0]) : null;
+}
+
+/** Says that nothing is to be read by the stored position and what goes with it, until an epoch starts. */
+export async function voidPosition(client: ClientBase): Promise<void> {
+  await client.query('UPDATE sync_wal_position SET system_id = NULL');
 }
 
 /**

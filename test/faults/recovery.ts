@@ -40,7 +40,8 @@ async function recover(site: Site, app: SiteApp, began: number, limit: number): 
   const pushed = await untilIt('accept a push', app, began, limit, () => pushOne(site, app));
   const push = performance.now() - began;
   await untilIt('bring a committed row', app, began, limit, async () => {
-    await probe.pull();
+    // An app's start: columns may have been added since.
+    await probe.start();
     if (!probe.rows(table).has(committed)) throw new RowMissingError(`row ${committed} is not there`);
   });
   const pull = performance.now() - began;

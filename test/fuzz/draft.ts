@@ -139,7 +139,7 @@ export function validData(random: Random, context: FuzzContext, table: FuzzTable
 function validValue(random: Random, kind: ColumnKind): string {
   const number = random.below(1_000_000);
   const values: Record<ColumnKind, string> = {
-    text: text(`text ${number}`),
+    text: text(`words ${number}`),
     int: String(number),
     bigint: `9007199254${number}`,
     numeric: `${number}.25`,

@@ -4,6 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
+import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
@@ -25,7 +26,7 @@ class Note extends SyncedRow {
 
 const COPIED = ['sync_changelog', 'sync_bucket_edges', 'sync_wal_position', 'sync_clients'];
 
-describe('while the sync tables are an older copy and no consumer has noticed [W-WAL-17]', () => {
+describe('while the sync tables are an older copy [W-WAL-17]', () => {
   let database: TestDatabase;
   let consumer: RunningApp;
   let api: RunningApp;
@@ -94,6 +95,24 @@ describe('while the sync tables are an older copy and no consumer has noticed [W
     const { status, text } = await bob.send(path, body);
     expect({ status, text }).toMatchObject({ status: 503, text: expect.stringContaining('retry_after') });
     expect(text).not.toContain(note);
+  });
+
+  it('a pull is asked to come back while the slot is being made anew, too', async () => {
+    await withClient(database.url, async (other) => {
+      // A slot is made when all transactions that run have ended.
+      await other.query('BEGIN; SELECT pg_current_xact_id()');
+      const starting = startWalApp(database, [Note]);
+      await eventually(async () => {
+        const [slot] = await database.query<{ made: boolean }>(
+          `SELECT confirmed_flush_lsn IS NOT NULL AS made FROM pg_replication_slots WHERE slot_name = $1`,
+          [database.slotName],
+        );
+        return slot?.made === false;
+      });
+      await expect(bob.pull()).rejects.toMatchObject({ status: 503 });
+      await other.query('COMMIT');
+      await (await starting).close();
+    });
   });
 
   it("a push is taken, and tells nothing but its user's own rows", async () => {
