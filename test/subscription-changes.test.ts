@@ -368,6 +368,7 @@ async function whileChangeWaits(
   { appends, leaves }: Record<'appends' | 'leaves', () => Promise<unknown>>,
   work: () => Promise<unknown>,
 ): Promise<void> {
+  subscriptions.followed.set(`other-${n}`, ['nobody']);
   const other = await started(`other-${n}`);
   // Clients are taken in the order of their ids.
   const id = `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -376,7 +377,7 @@ async function whileChangeWaits(
     await withPausedConsumer(database, async () => {
       await appends();
       await consumerWaits(database);
-      subscriptions.followed.set(other.userId, ['nobody']);
+      subscriptions.followed.delete(other.userId);
       await other.pull();
       await holder.query('BEGIN');
       await holder.query('SELECT FROM sync_clients WHERE id = $1 FOR UPDATE', [id]);

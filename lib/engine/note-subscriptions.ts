@@ -4,7 +4,8 @@ import { enqueueSubscriptionChange, type SyncClient } from '../store/sync-client
 import { difference } from './pull/bucket-difference.js';
 
 /**
- * What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow.
+ * What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. A bucket
+ * that waits to come is asked for already.
  * @param from the device's checkpoint
  */
 export async function noteSubscriptions(
@@ -13,6 +14,6 @@ export async function noteSubscriptions(
   buckets: readonly string[],
   from: bigint,
 ): Promise<void> {
-  if (difference(client.buckets, buckets) === null) return;
+  if (difference([...client.buckets, ...client.coming], buckets) === null) return;
   await enqueueSubscriptionChange(manager, client, buckets, from < 0n ? 0n : from, WORK_CHANNEL);
 }

@@ -63,6 +63,8 @@ export async function openContext(
     `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
             c.id, c.bucket_subs, c.bucket_since, c.is_active,
             ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+                   WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
+            ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
                    WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
             c.snapshot_completed_at IS NOT NULL AS has_snapshot,
             c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
@@ -117,6 +119,7 @@ interface ContextRow {
   id: string | null;
   bucket_subs: string[] | null;
   bucket_since: Readonly<Record<string, string>> | null;
+  coming: string[];
   leaving: string[];
   is_active: boolean | null;
   has_pulled: boolean;
@@ -137,6 +140,7 @@ function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
     id: row.id,
     buckets: row.bucket_subs ?? [],
     since: new Map(Object.entries(row.bucket_since ?? {}).map(([bucket, seq]) => [bucket, BigInt(seq)])),
+    coming: row.coming,
     leaving: row.leaving,
     active: row.is_active ?? true,
     hasPulled: row.has_pulled,

@@ -3,7 +3,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { applyRequest } from './requests.js';
 import { DUE, retryFailures } from './rule-failures.js';
-import { applySubscriptionChanges } from './subscription-changes.js';
+import { applySubscriptionChanges, DUE_CHANGE } from './subscription-changes.js';
 import type { WalReader } from './wal-reader.js';
 
 export interface HousekeepingOptions {
@@ -27,19 +27,21 @@ export class Housekeeping {
 
   /**
    * Does a bounded piece of it.
-   * @returns `more`: there may be more of it; `blocked`: a source transaction has to be finished first
+   * @returns `more`: there may be more of it; `blocked`: the log has to come further first
    */
   async run(): Promise<'done' | 'more' | 'blocked'> {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
     await reader.verify();
     const { rows } = await client.query<Waiting>(
-      `SELECT EXISTS (SELECT FROM sync_subscription_changes) AS subscriptions,
+      `SELECT EXISTS (SELECT FROM sync_subscription_changes WHERE ${DUE_CHANGE}) AS subscriptions,
+              (SELECT max(after_lsn)::text FROM sync_subscription_changes WHERE NOT ${DUE_CHANGE}) AS awaited,
               EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[])) AS requests,
               $2 AND EXISTS (SELECT FROM sync_rule_failures WHERE ${DUE}) AS failures`,
       [this.tables, applier.open.failures],
     );
-    const { subscriptions = false, requests = false, failures = false } = rows[0] ?? {};
-    if (!subscriptions && !requests && !failures) return 'done';
+    const { subscriptions = false, awaited = null, requests = false, failures = false } = rows[0] ?? {};
+    if (awaited !== null) reader.want(BigInt(awaited));
+    if (!subscriptions && !requests && !failures) return awaited === null ? 'done' : 'blocked';
     const done = await reader.between(async (tx) => {
       if (subscriptions) await applySubscriptionChanges(tx, maxSubscriptionRows);
       if (requests) await applyRequest(tx, registry, applier);
@@ -51,6 +53,8 @@ export class Housekeeping {
 
 interface Waiting {
   readonly subscriptions: boolean;
+  /** How far the log has to be for those that are not due; null: all are. */
+  readonly awaited: string | null;
   readonly requests: boolean;
   readonly failures: boolean;
 }

@@ -62,7 +62,8 @@ export class WalReader {
   /** Takes what has arrived and applies it as far as it is complete. Returns early after `stream.wake()`. */
   async step(): Promise<void> {
     const { stream } = this.options;
-    const messages = await stream.take();
+    // Somebody has begun to wait for what had arrived before.
+    const messages = !stream.pending && this.isIdleAt(this.keepalive) ? [] : await stream.take();
     for (const message of messages) {
       this.keepalive = message.tag === 'keepalive' ? message : null;
       if (message.tag === 'keepalive') continue;
@@ -135,6 +136,15 @@ export class WalReader {
     }
   }
 
+  /** Whether the position can be stored for somebody who waits for it, without anything new. */
+  private isIdleAt(keepalive: KeepaliveMessage | null): boolean {
+    return keepalive !== null && !this.batcher.inTransaction && this.isWanted(keepalive.lsn);
+  }
+
+  private isWanted(lsn: Lsn): boolean {
+    return this.wanted.some((wanted) => wanted > this.position.confirmedLsn && wanted <= lsn);
+  }
+
   private async runDue(): Promise<void> {
     const { due } = this;
     this.due = null;
@@ -186,8 +196,7 @@ export class WalReader {
    */
   private async confirmIdle({ lsn, mustAnswer }: KeepaliveMessage): Promise<void> {
     const distance = lsn - this.position.confirmedLsn;
-    const wanted = this.wanted.some((other) => other > this.position.confirmedLsn && other <= lsn);
-    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !wanted)) return;
+    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !this.isWanted(lsn))) return;
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
     this.position = await tx.commit(lsn, tx.begunAt);
     this.options.stream.acknowledge(lsn);

@@ -8,7 +8,9 @@ export interface SyncClient {
   readonly buckets: readonly string[];
   /** Seqs up to which the entries of a bucket are not the client's, as it came to it later; of others all are. */
   readonly since: ReadonlyMap<string, bigint>;
-  /** Those of them that wait to go: they are not read any more. */
+  /** Buckets that wait to come. */
+  readonly coming: readonly string[];
+  /** Stored subscriptions that wait to go: they are not read any more. */
   readonly leaving: readonly string[];
   readonly active: boolean;
   readonly hasPulled: boolean;
@@ -111,11 +113,15 @@ export async function enqueueSubscriptionChange(
   // Whoever changes subscriptions takes the client's row first.
   await manager.query(
     `WITH client AS MATERIALIZED (
-       SELECT id, bucket_subs, bucket_since, served_seq FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+       SELECT id, bucket_subs, bucket_since, served_seq, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
+         FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+     ), unwanted AS (
+       DELETE FROM sync_subscription_changes s USING client
+        WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
-       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq)
-       SELECT id, b, NULL, NULL FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
-       UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint)
+       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, after_lsn)
+       SELECT id, b, NULL::bigint, NULL::bigint, lsn FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
+       UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint), NULL
          FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
        ON CONFLICT (client, bucket_id) DO UPDATE SET from_seq = excluded.from_seq
          WHERE s.from_seq > excluded.from_seq

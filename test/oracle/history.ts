@@ -80,6 +80,13 @@ export class History {
     return this.rows(grant).get(`${String(what)} ${user}`) ?? [];
   }
 
+  /** Every grant of something, with its user. */
+  grants(grant: GrantName, what: unknown): readonly Version[] {
+    return [...this.rows(grant)].flatMap(([key, versions]) =>
+      key.startsWith(`${String(what)} `) ? versions : [],
+    );
+  }
+
   private rows(table: string): Map<string, Mutable[]> {
     const rows = this.versions.get(table);
     if (!rows) throw new Error(`The history knows no table ${table}.`);

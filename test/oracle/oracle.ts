@@ -19,6 +19,8 @@ export interface Violation {
   readonly table: string;
   readonly id: string;
   readonly what: string;
+  /** The device that it is about. */
+  readonly phone?: Phone;
 }
 
 export interface OracleOptions {
@@ -101,7 +103,9 @@ export class Oracle {
         const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
         if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
       }
-      return [...wrong].map(([id, what]) => violation('divergence', table, id, `${phone.userId}: ${what}`));
+      return [...wrong].map(([id, what]) =>
+        violation('divergence', table, id, `${phone.userId}: ${what}`, phone),
+      );
     });
   }
 
@@ -131,10 +135,16 @@ export class Oracle {
       .filter(({ id }) => !exchange.phone.known.has(id))
       .filter(({ id, table_name: table }) => {
         const seen = this.rules.everReadable(exchange.phone.userId, table as TableName, id);
-        return !this.during(seen, this.lagging(exchange), exchange.received);
+        return !this.during(seen, this.laggingDeletes(exchange), exchange.received);
       })
       .map(({ id, table_name: table }) =>
-        violation('leak', table, id, `${exchange.phone.userId} is told to delete what it never could see`),
+        violation(
+          'leak',
+          table,
+          id,
+          `${exchange.phone.userId} is told to delete what it never could see`,
+          exchange.phone,
+        ),
       );
     return [...leaks, ...ids];
   }
@@ -165,6 +175,7 @@ export class Oracle {
         table,
         id,
         `${phone.userId} got from ${exchange.path}: ${why}: ${JSON.stringify(data)}`,
+        phone,
       ),
     ];
   }
@@ -228,13 +239,13 @@ export class Oracle {
     if (made.length === 0) {
       const was = around.map(({ row }) => JSON.stringify(row)).join(' then ');
       const what = `${phone.userId}'s ${change.operation} was accepted, but the row was ${was}, not ${JSON.stringify(data)}`;
-      return [violation('loss', table, change.id, what)];
+      return [violation('loss', table, change.id, what, phone)];
     }
     const allowed = made.some((version) =>
       this.during(this.rules.writable(phone.userId, table, version), sent, received),
     );
     if (allowed) return [];
-    return [violation('authority', table, change.id, `${phone.userId} wrote what is not theirs`)];
+    return [violation('authority', table, change.id, `${phone.userId} wrote what is not theirs`, phone)];
   }
 
   /** With a bucket function, the changelog may lag behind what the tables say: that is documented. */
@@ -245,6 +256,14 @@ export class Oracle {
   /** The last pull told everything up to some moment before it. */
   private lagging(exchange: Exchange): number {
     return Math.min(since(exchange), this.options.appliedUntil(since(exchange)));
+  }
+
+  /** Deletes also tell what left with a bucket, or just before. */
+  private laggingDeletes(exchange: Exchange): number {
+    const { beforeLeaving } = exchange;
+    const lagging = this.lagging(exchange);
+    if (beforeLeaving === 0) return lagging;
+    return Math.min(lagging, beforeLeaving, this.options.appliedUntil(beforeLeaving));
   }
 
   private during(moments: Parameters<typeof during>[0], since: number, until: number): boolean {
@@ -268,6 +287,12 @@ function isNow(intervals: readonly Interval[]): boolean {
   return intervals.some(({ to }) => to === Infinity);
 }
 
-function violation(rule: Violation['rule'], table: string, id: string, what: string): Violation {
-  return { rule, table, id, what };
+function violation(
+  rule: Violation['rule'],
+  table: string,
+  id: string,
+  what: string,
+  phone?: Phone,
+): Violation {
+  return { rule, table, id, what, ...(phone && { phone }) };
 }

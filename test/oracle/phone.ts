@@ -11,6 +11,20 @@ export interface Exchange {
   readonly received: number;
   /** When the phone sent the last pull whose answer it took. */
   readonly lastPull: number;
+  /**
+   * The same before it was first told that buckets left it, as long as what that means may still have to be told: the
+   * consumer writes it, some time after the pull that noticed. Else 0.
+   */
+  readonly beforeLeaving: number;
+}
+
+/** Buckets left a phone. */
+interface Leaving {
+  /** The last pull before. */
+  readonly before: number;
+  noticed: number;
+  /** From when on the log has what the phone is to be told; Infinity as long as that is not known. */
+  logged: number;
 }
 
 export interface PhoneOptions extends DeviceOptions {
@@ -30,6 +44,7 @@ export class Phone extends Device {
   lastPull = 0;
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
+  private leaving: Leaving | null = null;
   private restart = true;
   private columns = new Map<string, readonly string[]>();
   private turn: Promise<unknown> = Promise.resolve();
@@ -87,6 +102,11 @@ export class Phone extends Device {
     for (const one of sent) if (one.status === 'rejected') this.comesBack(one.reason);
   }
 
+  /** Nothing of a subscription change waited for the consumer at this moment. */
+  noteLogged(at: number): void {
+    if (this.leaving && at > this.leaving.noticed) this.leaving.logged = Math.min(this.leaving.logged, at);
+  }
+
   /** The app is closed and opened again. */
   reopen(): void {
     this.restart = true;
@@ -133,6 +153,7 @@ export class Phone extends Device {
     const began = now();
     const pages = await super.pull();
     this.lastPull = began;
+    if (this.leaving && began > this.leaving.logged) this.leaving = null;
     return pages;
   }
 
@@ -143,15 +164,21 @@ export class Phone extends Device {
     const pages = await super.snapshot();
     this.restart = false;
     this.lastPull = began;
+    this.leaving = null;
     this.refused.clear();
     return pages;
   }
 
   override async send(path: string, body?: unknown): Promise<WireAnswer> {
     const sent = now();
-    const { lastPull } = this;
+    const { lastPull, leaving } = this;
     const answer = await super.send(path, body);
-    this.record({ phone: this, path, body, answer, sent, received: now() + 1_000, lastPull });
+    const received = now() + 1_000;
+    const beforeLeaving = leaving?.before ?? 0;
+    this.record({ phone: this, path, body, answer, sent, received, lastPull, beforeLeaving });
+    const { removed = [] } = (answer.json as unknown as Partial<PullResponse>).bucket_updates ?? {};
+    if (removed.length > 0)
+      this.leaving = { before: leaving?.before ?? lastPull, noticed: received, logged: Infinity };
     if (this.losing > 0 && --this.losing === 0) throw new TypeError('The answer was lost.');
     return answer;
   }

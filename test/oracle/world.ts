@@ -7,6 +7,7 @@ import { pause } from '../support/wait.js';
 import { History, HISTORY_SQL, type HistoryRow } from './history.js';
 import { Oracle, type Violation } from './oracle.js';
 import { now, Phone, type Exchange } from './phone.js';
+import { storyOf } from './story.js';
 import { tableOf, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
@@ -109,25 +110,9 @@ export class World {
     this.exchanges.length = 0;
   }
 
-  /** What was said and done about a record since the last {@link forget}, to understand a violation. */
-  story({ table, id }: Pick<Violation, 'table' | 'id'>): string {
-    const versions = this.history
-      .of(table as TableName, id)
-      .map(({ from, row }) => [from, JSON.stringify(row)] as const);
-    const answers = this.exchanges
-      .filter(({ answer, body }) => answer.text.includes(id) || JSON.stringify(body ?? '').includes(id))
-      .map(({ sent, received, phone, path, answer }) => {
-        const records = answer.text.split('{').filter((part) => part.includes(id));
-        const who = `${phone.userId} ${phone.clientId.slice(0, 4)} ${path}`;
-        return [
-          sent,
-          `${who} (until ${received}): ${answer.status} ${records.join('{').slice(0, 600)}`,
-        ] as const;
-      });
-    return [...versions, ...answers]
-      .toSorted(([a], [b]) => a - b)
-      .map(([time, text]) => `  ${time} ${text}`)
-      .join('\n');
+  /** What led to a violation, as far as it came after the last {@link forget}. */
+  story(violation: Violation): string {
+    return storyOf(violation, this.history, this.exchanges);
   }
 
   /** The sync tables have been put back to what they once were. */
@@ -203,15 +188,14 @@ export class World {
   async noteLag(): Promise<void> {
     // Before it is looked at: what is committed meanwhile does not count as seen.
     const time = now();
-    const [row] = await this.database.query<{ written: string; applied: string }>(
-      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied FROM sync_wal_position`,
+    const [row] = await this.database.query<{ written: string; applied: string; leaving: readonly string[] }>(
+      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied,
+              ARRAY(SELECT client_id FROM sync_subscription_changes JOIN sync_clients c ON c.id = client) AS leaving
+         FROM sync_wal_position`,
     );
-    if (row)
-      this.lags.push({
-        time,
-        written: BigInt(row.written),
-        applied: BigInt(row.applied),
-      });
+    if (!row) return;
+    this.lags.push({ time, written: BigInt(row.written), applied: BigInt(row.applied) });
+    for (const phone of this.phones) if (!row.leaving.includes(phone.clientId)) phone.noteLogged(time);
   }
 
   private newPhone(n: number): Phone {
