@@ -30,7 +30,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 await mkdir(out, { recursive: true });
 const chosen = choose(positionals, values.large);
 const began = performance.now();
-const stage = await Stage.open({ quick: values.quick, ...(values.profile && { profiles: out }) });
+const stage = await Stage.open({ quick: values.quick, profiles: values.profile ? out : null });
 const bar = new SingleBar({
   format: '{bar} {value}/{total} {row}',
   noTTYOutput: true,

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
+import { profiler } from '../stage/profiler.js';
 import { serve } from '../stage/serve.js';
 import { Comment, Task } from './entities.js';
 
@@ -24,4 +25,4 @@ class AppModule {}
 const app = await NestFactory.create(AppModule, { logger: ['error', 'fatal'] });
 await app.listen(0, '127.0.0.1');
 const engine = app.get(SyncEngine, { strict: false });
-serve({ caughtUp: () => engine.caughtUp() }, await app.getUrl(), () => app.close());
+serve({ ...profiler, caughtUp: () => engine.caughtUp() }, await app.getUrl(), () => app.close());

@@ -42,10 +42,12 @@ export async function contest(row: BenchRow, stage: Stage, step: () => void): Pr
       subject.push(mine);
       limit.push(its);
     }
+    if (round === WARM_UPS) await stage.startProfile();
     step();
   }
+  const profile = await stage.endProfile(row.name);
   await duel.verify();
-  const notes = (await duel.notes?.()) ?? [];
+  const notes = [...((await duel.notes?.()) ?? []), ...profile];
   const curves = (await duel.curves?.()) ?? [];
   step();
   return { results: row.lines.map((line, index) => result(line, index, subject, limit)), curves, notes };

@@ -1,11 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-export interface NodeProcessOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly execArgv?: readonly string[];
-}
-
 /** A Node process of the benchmark's own, which answers calls (see `serve`). */
 export interface NodeProcess {
   readonly pid: number;
@@ -28,10 +23,9 @@ export function killProcesses(): void {
 }
 
 /** @param main a built module */
-export async function startProcess(main: URL, options: NodeProcessOptions = {}): Promise<NodeProcess> {
+export async function startProcess(main: URL, env: Readonly<Record<string, string>>): Promise<NodeProcess> {
   const child = fork(main, {
-    env: { ...process.env, ...options.env },
-    execArgv: [...(options.execArgv ?? [])],
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   children.add(child);

@@ -4,6 +4,7 @@ import { Pool } from 'pg';
 import { startPostgres, type PostgresServer } from '../../sample-app/postgres/server.js';
 import { temporaryFolder } from '../../test/support/temporary-folder.js';
 import { TABLES } from '../app/tables.js';
+import { endProfile, startProfile } from '../report/profile.js';
 import { countUsage, parentOf, type Usage } from '../run/usage.js';
 import { createDatabase, type Database } from './database.js';
 import { killProcesses, startProcess, type NodeProcess } from './node-process.js';
@@ -19,17 +20,23 @@ export const SERVER_SETTINGS = {
   track_commit_timestamp: 'on',
 } as const;
 
+const PROFILED = {
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track_planning': 'on',
+} as const;
+
 export interface StageOptions {
   /** Less of everything. */
   readonly quick: boolean;
-  /** Where CPU profiles of the apps go. */
-  readonly profiles?: string;
+  /** Where CPU profiles of the apps go; null: none are made, which cost time of their own. */
+  readonly profiles: string | null;
 }
 
 /** Everything that rows are played on: a PostgreSQL server, databases, and Node processes. */
 export class Stage {
   private readonly databases: Database[] = [];
   private readonly processes: NodeProcess[] = [];
+  private readonly apps: { readonly app: NodeProcess; readonly database: Database }[] = [];
   private count = 0;
 
   static async open(options: StageOptions): Promise<Stage> {
@@ -39,7 +46,7 @@ export class Stage {
     const server = await startPostgres({
       dataDir: join(folder, 'postgres'),
       durable: true,
-      settings: SERVER_SETTINGS,
+      settings: { ...SERVER_SETTINGS, ...(options.profiles !== null && PROFILED) },
     });
     process.off('exit', removeFolder);
     // In this order, also when the benchmark is interrupted.
@@ -77,16 +84,14 @@ export class Stage {
 
   /** An app with sync on a database. */
   async app(database: Database): Promise<NodeProcess> {
-    const { profiles } = this.options;
-    return this.process('app/main.js', {
-      env: { DATABASE_URL: database.url, SYNC_NAME: database.name },
-      execArgv: profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles],
-    });
+    const app = await this.process('app/main.js', { DATABASE_URL: database.url, SYNC_NAME: database.name });
+    this.apps.push({ app, database });
+    return app;
   }
 
   /** A process of a limit's own: a module in `limits/`. */
   async limit(name: string, database: Database): Promise<NodeProcess> {
-    return this.process(`limits/${name}.js`, { env: { DATABASE_URL: database.url }, execArgv: [] });
+    return this.process(`limits/${name}.js`, { DATABASE_URL: database.url });
   }
 
   /** Runs the timed part of a round. */
@@ -101,8 +106,22 @@ export class Stage {
     return { seconds, usage: end() };
   }
 
+  /** Begins to profile the row's first app, if that is wanted. */
+  async startProfile(): Promise<void> {
+    const [first] = this.apps;
+    if (first && this.options.profiles !== null) await startProfile(first.app, first.database);
+  }
+
+  /** @returns lines for people */
+  async endProfile(name: string): Promise<readonly string[]> {
+    const [first] = this.apps;
+    const { profiles } = this.options;
+    return first && profiles !== null ? endProfile(first.app, first.database, profiles, name) : [];
+  }
+
   /** Ends what a row has begun. */
   async clear(): Promise<void> {
+    this.apps.splice(0);
     await Promise.all(this.processes.splice(0).map((each) => each.stop()));
     for (const database of this.databases.splice(0)) await database.drop();
   }
@@ -113,8 +132,8 @@ export class Stage {
     return rows[0]?.server_version ?? '';
   }
 
-  private async process(module: string, options: Parameters<typeof startProcess>[1]): Promise<NodeProcess> {
-    const started = await startProcess(new URL(`../${module}`, import.meta.url), options);
+  private async process(module: string, env: Readonly<Record<string, string>>): Promise<NodeProcess> {
+    const started = await startProcess(new URL(`../${module}`, import.meta.url), env);
     this.processes.push(started);
     return started;
   }
