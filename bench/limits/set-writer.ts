@@ -6,13 +6,13 @@ import { serve } from '../stage/serve.js';
  * of its own. It knows from the start what to write.
  */
 
-/** Of 500, 1000, 2000 and 5000 the best. */
-const BATCH = 1000;
+/** The best of 500 to 5000; edges in the order of their key (rather than of the log) are worth another tenth. */
+const BATCH = 5000;
 
 const WRITE = `
 WITH edge AS (
   INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
-  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $6::timestamptz[])
+  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $6::timestamptz[]) AS e (t, r, b, u) ORDER BY r
 ), entry AS (
   INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation)
   SELECT $1::bigint + n, t, r, b, o

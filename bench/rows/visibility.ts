@@ -30,7 +30,7 @@ export const visibility: readonly BenchRow[] = [50, 500].map((rate) => ({
 }));
 
 async function prepare(stage: Stage, rate: number): Promise<Duel> {
-  const commits = Math.max(stage.size(3, 1) * rate, 100);
+  const commits = stage.size(3, 1) * rate;
   const database = await stage.database();
   const limitDatabase = await stage.database();
   const app = await stage.app(database);
@@ -60,7 +60,7 @@ async function prepare(stage: Stage, rate: number): Promise<Duel> {
         throw new Error(`pulls brought ${pulled.size} of ${rows.length} rows`);
     },
     notes: async () => {
-      const seen = await seenByPulls(database, device, stage.size(100, 30));
+      const seen = await seenByPulls(database, device, stage.size(100, 20));
       return [
         `visible-${rate}: ${text(above)} above the source commit; by itself, to a device that pulls back to back, ` +
           `${text(seen)} after the commit was answered`,
