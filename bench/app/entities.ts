@@ -1,0 +1,59 @@
+import { SyncTable } from 'nestjs-synchro';
+import {
+  Column,
+  CreateDateColumn,
+  DeleteDateColumn,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  PrimaryGeneratedColumn,
+  UpdateDateColumn,
+} from 'typeorm';
+import type { Relation } from 'typeorm';
+
+abstract class SyncedRow {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string;
+
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  createdAt!: Date;
+
+  @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz' })
+  updatedAt!: Date;
+
+  @DeleteDateColumn({ name: 'deleted_at', type: 'timestamptz' })
+  deletedAt!: Date | null;
+}
+
+@Entity('tasks')
+@SyncTable({ ownerColumn: 'user_id' })
+export class Task extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text')
+  title!: string;
+
+  @Column('text')
+  body!: string;
+
+  @Column('boolean', { default: false })
+  done!: boolean;
+
+  @Column('int', { nullable: true })
+  priority!: number | null;
+
+  @Column('numeric', { precision: 12, scale: 2, nullable: true })
+  amount!: string | null;
+}
+
+@Entity('comments')
+@SyncTable({ parent: () => Task })
+export class Comment extends SyncedRow {
+  @ManyToOne(() => Task, { nullable: false })
+  @JoinColumn({ name: 'task_id' })
+  task!: Relation<Task>;
+
+  @Column('text')
+  body!: string;
+}

@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { SingleBar } from 'cli-progress';
+import { ALL_ROWS } from './all-rows.js';
+import type { BenchRow } from './bench-row.js';
+import { writeChart } from './report/chart.js';
+import { writeLatest } from './report/latest.js';
+import { machine, printTable } from './report/table.js';
+import { contest, STEPS, type Outcome } from './run/contest.js';
+import { Stage } from './stage/stage.js';
+
+/**
+ * `npm run bench [-- <name>…] [-- --quick]`; `npm run bench:large` for the slow rows. `--profile` writes a CPU profile
+ * of each app beside the results.
+ */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    large: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+  },
+});
+
+/** Beside the sources, wherever the build is. */
+const out = fileURLToPath(new URL('../../bench/out/', import.meta.url));
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+await mkdir(out, { recursive: true });
+const chosen = choose(positionals, values.large);
+const began = performance.now();
+const stage = await Stage.open({ quick: values.quick, profiles: values.profile ? out : null });
+const bar = new SingleBar({
+  format: '{bar} {value}/{total} {row}',
+  noTTYOutput: true,
+  notTTYSchedule: 10_000,
+  barsize: 30,
+  hideCursor: true,
+});
+bar.start(chosen.length * STEPS, 0, { row: '' });
+const outcomes: Outcome[] = [];
+const failed: string[] = [];
+for (const row of chosen) {
+  bar.update({ row: row.name });
+  try {
+    outcomes.push(await contest(row, stage, () => bar.increment()));
+  } catch (error) {
+    failed.push(`${row.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+  await stage.clear();
+}
+bar.stop();
+const results = outcomes.flatMap((outcome) => outcome.results);
+printTable(results);
+for (const note of outcomes.flatMap((outcome) => outcome.notes)) console.log(note);
+console.log(machine(await stage.version(), (performance.now() - began) / 1000));
+await writeLatest(out, results);
+await writeChart(
+  out,
+  outcomes.flatMap((outcome) => outcome.curves),
+);
+for (const failure of failed) console.error(failure);
+process.exit(failed.length > 0 ? 1 : 0);
+
+function choose(names: readonly string[], large: boolean): readonly BenchRow[] {
+  if (names.length === 0) return ALL_ROWS.filter((row) => (row.large ?? false) === large);
+  const named = ALL_ROWS.filter(({ name, lines }) =>
+    [name, ...lines.map((line) => line.name)].some((known) => names.some((each) => known.startsWith(each))),
+  );
+  if (named.length > 0) return named;
+  throw new Error(
+    `There is no row ${names.join(', ')}. There are: ${ALL_ROWS.map(({ name }) => name).join(', ')}`,
+  );
+}

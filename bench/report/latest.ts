@@ -1,0 +1,27 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Result } from '../run/contest.js';
+
+/** `latest.json`: what other programs read. */
+export async function writeLatest(folder: string, results: readonly Result[]): Promise<void> {
+  const rows = results.map((result) => ({
+    name: result.line.name,
+    subject: round(result.subject),
+    limit: round(result.limit),
+    ratio: round(result.ratio),
+    target: result.line.target,
+    met: result.met,
+    unit: result.line.unit,
+    work: result.line.work,
+    limitWork: result.line.limit,
+    subjectSpread: round(result.subjectSpread),
+    limitSpread: round(result.limitSpread),
+    subjectUsage: result.subjectUsage,
+    limitUsage: result.limitUsage,
+  }));
+  await writeFile(join(folder, 'latest.json'), `${JSON.stringify(rows, null, 2)}\n`);
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,0 +1,52 @@
+import { cpus, totalmem } from 'node:os';
+import Table from 'cli-table3';
+import type { Result } from '../run/contest.js';
+import type { Usage } from '../run/usage.js';
+
+/** The results as a table for the terminal. CPU seconds are those of one round: Node, backends, walsender. */
+export function printTable(results: readonly Result[]): void {
+  const table = new Table({
+    head: ['work | limit', 'subject', 'limit', 'unit', 'ratio', 'target', '', 'CPU s', 'CPU s, limit', 'MB'],
+    style: { head: [], border: [] },
+    colWidths: [46],
+    wordWrap: true,
+  });
+  for (const result of results) {
+    const { line, subject, limit, ratio, met, subjectUsage, limitUsage } = result;
+    table.push([
+      `${line.name}: ${line.work} | ${line.limit}`,
+      `${figure(subject)} ${percent(result.subjectSpread)}`,
+      `${figure(limit)} ${percent(result.limitSpread)}`,
+      line.unit,
+      ratio.toFixed(2),
+      `≥ ${line.target}${line.floor === undefined ? '' : `, ≥ ${figure(line.floor)}`}`,
+      met ? 'met' : 'NOT MET',
+      cpuSeconds(subjectUsage),
+      cpuSeconds(limitUsage),
+      subjectUsage.peakMb.toFixed(0),
+    ]);
+  }
+  console.log(table.toString());
+}
+
+/** Where the figures come from. */
+export function machine(postgres: string, seconds: number): string {
+  const [cpu] = cpus();
+  return [
+    `${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GB`,
+    `Node ${process.versions.node}, PostgreSQL ${postgres} (durable)`,
+    `${seconds.toFixed(0)} s`,
+  ].join('; ');
+}
+
+function figure(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}
+
+function percent(share: number): string {
+  return `±${Math.round(share * 100)}%`;
+}
+
+function cpuSeconds({ node, backends, walsender }: Usage): string {
+  return [node, backends, walsender].map((seconds) => seconds.toFixed(2)).join(' ');
+}

@@ -1,0 +1,89 @@
+import type { BenchRow, Curve, Duel, Round } from '../bench-row.js';
+import { holdConsumer, lastSeq, reached } from '../stage/changelog.js';
+import type { Database } from '../stage/database.js';
+import { expectSame, limitTables, textOf } from '../stage/same.js';
+import type { Stage } from '../stage/stage.js';
+
+/** Users, and so buckets. */
+const USERS = 100;
+
+/** The log of inserted rows, from a backlog: how fast the consumer is when it has all to do. */
+export const walInserts: readonly BenchRow[] = [100, 1].map((perTransaction) => ({
+  name: `wal-inserts-${perTransaction}`,
+  lines: [
+    {
+      name: `wal-inserts-${perTransaction}`,
+      work: `WAL → changelog: inserts in transactions of ${perTransaction}, edges written`,
+      limit: 'a bare set-based writer of the same rows and edges',
+      unit: 'rows/s',
+      target: 0.8,
+      floor: 25_000,
+    },
+  ],
+  prepare: async (stage) => prepare(stage, perTransaction),
+}));
+
+async function prepare(stage: Stage, perTransaction: number): Promise<Duel> {
+  const rows = stage.size(30_000, 10_000);
+  const database = await stage.database();
+  const app = await stage.app(database);
+  const limitDatabase = await limitTables(stage, database);
+  const writer = await stage.limit('set-writer', limitDatabase);
+  let written = 0;
+  let before = await lastSeq(database);
+
+  /** @returns rows a second */
+  const drain = async (count: number, inEach: number): Promise<Round> => {
+    before = await lastSeq(database);
+    const release = await holdConsumer(database);
+    await writeTasks(database, written + 1, written + count, inEach);
+    written += count;
+    const { seconds, usage } = await stage.timed(app, async () => {
+      await release();
+      await reached(database, before + count);
+    });
+    return { values: [count / seconds], usage };
+  };
+
+  return {
+    subject: () => drain(rows, perTransaction),
+    limit: async () => {
+      await writer.call('load', { url: database.url, after: before });
+      const { seconds, usage } = await stage.timed(writer, () => writer.call('write'));
+      return { values: [rows / seconds], usage };
+    },
+    verify: async () => {
+      const edges = `SELECT table_name, record_id, bucket_id, live, row_updated_at FROM sync_bucket_edges ORDER BY 1, 2, 3`;
+      await expectSame(database, edges, limitDatabase, edges);
+      const entries = `SELECT seq, table_name, record_id, bucket_id, operation, served_at FROM sync_changelog ORDER BY 1`;
+      await expectSame(database, entries, limitDatabase, entries);
+      const tasks = `SELECT 'tasks', id::text, 'user:' || user_id, true, updated_at FROM tasks ORDER BY id::text COLLATE "C"`;
+      if ((await textOf(database, edges)) !== (await textOf(database, tasks)))
+        throw new Error('the edges are not those of the tasks');
+    },
+    curves: async () => (perTransaction === 1 ? [] : [await curve(drain, stage.size(10_000, 3_000))]),
+  };
+}
+
+async function curve(drain: (rows: number, inEach: number) => Promise<Round>, rows: number): Promise<Curve> {
+  const points: [number, number][] = [];
+  for (const inEach of [1, 10, 100, 1_000]) {
+    const { values } = await drain(rows, inEach);
+    points.push([inEach, (1000 / (values[0] ?? 0)) * 1000]);
+  }
+  return { name: 'WAL → changelog, 1,000 rows in transactions of n', points };
+}
+
+/** As fast as it goes: it is not what is measured. */
+async function writeTasks(
+  database: Database,
+  first: number,
+  last: number,
+  perTransaction: number,
+): Promise<void> {
+  const client = await database.pool.connect();
+  await client.query('SET synchronous_commit = off');
+  await client.query(`CALL write_tasks(${first}, ${last}, ${USERS}, ${perTransaction})`);
+  await client.query('RESET synchronous_commit');
+  client.release();
+}
