@@ -11,3 +11,18 @@ export function overlap(a: readonly Interval[], b: readonly Interval[]): readonl
       .filter(({ from, to }) => from < to),
   );
 }
+
+/** The same, joined where none of the looks lies between two. */
+export function joinedUnlessSeen(
+  intervals: readonly Interval[],
+  looks: readonly Interval[],
+): readonly Interval[] {
+  const joined: Interval[] = [];
+  for (const next of intervals.toSorted((a, b) => a.from - b.from)) {
+    const last = joined.at(-1);
+    if (last && !looks.some(({ from, to }) => from >= last.to && to <= next.from))
+      joined.splice(-1, 1, { from: last.from, to: Math.max(last.to, next.to) });
+    else joined.push(next);
+  }
+  return joined;
+}

@@ -118,10 +118,18 @@ export class Oracle {
     if (phone.refused.has(key) || parked.has(`${phone.userId} ${key}`)) return true;
     const versions = this.history.of(table, id);
     const wrote = versions.some((version) => this.rules.writable(phone.userId, table, version).length > 0);
-    if (!wrote || this.rules.everReadable(phone.userId, table, id).length > 0) return false;
+    if (!wrote || this.looked(phone, this.rules.everReadable(phone.userId, table, id))) return false;
     // It stays when the row is gone, too.
     phone.refused.add(key);
     return true;
+  }
+
+  /** Whether the phone certainly asked within one of these intervals, which are widened. */
+  private looked({ looks }: Phone, intervals: readonly Interval[]): boolean {
+    const { slack } = this.options;
+    return looks.some((look) =>
+      intervals.some(({ from, to }) => look.from >= from + slack && look.to <= to - 2 * slack),
+    );
   }
 
   private readsNow(user: string, table: TableName, row: Facts): boolean {
@@ -134,7 +142,8 @@ export class Oracle {
     const ids = deletes
       .filter(({ id }) => !exchange.phone.known.has(id))
       .filter(({ id, table_name: table }) => {
-        const seen = this.rules.everReadable(exchange.phone.userId, table as TableName, id);
+        const { userId, looks } = exchange.phone;
+        const seen = this.rules.everReadable(userId, table as TableName, id, looks);
         return !this.during(seen, this.laggingDeletes(exchange), exchange.received);
       })
       .map(({ id, table_name: table }) =>

@@ -1,3 +1,4 @@
+import type { Interval } from './intervals.js';
 import { Device, RetryableRejectionError, SyncHttpError, type DeviceOptions } from '../support/device.js';
 import type { PullResponse, PushChange, PushResponse, SchemaResponse, WireAnswer } from '../support/wire.js';
 
@@ -42,6 +43,8 @@ export class Phone extends Device {
   private readonly record: PhoneOptions['record'];
   /** When it began the last pull or snapshot that it has taken as a whole; 0: never. */
   lastPull = 0;
+  /** When it pulled, or read a page of a snapshot, since the last {@link forget}. */
+  looks: readonly Interval[] = [];
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
   private leaving: Leaving | null = null;
@@ -105,6 +108,11 @@ export class Phone extends Device {
   /** Nothing of a subscription change waited for the consumer at this moment. */
   noteLogged(at: number): void {
     if (this.leaving && at > this.leaving.noticed) this.leaving.logged = Math.min(this.leaving.logged, at);
+  }
+
+  /** Lets go of what was before. */
+  forget(before: number): void {
+    this.looks = this.looks.filter(({ to }) => to >= before);
   }
 
   /** The app is closed and opened again. */
@@ -176,6 +184,8 @@ export class Phone extends Device {
     const received = now() + 1_000;
     const beforeLeaving = leaving?.before ?? 0;
     this.record({ phone: this, path, body, answer, sent, received, lastPull, beforeLeaving });
+    if (answer.status === 200 && ['pull', 'snapshot'].includes(path))
+      this.looks = [...this.looks, { from: sent, to: received }];
     const { removed = [] } = (answer.json as unknown as Partial<PullResponse>).bucket_updates ?? {};
     if (removed.length > 0)
       this.leaving = { before: leaving?.before ?? lastPull, noticed: received, logged: Infinity };

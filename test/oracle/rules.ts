@@ -1,6 +1,9 @@
 import type { Facts, History, Version } from './history.js';
-import { overlap, type Interval } from './intervals.js';
-import { tableOf, type TableName, type WorldTable } from './world/tables.js';
+import { joinedUnlessSeen, overlap, type Interval } from './intervals.js';
+import { tableOf, type GrantName, type TableName, type WorldTable } from './world/tables.js';
+
+/** When a device asked for something, and got it. */
+type Looks = readonly Interval[];
 
 const ALWAYS: Interval = { from: -Infinity, to: Infinity };
 
@@ -17,13 +20,16 @@ export class Rules {
   ) {}
 
   /** When a user could read this version of a row. A soft-deleted one still hands its readers on to its children. */
-  readable(user: string, table: TableName, version: Version): readonly Interval[] {
-    return overlap(this.widened(version), this.readers(user, tableOf(table), version.row));
+  readable(user: string, table: TableName, version: Version, looks?: Looks): readonly Interval[] {
+    return overlap(this.widened(version), this.readers(user, tableOf(table), version.row, looks));
   }
 
-  /** When a user could read a row, whatever it was. */
-  everReadable(user: string, table: TableName, id: string): readonly Interval[] {
-    return this.history.of(table, id).flatMap((version) => this.readable(user, table, version));
+  /**
+   * When a user could read a row, whatever it was.
+   * @param looks when a device asked; what was lost and granted again in between, nobody could notice
+   */
+  everReadable(user: string, table: TableName, id: string, looks?: Looks): readonly Interval[] {
+    return this.history.of(table, id).flatMap((version) => this.readable(user, table, version, looks));
   }
 
   /** When a user could write this version of a row. */
@@ -37,22 +43,22 @@ export class Rules {
     return overlap(this.widened(version), above);
   }
 
-  private readers(user: string, table: WorldTable, row: Facts): readonly Interval[] {
+  private readers(user: string, table: WorldTable, row: Facts, looks?: Looks): readonly Interval[] {
     const found: Interval[] = [];
-    if (table.team) found.push(...this.granted('team_members', row['team'], user));
+    const granted = (grant: GrantName, what: unknown): readonly Interval[] => {
+      const intervals = this.history.granted(grant, what, user).flatMap((one) => this.widened(one));
+      return looks ? joinedUnlessSeen(intervals, looks) : intervals;
+    };
+    if (table.team) found.push(...granted('team_members', row['team']));
     else if (table.owner && row['user_id'] === user) found.push(ALWAYS);
     if (table.everyone && (!table.owner || row['user_id'] === null)) found.push(ALWAYS);
-    if (table.shared) found.push(...this.granted('note_shares', row['id'], user));
+    if (table.shared) found.push(...granted('note_shares', row['id']));
     if (table.parent) {
       const { table: above, fk } = table.parent;
-      if (table.watched) found.push(...this.granted('watches', row[fk], user));
-      found.push(...this.everReadable(user, above as TableName, String(row[fk])));
+      if (table.watched) found.push(...granted('watches', row[fk]));
+      found.push(...this.everReadable(user, above as TableName, String(row[fk]), looks));
     }
     return found;
-  }
-
-  private granted(...grant: Parameters<History['granted']>): readonly Interval[] {
-    return this.history.granted(...grant).flatMap((interval) => this.widened(interval));
   }
 
   /** Nothing for what came and went within one transaction. */

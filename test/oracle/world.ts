@@ -106,7 +106,9 @@ export class World {
   /** After a settled moment: what was judged is not needed any more. */
   forget(): void {
     const since = Math.min(...this.phones.map((phone) => phone.lastPull));
-    this.history.forget(since - this.options.slack * 2_000);
+    const before = since - this.options.slack * 2_000;
+    this.history.forget(before);
+    for (const phone of this.phones) phone.forget(before);
     this.exchanges.length = 0;
   }
 
