@@ -248,7 +248,7 @@ export class SyncEngine {
     await notePull(manager, client, acknowledged, log.lastSeq);
     // The entries that bring these back may come to a bucket that the user has left by then.
     for (const [table, recordIds] of heldBack)
-      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, userId });
+      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });
     await this.hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
   }
 

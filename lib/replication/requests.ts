@@ -31,7 +31,7 @@ export async function applyRequest(
     await advanceRequest(tx, request, await resolvePage(tx, registry, applier, table, request));
     return;
   }
-  if (request.kind === 'withdraw') await withdraw(tx, table, recordIds, request.userId);
+  if (request.kind === 'withdraw') await withdraw(tx, table, recordIds, request);
   else await resolveAgain(tx, applier, table, recordIds);
   await advanceRequest(tx, request, null);
 }
@@ -68,16 +68,16 @@ async function resolveAgain(
   await applier.resettle(tx, table, { column: table.idColumn, values }, { time: tx.begunAt });
 }
 
-/** A delete for each device of the user. Where the record has come into being meanwhile, pulls serve it as it is. */
+/** A delete for the device, or for each one of the user. Where the record has come into being meanwhile, pulls serve it as it is. */
 async function withdraw(
   tx: ChangelogTransaction,
   table: SyncTable,
   recordIds: readonly string[],
-  userId: string | null,
+  { userId, client }: SyncRequestRow,
 ): Promise<void> {
   await tx.appendSelect(
     `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
-       FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4`,
-    [clientBucket(''), table.name, recordIds, userId],
+       FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4 OR c.id = $5`,
+    [clientBucket(''), table.name, recordIds, userId, client],
   );
 }

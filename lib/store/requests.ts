@@ -12,22 +12,25 @@ export interface SyncRequestRow {
   readonly recordIds: readonly string[] | null;
   /** Where the whole table goes on; null at its beginning. */
   readonly afterId: string | null;
-  /** Whose devices, with `withdraw`. */
+  /** Whose devices, with `withdraw`; null: that of `client`. */
   readonly userId: string | null;
+  /** Primary key of the device's row. */
+  readonly client: string | null;
 }
 
-export type NewRequest = Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'> & { readonly userId?: string };
+export type NewRequest = Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'> &
+  Partial<Pick<SyncRequestRow, 'userId' | 'client'>>;
 
 /** Records of one request: each is done in one transaction. */
 const REQUEST_ROWS = 5_000;
 
 /** Leaves work to the WAL consumer, and wakes it. */
 export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
-  const { kind, table, recordIds, userId = null } = request;
+  const { kind, table, recordIds, userId = null, client = null } = request;
   for (const ids of pieces(recordIds)) {
     await manager.query(
-      'INSERT INTO sync_requests (kind, table_name, record_ids, user_id) VALUES ($1, $2, $3, $4)',
-      [kind, table, ids, userId],
+      'INSERT INTO sync_requests (kind, table_name, record_ids, user_id, client) VALUES ($1, $2, $3, $4, $5)',
+      [kind, table, ids, userId, client],
     );
   }
   await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
@@ -40,7 +43,7 @@ export async function oldestRequest(
 ): Promise<SyncRequestRow | null> {
   const { rows } = await tx.query<SyncRequestRow>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
-            user_id AS "userId"
+            user_id AS "userId", client
        FROM sync_requests WHERE table_name = ANY($1::text[]) ORDER BY sync_requests.id LIMIT 1`,
     [tables],
   );

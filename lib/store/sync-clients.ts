@@ -158,7 +158,12 @@ export async function beginSnapshot(
        FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, holdMilliseconds, buckets, changes],
   );
-  await manager.query('DELETE FROM sync_subscription_changes WHERE client = $1', [client.id]);
+  // Nor is there anything that had to be told after earlier pages.
+  await manager.query(
+    `WITH told AS (DELETE FROM sync_requests WHERE client = $1)
+     DELETE FROM sync_subscription_changes WHERE client = $1`,
+    [client.id],
+  );
   const [row] = updated(rows);
   return row ? BigInt(row.checkpoint) : null;
 }

@@ -10,6 +10,7 @@ import { differences, same } from './content.js';
 import type { Facts, History } from './history.js';
 import type { Interval } from './intervals.js';
 import type { Exchange, Phone } from './phone.js';
+import { ofLog, ofRequest } from './sight.js';
 import { during, Rules } from './rules.js';
 import { TABLE_NAMES, tableOf, type TableName } from './world/tables.js';
 
@@ -142,8 +143,8 @@ export class Oracle {
     const ids = deletes
       .filter(({ id }) => !exchange.phone.known.has(id))
       .filter(({ id, table_name: table }) => {
-        const { userId, looks } = exchange.phone;
-        const seen = this.rules.everReadable(userId, table as TableName, id, looks);
+        const sight = ofLog(exchange, this.options.appliedUntil);
+        const seen = this.rules.everReadable(exchange.phone.userId, table as TableName, id, sight);
         return !this.during(seen, this.laggingDeletes(exchange), exchange.received);
       })
       .map(({ id, table_name: table }) =>
@@ -170,7 +171,7 @@ export class Oracle {
     const seen = versions.some((version) => {
       const user = phone.userId;
       const moments = [
-        ...this.rules.readable(user, table as TableName, version),
+        ...this.rules.readable(user, table as TableName, version, ofRequest(exchange)),
         ...(owned ? this.rules.writable(user, table as TableName, version) : []),
       ];
       return this.during(moments, since, received);
@@ -203,7 +204,11 @@ export class Oracle {
     return (
       tableOf(table).shared === true &&
       this.during(served, sent, received) &&
-      this.during(this.rules.everReadable(phone.userId, table, id), this.lagging(exchange), received)
+      this.during(
+        this.rules.everReadable(phone.userId, table, id, ofRequest(exchange)),
+        this.lagging(exchange),
+        received,
+      )
     );
   }
 
@@ -237,14 +242,16 @@ export class Oracle {
     const data = { ...change.data };
     const key = `${phone.userId} ${table} ${change.id}`;
     if (change.operation === 'delete') this.promised.delete(key);
-    if (around.length === 0) {
+    // A row that went at about that moment may have gone before; then its create waits for its parent, perhaps.
+    const made = around.filter(({ row }) =>
+      change.operation === 'delete' ? row['deleted_at'] !== null : same(written(table, data), data, row),
+    );
+    const mayBeGone = around.every(({ to }) => to <= received + this.options.slack);
+    if (made.length === 0 && mayBeGone) {
       if (exchange.sent < this.restoredAt) phone.refused.add(`${table} ${change.id}`);
       else if (change.operation !== 'delete') this.promised.set(key, change);
       return [];
     }
-    const made = around.filter(({ row }) =>
-      change.operation === 'delete' ? row['deleted_at'] !== null : same(written(table, data), data, row),
-    );
     if (made.length === 0) {
       const was = around.map(({ row }) => JSON.stringify(row)).join(' then ');
       const what = `${phone.userId}'s ${change.operation} was accepted, but the row was ${was}, not ${JSON.stringify(data)}`;

@@ -17,6 +17,8 @@ export interface Exchange {
    * consumer writes it, some time after the pull that noticed. Else 0.
    */
   readonly beforeLeaving: number;
+  /** When its last snapshot began; 0: never. */
+  readonly snapshotAt: number;
 }
 
 /** Buckets left a phone. */
@@ -48,6 +50,7 @@ export class Phone extends Device {
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
   private leaving: Leaving | null = null;
+  private snapshotAt = 0;
   private restart = true;
   private columns = new Map<string, readonly string[]>();
   private turn: Promise<unknown> = Promise.resolve();
@@ -169,6 +172,7 @@ export class Phone extends Device {
     // Until it is complete, only a new start helps.
     this.restart = true;
     const began = now();
+    this.snapshotAt = began;
     const pages = await super.snapshot();
     this.restart = false;
     this.lastPull = began;
@@ -179,11 +183,11 @@ export class Phone extends Device {
 
   override async send(path: string, body?: unknown): Promise<WireAnswer> {
     const sent = now();
-    const { lastPull, leaving } = this;
+    const { lastPull, leaving, snapshotAt } = this;
     const answer = await super.send(path, body);
     const received = now() + 1_000;
     const beforeLeaving = leaving?.before ?? 0;
-    this.record({ phone: this, path, body, answer, sent, received, lastPull, beforeLeaving });
+    this.record({ phone: this, path, body, answer, sent, received, lastPull, beforeLeaving, snapshotAt });
     if (answer.status === 200 && ['pull', 'snapshot'].includes(path))
       this.looks = [...this.looks, { from: sent, to: received }];
     const { removed = [] } = (answer.json as unknown as Partial<PullResponse>).bucket_updates ?? {};

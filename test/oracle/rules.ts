@@ -1,9 +1,7 @@
 import type { Facts, History, Version } from './history.js';
-import { joinedUnlessSeen, overlap, type Interval } from './intervals.js';
+import { overlap, type Interval } from './intervals.js';
+import type { Sight } from './sight.js';
 import { tableOf, type GrantName, type TableName, type WorldTable } from './world/tables.js';
-
-/** When a device asked for something, and got it. */
-type Looks = readonly Interval[];
 
 const ALWAYS: Interval = { from: -Infinity, to: Infinity };
 
@@ -20,16 +18,13 @@ export class Rules {
   ) {}
 
   /** When a user could read this version of a row. A soft-deleted one still hands its readers on to its children. */
-  readable(user: string, table: TableName, version: Version, looks?: Looks): readonly Interval[] {
-    return overlap(this.widened(version), this.readers(user, tableOf(table), version.row, looks));
+  readable(user: string, table: TableName, version: Version, sight?: Sight): readonly Interval[] {
+    return overlap(this.widened(version), this.readers(user, tableOf(table), version.row, sight));
   }
 
-  /**
-   * When a user could read a row, whatever it was.
-   * @param looks when a device asked; what was lost and granted again in between, nobody could notice
-   */
-  everReadable(user: string, table: TableName, id: string, looks?: Looks): readonly Interval[] {
-    return this.history.of(table, id).flatMap((version) => this.readable(user, table, version, looks));
+  /** When a user could read a row, whatever it was. */
+  everReadable(user: string, table: TableName, id: string, sight?: Sight): readonly Interval[] {
+    return this.history.of(table, id).flatMap((version) => this.readable(user, table, version, sight));
   }
 
   /** When a user could write this version of a row. */
@@ -43,11 +38,11 @@ export class Rules {
     return overlap(this.widened(version), above);
   }
 
-  private readers(user: string, table: WorldTable, row: Facts, looks?: Looks): readonly Interval[] {
+  private readers(user: string, table: WorldTable, row: Facts, sight?: Sight): readonly Interval[] {
     const found: Interval[] = [];
     const granted = (grant: GrantName, what: unknown): readonly Interval[] => {
       const intervals = this.history.granted(grant, what, user).flatMap((one) => this.widened(one));
-      return looks ? joinedUnlessSeen(intervals, looks) : intervals;
+      return sight ? sight(intervals) : intervals;
     };
     if (table.team) found.push(...granted('team_members', row['team']));
     else if (table.owner && row['user_id'] === user) found.push(ALWAYS);
@@ -56,7 +51,7 @@ export class Rules {
     if (table.parent) {
       const { table: above, fk } = table.parent;
       if (table.watched) found.push(...granted('watches', row[fk]));
-      found.push(...this.everReadable(user, above as TableName, String(row[fk]), looks));
+      found.push(...this.everReadable(user, above as TableName, String(row[fk]), sight));
     }
     return found;
   }

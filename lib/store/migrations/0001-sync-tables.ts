@@ -175,6 +175,7 @@ export const syncTables: SynchroMigration = {
        record_ids text[],
        after_id text,
        user_id text COLLATE "C",
+       client uuid REFERENCES sync_clients ON DELETE CASCADE,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
     `COMMENT ON TABLE sync_requests IS
