@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { withClient } from '../support/client.js';
+import { pause } from '../support/wait.js';
 import { patiently } from './patience.js';
 import type { FaultKind } from './fault.js';
 import { touch } from './host-rows.js';
@@ -7,6 +8,8 @@ import { provokePush } from './probe.js';
 import type { Site } from './site.js';
 
 const ROUNDS = 2;
+/** Milliseconds until it is provoked again. */
+const AGAIN = 500;
 
 /** Somebody locks tables in the opposite order to sync's, so that PostgreSQL ends transactions of sync's (40P01). */
 export const DISTURBED_BY_LOCKS: FaultKind = {
@@ -58,10 +61,12 @@ async function cross(
     const crossed = new AbortController();
     // One that was sent away, by what a fault before has left, waits for nothing: then another one.
     const provoked = (async () => {
-      while (!crossed.signal.aborted) await provoke();
+      for (; !crossed.signal.aborted; await pause(AGAIN)) await provoke();
     })();
     try {
-      await patiently(() => isWaitedFor(client, victim), 2);
+      await patiently(() => isWaitedFor(client, victim), 2).catch(async (cause: unknown) => {
+        throw new Error(`${victim} does not wait for ${first}: ${await activity(client)}`, { cause });
+      });
       await client.query(`LOCK TABLE ${second} IN ACCESS EXCLUSIVE MODE`);
     } finally {
       crossed.abort();
@@ -79,4 +84,13 @@ async function isWaitedFor(client: Client, name: string): Promise<boolean> {
     [name],
   );
   return rows.length > 0;
+}
+
+/** What everybody does, and who waits for whom. */
+async function activity(client: Client): Promise<string> {
+  const { rows } = await client.query(
+    `SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid) AS blocked_by, left(query, 120) AS query
+       FROM pg_stat_activity WHERE datname = current_database()`,
+  );
+  return JSON.stringify(rows);
 }

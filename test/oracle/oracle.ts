@@ -125,12 +125,17 @@ export class Oracle {
     return true;
   }
 
-  /** Whether the phone certainly asked within one of these intervals, which are widened. */
+  /**
+   * Whether the phone certainly asked within one of these intervals, which are widened, and again once what it asked
+   * for then was in the log.
+   */
   private looked({ looks }: Phone, intervals: readonly Interval[]): boolean {
-    const { slack } = this.options;
-    return looks.some((look) =>
-      intervals.some(({ from, to }) => look.from >= from + slack && look.to <= to - 2 * slack),
-    );
+    const { slack, appliedUntil } = this.options;
+    return intervals.some(({ from, to }) => {
+      const inside = looks.filter((look) => look.from >= from + slack && look.to <= to - 2 * slack);
+      const noticed = inside[0]?.to ?? Infinity;
+      return inside.some((look) => appliedUntil(look.from) >= noticed);
+    });
   }
 
   private readsNow(user: string, table: TableName, row: Facts): boolean {
@@ -156,6 +161,8 @@ export class Oracle {
           exchange.phone,
         ),
       );
+    // To say it again tells nothing.
+    for (const { id } of deletes) exchange.phone.known.add(id);
     return [...leaks, ...ids];
   }
 
@@ -274,12 +281,10 @@ export class Oracle {
     return Math.min(since(exchange), this.options.appliedUntil(since(exchange)));
   }
 
-  /** Deletes also tell what left with a bucket, or just before. */
+  /** Deletes also tell what the consumer was asked to. */
   private laggingDeletes(exchange: Exchange): number {
-    const { beforeLeaving } = exchange;
-    const lagging = this.lagging(exchange);
-    if (beforeLeaving === 0) return lagging;
-    return Math.min(lagging, beforeLeaving, this.options.appliedUntil(beforeLeaving));
+    const { lastTold } = exchange;
+    return Math.min(this.lagging(exchange), lastTold, this.options.appliedUntil(lastTold));
   }
 
   private during(moments: Parameters<typeof during>[0], since: number, until: number): boolean {

@@ -13,21 +13,12 @@ export interface Exchange {
   /** When the phone sent the last pull whose answer it took. */
   readonly lastPull: number;
   /**
-   * The same before it was first told that buckets left it, as long as what that means may still have to be told: the
-   * consumer writes it, some time after the pull that noticed. Else 0.
+   * The same of the last pull before which nothing waited for the consumer that a pull of the phone had left to it: what
+   * was noticed since then may still have to be told.
    */
-  readonly beforeLeaving: number;
+  readonly lastTold: number;
   /** When its last snapshot began; 0: never. */
   readonly snapshotAt: number;
-}
-
-/** Buckets left a phone. */
-interface Leaving {
-  /** The last pull before. */
-  readonly before: number;
-  noticed: number;
-  /** From when on the log has what the phone is to be told; Infinity as long as that is not known. */
-  logged: number;
 }
 
 export interface PhoneOptions extends DeviceOptions {
@@ -49,7 +40,10 @@ export class Phone extends Device {
   looks: readonly Interval[] = [];
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
-  private leaving: Leaving | null = null;
+  /** Pulls and snapshots that it has taken as a whole. */
+  private pulls: readonly Interval[] = [];
+  /** Moments at which nothing waited for the consumer that concerns it. */
+  private quiet: readonly number[] = [];
   private snapshotAt = 0;
   private restart = true;
   private columns = new Map<string, readonly string[]>();
@@ -108,14 +102,16 @@ export class Phone extends Device {
     for (const one of sent) if (one.status === 'rejected') this.comesBack(one.reason);
   }
 
-  /** Nothing of a subscription change waited for the consumer at this moment. */
-  noteLogged(at: number): void {
-    if (this.leaving && at > this.leaving.noticed) this.leaving.logged = Math.min(this.leaving.logged, at);
+  /** Nothing that a pull of the phone has left to the consumer was undone at this moment. */
+  noteQuiet(at: number): void {
+    this.quiet = [...this.quiet, at];
   }
 
   /** Lets go of what was before. */
   forget(before: number): void {
     this.looks = this.looks.filter(({ to }) => to >= before);
+    this.quiet = this.quiet.filter((at) => at >= before);
+    this.pulls = this.pulls.filter(({ to }, n) => to >= before || n === this.pulls.length - 1);
   }
 
   /** The app is closed and opened again. */
@@ -163,8 +159,7 @@ export class Phone extends Device {
   override async pull(): Promise<readonly PullResponse[]> {
     const began = now();
     const pages = await super.pull();
-    this.lastPull = began;
-    if (this.leaving && began > this.leaving.logged) this.leaving = null;
+    this.took(began);
     return pages;
   }
 
@@ -175,26 +170,31 @@ export class Phone extends Device {
     this.snapshotAt = began;
     const pages = await super.snapshot();
     this.restart = false;
-    this.lastPull = began;
-    this.leaving = null;
+    this.took(began);
     this.refused.clear();
     return pages;
   }
 
   override async send(path: string, body?: unknown): Promise<WireAnswer> {
     const sent = now();
-    const { lastPull, leaving, snapshotAt } = this;
+    const { lastPull, lastTold, snapshotAt } = this;
     const answer = await super.send(path, body);
     const received = now() + 1_000;
-    const beforeLeaving = leaving?.before ?? 0;
-    this.record({ phone: this, path, body, answer, sent, received, lastPull, beforeLeaving, snapshotAt });
+    this.record({ phone: this, path, body, answer, sent, received, lastPull, lastTold, snapshotAt });
     if (answer.status === 200 && ['pull', 'snapshot'].includes(path))
       this.looks = [...this.looks, { from: sent, to: received }];
-    const { removed = [] } = (answer.json as unknown as Partial<PullResponse>).bucket_updates ?? {};
-    if (removed.length > 0)
-      this.leaving = { before: leaving?.before ?? lastPull, noticed: received, logged: Infinity };
     if (this.losing > 0 && --this.losing === 0) throw new TypeError('The answer was lost.');
     return answer;
+  }
+
+  private took(began: number): void {
+    this.lastPull = began;
+    this.pulls = [...this.pulls, { from: began, to: now() + 1_000 }];
+  }
+
+  private get lastTold(): number {
+    const quiet = this.quiet.findLast((at) => at <= this.lastPull) ?? 0;
+    return (this.pulls.findLast(({ to }) => to <= quiet) ?? this.pulls[0])?.from ?? 0;
   }
 
   private comesBack(error: unknown): false {

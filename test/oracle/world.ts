@@ -190,14 +190,16 @@ export class World {
   async noteLag(): Promise<void> {
     // Before it is looked at: what is committed meanwhile does not count as seen.
     const time = now();
-    const [row] = await this.database.query<{ written: string; applied: string; leaving: readonly string[] }>(
+    const [row] = await this.database.query<{ written: string; applied: string; waiting: readonly string[] }>(
       `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied,
-              ARRAY(SELECT client_id FROM sync_subscription_changes JOIN sync_clients c ON c.id = client) AS leaving
+              ARRAY(SELECT client_id FROM sync_clients
+                     WHERE id IN (SELECT client FROM sync_subscription_changes UNION SELECT client FROM sync_requests)
+              ) AS waiting
          FROM sync_wal_position`,
     );
     if (!row) return;
     this.lags.push({ time, written: BigInt(row.written), applied: BigInt(row.applied) });
-    for (const phone of this.phones) if (!row.leaving.includes(phone.clientId)) phone.noteLogged(time);
+    for (const phone of this.phones) if (!row.waiting.includes(phone.clientId)) phone.noteQuiet(time);
   }
 
   private newPhone(n: number): Phone {
