@@ -36,8 +36,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'snapshot-without-the-default-rule',
     file: 'lib/engine/pull/hydrator.ts',
-    find: 'WHERE ${rule}) AS s',
-    replace: 'WHERE ${rule} OR $1::text[] IS NOT NULL) AS s',
+    find: 'WHERE ${rule}`;',
+    replace: 'WHERE ${rule} OR $1::text[] IS NOT NULL`;',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'a snapshot that Alice takes meanwhile' }],
     why: 'Interleavings 9: the same holds for snapshots.',
   },
@@ -134,8 +134,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'subscription-difference-is-not-left-to-the-consumer',
     file: 'lib/engine/note-subscriptions.ts',
-    find: 'if (difference(client.buckets, buckets) === null) return;',
-    replace: 'if (difference(client.buckets, buckets) !== null) return;',
+    find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return;',
+    replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return;',
     tests: [{ file: SUBSCRIPTIONS, name: 'rows that come into view arrive' }],
     why: 'Interleavings 3: who joins a team would never get its rows.',
   },

@@ -21,8 +21,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'lost-races-are-not-run-again',
     file: 'lib/engine/request-transactions.ts',
-    find: 'else return error instanceof ParkingBusyError || isRetryable(error);',
-    replace: 'else return error instanceof ParkingBusyError;',
+    find: 'error instanceof OutdatedLogError || isRetryable(error);',
+    replace: 'error instanceof OutdatedLogError;',
     tests: [
       { file: 'test/before-apply.test.ts', name: 'makes the push run again where PostgreSQL asks for that' },
     ],
