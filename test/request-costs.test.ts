@@ -152,4 +152,29 @@ describe('reading', () => {
     expect(written).toHaveLength(1);
     expect(await writes()).not.toBe(before);
   });
+
+  it('a pull that has nothing new takes one statement, any other one transaction and its notes', async () => {
+    const device = new Device(app.url, `user-${randomUUID()}`);
+    await device.start();
+    await device.pull();
+    const logQuery = vi.spyOn(dataSource.logger, 'logQuery');
+    const statements = async (): Promise<readonly string[]> => {
+      logQuery.mockClear();
+      await device.pull();
+      return logQuery.mock.calls.map(([sql]) => /^\s*\w+/.exec(sql)?.[0] ?? '');
+    };
+    try {
+      expect(await statements()).toEqual(['SELECT']);
+      for (const _ of [1, 2]) {
+        await insertTask(database, device.userId, 'new');
+        await consumed(database);
+        // Whether there is something; context, log and rows; what was acknowledged before.
+        const some = ['SELECT', 'BEGIN', 'SELECT', 'WITH', 'SELECT', 'COMMIT'];
+        expect((await statements()).map((word) => word.trim())).toEqual([...some, 'UPDATE']);
+        expect((await statements()).map((word) => word.trim())).toEqual(['SELECT', 'UPDATE']);
+      }
+    } finally {
+      logQuery.mockRestore();
+    }
+  });
 });

@@ -83,7 +83,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'filtered-pull-acknowledges',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.checkpoint',
     tests: [{ file: 'test/pull-pages.test.ts', name: 'acknowledges nothing' }],
@@ -91,7 +91,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'answered-checkpoint-is-taken-for-acknowledged',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.tables === null ? checkpoint : null',
     tests: [{ file: 'test/retention.test.ts', name: 'whose answer was lost pulls again from where it was' }],
