@@ -111,7 +111,8 @@ export class ContextReader {
  * $1 user, $2 device, $3 what the user may read now, $4 the checkpoint after which there may be news; null: not asked.
  *
  * Of all stored subscriptions, as those that are not read (see `readBuckets`) can but make news of what is none. Each
- * by one look into the index of the buckets, for which the range and the order are (see the page of the log).
+ * by one look into the index of the buckets, for which the range and the order are (see the page of the log). OFFSET 0
+ * hides the checkpoint from the planner, which would otherwise make a plan for each.
  */
 function contextSql(tokenSql: string): string {
   return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token,
@@ -128,13 +129,13 @@ function contextSql(tokenSql: string): string {
        p.system_id IS NULL OR EXISTS (
          SELECT FROM pg_get_replication_slots() s
           WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn) AS is_outdated,
-       CASE WHEN $4::bigint IS NOT NULL THEN EXISTS (
+       CASE WHEN asked.checkpoint IS NOT NULL THEN EXISTS (
          SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
           CROSS JOIN LATERAL (
             SELECT FROM sync_changelog l
-             WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > $4::bigint AND l.seq <= p.last_seq
+             WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > asked.checkpoint AND l.seq <= p.last_seq
              ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) END AS has_news
-  FROM (SELECT) AS one
+  FROM (SELECT $4::bigint AS checkpoint OFFSET 0) AS asked
   LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
   LEFT JOIN sync_wal_position p ON true`;
 }

@@ -30,11 +30,11 @@ export class Statement<Row> {
     logger.logQuery(this.sql, values, runner);
     const began = performance.now();
     try {
-      const { rows } = await client.query<Row>({ name: this.name, text: this.sql, values });
+      const { rows } = await client.query({ name: this.name, text: this.sql, values });
       const took = performance.now() - began;
       const { maxQueryExecutionTime: slow = 0 } = options;
       if (slow > 0 && took > slow) logger.logQuerySlow(took, this.sql, values, runner);
-      return rows;
+      return rows as Row[];
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause));
       logger.logQueryError(error, this.sql, values, runner);
@@ -45,9 +45,9 @@ export class Statement<Row> {
 
 /** As much of pg's client as is needed here. */
 interface PostgresClient {
-  query<Row>(statement: {
+  query(statement: {
     readonly name: string;
     readonly text: string;
     readonly values: unknown[];
-  }): Promise<{ readonly rows: Row[] }>;
+  }): Promise<{ readonly rows: unknown[] }>;
 }
