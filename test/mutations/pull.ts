@@ -194,4 +194,12 @@ export const PULL: readonly Mutation[] = [
     ],
     why: 'Interleavings 3: what left the bucket between the first pull without it and the last one would stay.',
   },
+  {
+    name: 'nothing-new-is-said-of-other-buckets-only',
+    file: 'lib/engine/sync-context.ts',
+    find: 'unnest(c.bucket_subs || (',
+    replace: "unnest('{}'::text[] || (",
+    tests: [{ file: 'test/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
+    why: 'Design, rule 6: the checkpoint would pass over what was never read.',
+  },
 ];
