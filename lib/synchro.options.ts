@@ -70,6 +70,13 @@ export interface SynchroOptions {
    */
   readonly statementTimeout?: number;
   /**
+   * Requests prepare their statements by name, so that PostgreSQL plans them once for each connection. `false` for a
+   * PgBouncer in transaction mode that keeps no prepared statements (before 1.21, or `max_prepared_statements = 0`); one
+   * that is met nevertheless is noticed with the first statement that it loses, and none is prepared from there on.
+   * Default: true.
+   */
+  readonly preparedStatements?: boolean;
+  /**
    * Seconds in the `Retry-After` of a 503: the database can't answer now (no free connection, a timeout, a restart),
    * or a guard says so without a time of its own. Default: 5.
    */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { envelopeTimestamp } from '../lib/common/timestamp.js';
 import { inTransaction } from '../lib/store/session.js';
 import { rowColumnsSql, timestampEnvelopeSql } from '../lib/schema/row-json.js';
 import { parseAsSdk } from './properties/strict-json.js';
@@ -154,6 +155,8 @@ describe('an envelope timestamp', () => {
     ['timestamp', '-infinity', '0001-01-01T00:00:00Z'],
     ['timestamptz', '0044-03-15 00:00:00+00 BC', '0001-01-01T00:00:00Z'],
     ['timestamptz', '12024-01-01 00:00:00+00', '9999-12-31T23:59:59.999999Z'],
+    ['date', '2024-02-29', '2024-02-29T00:00:00Z'],
+    ['date', '-infinity', '0001-01-01T00:00:00Z'],
     ['timestamptz', null, null],
   ])('%s %s [W-DATA-7]', async (type, literal, expected) => {
     const rows = await inTransaction(fixture.dataSource, 'read', (manager) =>
@@ -162,5 +165,10 @@ describe('an envelope timestamp', () => {
       ]),
     );
     expect(rows[0]?.at).toBe(expected);
+    const texts = await inTransaction(fixture.dataSource, 'read', (manager) =>
+      manager.query<{ at: string | null }[]>(`SELECT $1::${type}::timestamptz::text AS at`, [literal]),
+    );
+    const [text] = texts.map(({ at }) => at && envelopeTimestamp(at));
+    expect(text).toBe(expected);
   });
 });

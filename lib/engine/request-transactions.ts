@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { isRetryable, isSchemaRace } from '../common/database-error.js';
+import { errorCode, isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import { inTransaction, type TransactionOptions } from '../store/session.js';
+import { alone, inTransaction, type TransactionOptions } from '../store/session.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
@@ -11,28 +11,57 @@ const ATTEMPTS = 4;
 
 /** `attempt` counts from 1. */
 type Work<Result> = (manager: EntityManager, attempt: number) => Promise<Result>;
+type Own<Result> = (manager: EntityManager) => Promise<Result>;
+
+/** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
+const LOST_PLANS = new Set(['26000', '42P05']);
+
+export interface RequestSettings {
+  readonly statementTimeout?: number;
+  readonly preparedStatements?: boolean;
+}
 
 /** The transactions of requests, each on one connection of the host's pool; run again where that helps. */
 export class RequestTransactions {
+  private keepsPlans: boolean;
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly schemas: SchemaService,
-    private readonly options: TransactionOptions,
-  ) {}
+    private readonly settings: RequestSettings,
+  ) {
+    this.keepsPlans = settings.preparedStatements ?? true;
+  }
 
   /** Sees one snapshot of the database throughout. */
   read<Result>(work: Work<Result>): Promise<Result> {
-    return this.run('read', work);
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options));
   }
 
   write<Result>(work: Work<Result>): Promise<Result> {
-    return this.run('write', work);
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options));
   }
 
-  private async run<Result>(kind: 'read' | 'write', work: Work<Result>): Promise<Result> {
+  /** One statement by itself, for which no transaction is begun. */
+  single<Result>(work: Work<Result>): Promise<Result> {
+    return this.run(work, (own, options) => alone(this.dataSource, own, options));
+  }
+
+  /** Whether a statement by itself may take any time: a limit of its own would need a transaction. */
+  get hasSingle(): boolean {
+    return this.settings.statementTimeout === undefined;
+  }
+
+  private async run<Result>(
+    work: Work<Result>,
+    transaction: (work: Own<Result>, options: TransactionOptions) => Promise<Result>,
+  ): Promise<Result> {
+    const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
+      // What came between the plan and its use may lie in the plan.
+      const options = { statementTimeout, keepsPlans: this.keepsPlans && attempt === 1 };
       try {
-        return await inTransaction(this.dataSource, kind, (manager) => work(manager, attempt), this.options);
+        return await transaction((manager) => work(manager, attempt), options);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt))) throw error;
       }
@@ -41,6 +70,10 @@ export class RequestTransactions {
 
   /** Whether another run may do better. */
   private async helps(error: unknown, attempt: number): Promise<boolean> {
+    if (this.keepsPlans && LOST_PLANS.has(errorCode(error) ?? '')) {
+      this.keepsPlans = false;
+      return true;
+    }
     // Here, where no connection is held: those who wait for a second one, with the pool's last, wait for ever.
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.

@@ -1,9 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
+import { quoteLiteral } from '../common/identifiers.js';
+import { clientBucket } from '../replication/subscription-changes.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import { callerSql } from '../store/session.js';
+import { Statement } from '../store/statement.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
@@ -48,48 +51,93 @@ export interface ContextRequest {
   readonly bootstrap?: boolean;
 }
 
+/** Reads the {@link SyncContext}: one statement, and the same for every request. */
+export class ContextReader {
+  private readonly statement: Statement<ContextRow>;
+
+  constructor(private readonly schemas: SchemaService) {
+    this.statement = new Statement(contextSql(schemas.tokenSql));
+  }
+
+  /**
+   * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
+   * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
+   * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
+   * @throws ContractNotLoadedError when the catalogs are as no request has seen them before
+   */
+  async open(manager: EntityManager, request: ContextRequest): Promise<SyncContext> {
+    const [row] = await this.read(manager, request, null);
+    return this.toContext(request, row);
+  }
+
+  /**
+   * The same, and whether the log has anything for the device after a checkpoint: nothing that a page of the log reads
+   * is missing, but a pull may find that nothing is left of it. Of one snapshot, so that it needs no transaction.
+   * @throws what {@link open} throws
+   */
+  async glance(
+    manager: EntityManager,
+    request: ContextRequest,
+    checkpoint: bigint,
+  ): Promise<SyncContext & { readonly hasNews: boolean }> {
+    const [row] = await this.read(manager, request, checkpoint);
+    return { ...this.toContext(request, row), hasNews: row?.has_news !== false };
+  }
+
+  private read(
+    manager: EntityManager,
+    { userId, clientId, buckets }: ContextRequest,
+    checkpoint: bigint | null,
+  ): Promise<ContextRow[]> {
+    return this.statement.run(manager, [userId, clientId, buckets, checkpoint?.toString() ?? null]);
+  }
+
+  private toContext(request: ContextRequest, row: ContextRow | undefined): SyncContext {
+    const contract = this.schemas.cached(row?.token ?? '');
+    if (!contract) throw new ContractNotLoadedError();
+    const knows = this.schemas.gate(contract, request.schema, { bootstrap: request.bootstrap === true });
+    if (knows === null) throw new SchemaMismatchError(contract);
+    const isOlderSchema = knows === 'compatible';
+    return {
+      contract: isOlderSchema ? { ...contract, ...request.schema } : contract,
+      isOlderSchema,
+      client: row ? toClient(row, isOlderSchema) : null,
+      log: row ? toLog(row) : null,
+    };
+  }
+}
+
 /**
- * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
- * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
- * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
- * @throws ContractNotLoadedError when the catalogs are as no request has seen them before
+ * $1 user, $2 device, $3 what the user may read now, $4 the checkpoint after which there may be news; null: not asked.
+ *
+ * Of all stored subscriptions, as those that are not read (see `readBuckets`) can but make news of what is none. Each
+ * by one look into the index of the buckets, for which the range and the order are (see the page of the log). OFFSET 0
+ * hides the checkpoint from the planner, which would otherwise make a plan for each.
  */
-export async function openContext(
-  manager: EntityManager,
-  schemas: SchemaService,
-  request: ContextRequest,
-): Promise<SyncContext> {
-  const rows: ContextRow[] = await manager.query(
-    `SELECT ${callerSql('$1', '$3::text[]')}, ${schemas.tokenSql} AS token,
-            c.id, c.bucket_subs, c.bucket_since, c.is_active,
-            ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
-                   WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
-            ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
-                   WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
-            c.snapshot_completed_at IS NOT NULL AS has_snapshot,
-            c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
-            to_char(c.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
-            p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq,
-            p.system_id IS NULL OR EXISTS (
-              SELECT FROM pg_get_replication_slots() s
-               WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn) AS is_outdated
-       FROM (SELECT) AS one
-       LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
-       LEFT JOIN sync_wal_position p ON true`,
-    [request.userId, request.clientId, request.buckets],
-  );
-  const [row] = rows;
-  const contract = schemas.cached(row?.token ?? '');
-  if (!contract) throw new ContractNotLoadedError();
-  const knows = schemas.gate(contract, request.schema, { bootstrap: request.bootstrap === true });
-  if (knows === null) throw new SchemaMismatchError(contract);
-  const isOlderSchema = knows === 'compatible';
-  return {
-    contract: isOlderSchema ? { ...contract, ...request.schema } : contract,
-    isOlderSchema,
-    client: row ? toClient(row, isOlderSchema) : null,
-    log: row ? toLog(row) : null,
-  };
+function contextSql(tokenSql: string): string {
+  return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token,
+       c.id, c.bucket_subs, c.bucket_since, c.is_active,
+       ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+              WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
+       ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+              WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
+       c.last_pull_at >= now() - interval '1 minute' AS has_pulled_lately, c.served_seq::text,
+       c.snapshot_completed_at IS NOT NULL AS has_snapshot,
+       c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
+       to_char(c.last_sync_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
+       p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq,
+       p.system_id IS NULL OR EXISTS (
+         SELECT FROM pg_get_replication_slots() s
+          WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn) AS is_outdated,
+       CASE WHEN asked.checkpoint IS NOT NULL THEN EXISTS (
+         SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
+          CROSS JOIN LATERAL (
+            SELECT FROM sync_changelog l
+             WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > asked.checkpoint AND l.seq <= p.last_seq
+             ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) END AS has_news
+  FROM (SELECT $4::bigint AS checkpoint OFFSET 0) AS asked
+  LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
+  LEFT JOIN sync_wal_position p ON true`;
 }
 
 /** @throws SynchroError `client_not_registered` */
@@ -127,11 +175,15 @@ interface ContextRow {
   /** Of a schema without what the client should know now. */
   has_older_snapshot: boolean | null;
   last_pull_seq: string | null;
+  has_pulled_lately: boolean | null;
+  served_seq: string | null;
   last_sync_at: string | null;
   last_seq: string | null;
   floor_seq: string | null;
   epoch_seq: string | null;
   is_outdated: boolean;
+  /** null: not asked. */
+  has_news: boolean | null;
 }
 
 function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
@@ -145,6 +197,8 @@ function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
     active: row.is_active ?? true,
     hasPulled: row.has_pulled,
     hasSnapshot: row.has_snapshot && (isOlderSchema || row.has_older_snapshot !== true),
+    hasPulledLately: row.has_pulled_lately === true,
+    served: BigInt(row.served_seq ?? 0),
     acknowledged: row.last_pull_seq === null ? null : BigInt(row.last_pull_seq),
     lastSyncAt: row.last_sync_at,
   };

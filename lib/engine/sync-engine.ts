@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
-import type { SchemaIncompatibleEvent, SnapshotRequiredEvent } from '../hooks/hook-events.js';
+import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { ManifestEntry } from '../schema/manifest.js';
@@ -10,11 +10,8 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { enqueueRequest } from '../store/requests.js';
 import {
   completeSnapshot,
-  noteOlderSchema,
-  notePull,
   noteServed,
   notePush,
   saveRegistration,
@@ -25,15 +22,15 @@ import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
-import { difference, readBuckets } from './pull/bucket-difference.js';
-import { noteSubscriptions } from './note-subscriptions.js';
-import { Puller, snapshotReason, type PullPage } from './pull/puller.js';
+import { readBuckets } from './pull/bucket-difference.js';
+import { emptyPage, Puller, snapshotReason } from './pull/puller.js';
+import { afterPull, type Pulled, toPulled } from './pulled.js';
 import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { admit } from './stale-client.js';
-import { type LogState, openContext, ready, registered } from './sync-context.js';
+import { ContextReader, ready, registered } from './sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -50,6 +47,7 @@ import { checkVersion, gated } from './version-gate.js';
 @Injectable()
 export class SyncEngine {
   private readonly transactions: RequestTransactions;
+  private readonly contexts: ContextReader;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
@@ -63,6 +61,7 @@ export class SyncEngine {
     private readonly hooks: HookRunner,
   ) {
     this.transactions = new RequestTransactions(dataSource, schemas, options);
+    this.contexts = new ContextReader(schemas);
   }
 
   /** Registers a device, or brings what is known of it up to date. */
@@ -76,7 +75,7 @@ export class SyncEngine {
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
     return this.transactions.write(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, buckets, bootstrap: true });
+      const context = await this.contexts.open(manager, { ...request, buckets, bootstrap: true });
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
       return {
@@ -91,35 +90,45 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { result, client, log, isOlderSchema } = await this.transactions.read(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, buckets });
-      const client = await admit(this.hooks, manager, request, context);
+    const pulled = (await this.pullNothing(request, buckets)) ?? (await this.pullPage(request, buckets));
+    await afterPull(this.dataSource.manager, this.hooks, request, buckets, pulled);
+    return pulled.result;
+  }
+
+  /**
+   * Most pulls have nothing to bring: what says so is one statement, and no transaction.
+   * @returns null when there may be something
+   */
+  private async pullNothing(request: PullRequest, buckets: readonly string[]): Promise<Pulled | null> {
+    // The hook is given the transaction, for what it reads.
+    if (!this.transactions.hasSingle || this.hooks.has('onStaleClient')) return null;
+    return this.transactions.single(async (manager) => {
+      const context = await this.contexts.glance(manager, { ...request, buckets }, request.checkpoint);
+      const client = registered(context);
       const log = ready(context);
       const reason = snapshotReason(client, log, request.checkpoint);
-      const page =
-        reason === null
-          ? await this.puller.pull(manager, context.contract, client, log, { ...request, buckets })
-          : { changes: [], deletes: [], checkpoint: request.checkpoint, hasMore: false, heldBack: new Map() };
-      const bucketUpdates = reason === null ? difference(request.knownBuckets ?? [], buckets) : null;
-      return {
-        client,
-        log,
-        isOlderSchema: context.isOlderSchema,
-        result: { ...page, contract: context.contract, snapshotReason: reason, bucketUpdates },
-      };
+      if (reason === null && context.hasNews) return null;
+      return toPulled(request, buckets, { ...context, client, log }, reason ?? emptyPage(request, log));
     });
-    const { snapshotReason: reason } = result;
-    if (reason === null && isOlderSchema) await noteOlderSchema(this.dataSource.manager, client);
-    if (reason === null) await this.afterPull(client, log, request, buckets, result);
-    else if (reason !== 'initial_sync_required') await this.tellSnapshotRequired(request, log, reason);
-    return result;
+  }
+
+  private pullPage(request: PullRequest, buckets: readonly string[]): Promise<Pulled> {
+    return this.transactions.read(async (manager) => {
+      const context = await this.contexts.open(manager, { ...request, buckets });
+      const client = await admit(this.hooks, manager, request, context);
+      const log = ready(context);
+      const page =
+        snapshotReason(client, log, request.checkpoint) ??
+        (await this.puller.pull(manager, context.contract, client, log, { ...request, buckets }));
+      return toPulled(request, buckets, { ...context, client, log }, page);
+    });
   }
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const { conflicts, ...outcome } = await this.transactions.write(async (manager, attempt) => {
-      const context = await openContext(manager, this.schemas, { ...request, buckets });
+      const context = await this.contexts.open(manager, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
       const { userId, clientId } = request;
@@ -141,7 +150,7 @@ export class SyncEngine {
       this.enterSnapshot(manager, request, buckets),
     );
     const { result, served, isOlderSchema } = await this.transactions.read(async (manager) => {
-      const context = await openContext(manager, this.schemas, { ...request, buckets });
+      const context = await this.contexts.open(manager, { ...request, buckets });
       const { contract, isOlderSchema } = context;
       const read = readBuckets(registered(context), buckets);
       const page = await this.snapshotter.page(manager, contract, cursor, read, request.limit);
@@ -227,37 +236,9 @@ export class SyncEngine {
     request: SnapshotRequest,
     buckets: readonly string[],
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context = await openContext(manager, this.schemas, { ...request, buckets });
+    const context = await this.contexts.open(manager, { ...request, buckets });
     const client = await admit(this.hooks, manager, request, context);
     ready(context);
     return { cursor: await this.snapshotter.enter(manager, client, request.cursor, buckets), client };
-  }
-
-  private async afterPull(
-    client: SyncClient,
-    log: LogState,
-    request: PullRequest,
-    buckets: readonly string[],
-    { checkpoint, changes, heldBack }: PullPage,
-  ): Promise<void> {
-    const { manager } = this.dataSource;
-    const { userId, clientId } = request;
-    const acknowledged = request.tables === null ? request.checkpoint : null;
-    // First, as this pull has given nothing of what it notes to be gone.
-    await noteSubscriptions(manager, client, buckets, acknowledged ?? client.acknowledged ?? 0n);
-    await notePull(manager, client, acknowledged, log.lastSeq);
-    // The entries that bring these back may come to a bucket that the user has left by then.
-    for (const [table, recordIds] of heldBack)
-      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });
-    await this.hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
-  }
-
-  private async tellSnapshotRequired(
-    { userId, clientId, checkpoint }: PullRequest,
-    { floorSeq, epochSeq }: LogState,
-    reason: SnapshotRequiredEvent['reason'],
-  ): Promise<void> {
-    const minSeq = floorSeq > epochSeq ? floorSeq : epochSeq;
-    await this.hooks.inform('onSnapshotRequired', { userId, clientId, checkpoint, minSeq, reason });
   }
 }

@@ -33,6 +33,15 @@ export function inDefaultBucketsSql(
   return `(${rules.join(' OR ')})`;
 }
 
+/** The columns of a row that {@link inDefaultBucketsSql} looks at. */
+export function defaultBucketColumns({
+  bucketByColumn,
+  ownerColumn,
+  parentFkColumn,
+}: SyncTable): readonly string[] {
+  return [bucketByColumn ?? ownerColumn, parentFkColumn].filter((column) => column !== null);
+}
+
 function ownRuleSql(table: SyncTable, row: string, buckets: string): string {
   const column = table.bucketByColumn ?? table.ownerColumn;
   const global = `${quoteLiteral(GLOBAL_BUCKET)} = ANY(${buckets})`;

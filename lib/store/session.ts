@@ -1,6 +1,7 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
+import { keepPlans } from './statement.js';
 
 /**
  * How values are written as text, whatever the host's or the server's defaults are: in UTC, at full precision
@@ -42,6 +43,8 @@ export type SqlRunner = Pick<EntityManager, 'query'>;
 export interface TransactionOptions {
   /** Milliseconds. Default: the session's own. */
   readonly statementTimeout?: number;
+  /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
+  readonly keepsPlans?: boolean;
 }
 
 /**
@@ -53,21 +56,49 @@ export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
   work: (manager: EntityManager) => Promise<Result>,
-  { statementTimeout }: TransactionOptions = {},
+  { statementTimeout, keepsPlans }: TransactionOptions = {},
 ): Promise<Result> {
-  const runner = dataSource.createQueryRunner();
-  try {
-    await runner.connect();
+  return onConnection(dataSource, keepsPlans, async (runner) => {
     try {
       await runner.query(BEGIN[kind] + timeoutSql(statementTimeout));
       const result = await work(runner.manager);
       await runner.query('COMMIT');
       return result;
     } catch (error) {
+      // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
+      if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+/**
+ * Runs one statement on a connection of the host's pool, in a transaction of its own, and so within one snapshot. The
+ * session's settings are the host's: it must not write times or floating-point numbers as text.
+ * @throws SynchroError `temporarily_unavailable` when the connection broke
+ */
+export function alone<Result>(
+  dataSource: DataSource,
+  work: (manager: EntityManager) => Promise<Result>,
+  { keepsPlans }: Pick<TransactionOptions, 'keepsPlans'> = {},
+): Promise<Result> {
+  return onConnection(dataSource, keepsPlans, ({ manager }) => work(manager));
+}
+
+async function onConnection<Result>(
+  dataSource: DataSource,
+  keepsPlans: boolean | undefined,
+  work: (runner: QueryRunner) => Promise<Result>,
+): Promise<Result> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.connect();
+    if (keepsPlans === true) keepPlans(runner);
+    try {
+      return await work(runner);
+    } catch (error) {
       // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
       if (runner.isReleased && !isTransient(error)) throw connectionLost(error);
-      // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
-      await runner.query('ROLLBACK').catch(() => undefined);
       throw error;
     }
   } finally {

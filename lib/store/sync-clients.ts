@@ -14,10 +14,14 @@ export interface SyncClient {
   readonly leaving: readonly string[];
   readonly active: boolean;
   readonly hasPulled: boolean;
+  /** Within the last minute, and that was noted. */
+  readonly hasPulledLately: boolean;
   /** It holds every row up to some checkpoint: it may pull. */
   readonly hasSnapshot: boolean;
   /** The checkpoint that it last acknowledged. */
   readonly acknowledged: bigint | null;
+  /** Where the log stood when rows were last read for it. */
+  readonly served: bigint;
   /** RFC 3339; null before its first sync. */
   readonly lastSyncAt: string | null;
 }
@@ -61,6 +65,7 @@ export async function saveRegistration(
 /**
  * Notes a pull: what the device acknowledged, that it lives. Written when it says something new, and otherwise at
  * most once a minute.
+ * @param client as it was when the pull was answered
  * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
  * @param served where the log stood when its rows were read
  */
@@ -70,12 +75,13 @@ export async function notePull(
   acknowledged: bigint | null,
   served: bigint,
 ): Promise<void> {
+  const isNew = acknowledged !== null && acknowledged !== client.acknowledged;
+  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return;
   await manager.query(
     `UPDATE sync_clients
         SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
             is_active = true, served_seq = greatest(served_seq, $3::bigint)
-      WHERE id = $1 AND (last_pull_seq IS DISTINCT FROM coalesce($2::bigint, last_pull_seq) OR NOT is_active
-            OR last_pull_at IS NULL OR last_pull_at < now() - interval '1 minute' OR served_seq < $3::bigint)`,
+      WHERE id = $1`,
     [client.id, acknowledged?.toString() ?? null, served.toString()],
   );
 }

@@ -36,8 +36,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'snapshot-without-the-default-rule',
     file: 'lib/engine/pull/hydrator.ts',
-    find: 'WHERE ${rule}) AS s',
-    replace: 'WHERE ${rule} OR $1::text[] IS NOT NULL) AS s',
+    find: 'WHERE ${rule}`;',
+    replace: 'WHERE ${rule} OR $1::text[] IS NOT NULL`;',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'a snapshot that Alice takes meanwhile' }],
     why: 'Interleavings 9: the same holds for snapshots.',
   },
@@ -83,7 +83,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'filtered-pull-acknowledges',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.checkpoint',
     tests: [{ file: 'test/pull-pages.test.ts', name: 'acknowledges nothing' }],
@@ -91,7 +91,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'answered-checkpoint-is-taken-for-acknowledged',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.tables === null ? checkpoint : null',
     tests: [{ file: 'test/retention.test.ts', name: 'whose answer was lost pulls again from where it was' }],
@@ -134,8 +134,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'subscription-difference-is-not-left-to-the-consumer',
     file: 'lib/engine/note-subscriptions.ts',
-    find: 'if (difference(client.buckets, buckets) === null) return;',
-    replace: 'if (difference(client.buckets, buckets) !== null) return;',
+    find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return;',
+    replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return;',
     tests: [{ file: SUBSCRIPTIONS, name: 'rows that come into view arrive' }],
     why: 'Interleavings 3: who joins a team would never get its rows.',
   },
@@ -193,5 +193,13 @@ export const PULL: readonly Mutation[] = [
       },
     ],
     why: 'Interleavings 3: what left the bucket between the first pull without it and the last one would stay.',
+  },
+  {
+    name: 'nothing-new-is-said-of-other-buckets-only',
+    file: 'lib/engine/sync-context.ts',
+    find: 'unnest(c.bucket_subs || (',
+    replace: "unnest('{}'::text[] || (",
+    tests: [{ file: 'test/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
+    why: 'Design, rule 6: the checkpoint would pass over what was never read.',
   },
 ];

@@ -21,12 +21,20 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'lost-races-are-not-run-again',
     file: 'lib/engine/request-transactions.ts',
-    find: 'else return error instanceof ParkingBusyError || isRetryable(error);',
-    replace: 'else return error instanceof ParkingBusyError;',
+    find: 'error instanceof OutdatedLogError || isRetryable(error);',
+    replace: 'error instanceof OutdatedLogError;',
     tests: [
       { file: 'test/before-apply.test.ts', name: 'makes the push run again where PostgreSQL asks for that' },
     ],
     why: 'W-PUSH-2: 40001 and 40P01 are retried here, not by the device.',
+  },
+  {
+    name: 'lost-statements-fail-the-request',
+    file: 'lib/engine/request-transactions.ts',
+    find: "const LOST_PLANS = new Set(['26000', '42P05']);",
+    replace: 'const LOST_PLANS = new Set<string>();',
+    tests: [{ file: 'test/prepared-statements.test.ts', name: 'a pooler that loses statements' }],
+    why: 'Behind a pooler that shares connections every request would be a 500.',
   },
   {
     name: 'stale-plans-fail-the-request',

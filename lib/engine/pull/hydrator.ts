@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { envelopeTimestamp } from '../../common/timestamp.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
-import { rowColumnsSql, timestampEnvelopeSql } from '../../schema/row-json.js';
+import { rowColumnsSql } from '../../schema/row-json.js';
 import type { ContractColumn, ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
+import { defaultBucketColumns, inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
+import { Statement } from '../../store/statement.js';
 
 /** Row data of one answer, unless `maxPageBytes` says otherwise. */
 export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
@@ -29,6 +31,9 @@ const FIXED_BYTES = 24;
 /** Reads records as clients see them. The caller has decided which records the user may see. */
 @Injectable()
 export class Hydrator {
+  /** By tables as one contract has them. */
+  private readonly statements = new WeakMap<ContractTable, Statement<HydratedColumns>>();
+
   constructor(
     private readonly registry: SyncRegistry,
     private readonly ownership: OwnershipResolver,
@@ -47,52 +52,73 @@ export class Hydrator {
     buckets: readonly string[],
     maxBytes: number,
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, HydratedRow>>> {
-    const wanted = [...ids].filter(([name, records]) => records.length > 0 && contract.tables.has(name));
-    const found = new Map(wanted.map(([name]) => [name, new Map<string, HydratedRow>()]));
-    if (wanted.length === 0) return found;
-    const parameters: unknown[] = [buckets, maxBytes];
-    const selects = wanted.map(([name, records]) => {
-      parameters.push(name, records);
+    const found = new Map<string, ReadonlyMap<string, HydratedRow>>();
+    for (const [name, records] of ids) {
       const table = contract.tables.get(name);
-      return table ? this.selectSql(table, parameters.length) : '';
-    });
-    const rows: HydratedColumns[] = await manager.query(selects.join(' UNION ALL '), parameters);
-    for (const row of rows) {
-      found.get(row.table_name)?.set(row.record_id, {
-        data: row.data,
-        updatedAt: row.updated_at,
-        deletedAt: row.deleted_at,
-      });
+      if (!table || records.length === 0) continue;
+      const rows = await this.statementFor(table).run(manager, [buckets, maxBytes, records]);
+      found.set(name, new Map(rows.map((row) => [row.record_id, toHydrated(row)])));
     }
     return found;
   }
 
-  /** $1 buckets, $2 budget, and the table's name and ids as the two parameters up to `last`. */
-  private selectSql(contractTable: ContractTable, last: number): string {
+  /** One for each table, not one for each set of tables that a page may have: connections keep them. */
+  private statementFor(table: ContractTable): Statement<HydratedColumns> {
+    let statement = this.statements.get(table);
+    if (!statement) {
+      statement = new Statement(this.selectSql(table));
+      this.statements.set(table, statement);
+    }
+    return statement;
+  }
+
+  /**
+   * $1 buckets, $2 budget, $3 ids.
+   *
+   * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
+   * would rather read the whole table, to have the rule look at every row.
+   */
+  private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
     const rule = isSeenByDefaultRule(this.ownership, this.registry, table)
       ? inDefaultBucketsSql(this.registry, table, 't', '$1::text[]')
       : '$1::text[] IS NOT NULL'; // an unused parameter would have no type
     const size = sizeSql(columns, 't');
-    return `(SELECT $${last - 1}::text AS table_name, s.record_id, CASE WHEN s.used < $2::bigint THEN
-              (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
-              ${timestampEnvelopeSql(`t.${quoteIdentifier(table.updatedAtColumn)}`)} AS updated_at,
-              ${timestampEnvelopeSql(`t.${quoteIdentifier(table.deletedAtColumn)}`)} AS deleted_at
-         FROM (SELECT w.record_id, sum(${size}) OVER (ORDER BY w.n) - ${size} AS used
-                 FROM unnest($${last}::text[]) WITH ORDINALITY AS w (record_id, n)
-                 JOIN ${table.sql} AS t ON t.${key} = w.record_id::${primaryKey.dbType}
-                WHERE ${rule}) AS s
-         JOIN ${table.sql} AS t ON t.${key} = s.record_id::${primaryKey.dbType})`;
+    return `SELECT w.record_id,
+              CASE WHEN coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
+                   THEN (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
+              t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz::text AS updated_at,
+              t.${quoteIdentifier(table.deletedAtColumn)}::timestamptz::text AS deleted_at
+         FROM unnest($3::text[]) WITH ORDINALITY AS w (record_id, n)
+        CROSS JOIN LATERAL (
+          SELECT ${columnList(contractTable)} FROM ${table.sql} AS t
+           WHERE t.${key} = w.record_id::${primaryKey.dbType} OFFSET 0) AS t
+        WHERE ${rule}`;
   }
 }
 
 interface HydratedColumns {
-  table_name: string;
   record_id: string;
   data: string | null;
   updated_at: string | null;
   deleted_at: string | null;
+}
+
+function toHydrated({ data, updated_at: updatedAt, deleted_at: deletedAt }: HydratedColumns): HydratedRow {
+  return {
+    data,
+    updatedAt: updatedAt && envelopeTimestamp(updatedAt),
+    deletedAt: deletedAt && envelopeTimestamp(deletedAt),
+  };
+}
+
+/** Every column that is needed, and no other: the role may read no others. */
+function columnList({ table, columns }: ContractTable): string {
+  const { updatedAtColumn, deletedAtColumn } = table;
+  const names = [...columns.map(({ name }) => name), updatedAtColumn, deletedAtColumn];
+  const all = new Set([...names, ...defaultBucketColumns(table)]);
+  return [...all].map((name) => `t.${quoteIdentifier(name)}`).join(', ');
 }
 
 function sizeSql(columns: readonly ContractColumn[], alias: string): string {

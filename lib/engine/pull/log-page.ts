@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { parseTimestamp } from '../../common/timestamp.js';
+import { envelopeTimestamp, parseTimestamp } from '../../common/timestamp.js';
 import { Operation } from '../../replication/edge-diff.js';
 import { clientBucket } from '../../replication/subscription-changes.js';
+import { Statement } from '../../store/statement.js';
 import type { SyncClient } from '../../store/sync-clients.js';
 import { readBuckets } from './bucket-difference.js';
 
@@ -58,7 +59,7 @@ export async function readLogPage(
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
   const after = read.map((bucket) => laterSeq(client.since.get(bucket) ?? null, checkpoint));
-  const rows: PageRow[] = await manager.query(PAGE, [
+  const rows = await PAGE.run(manager, [
     clientBucket(client.id),
     checkpoint.toString(),
     read,
@@ -73,8 +74,8 @@ export async function readLogPage(
       table: row.table_name,
       recordId: row.record_id,
       firstSeq: BigInt(row.first_seq),
-      servedAt: row.served_at,
-      loggedAt: row.logged_at,
+      servedAt: row.served_at && envelopeTimestamp(row.served_at),
+      loggedAt: envelopeTimestamp(row.logged_at),
       member: row.live === true,
       mayReturn: row.live === false,
       onlyCame: row.only_came,
@@ -91,8 +92,6 @@ export function laterTime(a: string, b: string | null): string {
   return (parseTimestamp(b)?.micros ?? 0n) > (parseTimestamp(a)?.micros ?? 0n) ? b : a;
 }
 
-const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
-
 /**
  * A range of one bucket, and an order by it, so that only the index of the buckets serves: by equality PostgreSQL may
  * walk the log by its primary key, millions of entries for a bucket without any, or sort all that a bucket has.
@@ -100,7 +99,7 @@ const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
  * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
  * bucket right now, are not to be passed over one by one in each pull.
  */
-const PAGE = `
+const PAGE = new Statement<PageRow>(`
 WITH entry AS MATERIALIZED (
   SELECT e.* FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
    CROSS JOIN LATERAL (
@@ -114,11 +113,11 @@ WITH entry AS MATERIALIZED (
          max(p.created_at) AS logged_at, bool_and(p.came) AS only_came
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
-SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, to_char(r.served_at, ${TIME}) AS served_at,
-       to_char(r.logged_at, ${TIME}) AS logged_at, (SELECT count(*) > $4::int FROM entry) AS has_more,
+SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, r.served_at::text,
+       r.logged_at::text, (SELECT count(*) > $4::int FROM entry) AS has_more,
        r.only_came, (SELECT bool_or(e.live) FROM sync_bucket_edges e
          WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[])) AS live
-  FROM record r ORDER BY r.first_seq`;
+  FROM record r ORDER BY r.first_seq`);
 
 interface PageRow {
   table_name: string;

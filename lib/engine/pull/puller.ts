@@ -43,6 +43,12 @@ export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bi
   return from < log.floorSeq ? 'checkpoint_before_retention' : null;
 }
 
+/** What a pull answers to whom the log says nothing new. */
+export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
+  const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
+  return { changes: [], deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
+}
+
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */
 @Injectable()
 export class Puller {
@@ -106,7 +112,7 @@ function idsByTable(records: readonly LoggedRecord[]): ReadonlyMap<string, reado
  * filter it would skip what was filtered out (interleavings 23).
  */
 function nextCheckpoint(
-  query: PullQuery,
+  query: Pick<PullQuery, 'checkpoint' | 'tables'>,
   log: LogState,
   page: { readonly lastSeq: bigint | null; readonly hasMore: boolean },
 ): bigint {

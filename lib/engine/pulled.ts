@@ -1,0 +1,88 @@
+import type { EntityManager } from 'typeorm';
+import type { HookRunner } from '../hooks/hook-runner.js';
+import { enqueueRequest } from '../store/requests.js';
+import { noteOlderSchema, notePull, type SyncClient } from '../store/sync-clients.js';
+import { noteSubscriptions } from './note-subscriptions.js';
+import { difference } from './pull/bucket-difference.js';
+import type { PullPage, SnapshotReason } from './pull/puller.js';
+import type { LogState, SyncContext } from './sync-context.js';
+import type { PullRequest, PullResult } from './sync-requests.js';
+
+/** A pull as it was answered, and what it was answered from. */
+export interface Pulled {
+  readonly result: PullResult;
+  readonly client: SyncClient;
+  readonly log: LogState;
+  readonly isOlderSchema: boolean;
+}
+
+/**
+ * @param buckets what the user may read now
+ * @param page or why the device has to take a snapshot first
+ */
+export function toPulled(
+  request: PullRequest,
+  buckets: readonly string[],
+  {
+    contract,
+    isOlderSchema,
+    client,
+    log,
+  }: SyncContext & { readonly client: SyncClient; readonly log: LogState },
+  page: PullPage | SnapshotReason,
+): Pulled {
+  const result: PullResult =
+    typeof page === 'string'
+      ? {
+          changes: [],
+          deletes: [],
+          checkpoint: request.checkpoint,
+          hasMore: false,
+          heldBack: new Map(),
+          contract,
+          snapshotReason: page,
+          bucketUpdates: null,
+        }
+      : {
+          ...page,
+          contract,
+          snapshotReason: null,
+          bucketUpdates: difference(request.knownBuckets ?? [], buckets),
+        };
+  return { result, client, log, isOlderSchema };
+}
+
+/** Notes what a pull says of its device, and tells the hooks. */
+export async function afterPull(
+  manager: EntityManager,
+  hooks: HookRunner,
+  request: PullRequest,
+  buckets: readonly string[],
+  { result, client, log, isOlderSchema }: Pulled,
+): Promise<void> {
+  const { snapshotReason: reason, checkpoint, changes, heldBack } = result;
+  const { userId, clientId } = request;
+  if (reason !== null) {
+    if (reason !== 'initial_sync_required') await tellSnapshotRequired(hooks, request, log, reason);
+    return;
+  }
+  if (isOlderSchema) await noteOlderSchema(manager, client);
+  const acknowledged = request.tables === null ? request.checkpoint : null;
+  // First, as this pull has given nothing of what it notes to be gone.
+  await noteSubscriptions(manager, client, buckets, acknowledged ?? client.acknowledged ?? 0n);
+  await notePull(manager, client, acknowledged, log.lastSeq);
+  // The entries that bring these back may come to a bucket that the user has left by then.
+  for (const [table, recordIds] of heldBack)
+    await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });
+  await hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
+}
+
+async function tellSnapshotRequired(
+  hooks: HookRunner,
+  { userId, clientId, checkpoint }: PullRequest,
+  { floorSeq, epochSeq }: LogState,
+  reason: Exclude<SnapshotReason, 'initial_sync_required'>,
+): Promise<void> {
+  const minSeq = floorSeq > epochSeq ? floorSeq : epochSeq;
+  await hooks.inform('onSnapshotRequired', { userId, clientId, checkpoint, minSeq, reason });
+}
