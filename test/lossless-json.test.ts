@@ -20,6 +20,18 @@ it('keeps the digits of numbers, outside of strings [W-DATA-1]', () => {
   expect(Object.getPrototypeOf(parseLossless(text))).toBe(Object.prototype);
 });
 
+it('leaves numbers whose digits JavaScript would print as they are', () => {
+  const text = '[0,-1,0.25,9007199254740991,1e+21,{"n":12345.678}]';
+  expect(parseLossless(text)).toEqual(JSON.parse(text));
+  const others = ['-0', '5.0', '1e3', '9007199254740993', '1e400', '0.1000000000000000055', '1E+21'];
+  expect(parseLossless(`[${others.join(',')}]`)).toEqual(others.map((token) => new LosslessNumber(token)));
+});
+
+it('keeps digits at any depth that the stack allows, and refuses what is deeper', () => {
+  expect(stringify(parseLossless(nested(500)))).toBe(nested(500));
+  expect(() => parseLossless(nested(1_000_000))).toThrow(RangeError);
+});
+
 it('takes the last of duplicate keys', () => {
   expect(stringify(parseLossless('{"a":1,"a":{"b":2}}'))).toBe('{"a":{"b":2}}');
 });
@@ -55,3 +67,7 @@ it('a long string does not take many times longer than with the native parser', 
   parseLossless(text);
   expect(performance.now() - started - native).toBeLessThan(native * 50 + 2_000);
 });
+
+function nested(depth: number): string {
+  return `${'['.repeat(depth)}5.0${']'.repeat(depth)}`;
+}

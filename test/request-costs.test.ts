@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { getDataSourceToken } from '@nestjs/typeorm';
+import { Client } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SchemaService } from '../lib/schema/schema.service.js';
@@ -12,7 +13,7 @@ import { startApp, type RunningApp } from './support/app.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { change, pushFixture, sortedIds } from './support/push-fixture.js';
+import { change, type PushFixture, pushFixture, sortedIds } from './support/push-fixture.js';
 import { ALICE, DDL, TABLES } from './support/push-tables.js';
 import { insertTask, insertTasks } from './support/sample-rows.js';
 
@@ -42,6 +43,54 @@ describe('a push', () => {
     } finally {
       await push.close();
     }
+  });
+});
+
+describe('the round trips of a push', () => {
+  let push: PushFixture;
+
+  beforeAll(async () => {
+    push = await pushFixture(TABLES, DDL);
+  });
+  afterAll(() => push.close());
+
+  /** Of the push alone: its transaction, and who is asking, are there before. */
+  async function roundTrips(changes: readonly PushChange[]): Promise<number> {
+    return inTransaction(push.dataSource, 'write', async (manager) => {
+      const query = vi.spyOn(Client.prototype, 'query');
+      try {
+        const results = await push.apply(manager, ALICE, changes);
+        expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['applied']));
+        return query.mock.calls.length - 1;
+      } finally {
+        query.mockRestore();
+      }
+    });
+  }
+
+  it('are one to begin, one to lock and read, and one for each table, operation and set of columns', async () => {
+    const [made, edited, gone] = [sortedIds(20), sortedIds(20), sortedIds(20)];
+    const creates = made.map((id) => change('create', 'tasks', id, { title: randomUUID() }));
+    expect(await roundTrips(creates)).toBe(3);
+    await push.push(
+      ALICE,
+      [...edited, ...gone].map((id) => change('create', 'tasks', id, { title: randomUUID() })),
+    );
+    const others = [
+      ...edited.map((id) => change('update', 'tasks', id, { title: randomUUID() })),
+      ...gone.map((id) => change('delete', 'tasks', id)),
+      ...sortedIds(20).map((id) => change('create', 'notes', id, { text: 'note' })),
+    ];
+    expect(await roundTrips(others)).toBe(2 + 3);
+  });
+
+  it('are one more for a table whose rows belong to whom their parents belong to', async () => {
+    const [task = ''] = sortedIds(1);
+    await push.push(ALICE, [change('create', 'tasks', task, { title: randomUUID() })]);
+    const comments = sortedIds(20).map((id) =>
+      change('create', 'comments', id, { task_id: task, body: 'comment' }),
+    );
+    expect(await roundTrips(comments)).toBe(4);
   });
 });
 

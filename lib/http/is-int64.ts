@@ -1,5 +1,6 @@
 import { ValidateBy } from 'class-validator';
-import { LosslessNumber } from 'lossless-json';
+import type { ExactNumber } from '../common/lossless-json.js';
+import { numberToken } from '../engine/push/numbers.js';
 
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;
@@ -10,12 +11,13 @@ export function IsInt64(): PropertyDecorator {
 }
 
 /** The value of a number that `IsInt64` let through; 0 when it is absent. */
-export function toInt64(value: LosslessNumber | null | undefined): bigint {
-  return BigInt(value?.value ?? 0);
+export function toInt64(value: ExactNumber | null | undefined): bigint {
+  return BigInt(numberToken(value) ?? 0);
 }
 
-function isInt64(value: unknown): value is LosslessNumber {
-  if (!(value instanceof LosslessNumber) || !/^-?\d{1,19}$/.test(value.value)) return false;
-  const integer = BigInt(value.value);
+function isInt64(value: unknown): value is ExactNumber {
+  const token = numberToken(value);
+  if (token === null || !/^-?\d{1,19}$/.test(token)) return false;
+  const integer = BigInt(token);
   return integer >= MIN && integer <= MAX;
 }

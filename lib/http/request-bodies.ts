@@ -1,5 +1,5 @@
 import { IsArray, IsObject, IsOptional, IsString } from 'class-validator';
-import type { LosslessNumber } from 'lossless-json';
+import type { ExactNumber } from '../common/lossless-json.js';
 import { IsInt64 } from './is-int64.js';
 import { IsKey, IsText } from './is-text.js';
 
@@ -8,7 +8,7 @@ type Optional<Value> = Value | null | undefined;
 /** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
 export class SyncBody {
   @IsOptional() @IsKey() client_id: Optional<string> = undefined;
-  @IsOptional() @IsInt64() schema_version: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() schema_version: Optional<ExactNumber> = undefined;
   @IsOptional() @IsString() schema_hash: Optional<string> = undefined;
 }
 
@@ -19,8 +19,8 @@ export class RegisterBody extends SyncBody {
 }
 
 export class PullBody extends SyncBody {
-  @IsOptional() @IsInt64() checkpoint: Optional<LosslessNumber> = undefined;
-  @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() checkpoint: Optional<ExactNumber> = undefined;
+  @IsOptional() @IsInt64() limit: Optional<ExactNumber> = undefined;
   @IsOptional() @IsArray() @IsText({ each: true }) tables: Optional<string[]> = undefined;
   @IsOptional() @IsArray() @IsString({ each: true }) known_buckets: Optional<string[]> = undefined;
 }
@@ -32,11 +32,11 @@ export class PushBody extends SyncBody {
 
 export class SnapshotBody extends SyncBody {
   @IsOptional() @IsObject() cursor: Optional<Record<string, unknown>> = undefined;
-  @IsOptional() @IsInt64() limit: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() limit: Optional<ExactNumber> = undefined;
 }
 
 export class CursorBody {
-  @IsOptional() @IsInt64() checkpoint: Optional<LosslessNumber> = undefined;
-  @IsOptional() @IsInt64() table_idx: Optional<LosslessNumber> = undefined;
+  @IsOptional() @IsInt64() checkpoint: Optional<ExactNumber> = undefined;
+  @IsOptional() @IsInt64() table_idx: Optional<ExactNumber> = undefined;
   @IsOptional() @IsString() after_id: Optional<string> = undefined;
 }

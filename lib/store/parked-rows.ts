@@ -1,3 +1,4 @@
+import type { Statement } from './pipeline.js';
 import type { SqlRunner } from './session.js';
 
 /** A create that waits until a push of the same user brings its parent (interleavings 20). */
@@ -29,8 +30,14 @@ export interface ParkedFailure extends ParkedKey {
  * before, come after this lock.
  */
 export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<void> {
+  const lock = parkedRowsLock(userId);
+  await sql.query(lock.sql, lock.parameters);
+}
+
+/** The statement of {@link lockParkedRows}, for those who send it with others. */
+export function parkedRowsLock(userId: string): Statement & { readonly parameters: unknown[] } {
   // Two users with the same hash only wait for each other.
-  await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [PARKING_LOCK, userId]);
+  return { sql: 'SELECT pg_advisory_xact_lock($1, hashtext($2))', parameters: [PARKING_LOCK, userId] };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../common/identifiers.js';
+import { pipelined, type Statement } from './pipeline.js';
 import type { SqlRunner } from './session.js';
 
 /** The roles of one transaction. */
@@ -36,6 +37,26 @@ export class RoleSwitch {
     const after = then === 'push' ? [] : this.switchSql(then);
     await this.manager.query([...before, sql, ...after].join('; '));
     this.current = then;
+  }
+
+  /**
+   * Runs statements on the host's behalf, and goes to `then`, in a single round trip.
+   * @returns the rows of each
+   */
+  async together(
+    statements: readonly Statement[],
+    then: keyof Roles = 'push',
+  ): Promise<readonly (readonly unknown[])[]> {
+    const before = this.current === 'push' ? [] : this.switchSql('push');
+    const after = then === 'push' ? [] : this.switchSql(then);
+    this.current = 'push';
+    const results = await pipelined(this.manager, [
+      ...before.map((sql) => ({ sql })),
+      ...statements,
+      ...after.map((sql) => ({ sql })),
+    ]);
+    this.current = then;
+    return results.slice(before.length, before.length + statements.length);
   }
 
   /** Back to the connection's own role. */

@@ -10,13 +10,13 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'runs-have-no-savepoint',
     file: 'lib/engine/push/run-writer.ts',
-    find: 'await roles.command(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);',
-    replace: "await roles.command('SET CONSTRAINTS ALL IMMEDIATE');",
+    find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
+    replace: "{ sql: 'SELECT 1' },",
     also: [
       {
         file: 'lib/engine/push/run-writer.ts',
-        find: "await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');",
-        replace: "await roles.command('SELECT 1', 'own');",
+        find: '{ sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },',
+        replace: "{ sql: 'SELECT 1' },",
       },
     ],
     tests: [{ file: BATCHES, name: 'a record that fails' }],
@@ -36,8 +36,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'constraints-stay-deferred',
     file: 'lib/engine/push/run-writer.ts',
-    find: 'SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`',
-    replace: 'SAVEPOINT ${SAVEPOINT}`',
+    find: "{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' },",
+    replace: "{ sql: 'SELECT 1' },",
     tests: [{ file: BATCHES, name: "a deferred constraint fails in its record's verdict" }],
     why: 'Interleavings 18: the COMMIT would fail, after everyone was told that all is well.',
   },
@@ -101,7 +101,7 @@ export const PUSH: readonly Mutation[] = [
     name: 'locks-come-in-the-order-of-arrival',
     file: 'lib/engine/push/row-sql.ts',
     find: 'ORDER BY ${keySql(contract)} FOR ${mode} OF t`,',
-    replace: 'ORDER BY k.n FOR ${mode} OF t`,',
+    replace: 'ORDER BY array_position($1, ${keySql(contract)}) FOR ${mode} OF t`,',
     tests: [
       {
         file: CONCURRENCY,
@@ -119,13 +119,13 @@ export const PUSH: readonly Mutation[] = [
     also: [
       {
         file: 'lib/engine/push/run-writer.ts',
-        find: '`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`',
-        replace: "'SET CONSTRAINTS ALL IMMEDIATE'",
+        find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
+        replace: "{ sql: 'SELECT 1' },",
       },
       {
         file: 'lib/engine/push/run-writer.ts',
-        find: "await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');",
-        replace: "await roles.command('SELECT 1', 'own');",
+        find: '{ sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },',
+        replace: "{ sql: 'SELECT 1' },",
       },
       {
         file: 'lib/engine/push/run-writer.ts',

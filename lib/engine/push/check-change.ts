@@ -41,7 +41,10 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
     key: recordKey(table, id),
     operation,
     data,
-    dataText: data === null ? 'null' : jsonText(change.data),
+    // Few ask for it.
+    get dataText() {
+      return data === null ? 'null' : jsonText(change.data);
+    },
     parentId: operation === 'create' ? parentId(table, data, scope.contract) : null,
     clientMicros: clientMicros(change.client_updated_at, scope),
     base: baseVersion(change.base_updated_at),

@@ -105,7 +105,9 @@ export class Judge {
       recordId: row.id,
       clientId: this.context.clientId,
       userId: this.context.userId,
-      clientData: item.dataText,
+      get clientData() {
+        return item.dataText;
+      },
       serverData: row.data,
       clientTime: clientTime(item),
       serverTime: row.updatedAt ?? '0001-01-01T00:00:00Z',

@@ -3,7 +3,7 @@ import type { ContractTable, SchemaContract } from '../../schema/schema-contract
 
 /**
  * One change as it came in. Its members are checked one by one: a malformed change gets a verdict of its own and
- * never fails the request (wire-protocol §0). Numbers are `LosslessNumber`s.
+ * never fails the request (wire-protocol §0). Numbers are `ExactNumber`s.
  */
 export interface PushChange {
   readonly id: unknown;

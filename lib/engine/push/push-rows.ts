@@ -5,7 +5,7 @@ import type { RoleSwitch } from '../../store/role-switch.js';
 import { groupBy } from '../../common/collections.js';
 import type { PushContext, PushItem, StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
-import { foreignRows, type LockMode, lockRows, readRows } from './row-sql.js';
+import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
 
 /**
  * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
@@ -58,10 +58,7 @@ export class PushRows {
   async load(items: readonly PushItem[]): Promise<void> {
     let open = items;
     // A row may become the user's between lock and read; the next look locks it.
-    for (let look = 0; open.length > 0 && look < MAX_LOOKS; look++) {
-      await this.lock(open);
-      open = await this.read(open);
-    }
+    for (let look = 0; open.length > 0 && look < MAX_LOOKS; look++) open = await this.look(open);
   }
 
   /**
@@ -75,17 +72,19 @@ export class PushRows {
       const parent = this.table(name);
       const ids = group.flatMap(({ parentId }) => parentId ?? []);
       const foreign = await foreignRows(this.roles.sync, this.registry, this.context.userId, parent, ids);
-      const rows = await readRows(this.roles.host, this.registry, this.context, parent, ids);
-      const [others, seen] = [foreign, rows].map((part) => new Set(part.map(({ n }) => ids[n])));
+      const [rows = []] = await this.roles.together([readSql(this.registry, this.context, parent, ids)]);
+      const others = new Set(foreign.map(({ n }) => ids[n]));
+      const seen = new Set((rows as readonly StoredRow[]).map(({ id }) => recordKey(parent, id)));
       for (const item of group) {
-        if (item.parentId === null || !others?.has(item.parentId)) continue;
-        found.set(item, seen?.has(item.parentId) ? 'seen' : 'hidden');
+        if (item.parentId === null || !others.has(item.parentId)) continue;
+        found.set(item, seen.has(recordKey(parent, item.parentId)) ? 'seen' : 'hidden');
       }
     }
     return found;
   }
 
-  private async lock(items: readonly PushItem[]): Promise<void> {
+  /** Returns the changes whose rows are the user's, and not locked yet. */
+  private async look(items: readonly PushItem[]): Promise<readonly PushItem[]> {
     const wanted = new Map<string, Wanted>();
     for (const item of items) {
       this.want(wanted, item.table, item.id, 'NO KEY UPDATE');
@@ -93,24 +92,61 @@ export class PushRows {
       if (parent !== null && item.parentId !== null)
         this.want(wanted, this.table(parent), item.parentId, 'SHARE');
     }
+    let locks: Lock[] = [];
     // Children come first and add their parents to what is wanted.
     for (const table of this.lockOrder()) {
+      if (locks.some((lock) => lock.parent === table)) {
+        await this.run(locks, [], wanted);
+        locks = [];
+      }
       const { ids, mode } = wanted.get(table.table.name) ?? NOTHING;
-      if (ids.size === 0) continue;
-      const texts = [...ids];
       const parent = owningParent(this.registry, table.table);
-      for (const row of await lockRows(
-        this.roles.host,
-        this.registry,
-        table,
-        texts,
-        this.context.userId,
-        mode,
-      )) {
-        this.secured.add(recordKey(table, texts[row.n] ?? row.id));
-        if (parent && row.parent !== null) this.want(wanted, this.table(parent.name), row.parent, 'SHARE');
+      if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
+    }
+    return this.run(locks, items, wanted);
+  }
+
+  /**
+   * Locks, and then reads the records of changes, in one round trip.
+   * @param wanted what is to be locked besides
+   */
+  private async run(
+    locks: readonly Lock[],
+    items: readonly PushItem[],
+    wanted: Map<string, Wanted>,
+  ): Promise<readonly PushItem[]> {
+    const { registry, context } = this;
+    const groups = [...groupBy(items, ({ table }) => table)];
+    const results = await this.roles.together([
+      ...locks.map(({ table, ids, mode }) => lockSql(registry, table, ids, context.userId, mode)),
+      ...groups.map(([table, group]) =>
+        readSql(registry, context, table, [...new Set(group.map(({ id }) => id))]),
+      ),
+    ]);
+    for (const [index, { table, parent }] of locks.entries()) {
+      for (const row of results[index] as readonly LockedRow[]) {
+        this.secured.add(recordKey(table, row.id));
+        if (parent && row.parent !== null) this.want(wanted, parent, row.parent, 'SHARE');
       }
     }
+    return groups.flatMap(([table, group], index) =>
+      this.take(table, group, results[locks.length + index] as readonly StoredRow[]),
+    );
+  }
+
+  /** Keeps what was read. Returns the changes whose rows are the user's, and not locked yet. */
+  private take(
+    table: ContractTable,
+    group: readonly PushItem[],
+    rows: readonly StoredRow[],
+  ): readonly PushItem[] {
+    const byKey = new Map(group.map((item) => [item.key, item]));
+    return rows.flatMap((row) => {
+      const key = recordKey(table, row.id);
+      const isLocked = this.secured.has(key);
+      this.rows.set(key, isLocked ? row : { ...row, owned: false });
+      return row.owned && !isLocked ? (byKey.get(key) ?? []) : [];
+    });
   }
 
   /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
@@ -119,23 +155,6 @@ export class PushRows {
     const known = wanted.get(table.table.name) ?? { ids: new Set(), mode };
     known.ids.add(id);
     wanted.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
-  }
-
-  /** Returns the changes whose rows are the user's, and not locked yet. */
-  private async read(items: readonly PushItem[]): Promise<readonly PushItem[]> {
-    const unlocked: PushItem[] = [];
-    for (const [table, group] of groupBy(items, (item) => item.table)) {
-      const records = [...new Map(group.map((item) => [item.key, item])).values()];
-      const ids = records.map(({ id }) => id);
-      for (const { n, ...row } of await readRows(this.roles.host, this.registry, this.context, table, ids)) {
-        const item = records[n];
-        if (!item) continue;
-        const isLocked = this.secured.has(item.key);
-        this.rows.set(item.key, { ...row, owned: row.owned && isLocked });
-        if (row.owned && !isLocked) unlocked.push(item);
-      }
-    }
-    return unlocked;
   }
 
   private lockOrder(): readonly ContractTable[] {
@@ -156,6 +175,15 @@ const MAX_LOOKS = 3;
 interface Wanted {
   readonly ids: Set<string>;
   readonly mode: LockMode;
+}
+
+/** One statement's locks. */
+interface Lock {
+  readonly table: ContractTable;
+  readonly ids: readonly string[];
+  readonly mode: LockMode;
+  /** The table whose rows decide who owns these, if it isn't this one. */
+  readonly parent: ContractTable | undefined;
 }
 
 const NOTHING: Wanted = { ids: new Set(), mode: 'SHARE' };

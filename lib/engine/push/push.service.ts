@@ -9,7 +9,8 @@ import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
-import { hasParkedRowsSql, lockParkedRows } from '../../store/parked-rows.js';
+import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
+import { pipelined } from '../../store/pipeline.js';
 import { RoleSwitch } from '../../store/role-switch.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
@@ -69,8 +70,7 @@ export class PushService {
     const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
     const taken = changes.slice(0, limit);
     const locked = isRerun || taken.some((change) => this.mayBringParent(change));
-    if (locked) await lockParkedRows(manager, context.userId);
-    const { used, roles, ...scope } = await this.begin(manager, context);
+    const { used, roles, ...scope } = await this.begin(manager, context, locked);
     const checked = taken.map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
@@ -97,21 +97,26 @@ export class PushService {
   }
 
   /**
-   * The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows. The host's
-   * rows are read next, so the transaction is put into the role for that on the way.
+   * The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows, by a look
+   * that begins when their lock is taken. The host's rows are read next, so the transaction is put into the role for that
+   * on the way.
    */
   private async begin(
     manager: EntityManager,
     { contract, userId }: PushContext,
+    locked: boolean,
   ): Promise<CheckScope & Pick<ParkingState, 'used'> & { readonly roles: RoleSwitch }> {
     const { pushRole } = this.options;
-    const rows: readonly BeginRow[] = await manager.query(
-      `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
+    const results = await pipelined(manager, [
+      ...(locked ? [parkedRowsLock(userId)] : []),
+      {
+        sql: `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
        SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used
          ${pushRole === undefined ? '' : `, set_config('role', $2, true)`} FROM s`,
-      [userId, ...(pushRole === undefined ? [] : [pushRole])],
-    );
-    const [row] = rows;
+        parameters: [userId, ...(pushRole === undefined ? [] : [pushRole])],
+      },
+    ]);
+    const [row] = (results.at(-1) ?? []) as readonly BeginRow[];
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
     const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
     const roles =

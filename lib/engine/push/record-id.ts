@@ -35,6 +35,15 @@ export function sameIdSql(column: ContractColumn, value: string, text: string): 
   return column.dbType === 'citext' ? `${value} = ${text}::citext` : `${value}::text = ${text}`;
 }
 
+/** The same for a key column and the ids in an array of texts: an index is looked into once for each of them. */
+export function idAmongSql(column: ContractColumn, value: string, texts: string): string {
+  if (TEXTS.has(column.baseType)) return `${value} = ANY (${texts}::text[])`;
+  if (SAFE_CASTS.has(column.baseType)) return `${value} = ANY (${texts}::${column.baseType}[])`;
+  return column.dbType === 'citext'
+    ? `${value} = ANY (${texts}::citext[])`
+    : `${value}::text = ANY (${texts}::text[])`;
+}
+
 /** NUL and lone surrogates can't reach PostgreSQL as they are. */
 const UNSENDABLE = /\0|\p{Surrogate}/u;
 

@@ -5,70 +5,64 @@ import type { ContractTable } from '../../schema/schema-contract.js';
 import { inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
 import { ownedSql, owningParent } from '../../store/ownership-sql.js';
 import { canAskForHidden } from '../../store/row-exists.js';
+import type { Statement } from '../../store/pipeline.js';
 import type { SqlRunner } from '../../store/session.js';
-import type { PushContext, StoredRow } from './push-change.js';
-import { sameIdSql } from './record-id.js';
+import type { PushContext } from './push-change.js';
+import { idAmongSql, sameIdSql } from './record-id.js';
 
 export type LockMode = 'NO KEY UPDATE' | 'SHARE';
 
-/** A row that was asked for by the id at position `n`. */
 export interface LockedRow {
-  readonly n: number;
   readonly id: string;
   /** The parent's key where the parent decides who owns the row. */
   readonly parent: string | null;
 }
 
-/** Locks those of the rows that the user owns, in the order of their keys. */
-export async function lockRows(
-  sql: SqlRunner,
+/** Locks those of the rows that the user owns, in the order of their keys: gives {@link LockedRow}s. */
+export function lockSql(
   registry: SyncRegistry,
   contract: ContractTable,
   ids: readonly string[],
   userId: string,
   mode: LockMode,
-): Promise<readonly LockedRow[]> {
+): Statement {
   const { table } = contract;
   const fk = owningParent(registry, table) ? table.parentFkColumn : null;
-  return sql.query(
-    `SELECT (k.n - 1)::integer AS n, ${keySql(contract)}::text AS id,
-       ${fk === null ? 'NULL' : `t.${quoteIdentifier(fk)}::text`} AS parent
-     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
-     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
-     WHERE ${ownedSql(registry, table, 't', '$2::text')}
+  return {
+    sql: `SELECT ${keySql(contract)}::text AS id, ${fk === null ? 'NULL' : `t.${quoteIdentifier(fk)}::text`} AS parent
+     FROM ${table.sql} AS t
+     WHERE ${idAmongSql(contract.primaryKey, keySql(contract), '$1')} AND ${ownedSql(registry, table, 't', '$2::text')}
      ORDER BY ${keySql(contract)} FOR ${mode} OF t`,
-    [ids, userId],
-  );
+    parameters: [ids, userId],
+  };
 }
 
 /**
- * Reads those of the rows that the user may know of: an edge, live or dead, in one of the user's buckets, or owned
- * now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one that has moved out of
- * the user's sight has its edge until then (9).
+ * Reads those of the rows that the user may know of, as {@link StoredRow}s: an edge, live or dead, in one of the user's
+ * buckets, or owned now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one that
+ * has moved out of the user's sight has its edge until then (9).
  */
-export async function readRows(
-  sql: SqlRunner,
+export function readSql(
   registry: SyncRegistry,
   { userId, buckets, isSeenByDefaultRule }: PushContext,
   contract: ContractTable,
   ids: readonly string[],
-): Promise<readonly (StoredRow & { readonly n: number })[]> {
+): Statement {
   const { table } = contract;
   const rule =
     isSeenByDefaultRule?.(table) === true
       ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}`
       : '';
-  return sql.query(
-    `SELECT (k.n - 1)::integer AS n, ${storedRowSql(contract)}, o.owned
-     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
-     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
+  return {
+    sql: `SELECT ${storedRowSql(contract)}, o.owned
+     FROM ${table.sql} AS t
      CROSS JOIN LATERAL (SELECT coalesce(${ownedSql(registry, table, 't', '$2::text')}, false) AS owned) AS o
-     WHERE o.owned OR EXISTS (
+     WHERE ${idAmongSql(contract.primaryKey, keySql(contract), '$1')} AND (o.owned OR EXISTS (
        SELECT FROM sync_bucket_edges e
        WHERE e.table_name = $3 AND e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])
-     ) ${rule}`,
-    [ids, userId, table.name, buckets],
-  );
+     ) ${rule})`,
+    parameters: [ids, userId, table.name, buckets],
+  };
 }
 
 /** Those of the rows that are there, and are not the user's. */

@@ -1,4 +1,5 @@
 import type { SyncRegistry } from '../../registry/sync-registry.js';
+import type { Statement } from '../../store/pipeline.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
 import { isEcho } from './echo.js';
@@ -7,7 +8,7 @@ import type { StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
 import { sqlFailure } from './sqlstate.js';
 import type { Run } from './waves.js';
-import { deleteSql, insertSql, keptName, type RunShape, type Statement, updateSql } from './write-sql.js';
+import { deleteSql, insertSql, keptName, type RunShape, updateSql } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
 /** What became of one write. */
@@ -51,12 +52,18 @@ async function writeAll(
   userId: string,
   run: Run,
 ): Promise<readonly Outcome[]> {
-  // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
-  await roles.command(`SAVEPOINT ${SAVEPOINT}; SET CONSTRAINTS ALL IMMEDIATE`);
-  const { sql, parameters } = statement(registry, userId, run);
-  const rows: readonly StoredRow[] = await roles.host.query(sql, [...parameters]);
-  await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');
-  const byKey = new Map(rows.map((row) => [recordKey(run[0].item.table, row.id), row]));
+  const [, , rows = []] = await roles.together(
+    [
+      { sql: `SAVEPOINT ${SAVEPOINT}` },
+      // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
+      { sql: 'SET CONSTRAINTS ALL IMMEDIATE' },
+      statement(registry, userId, run),
+      { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },
+    ],
+    'own',
+  );
+  const written = rows as readonly StoredRow[];
+  const byKey = new Map(written.map((row) => [recordKey(run[0].item.table, row.id), row]));
   return run.map((write) => {
     const row = byKey.get(write.item.key);
     return row ? { kind: 'written', write, row } : { kind: 'passed', write };

@@ -2,13 +2,8 @@ import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
 import { ownedSql, parentOwnedSql } from '../../store/ownership-sql.js';
+import type { Statement } from '../../store/pipeline.js';
 import { storedRowSql } from './row-sql.js';
-
-/** One statement and its parameters. */
-export interface Statement {
-  readonly sql: string;
-  readonly parameters: readonly unknown[];
-}
 
 /** What a run writes: the same table and columns for all its records. */
 export interface RunShape {

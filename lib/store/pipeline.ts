@@ -1,0 +1,132 @@
+import { Query, type Connection, type QueryConfig, type ResultBuilder, type Submittable } from 'pg';
+import { QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
+
+/** One statement and its parameters. */
+export interface Statement {
+  readonly sql: string;
+  readonly parameters?: readonly unknown[];
+}
+
+/** The rows of one statement. */
+type Rows = readonly unknown[];
+
+/**
+ * Runs statements of a transaction one after the other in a single round trip: the server gets them all before it
+ * answers the first one. Each sees what was committed before it began, as if it had come alone. When one fails, those
+ * after it are not run.
+ *
+ * Clients that don't speak the protocol through `pg`'s own messages get the statements one by one.
+ *
+ * @returns the rows of each statement
+ * @throws QueryFailedError
+ */
+export async function pipelined(
+  manager: EntityManager,
+  statements: readonly Statement[],
+): Promise<readonly Rows[]> {
+  const runner = manager.queryRunner;
+  const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
+  if (statements.length > 1 && runner && isPipelining(client)) return send(client, statements, runner);
+  const results: Rows[] = [];
+  for (const { sql, parameters } of statements) {
+    results.push((await manager.query<Rows | undefined>(sql, parameters && [...parameters])) ?? []);
+  }
+  return results;
+}
+
+/** What of `pg`'s client this is about. */
+interface PipeliningClient {
+  query(submittable: Submittable): unknown;
+}
+
+/** Not the native client, and none in the driver's own pipeline mode, which refuses others' ways with the protocol. */
+function isPipelining(client: unknown): client is PipeliningClient {
+  if (typeof client !== 'object' || client === null) return false;
+  const { connection, pipeline } = client as { connection?: Partial<Connection> | null; pipeline?: unknown };
+  return typeof connection?.sync === 'function' && pipeline !== true;
+}
+
+/** As TypeORM does with a single statement: what is sent is logged, and an error names what failed. */
+function send(
+  client: PipeliningClient,
+  statements: readonly Statement[],
+  runner: QueryRunner,
+): Promise<readonly Rows[]> {
+  const { logger } = runner.manager.dataSource;
+  for (const { sql, parameters } of statements) logger.logQuery(sql, parameters && [...parameters], runner);
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error, { sql, parameters }: Statement): void => {
+      const values = parameters && [...parameters];
+      logger.logQueryError(error, sql, values, runner);
+      reject(new QueryFailedError(sql, values, error));
+    };
+    client.query(new Pipeline(statements, resolve, fail));
+  });
+}
+
+/** The part of `pg`'s `Query` by which its client hands on what the server answers. */
+interface Answered extends Submittable {
+  handleRowDescription(message: unknown): void;
+  handleDataRow(message: unknown): void;
+  handleCommandComplete(message: unknown, connection: Connection): void;
+  handleError(error: Error, connection: Connection): void;
+  handleReadyForQuery(connection: Connection): void;
+}
+
+/** To `pg`'s client, one query: the messages of all of them, and a single Sync. */
+class Pipeline implements Answered {
+  private readonly queries: readonly Answered[];
+  private readonly results: Rows[] = [];
+  private current = 0;
+
+  constructor(
+    private readonly statements: readonly Statement[],
+    private readonly done: (results: readonly Rows[]) => void,
+    private readonly failed: (error: Error, statement: Statement) => void,
+  ) {
+    this.queries = statements.map(({ sql, parameters = [] }, index) => {
+      // Statements without parameters would go by the simple protocol, which syncs by itself.
+      const config = { text: sql, values: [...parameters], queryMode: 'extended' } as QueryConfig;
+      const query: Submittable = new Query(config, undefined, (error, result) => {
+        this.settle(index, error, result);
+      });
+      return query as Answered;
+    });
+  }
+
+  submit(connection: Connection): void {
+    const unsynced = Object.create(connection, { sync: { value: () => undefined } }) as Connection;
+    connection.stream.cork();
+    for (const query of this.queries) query.submit(unsynced);
+    connection.sync();
+    connection.stream.uncork();
+  }
+
+  handleRowDescription(message: unknown): void {
+    this.queries[this.current]?.handleRowDescription(message);
+  }
+
+  handleDataRow(message: unknown): void {
+    this.queries[this.current]?.handleDataRow(message);
+  }
+
+  handleCommandComplete(message: unknown, connection: Connection): void {
+    this.queries[this.current]?.handleCommandComplete(message, connection);
+    this.current += 1;
+  }
+
+  handleError(error: Error): void {
+    this.settle(this.current, error);
+  }
+
+  handleReadyForQuery(connection: Connection): void {
+    for (const query of this.queries) query.handleReadyForQuery(connection);
+    this.done(this.results);
+  }
+
+  private settle(index: number, error: Error | null | undefined, result?: ResultBuilder): void {
+    const [last = { sql: '' }] = this.statements.slice(-1);
+    if (error) this.failed(error, this.statements[index] ?? last);
+    else this.results[index] = result?.rows ?? [];
+  }
+}
