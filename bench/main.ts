@@ -6,8 +6,9 @@ import { ALL_ROWS } from './all-rows.js';
 import type { BenchRow } from './bench-row.js';
 import { writeChart } from './report/chart.js';
 import { writeLatest } from './report/latest.js';
+import { writeMarkdown } from './report/markdown.js';
 import { machine, printTable } from './report/table.js';
-import { contest, STEPS, type Outcome } from './run/contest.js';
+import { contest, stepsOf, type Outcome } from './run/contest.js';
 import { Stage } from './stage/stage.js';
 
 /**
@@ -38,7 +39,11 @@ const bar = new SingleBar({
   barsize: 30,
   hideCursor: true,
 });
-bar.start(chosen.length * STEPS, 0, { row: '' });
+bar.start(
+  chosen.reduce((steps, row) => steps + stepsOf(row), 0),
+  0,
+  { row: '' },
+);
 const outcomes: Outcome[] = [];
 const failed: string[] = [];
 for (const row of chosen) {
@@ -56,6 +61,7 @@ printTable(results);
 for (const note of outcomes.flatMap((outcome) => outcome.notes)) console.log(note);
 console.log(machine(await stage.version(), (performance.now() - began) / 1000));
 await writeLatest(out, results);
+await writeMarkdown(out, results);
 await writeChart(
   out,
   outcomes.flatMap((outcome) => outcome.curves),

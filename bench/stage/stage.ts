@@ -5,6 +5,7 @@ import { startPostgres, type PostgresServer } from '../../sample-app/postgres/se
 import { temporaryFolder } from '../../test/support/temporary-folder.js';
 import { TABLES } from '../app/tables.js';
 import { endProfile, startProfile } from '../report/profile.js';
+import { MemoryWatch } from '../run/memory-watch.js';
 import { countUsage, parentOf, type Usage } from '../run/usage.js';
 import { createDatabase, type Database } from './database.js';
 import { killProcesses, startProcess, type NodeProcess } from './node-process.js';
@@ -36,7 +37,11 @@ export interface StageOptions {
 export class Stage {
   private readonly databases: Database[] = [];
   private readonly processes: NodeProcess[] = [];
-  private readonly apps: { readonly app: NodeProcess; readonly database: Database }[] = [];
+  private readonly apps: {
+    readonly app: NodeProcess;
+    readonly database: Database;
+    readonly memory: MemoryWatch;
+  }[] = [];
   private count = 0;
 
   static async open(options: StageOptions): Promise<Stage> {
@@ -85,7 +90,7 @@ export class Stage {
   /** An app with sync on a database. */
   async app(database: Database): Promise<NodeProcess> {
     const app = await this.process('app/main.js', { DATABASE_URL: database.url, SYNC_NAME: database.name });
-    this.apps.push({ app, database });
+    this.apps.push({ app, database, memory: new MemoryWatch(app.pid) });
     return app;
   }
 
@@ -96,7 +101,7 @@ export class Stage {
 
   /** Runs the timed part of a round. */
   async timed(
-    measured: NodeProcess,
+    measured: Pick<NodeProcess, 'pid'>,
     work: () => Promise<void>,
   ): Promise<{ readonly seconds: number; readonly usage: Usage }> {
     const end = countUsage(measured.pid, this.postmasterPid);
@@ -119,9 +124,16 @@ export class Stage {
     return first && profiles !== null ? endProfile(first.app, first.database, profiles, name) : [];
   }
 
+  /** What memory each of the row's apps has had so far, for people. */
+  memory(): readonly string[] {
+    return this.apps.map(
+      ({ database, memory }) => `memory of the app of ${database.name}: ${memory.describe()}`,
+    );
+  }
+
   /** Ends what a row has begun. */
   async clear(): Promise<void> {
-    this.apps.splice(0);
+    for (const { memory } of this.apps.splice(0)) memory.stop();
     await Promise.all(this.processes.splice(0).map((each) => each.stop()));
     for (const database of this.databases.splice(0)) await database.drop();
   }
