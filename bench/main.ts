@@ -50,24 +50,29 @@ for (const row of chosen) {
   bar.update({ row: row.name });
   try {
     outcomes.push(await contest(row, stage, () => bar.increment()));
+    // Also when the run is broken off later.
+    await writeResults();
   } catch (error) {
     failed.push(`${row.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
   await stage.clear();
 }
 bar.stop();
-const results = outcomes.flatMap((outcome) => outcome.results);
-printTable(results);
+printTable(outcomes.flatMap((outcome) => outcome.results));
 for (const note of outcomes.flatMap((outcome) => outcome.notes)) console.log(note);
 console.log(machine(await stage.version(), (performance.now() - began) / 1000));
-await writeLatest(out, results);
-await writeMarkdown(out, results);
 await writeChart(
   out,
   outcomes.flatMap((outcome) => outcome.curves),
 );
 for (const failure of failed) console.error(failure);
 process.exit(failed.length > 0 ? 1 : 0);
+
+async function writeResults(): Promise<void> {
+  const results = outcomes.flatMap((outcome) => outcome.results);
+  await writeLatest(out, results);
+  await writeMarkdown(out, results);
+}
 
 function choose(names: readonly string[], large: boolean): readonly BenchRow[] {
   if (names.length === 0) return ALL_ROWS.filter((row) => (row.large ?? false) === large);

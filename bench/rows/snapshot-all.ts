@@ -1,10 +1,8 @@
 import type { BenchRow, Duel } from '../bench-row.js';
-import { BenchDevice, type SnapshotAnswer } from '../stage/device.js';
+import { BenchDevice } from '../stage/device.js';
 import { HttpLoad } from '../stage/http-load.js';
 import { recordsOf } from '../stage/records.js';
 import type { Stage } from '../stage/stage.js';
-
-const PAGE = 1_000;
 
 /** A new device of a user who has much. */
 export const snapshotAll: BenchRow = {
@@ -33,12 +31,7 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   const snapshot = async (onPage: (text: string) => void): Promise<void> => {
     const device = await new BenchDevice(load, 'user0').register();
-    let cursor: SnapshotAnswer['cursor'] | null = null;
-    do {
-      const text = await device.send('snapshot', device.snapshotBody(cursor, PAGE));
-      onPage(text);
-      cursor = cursorOf(text);
-    } while (cursor !== null);
+    await device.snapshot(onPage);
   };
 
   return {
@@ -59,14 +52,6 @@ async function prepare(stage: Stage): Promise<Duel> {
         throw new Error(`a snapshot has ${mine.length} records, the table ${its.length}, or they differ`);
     },
   };
-}
-
-/** Without parsing the records: the load should cost little. */
-function cursorOf(text: string): NonNullable<SnapshotAnswer['cursor']> | null {
-  const found = /"cursor":(\{[^{}]*\}|null)/.exec(text);
-  return found?.[1] === undefined
-    ? null
-    : (JSON.parse(found[1]) as NonNullable<SnapshotAnswer['cursor']> | null);
 }
 
 function sorted(records: readonly object[]): string {

@@ -5,7 +5,6 @@ import { startPostgres, type PostgresServer } from '../../sample-app/postgres/se
 import { temporaryFolder } from '../../test/support/temporary-folder.js';
 import { TABLES } from '../app/tables.js';
 import { endProfile, startProfile } from '../report/profile.js';
-import { MemoryWatch } from '../run/memory-watch.js';
 import { countUsage, parentOf, type Usage } from '../run/usage.js';
 import { createDatabase, type Database } from './database.js';
 import { killProcesses, startProcess, type NodeProcess } from './node-process.js';
@@ -40,7 +39,6 @@ export class Stage {
   private readonly apps: {
     readonly app: NodeProcess;
     readonly database: Database;
-    readonly memory: MemoryWatch;
   }[] = [];
   private count = 0;
 
@@ -90,7 +88,7 @@ export class Stage {
   /** An app with sync on a database. */
   async app(database: Database): Promise<NodeProcess> {
     const app = await this.process('app/main.js', { DATABASE_URL: database.url, SYNC_NAME: database.name });
-    this.apps.push({ app, database, memory: new MemoryWatch(app.pid) });
+    this.apps.push({ app, database });
     return app;
   }
 
@@ -127,13 +125,13 @@ export class Stage {
   /** What memory each of the row's apps has had so far, for people. */
   memory(): readonly string[] {
     return this.apps.map(
-      ({ database, memory }) => `memory of the app of ${database.name}: ${memory.describe()}`,
+      ({ app, database }) => `memory of the app of ${database.name}: ${app.memory.describe()}`,
     );
   }
 
   /** Ends what a row has begun. */
   async clear(): Promise<void> {
-    for (const { memory } of this.apps.splice(0)) memory.stop();
+    this.apps.splice(0);
     await Promise.all(this.processes.splice(0).map((each) => each.stop()));
     for (const database of this.databases.splice(0)) await database.drop();
   }

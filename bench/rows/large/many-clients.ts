@@ -1,13 +1,14 @@
 import type { BenchRow, Duel, Round } from '../../bench-row.js';
 import { quantile } from '../../run/statistics.js';
 import { BenchDevice, type PullAnswer } from '../../stage/device.js';
-import { repeat } from '../../stage/http-load.js';
+import { repeat, repeatFor } from '../../stage/http-load.js';
 import { openTown, watchLocks, type Town } from './town.js';
 import type { Stage } from '../../stage/stage.js';
 
 const LANES = 4;
 /** Devices that really pull. */
 const DEVICES = 100;
+const VERIFIED = 20;
 
 /** An app that has grown: a pull must cost what it did at the beginning, and compaction must be in nobody's way. */
 export const manyClients: BenchRow = {
@@ -27,19 +28,20 @@ export const manyClients: BenchRow = {
 
 async function prepare(stage: Stage): Promise<Duel> {
   const clients = stage.size(100_000, 10_000);
-  const requests = stage.size(1_000, 300);
+  const milliseconds = stage.size(3_000, 1_000);
   const large = await openTown(stage, clients, DEVICES);
   const small = await openTown(stage, DEVICES, DEVICES);
   const notes: string[] = [];
 
   const round = async ({ app, devices, start }: Town): Promise<Round> => {
     const bodies = devices.map((device) => device.pullBody(start, 100));
-    const { seconds, usage } = await stage.timed(app, () =>
-      repeat(requests, LANES, async (n) => {
+    let requests = 0;
+    const { seconds, usage } = await stage.timed(app, async () => {
+      requests = await repeatFor(milliseconds, LANES, async (n) => {
         const lane = n % DEVICES;
         await devices[lane]?.send('pull', bodies[lane] ?? '');
-      }),
-    );
+      });
+    });
     return { values: [requests / seconds], usage };
   };
 
@@ -48,7 +50,7 @@ async function prepare(stage: Stage): Promise<Duel> {
     limit: () => round(small),
     verify: async () => {
       for (const town of [large, small]) {
-        for (const device of town.devices) await verifyPull(town, device);
+        for (const device of town.devices.slice(0, VERIFIED)) await verifyPull(town, device);
       }
       notes.push(await compactMeanwhile(large));
     },
