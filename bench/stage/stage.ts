@@ -44,7 +44,9 @@ export class Stage {
 
   static async open(options: StageOptions): Promise<Stage> {
     const folder = await temporaryFolder();
-    const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+    // Its making may go on for a moment when that is interrupted.
+    const removeFolder = (): void =>
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     process.once('exit', removeFolder);
     const server = await startPostgres({
       dataDir: join(folder, 'postgres'),
