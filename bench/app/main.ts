@@ -32,7 +32,8 @@ serve(
   {
     ...profiler,
     caughtUp: () => engine.caughtUp({ timeout: 600_000 }),
-    compact: () => engine.runCompaction(),
+    /** How many entries went. */
+    compact: async () => (await engine.runCompaction()).deletedEntries,
   },
   await app.getUrl(),
   () => app.close(),

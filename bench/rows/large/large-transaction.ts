@@ -70,6 +70,8 @@ async function prepare(stage: Stage): Promise<Duel> {
         await runFast(database, `CALL write_tasks(1, ${rows}, ${USERS}, ${rows})`);
         watch = new MemoryWatch(app.pid);
         pulls = Promise.all(devices.map((device) => pullAtTimes(device, () => isOver, times)));
+        // Told of below, once all is consumed.
+        pulls.catch(() => undefined);
       });
       isOver = true;
       await pulls;
