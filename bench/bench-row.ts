@@ -8,8 +8,8 @@ export interface Line {
   readonly work: string;
   /** The best that the same machine does with the same data. */
   readonly limit: string;
-  /** Of `ms` less is better, of all others more. */
-  readonly unit: 'rows/s' | 'requests/s' | 'ms';
+  /** Of `ms` and `MB` less is better, of all others more. */
+  readonly unit: 'rows/s' | 'requests/s' | 'ms' | 'MB';
   /** What subject and limit must come to: how fast the subject is, the limit taken as 1. */
   readonly target: number;
   /** What the subject must reach besides, in its unit, where the limit does. */
@@ -23,9 +23,19 @@ export interface BenchRow {
   readonly lines: readonly Line[];
   /** It takes long: `npm run bench:large` runs it, `npm run bench` does not. */
   readonly large?: true;
+  /** Of what takes long fewer rounds must do. Default: {@link ROUNDS}. */
+  readonly rounds?: Rounds;
   /** Makes what is needed; the stage ends it all after the row. */
   prepare(stage: Stage): Promise<Duel>;
 }
+
+/** How often a row is played. */
+export interface Rounds {
+  readonly warmUps: number;
+  readonly counted: number;
+}
+
+export const ROUNDS: Rounds = { warmUps: 2, counted: 5 };
 
 /** Subject and limit of a row, ready for rounds that take turns. */
 export interface Duel {

@@ -6,8 +6,9 @@ import { ALL_ROWS } from './all-rows.js';
 import type { BenchRow } from './bench-row.js';
 import { writeChart } from './report/chart.js';
 import { writeLatest } from './report/latest.js';
+import { writeMarkdown } from './report/markdown.js';
 import { machine, printTable } from './report/table.js';
-import { contest, STEPS, type Outcome } from './run/contest.js';
+import { contest, stepsOf, type Outcome } from './run/contest.js';
 import { Stage } from './stage/stage.js';
 
 /**
@@ -38,30 +39,40 @@ const bar = new SingleBar({
   barsize: 30,
   hideCursor: true,
 });
-bar.start(chosen.length * STEPS, 0, { row: '' });
+bar.start(
+  chosen.reduce((steps, row) => steps + stepsOf(row), 0),
+  0,
+  { row: '' },
+);
 const outcomes: Outcome[] = [];
 const failed: string[] = [];
 for (const row of chosen) {
   bar.update({ row: row.name });
   try {
     outcomes.push(await contest(row, stage, () => bar.increment()));
+    // Also when the run is broken off later.
+    await writeResults();
   } catch (error) {
     failed.push(`${row.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
   await stage.clear();
 }
 bar.stop();
-const results = outcomes.flatMap((outcome) => outcome.results);
-printTable(results);
+printTable(outcomes.flatMap((outcome) => outcome.results));
 for (const note of outcomes.flatMap((outcome) => outcome.notes)) console.log(note);
 console.log(machine(await stage.version(), (performance.now() - began) / 1000));
-await writeLatest(out, results);
 await writeChart(
   out,
   outcomes.flatMap((outcome) => outcome.curves),
 );
 for (const failure of failed) console.error(failure);
 process.exit(failed.length > 0 ? 1 : 0);
+
+async function writeResults(): Promise<void> {
+  const results = outcomes.flatMap((outcome) => outcome.results);
+  await writeLatest(out, results);
+  await writeMarkdown(out, results);
+}
 
 function choose(names: readonly string[], large: boolean): readonly BenchRow[] {
   if (names.length === 0) return ALL_ROWS.filter((row) => (row.large ?? false) === large);

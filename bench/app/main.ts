@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
+import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
 import { profiler } from '../stage/profiler.js';
 import { serve } from '../stage/serve.js';
 import { Comment, Task } from './entities.js';
+import { ReaderSubscriptions } from './reader-subscriptions.js';
 
 const { env } = process;
 const name = env['SYNC_NAME'] ?? '';
@@ -15,7 +16,9 @@ const name = env['SYNC_NAME'] ?? '';
     TypeOrmModule.forRoot({ type: 'postgres', url: env['DATABASE_URL'] ?? '', entities: [Task, Comment] }),
     SynchroModule.forRoot({
       guards: [UserIdHeaderGuard()],
+      providers: [{ provide: SubscriptionResolver, useClass: ReaderSubscriptions }],
       migrationsRun: true,
+      compaction: {},
       replication: { slotName: `${name}_slot`, publicationName: `${name}_pub` },
     }),
   ],
@@ -25,4 +28,13 @@ class AppModule {}
 const app = await NestFactory.create(AppModule, { logger: ['error', 'fatal'] });
 await app.listen(0, '127.0.0.1');
 const engine = app.get(SyncEngine, { strict: false });
-serve({ ...profiler, caughtUp: () => engine.caughtUp() }, await app.getUrl(), () => app.close());
+serve(
+  {
+    ...profiler,
+    caughtUp: () => engine.caughtUp({ timeout: 600_000 }),
+    /** How many entries went. */
+    compact: async () => (await engine.runCompaction()).deletedEntries,
+  },
+  await app.getUrl(),
+  () => app.close(),
+);

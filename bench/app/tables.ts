@@ -37,4 +37,17 @@ BEGIN
     PERFORM add_tasks(n, least(n + per_transaction - 1, last), users);
     COMMIT;
   END LOOP;
+END $$;
+
+-- An update of each task, which leaves it in its bucket.
+CREATE PROCEDURE update_tasks(per_transaction integer) LANGUAGE plpgsql AS $$
+DECLARE ids uuid[];
+BEGIN
+  FOR ids IN
+    SELECT array_agg(id) FROM (SELECT id, row_number() OVER (ORDER BY created_at, id) - 1 AS n FROM tasks) AS t
+     GROUP BY n / per_transaction ORDER BY n / per_transaction
+  LOOP
+    UPDATE tasks SET done = NOT done, amount = amount + 1, updated_at = clock_timestamp() WHERE id = ANY(ids);
+    COMMIT;
+  END LOOP;
 END $$`;

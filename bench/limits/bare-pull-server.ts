@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Client, type CustomTypesConfig } from 'pg';
+import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
 import { serve } from '../stage/serve.js';
 
 /**
@@ -20,24 +20,28 @@ let pages: ReadonlyMap<number, string> = new Map();
 
 const asText: CustomTypesConfig = { getTypeParser: () => (text: string) => text };
 
+let last: Promise<unknown> = Promise.resolve();
+
+/** One after another: it has but one connection. */
+function read(ids: string | undefined): Promise<QueryResult<{ records: string }>> {
+  const result = last.then(() =>
+    client.query<{ records: string }>({ name: 'read', text: READ, values: [ids], types: asText }),
+  );
+  last = result;
+  return result;
+}
+
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
     const { checkpoint } = JSON.parse(Buffer.concat(chunks).toString()) as { checkpoint: number };
-    void client
-      .query<{ records: string }>({
-        name: 'read',
-        text: READ,
-        values: [pages.get(checkpoint)],
-        types: asText,
-      })
-      .then(({ rows }) => {
-        const body = Buffer.from(`{"changes":[${rows[0]?.records}]}\n`);
-        response
-          .writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length })
-          .end(body);
-      });
+    void read(pages.get(checkpoint)).then(({ rows }) => {
+      const body = Buffer.from(`{"changes":[${rows[0]?.records}]}\n`);
+      response
+        .writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+        .end(body);
+    });
   });
 });
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -10,20 +10,43 @@ const STATEMENTS = {
       FROM json_populate_recordset(NULL::tasks, $1) AS r WHERE t.id = r.id AND t.user_id = $2`,
 } as const;
 
-const client = new Client({ connectionString: process.env['DATABASE_URL'] });
-await client.connect();
-let batches: readonly string[] = [];
-
-function load(texts: readonly string[]): void {
-  batches = texts;
+interface Lane {
+  readonly client: Client;
+  readonly userId: string;
+  readonly batches: readonly string[];
 }
 
-async function write({ kind, userId }: { kind: keyof typeof STATEMENTS; userId: string }): Promise<void> {
-  for (const batch of batches) {
-    await client.query('BEGIN');
-    await client.query({ name: kind, text: STATEMENTS[kind], values: [batch, userId] });
-    await client.query('COMMIT');
+const clients: Client[] = [];
+let lanes: readonly Lane[] = [];
+
+/** Each user's batches go over a connection of their own. */
+async function load(
+  batches: readonly (readonly [userId: string, texts: readonly string[]])[],
+): Promise<void> {
+  while (clients.length < batches.length) {
+    const client = new Client({ connectionString: process.env['DATABASE_URL'] });
+    await client.connect();
+    clients.push(client);
   }
+  lanes = clients.map((client, n) => ({
+    client,
+    userId: batches[n]?.[0] ?? '',
+    batches: batches[n]?.[1] ?? [],
+  }));
 }
 
-serve({ load, write }, '', () => client.end());
+async function write({ kind }: { readonly kind: keyof typeof STATEMENTS }): Promise<void> {
+  await Promise.all(
+    lanes.map(async ({ client, userId, batches }) => {
+      for (const batch of batches) {
+        await client.query('BEGIN');
+        await client.query({ name: kind, text: STATEMENTS[kind], values: [batch, userId] });
+        await client.query('COMMIT');
+      }
+    }),
+  );
+}
+
+serve({ load, write }, '', async () => {
+  await Promise.all(clients.map((client) => client.end()));
+});

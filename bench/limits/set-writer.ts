@@ -9,11 +9,19 @@ import { serve } from '../stage/serve.js';
 /** The best of 500 to 5000; edges in the order of their key (rather than of the log) are worth another tenth. */
 const BATCH = 5000;
 
-const WRITE = `
-WITH edge AS (
-  INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
-  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $6::timestamptz[]) AS e (t, r, b, u) ORDER BY r
-), entry AS (
+const EDGES = {
+  insert: `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $6::timestamptz[]) AS e (t, r, b, u) ORDER BY r`,
+  /** Rows that stay where they are. */
+  update: `UPDATE sync_bucket_edges AS o SET row_updated_at = e.u
+      FROM (SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $6::timestamptz[]) AS e (t, r, b, u) ORDER BY r) AS e
+     WHERE o.table_name = e.t AND o.record_id = e.r AND o.bucket_id = e.b`,
+} as const;
+
+type Kind = keyof typeof EDGES;
+
+const statement = (kind: Kind): string => `
+WITH edge AS (${EDGES[kind]}), entry AS (
   INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation)
   SELECT $1::bigint + n, t, r, b, o
     FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[]) WITH ORDINALITY AS e (t, r, b, o, n)
@@ -49,7 +57,8 @@ async function load({ url, after }: { readonly url: string; readonly after: numb
   seq = after;
 }
 
-async function write(): Promise<void> {
+async function write(kind: Kind = 'insert'): Promise<void> {
+  const text = statement(kind);
   let pending: Promise<unknown> = Promise.resolve();
   for (let first = 0; first < entries.length; first += BATCH) {
     const batch = entries.slice(first, first + BATCH);
@@ -63,7 +72,7 @@ async function write(): Promise<void> {
     ];
     // The next batch is made while this one is written.
     await pending;
-    pending = client.query({ name: 'write', text: WRITE, values });
+    pending = client.query({ name: kind, text, values });
   }
   await pending;
 }

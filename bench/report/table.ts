@@ -39,7 +39,8 @@ export function machine(postgres: string, seconds: number): string {
   ].join('; ');
 }
 
-function figure(value: number): string {
+/** Three digits, or whole thousands. */
+export function figure(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }
 

@@ -7,9 +7,15 @@ import { expectSame } from '../stage/same.js';
 import type { Stage } from '../stage/stage.js';
 
 const BATCH = 100;
-const USER = 'user0';
 
 type Kind = 'create' | 'update';
+
+/** What is pushed: batch n by user n of so many, each over a connection of its own. */
+interface Load {
+  readonly kind: Kind;
+  readonly users: number;
+  readonly batch: number;
+}
 
 interface Task {
   readonly id: string;
@@ -21,31 +27,50 @@ interface Task {
 }
 
 /** What a device has edited offline. The changelog of it all is written meanwhile, as always. */
-export const pushBatches: readonly BenchRow[] = (['create', 'update'] as const).map((kind) => ({
-  name: `push-${kind}s`,
-  lines: [
-    {
-      name: `push-${BATCH}-${kind}s`,
-      work: `push of ${BATCH} ${kind}s over HTTP`,
-      limit:
-        kind === 'create'
-          ? 'one INSERT … SELECT FROM json_populate_recordset in a transaction, same driver, no HTTP'
-          : 'one set-based UPDATE in a transaction, same driver, no HTTP',
-      unit: 'requests/s',
-      target: 0.4,
-    },
-  ],
-  prepare: (stage) => prepare(stage, kind),
-}));
+export const pushBatches: readonly BenchRow[] = [
+  ...(['create', 'update'] as const).map((kind): BenchRow => ({
+    name: `push-${kind}s`,
+    lines: [
+      {
+        name: `push-${BATCH}-${kind}s`,
+        work: `push of ${BATCH} ${kind}s over HTTP`,
+        limit:
+          kind === 'create'
+            ? 'one INSERT … SELECT FROM json_populate_recordset in a transaction, same driver, no HTTP'
+            : 'one set-based UPDATE in a transaction, same driver, no HTTP',
+        unit: 'requests/s',
+        target: 0.4,
+      },
+    ],
+    prepare: (stage) => prepare(stage, { kind, users: 1, batch: BATCH }),
+  })),
+  {
+    name: 'push-users',
+    lines: [
+      {
+        name: 'push-users',
+        work: '16 users who push batches of 10 creates, over HTTP',
+        limit:
+          'bare transactions of one INSERT … SELECT FROM json_populate_recordset, 16 connections, no HTTP',
+        unit: 'requests/s',
+        target: 0.5,
+      },
+    ],
+    prepare: (stage) => prepare(stage, { kind: 'create', users: 16, batch: 10 }),
+  },
+];
 
-async function prepare(stage: Stage, kind: Kind): Promise<Duel> {
-  const pushes = stage.size(60, 20);
+async function prepare(stage: Stage, { kind, users, batch }: Load): Promise<Duel> {
+  const pushes = stage.size(60, 20) * (users === 1 ? 1 : 8);
   const database = await stage.database();
   const limitDatabase = await stage.database();
-  if (kind === 'update') await sameTasks(database, limitDatabase, pushes * BATCH);
+  if (kind === 'update') await sameTasks(database, limitDatabase, pushes * batch);
   const app = await stage.app(database);
   const writer = await stage.limit('bare-writer', limitDatabase);
-  const device = await new BenchDevice(new HttpLoad(app.url), USER).start();
+  const load = new HttpLoad(app.url, users);
+  const devices = await Promise.all(
+    Array.from({ length: users }, (_, n) => new BenchDevice(load, `user${n}`).start()),
+  );
   const versions = await versionsOf(database);
   let turn = 0;
   let batches: readonly (readonly Task[])[] = [];
@@ -53,10 +78,18 @@ async function prepare(stage: Stage, kind: Kind): Promise<Duel> {
   const push = async (
     tasks: readonly (readonly Task[])[],
   ): Promise<Omit<Round, 'values'> & { seconds: number }> => {
-    const bodies = tasks.map((batch) => device.pushBody(batch.map((task) => change(kind, task, versions))));
+    const lanes = devices.map((device, lane) => ({
+      device,
+      bodies: inLane(tasks, lane, users).map((each) =>
+        device.pushBody(each.map((task) => change(kind, device.userId, task, versions))),
+      ),
+    }));
     const answers: string[] = [];
-    const timing = await stage.timed(app, async () => {
+    const push = async ({ device, bodies }: (typeof lanes)[number]): Promise<void> => {
       for (const body of bodies) answers.push(await device.send('push', body));
+    };
+    const timing = await stage.timed(app, async () => {
+      await Promise.all(lanes.map(push));
     });
     for (const answer of answers) learn(answer, versions);
     await app.call('caughtUp');
@@ -72,18 +105,19 @@ async function prepare(stage: Stage, kind: Kind): Promise<Duel> {
 
   return {
     subject: async () => {
-      batches = next(pushes, BATCH);
+      batches = next(pushes, batch);
       const { seconds, usage } = await push(batches);
       return { values: [pushes / seconds], usage };
     },
     limit: async () => {
       await writer.call(
         'load',
-        batches.map((batch) => JSON.stringify(batch)),
+        devices.map(({ userId }, lane) => [
+          userId,
+          inLane(batches, lane, users).map((each) => JSON.stringify(each)),
+        ]),
       );
-      const { seconds, usage } = await stage.timed(writer, () =>
-        writer.call('write', { kind: `${kind}s`, userId: USER }),
-      );
+      const { seconds, usage } = await stage.timed(writer, () => writer.call('write', { kind: `${kind}s` }));
       return { values: [pushes / seconds], usage };
     },
     verify: async () => {
@@ -92,6 +126,7 @@ async function prepare(stage: Stage, kind: Kind): Promise<Duel> {
       await expectSame(database, tasks, limitDatabase, tasks);
     },
     curves: async () => {
+      if (users > 1) return [];
       const points: [number, number][] = [];
       for (const size of [1, 10, 100, 1_000]) {
         const count = kind === 'create' ? 10 : Math.min(10, (pushes * BATCH) / size);
@@ -133,13 +168,23 @@ function taskOf(id: string, turn: number, n: number): Task {
   };
 }
 
+/** The batches of one lane of so many. */
+function inLane<Batch>(batches: readonly Batch[], lane: number, lanes: number): readonly Batch[] {
+  return batches.filter((_, n) => n % lanes === lane);
+}
+
 /** As the SDKs send it: always the whole row. */
-function change(kind: Kind, { id, ...data }: Task, versions: ReadonlyMap<string, string>): object {
+function change(
+  kind: Kind,
+  userId: string,
+  { id, ...data }: Task,
+  versions: ReadonlyMap<string, string>,
+): object {
   return {
     id,
     table_name: 'tasks',
     operation: kind,
-    data: { id, user_id: USER, ...data },
+    data: { id, user_id: userId, ...data },
     client_updated_at: new Date().toISOString(),
     base_updated_at: kind === 'create' ? null : versions.get(id),
   };

@@ -1,6 +1,6 @@
 import type { BenchRow, Curve, Duel, Round } from '../bench-row.js';
-import { holdConsumer, lastSeq, reached } from '../stage/changelog.js';
-import type { Database } from '../stage/database.js';
+import { lastSeq } from '../stage/changelog.js';
+import { drain, runFast } from '../stage/drain.js';
 import { expectSame, limitTables, textOf } from '../stage/same.js';
 import type { Stage } from '../stage/stage.js';
 
@@ -33,20 +33,17 @@ async function prepare(stage: Stage, perTransaction: number): Promise<Duel> {
   let before = await lastSeq(database);
 
   /** @returns rows a second */
-  const drain = async (count: number, inEach: number): Promise<Round> => {
+  const insert = async (count: number, inEach: number): Promise<Round> => {
     before = await lastSeq(database);
-    const release = await holdConsumer(database);
-    await writeTasks(database, written + 1, written + count, inEach);
+    const first = written + 1;
     written += count;
-    const { seconds, usage } = await stage.timed(app, async () => {
-      await release();
-      await reached(database, before + count);
-    });
-    return { values: [count / seconds], usage };
+    return drain(stage, app, database, count, () =>
+      runFast(database, `CALL write_tasks(${first}, ${written}, ${USERS}, ${inEach})`),
+    );
   };
 
   return {
-    subject: () => drain(rows, perTransaction),
+    subject: () => insert(rows, perTransaction),
     limit: async () => {
       await writer.call('load', { url: database.url, after: before });
       const { seconds, usage } = await stage.timed(writer, () => writer.call('write'));
@@ -61,29 +58,15 @@ async function prepare(stage: Stage, perTransaction: number): Promise<Duel> {
       if ((await textOf(database, edges)) !== (await textOf(database, tasks)))
         throw new Error('the edges are not those of the tasks');
     },
-    curves: async () => (perTransaction === 1 ? [] : [await curve(drain, stage.size(10_000, 3_000))]),
+    curves: async () => (perTransaction === 1 ? [] : [await curve(insert, stage.size(10_000, 3_000))]),
   };
 }
 
-async function curve(drain: (rows: number, inEach: number) => Promise<Round>, rows: number): Promise<Curve> {
+async function curve(insert: (rows: number, inEach: number) => Promise<Round>, rows: number): Promise<Curve> {
   const points: [number, number][] = [];
   for (const inEach of [1, 10, 100, 1_000]) {
-    const { values } = await drain(rows, inEach);
+    const { values } = await insert(rows, inEach);
     points.push([inEach, (1000 / (values[0] ?? 0)) * 1000]);
   }
   return { name: 'WAL → changelog, 1,000 rows in transactions of n', points };
-}
-
-/** As fast as it goes: it is not what is measured. */
-async function writeTasks(
-  database: Database,
-  first: number,
-  last: number,
-  perTransaction: number,
-): Promise<void> {
-  const client = await database.pool.connect();
-  await client.query('SET synchronous_commit = off');
-  await client.query(`CALL write_tasks(${first}, ${last}, ${USERS}, ${perTransaction})`);
-  await client.query('RESET synchronous_commit');
-  client.release();
 }

@@ -1,4 +1,4 @@
-import type { BenchRow, Curve, Line, Round } from '../bench-row.js';
+import { ROUNDS, type BenchRow, type Curve, type Line, type Round } from '../bench-row.js';
 import type { Stage } from '../stage/stage.js';
 import { median, spread } from './statistics.js';
 import type { Usage } from './usage.js';
@@ -24,30 +24,31 @@ export interface Result {
   readonly limitUsage: Usage;
 }
 
-const ROUNDS = 5;
-const WARM_UPS = 2;
-
 /** How often `step` is called while a row is run. */
-export const STEPS = 1 + WARM_UPS + ROUNDS + 1;
+export function stepsOf({ rounds = ROUNDS }: BenchRow): number {
+  return 1 + rounds.warmUps + rounds.counted + 1;
+}
 
 /** Warm-up, rounds that take turns, and the check that both did the same. */
 export async function contest(row: BenchRow, stage: Stage, step: () => void): Promise<Outcome> {
+  const { warmUps, counted } = row.rounds ?? ROUNDS;
   const duel = await row.prepare(stage);
   step();
   const subject: Round[] = [];
   const limit: Round[] = [];
-  for (let round = 1; round <= WARM_UPS + ROUNDS; round++) {
+  for (let round = 1; round <= warmUps + counted; round++) {
     const [mine, its] = [await duel.subject(), await duel.limit()];
-    if (round > WARM_UPS) {
+    if (round > warmUps) {
       subject.push(mine);
       limit.push(its);
     }
-    if (round === WARM_UPS) await stage.startProfile();
+    if (round === warmUps) await stage.startProfile();
     step();
   }
   const profile = await stage.endProfile(row.name);
   await duel.verify();
-  const notes = [...((await duel.notes?.()) ?? []), ...profile];
+  const memory = row.large ? stage.memory().map((line) => `${row.name}: ${line}`) : [];
+  const notes = [...((await duel.notes?.()) ?? []), ...memory, ...profile];
   const curves = (await duel.curves?.()) ?? [];
   step();
   return { results: row.lines.map((line, index) => result(line, index, subject, limit)), curves, notes };
@@ -57,7 +58,7 @@ function result(line: Line, index: number, subject: readonly Round[], limit: rea
   const values = (rounds: readonly Round[]): number[] =>
     rounds.map((round) => round.values[index] ?? Number.NaN);
   const [mine, its] = [median(values(subject)), median(values(limit))];
-  const ratio = line.unit === 'ms' ? its / mine : mine / its;
+  const ratio = line.unit === 'ms' || line.unit === 'MB' ? its / mine : mine / its;
   const { floor = 0 } = line;
   return {
     line,

@@ -46,6 +46,16 @@ function readings(nodePid: number, postmasterPid: number): Omit<Usage, 'peakMb'>
   return { node: stat(nodePid).own, backends, walsender, load: (user + system) / 1_000_000 };
 }
 
+/** The same of a process's whole life so far. */
+export function usageSinceStart(pid: number): Pick<Usage, 'node' | 'peakMb'> {
+  return { node: stat(pid).own, peakMb: peakMemory(pid) };
+}
+
+/** Memory that a process has right now, in MB; 0 where `/proc` is missing. */
+export function memoryOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+}
+
 /** The parent of a process. */
 export function parentOf(pid: number): number {
   return stat(pid).parent;

@@ -62,6 +62,16 @@ export class BenchDevice {
     return this;
   }
 
+  /** Takes a snapshot to its end. The pages are not parsed: the load should cost little. */
+  async snapshot(onPage: (text: string) => void): Promise<void> {
+    let cursor: object | null = null;
+    do {
+      const text = await this.send('snapshot', this.snapshotBody(cursor, 1000));
+      onPage(text);
+      cursor = JSON.parse(/"cursor":(\{[^{}]*\}|null)/.exec(text)?.[1] ?? 'null') as object | null;
+    } while (cursor !== null);
+  }
+
   /** The text of the answer. */
   send(route: 'register' | 'pull' | 'push' | 'snapshot', body: string): Promise<string> {
     return this.load.post(`/sync/${route}`, body, this.userId);

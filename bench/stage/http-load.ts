@@ -35,6 +35,25 @@ export class HttpLoad {
   }
 }
 
+/**
+ * Does something again and again for so long, by so many at once.
+ * @returns how often
+ */
+export async function repeatFor(
+  milliseconds: number,
+  lanes: number,
+  work: (n: number) => Promise<void>,
+): Promise<number> {
+  const end = performance.now() + milliseconds;
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    do await work(next++);
+    while (performance.now() < end);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return next;
+}
+
 /** Does something so many times, by so many at once. */
 export async function repeat(
   times: number,

@@ -1,11 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { MemoryWatch } from '../run/memory-watch.js';
 
 /** A Node process of the benchmark's own, which answers calls (see `serve`). */
 export interface NodeProcess {
   readonly pid: number;
   /** What it said once it was ready; an app says its URL. */
   readonly url: string;
+  /** Since it was started. */
+  readonly memory: MemoryWatch;
   call<Answer>(command: string, argument?: unknown): Promise<Answer>;
   /** Lets it end in order. */
   stop(): Promise<void>;
@@ -29,7 +32,11 @@ export async function startProcess(main: URL, env: Readonly<Record<string, strin
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   children.add(child);
-  const ended = once(child, 'exit').finally(() => children.delete(child));
+  const memory = new MemoryWatch(child.pid ?? 0);
+  const ended = once(child, 'exit').finally(() => {
+    memory.stop();
+    children.delete(child);
+  });
   const calls = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
   let last = 0;
   const ready = new Promise<string>((resolve, reject) => {
@@ -53,6 +60,7 @@ export async function startProcess(main: URL, env: Readonly<Record<string, strin
   return {
     pid: child.pid ?? 0,
     url,
+    memory,
     call: <Answer>(command: string, argument?: unknown) =>
       new Promise<Answer>((resolve, reject) => {
         const id = ++last;

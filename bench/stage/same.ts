@@ -5,7 +5,7 @@ import type { Stage } from './stage.js';
 /** A database with the host's tables and sync's own, where nothing consumes. */
 export async function limitTables(stage: Stage, like: Database): Promise<Database> {
   const database = await stage.database();
-  for (const statement of synchroMigrationsSql()) await database.query(statement);
+  await createSyncTables(database);
   const [position] = await like.query<{ position: string }>(
     'SELECT to_json(p) AS position FROM sync_wal_position p',
   );
@@ -14,6 +14,10 @@ export async function limitTables(stage: Stage, like: Database): Promise<Databas
     [position?.position],
   );
   return database;
+}
+
+export async function createSyncTables(database: Database): Promise<void> {
+  for (const statement of synchroMigrationsSql()) await database.query(statement);
 }
 
 /** All rows of a query in one hash. */

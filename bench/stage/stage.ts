@@ -36,12 +36,17 @@ export interface StageOptions {
 export class Stage {
   private readonly databases: Database[] = [];
   private readonly processes: NodeProcess[] = [];
-  private readonly apps: { readonly app: NodeProcess; readonly database: Database }[] = [];
+  private readonly apps: {
+    readonly app: NodeProcess;
+    readonly database: Database;
+  }[] = [];
   private count = 0;
 
   static async open(options: StageOptions): Promise<Stage> {
     const folder = await temporaryFolder();
-    const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+    // Its making may go on for a moment when that is interrupted.
+    const removeFolder = (): void =>
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     process.once('exit', removeFolder);
     const server = await startPostgres({
       dataDir: join(folder, 'postgres'),
@@ -96,7 +101,7 @@ export class Stage {
 
   /** Runs the timed part of a round. */
   async timed(
-    measured: NodeProcess,
+    measured: Pick<NodeProcess, 'pid'>,
     work: () => Promise<void>,
   ): Promise<{ readonly seconds: number; readonly usage: Usage }> {
     const end = countUsage(measured.pid, this.postmasterPid);
@@ -117,6 +122,13 @@ export class Stage {
     const [first] = this.apps;
     const { profiles } = this.options;
     return first && profiles !== null ? endProfile(first.app, first.database, profiles, name) : [];
+  }
+
+  /** What memory each of the row's apps has had so far, for people. */
+  memory(): readonly string[] {
+    return this.apps.map(
+      ({ app, database }) => `memory of the app of ${database.name}: ${app.memory.describe()}`,
+    );
   }
 
   /** Ends what a row has begun. */
