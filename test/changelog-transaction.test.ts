@@ -36,12 +36,12 @@ describe('a transaction of the changelog', () => {
   });
 
   function connection(): Client {
-    return new Client({ connectionString: database.url });
+    return new Client({ connectionString: database.url, pipeline: true });
   }
 
   it('moves entries and position together', async () => {
     const tx = await ChangelogTransaction.begin(successor, start);
-    await tx.append([ENTRY, { ...ENTRY, operation: 2 }]);
+    tx.append([ENTRY, { ...ENTRY, operation: 2 }]);
     expect(await tx.commit(200n)).toEqual({ ...start, confirmedLsn: 200n, lastSeq: start.lastSeq + 2n });
     expect(await storedPosition(database)).toMatchObject({ confirmed_lsn: '200', last_seq: '3' });
     expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
@@ -52,7 +52,7 @@ describe('a transaction of the changelog', () => {
       'an older position',
       async (position) => {
         const tx = await ChangelogTransaction.begin(successor, position);
-        await tx.append([ENTRY]);
+        tx.append([ENTRY]);
         await tx.commit(200n);
       },
     ],
@@ -72,7 +72,7 @@ describe('a transaction of the changelog', () => {
   it('lets the next one begin at its end alone', async () => {
     const first = await ChangelogTransaction.begin(successor, start);
     const waiting = ChangelogTransaction.begin(former, start);
-    await first.append([ENTRY]);
+    first.append([ENTRY]);
     await first.commit(200n);
     await expect(waiting).rejects.toMatchObject({ code: 'position_conflict' });
   });

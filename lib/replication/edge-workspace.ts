@@ -54,16 +54,23 @@ export class EdgeWorkspace {
   }
 
   /** Writes the difference and the entries. The workspace is used up. */
-  async flush(entries: readonly ChangelogEntry[]): Promise<void> {
+  flush(entries: readonly ChangelogEntry[]): void {
+    const added: EdgeRow[] = [];
     const saved: EdgeRow[] = [];
     const gone: EdgeKey[] = [];
     for (const [table, records] of this.tables) {
       for (const [recordId, record] of records) {
         const rowMoved = record.rowMicros !== record.beforeRowMicros;
         for (const [bucket, live] of record.edges) {
-          if (rowMoved || record.before.get(bucket) !== live) {
-            saved.push({ table, recordId, bucket, live, rowUpdatedAt: record.rowUpdatedAt });
-          }
+          const before = record.before.get(bucket);
+          if (!rowMoved && before === live) continue;
+          (before === undefined ? added : saved).push({
+            table,
+            recordId,
+            bucket,
+            live,
+            rowUpdatedAt: record.rowUpdatedAt,
+          });
         }
         for (const bucket of record.before.keys()) {
           if (!record.edges.has(bucket)) gone.push({ table, recordId, bucket });
@@ -71,9 +78,10 @@ export class EdgeWorkspace {
       }
     }
     this.tables.clear();
-    await this.tx.deleteEdges(gone);
-    await this.tx.saveEdges(saved);
-    await this.tx.append(entries);
+    this.tx.deleteEdges(gone);
+    this.tx.updateEdges(saved);
+    this.tx.insertEdges(added);
+    this.tx.append(entries);
   }
 
   private working(table: string, id: string): WorkingRecord {

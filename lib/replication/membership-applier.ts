@@ -208,7 +208,7 @@ export class MembershipApplier {
     work: MembershipWork,
     options: ResettleOptions,
   ): Promise<void> {
-    await work.edges.flush(options.silent === true ? [] : work.sortedEntries());
+    work.edges.flush(options.silent === true ? [] : work.sortedEntries());
     if (work.waiting.size > 0) {
       this.open.waiting = true;
       await saveWaiting(tx, [...work.waiting.values()]);

@@ -71,7 +71,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName);
-  const client = new Client(connection);
+  const client = new Client({ ...connection, pipeline: true });
   client.on('error', () => undefined); // the query in flight reports it
   let endLease: (() => void) | null = null;
   try {

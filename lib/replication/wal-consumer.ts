@@ -111,8 +111,8 @@ export class WalConsumer {
   async stop(): Promise<void> {
     this.stopping.abort();
     this.stream?.wake();
-    // Ending a connection ends what it waits for, and nothing of an open transaction stays.
-    const patience = setTimeout(() => void this.writer?.end().catch(() => undefined), LAST_BATCH_MS);
+    // Cutting a connection ends what it waits for, and nothing of an open transaction stays.
+    const patience = setTimeout(() => this.writer?.connection.stream.destroy(), LAST_BATCH_MS);
     await this.running;
     clearTimeout(patience);
     this.monitor.enter('off');
@@ -251,7 +251,7 @@ export class WalConsumer {
   }
 
   private async connect(): Promise<Client> {
-    const client = new Client(this.connection());
+    const client = new Client({ ...this.connection(), pipeline: true });
     // Without a listener a lost connection would end the process; the next query reports it.
     client.on('error', () => this.stream?.wake());
     await client.connect();

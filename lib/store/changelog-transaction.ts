@@ -26,22 +26,26 @@ export interface EdgeRow {
 export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
 
 /**
- * The one kind of transaction that writes the changelog. It holds the `sync_wal_position` row from its first
+ * The one kind of transaction that writes the changelog. Writes are sent and not waited for, so that what comes next
+ * is worked out meanwhile; whatever asks a question, and the commit, waits for them. It holds the `sync_wal_position` row from its first
  * statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
  * sequence. Edges, entries and position become visible together.
  */
 export class ChangelogTransaction {
   private seq: bigint;
+  /** Statements that were sent. One that failed stays: whatever comes after it fails with the same error. */
+  private sent: Promise<unknown>[] = [];
 
   /**
-   * @param client a connection of the writer's own, outside any transaction
+   * @param client a connection of the writer's own with `pipeline`, outside any transaction
    * @param expected compared with the stored position: another instance may have taken over
    * @throws SynchroError `position_conflict`
    */
   static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
-    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     try {
-      return await ChangelogTransaction.join(client, expected);
+      const [tx] = await Promise.all([ChangelogTransaction.join(client, expected), begun]);
+      return tx;
     } catch (error) {
       await client.query('ROLLBACK');
       throw error;
@@ -76,25 +80,28 @@ export class ChangelogTransaction {
   }
 
   /** Runs any other statement in this transaction. */
-  query<Row extends QueryResultRow>(
+  async query<Row extends QueryResultRow>(
     text: string,
     values: unknown[] = [],
     name?: string,
   ): Promise<QueryResult<Row>> {
+    await this.written();
     return this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
   }
 
   /** Rows with every value as the text that the server sent. */
   async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
+    await this.written();
     const types = { getTypeParser: () => (value: string) => value };
     const { rows } = await this.client.query<Record<string, string | null>>({ text, types });
     return rows;
   }
 
   /** Appends entries in the order given. */
-  async append(entries: readonly ChangelogEntry[]): Promise<void> {
+  append(entries: readonly ChangelogEntry[]): void {
     if (entries.length === 0) return;
-    await this.query(
+    this.write(
+      'append',
       `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
        SELECT $1::bigint + n, b, t, r, o, s
          FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[])
@@ -107,7 +114,6 @@ export class ChangelogTransaction {
         entries.map((entry) => entry.operation),
         entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt))),
       ],
-      'append',
     );
     this.seq += BigInt(entries.length);
   }
@@ -161,26 +167,42 @@ export class ChangelogTransaction {
     }));
   }
 
-  async saveEdges(edges: readonly EdgeRow[]): Promise<void> {
+  /**
+   * Writes edges that are known not to be there, in the order of their key: neighbours share their index pages.
+   * @throws later, 23505 when one is there
+   */
+  insertEdges(edges: readonly EdgeRow[]): void {
     if (edges.length === 0) return;
-    await this.query(
+    this.write(
+      'insert_edges',
+      `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
+           AS e (t, r, b, live, updated_at) ORDER BY r COLLATE "C"`,
+      edgeValues(edges),
+    );
+  }
+
+  /** Writes edges that are there again. (By a join, a plan made while the statistics are young would read them all.) */
+  updateEdges(edges: readonly EdgeRow[]): void {
+    if (edges.length === 0) return;
+    this.write(
+      'update_edges',
       `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
        ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
          SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`,
-      [...edgeKeys(edges), edges.map((edge) => edge.live), edges.map((edge) => edge.rowUpdatedAt)],
-      'save_edges',
+      edgeValues(edges),
     );
   }
 
-  async deleteEdges(edges: readonly EdgeKey[]): Promise<void> {
+  deleteEdges(edges: readonly EdgeKey[]): void {
     if (edges.length === 0) return;
-    await this.query(
+    this.write(
+      'delete_edges',
       `DELETE FROM sync_bucket_edges e
         USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
         WHERE e.table_name = gone.t AND e.record_id = gone.r AND e.bucket_id = gone.b`,
       edgeKeys(edges),
-      'delete_edges',
     );
   }
 
@@ -194,7 +216,8 @@ export class ChangelogTransaction {
     appliedUntil: bigint | null = null,
   ): Promise<WalPosition> {
     const next = { ...this.position, confirmedLsn, lastSeq: this.seq };
-    await this.query(
+    this.write(
+      'store_position',
       `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now(),
               applied_until = coalesce($4, applied_until) WHERE slot_name = $1`,
       [
@@ -203,15 +226,33 @@ export class ChangelogTransaction {
         this.seq.toString(),
         appliedUntil === null ? null : formatMicros(appliedUntil),
       ],
-      'store_position',
     );
-    await this.client.query('COMMIT');
+    // Behind a statement that failed it rolls back.
+    this.write(undefined, 'COMMIT');
+    await this.written();
     return next;
   }
 
   async rollback(): Promise<void> {
     await this.client.query('ROLLBACK');
   }
+
+  private write(name: string | undefined, text: string, values: unknown[] = []): void {
+    const written = this.client.query(name === undefined ? { text, values } : { name, text, values });
+    written.catch(() => undefined); // whoever waits for it is told
+    this.sent.push(written);
+  }
+
+  /** @throws what the first of the statements that were sent and failed ended in */
+  private async written(): Promise<void> {
+    if (this.sent.length === 0) return;
+    await Promise.all(this.sent);
+    this.sent = [];
+  }
+}
+
+function edgeValues(edges: readonly EdgeRow[]): unknown[] {
+  return [...edgeKeys(edges), edges.map((edge) => edge.live), edges.map((edge) => edge.rowUpdatedAt)];
 }
 
 function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
