@@ -448,6 +448,25 @@ async function lateFollower(n: number): Promise<{ alice: Device; user: string; h
   return { alice, user, held };
 }
 
+it('a bucket that comes brings nothing of what came and went before, which the log does not have yet', async () => {
+  const [user, bob] = ['alice-149', 'bob-149'];
+  const alice = await started(user);
+  await withPausedConsumer(database, async () => {
+    await insertTask(database, bob, 'first');
+    await consumerWaits(database);
+    // In the batch after.
+    const gone = await insertTask(database, bob, 'came and goes');
+    await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+    subscriptions.followed.set(user, [bob]);
+    await alice.pull();
+  });
+  await consumed(database);
+  await subscriptionsApplied(database);
+  const pages = await alice.pull();
+  expect(pages.flatMap(({ deletes }) => deletes)).toEqual([]);
+  expect([...alice.rows('tasks').values()].map(({ title }) => title)).toEqual(['first']);
+});
+
 describe('of rows that came and went before their bucket was given to a device that has older pages to read', () => {
   it('nothing is told', async () => {
     const { alice, held } = await lateFollower(147);

@@ -4,6 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
+import { consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
@@ -256,6 +257,31 @@ describe('children', () => {
       expect(await edgesOf(database, table, id)).toEqual(['user:bob']);
       expect(await logOf(database, table, id)).toEqual(['create user:bob']);
     }
+  });
+
+  it('that come after their parent has moved are not told to who had it in between [interleaving 9]', async () => {
+    const [board, other, list, moved] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await commit(insertBoard(board, 'alice'), insertBoard(other, 'dave'), insertList(moved, other));
+    await applied(database);
+    await withPausedConsumer(database, async () => {
+      await inOneTransaction(database, `UPDATE boards SET user_id = 'bob' WHERE id = '${board}'`);
+      await consumerWaits(database);
+      await inOneTransaction(database, `UPDATE boards SET user_id = 'carol' WHERE id = '${board}'`);
+      await inOneTransaction(
+        database,
+        insertList(list, board),
+        `UPDATE lists SET board_id = '${board}' WHERE id = '${moved}'`,
+      );
+    });
+    await applied(database);
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:carol']);
+    expect(await logOf(database, 'lists', list)).toEqual(['create user:carol']);
+    expect(await edgesOf(database, 'lists', moved)).toEqual(['user:carol']);
+    expect(await logOf(database, 'lists', moved)).toEqual([
+      'create user:dave',
+      'delete user:dave',
+      'create user:carol',
+    ]);
   });
 
   it('can not have their own table as parent [interleaving 7]', async () => {

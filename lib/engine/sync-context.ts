@@ -133,7 +133,7 @@ function contextSql(tokenSql: string): string {
          SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
           CROSS JOIN LATERAL (
             SELECT FROM sync_changelog l
-             WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > asked.checkpoint AND l.seq <= p.last_seq
+             WHERE (l.bucket_id, l.seq) > (b.bucket_id, asked.checkpoint) AND (l.bucket_id, l.seq) <= (b.bucket_id, p.last_seq)
              ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) END AS has_news
   FROM (SELECT $4::bigint AS checkpoint OFFSET 0) AS asked
   LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2

@@ -46,11 +46,11 @@ export class EdgeWorkspace {
     return this.working(table, id);
   }
 
-  /** How a loaded record's set of buckets (live or dead) differs from what is stored. */
-  bucketsChange(table: string, id: string): 'same' | 'appeared' | 'changed' {
+  /** The buckets (live or dead) that a loaded record had as stored; null when they are still the same. */
+  bucketsBeforeChange(table: string, id: string): ReadonlySet<string> | null {
     const { before, edges } = this.working(table, id);
-    if (before.size === edges.size && [...before.keys()].every((bucket) => edges.has(bucket))) return 'same';
-    return before.size === 0 ? 'appeared' : 'changed';
+    if (before.size === edges.size && [...before.keys()].every((bucket) => edges.has(bucket))) return null;
+    return new Set(before.keys());
   }
 
   /** Writes the difference and the entries. The workspace is used up. */

@@ -24,6 +24,12 @@ export interface ResettleOptions {
   readonly refresh?: boolean;
   /** They get one where the row's `updated_at` is later than devices have seen it. Default: false. */
   readonly compare?: boolean;
+  /**
+   * The rows are read as children of these, whose buckets were these before: those of them that the log doesn't know as
+   * such are left out. They came to their parent later than the log is: when it is there, what is their parent's by then
+   * becomes theirs, and not what it is now.
+   */
+  readonly parents?: ReadonlyMap<string, ReadonlySet<string>>;
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
 }
@@ -152,13 +158,15 @@ export class MembershipApplier {
   private async resettleRows(
     tx: ChangelogTransaction,
     table: SyncTable,
-    rows: readonly ResolveRow[],
+    current: readonly ResolveRow[],
     options: ResettleOptions,
   ): Promise<void> {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = new MembershipWork(new EdgeWorkspace(tx));
+    const found = current.map((row) => ({ table, recordId: row.recordId, row }));
+    await work.edges.load(neededEdges(found));
+    const rows = options.parents ? work.childrenInLog(table, current, options.parents) : current;
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
-    await work.edges.load(neededEdges(events));
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
     for (const { order, recordId, row } of events) {
@@ -219,7 +227,7 @@ export class MembershipApplier {
     await settleFailures(tx, work.failures, work.resolvedRows, this.open);
     for (const table of this.tracked.registry.parentsFirst()) {
       const { appeared, changed } = work.changes.get(table.name) ?? NO_CHANGES;
-      await this.follow(tx, table, [...appeared], [...changed], options);
+      await this.follow(tx, table, [...appeared], changed, options);
     }
   }
 
@@ -231,15 +239,15 @@ export class MembershipApplier {
     tx: ChangelogTransaction,
     table: SyncTable,
     appeared: readonly string[],
-    changed: readonly string[],
+    changed: ReadonlyMap<string, ReadonlySet<string>>,
     options: ResettleOptions,
   ): Promise<void> {
     const children = this.tracked.registry.children(table.name);
     if (children.length === 0) return;
     const followers = { time: options.time, silent: options.silent === true };
     for (const child of children) {
-      const fkColumn = child.parentFkColumn ?? '';
-      await this.resettle(tx, child, { column: fkColumn, values: changed }, followers);
+      const filter = { column: child.parentFkColumn ?? '', values: [...changed.keys()] };
+      await this.resettle(tx, child, filter, { ...followers, parents: changed });
     }
     if (!this.open.waiting || appeared.length === 0) return;
     const released = new Map<string, string[]>();

@@ -7,13 +7,13 @@ import type { RuleFailure } from './bucket-rules.js';
 import type { NewEntry, Operation } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 
-/** Records of a table whose buckets changed: those that had none before, and the others. */
+/** Records of a table whose buckets changed: those that had none before, and the others with what they had. */
 interface ChangedRecords {
   readonly appeared: Set<string>;
-  readonly changed: Set<string>;
+  readonly changed: Map<string, ReadonlySet<string>>;
 }
 
-export const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
+export const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Map() };
 
 /** What one piece of work has come to so far. */
 export class MembershipWork {
@@ -54,12 +54,26 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
+  /** Of rows and their loaded edges, the children that have inherited what their parents had. */
+  childrenInLog(
+    table: SyncTable,
+    rows: readonly ResolveRow[],
+    parents: ReadonlyMap<string, ReadonlySet<string>>,
+  ): readonly ResolveRow[] {
+    return rows.filter((row) => {
+      const { edges } = this.edges.record(table.name, row.recordId);
+      const inherited = parents.get(parentOf(table, row)?.id ?? '') ?? [];
+      return [...inherited].every((bucket) => edges.has(bucket));
+    });
+  }
+
   /** Notes which of some records changed their buckets, before the workspace is written. */
   noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
-    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
+    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Map() }));
     for (const { recordId } of records) {
-      const change = this.edges.bucketsChange(table.name, recordId);
-      if (change !== 'same') changes[change].add(recordId);
+      const before = this.edges.bucketsBeforeChange(table.name, recordId);
+      if (before?.size === 0) changes.appeared.add(recordId);
+      else if (before) changes.changed.set(recordId, before);
     }
   }
 }

@@ -62,10 +62,18 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-stay-when-the-parent-moves',
     file: 'lib/replication/membership-applier.ts',
-    find: 'await this.resettle(tx, child, { column: fkColumn, values: changed }, followers);',
-    replace: 'await this.resettle(tx, child, { column: fkColumn, values: [] }, followers);',
+    find: 'values: [...changed.keys()] };',
+    replace: 'values: [...changed.keys()].slice(changed.size) };',
     tests: [{ file: 'test/wal-children.test.ts', name: 'follow a parent that moves to another user' }],
     why: 'W-WAL-8: comments follow their task, at any depth.',
+  },
+  {
+    name: 'children-follow-ahead-of-the-log',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'options.parents ? work.childrenInLog(table, current, options.parents) : current',
+    replace: 'current',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'that come after their parent has moved' }],
+    why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
   },
   {
     name: 'waiting-child-is-not-released',

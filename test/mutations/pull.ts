@@ -156,6 +156,14 @@ export const PULL: readonly Mutation[] = [
     why: 'Ids of rows that came and went before a user could see their bucket would be told.',
   },
   {
+    name: 'bucket-comes-before-the-log-is-there',
+    file: 'lib/replication/subscription-changes.ts',
+    find: 'coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)',
+    replace: 'coalesce(after_lsn <= 9223372036854775807, true)',
+    tests: [{ file: SUBSCRIPTIONS, name: 'of what came and went before, which the log does not have yet' }],
+    why: 'Interleavings 3: what came and went before a user could see the bucket would be told by its id.',
+  },
+  {
     name: 'left-bucket-is-told-from-the-checkpoint',
     file: 'lib/store/sync-clients.ts',
     find: 'greatest((bucket_since ->> b)::bigint, $3::bigint)',

@@ -195,8 +195,8 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'gap-before-the-slot-goes-unnoticed',
     file: 'lib/replication/slot.ts',
-    find: 'if (slot.confirmedFlush <= position.confirmedLsn) return null;',
-    replace: 'if (slot.confirmedFlush >= 0n) return null;',
+    find: 'if (!isAhead(slot, position)) return null;',
+    replace: 'if (!isAhead(slot, position) || slot.confirmedFlush >= 0n) return null;',
     tests: [{ file: 'test/slot-discontinuity.test.ts', name: 'slot and stored position' }],
     why: 'W-WAL-17: what was committed in the gap is in no changelog.',
   },

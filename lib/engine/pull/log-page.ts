@@ -93,8 +93,8 @@ export function laterTime(a: string, b: string | null): string {
 }
 
 /**
- * A range of one bucket, and an order by it, so that only the index of the buckets serves: by equality PostgreSQL may
- * walk the log by its primary key, millions of entries for a bucket without any, or sort all that a bucket has.
+ * A range of one bucket, as rows are compared, and an order by it, so that only the index of the buckets serves: else
+ * PostgreSQL may walk the log by its primary key, millions of entries for a bucket without any, or sort all of a bucket.
  *
  * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
  * bucket right now, are not to be passed over one by one in each pull.
@@ -105,7 +105,8 @@ WITH entry AS MATERIALIZED (
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
-      WHERE l.bucket_id BETWEEN b.bucket_id AND b.bucket_id AND l.seq > b.after_seq AND l.seq <= $6::bigint AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
+      WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, $6::bigint)
+        AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.bucket_id, l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
