@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { leaseTransaction } from './session.js';
 import { SNAPSHOT_HOLD_LOCK } from './sync-clients.js';
 
 /**
@@ -43,6 +44,7 @@ const ABOVE_ALL = 2n ** 63n - 1n;
  * @returns the floor as it is now
  */
 export async function raiseFloor(manager: EntityManager, aged: bigint | null): Promise<bigint> {
+  await leaseTransaction(manager);
   await manager.query('SELECT FROM sync_wal_position FOR UPDATE');
   await manager.query('SELECT pg_advisory_xact_lock($1)', [SNAPSHOT_HOLD_LOCK]);
   // Where nobody is known and nothing is old, greatest and least are null, and the floor stays.

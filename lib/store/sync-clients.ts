@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { leaseTransaction } from './session.js';
 
 /** A registered device, as far as requests need it. Sequence numbers are 64-bit. */
 export interface SyncClient {
@@ -151,6 +152,7 @@ export async function beginSnapshot(
   buckets: readonly string[],
   { changes, holdMilliseconds }: { readonly changes: boolean; readonly holdMilliseconds: number },
 ): Promise<bigint | null> {
+  await leaseTransaction(manager);
   // The position comes before the other locks, as with compaction and the consumer.
   if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);

@@ -19,6 +19,14 @@ export const REQUESTS: readonly Mutation[] = [
     why: 'Wire protocol §1: version and hash must both be the current ones.',
   },
   {
+    name: 'frozen-request-keeps-the-consumer-waiting',
+    file: 'lib/store/session.ts',
+    find: 'String(LEASE_MS),',
+    replace: 'String(0 * LEASE_MS),',
+    tests: [{ file: 'test/frozen-requests.test.ts', name: 'a compaction in a process that freezes' }],
+    why: 'One app that hangs while it holds the position would stop every device in the world from getting anything.',
+  },
+  {
     name: 'lost-races-are-not-run-again',
     file: 'lib/engine/request-transactions.ts',
     find: 'error instanceof OutdatedLogError || isRetryable(error);',
