@@ -119,20 +119,24 @@ export class Oracle {
     if (phone.refused.has(key) || parked.has(`${phone.userId} ${key}`)) return true;
     const versions = this.history.of(table, id);
     const wrote = versions.some((version) => this.rules.writable(phone.userId, table, version).length > 0);
-    if (!wrote || this.looked(phone, this.rules.everReadable(phone.userId, table, id))) return false;
+    // A row that the device was told to delete may be made again by its user.
+    const since = phone.accepted.get(key) ?? 0;
+    const readable = this.rules.everReadable(phone.userId, table, id);
+    if (!wrote || this.looked(phone, since, readable)) return false;
     // It stays when the row is gone, too.
     phone.refused.add(key);
     return true;
   }
 
   /**
-   * Whether the phone certainly asked within one of these intervals, which are widened, and again once what it asked
-   * for then was in the log.
+   * Whether the phone, since a moment, certainly asked within one of these intervals, which are widened, and again once
+   * what it asked for then was in the log.
    */
-  private looked({ looks }: Phone, intervals: readonly Interval[]): boolean {
+  private looked({ looks }: Phone, since: number, intervals: readonly Interval[]): boolean {
     const { slack, appliedUntil } = this.options;
     return intervals.some(({ from, to }) => {
-      const inside = looks.filter((look) => look.from >= from + slack && look.to <= to - 2 * slack);
+      const began = Math.max(since, from + slack);
+      const inside = looks.filter((look) => look.from >= began && look.to <= to - 2 * slack);
       const noticed = inside[0]?.to ?? Infinity;
       return inside.some((look) => appliedUntil(look.from) >= noticed);
     });

@@ -29,6 +29,8 @@ export interface PhoneOptions extends DeviceOptions {
 export class Phone extends Device {
   /** What the server refused without a version of its own: the SDKs leave such rows as they are. By table and id. */
   readonly refused = new Set<string>();
+  /** When it was last told that a change of its own was accepted, by table and id. */
+  readonly accepted = new Map<string, number>();
   /** Every id that this phone was ever given, or has made. */
   readonly known = new Set<string>();
   /** Answers that never came, and answers that asked to try again. */
@@ -147,6 +149,7 @@ export class Phone extends Device {
   override async push(changes: readonly PushChange[]): Promise<PushResponse> {
     for (const { id } of changes) this.known.add(id);
     const response = await super.push(changes);
+    for (const { table_name: table, id } of response.accepted) this.accepted.set(`${table} ${id}`, now());
     for (const result of [...response.accepted, ...response.rejected]) {
       if (result.status === 'rejected_retryable') continue;
       const key = `${result.table_name} ${result.id}`;
