@@ -273,6 +273,8 @@ export class Oracle {
       const what = `${phone.userId}'s ${change.operation} was accepted, but the row was ${was}, not ${JSON.stringify(data)}`;
       return [violation('loss', table, change.id, what, phone)];
     }
+    // What waited of the record before, this device or another one of the user has replaced.
+    this.promised.delete(key);
     const allowed = made.some((version) =>
       this.during(this.rules.writable(phone.userId, table, version), sent, received),
     );
