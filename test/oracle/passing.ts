@@ -1,8 +1,8 @@
 /**
  * SQLSTATEs, or classes of them, that a writer's statement may end with when others write, too, or a server goes away:
- * lost connections, foreign keys, aborted transactions, conflicts, resources, locks, shutdown.
+ * lost connections, foreign keys, aborted and idle transactions, conflicts, resources, locks, shutdown.
  */
-const PASSING = ['08', '23503', '25P02', '40', '53', '55', '57'];
+const PASSING = ['08', '23503', '25P02', '25P03', '40', '53', '55', '57'];
 /** What pg says of a connection that ended. */
 const LOST = ['Connection terminated', 'Client has encountered a connection error'];
 const CONNECTION = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];

@@ -126,7 +126,8 @@ async function transaction(
   work: (client: Client) => Promise<void>,
 ): Promise<void> {
   await world.withClient(async (client) => {
-    await client.query('BEGIN');
+    // What it looks up elsewhere may wait for who waits for it.
+    await client.query(`SET idle_in_transaction_session_timeout = '3s'; BEGIN`);
     await work(client);
     await client.query(rollBack ? 'ROLLBACK' : 'COMMIT');
   });
