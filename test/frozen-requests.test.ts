@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DataSource, type EntityManager } from 'typeorm';
 import { raiseFloor } from '../lib/store/retention.js';
+import { inTransaction } from '../lib/store/session.js';
 import { beginSnapshot, type SyncClient } from '../lib/store/sync-clients.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { consumed } from './support/consumer.js';
@@ -47,3 +48,24 @@ it.each([
   thaw();
   await ended;
 });
+
+it.each([
+  ['30s', {}],
+  ['10s', { extra: { options: '-c idle_in_transaction_session_timeout=10s' } }],
+])(
+  'a request may be idle in a transaction for %s, unless the host has said how long',
+  async (time, options) => {
+    const source = new DataSource({ type: 'postgres', url: database.url, ...options });
+    await source.initialize();
+    try {
+      for (const kind of ['read', 'write'] as const) {
+        const rows = await inTransaction(source, kind, (manager) =>
+          manager.query('SHOW idle_in_transaction_session_timeout'),
+        );
+        expect(rows).toEqual([{ idle_in_transaction_session_timeout: time }]);
+      }
+    } finally {
+      await source.destroy();
+    }
+  },
+);

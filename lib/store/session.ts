@@ -15,8 +15,16 @@ export const TEXT_SETTINGS = {
   extra_float_digits: '1',
 } as const;
 
+/**
+ * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after this:
+ * an ALTER TABLE would wait for it, and everybody for that. A host that has set a time of its own keeps it.
+ */
+const IDLE_TIMEOUT = `SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
+  WHERE current_setting('idle_in_transaction_session_timeout') = '0'`;
+
 const SET_LOCAL = Object.entries(TEXT_SETTINGS)
   .map(([name, value]) => `SET LOCAL ${name} = '${value}'`)
+  .concat(IDLE_TIMEOUT)
   .join('; ');
 
 const BEGIN = {
