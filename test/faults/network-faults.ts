@@ -34,7 +34,7 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
     name: 'replication-cut-mid-transaction',
     keeps: 'log',
     inject: async (site, random) => {
-      for (let times = 1 + random.below(3); times > 0; times--) {
+      for (let times = 1 + random.below(3); times > 0;) {
         const terminated = random.below(2) === 0;
         const leader = await site.leader();
         const { connection, port } = await patiently(async () => (await site.stream()) ?? false);
@@ -42,13 +42,17 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
         const before = connection.answered;
         const rows = await insertRows(site, LARGE);
         try {
-          await patiently(() => connection.answered > before + PART, 1);
+          const inPart = (): boolean => connection.answered > before + PART;
+          // The leader may have begun anew by itself, for another fault or an altered table: once more, then.
+          await patiently(async () => inPart() || (await site.stream())?.connection !== connection, 1);
+          if (!inPart()) continue;
           if (terminated) await terminate(site, port);
           else leader.databaseNetwork.cut([connection]);
+          times--;
         } finally {
           leader.databaseNetwork.pass();
+          await deleteRows(site, rows);
         }
-        await deleteRows(site, rows);
       }
     },
   },
