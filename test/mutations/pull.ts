@@ -207,7 +207,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/sync-context.ts',
     find: 'unnest(c.bucket_subs || (',
     replace: "unnest('{}'::text[] || (",
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
+    tests: [{ file: 'test/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
     why: 'Design, rule 6: the checkpoint would pass over what was never read.',
   },
 ];
