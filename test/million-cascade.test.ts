@@ -119,11 +119,14 @@ async function readByKey(): Promise<number> {
   return Number(row?.['idx_tup_read']);
 }
 
-/** What the log says of one board's records behind `seq`: entries and records by bucket and operation. */
+/**
+ * What the log says of one board's records behind `seq`: entries and records by bucket and operation. Read past the
+ * primary key, as PostgreSQL reports what was read by it up to a second later: it would count as a pull's.
+ */
 async function entriesBehind(seq: number): Promise<readonly unknown[]> {
   return database.query(
     `SELECT bucket_id AS bucket, operation, count(*)::int AS entries, count(DISTINCT record_id)::int AS records
-       FROM sync_changelog WHERE seq > $1 GROUP BY 1, 2 ORDER BY 1, 2`,
+       FROM sync_changelog WHERE seq + 0 > $1 GROUP BY 1, 2 ORDER BY 1, 2`,
     [seq],
   );
 }
