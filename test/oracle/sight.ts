@@ -9,25 +9,33 @@ export type Sight = (granted: readonly Interval[]) => readonly Interval[];
 
 /** A grant that is found at the beginning of a request holds until its end, though it may be revoked meanwhile. */
 export function ofRequest({ sent, received }: Exchange): Sight {
-  return (granted) =>
-    granted.map(({ from, to }) =>
-      from <= received && to >= sent ? { from, to: Math.max(to, received) } : { from, to },
-    );
+  return foundBy([{ from: sent, to: received }]);
 }
 
 /**
- * Of deletes, which come from the log: what was lost and granted again between two requests counts as kept, and what
- * was granted when the device's snapshot began counts from where the log stood then.
+ * Of deletes, which come from the log: what an earlier request may have shown may be told to be gone. What was lost and
+ * granted again between two requests counts as kept, and what was granted when the device's snapshot began counts from
+ * where the log stood then.
  */
-export function ofLog(exchange: Exchange, appliedUntil: (time: number) => number): Sight {
-  const { phone, snapshotAt } = exchange;
+export function ofLog(
+  { phone, snapshotAt, sent, received }: Exchange,
+  appliedUntil: (time: number) => number,
+): Sight {
   const loggedAt = snapshotAt === 0 ? 0 : appliedUntil(snapshotAt);
-  const current = ofRequest(exchange);
+  const found = foundBy([...phone.looks, { from: sent, to: received }]);
   return (granted) =>
     joinedUnlessSeen(
-      current(granted).map(({ from, to }) =>
+      found(granted).map(({ from, to }) =>
         from <= snapshotAt && to >= snapshotAt ? { from: Math.min(from, loggedAt), to } : { from, to },
       ),
       phone.looks,
     );
+}
+
+function foundBy(requests: readonly Interval[]): Sight {
+  return (granted) =>
+    granted.map(({ from, to }) => {
+      const finding = requests.filter((request) => from <= request.to && to >= request.from);
+      return { from, to: Math.max(to, ...finding.map((request) => request.to)) };
+    });
 }
