@@ -109,6 +109,8 @@ export class Bystanders {
       },
       { timeout: 60_000 },
     );
+    // A snapshot that the device was sent to right after its push may have been too early for it.
+    await device.sync();
     for (const row of victims.rows.filter(({ user, deleted }) => user === device.userId && !deleted)) {
       for (const each of [device, fresh]) {
         if (!each.row(row.table, row.id))
