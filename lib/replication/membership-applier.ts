@@ -32,6 +32,11 @@ export interface ResettleOptions {
   readonly parents?: ReadonlyMap<string, ReadonlySet<string>>;
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
+  /**
+   * Of rows that are named and not there any more the edges go now. Else they go with the row's own change, which may
+   * come much later: whoever has lost them by then would still be told. Default: false.
+   */
+  readonly removed?: boolean;
 }
 
 /**
@@ -85,9 +90,28 @@ export class MembershipApplier {
     filter: RowFilter,
     options: ResettleOptions,
   ): Promise<void> {
+    const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
     for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
       await this.resettleRows(tx, table, rows, options);
+      for (const { recordId } of rows) missing.delete(recordId);
     }
+    await this.removeRows(tx, table, missing, options);
+  }
+
+  private async removeRows(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    ids: ReadonlySet<string>,
+    options: ResettleOptions,
+  ): Promise<void> {
+    if (ids.size === 0) return;
+    const work = new MembershipWork(new EdgeWorkspace(tx));
+    await work.edges.load(new Map([[table.name, ids]]));
+    const records = [...ids].map((recordId) => ({ recordId }));
+    for (const [order, { recordId }] of records.entries())
+      work.add(order, table, recordId, removeRow(work.edges.record(table.name, recordId)));
+    work.noteChanges(table, records);
+    await this.finish(tx, work, options);
   }
 
   private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
@@ -117,7 +141,7 @@ export class MembershipApplier {
           .map(({ recordId }) => recordId),
       );
       const ids = [...(touched.get(table.name) ?? [])].filter((id) => !settled.has(id));
-      await this.resettle(tx, table, { column: table.idColumn, values: ids }, options);
+      await this.resettle(tx, table, { column: table.idColumn, values: ids }, { ...options, removed: true });
     }
     if (unseen.size > 0) {
       await forgetRules(tx, [...unseen]);

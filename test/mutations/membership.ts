@@ -68,6 +68,14 @@ export const MEMBERSHIP: readonly Mutation[] = [
     why: 'W-WAL-8: comments follow their task, at any depth.',
   },
   {
+    name: 'rows-that-are-gone-wait-for-their-own-change',
+    file: 'lib/replication/membership-applier.ts',
+    find: "filter === 'all' || options.removed !== true",
+    replace: 'options.time >= 0n',
+    tests: [{ file: 'test/wal-bucket-sources.test.ts', name: 'takes a row along that is gone by then' }],
+    why: 'Interleavings 6: a device that comes later would be told of a row that its user had lost before.',
+  },
+  {
     name: 'children-follow-ahead-of-the-log',
     file: 'lib/replication/membership-applier.ts',
     find: 'options.parents ? work.childrenInLog(table, current, options.parents) : current',
