@@ -179,6 +179,7 @@ function open({ url, slotName, publicationName }: TestDatabase, start: Lsn): Pro
       publicationName,
       start,
       columns: () => 'all',
+      onSilence: () => undefined,
       walSenderTimeout: 10_000,
     }),
   );

@@ -49,6 +49,8 @@ class NestedList extends SyncedRow {
   boardId!: string;
 }
 
+type Ids = [string, string, string, string, string];
+
 /** Rows per batch: small, so that a transaction of a few rows already comes in pieces. */
 const BATCH = 4;
 
@@ -58,6 +60,10 @@ function insertBoard(id: string, user: string | null): string {
 
 function insertList(id: string, board: string): string {
   return `INSERT INTO lists (id, board_id) VALUES ('${id}', '${board}')`;
+}
+
+function touchList(id: string): string {
+  return `UPDATE lists SET updated_at = now() WHERE id = '${id}'`;
 }
 
 function insertCard(id: string, list: string): string {
@@ -282,6 +288,34 @@ describe('children', () => {
       'delete user:dave',
       'create user:carol',
     ]);
+  });
+
+  it('that are gone, or elsewhere, when their parent moves in the same batch are not told to who gets it [interleaving 9]', async () => {
+    const [board, other, left, gone, away] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
+    const move = (user: string): string => `UPDATE boards SET user_id = '${user}' WHERE id = '${board}'`;
+    await commit(insertBoard(board, 'alice'), insertBoard(other, 'dave'));
+    await commit(insertList(left, board), insertList(gone, board), insertList(away, board));
+    await commit(touchList(gone), `DELETE FROM lists WHERE id = '${gone}'`, move('bob'));
+    expect(await logOf(database, 'lists', gone)).toEqual([
+      'create user:alice',
+      'update user:alice',
+      'delete user:alice',
+    ]);
+    expect(await edgesOf(database, 'lists', gone)).toEqual([]);
+    await commit(
+      touchList(away),
+      `UPDATE lists SET board_id = '${other}' WHERE id = '${away}'`,
+      move('carol'),
+    );
+    expect((await logOf(database, 'lists', away)).slice(3)).toEqual([
+      'update user:bob',
+      'delete user:bob',
+      'create user:dave',
+    ]);
+    const brief = randomUUID();
+    await commit(insertList(brief, board), `DELETE FROM lists WHERE id = '${brief}'`, move('erin'));
+    expect(await logOf(database, 'lists', brief)).toEqual(['create user:carol', 'delete user:carol']);
+    expect(await edgesOf(database, 'lists', left)).toEqual(['user:erin']);
   });
 
   it('can not have their own table as parent [interleaving 7]', async () => {

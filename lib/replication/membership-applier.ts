@@ -120,7 +120,8 @@ export class MembershipApplier {
     const work = new MembershipWork(new EdgeWorkspace(tx));
     for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     await work.edges.load(neededEdges([...byTable.values()].flat()));
-    // Parents first, on the batch's final state: a child finds the edges that its parent ends up with.
+    // Parents first, on the batch's final state: a child finds the edges that its parent ends up with. Where another
+    // event of the child follows, or it is gone, it finds those that its parent had then.
     for (const table of this.tracked.registry.parentsFirst()) {
       await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);
     }
@@ -158,25 +159,35 @@ export class MembershipApplier {
     const rows = rowsToResolve(events);
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
+    const followed = this.hasMovedParents(work, table) ? followedEvents(events) : NONE;
+    const isParent = this.tracked.registry.children(table.name).length > 0;
     let next = 0;
     for (const event of events) {
-      const record = work.edges.record(table.name, event.recordId);
-      if (event.row === null) {
-        work.add(event.order, table, event.recordId, removeRow(record));
-        work.settled(table, event.recordId);
-        continue;
+      const { recordId, row } = event;
+      const record = work.edges.record(table.name, recordId);
+      const before = isParent ? new Set(record.edges.keys()) : null;
+      if (row === null) {
+        work.add(event.order, table, recordId, removeRow(record));
+        work.settled(table, recordId);
+      } else {
+        const own = event.unknown ? null : (buckets[next++] ?? null);
+        const place = followed.has(event) ? event.order : END;
+        const state = {
+          ...rowState(table, row),
+          buckets: this.withInherited(work, table, row, own, place),
+          commitTime: event.commitTime,
+          writtenAt: tx.begunAt,
+          cause: event.kind === 'insert' ? ('insert' as const) : ('update' as const),
+        };
+        work.add(event.order, table, recordId, settleRow(record, state));
       }
-      const own = event.unknown ? null : (buckets[next++] ?? null);
-      const state = {
-        ...rowState(table, event.row),
-        buckets: this.withInherited(work, table, event.row, own),
-        commitTime: event.commitTime,
-        writtenAt: tx.begunAt,
-        cause: event.kind === 'insert' ? ('insert' as const) : ('update' as const),
-      };
-      work.add(event.order, table, event.recordId, settleRow(record, state));
+      if (before) work.timeline(table.name).note(recordId, event.order, before, record.edges);
     }
     work.noteChanges(table, events);
+  }
+
+  private hasMovedParents(work: MembershipWork, table: SyncTable): boolean {
+    return table.parent !== null && work.timeline(table.parent).hasMoves;
   }
 
   private async resettleRows(
@@ -196,7 +207,7 @@ export class MembershipApplier {
     for (const { order, recordId, row } of events) {
       const state = {
         ...rowState(table, row),
-        buckets: this.withInherited(work, table, row, buckets[order] ?? null),
+        buckets: this.withInherited(work, table, row, buckets[order] ?? null, END),
         commitTime: options.time,
         writtenAt: tx.begunAt,
         cause,
@@ -207,12 +218,16 @@ export class MembershipApplier {
     await this.finish(tx, work, options);
   }
 
-  /** A row's own buckets and those of its parent; without a parent that has edges, the row waits for it. */
+  /**
+   * A row's own buckets and those of its parent; without a parent that has edges, the row waits for it.
+   * @param place in the batch
+   */
   private withInherited(
     work: MembershipWork,
     table: SyncTable,
     row: ResolveRow,
     own: readonly string[] | null,
+    place: number,
   ): readonly string[] | null {
     if (own === null) return null;
     work.resolved(table, row.recordId);
@@ -221,8 +236,8 @@ export class MembershipApplier {
       work.settled(table, row.recordId);
       return own;
     }
-    const { edges } = work.edges.record(parentId.table, parentId.id);
-    if (edges.size > 0) work.settled(table, row.recordId);
+    const buckets = work.parentBuckets(parentId, place);
+    if (buckets.size > 0) work.settled(table, row.recordId);
     else {
       work.waits({
         table: table.name,
@@ -231,7 +246,7 @@ export class MembershipApplier {
         parentId: parentId.id,
       });
     }
-    return [...new Set([...own, ...edges.keys()])];
+    return [...new Set([...own, ...buckets])];
   }
 
   /** Writes what the work came to, then goes to the children of every record whose buckets changed. */
@@ -299,4 +314,19 @@ function rowState(table: SyncTable, row: ResolveRow): Pick<RowState, 'deleted' |
   const deletedAt = row.data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
   return { deleted, updatedAt: row.data[table.updatedAtColumn] };
+}
+
+const NONE: ReadonlySet<RowEvent> = new Set();
+/** The place behind all events of a batch. */
+const END = Infinity;
+
+/** Events of records that have another one behind them. */
+function followedEvents(events: readonly RowEvent[]): ReadonlySet<RowEvent> {
+  const followed = new Set<RowEvent>();
+  const seen = new Set<string>();
+  for (const event of events.toReversed()) {
+    if (seen.has(event.recordId)) followed.add(event);
+    seen.add(event.recordId);
+  }
+  return followed;
 }

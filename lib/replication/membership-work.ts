@@ -4,6 +4,7 @@ import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogEntry } from '../store/changelog-transaction.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
+import { BucketTimeline } from './bucket-timeline.js';
 import type { NewEntry, Operation } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 
@@ -22,6 +23,7 @@ export class MembershipWork {
   readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
   readonly resolvedRows = new Map<string, Set<string>>();
   readonly changes = new Map<string, ChangedRecords>();
+  private readonly timelines = new Map<string, BucketTimeline>();
   private readonly entries: { order: number; entry: ChangelogEntry }[] = [];
 
   constructor(readonly edges: EdgeWorkspace) {}
@@ -29,6 +31,15 @@ export class MembershipWork {
   add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
     for (const entry of entries)
       this.entries.push({ order, entry: { table: table.name, recordId, ...entry } });
+  }
+
+  timeline(table: string): BucketTimeline {
+    return upsert(this.timelines, table, () => new BucketTimeline());
+  }
+
+  /** The buckets (live or dead) that a loaded parent has at a place in the batch. */
+  parentBuckets({ table, id }: RecordName, order: number): ReadonlySet<string> {
+    return this.timelines.get(table)?.at(id, order) ?? new Set(this.edges.record(table, id).edges.keys());
   }
 
   /** In the order of the log. */
@@ -78,8 +89,13 @@ export class MembershipWork {
   }
 }
 
+interface RecordName {
+  readonly table: string;
+  readonly id: string;
+}
+
 /** The record that a row is a child of; null when it names none. */
-export function parentOf(table: SyncTable, row: ResolveRow): { table: string; id: string } | null {
+export function parentOf(table: SyncTable, row: ResolveRow): RecordName | null {
   if (table.parent === null || table.parentFkColumn === null) return null;
   const id = row.data[table.parentFkColumn];
   return id === null || id === undefined ? null : { table: table.parent, id };

@@ -1,8 +1,10 @@
-import { type Client, type ClientConfig } from 'pg';
+import type { Duplex } from 'node:stream';
+import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
+import { GOODBYE_MS } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type WalMessage } from './pgoutput.js';
 
 /** All WAL up to here has been sent; with `mustAnswer` the server waits for a status (it is shutting down). */
@@ -23,6 +25,8 @@ export interface StreamOptions {
   readonly columns: ColumnChoice;
   /** Milliseconds; 0 turns the watchdog off. */
   readonly walSenderTimeout: number;
+  /** Told when the server, or the network, has not been heard of for too long: the stream has ended. */
+  readonly onSilence: (error: Error) => void;
 }
 
 /** The queue is bounded by both: messages for row-sized work, bytes for wide rows. */
@@ -119,7 +123,9 @@ export class ReplicationStream {
   async close(): Promise<void> {
     clearInterval(this.statusTimer);
     this.fail(new SynchroError('temporarily_unavailable', 'the replication stream was closed'));
+    const cut = setTimeout(() => this.socket()?.destroy(), GOODBYE_MS);
     await this.service.destroy().catch(() => undefined);
+    clearTimeout(cut);
   }
 
   private async subscribe(): Promise<void> {
@@ -142,9 +148,10 @@ export class ReplicationStream {
     const silence = Math.round(performance.now() - this.lastHeard);
     const { walSenderTimeout } = this.options;
     if (walSenderTimeout > 0 && !this.paused && silence > 2 * walSenderTimeout) {
-      this.fail(
-        new SynchroError('temporarily_unavailable', `the replication stream was silent for ${silence} ms`),
-      );
+      const what = `the replication stream was silent for ${silence} ms`;
+      const error = new SynchroError('temporarily_unavailable', what);
+      this.fail(error);
+      this.options.onSilence(error);
     }
   }
 
@@ -194,11 +201,10 @@ export class ReplicationStream {
     this.wake();
   }
 
-  private socket(): { pause(): void; resume(): void } | undefined {
-    const { _connection: connection } = this.service as unknown as {
-      _connection: { stream: { pause(): void; resume(): void } } | null;
-    };
-    return connection?.stream;
+  private socket(): Duplex | undefined {
+    // PLR has the client from the first attempt to connect on.
+    const { _client: client } = this.service as unknown as { _client: Client | null };
+    return client?.connection.stream;
   }
 }
 

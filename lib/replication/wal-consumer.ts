@@ -10,6 +10,7 @@ import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
+import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
 import { ensurePublication } from './publication.js';
@@ -172,6 +173,8 @@ export class WalConsumer {
         start: prepared.confirmedLsn,
         columns: this.tracked.choose,
         walSenderTimeout,
+        // What the writer waits for then may never come either; nothing of an open transaction stays.
+        onSilence: (error) => client.connection.stream.destroy(error),
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
@@ -192,8 +195,7 @@ export class WalConsumer {
       endLease?.();
       this.stream = null;
       this.writer = null;
-      await stream?.close();
-      await client.end().catch(() => undefined);
+      await Promise.all([stream?.close(), disconnect(client)]);
     }
   }
 

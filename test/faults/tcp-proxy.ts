@@ -87,6 +87,11 @@ export class TcpProxy {
     this.enter({ name: 'lose-answers' });
   }
 
+  /** Nothing goes through the connections that there are any more, and no end learns of it; new ones pass. */
+  forget(): void {
+    for (const pair of this.pairs) pair.forget();
+  }
+
   /** Resets the connections that there are, or those that are named. */
   cut(connections: readonly ProxyConnection[] = this.connections): void {
     for (const pair of this.pairs) if (connections.includes(pair)) pair.cut();
@@ -129,13 +134,16 @@ class Pair implements ProxyConnection {
   private readonly questions: Flow;
   private readonly answers: Flow;
   private broken = false;
+  private forgotten = false;
+  private readonly mode: () => ProxyMode;
 
   constructor(
     private readonly client: Socket,
     private readonly target: Socket,
-    private readonly mode: () => ProxyMode,
+    modeOfAll: () => ProxyMode,
     onLost: () => void,
   ) {
+    this.mode = () => (this.forgotten ? { name: 'stall' } : modeOfAll());
     target.once('connect', () => (this.targetSidePort = target.localPort));
     for (const socket of [client, target]) {
       socket.on('error', () => {
@@ -143,8 +151,8 @@ class Pair implements ProxyConnection {
         this.resume();
       });
     }
-    this.questions = new Flow(client, target, mode);
-    this.answers = new Flow(target, client, mode, () => {
+    this.questions = new Flow(client, target, this.mode);
+    this.answers = new Flow(target, client, this.mode, () => {
       onLost();
       this.cut();
     });
@@ -160,6 +168,10 @@ class Pair implements ProxyConnection {
 
   get held(): number {
     return this.questions.held + this.answers.held;
+  }
+
+  forget(): void {
+    this.forgotten = true;
   }
 
   /** The other end learns of a reset when bytes pass again. */

@@ -76,6 +76,14 @@ export const MEMBERSHIP: readonly Mutation[] = [
     why: 'Interleavings 6: a device that comes later would be told of a row that its user had lost before.',
   },
   {
+    name: 'children-that-are-gone-follow-their-parent',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'followed.has(event) ? event.order : END',
+    replace: 'END',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'are not told to who gets it' }],
+    why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
+  },
+  {
     name: 'children-follow-ahead-of-the-log',
     file: 'lib/replication/membership-applier.ts',
     find: 'options.parents ? work.childrenInLog(table, current, options.parents) : current',

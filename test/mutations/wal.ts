@@ -17,6 +17,14 @@ export const WAL: readonly Mutation[] = [
     why: 'Design, write → changelog: a crash before the commit would lose what the server no longer sends.',
   },
   {
+    name: 'writer-waits-in-a-silent-network',
+    file: 'lib/replication/replication-stream.ts',
+    find: 'this.options.onSilence(error);',
+    replace: '',
+    tests: [{ file: 'test/silent-network.test.ts', name: 'goes on over new ones' }],
+    why: 'Replication notes, liveness: what the writer waits for never comes, and nobody consumes any more.',
+  },
+  {
     name: 'acknowledges-beyond-the-end-of-the-commit',
     file: 'lib/replication/wal-reader.ts',
     find: 'this.options.stream.acknowledge(batch.endLsn);',

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { FaultKind } from '../faults/fault.js';
 import { FAULTS } from '../faults/kinds.js';
 import { measureRecovery } from '../faults/recovery.js';
+import type { SiteApp } from '../faults/site-app.js';
 import { Site } from '../faults/site.js';
 import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
 import {
@@ -40,6 +41,8 @@ const WRITERS = 2;
 const FUZZERS = 3;
 /** Longest pause between two things that one actor does, in milliseconds. */
 const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
+/** What an app has said last, when a fault was not survived. */
+const LINES = 20;
 const WORLD_MAIN = join(import.meta.dirname, '../../dist/world/main.js');
 
 /** People, host code, an administrator and an attacker at work on three instances, while one thing after another breaks. */
@@ -161,7 +164,8 @@ export class Soak {
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
       );
     } catch (cause) {
-      throw new Error(`${fault.name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${fault.name}: ${message}\n${this.site.apps.map(lastLines).join('\n')}`, { cause });
     }
   }
 
@@ -196,4 +200,13 @@ export class Soak {
     const { sent, excused } = this.fuzzer.summary();
     return `round ${this.rounds}: ${this.operations} operations, ${this.survived.length} faults, ${sent} fuzzed requests (${excused} excused)`;
   }
+}
+
+/** What an app has said last of what it consumes. */
+function lastLines(app: SiteApp): string {
+  const lines = app.output().split('\n');
+  return `${app.name}:\n${lines
+    .filter((line) => line.includes('Consumer'))
+    .slice(-LINES)
+    .join('\n')}`;
 }
