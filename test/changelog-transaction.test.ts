@@ -42,7 +42,9 @@ describe('a transaction of the changelog', () => {
   it('moves entries and position together', async () => {
     const tx = await ChangelogTransaction.begin(successor, start);
     tx.append([ENTRY, { ...ENTRY, operation: 2 }]);
-    expect(await tx.commit(200n)).toEqual({ ...start, confirmedLsn: 200n, lastSeq: start.lastSeq + 2n });
+    const { position, durable } = tx.commit(200n);
+    expect(position).toEqual({ ...start, confirmedLsn: 200n, lastSeq: start.lastSeq + 2n });
+    await durable;
     expect(await storedPosition(database)).toMatchObject({ confirmed_lsn: '200', last_seq: '3' });
     expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
   });
@@ -53,7 +55,7 @@ describe('a transaction of the changelog', () => {
       async (position) => {
         const tx = await ChangelogTransaction.begin(successor, position);
         tx.append([ENTRY]);
-        await tx.commit(200n);
+        await tx.commit(200n).durable;
       },
     ],
     ['an older epoch', (position) => startEpoch(successor, position, position)],
@@ -73,7 +75,33 @@ describe('a transaction of the changelog', () => {
     const first = await ChangelogTransaction.begin(successor, start);
     const waiting = ChangelogTransaction.begin(former, start);
     first.append([ENTRY]);
-    await first.commit(200n);
+    await first.commit(200n).durable;
     await expect(waiting).rejects.toMatchObject({ code: 'position_conflict' });
+  });
+
+  it('lets the next one of the same connection begin before its commit is answered', async () => {
+    const first = await ChangelogTransaction.begin(successor, start);
+    first.append([ENTRY]);
+    const { position, durable } = first.commit(200n);
+    const second = await ChangelogTransaction.begin(successor, position);
+    await durable;
+    second.append([{ ...ENTRY, operation: 2 }]);
+    await second.commit(300n).durable;
+    expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
+  });
+
+  it('leaves nothing for the next one to begin with when it fails on the way', async () => {
+    const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
+    const first = await ChangelogTransaction.begin(successor, start);
+    first.append([ENTRY]);
+    first.insertEdges([edge, edge]);
+    const { position, durable } = first.commit(200n);
+    const failed = expect(durable).rejects.toMatchObject({ code: '23505' });
+    await expect(ChangelogTransaction.begin(successor, position)).rejects.toMatchObject({
+      code: 'position_conflict',
+    });
+    await failed;
+    expect(await storedPosition(database)).toMatchObject({ confirmed_lsn: '100' });
+    expect(await logOf(database, 'tasks', 'a')).toEqual([]);
   });
 });

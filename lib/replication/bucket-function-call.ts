@@ -81,12 +81,12 @@ interface TypedColumn {
 
 /** Read each time: the table may be altered at any. Generated columns are not in the WAL. */
 async function typedColumns(tx: ChangelogTransaction, table: SyncTable): Promise<readonly TypedColumn[]> {
-  const { rows } = await tx.query<{ name: string; type: string }>(
-    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+  const { rows } = await tx.query<{ name: string; type: string }>({
+    name: 'bucket_function_columns',
+    text: `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
       WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
-    [table.sql],
-    'bucket_function_columns',
-  );
+    values: [table.sql],
+  });
   return rows;
 }
 

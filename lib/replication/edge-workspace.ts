@@ -1,11 +1,7 @@
 import { upsert } from '../common/collections.js';
 import { comparableMicros } from '../common/timestamp.js';
-import type {
-  ChangelogEntry,
-  ChangelogTransaction,
-  EdgeKey,
-  EdgeRow,
-} from '../store/changelog-transaction.js';
+import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
+import { readEdges, type EdgeKey, type EdgeRow, type RecordIds } from '../store/edges.js';
 import type { RecordEdges } from './edge-diff.js';
 
 interface WorkingRecord extends RecordEdges {
@@ -24,20 +20,25 @@ export class EdgeWorkspace {
   constructor(private readonly tx: ChangelogTransaction) {}
 
   /** Reads the edges of records that aren't here yet. */
-  async load(wanted: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
-    const missing = new Map<string, string[]>();
+  async load(wanted: RecordIds): Promise<void> {
+    const missing = new Map<string, Set<string>>();
     for (const [table, ids] of wanted) {
       const known = this.tables.get(table);
-      missing.set(table, known ? [...ids].filter((id) => !known.has(id)) : [...ids]);
+      missing.set(table, known ? new Set([...ids].filter((id) => !known.has(id))) : new Set(ids));
     }
+    this.add(missing, await readEdges(this.tx, missing));
+  }
+
+  /** Takes records over whose edges have been read. */
+  add(records: RecordIds, edges: readonly EdgeRow[]): void {
     const stored = new Map<string, Map<string, EdgeRow[]>>();
-    for (const edge of await this.tx.edges(missing)) {
-      const records = upsert(stored, edge.table, () => new Map<string, EdgeRow[]>());
-      upsert(records, edge.recordId, () => []).push(edge);
+    for (const edge of edges) {
+      const ofTable = upsert(stored, edge.table, () => new Map<string, EdgeRow[]>());
+      upsert(ofTable, edge.recordId, () => []).push(edge);
     }
-    for (const [table, ids] of missing) {
-      const records = upsert(this.tables, table, () => new Map<string, WorkingRecord>());
-      for (const id of ids) records.set(id, workingRecord(stored.get(table)?.get(id) ?? []));
+    for (const [table, ids] of records) {
+      const known = upsert(this.tables, table, () => new Map<string, WorkingRecord>());
+      for (const id of ids) known.set(id, workingRecord(stored.get(table)?.get(id) ?? []));
     }
   }
 

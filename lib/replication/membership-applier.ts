@@ -2,8 +2,10 @@ import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import type { EdgeRow } from '../store/edges.js';
 import { forgetRules } from '../store/rule-marks.js';
 import { deleteWaiting, releaseWaiting, saveWaiting } from '../store/waiting-rows.js';
+import { prepareBatch, type PreparedBatch } from './batch-runs.js';
 import type { BucketRules } from './bucket-rules.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
@@ -11,7 +13,7 @@ import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
-import { rowsToResolve, toRowEvents, type RowEvent } from './row-events.js';
+import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -63,24 +65,33 @@ export class MembershipApplier {
     Object.assign(this.open, rows[0]);
   }
 
-  /** Applies row changes in their order; a TRUNCATE stands between what comes before and after it. */
-  async apply(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
-    let rows: Change[] = [];
-    for (const change of changes) {
-      if (change.message.tag !== 'truncate') {
-        rows.push(change);
+  /** Works out what can be without the database, for {@link apply}. */
+  prepare(changes: readonly Change[]): PreparedBatch {
+    return prepareBatch(changes, this.tracked);
+  }
+
+  /**
+   * Applies a batch in its order.
+   * @param edges of its records, read in the same transaction
+   */
+  async apply(
+    tx: ChangelogTransaction,
+    { runs, records }: PreparedBatch,
+    edges: readonly EdgeRow[],
+  ): Promise<void> {
+    const work = new MembershipWork(new EdgeWorkspace(tx));
+    work.edges.add(records, edges);
+    for (const [index, { rows, truncated, time }] of runs.entries()) {
+      if (rows) {
+        await this.applyRows(tx, index === 0 ? work : new MembershipWork(new EdgeWorkspace(tx)), rows, time);
         continue;
       }
-      await this.applyRows(tx, rows);
-      rows = [];
-      for (const relation of change.message.relations) {
-        const truncated = this.tracked.find(relation.schema, relation.name);
-        const options = { time: change.commitTime };
-        if (truncated?.table) await this.truncate(tx, truncated.table, options);
-        for (const { table } of truncated?.dependents ?? []) await this.resettle(tx, table, 'all', options);
+      for (const relation of truncated) {
+        const found = this.tracked.find(relation.schema, relation.name);
+        if (found?.table) await this.truncate(tx, found.table, { time });
+        for (const { table } of found?.dependents ?? []) await this.resettle(tx, table, 'all', { time });
       }
     }
-    await this.applyRows(tx, rows);
   }
 
   /** Resolves current rows again and writes what changed in their membership; children follow. */
@@ -114,10 +125,12 @@ export class MembershipApplier {
     await this.finish(tx, work, options);
   }
 
-  private async applyRows(tx: ChangelogTransaction, changes: readonly Change[]): Promise<void> {
-    if (changes.length === 0) return;
-    const { byTable, touched, unnamed, unseen, touchedUnnamed } = toRowEvents(changes, this.tracked);
-    const work = new MembershipWork(new EdgeWorkspace(tx));
+  private async applyRows(
+    tx: ChangelogTransaction,
+    work: MembershipWork,
+    { byTable, touched, unnamed, unseen, touchedUnnamed }: RowEvents,
+    time: bigint,
+  ): Promise<void> {
     for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     await work.edges.load(neededEdges([...byTable.values()].flat()));
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with. Where another
@@ -125,7 +138,7 @@ export class MembershipApplier {
     for (const table of this.tracked.registry.parentsFirst()) {
       await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);
     }
-    const options = { time: changes.at(-1)?.commitTime ?? 0n };
+    const options = { time };
     await this.finish(tx, work, options);
     for (const table of this.tracked.registry.parentsFirst()) {
       if (unnamed.has(table.name) && (await removeOrphans(tx, table))) {

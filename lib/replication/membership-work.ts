@@ -2,6 +2,7 @@ import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogEntry } from '../store/changelog-transaction.js';
+import type { RecordIds } from '../store/edges.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
 import { BucketTimeline } from './bucket-timeline.js';
@@ -108,7 +109,7 @@ export function neededEdges(
     readonly recordId: string;
     readonly row: ResolveRow | null;
   }[],
-): ReadonlyMap<string, ReadonlySet<string>> {
+): RecordIds {
   const needed = new Map<string, Set<string>>();
   for (const { table, recordId, row } of events) {
     upsert(needed, table.name, () => new Set()).add(recordId);

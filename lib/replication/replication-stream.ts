@@ -29,12 +29,17 @@ export interface StreamOptions {
   readonly onSilence: (error: Error) => void;
 }
 
-/** The queue is bounded by both: messages for row-sized work, bytes for wide rows. */
-const MAX_QUEUED_MESSAGES = 2_000;
+/** The queue is bounded by both: messages for row-sized work (three for a row alone in its transaction), bytes for wide rows. */
+const MAX_QUEUED_MESSAGES = 6_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
-/** A tick that brought less than this is followed by a short pause: the walsender then sends larger pieces. */
+/**
+ * A tick that brought less than this is followed by a short pause: the walsender then sends larger pieces. But only
+ * where much comes: a commit that comes alone is not made to wait.
+ */
 const COALESCE_BYTES = 32 * 1024;
 const COALESCE_MS = 1;
+const BUSY_BYTES = 8 * 1024;
+const BUSY_MS = 10;
 
 /**
  * The replication connection as a queue: messages are decoded as they arrive, and taken when the consumer is
@@ -48,6 +53,8 @@ export class ReplicationStream {
   private queue: StreamMessage[] = [];
   private queuedBytes = 0;
   private bytesThisTick = 0;
+  /** What came since a moment no longer ago than {@link BUSY_MS}. */
+  private lately = { since: 0, bytes: 0 };
   private paused = false;
   private failure: Error | null = null;
   private waiting: (() => void) | null = null;
@@ -178,9 +185,12 @@ export class ReplicationStream {
   }
 
   private endTick(): void {
-    const small = this.bytesThisTick < COALESCE_BYTES;
+    const bytes = this.bytesThisTick;
     this.bytesThisTick = 0;
-    if (!small || this.paused) return;
+    const { lastHeard, lately } = this;
+    if (lastHeard - lately.since > BUSY_MS) this.lately = { since: lastHeard, bytes: 0 };
+    this.lately.bytes += bytes;
+    if (bytes >= COALESCE_BYTES || this.lately.bytes < BUSY_BYTES || this.paused) return;
     this.socket()?.pause();
     setTimeout(() => {
       if (!this.paused) this.socket()?.resume();

@@ -91,7 +91,9 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     await tx.query(
       `UPDATE sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`,
     );
-    return await tx.commit(slot.consistentPoint);
+    const { position, durable } = tx.commit(slot.consistentPoint);
+    await durable;
+    return position;
   } finally {
     endLease?.();
     await client.end();

@@ -2,7 +2,8 @@ import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
-import { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { ChangelogTransaction, type PendingCommit } from '../store/changelog-transaction.js';
+import { readEdges, type EdgeRow, type RecordIds } from '../store/edges.js';
 import { readPosition, type WalPosition } from '../store/wal-position.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
@@ -37,7 +38,12 @@ export interface DueWork {
  * durable. Anything that goes wrong ends it with an error: the next start goes on from the stored position.
  */
 export class WalReader {
+  /** What is durable. */
   private position: WalPosition;
+  /** What will be, once {@link committing} is done. */
+  private ahead: WalPosition;
+  /** The commit of the last batch. It rejects with what became of the batch. */
+  private committing: Promise<void> = Promise.resolve();
   private readonly batcher: TransactionBatcher;
   /** The writer transaction of a source transaction that is larger than a batch. */
   private openWriter: ChangelogTransaction | null = null;
@@ -52,6 +58,7 @@ export class WalReader {
 
   constructor(private readonly options: WalReaderOptions) {
     this.position = options.position;
+    this.ahead = options.position;
     this.batcher = new TransactionBatcher(
       () => this.position.confirmedLsn,
       options.batchRows,
@@ -77,6 +84,7 @@ export class WalReader {
     if (stream.pending) return;
     const rest = this.batcher.flush();
     if (rest) await this.write(rest);
+    await this.committing;
     if (this.batcher.inTransaction) return;
     if (this.keepalive) await this.confirmIdle(this.keepalive);
     if (this.due && this.position.confirmedLsn >= this.due.lsn) await this.runDue();
@@ -113,6 +121,7 @@ export class WalReader {
    * @throws SynchroError `position_conflict`
    */
   async verify(): Promise<void> {
+    await this.committing;
     const stored = await readPosition(this.options.client);
     const { confirmedLsn, epochSeq } = this.position;
     if (stored?.confirmedLsn === confirmedLsn && stored.epochSeq === epochSeq) return;
@@ -125,10 +134,11 @@ export class WalReader {
    */
   async between(work: (tx: ChangelogTransaction) => Promise<void>): Promise<boolean> {
     if (this.openWriter) return false;
+    await this.committing;
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
     try {
       await work(tx);
-      this.position = await tx.commit();
+      await this.stored(tx.commit());
       return true;
     } catch (error) {
       await tx.rollback();
@@ -153,37 +163,64 @@ export class WalReader {
     if (due) await this.between(due.run);
   }
 
+  /** What a batch asks for goes out while the one before is still being committed. */
   private async write(batch: Batch): Promise<void> {
     // PostgreSQL 14 sends empty transactions; the end of one that was cut may be empty, too, and has to be written.
     if (batch.changes.length === 0 && !this.openWriter) return;
-    const tx = this.openWriter ?? (await this.beginVisible(batch.xids));
+    const prepared = this.options.applier.prepare(batch.changes);
+    const { tx, edges } = await this.begin(prepared.records, batch.xids);
     this.openWriter = tx;
     publishPhase('writing');
     this.commitTime = batch.changes.at(-1)?.commitTime ?? this.commitTime;
     try {
-      await this.options.applier.apply(tx, batch.changes);
-      if (batch.endLsn === null) return;
-      this.position = await tx.commit(batch.endLsn, this.commitTime);
+      await this.options.applier.apply(tx, prepared, edges);
     } catch (error) {
       // A lost connection has rolled back by itself; the error to tell is the first one.
       await tx.rollback().catch(() => undefined);
       throw error;
     }
+    if (batch.endLsn === null) return;
     this.openWriter = null;
+    this.committing = this.commit(tx, batch.endLsn);
+    this.committing.catch(() => undefined); // whoever waits for it is told
+  }
+
+  private async commit(tx: ChangelogTransaction, endLsn: Lsn): Promise<void> {
+    await this.stored(tx.commit(endLsn, this.commitTime));
     publishPhase('committed');
-    this.options.stream.acknowledge(batch.endLsn);
+    this.options.stream.acknowledge(endLsn);
+  }
+
+  /** Takes a position over as the next one at once, and as durable once it is. */
+  private async stored({ position, durable }: PendingCommit): Promise<void> {
+    this.ahead = position;
+    await durable;
+    this.position = position;
   }
 
   /**
    * A commit is decoded before it is visible (interleavings 1): waits until every source transaction of the batch
-   * can be seen, without holding the position while waiting.
+   * can be seen, without holding the position while waiting. The edges are asked for behind the lock, without waiting
+   * for it: whoever has it is the only one who writes them.
    */
-  private async beginVisible(xids: readonly number[]): Promise<ChangelogTransaction> {
+  private async begin(
+    records: RecordIds,
+    xids: readonly number[],
+  ): Promise<{ readonly tx: ChangelogTransaction; readonly edges: readonly EdgeRow[] }> {
+    const { client, signal } = this.options;
+    if (this.openWriter) return { tx: this.openWriter, edges: await readEdges(this.openWriter, records) };
     for (;;) {
-      const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-      if (invisibleTransactions(tx.snapshot, xids).length === 0) return tx;
+      const begun = ChangelogTransaction.begin(client, this.ahead);
+      const read = readEdges(client, records);
+      read.catch(() => undefined);
+      const tx = await begun.catch(async (error: unknown) => {
+        // What became of the batch before is the first error.
+        await this.committing;
+        throw error;
+      });
+      if (invisibleTransactions(tx.snapshot, xids).length === 0) return { tx, edges: await read };
       await tx.rollback();
-      this.options.signal.throwIfAborted();
+      signal.throwIfAborted();
       await sleep(VISIBILITY_POLL_MS);
     }
   }
@@ -198,7 +235,7 @@ export class WalReader {
     const distance = lsn - this.position.confirmedLsn;
     if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !this.isWanted(lsn))) return;
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-    this.position = await tx.commit(lsn, tx.begunAt);
+    await this.stored(tx.commit(lsn, tx.begunAt));
     this.options.stream.acknowledge(lsn);
   }
 }

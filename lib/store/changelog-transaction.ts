@@ -1,7 +1,8 @@
-import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
+import type { ClientBase, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { formatMicros } from '../common/timestamp.js';
+import type { EdgeKey, EdgeRow } from './edges.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
 
 /** A changelog entry; its seq is given when it is appended. */
@@ -14,22 +15,18 @@ export interface ChangelogEntry {
   readonly servedAt: bigint | null;
 }
 
-/** One edge to write, or to write again. */
-export interface EdgeRow {
-  readonly table: string;
-  readonly recordId: string;
-  readonly bucket: string;
-  readonly live: boolean;
-  readonly rowUpdatedAt: string | null;
+/** A commit that was sent. */
+export interface PendingCommit {
+  readonly position: WalPosition;
+  /** @throws what the first of the transaction's statements that failed ended in: then nothing of it is there */
+  readonly durable: Promise<void>;
 }
-
-export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
 
 /**
  * The one kind of transaction that writes the changelog. Writes are sent and not waited for, so that what comes next
- * is worked out meanwhile; whatever asks a question, and the commit, waits for them. It holds the `sync_wal_position` row from its first
- * statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
- * sequence. Edges, entries and position become visible together.
+ * is worked out meanwhile; whoever asks a question, or for the commit, is told what became of them. It holds the
+ * `sync_wal_position` row from its first statement to its commit, so that seq order is commit order; seqs are counted
+ * on that row, never taken from a sequence. Edges, entries and position become visible together.
  */
 export class ChangelogTransaction {
   private seq: bigint;
@@ -79,21 +76,23 @@ export class ChangelogTransaction {
     this.seq = position.lastSeq;
   }
 
-  /** Runs any other statement in this transaction. */
+  /** Runs any other statement in this transaction, behind what was sent. */
   async query<Row extends QueryResultRow>(
-    text: string,
+    statement: string | QueryConfig,
     values: unknown[] = [],
-    name?: string,
   ): Promise<QueryResult<Row>> {
+    const answer = this.client.query<Row>(
+      typeof statement === 'string' ? { text: statement, values } : statement,
+    );
+    answer.catch(() => undefined); // what failed before it is told first
     await this.written();
-    return this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
+    return answer;
   }
 
   /** Rows with every value as the text that the server sent. */
   async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
-    await this.written();
     const types = { getTypeParser: () => (value: string) => value };
-    const { rows } = await this.client.query<Record<string, string | null>>({ text, types });
+    const { rows } = await this.query<Record<string, string | null>>({ text, types });
     return rows;
   }
 
@@ -144,29 +143,6 @@ export class ChangelogTransaction {
     return (this.seq += 1n);
   }
 
-  /** The edges of some records, by table. */
-  async edges(idsByTable: ReadonlyMap<string, readonly string[]>): Promise<readonly EdgeRow[]> {
-    const tables = [...idsByTable].filter(([, ids]) => ids.length > 0);
-    if (tables.length === 0) return [];
-    // One `= ANY` per table: a join with unnest picks a bad plan while the statistics are young.
-    const selects = tables.map(
-      (_, index) => `SELECT table_name, record_id, bucket_id, live, row_updated_at::text
-        FROM sync_bucket_edges WHERE table_name = $${2 * index + 1} AND record_id = ANY($${2 * index + 2}::text[])`,
-    );
-    const { rows } = await this.query<EdgeColumns>(
-      selects.join(' UNION ALL '),
-      tables.flatMap(([table, ids]) => [table, ids]),
-      `edges_${tables.length}`,
-    );
-    return rows.map((row) => ({
-      table: row.table_name,
-      recordId: row.record_id,
-      bucket: row.bucket_id,
-      live: row.live,
-      rowUpdatedAt: row.row_updated_at,
-    }));
-  }
-
   /**
    * Writes edges that are known not to be there, in the order of their key: neighbours share their index pages.
    * @throws later, 23505 when one is there
@@ -207,21 +183,18 @@ export class ChangelogTransaction {
   }
 
   /**
-   * Commits everything, with the position.
+   * Commits everything, with the position. It is sent, and not waited for.
    * @param confirmedLsn what is now durable; the position stays where it was when nothing from the WAL is meant
    * @param appliedUntil when the last of it was committed, microseconds; null: the time that is stored stays
    */
-  async commit(
-    confirmedLsn: Lsn = this.position.confirmedLsn,
-    appliedUntil: bigint | null = null,
-  ): Promise<WalPosition> {
-    const next = { ...this.position, confirmedLsn, lastSeq: this.seq };
+  commit(confirmedLsn: Lsn = this.position.confirmedLsn, appliedUntil: bigint | null = null): PendingCommit {
+    const position = { ...this.position, confirmedLsn, lastSeq: this.seq };
     this.write(
       'store_position',
       `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now(),
               applied_until = coalesce($4, applied_until) WHERE slot_name = $1`,
       [
-        next.slotName,
+        position.slotName,
         confirmedLsn.toString(),
         this.seq.toString(),
         appliedUntil === null ? null : formatMicros(appliedUntil),
@@ -229,8 +202,7 @@ export class ChangelogTransaction {
     );
     // Behind a statement that failed it rolls back.
     this.write(undefined, 'COMMIT');
-    await this.written();
-    return next;
+    return { position, durable: this.written() };
   }
 
   async rollback(): Promise<void> {
@@ -261,12 +233,4 @@ function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
     edges.map((edge) => edge.recordId),
     edges.map((edge) => edge.bucket),
   ];
-}
-
-interface EdgeColumns {
-  table_name: string;
-  record_id: string;
-  bucket_id: string;
-  live: boolean;
-  row_updated_at: string | null;
 }

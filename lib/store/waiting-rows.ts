@@ -44,11 +44,11 @@ export async function releaseWaiting(
   parentTable: string,
   parentIds: readonly string[],
 ): Promise<readonly Pick<WaitingRow, 'table' | 'recordId'>[]> {
-  const { rows } = await tx.query<{ table: string; recordId: string }>(
-    `DELETE FROM sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
+  const { rows } = await tx.query<{ table: string; recordId: string }>({
+    name: 'release_waiting',
+    text: `DELETE FROM sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
      RETURNING table_name AS "table", record_id AS "recordId"`,
-    [parentTable, parentIds],
-    'release_waiting',
-  );
+    values: [parentTable, parentIds],
+  });
   return rows;
 }

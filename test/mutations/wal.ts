@@ -10,9 +10,9 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'acknowledges-before-the-commit',
     file: 'lib/replication/wal-reader.ts',
-    find: 'await this.options.applier.apply(tx, batch.changes);',
+    find: 'await this.options.applier.apply(tx, prepared, edges);',
     replace: `if (batch.endLsn !== null) this.options.stream.acknowledge(batch.endLsn);
-      await this.options.applier.apply(tx, batch.changes);`,
+      await this.options.applier.apply(tx, prepared, edges);`,
     tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
     why: 'Design, write → changelog: a crash before the commit would lose what the server no longer sends.',
   },
@@ -25,10 +25,18 @@ export const WAL: readonly Mutation[] = [
     why: 'Replication notes, liveness: what the writer waits for never comes, and nobody consumes any more.',
   },
   {
+    name: 'acknowledges-when-the-commit-is-sent',
+    file: 'lib/replication/wal-reader.ts',
+    find: 'await durable;',
+    replace: 'durable.catch(() => undefined);',
+    tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
+    why: 'Design, write → changelog: what was sent may fail, and the server would not send the batch again.',
+  },
+  {
     name: 'acknowledges-beyond-the-end-of-the-commit',
     file: 'lib/replication/wal-reader.ts',
-    find: 'this.options.stream.acknowledge(batch.endLsn);',
-    replace: 'this.options.stream.acknowledge(batch.endLsn + 4096n);',
+    find: 'this.options.stream.acknowledge(endLsn);',
+    replace: 'this.options.stream.acknowledge(endLsn + 4096n);',
     tests: [ACKNOWLEDGED],
     why: 'W-WAL-1: only the end of the COMMIT may be acknowledged; what begins behind it would be skipped.',
   },
@@ -48,7 +56,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'acknowledges-an-idle-position-that-is-not-stored',
     file: 'lib/replication/wal-reader.ts',
-    find: 'this.position = await tx.commit(lsn, tx.begunAt);',
+    find: 'await this.stored(tx.commit(lsn, tx.begunAt));',
     replace: 'await tx.rollback();',
     tests: [ACKNOWLEDGED, { ...ACKNOWLEDGED, name: 'moves on while the synced tables are quiet' }],
     why: 'W-WAL-17: a slot ahead of the stored position reads as a gap, and sends every device to a snapshot.',
@@ -110,8 +118,8 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'does-not-wait-for-visibility',
     file: 'lib/replication/wal-reader.ts',
-    find: 'if (invisibleTransactions(tx.snapshot, xids).length === 0) return tx;',
-    replace: 'if (invisibleTransactions(tx.snapshot, xids).length >= 0) return tx;',
+    find: 'if (invisibleTransactions(tx.snapshot, xids).length === 0)',
+    replace: 'if (invisibleTransactions(tx.snapshot, xids).length >= 0)',
     tests: [{ file: 'test/wal-visibility.test.ts', name: 'is not in the log' }],
     why: 'Interleavings 1: a pull would read the old row, and its checkpoint pass the change.',
   },
