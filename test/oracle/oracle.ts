@@ -121,8 +121,11 @@ export class Oracle {
     const wrote = versions.some((version) => this.rules.writable(phone.userId, table, version).length > 0);
     // A row that the device was told to delete may be made again by its user.
     const since = phone.accepted.get(key) ?? 0;
-    const readable = this.rules.everReadable(phone.userId, table, id);
-    if (!wrote || this.looked(phone, since, readable)) return false;
+    // Who comes to it when it is soft-deleted is told nothing of it.
+    const shown = versions
+      .filter(({ row }) => row['deleted_at'] === null)
+      .flatMap((version) => this.rules.readable(phone.userId, table, version));
+    if (!wrote || this.looked(phone, since, shown)) return false;
     // It stays when the row is gone, too.
     phone.refused.add(key);
     return true;
