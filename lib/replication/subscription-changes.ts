@@ -11,8 +11,9 @@ interface SubscriptionChange {
   readonly client: string;
   /** Buckets that come. */
   readonly coming: readonly string[];
-  /** Buckets that leave; for each the seq from where on it is not read any more, and where the log stood when it was. */
   readonly leaving: readonly string[];
+  /** Those that have been read; for each the seq from where on it is not any more, and where the log stood when it was. */
+  readonly given: readonly string[];
   readonly from: readonly string[];
   readonly served: readonly string[];
   /** Entries that would have to be looked at have been compacted away, or are of another epoch. */
@@ -51,10 +52,10 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
  */
 async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
   const bucket = clientBucket(change.client);
-  if (change.leaving.length > 0)
+  if (change.given.length > 0)
     await tx.appendSelect(
       `SELECT $4, table_name, record_id, ${Operation.delete}, NULL::timestamptz FROM (${GONE}) gone`,
-      [change.leaving, change.from, change.served, bucket],
+      [change.given, change.from, change.served, bucket],
     );
   if (change.coming.length > 0)
     await tx.appendSelect(
@@ -67,7 +68,7 @@ async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChan
 
 async function exceeds(
   tx: ChangelogTransaction,
-  { coming, leaving, from }: SubscriptionChange,
+  { coming, given, from }: SubscriptionChange,
   maxRows: number,
 ): Promise<boolean> {
   const { rows } = await tx.query<{ n: string }>(
@@ -76,7 +77,7 @@ async function exceeds(
        UNION ALL SELECT FROM unnest($2::text[], $3::bigint[]) AS g (bucket_id, from_seq)
          JOIN sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
        LIMIT $4) e`,
-    [[...coming, ...leaving], leaving, from, maxRows + 1],
+    [[...coming, ...given], given, from, maxRows + 1],
   );
   return Number(rows[0]?.n ?? 0) > maxRows;
 }
@@ -94,13 +95,14 @@ WITH client AS MATERIALIZED (
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,
-       coalesce(array_agg(c.from_seq::text) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS "from",
-       coalesce(array_agg(c.served_seq::text) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS served,
-       coalesce(min(c.from_seq) < (SELECT floor_seq FROM sync_wal_position), false) AS "tooLate"
+       coalesce(array_agg(c.bucket_id) FILTER (WHERE c.given), '{}') AS given,
+       coalesce(array_agg(c.from_seq::text) FILTER (WHERE c.given), '{}') AS "from",
+       coalesce(array_agg(c.served_seq::text) FILTER (WHERE c.given), '{}') AS served,
+       coalesce(min(c.from_seq) FILTER (WHERE c.given) < (SELECT floor_seq FROM sync_wal_position), false) AS "tooLate"
   FROM change c GROUP BY c.client`;
 
 /**
- * The rows that a client may hold by buckets that leave it ($1, from $2, served $3). Such a row was in the bucket when
+ * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row was in the bucket when
  * the client stopped reading it: the first entry after that doesn't create it, or there is none and it is there still.
  * Or it came before the client was last given rows: those are read as they are, ahead of the log. What came later
  * is none of its user's business.

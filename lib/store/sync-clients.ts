@@ -107,6 +107,7 @@ export async function notePush(manager: EntityManager, client: SyncClient): Prom
  * A bucket that waits to go has to go, also when it is wanted again: entries of it have been passed over, so that it
  * must come again as a whole, which the next pull asks for. A client that has been removed in the meantime has
  * nothing to change.
+ * A bucket that leaves before the client has read the log behind where it came has brought nothing that would have to go.
  * @param from the device's checkpoint: of buckets that leave it has got what came before, and reads nothing after it
  * @param channel where the consumer listens
  */
@@ -126,12 +127,15 @@ export async function enqueueSubscriptionChange(
        DELETE FROM sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
-       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, after_lsn)
-       SELECT id, b, NULL::bigint, NULL::bigint, lsn FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
-       UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint), NULL
+       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
+       SELECT id, b, NULL::bigint, NULL::bigint, NULL::boolean, lsn
+         FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
+       UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
+                    coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL
          FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
-       ON CONFLICT (client, bucket_id) DO UPDATE SET from_seq = excluded.from_seq
-         WHERE s.from_seq > excluded.from_seq
+       ON CONFLICT (client, bucket_id) DO UPDATE
+         SET from_seq = least(s.from_seq, excluded.from_seq), given = s.given OR excluded.given
+         WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given
        RETURNING client)
      SELECT pg_notify($4, '') FROM change LIMIT 1`,
     [client.id, buckets, from.toString(), channel],

@@ -190,10 +190,18 @@ export const PULL: readonly Mutation[] = [
     why: 'Interleavings 3: entries of it were passed over, so that it has to go, and to come again as a whole.',
   },
   {
+    name: 'bucket-that-was-never-read-tells-what-it-had',
+    file: 'lib/store/sync-clients.ts',
+    find: 'coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL',
+    replace: 'true, NULL',
+    tests: [{ file: SUBSCRIPTIONS, name: 'leaves no trace, whatever has come to it since' }],
+    why: 'Interleavings 3: rows came to it when its user had left, and were never given.',
+  },
+  {
     name: 'bucket-that-goes-counts-from-the-last-pull',
     file: 'lib/store/sync-clients.ts',
-    find: 'WHERE s.from_seq > excluded.from_seq',
-    replace: 'WHERE s.from_seq < excluded.from_seq',
+    find: 'SET from_seq = least(s.from_seq, excluded.from_seq)',
+    replace: 'SET from_seq = greatest(s.from_seq, excluded.from_seq)',
     tests: [
       {
         file: SUBSCRIPTIONS,

@@ -155,6 +155,7 @@ export const syncTables: SynchroMigration = {
        bucket_id text COLLATE "C" NOT NULL,
        from_seq bigint,
        served_seq bigint,
+       given boolean,
        after_lsn bigint,
        created_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (client, bucket_id)
@@ -165,6 +166,8 @@ export const syncTables: SynchroMigration = {
        'the bucket leaves, and its entries after this one are not read any more; null: it comes'`,
     `COMMENT ON COLUMN sync_subscription_changes.served_seq IS
        'where the log stood when the client was last given rows of a bucket that leaves'`,
+    `COMMENT ON COLUMN sync_subscription_changes.given IS
+       'the client may hold rows by a bucket that leaves: it has read the log since the bucket came'`,
     `COMMENT ON COLUMN sync_subscription_changes.after_lsn IS
        'a bucket comes once the log is as far as this: what came and went in it before is not the client''s'`,
 
