@@ -609,6 +609,21 @@ it('a delete that is held back, as its row is live again, is told when its reade
   expect(alice.rows('tasks').size).toBe(0);
 });
 
+it('a row that was edited out of sight is given anew when it is in sight again, though no pull came between', async () => {
+  const { alice, user, bob, task } = await follower(51);
+  alice.update('tasks', task, { title: 'edited offline' });
+  subscriptions.followed.delete(user);
+  const [refused] = await alice.pushPending();
+  expect(refused?.rejected).toMatchObject([{ id: task, status: 'rejected_terminal' }]);
+  expect(refused?.rejected[0]).not.toHaveProperty('server_version');
+  expect(alice.row('tasks', task)?.['title']).toBe('edited offline');
+  subscriptions.followed.set(user, [bob]);
+  await subscriptionsApplied(database);
+  await pullChangedSubscription(alice);
+  expect(alice.row('tasks', task)?.['title']).not.toBe('edited offline');
+  expect(alice.row('tasks', task)).toBeDefined();
+});
+
 it('of a row that came with a bucket which is out of sight again, nothing is told', async () => {
   const alice = await started('alice-50');
   const task = await insertTask(database, 'bob-50', 'not for Alice');

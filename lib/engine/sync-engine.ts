@@ -20,6 +20,7 @@ import {
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
+import { noteSubscriptions } from './note-subscriptions.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { readBuckets } from './pull/bucket-difference.js';
@@ -127,7 +128,7 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { conflicts, ...outcome } = await this.transactions.write(async (manager, attempt) => {
+    const { conflicts, client, ...outcome } = await this.transactions.write(async (manager, attempt) => {
       const context = await this.contexts.open(manager, { ...request, buckets });
       const client = await admit(this.hooks, manager, request, context);
       const { contract } = context;
@@ -137,8 +138,11 @@ export class SyncEngine {
       const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
       // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
       await notePush(manager, client);
-      return { ...applied, contract };
+      return { ...applied, client, contract };
     });
+    // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
+    if (client.acknowledged !== null)
+      await noteSubscriptions(this.dataSource.manager, client, buckets, client.acknowledged);
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
   }

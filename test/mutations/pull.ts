@@ -190,6 +190,14 @@ export const PULL: readonly Mutation[] = [
     why: 'Interleavings 3: entries of it were passed over, so that it has to go, and to come again as a whole.',
   },
   {
+    name: 'push-does-not-notice-a-lost-bucket',
+    file: 'lib/engine/sync-engine.ts',
+    find: 'if (client.acknowledged !== null)',
+    replace: 'if (client.hasPulled && !client.hasPulled)',
+    tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],
+    why: 'W-PUSH-3: an edit that was refused without the row would stay on the device when the row is in sight again.',
+  },
+  {
     name: 'bucket-that-was-never-read-tells-what-it-had',
     file: 'lib/store/sync-clients.ts',
     find: 'coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL',
