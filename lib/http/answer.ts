@@ -28,10 +28,11 @@ interface FastifyReply {
  * that the host has set before (CORS) stay.
  */
 export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
-  const bytes = Buffer.from(`${body}\n`);
-  const all = { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers };
-  if ('raw' in response) response.status(status).headers(all).send(bytes);
-  else response.writeHead(status, all).end(bytes);
+  const text = `${body}\n`;
+  const all = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text), ...headers };
+  // Fastify would say the charset of a text; Node's own response sends one in one piece with the headers.
+  if ('raw' in response) response.status(status).headers(all).send(Buffer.from(text));
+  else response.writeHead(status, all).end(text);
 }
 
 /** Whether an answer is on its way already. */
