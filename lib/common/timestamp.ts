@@ -40,8 +40,17 @@ export function parseTimestamp(text: string): Timestamp | null {
  * a year of five digits: hazard W-DATA-7) is none to them, so that anything may follow it.
  */
 export function comparableMicros(text: string | null | undefined): bigint | null {
-  const micros = text === null || text === undefined ? null : (parseTimestamp(text)?.micros ?? null);
+  if (text === null || text === undefined) return null;
+  const micros = plainMicros(text) ?? parseTimestamp(text)?.micros ?? null;
   return micros === null || micros < YEAR_1 || micros >= YEAR_10000 ? null : micros;
+}
+
+/** What nearly every row has: PostgreSQL's own text in a UTC session, of our time. null for anything else. */
+function plainMicros(text: string): bigint | null {
+  if (text[10] !== ' ' || !text.endsWith('+00') || (text.length > 22 && text[19] !== '.')) return null;
+  const millis = Date.parse(`${text.slice(0, 10)}T${text.slice(11, 19)}Z`);
+  const micros = millis * 1000 + Number(text.slice(20, -3).padEnd(6, '0'));
+  return Number.isSafeInteger(micros) ? BigInt(micros) : null;
 }
 
 const YEAR_1 = -62_135_596_800_000_000n;

@@ -56,7 +56,7 @@ const MILLISECOND = 1_000n;
  */
 export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const entries: NewEntry[] = [];
-  const wanted = row.buckets === null ? new Set(record.edges.keys()) : new Set(row.buckets);
+  const wanted = new Set(row.buckets ?? record.edges.keys());
   for (const [bucket, live] of record.edges) {
     if (wanted.has(bucket) && !(row.deleted && live)) continue;
     entries.push({ bucket, operation: Operation.delete, servedAt: null });

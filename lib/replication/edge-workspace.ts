@@ -38,7 +38,8 @@ export class EdgeWorkspace {
     }
     for (const [table, ids] of records) {
       const known = upsert(this.tables, table, () => new Map<string, WorkingRecord>());
-      for (const id of ids) known.set(id, workingRecord(stored.get(table)?.get(id) ?? []));
+      const ofTable = stored.get(table);
+      for (const id of ids) known.set(id, workingRecord(ofTable?.get(id) ?? NO_EDGES));
     }
   }
 
@@ -50,8 +51,9 @@ export class EdgeWorkspace {
   /** The buckets (live or dead) that a loaded record had as stored; null when they are still the same. */
   bucketsBeforeChange(table: string, id: string): ReadonlySet<string> | null {
     const { before, edges } = this.working(table, id);
-    if (before.size === edges.size && [...before.keys()].every((bucket) => edges.has(bucket))) return null;
-    return new Set(before.keys());
+    let same = before.size === edges.size;
+    for (const bucket of before.keys()) same &&= edges.has(bucket);
+    return same ? null : new Set(before.keys());
   }
 
   /** Writes the difference and the entries. The workspace is used up. */
@@ -92,7 +94,12 @@ export class EdgeWorkspace {
   }
 }
 
+const NO_EDGES: readonly EdgeRow[] = [];
+const NOTHING: ReadonlyMap<string, boolean> = new Map();
+
 function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
+  if (stored.length === 0)
+    return { edges: new Map(), rowUpdatedAt: null, rowMicros: null, before: NOTHING, beforeRowMicros: null };
   const edges = new Map(stored.map((edge) => [edge.bucket, edge.live]));
   let rowUpdatedAt: string | null = null;
   let rowMicros: bigint | null = null;

@@ -79,11 +79,16 @@ export class MembershipApplier {
     { runs, records }: PreparedBatch,
     edges: readonly EdgeRow[],
   ): Promise<void> {
-    const work = new MembershipWork(new EdgeWorkspace(tx));
+    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
     work.edges.add(records, edges);
     for (const [index, { rows, truncated, time }] of runs.entries()) {
       if (rows) {
-        await this.applyRows(tx, index === 0 ? work : new MembershipWork(new EdgeWorkspace(tx)), rows, time);
+        await this.applyRows(
+          tx,
+          index === 0 ? work : new MembershipWork(new EdgeWorkspace(tx), this.open),
+          rows,
+          time,
+        );
         continue;
       }
       for (const relation of truncated) {
@@ -116,7 +121,7 @@ export class MembershipApplier {
     options: ResettleOptions,
   ): Promise<void> {
     if (ids.size === 0) return;
-    const work = new MembershipWork(new EdgeWorkspace(tx));
+    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
     await work.edges.load(new Map([[table.name, ids]]));
     const records = [...ids].map((recordId) => ({ recordId }));
     for (const [order, { recordId }] of records.entries())
@@ -185,14 +190,16 @@ export class MembershipApplier {
       } else {
         const own = event.unknown ? null : (buckets[next++] ?? null);
         const place = followed.has(event) ? event.order : END;
-        const state = {
-          ...rowState(table, row),
+        const { deleted, updatedAt } = rowState(table, row);
+        const entries = settleRow(record, {
+          deleted,
+          updatedAt,
           buckets: this.withInherited(work, table, row, own, place),
           commitTime: event.commitTime,
           writtenAt: tx.begunAt,
-          cause: event.kind === 'insert' ? ('insert' as const) : ('update' as const),
-        };
-        work.add(event.order, table, recordId, settleRow(record, state));
+          cause: event.kind === 'insert' ? 'insert' : 'update',
+        });
+        work.add(event.order, table, recordId, entries);
       }
       if (before) work.timeline(table.name).note(recordId, event.order, before, record.edges);
     }
@@ -210,7 +217,7 @@ export class MembershipApplier {
     options: ResettleOptions,
   ): Promise<void> {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
-    const work = new MembershipWork(new EdgeWorkspace(tx));
+    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
     const found = current.map((row) => ({ table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(found));
     const rows = options.parents ? work.childrenInLog(table, current, options.parents) : current;

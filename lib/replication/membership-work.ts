@@ -15,7 +15,18 @@ interface ChangedRecords {
   readonly changed: Map<string, ReadonlySet<string>>;
 }
 
+interface PlacedEntry extends ChangelogEntry {
+  /** The place in the batch of the event that it is of. */
+  readonly order: number;
+}
+
 export const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Map() };
+
+/** Rows wait for a parent, or rules failed: only then are those lists looked at. */
+export interface OpenLists {
+  readonly waiting: boolean;
+  readonly failures: boolean;
+}
 
 /** What one piece of work has come to so far. */
 export class MembershipWork {
@@ -25,13 +36,21 @@ export class MembershipWork {
   readonly resolvedRows = new Map<string, Set<string>>();
   readonly changes = new Map<string, ChangedRecords>();
   private readonly timelines = new Map<string, BucketTimeline>();
-  private readonly entries: { order: number; entry: ChangelogEntry }[] = [];
+  private readonly entries: PlacedEntry[] = [];
+  /** Tables come one after the other, so that entries of several are not in the order of the log. */
+  private isSorted = true;
 
-  constructor(readonly edges: EdgeWorkspace) {}
+  /** @param open what there is of rows that wait and of failures, see {@link OpenLists} */
+  constructor(
+    readonly edges: EdgeWorkspace,
+    private readonly open: OpenLists,
+  ) {}
 
   add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
-    for (const entry of entries)
-      this.entries.push({ order, entry: { table: table.name, recordId, ...entry } });
+    if (entries.length === 0) return;
+    this.isSorted &&= order >= (this.entries.at(-1)?.order ?? order);
+    for (const { bucket, operation, servedAt } of entries)
+      this.entries.push({ order, table: table.name, recordId, bucket, operation, servedAt });
   }
 
   timeline(table: string): BucketTimeline {
@@ -45,7 +64,7 @@ export class MembershipWork {
 
   /** In the order of the log. */
   sortedEntries(): readonly ChangelogEntry[] {
-    return this.entries.toSorted((a, b) => a.order - b.order).map(({ entry }) => entry);
+    return this.isSorted ? this.entries : this.entries.toSorted((a, b) => a.order - b.order);
   }
 
   waits(row: WaitingRow): void {
@@ -55,11 +74,11 @@ export class MembershipWork {
 
   settled(table: SyncTable, recordId: string): void {
     if (this.waiting.size > 0) this.waiting.delete(JSON.stringify([table.name, recordId]));
-    upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
+    if (this.open.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
   }
 
   resolved(table: SyncTable, recordId: string): void {
-    upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
+    if (this.open.failures) upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
   }
 
   fail(table: SyncTable, failures: readonly RuleFailure[], operation: Operation): void {

@@ -3,7 +3,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { RuleRow } from './bucket-function-call.js';
 import type { Relation, RowMessage, Tuple } from './pgoutput.js';
-import type { TrackedTables } from './tracked-tables.js';
+import type { TrackedTable, TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
 
 /** One change of one record of a synced table. */
@@ -44,19 +44,18 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   const unnamed = new Set<string>();
   const unseen = new Set<string>();
   const touchedUnnamed = new Set<string>();
+  const followed = new Map<Relation, FollowedRelation>();
   for (const [order, { message, commitTime }] of changes.entries()) {
     if (message.tag === 'truncate') continue;
     const { relation } = message;
-    const source = tracked.find(relation.schema, relation.name);
+    const { source, isPartial } = upsert(followed, relation, () => follow(relation, tracked));
     if (source?.table) {
       const events = upsert(byTable, source.table.name, () => []);
-      const isPartial = tracked.isPartial(relation);
-      for (const event of rowEvents(source.table, message, isPartial))
-        events.push({ order, commitTime, unknown: false, ...event });
+      addEvents(events, { table: source.table, isPartial, order, commitTime }, message);
       if (!relation.positions.has(source.table.idColumn)) unseen.add(source.table.name);
       if (!namesFormer(message, source.table.idColumn)) unnamed.add(source.table.name);
     }
-    for (const { table, fkColumn } of source?.dependents ?? []) {
+    for (const { table, fkColumn } of source?.dependents ?? NO_DEPENDENTS) {
       const ids = upsert(touched, table.name, () => new Set());
       for (const id of sourceKeys(message, fkColumn)) ids.add(id);
       if (!namesFormer(message, fkColumn) || !relation.positions.has(fkColumn))
@@ -66,47 +65,79 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   return { byTable, touched, unnamed, unseen, touchedUnnamed };
 }
 
-/** The new rows of some events, but for those that are not known. */
-export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
-  return events.flatMap(({ row, kind, previous, unknown }) =>
-    row === null || unknown
-      ? []
-      : [{ ...row, previous, operation: kind === 'insert' ? ('create' as const) : ('update' as const) }],
-  );
+interface FollowedRelation {
+  readonly source: TrackedTable | undefined;
+  readonly isPartial: boolean;
 }
 
-type BareEvent = Omit<RowEvent, 'order' | 'commitTime' | 'unknown'>;
+function follow(relation: Relation, tracked: TrackedTables): FollowedRelation {
+  return { source: tracked.find(relation.schema, relation.name), isPartial: tracked.isPartial(relation) };
+}
 
-function rowEvents(table: SyncTable, message: RowMessage, isPartial: boolean): readonly BareEvent[] {
+const NO_DEPENDENTS: TrackedTable['dependents'] = [];
+
+/** The new rows of some events, but for those that are not known. */
+export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
+  const rows: RuleRow[] = [];
+  for (const { row, kind, previous, unknown } of events) {
+    if (row === null || unknown) continue;
+    const { recordId, data } = row;
+    rows.push({ recordId, data, previous, operation: kind === 'insert' ? 'create' : 'update' });
+  }
+  return rows;
+}
+
+/** Where an event is from. */
+interface EventSource {
+  readonly table: SyncTable;
+  /** The relation lacks a column that a rule may read. */
+  readonly isPartial: boolean;
+  readonly order: number;
+  readonly commitTime: bigint;
+}
+
+function addEvents(events: RowEvent[], from: EventSource, message: RowMessage): void {
+  const { table, isPartial, order, commitTime } = from;
   const { relation } = message;
   const previousId = message.tag === 'insert' ? null : value(relation, message.previous, table.idColumn);
-  const gone = (recordId: string): BareEvent => ({
+  if (message.tag === 'delete') {
+    if (previousId !== null) events.push(gone(from, previousId));
+    return;
+  }
+  const previous =
+    message.tag === 'update' && message.isPreviousWhole && message.previous
+      ? toData(relation, message.previous, null).data
+      : null;
+  const { data, incomplete } = toData(relation, message.next, previous);
+  // A key that is stored out of line and did not change comes with the old tuple alone.
+  const recordId = (data[table.idColumn] ??= previousId);
+  if (recordId === null) return;
+  if (previousId !== null && previousId !== recordId) events.push(gone(from, previousId));
+  events.push({
+    order,
+    table,
+    recordId,
+    kind: message.tag,
+    row: { recordId, data },
+    previous,
+    incomplete: incomplete || isPartial,
+    unknown: false,
+    commitTime,
+  });
+}
+
+function gone({ order, table, commitTime }: EventSource, recordId: string): RowEvent {
+  return {
+    order,
     table,
     recordId,
     kind: 'delete',
     row: null,
     previous: null,
     incomplete: false,
-  });
-  if (message.tag === 'delete') return previousId === null ? [] : [gone(previousId)];
-  const previous =
-    message.tag === 'update' && message.isPreviousWhole && message.previous
-      ? toData(relation, message.previous).data
-      : null;
-  const { data, incomplete } = toData(relation, message.next, previous);
-  // A key that is stored out of line and did not change comes with the old tuple alone.
-  const recordId = data[table.idColumn] ?? previousId;
-  if (recordId === null) return [];
-  const row = { recordId, data: { ...data, [table.idColumn]: recordId } };
-  const next: BareEvent = {
-    table,
-    recordId,
-    kind: message.tag,
-    row,
-    previous,
-    incomplete: incomplete || isPartial,
+    unknown: false,
+    commitTime,
   };
-  return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];
 }
 
 /**
@@ -134,14 +165,15 @@ function value(relation: Relation, tuple: Tuple | null, column: string): string 
 }
 
 function toData(
-  relation: Relation,
+  { columns, decoded }: Relation,
   tuple: Tuple,
-  previous: ResolveRow['data'] | null = null,
+  previous: ResolveRow['data'] | null,
 ): { data: Record<string, string | null>; incomplete: boolean } {
   const data: Record<string, string | null> = {};
   let incomplete = false;
-  for (const [position, column] of relation.columns.entries()) {
-    if (relation.decoded[position] !== true) continue;
+  for (let position = 0; position < columns.length; position++) {
+    if (decoded[position] !== true) continue;
+    const column = columns[position] ?? '';
     // Under REPLICA IDENTITY FULL the old row has what was not sent again.
     const text = tuple[position] === undefined ? previous?.[column] : tuple[position];
     if (text === undefined) incomplete = true;
