@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startApp, type RunningApp } from './support/app.js';
 import { consumed, withPausedConsumer } from './support/consumer.js';
@@ -95,6 +96,23 @@ it('a task that comes back to Alice before the consumer has seen it leave is not
   await consumed(database);
   await alice.pull();
   expect(alice.row('tasks', task)).toMatchObject({ title: 'of Alice again' });
+});
+
+it('a task that its device makes anew, as it was deleted before the device learned that it had made it, stays there [interleaving 9]', async () => {
+  const id = randomUUID();
+  const create = { id, table_name: 'tasks', operation: 'create', data: { title: 'made twice' } } as const;
+  await alice.push([create]);
+  await consumed(database);
+  await database.query('DELETE FROM tasks WHERE id = $1', [id]);
+  await consumed(database);
+  await withPausedConsumer(database, async () => {
+    alice.create('tasks', { title: 'made twice' }, id);
+    await alice.sync();
+    expect(alice.row('tasks', id)).toBeDefined();
+  });
+  await consumed(database);
+  await alice.pull();
+  expect(alice.row('tasks', id)).toMatchObject({ title: 'made twice' });
 });
 
 it('a comment under the moved task is withheld with it [W-PULL-2] [interleaving 9]', async () => {

@@ -318,6 +318,26 @@ describe('children', () => {
     expect(await edgesOf(database, 'lists', left)).toEqual(['user:erin']);
   });
 
+  it('that are gone by now come into no other bucket, though the log has yet to say so [interleaving 9]', async () => {
+    const [board, other, list, away, card] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
+    await commit(insertBoard(board, 'alice'), insertBoard(other, 'bob'));
+    await commit(insertList(list, board), insertList(away, other), insertCard(card, list));
+    await withPausedConsumer(database, async () => {
+      // The move finds no list: it is gone by the time.
+      await inOneTransaction(database, `UPDATE boards SET user_id = 'carol' WHERE id = '${other}'`);
+      await consumerWaits(database);
+      await inOneTransaction(database, `UPDATE cards SET list_id = '${away}' WHERE id = '${card}'`);
+      await inOneTransaction(
+        database,
+        `DELETE FROM cards WHERE id = '${card}'`,
+        `DELETE FROM lists WHERE id = '${away}'`,
+      );
+    });
+    await applied(database);
+    expect(await logOf(database, 'cards', card)).toEqual(['create user:alice', 'delete user:alice']);
+    expect(await edgesOf(database, 'cards', card)).toEqual([]);
+  });
+
   it('can not have their own table as parent [interleaving 7]', async () => {
     await expect(startWalApp(database, [NestedList])).rejects.toThrow(
       /NestedList: parent: NestedList → NestedList is a cycle/,

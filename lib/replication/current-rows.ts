@@ -38,3 +38,17 @@ export async function* currentRows(
   }
   await tx.query(`CLOSE ${cursor}`);
 }
+
+/** Those of some records that are there now. */
+export async function presentIds(
+  tx: ChangelogTransaction,
+  table: SyncTable,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const id = quoteIdentifier(table.idColumn);
+  const { rows } = await matchingValues(tx, table.idColumn, (condition) =>
+    tx.query<{ id: string }>(`SELECT ${id}::text AS id FROM ${table.sql} WHERE ${condition}`, [ids]),
+  );
+  return new Set(rows.map((row) => row.id));
+}

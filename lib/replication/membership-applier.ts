@@ -10,6 +10,7 @@ import type { BucketRules } from './bucket-rules.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
+import { goneNewcomers } from './gone-newcomers.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
@@ -179,6 +180,8 @@ export class MembershipApplier {
     work.fail(table, failures, Operation.update);
     const followed = this.hasMovedParents(work, table) ? followedEvents(events) : NONE;
     const isParent = this.tracked.registry.children(table.name).length > 0;
+    const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
+    const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
     let next = 0;
     for (const event of events) {
       const { recordId, row } = event;
@@ -189,12 +192,12 @@ export class MembershipApplier {
         work.settled(table, recordId);
       } else {
         const own = event.unknown ? null : (buckets[next++] ?? null);
-        const place = followed.has(event) ? event.order : END;
         const { deleted, updatedAt } = rowState(table, row);
+        const wanted = this.withInherited(work, table, row, own, placeOf(event));
         const entries = settleRow(record, {
           deleted,
           updatedAt,
-          buckets: this.withInherited(work, table, row, own, place),
+          buckets: gone.has(event) ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted,
           commitTime: event.commitTime,
           writtenAt: tx.begunAt,
           cause: event.kind === 'insert' ? 'insert' : 'update',

@@ -1,9 +1,8 @@
 import { upsert } from '../common/collections.js';
-import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { RuleFailure } from './bucket-rules.js';
-import { matchingValues } from './matching-values.js';
+import { presentIds } from './current-rows.js';
 import type { MembershipApplier } from './membership-applier.js';
 
 /** Failures looked at in one go. */
@@ -58,11 +57,7 @@ export async function retryFailures(
   for (const row of rows) upsert(due, row.table_name, () => []).push(row.record_id);
   for (const [name, ids] of due) {
     const table = registry.get(name);
-    const id = quoteIdentifier(table.idColumn);
-    const present = await matchingValues(tx, table.idColumn, (condition) =>
-      tx.query<{ id: string }>(`SELECT ${id}::text AS id FROM ${table.sql} WHERE ${condition}`, [ids]),
-    );
-    const there = new Set(present.rows.map((row) => row.id));
+    const there = await presentIds(tx, table, ids);
     // A row that is gone has nothing left to resolve: its delete came by itself.
     await closeFailures(
       tx,

@@ -78,10 +78,18 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-that-are-gone-follow-their-parent',
     file: 'lib/replication/membership-applier.ts',
-    find: 'followed.has(event) ? event.order : END',
-    replace: 'END',
+    find: 'followed.has(event) ? event.order : END)',
+    replace: 'followed.has(event) ? END : END)',
     tests: [{ file: 'test/wal-children.test.ts', name: 'are not told to who gets it' }],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
+  },
+  {
+    name: 'rows-that-are-gone-come-into-buckets',
+    file: 'lib/replication/gone-newcomers.ts',
+    find: 'if (newcomers.size === 0) return newcomers;',
+    replace: 'if (newcomers.size >= 0) return new Set();',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'that are gone by now come into no other bucket' }],
+    why: 'Interleavings 9: who had the parent before would be told of a child that came to it later.',
   },
   {
     name: 'children-follow-ahead-of-the-log',
@@ -150,8 +158,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'key-change-leaves-the-old-id',
     file: 'lib/replication/row-events.ts',
-    find: 'return previousId === null || previousId === recordId ? [next] : [gone(previousId), next];',
-    replace: 'return [next];',
+    find: 'if (previousId !== null && previousId !== recordId) events.push(gone(from, previousId));',
+    replace: '',
     tests: [{ file: 'test/wal-changes.test.ts', name: 'takes the old id away when a primary key changes' }],
     why: 'W-WAL-9: the row would be there twice on every device.',
   },
@@ -202,8 +210,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'failed-rule-takes-the-row-away',
     file: 'lib/replication/edge-diff.ts',
-    find: 'row.buckets === null ? new Set(record.edges.keys())',
-    replace: 'row.buckets === null ? new Set<string>()',
+    find: 'new Set(row.buckets ?? record.edges.keys())',
+    replace: 'new Set(row.buckets ?? [])',
     tests: [
       {
         file: 'test/wal-rule-failures.test.ts',

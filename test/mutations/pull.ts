@@ -28,8 +28,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'hydration-without-the-default-rule',
     file: 'lib/engine/pull/hydrator.ts',
-    find: 'const rule = isSeenByDefaultRule(this.ownership, this.registry, table)',
-    replace: 'const rule = !isSeenByDefaultRule(this.ownership, this.registry, table)',
+    find: 'const rule = this.repeatsRule(table)',
+    replace: 'const rule = !this.repeatsRule(table)',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'is withheld from Alice until her own entry' }],
     why: 'Interleavings 9: Alice would read what Bob wrote into the task that she gave him.',
   },
@@ -188,6 +188,14 @@ export const PULL: readonly Mutation[] = [
       { file: SUBSCRIPTIONS, name: 'a bucket that waits to go is not read when its reader comes back' },
     ],
     why: 'Interleavings 3: entries of it were passed over, so that it has to go, and to come again as a whole.',
+  },
+  {
+    name: 'row-that-was-made-anew-is-deleted',
+    file: 'lib/engine/pull/puller.ts',
+    find: 'mayReturn || (mayBeMadeAnew &&',
+    replace: 'mayReturn || (mayReturn && mayBeMadeAnew &&',
+    tests: [{ file: 'test/hydration-race.test.ts', name: 'a task that its device makes anew' }],
+    why: 'Interleavings 9: the device has the version of the entry that follows, and would skip it.',
   },
   {
     name: 'push-does-not-notice-a-lost-bucket',

@@ -176,9 +176,9 @@ export const WAL: readonly Mutation[] = [
     also: [
       {
         file: 'lib/replication/row-events.ts',
-        find: 'const source = tracked.find(relation.schema, relation.name);',
+        find: 'source: tracked.find(relation.schema, relation.name),',
         replace:
-          "const source = tracked.find(relation.schema, relation.name) ?? tracked.find('public', relation.name);",
+          "source: tracked.find(relation.schema, relation.name) ?? tracked.find('public', relation.name),",
       },
     ],
     tests: [{ file: 'test/wal-changes.test.ts', name: 'does not mix up a table with one of the same name' }],

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import { envelopeTimestamp } from '../../common/timestamp.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
+import type { SyncTable } from '../../registry/sync-table.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { rowColumnsSql } from '../../schema/row-json.js';
@@ -62,6 +63,11 @@ export class Hydrator {
     return found;
   }
 
+  /** Whether a row is left out that, as it is now, the user does not read. */
+  repeatsRule(table: SyncTable): boolean {
+    return isSeenByDefaultRule(this.ownership, this.registry, table);
+  }
+
   /** One for each table, not one for each set of tables that a page may have: connections keep them. */
   private statementFor(table: ContractTable): Statement<HydratedColumns> {
     let statement = this.statements.get(table);
@@ -81,7 +87,7 @@ export class Hydrator {
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
-    const rule = isSeenByDefaultRule(this.ownership, this.registry, table)
+    const rule = this.repeatsRule(table)
       ? inDefaultBucketsSql(this.registry, table, 't', '$1::text[]')
       : '$1::text[] IS NOT NULL'; // an unused parameter would have no type
     const size = sizeSql(columns, 't');

@@ -20,6 +20,8 @@ export interface LoggedRecord {
   readonly member: boolean;
   /** It has but a dead edge there: it was soft-deleted, and is undeleted by now perhaps. */
   readonly mayReturn: boolean;
+  /** It has no edge at all: it was deleted, and is made anew by now perhaps. */
+  readonly mayBeMadeAnew: boolean;
   /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
   readonly onlyCame: boolean;
 }
@@ -78,6 +80,7 @@ export async function readLogPage(
       loggedAt: envelopeTimestamp(row.logged_at),
       member: row.live === true,
       mayReturn: row.live === false,
+      mayBeMadeAnew: row.lost === true,
       onlyCame: row.only_came,
     })),
     lastSeq: last,
@@ -115,10 +118,14 @@ WITH entry AS MATERIALIZED (
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
 SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, r.served_at::text,
-       r.logged_at::text, (SELECT count(*) > $4::int FROM entry) AS has_more,
-       r.only_came, (SELECT bool_or(e.live) FROM sync_bucket_edges e
-         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[])) AS live
-  FROM record r ORDER BY r.first_seq`);
+       r.logged_at::text, (SELECT count(*) > $4::int FROM entry) AS has_more, r.only_came, r.live,
+       CASE WHEN r.live IS NULL THEN NOT EXISTS (SELECT FROM sync_bucket_edges e
+         WHERE e.table_name = r.table_name AND e.record_id = r.record_id) END AS lost
+  FROM (
+    SELECT r.*, (SELECT bool_or(e.live) FROM sync_bucket_edges e
+             WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[])) AS live
+      FROM record r OFFSET 0) AS r
+ ORDER BY r.first_seq`);
 
 interface PageRow {
   table_name: string;
@@ -131,6 +138,8 @@ interface PageRow {
   only_came: boolean;
   /** null: it has no edge that the user reads. */
   live: boolean | null;
+  /** Nor any other; null: it has one that the user reads. */
+  lost: boolean | null;
 }
 
 function laterSeq(a: bigint | null, b: bigint): bigint {

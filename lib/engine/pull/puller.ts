@@ -18,7 +18,7 @@ export interface PullPage {
   readonly deletes: readonly { readonly id: string; readonly table: string }[];
   readonly checkpoint: bigint;
   readonly hasMore: boolean;
-  /** Soft-deleted records whose delete was held back, by table: they are live again by now, which the log will say. */
+  /** Deleted records whose delete was held back, by table: they are live again by now, which the log will say. */
   readonly heldBack: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -74,7 +74,7 @@ export class Puller {
     const rows = await this.hydrator.hydrate(
       manager,
       contract,
-      idsByTable(known.filter((record) => record.member || record.mayReturn)),
+      idsByTable(known.filter((record) => record.member || this.mayBeBack(record))),
       page.buckets,
       this.maxPageBytes,
     );
@@ -93,6 +93,11 @@ export class Puller {
       checkpoint: nextCheckpoint(query, log, cut === undefined ? page : { lastSeq: cut - 1n, hasMore: true }),
       hasMore: page.hasMore || cut !== undefined,
     };
+  }
+
+  /** Where the rule is not repeated, a row that is there may be anybody's. */
+  private mayBeBack({ table, mayReturn, mayBeMadeAnew }: LoggedRecord): boolean {
+    return mayReturn || (mayBeMadeAnew && this.hydrator.repeatsRule(this.registry.get(table)));
   }
 
   /** The order of the log, but parents before their children (hazard W-PULL-11). */
@@ -121,8 +126,8 @@ function nextCheckpoint(
 }
 
 /**
- * A soft-deleted row is live again by now: its delete is withheld, and the entry that brings it back follows. The
- * device may know that version of the row already, and would then skip what comes after the delete.
+ * A deleted row is live again by now, undeleted or made anew: its delete is withheld, and the entry that brings it back
+ * follows. The device may know that version of the row already, and would then skip what comes after the delete.
  */
 function isBack(row: HydratedRow | undefined): boolean {
   return row !== undefined && row.deletedAt === null;
