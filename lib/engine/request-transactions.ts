@@ -29,6 +29,8 @@ export class RequestTransactions {
     private readonly dataSource: DataSource,
     private readonly schemas: SchemaService,
     private readonly settings: RequestSettings,
+    /** Whether the host has code that runs in them. */
+    private readonly runHostCode: () => boolean,
   ) {
     this.keepsPlans = settings.preparedStatements ?? true;
   }
@@ -59,7 +61,8 @@ export class RequestTransactions {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
       // What came between the plan and its use may lie in the plan.
-      const options = { statementTimeout, keepsPlans: this.keepsPlans && attempt === 1 };
+      const keepsPlans = this.keepsPlans && attempt === 1;
+      const options = { statementTimeout, keepsPlans, runsHostCode: this.runHostCode() };
       try {
         return await transaction((manager) => work(manager, attempt), options);
       } catch (error) {

@@ -61,7 +61,7 @@ export class SyncEngine {
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
   ) {
-    this.transactions = new RequestTransactions(dataSource, schemas, options);
+    this.transactions = new RequestTransactions(dataSource, schemas, options, () => pusher.runsHostCode);
     this.contexts = new ContextReader(schemas);
   }
 

@@ -54,6 +54,11 @@ export class HookRunner implements OnModuleInit {
     }
   }
 
+  /** Whether anybody listens to anything. */
+  get any(): boolean {
+    return this.hooks.size > 0;
+  }
+
   /** Whether anybody listens. */
   has(name: HookName): boolean {
     return this.hooks.has(name);

@@ -15,22 +15,24 @@ export const TEXT_SETTINGS = {
   extra_float_digits: '1',
 } as const;
 
-/**
- * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after this:
- * an ALTER TABLE would wait for it, and everybody for that. A host that has set a time of its own keeps it.
- */
-const IDLE_TIMEOUT = `SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
-  WHERE current_setting('idle_in_transaction_session_timeout') = '0'`;
-
 const SET_LOCAL = Object.entries(TEXT_SETTINGS)
   .map(([name, value]) => `SET LOCAL ${name} = '${value}'`)
-  .concat(IDLE_TIMEOUT)
   .join('; ');
 
 const BEGIN = {
   read: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${SET_LOCAL}`,
   write: `BEGIN ISOLATION LEVEL READ COMMITTED; ${SET_LOCAL}`,
 } as const;
+
+/**
+ * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after this:
+ * an ALTER TABLE would wait for it, and everybody for that. Code of the host's may take its time between two statements.
+ * A host that has set a time of its own keeps it.
+ */
+function idleTimeoutSql(runsHostCode: boolean): string {
+  return `; SELECT set_config('idle_in_transaction_session_timeout', '${runsHostCode ? '30s' : '5s'}', true)
+  WHERE current_setting('idle_in_transaction_session_timeout') = '0'`;
+}
 
 /** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
 export const USER_SETTING = 'app.user_id';
@@ -53,6 +55,8 @@ export interface TransactionOptions {
   readonly statementTimeout?: number;
   /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
   readonly keepsPlans?: boolean;
+  /** The host's code may run in it. Default: false. */
+  readonly runsHostCode?: boolean;
 }
 
 /**
@@ -64,11 +68,11 @@ export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
   work: (manager: EntityManager) => Promise<Result>,
-  { statementTimeout, keepsPlans }: TransactionOptions = {},
+  { statementTimeout, keepsPlans, runsHostCode = false }: TransactionOptions = {},
 ): Promise<Result> {
   return onConnection(dataSource, keepsPlans, async (runner) => {
     try {
-      await runner.query(BEGIN[kind] + timeoutSql(statementTimeout));
+      await runner.query(BEGIN[kind] + idleTimeoutSql(runsHostCode) + timeoutSql(statementTimeout));
       const result = await work(runner.manager);
       await runner.query('COMMIT');
       return result;

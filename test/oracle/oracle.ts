@@ -157,7 +157,11 @@ export class Oracle {
       .filter(({ id, table_name: table }) => {
         const sight = ofLog(exchange, this.options.appliedUntil);
         const seen = this.rules.everReadable(exchange.phone.userId, table as TableName, id, sight);
-        return !this.during(seen, this.laggingDeletes(exchange), exchange.received);
+        const since = this.laggingDeletes(exchange);
+        return (
+          !this.during(seen, since, exchange.received) &&
+          !this.leftLate(exchange, table as TableName, id, seen, since)
+        );
       })
       .map(({ id, table_name: table }) =>
         violation(
@@ -171,6 +175,24 @@ export class Oracle {
     // To say it again tells nothing.
     for (const { id } of deletes) exchange.phone.known.add(id);
     return [...leaks, ...ids];
+  }
+
+  /**
+   * Where a row has been lost, and is gone by the time at which the log gets to that, it is found only when the log gets
+   * to its end: its id is still told to who could see it once. That is documented.
+   */
+  private leftLate(
+    { received }: Exchange,
+    table: TableName,
+    id: string,
+    seen: readonly Interval[],
+    since: number,
+  ): boolean {
+    const { slack } = this.options;
+    const end = this.history.of(table, id).at(-1)?.to ?? Infinity;
+    return (
+      end <= received + slack && end >= since - slack && seen.some(({ from }) => from <= received + slack)
+    );
   }
 
   /** A record that its user could not see, in this version, at any moment since the last pull. */

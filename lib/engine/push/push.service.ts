@@ -7,6 +7,7 @@ import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
+import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
@@ -46,6 +47,11 @@ export class PushService {
     private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
+  }
+
+  /** Whether the host has code, of hooks or of its own conflict resolver, that may run in a request's transaction. */
+  get runsHostCode(): boolean {
+    return this.hooks.any || isOfHost(this.resolver);
   }
 
   /**
