@@ -78,6 +78,7 @@ async function cross(
 }
 
 async function isWaitedFor(client: Client, name: string): Promise<boolean> {
+  await lookAnew(client);
   const { rows } = await client.query(
     `SELECT FROM pg_locks JOIN pg_stat_activity a USING (pid)
       WHERE NOT granted AND application_name = $1 AND pg_backend_pid() = ANY(pg_blocking_pids(pid))`,
@@ -88,9 +89,15 @@ async function isWaitedFor(client: Client, name: string): Promise<boolean> {
 
 /** What everybody does, and who waits for whom. */
 async function activity(client: Client): Promise<string> {
+  await lookAnew(client);
   const { rows } = await client.query(
     `SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid) AS blocked_by, left(query, 120) AS query
        FROM pg_stat_activity WHERE datname = current_database()`,
   );
   return JSON.stringify(rows);
+}
+
+/** Within a transaction PostgreSQL shows the backends as they were at the first look. */
+async function lookAnew(client: Client): Promise<void> {
+  await client.query('SELECT pg_stat_clear_snapshot()');
 }
