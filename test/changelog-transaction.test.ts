@@ -49,6 +49,29 @@ describe('a transaction of the changelog', () => {
     expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
   });
 
+  it('writes every entry as it is, whether or not they have anything in common', async () => {
+    const tx = await ChangelogTransaction.begin(successor, start);
+    const servedAt = 1_700_000_000_000_000n;
+    tx.append([ENTRY, ENTRY].map((entry) => ({ ...entry, servedAt })));
+    tx.append([
+      { ...ENTRY, servedAt },
+      { ...ENTRY, table: 'notes', operation: 3 },
+    ]);
+    tx.append([ENTRY, ENTRY, ENTRY]);
+    await tx.commit(200n).durable;
+    const log = await database.query(
+      `SELECT table_name || operation || coalesce(to_char(served_at AT TIME ZONE 'UTC', ' YYYY'), '') AS entry
+         FROM sync_changelog ORDER BY seq`,
+    );
+    expect(log.map(({ entry }) => entry)).toEqual([
+      'tasks1 2023',
+      'tasks1 2023',
+      'tasks1 2023',
+      'notes3',
+      ...['tasks1', 'tasks1', 'tasks1'],
+    ]);
+  });
+
   it.each<[string, (position: WalPosition) => Promise<unknown>]>([
     [
       'an older position',

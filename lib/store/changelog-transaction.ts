@@ -102,16 +102,17 @@ export class ChangelogTransaction {
     this.write(
       'append',
       `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
-       SELECT $1::bigint + n, b, t, r, o, s
+       SELECT $1::bigint + n, b, coalesce(t, ($3::text[])[1]), r, coalesce(o, ($5::smallint[])[1]),
+              CASE WHEN cardinality($6::timestamptz[]) = 1 THEN ($6::timestamptz[])[1] ELSE s END
          FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[])
               WITH ORDINALITY AS e (b, t, r, o, s, n)`,
       [
         this.seq.toString(),
         entries.map((entry) => entry.bucket),
-        entries.map((entry) => entry.table),
+        once(entries.map((entry) => entry.table)),
         entries.map((entry) => entry.recordId),
-        entries.map((entry) => entry.operation),
-        entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt))),
+        once(entries.map((entry) => entry.operation)),
+        once(entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt)))),
       ],
     );
     this.seq += BigInt(entries.length);
@@ -152,8 +153,7 @@ export class ChangelogTransaction {
     this.write(
       'insert_edges',
       `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
-           AS e (t, r, b, live, updated_at) ORDER BY r COLLATE "C"`,
+       SELECT ${EDGE} ORDER BY r COLLATE "C"`,
       edgeValues(edges),
     );
   }
@@ -164,7 +164,7 @@ export class ChangelogTransaction {
     this.write(
       'update_edges',
       `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
+       SELECT ${EDGE}
        ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
          SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`,
       edgeValues(edges),
@@ -177,7 +177,7 @@ export class ChangelogTransaction {
       'delete_edges',
       `DELETE FROM sync_bucket_edges e
         USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
-        WHERE e.table_name = gone.t AND e.record_id = gone.r AND e.bucket_id = gone.b`,
+        WHERE e.table_name = coalesce(gone.t, ($1::text[])[1]) AND e.record_id = gone.r AND e.bucket_id = gone.b`,
       edgeKeys(edges),
     );
   }
@@ -223,13 +223,23 @@ export class ChangelogTransaction {
   }
 }
 
+/** The edges of {@link edgeValues}; what is the same for all comes with the first one. */
+const EDGE = `coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)`;
+
 function edgeValues(edges: readonly EdgeRow[]): unknown[] {
-  return [...edgeKeys(edges), edges.map((edge) => edge.live), edges.map((edge) => edge.rowUpdatedAt)];
+  return [...edgeKeys(edges), once(edges.map((edge) => edge.live)), edges.map((edge) => edge.rowUpdatedAt)];
+}
+
+/** A column of a statement's rows: a value that is the same in all of them is sent, and read, once. */
+function once<Value>(values: Value[]): Value[] {
+  const [first] = values;
+  return values.every((value) => value === first) ? values.slice(0, 1) : values;
 }
 
 function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
   return [
-    edges.map((edge) => edge.table),
+    once(edges.map((edge) => edge.table)),
     edges.map((edge) => edge.recordId),
     edges.map((edge) => edge.bucket),
   ];

@@ -129,7 +129,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'served-time-is-never-set',
     file: 'lib/store/changelog-transaction.ts',
-    find: 'entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt))),',
+    find: 'once(entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt)))),',
     replace: 'entries.map(() => null),',
     tests: [
       {
