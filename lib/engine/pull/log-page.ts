@@ -101,12 +101,15 @@ export function laterTime(a: string, b: string | null): string {
  *
  * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
  * bucket right now, are not to be passed over one by one in each pull.
+ *
+ * Most records still have the edge that their entry is of: that one is looked for first, by its whole key. (OFFSET 0:
+ * PostgreSQL would rather read all edges into a table of its own than be asked a thousand times whether there is one.)
  */
 const PAGE = new Statement<PageRow>(`
 WITH entry AS MATERIALIZED (
   SELECT e.* FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
    CROSS JOIN LATERAL (
-     SELECT l.seq, l.table_name, l.record_id, l.served_at, l.created_at,
+     SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
       WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, $6::bigint)
         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
@@ -114,16 +117,22 @@ WITH entry AS MATERIALIZED (
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
   SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
-         max(p.created_at) AS logged_at, bool_and(p.came) AS only_came
+         max(p.created_at) AS logged_at, bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
 SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, r.served_at::text,
        r.logged_at::text, (SELECT count(*) > $4::int FROM entry) AS has_more, r.only_came, r.live,
        CASE WHEN r.live IS NULL THEN NOT EXISTS (SELECT FROM sync_bucket_edges e
-         WHERE e.table_name = r.table_name AND e.record_id = r.record_id) END AS lost
+         WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) END AS lost
   FROM (
-    SELECT r.*, (SELECT bool_or(e.live) FROM sync_bucket_edges e
-             WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[])) AS live
+    SELECT r.*,
+           CASE WHEN r.bucket_id = ANY($3::text[]) AND EXISTS (SELECT FROM sync_bucket_edges e
+                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id
+                    AND e.live OFFSET 0)
+                THEN true
+                ELSE (SELECT bool_or(e.live) FROM sync_bucket_edges e
+                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[]))
+           END AS live
       FROM record r OFFSET 0) AS r
  ORDER BY r.first_seq`);
 
