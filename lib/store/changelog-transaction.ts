@@ -3,6 +3,7 @@ import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { formatMicros } from '../common/timestamp.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
+import { inOnePiece } from './one-piece.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
 
 /** A changelog entry; its seq is given when it is appended. */
@@ -39,6 +40,7 @@ export class ChangelogTransaction {
    * @throws SynchroError `position_conflict`
    */
   static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
+    inOnePiece(client);
     const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     try {
       const [tx] = await Promise.all([ChangelogTransaction.join(client, expected), begun]);
@@ -81,6 +83,7 @@ export class ChangelogTransaction {
     statement: string | QueryConfig,
     values: unknown[] = [],
   ): Promise<QueryResult<Row>> {
+    inOnePiece(this.client);
     const answer = this.client.query<Row>(
       typeof statement === 'string' ? { text: statement, values } : statement,
     );
@@ -210,6 +213,7 @@ export class ChangelogTransaction {
   }
 
   private write(name: string | undefined, text: string, values: unknown[] = []): void {
+    inOnePiece(this.client);
     const written = this.client.query(name === undefined ? { text, values } : { name, text, values });
     written.catch(() => undefined); // whoever waits for it is told
     this.sent.push(written);
