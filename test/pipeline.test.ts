@@ -57,6 +57,22 @@ describe.each([
     expect(await database.query('SELECT FROM items WHERE id >= 10')).toEqual([]);
   });
 
+  it('may be prepared by name, also where one before them failed', async () => {
+    await inTransaction(dataSource, 'write', async (manager) => {
+      const double = (n: number) => ({ name: 'double', sql: 'SELECT $1::integer * 2 AS n', parameters: [n] });
+      await manager.query('SAVEPOINT here');
+      await expect(
+        pipelined(manager, [{ sql: 'SELECT 1 / $1::integer', parameters: [0] }, double(1)]),
+      ).rejects.toMatchObject({ driverError: { code: '22012' } });
+      await manager.query('ROLLBACK TO here');
+      for (const n of [2, 3])
+        expect(await pipelined(manager, [double(n), double(n + 1)])).toEqual([
+          [{ n: 2 * n }],
+          [{ n: 2 * n + 2 }],
+        ]);
+    });
+  });
+
   it('fail when the connection breaks', async () => {
     const failing = inTransaction(dataSource, 'write', (manager) =>
       pipelined(manager, [{ sql: 'SELECT pg_terminate_backend(pg_backend_pid())' }, { sql: 'SELECT 1' }]),

@@ -202,6 +202,22 @@ describe('reading', () => {
     expect(await writes()).not.toBe(before);
   });
 
+  it('a pull that has something new takes five round trips: begin, log, rows, commit and its note', async () => {
+    const device = new Device(app.url, `user-${randomUUID()}`);
+    await device.start();
+    await insertTask(database, device.userId, 'new');
+    await consumed(database);
+    const query = vi.spyOn(Client.prototype, 'query');
+    try {
+      const page = await device.pullPage();
+      expect(page.changes).toHaveLength(1);
+      // Besides the look whether there is anything.
+      expect(query.mock.calls.length - 1).toBe(5);
+    } finally {
+      query.mockRestore();
+    }
+  });
+
   it('a pull that has nothing new takes one statement, any other one transaction and its notes', async () => {
     const device = new Device(app.url, `user-${randomUUID()}`);
     await device.start();
@@ -217,8 +233,8 @@ describe('reading', () => {
       for (const _ of [1, 2]) {
         await insertTask(database, device.userId, 'new');
         await consumed(database);
-        // Whether there is something; context, log and rows; what was acknowledged before.
-        const some = ['SELECT', 'BEGIN', 'SELECT', 'WITH', 'SELECT', 'COMMIT'];
+        // Whether there is something; with BEGIN settings and context, log and rows; what was acknowledged before.
+        const some = ['SELECT', 'BEGIN', 'SELECT', 'SELECT', 'WITH', 'SELECT', 'COMMIT'];
         expect((await statements()).map((word) => word.trim())).toEqual([...some, 'UPDATE']);
         expect((await statements()).map((word) => word.trim())).toEqual(['SELECT', 'UPDATE']);
       }

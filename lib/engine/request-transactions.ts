@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { errorCode, isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import { alone, inTransaction, type TransactionOptions } from '../store/session.js';
+import { alone, inTransaction, type TransactionOptions, type TransactionWork } from '../store/session.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
@@ -9,9 +9,10 @@ import { ParkingBusyError } from './push/parking-busy.error.js';
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
 
-/** `attempt` counts from 1. */
-type Work<Result> = (manager: EntityManager, attempt: number) => Promise<Result>;
-type Own<Result> = (manager: EntityManager) => Promise<Result>;
+/** `opened` are the rows of the opening, if there is one; `attempt` counts from 1. */
+type Work<Result> = (manager: EntityManager, opened: readonly unknown[], attempt: number) => Promise<Result>;
+
+type Opening = NonNullable<TransactionOptions['opening']>;
 
 /** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
 const LOST_PLANS = new Set(['26000', '42P05']);
@@ -36,17 +37,21 @@ export class RequestTransactions {
   }
 
   /** Sees one snapshot of the database throughout. */
-  read<Result>(work: Work<Result>): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options));
+  read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
+    return this.run(work, (own, options) =>
+      inTransaction(this.dataSource, 'read', own, { ...options, ...(opening && { opening }) }),
+    );
   }
 
-  write<Result>(work: Work<Result>): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options));
+  write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
+    return this.run(work, (own, options) =>
+      inTransaction(this.dataSource, 'write', own, { ...options, ...(opening && { opening }) }),
+    );
   }
 
   /** One statement by itself, for which no transaction is begun. */
-  single<Result>(work: Work<Result>): Promise<Result> {
-    return this.run(work, (own, options) => alone(this.dataSource, own, options));
+  single<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    return this.run(work, (own, options) => alone(this.dataSource, (manager) => own(manager, []), options));
   }
 
   /** Whether a statement by itself may take any time: a limit of its own would need a transaction. */
@@ -56,7 +61,7 @@ export class RequestTransactions {
 
   private async run<Result>(
     work: Work<Result>,
-    transaction: (work: Own<Result>, options: TransactionOptions) => Promise<Result>,
+    transaction: (work: TransactionWork<Result>, options: TransactionOptions) => Promise<Result>,
   ): Promise<Result> {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
@@ -64,7 +69,7 @@ export class RequestTransactions {
       const keepsPlans = this.keepsPlans && attempt === 1;
       const options = { statementTimeout, keepsPlans, runsHostCode: this.runHostCode() };
       try {
-        return await transaction((manager) => work(manager, attempt), options);
+        return await transaction((manager, opened) => work(manager, opened, attempt), options);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt))) throw error;
       }

@@ -5,7 +5,7 @@ import { clientBucket } from '../replication/subscription-changes.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import { callerSql } from '../store/session.js';
+import { callerSql, type TransactionOptions } from '../store/session.js';
 import { Statement } from '../store/statement.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
@@ -62,12 +62,18 @@ export class ContextReader {
   /**
    * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
    * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
+   */
+  opening({ userId, clientId, buckets }: ContextRequest): NonNullable<TransactionOptions['opening']> {
+    return (manager) => this.statement.bind(manager, [userId, clientId, buckets, null]);
+  }
+
+  /**
+   * What the {@link opening} has brought.
    * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
    * @throws ContractNotLoadedError when the catalogs are as no request has seen them before
    */
-  async open(manager: EntityManager, request: ContextRequest): Promise<SyncContext> {
-    const [row] = await this.read(manager, request, null);
-    return this.toContext(request, row);
+  open(request: ContextRequest, [row]: readonly unknown[]): SyncContext {
+    return this.toContext(request, row as ContextRow | undefined);
   }
 
   /**
@@ -80,16 +86,9 @@ export class ContextReader {
     request: ContextRequest,
     checkpoint: bigint,
   ): Promise<SyncContext & { readonly hasNews: boolean }> {
-    const [row] = await this.read(manager, request, checkpoint);
+    const { userId, clientId, buckets } = request;
+    const [row] = await this.statement.run(manager, [userId, clientId, buckets, checkpoint.toString()]);
     return { ...this.toContext(request, row), hasNews: row?.has_news !== false };
-  }
-
-  private read(
-    manager: EntityManager,
-    { userId, clientId, buckets }: ContextRequest,
-    checkpoint: bigint | null,
-  ): Promise<ContextRow[]> {
-    return this.statement.run(manager, [userId, clientId, buckets, checkpoint?.toString() ?? null]);
   }
 
   private toContext(request: ContextRequest, row: ContextRow | undefined): SyncContext {

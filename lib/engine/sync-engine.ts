@@ -31,7 +31,7 @@ import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { admit } from './stale-client.js';
-import { ContextReader, ready, registered } from './sync-context.js';
+import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -75,8 +75,9 @@ export class SyncEngine {
   }
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
-    return this.transactions.write(async (manager) => {
-      const context = await this.contexts.open(manager, { ...request, buckets, bootstrap: true });
+    const asked = { ...request, buckets, bootstrap: true };
+    return this.transactions.write(async (manager, opened) => {
+      const context = this.contexts.open(asked, opened);
       checkVersion(request.appVersion, this.options.minClientVersion);
       const id = await saveRegistration(manager, request, buckets);
       return {
@@ -85,7 +86,7 @@ export class SyncEngine {
         checkpoint: context.client?.acknowledged ?? 0n,
         contract: context.contract,
       };
-    });
+    }, this.contexts.opening(asked));
   }
 
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
@@ -114,32 +115,37 @@ export class SyncEngine {
   }
 
   private pullPage(request: PullRequest, buckets: readonly string[]): Promise<Pulled> {
-    return this.transactions.read(async (manager) => {
-      const context = await this.contexts.open(manager, { ...request, buckets });
+    const asked = { ...request, buckets };
+    return this.transactions.read(async (manager, opened) => {
+      const context = this.contexts.open(asked, opened);
       const client = await admit(this.hooks, manager, request, context);
       const log = ready(context);
       const page =
         snapshotReason(client, log, request.checkpoint) ??
-        (await this.puller.pull(manager, context.contract, client, log, { ...request, buckets }));
+        (await this.puller.pull(manager, context.contract, client, log, asked));
       return toPulled(request, buckets, { ...context, client, log }, page);
-    });
+    }, this.contexts.opening(asked));
   }
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { conflicts, client, ...outcome } = await this.transactions.write(async (manager, attempt) => {
-      const context = await this.contexts.open(manager, { ...request, buckets });
-      const client = await admit(this.hooks, manager, request, context);
-      const { contract } = context;
-      const { userId, clientId } = request;
-      // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
-      const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
-      const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
-      // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-      await notePush(manager, client);
-      return { ...applied, client, contract };
-    });
+    const asked = { ...request, buckets };
+    const { conflicts, client, ...outcome } = await this.transactions.write(
+      async (manager, opened, attempt) => {
+        const context = this.contexts.open(asked, opened);
+        const client = await admit(this.hooks, manager, request, context);
+        const { contract } = context;
+        const { userId, clientId } = request;
+        // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
+        const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
+        const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
+        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
+        await notePush(manager, client);
+        return { ...applied, client, contract };
+      },
+      this.contexts.opening(asked),
+    );
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)
       await noteSubscriptions(this.dataSource.manager, client, buckets, client.acknowledged);
@@ -150,17 +156,20 @@ export class SyncEngine {
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const { cursor, client } = await this.transactions.write((manager) =>
-      this.enterSnapshot(manager, request, buckets),
+    const asked = { ...request, buckets };
+    const opening = this.contexts.opening(asked);
+    const { cursor, client } = await this.transactions.write(
+      (manager, opened) => this.enterSnapshot(manager, asked, this.contexts.open(asked, opened)),
+      opening,
     );
-    const { result, served, isOlderSchema } = await this.transactions.read(async (manager) => {
-      const context = await this.contexts.open(manager, { ...request, buckets });
+    const { result, served, isOlderSchema } = await this.transactions.read(async (manager, opened) => {
+      const context = this.contexts.open(asked, opened);
       const { contract, isOlderSchema } = context;
       const read = readBuckets(registered(context), buckets);
       const page = await this.snapshotter.page(manager, contract, cursor, read, request.limit);
       const served = ready(context).lastSeq;
       return { isOlderSchema, served, result: { ...page, checkpoint: cursor.checkpoint, contract } };
-    });
+    }, opening);
     const { manager } = this.dataSource;
     if (result.next !== null) await noteServed(manager, client, served);
     else await completeSnapshot(manager, client, cursor.checkpoint, served, isOlderSchema);
@@ -237,12 +246,11 @@ export class SyncEngine {
 
   private async enterSnapshot(
     manager: EntityManager,
-    request: SnapshotRequest,
-    buckets: readonly string[],
+    request: SnapshotRequest & { readonly buckets: readonly string[] },
+    context: SyncContext,
   ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const context = await this.contexts.open(manager, { ...request, buckets });
     const client = await admit(this.hooks, manager, request, context);
     ready(context);
-    return { cursor: await this.snapshotter.enter(manager, client, request.cursor, buckets), client };
+    return { cursor: await this.snapshotter.enter(manager, client, request.cursor, request.buckets), client };
   }
 }

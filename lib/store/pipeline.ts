@@ -5,6 +5,8 @@ import { QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm'
 export interface Statement {
   readonly sql: string;
   readonly parameters?: readonly unknown[];
+  /** By which the connection keeps its plan (see `statement.ts`). Default: it doesn't. */
+  readonly name?: string;
 }
 
 /** The rows of one statement. */
@@ -64,8 +66,15 @@ function send(
   });
 }
 
+/** What `pg`'s client notes of the statements that the server has by name, or has been sent. */
+interface NamedStatements {
+  readonly submittedNamedStatements: Record<string, string>;
+}
+
 /** The part of `pg`'s `Query` by which its client hands on what the server answers. */
 interface Answered extends Submittable {
+  readonly name?: string;
+  readonly text?: string;
   handleRowDescription(message: unknown): void;
   handleDataRow(message: unknown): void;
   handleCommandComplete(message: unknown, connection: Connection): void;
@@ -84,14 +93,23 @@ class Pipeline implements Answered {
     private readonly done: (results: readonly Rows[]) => void,
     private readonly failed: (error: Error, statement: Statement) => void,
   ) {
-    this.queries = statements.map(({ sql, parameters = [] }, index) => {
+    this.queries = statements.map(({ sql, parameters = [], name }, index) => {
       // Statements without parameters would go by the simple protocol, which syncs by itself.
-      const config = { text: sql, values: [...parameters], queryMode: 'extended' } as QueryConfig;
+      const config = { name, text: sql, values: [...parameters], queryMode: 'extended' } as QueryConfig;
       const query: Submittable = new Query(config, undefined, (error, result) => {
         this.settle(index, error, result);
       });
       return query as Answered;
     });
+  }
+
+  /** Of the statement at hand: the client notes that the server has it. */
+  get name(): string | undefined {
+    return this.queries[this.current]?.name;
+  }
+
+  get text(): string | undefined {
+    return this.queries[this.current]?.text;
   }
 
   submit(connection: Connection): void {
@@ -115,7 +133,11 @@ class Pipeline implements Answered {
     this.current += 1;
   }
 
-  handleError(error: Error): void {
+  handleError(error: Error, connection: Connection): void {
+    // The server passes over what comes behind it.
+    const { submittedNamedStatements } = connection as Connection & Partial<NamedStatements>;
+    for (const { name } of this.queries.slice(this.current))
+      if (name !== undefined) delete submittedNamedStatements?.[name];
     this.settle(this.current, error);
   }
 

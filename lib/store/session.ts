@@ -1,7 +1,8 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
-import { keepPlans } from './statement.js';
+import { pipelined, type Statement as PipelinedStatement } from './pipeline.js';
+import { keepPlans, Statement } from './statement.js';
 
 /**
  * How values are written as text, whatever the host's or the server's defaults are: in UTC, at full precision
@@ -15,23 +16,29 @@ export const TEXT_SETTINGS = {
   extra_float_digits: '1',
 } as const;
 
-const SET_LOCAL = Object.entries(TEXT_SETTINGS)
-  .map(([name, value]) => `SET LOCAL ${name} = '${value}'`)
-  .join('; ');
-
 const BEGIN = {
-  read: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${SET_LOCAL}`,
-  write: `BEGIN ISOLATION LEVEL READ COMMITTED; ${SET_LOCAL}`,
+  read: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  write: 'BEGIN ISOLATION LEVEL READ COMMITTED',
 } as const;
 
 /**
- * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after this:
- * an ALTER TABLE would wait for it, and everybody for that. Code of the host's may take its time between two statements.
- * A host that has set a time of its own keeps it.
+ * $1 milliseconds that a statement may take; null: the session's own.
+ *
+ * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after $2: an
+ * ALTER TABLE would wait for it, and everybody for that. A host that has set a time of its own keeps it.
  */
-function idleTimeoutSql(runsHostCode: boolean): string {
-  return `; SELECT set_config('idle_in_transaction_session_timeout', '${runsHostCode ? '30s' : '5s'}', true)
-  WHERE current_setting('idle_in_transaction_session_timeout') = '0'`;
+const SETTINGS = new Statement(
+  `SELECT ${Object.entries(TEXT_SETTINGS)
+    .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+    .join(', ')},
+    CASE WHEN $1::text IS NOT NULL THEN set_config('statement_timeout', $1, true) END,
+    CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
+         THEN set_config('idle_in_transaction_session_timeout', $2, true) END`,
+);
+
+/** How long a transaction may be idle: code of the host's may take its time between two statements. */
+function idleTimeout(runsHostCode: boolean): string {
+  return runsHostCode ? '30s' : '5s';
 }
 
 /** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
@@ -57,7 +64,12 @@ export interface TransactionOptions {
   readonly keepsPlans?: boolean;
   /** The host's code may run in it. Default: false. */
   readonly runsHostCode?: boolean;
+  /** Its first statement, which goes out with BEGIN. */
+  readonly opening?: (manager: EntityManager) => PipelinedStatement;
 }
+
+/** What a transaction does. `opened` are the rows of its opening; none without one. */
+export type TransactionWork<Result> = (manager: EntityManager, opened: readonly unknown[]) => Promise<Result>;
 
 /**
  * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
@@ -67,13 +79,18 @@ export interface TransactionOptions {
 export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
-  work: (manager: EntityManager) => Promise<Result>,
-  { statementTimeout, keepsPlans, runsHostCode = false }: TransactionOptions = {},
+  work: TransactionWork<Result>,
+  { statementTimeout, keepsPlans, runsHostCode = false, opening }: TransactionOptions = {},
 ): Promise<Result> {
   return onConnection(dataSource, keepsPlans, async (runner) => {
+    const { manager } = runner;
     try {
-      await runner.query(BEGIN[kind] + idleTimeoutSql(runsHostCode) + timeoutSql(statementTimeout));
-      const result = await work(runner.manager);
+      const [, , opened = []] = await pipelined(manager, [
+        { sql: BEGIN[kind] },
+        SETTINGS.bind(manager, [statementTimeout ?? null, idleTimeout(runsHostCode)]),
+        ...(opening ? [opening(manager)] : []),
+      ]);
+      const result = await work(manager, opened);
       await runner.query('COMMIT');
       return result;
     } catch (error) {
@@ -122,11 +139,6 @@ async function onConnection<Result>(
 export async function currentSchema(dataSource: DataSource): Promise<string> {
   const rows: { schema: string | null }[] = await dataSource.query('SELECT current_schema() AS schema');
   return rows[0]?.schema ?? 'public';
-}
-
-/** SET takes no parameters: this is a whole number, and nothing else. */
-function timeoutSql(milliseconds: number | undefined): string {
-  return milliseconds === undefined ? '' : `; SET LOCAL statement_timeout = ${milliseconds}`;
 }
 
 function connectionLost(cause: unknown): SynchroError {

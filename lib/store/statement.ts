@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
+import type { Statement as PipelinedStatement } from './pipeline.js';
 
 const keeping = new WeakSet<QueryRunner>();
 
@@ -19,6 +20,13 @@ export class Statement<Row> {
   constructor(private readonly sql: string) {
     const hash = createHash('sha256').update(sql).digest('base64url');
     this.name = `synchro_${hash.slice(0, 22)}`;
+  }
+
+  /** The same for {@link pipelined}. */
+  bind(manager: EntityManager, parameters: readonly unknown[]): PipelinedStatement {
+    const { queryRunner: runner } = manager;
+    const { sql, name } = this;
+    return runner && keeping.has(runner) ? { sql, parameters, name } : { sql, parameters };
   }
 
   /** As `manager.query` does it, whose place it takes, as TypeORM knows no names. */
