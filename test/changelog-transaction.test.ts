@@ -68,7 +68,9 @@ describe('a transaction of the changelog', () => {
       'tasks1 2023',
       'tasks1 2023',
       'notes3',
-      ...['tasks1', 'tasks1', 'tasks1'],
+      'tasks1',
+      'tasks1',
+      'tasks1',
     ]);
   });
 

@@ -11,7 +11,7 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { makeDataSource } from './support/doctor-data-source.mjs';
 import { startAgain } from './support/own-server.js';
 import { createRole, type TestRole } from './support/roles.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
 
 const MAIN = fileURLToPath(new URL('../dist/lib/cli/main.js', import.meta.url));
@@ -284,7 +284,7 @@ describe('doctor, of a server', () => {
   beforeAll(async () => {
     const settings = { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' };
     server = await startPostgres({
-      dataDir: await temporaryFolder(),
+      dataDir: await testFolder(),
       durable: false,
       settings,
     });

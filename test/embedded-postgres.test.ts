@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fallbackFolders } from '../sample-app/postgres/fallback-folders.js';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { withClient } from './support/client.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 
 describe('the embedded PostgreSQL', () => {
   let folder: string;
   let servers: PostgresServer[];
 
   beforeEach(async () => {
-    folder = await temporaryFolder();
+    folder = await testFolder();
     servers = [];
   });
 

@@ -8,7 +8,7 @@ import { createTableSql } from './schema-fixtures.js';
 import { startAppProcess, type AppProcess } from './support/app-process.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually, pause } from './support/wait.js';
 
 const BOARDS_APP = fileURLToPath(new URL('support/boards-app.mjs', import.meta.url));
@@ -32,7 +32,7 @@ const big = randomUUID();
 const small = randomUUID();
 
 beforeAll(async () => {
-  server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
+  server = await startPostgres({ dataDir: await testFolder(), durable: false });
   database = await createDatabase(server.url);
   await database.query(createTableSql('boards', 'user_id text NOT NULL, title text NOT NULL'));
   await database.query(createTableSql('lists', 'board_id uuid NOT NULL, title text NOT NULL'));

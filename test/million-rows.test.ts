@@ -7,7 +7,7 @@ import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertTask, insertTasks } from './support/sample-rows.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually, pause } from './support/wait.js';
 
 const ROWS = 1_000_000;
@@ -19,7 +19,7 @@ let database: TestDatabase;
 let app: AppProcess;
 
 beforeAll(async () => {
-  server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
+  server = await startPostgres({ dataDir: await testFolder(), durable: false });
   database = await createDatabase(server.url);
   app = await startAppProcess({ database });
 });

@@ -13,7 +13,7 @@ import {
   type PackedPackage,
 } from './support/packed.js';
 import { runProgram } from './support/run-program.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 
 const LIB = fileURLToPath(new URL('../lib', import.meta.url));
 const MAP_COMMENT = /^\/\/# sourceMappingURL=(.+)$/m;
@@ -26,7 +26,7 @@ describe('the package that hosts install', () => {
   let manifest: Manifest;
 
   beforeAll(async () => {
-    folder = await temporaryFolder();
+    folder = await testFolder();
     await writeFile(join(folder, 'package.json'), '{ "name": "host", "type": "module" }');
     packed = await pack(folder);
     installed = await installInto(folder, packed, ['@types/node']);

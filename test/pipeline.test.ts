@@ -1,8 +1,14 @@
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pipelined } from '../lib/store/pipeline.js';
+import { pipelined, type Statement } from '../lib/store/pipeline.js';
 import { inTransaction } from '../lib/store/session.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
+
+const double = (n: number): Statement => ({
+  name: 'double',
+  sql: 'SELECT $1::integer * 2 AS n',
+  parameters: [n],
+});
 
 describe.each([
   ['in one round trip', {}],
@@ -59,7 +65,6 @@ describe.each([
 
   it('may be prepared by name, also where one before them failed', async () => {
     await inTransaction(dataSource, 'write', async (manager) => {
-      const double = (n: number) => ({ name: 'double', sql: 'SELECT $1::integer * 2 AS n', parameters: [n] });
       await manager.query('SAVEPOINT here');
       await expect(
         pipelined(manager, [{ sql: 'SELECT 1 / $1::integer', parameters: [0] }, double(1)]),

@@ -10,7 +10,7 @@ import { PersistentUser } from './support/persistent-user.js';
 import { Random } from './support/random.js';
 import { insertTask } from './support/sample-rows.js';
 import { SqlWriter } from './support/sql-writer.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
 import { logOf, storedPosition } from './support/wal-app.js';
 
@@ -21,7 +21,7 @@ describe('when the server restarts', () => {
 
   beforeEach(async () => {
     // Durable: what was acknowledged must be there after a crash.
-    server = await startPostgres({ dataDir: await temporaryFolder() });
+    server = await startPostgres({ dataDir: await testFolder() });
     database = await createDatabase(server.url);
   });
 

@@ -5,7 +5,7 @@ import { startPostgres, type PostgresServer } from '../sample-app/postgres/serve
 import { createTableSql } from './schema-fixtures.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { applied, startWalApp, SyncedRow, type WalAppOptions } from './support/wal-app.js';
 
 @Entity('tasks')
@@ -116,7 +116,7 @@ describe('a server without logical decoding', () => {
 
   beforeAll(async () => {
     server = await startPostgres({
-      dataDir: await temporaryFolder(),
+      dataDir: await testFolder(),
       durable: false,
       settings: { wal_level: 'replica' },
     });

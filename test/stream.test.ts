@@ -11,7 +11,7 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { Random } from './support/random.js';
 import { insertTask } from './support/sample-rows.js';
 import { SqlWriter } from './support/sql-writer.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually, pause } from './support/wait.js';
 import { edgesOf, logOf, storedPosition } from './support/wal-app.js';
 
@@ -225,7 +225,7 @@ describe('on a quiet server', () => {
 
   beforeAll(async () => {
     server = await startPostgres({
-      dataDir: await temporaryFolder(),
+      dataDir: await testFolder(),
       durable: false,
       settings: { autovacuum: 'off', checkpoint_timeout: '1h' },
     });

@@ -25,7 +25,7 @@ import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { startAgain } from './support/own-server.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
 import type { WireAnswer } from './support/wire.js';
 
@@ -269,7 +269,7 @@ describe('a database that fails', () => {
 });
 
 it('a server that stops is a 503 on every route, until it is back [W-HTTP-4]', async () => {
-  const server = await startPostgres({ dataDir: await temporaryFolder() });
+  const server = await startPostgres({ dataDir: await testFolder() });
   try {
     const database = await createDatabase(server.url);
     const app = await startApp({ database, synchro: { retryAfter: 10 } });

@@ -8,7 +8,7 @@ import { ReplicationStream } from '../lib/replication/replication-stream.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually, pause } from './support/wait.js';
 import { edgesOf, storedPosition } from './support/wal-app.js';
 
@@ -19,7 +19,7 @@ describe('what is acknowledged', () => {
   let database: TestDatabase;
 
   beforeAll(async () => {
-    folder = await temporaryFolder();
+    folder = await testFolder();
     await startServer();
   });
 

@@ -4,7 +4,7 @@ import { startPostgres, type PostgresServer } from '../sample-app/postgres/serve
 import { startApp, type RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
 import { edgesOf, storedPosition } from './support/wal-app.js';
 
@@ -15,7 +15,7 @@ describe('a slot whose WAL was removed', () => {
 
   beforeAll(async () => {
     server = await startPostgres({
-      dataDir: await temporaryFolder(),
+      dataDir: await testFolder(),
       durable: false,
       settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' },
     });

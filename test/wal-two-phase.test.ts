@@ -7,7 +7,7 @@ import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { applied, edgesOf, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
 
 @Entity('tasks')
@@ -31,7 +31,7 @@ describe('a prepared transaction', () => {
 
   beforeAll(async () => {
     server = await startPostgres({
-      dataDir: await temporaryFolder(),
+      dataDir: await testFolder(),
       durable: false,
       settings: { max_prepared_transactions: '10' },
     });

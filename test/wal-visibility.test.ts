@@ -8,7 +8,7 @@ import { consumed, consumerWaits, withPausedConsumer } from './support/consumer.
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { startStandby, type Standby } from './support/standby.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
 import { logOf } from './support/wal-app.js';
 
@@ -21,7 +21,7 @@ describe('a commit that is decoded before it is visible', () => {
   let app: RunningApp;
 
   beforeAll(async () => {
-    server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
+    server = await startPostgres({ dataDir: await testFolder(), durable: false });
     database = await createDatabase(server.url);
     app = await startApp({ database });
   });

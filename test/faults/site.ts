@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startPostgres, type PostgresServer, type StopMode } from '../../sample-app/postgres/server.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { startAgain } from '../support/own-server.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { testFolder } from '../support/run.js';
 import { patiently } from './patience.js';
 import type { Row } from '../support/wire.js';
 import { SiteApp, type Env } from './site-app.js';
@@ -74,7 +74,7 @@ export class Site {
   private closed = false;
 
   static async start(options: SiteOptions = {}): Promise<Site> {
-    const folder = await temporaryFolder();
+    const folder = await testFolder();
     const server = await startPostgres({
       dataDir: join(folder, 'postgres'),
       durable: false,

@@ -28,7 +28,7 @@ import { startPostgres, type PostgresServer } from '../../sample-app/postgres/se
 import { SharingResolver } from '../../sample-app/tasks/sharing.resolver.js';
 import { startApp, type AppOptions, type RunningApp } from './app.js';
 import { createDatabase, type TestDatabase } from './database.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { testFolder } from './run.js';
 
 export const PLATFORMS = {
   Express: {},
@@ -92,7 +92,7 @@ export class ContractHosts {
         return host;
       }
       case 'whose server is stopped':
-        this.server = await startPostgres({ dataDir: await temporaryFolder(), durable: false });
+        this.server = await startPostgres({ dataDir: await testFolder(), durable: false });
         await this.startTogether(kind, await createDatabase(this.server.url));
         await this.server.stop('fast');
         return this.start(platform, kind);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { isAlive } from '../../sample-app/postgres/postmaster.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 /** What one run of the test suite shares among its worker processes. */
 export interface TestRun {
@@ -24,6 +25,11 @@ declare module 'vitest' {
 
 export function testRun(): TestRun {
   return inject('run');
+}
+
+/** A new, empty folder for one test, removed after the run. */
+export async function testFolder(): Promise<string> {
+  return temporaryFolder(testRun().folder);
 }
 
 /** Notes a child process until it has ended, so that the end of the run can tell whether it did. */
