@@ -71,7 +71,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
     name: 'rows-that-are-gone-wait-for-their-own-change',
     file: 'lib/replication/membership-applier.ts',
     find: "filter === 'all' || options.removed !== true",
-    replace: 'options.time >= 0n',
+    replace: "filter === 'all' || (options.removed ?? true)",
     tests: [{ file: 'test/wal-bucket-sources.test.ts', name: 'takes a row along that is gone by then' }],
     why: 'Interleavings 6: a device that comes later would be told of a row that its user had lost before.',
   },

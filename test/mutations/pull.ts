@@ -201,7 +201,7 @@ export const PULL: readonly Mutation[] = [
     name: 'push-does-not-notice-a-lost-bucket',
     file: 'lib/engine/sync-engine.ts',
     find: 'if (client.acknowledged !== null)',
-    replace: 'if (client.hasPulled && !client.hasPulled)',
+    replace: 'if (client.acknowledged !== null && client.acknowledged < 0n)',
     tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],
     why: 'W-PUSH-3: an edit that was refused without the row would stay on the device when the row is in sight again.',
   },

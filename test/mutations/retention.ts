@@ -67,7 +67,8 @@ export const RETENTION: readonly Mutation[] = [
     name: 'snapshot-takes-a-new-checkpoint-with-each-page',
     file: 'lib/engine/snapshot/snapshotter.ts',
     find: 'if (await renewSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;',
-    replace: `const anew = await beginSnapshot(manager, client, buckets, snapshotHold);
+    replace: `const hold = { changes: false, holdMilliseconds: snapshotHold };
+      const anew = await beginSnapshot(manager, client, buckets, hold);
       if (anew !== null) return { ...cursor, checkpoint: anew };`,
     tests: [{ file: 'test/snapshot-pages.test.ts', name: 'as the first page fixes the checkpoint' }],
     why: 'W-SNAP-2: what changed on pages that were sent already would never come.',
