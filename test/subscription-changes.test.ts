@@ -485,6 +485,18 @@ describe('of rows that came and went before their bucket was given to a device t
   });
 });
 
+it('of what was gone before a bucket came nothing is told when it is left with older pages to read', async () => {
+  const { alice, user, held } = await lateFollower(152);
+  // Here the bucket is in sight: it may have given something.
+  const page = await alice.pullPage();
+  expect(page.has_more).toBe(true);
+  alice.checkpoint = page.checkpoint;
+  subscriptions.followed.delete(user);
+  await alice.pullPage();
+  await subscriptionsApplied(database);
+  expect((await deletesAfterChange(alice)).filter((id) => id !== held)).toEqual([]);
+});
+
 it('a bucket that came and is left before its rows were read leaves no trace, whatever has come to it since', async () => {
   const [user, bob] = ['alice-150', 'bob-150'];
   const alice = await started(user);

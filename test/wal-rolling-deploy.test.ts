@@ -30,6 +30,17 @@ class TeamTask extends SyncedRow {
   team!: string | null;
 }
 
+/** And by one that reads the same columns. */
+@Entity('tasks')
+@SyncTable({ ownerColumn: 'user_id', bucketByColumn: 'user_id', bucketPrefix: 'people:' })
+class PrefixedTask extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text', { nullable: true })
+  team!: string | null;
+}
+
 /** Only the next version knows it. */
 @Entity('notes')
 @SyncTable({ ownerColumn: 'user_id' })
@@ -152,6 +163,15 @@ describe('a rolling deploy', () => {
     await replace(former, [TeamTask]);
     expect(await edgesOf(database, 'tasks', mine)).toEqual(['user:bob']);
     expect(await logOf(database, 'tasks', mine)).toEqual(['delete user:alice', 'create user:bob']);
+  });
+
+  it('resolves a table again whose rule reads the same columns in another way [interleaving 5]', async () => {
+    const task = await insert('tasks');
+    const former = await start(OLD);
+    await new Device(former.url, 'alice').start();
+    await replace(former, [PrefixedTask]);
+    expect(await edgesOf(database, 'tasks', task)).toEqual(['people:alice']);
+    expect(await logOf(database, 'tasks', task)).toEqual(['delete user:alice', 'create people:alice']);
   });
 
   it('does not resolve anything again when nothing is new', async () => {

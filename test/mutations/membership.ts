@@ -236,7 +236,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
     tests: [
       {
         file: 'test/wal-rolling-deploy.test.ts',
-        name: 'resolves a table again whose rule is another one now',
+        name: 'resolves a table again whose rule reads the same columns in another way',
       },
     ],
     why: 'Interleavings 5: edges by the former rule show rows to whom they no longer belong.',

@@ -168,7 +168,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/store/sync-clients.ts',
     find: 'greatest((bucket_since ->> b)::bigint, $3::bigint)',
     replace: '$3::bigint',
-    tests: [{ file: SUBSCRIPTIONS, name: 'nothing is told either when it is left again' }],
+    tests: [{ file: SUBSCRIPTIONS, name: 'of what was gone before a bucket came nothing is told' }],
     why: 'The same when the bucket is left before those pages are read.',
   },
   {
@@ -218,6 +218,13 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/store/sync-clients.ts',
     find: 'SET from_seq = least(s.from_seq, excluded.from_seq)',
     replace: 'SET from_seq = greatest(s.from_seq, excluded.from_seq)',
+    also: [
+      {
+        file: 'lib/store/sync-clients.ts',
+        find: 'WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given',
+        replace: 'WHERE s.from_seq IS NOT NULL',
+      },
+    ],
     tests: [
       {
         file: SUBSCRIPTIONS,
