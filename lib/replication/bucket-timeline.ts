@@ -1,4 +1,5 @@
 import { upsert } from '../common/collections.js';
+import type { RowEvent } from './row-events.js';
 
 type Buckets = ReadonlySet<string>;
 
@@ -33,4 +34,18 @@ export class BucketTimeline {
   at(id: string, order: number): Buckets | undefined {
     return this.moments.get(id)?.findLast((moment) => moment.order <= order)?.buckets;
   }
+}
+
+/** The place behind all events of a batch. */
+export const END = Infinity;
+
+/** Events of records that have another one behind them. */
+export function followedEvents(events: readonly RowEvent[]): ReadonlySet<RowEvent> {
+  const followed = new Set<RowEvent>();
+  const seen = new Set<string>();
+  for (const event of events.toReversed()) {
+    if (seen.has(event.recordId)) followed.add(event);
+    seen.add(event.recordId);
+  }
+  return followed;
 }

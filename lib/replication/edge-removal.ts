@@ -16,28 +16,11 @@ export async function removeOrphans(
   // With its table's name, as the host's table may have a column of that name.
   const orphan = `NOT EXISTS (
     SELECT FROM ${table.sql} t WHERE t.${quoteIdentifier(table.idColumn)}::text = e.record_id)`;
-  return (await removeEdges(tx, table, orphan, silent)) > 0;
+  return (await tx.removeEdges(table.name, orphan, silent ? null : Operation.delete)) > 0;
 }
 
 /** Removes all edges of a table that was truncated, and forgets which of its rows were waiting. */
 export async function removeAllEdges(tx: ChangelogTransaction, table: SyncTable): Promise<void> {
-  await removeEdges(tx, table, 'true', false);
+  await tx.removeEdges(table.name, 'true', Operation.delete);
   await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1', [table.name]);
-}
-
-async function removeEdges(
-  tx: ChangelogTransaction,
-  table: SyncTable,
-  condition: string,
-  silent: boolean,
-): Promise<number> {
-  const rows = `FROM sync_bucket_edges e WHERE e.table_name = $1 AND ${condition}`;
-  if (!silent) {
-    await tx.appendSelect(
-      `SELECT e.bucket_id, e.table_name, e.record_id, ${Operation.delete}, NULL::timestamptz ${rows} AND e.live`,
-      [table.name],
-    );
-  }
-  const { rowCount } = await tx.query(`DELETE ${rows}`, [table.name]);
-  return rowCount ?? 0;
 }

@@ -7,40 +7,19 @@ import { forgetRules } from '../store/rule-marks.js';
 import { deleteWaiting, releaseWaiting, saveWaiting } from '../store/waiting-rows.js';
 import { prepareBatch, type PreparedBatch } from './batch-runs.js';
 import type { BucketRules } from './bucket-rules.js';
+import { END, followedEvents } from './bucket-timeline.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
-import { Operation, removeRow, settleRow, type RowState } from './edge-diff.js';
+import { Operation, removeRow, settleRow } from './edge-diff.js';
 import { goneNewcomers } from './gone-newcomers.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
-import { MembershipWork, neededEdges, NO_CHANGES, parentOf } from './membership-work.js';
+import { MembershipWork, neededEdges, NO_CHANGES, rowState } from './membership-work.js';
+import type { ResettleOptions } from './resettle-options.js';
 import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
-
-/** How rows are settled when it isn't their own change that calls for it. */
-export interface ResettleOptions {
-  /** The time to serve with entries that need one, microseconds. */
-  readonly time: bigint;
-  /** Buckets that a row keeps get an entry, too: their rows may have changed unseen. Default: false. */
-  readonly refresh?: boolean;
-  /** They get one where the row's `updated_at` is later than devices have seen it. Default: false. */
-  readonly compare?: boolean;
-  /**
-   * The rows are read as children of these, whose buckets were these before: those of them that the log doesn't know as
-   * such are left out. They came to their parent later than the log is: when it is there, what is their parent's by then
-   * becomes theirs, and not what it is now.
-   */
-  readonly parents?: ReadonlyMap<string, ReadonlySet<string>>;
-  /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
-  readonly silent?: boolean;
-  /**
-   * Of rows that are named and not there any more the edges go now. Else they go with the row's own change, which may
-   * come much later: whoever has lost them by then would still be told. Default: false.
-   */
-  readonly removed?: boolean;
-}
 
 /**
  * Applies changes to edges and changelog: resolves the buckets of each changed row, writes the difference, and
@@ -178,7 +157,7 @@ export class MembershipApplier {
     const rows = rowsToResolve(events);
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
-    const followed = this.hasMovedParents(work, table) ? followedEvents(events) : NONE;
+    const followed = this.hasMovedParents(work, table) ? followedEvents(events) : new Set<RowEvent>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
@@ -193,7 +172,7 @@ export class MembershipApplier {
       } else {
         const own = event.unknown ? null : (buckets[next++] ?? null);
         const { deleted, updatedAt } = rowState(table, row);
-        const wanted = this.withInherited(work, table, row, own, placeOf(event));
+        const wanted = work.withInherited(table, row, own, placeOf(event));
         const entries = settleRow(record, {
           deleted,
           updatedAt,
@@ -230,7 +209,7 @@ export class MembershipApplier {
     for (const { order, recordId, row } of events) {
       const state = {
         ...rowState(table, row),
-        buckets: this.withInherited(work, table, row, buckets[order] ?? null, END),
+        buckets: work.withInherited(table, row, buckets[order] ?? null, END),
         commitTime: options.time,
         writtenAt: tx.begunAt,
         cause,
@@ -239,37 +218,6 @@ export class MembershipApplier {
     }
     work.noteChanges(table, events);
     await this.finish(tx, work, options);
-  }
-
-  /**
-   * A row's own buckets and those of its parent; without a parent that has edges, the row waits for it.
-   * @param place in the batch
-   */
-  private withInherited(
-    work: MembershipWork,
-    table: SyncTable,
-    row: ResolveRow,
-    own: readonly string[] | null,
-    place: number,
-  ): readonly string[] | null {
-    if (own === null) return null;
-    work.resolved(table, row.recordId);
-    const parentId = parentOf(table, row);
-    if (parentId === null) {
-      work.settled(table, row.recordId);
-      return own;
-    }
-    const buckets = work.parentBuckets(parentId, place);
-    if (buckets.size > 0) work.settled(table, row.recordId);
-    else {
-      work.waits({
-        table: table.name,
-        recordId: row.recordId,
-        parentTable: parentId.table,
-        parentId: parentId.id,
-      });
-    }
-    return [...new Set([...own, ...buckets])];
   }
 
   /** Writes what the work came to, then goes to the children of every record whose buckets changed. */
@@ -331,25 +279,4 @@ export class MembershipApplier {
     for (const child of this.tracked.registry.children(table.name))
       await this.resettle(tx, child, 'all', options);
   }
-}
-
-function rowState(table: SyncTable, row: ResolveRow): Pick<RowState, 'deleted' | 'updatedAt'> {
-  const deletedAt = row.data[table.deletedAtColumn];
-  const deleted = deletedAt !== null && deletedAt !== undefined;
-  return { deleted, updatedAt: row.data[table.updatedAtColumn] };
-}
-
-const NONE: ReadonlySet<RowEvent> = new Set();
-/** The place behind all events of a batch. */
-const END = Infinity;
-
-/** Events of records that have another one behind them. */
-function followedEvents(events: readonly RowEvent[]): ReadonlySet<RowEvent> {
-  const followed = new Set<RowEvent>();
-  const seen = new Set<string>();
-  for (const event of events.toReversed()) {
-    if (seen.has(event.recordId)) followed.add(event);
-    seen.add(event.recordId);
-  }
-  return followed;
 }

@@ -6,7 +6,7 @@ import type { RecordIds } from '../store/edges.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
 import { BucketTimeline } from './bucket-timeline.js';
-import type { NewEntry, Operation } from './edge-diff.js';
+import type { NewEntry, Operation, RowState } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others with what they had. */
@@ -55,6 +55,35 @@ export class MembershipWork {
 
   timeline(table: string): BucketTimeline {
     return upsert(this.timelines, table, () => new BucketTimeline());
+  }
+
+  /**
+   * A row's own buckets and those of its parent; without a parent that has edges, the row waits for it.
+   * @param place in the batch
+   */
+  withInherited(
+    table: SyncTable,
+    row: ResolveRow,
+    own: readonly string[] | null,
+    place: number,
+  ): readonly string[] | null {
+    if (own === null) return null;
+    this.resolved(table, row.recordId);
+    const parent = parentOf(table, row);
+    if (parent === null) {
+      this.settled(table, row.recordId);
+      return own;
+    }
+    const buckets = this.parentBuckets(parent, place);
+    if (buckets.size > 0) this.settled(table, row.recordId);
+    else
+      this.waits({
+        table: table.name,
+        recordId: row.recordId,
+        parentTable: parent.table,
+        parentId: parent.id,
+      });
+    return [...new Set([...own, ...buckets])];
   }
 
   /** The buckets (live or dead) that a loaded parent has at a place in the batch. */
@@ -136,4 +165,11 @@ export function neededEdges(
     if (parent) upsert(needed, parent.table, () => new Set()).add(parent.id);
   }
   return needed;
+}
+
+/** What of a row its edges tell. */
+export function rowState(table: SyncTable, row: ResolveRow): Pick<RowState, 'deleted' | 'updatedAt'> {
+  const deletedAt = row.data[table.deletedAtColumn];
+  const deleted = deletedAt !== null && deletedAt !== undefined;
+  return { deleted, updatedAt: row.data[table.updatedAtColumn] };
 }

@@ -4,7 +4,8 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { BucketRules } from './bucket-rules.js';
 import { removeOrphans } from './edge-removal.js';
-import type { MembershipApplier, ResettleOptions } from './membership-applier.js';
+import type { MembershipApplier } from './membership-applier.js';
+import type { ResettleOptions } from './resettle-options.js';
 import { lookFor, type Look, type TableShape, type TableShapes } from './table-shapes.js';
 
 interface StoredRules {

@@ -186,6 +186,32 @@ export class ChangelogTransaction {
   }
 
   /**
+   * Removes edges of a table, and appends an entry for each that was live: in one statement, so that both are about the
+   * same edges, whatever is committed meanwhile.
+   * @param condition SQL over `e`, an edge
+   * @param operation of the entries; null: none are appended
+   * @returns how many edges there were
+   */
+  async removeEdges(table: string, condition: string, operation: number | null): Promise<number> {
+    const { rows } = await this.query<{ edges: number; entries: number }>(
+      `WITH removed AS (
+         DELETE FROM sync_bucket_edges e WHERE e.table_name = $1 AND ${condition}
+         RETURNING e.bucket_id, e.table_name, e.record_id, e.live
+       ), entry AS (
+         INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+         SELECT $2::bigint + row_number() OVER (), bucket_id, table_name, record_id, $3::smallint
+           FROM removed WHERE live AND $3::smallint IS NOT NULL
+         RETURNING seq
+       )
+       SELECT (SELECT count(*) FROM removed)::int AS edges, (SELECT count(*) FROM entry)::int AS entries`,
+      [table, this.seq.toString(), operation],
+    );
+    const { edges = 0, entries = 0 } = rows[0] ?? {};
+    this.seq += BigInt(entries);
+    return edges;
+  }
+
+  /**
    * Commits everything, with the position. It is sent, and not waited for.
    * @param confirmedLsn what is now durable; the position stays where it was when nothing from the WAL is meant
    * @param appliedUntil when the last of it was committed, microseconds; null: the time that is stored stays

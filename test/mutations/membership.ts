@@ -45,7 +45,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'row-inserted-as-deleted-is-live',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership-work.ts',
     find: 'const deleted = deletedAt !== null && deletedAt !== undefined;',
     replace: "const deleted = deletedAt === '';",
     tests: [{ file: 'test/wal-soft-delete.test.ts', name: 'that was inserted as one is never announced' }],
@@ -90,6 +90,16 @@ export const MEMBERSHIP: readonly Mutation[] = [
     replace: 'if (newcomers.size >= 0) return new Set();',
     tests: [{ file: 'test/wal-children.test.ts', name: 'that are gone by now come into no other bucket' }],
     why: 'Interleavings 9: who had the parent before would be told of a child that came to it later.',
+  },
+  {
+    name: 'edges-go-without-an-entry',
+    file: 'lib/store/changelog-transaction.ts',
+    find: 'FROM removed WHERE live AND $3::smallint IS NOT NULL',
+    replace: 'FROM removed WHERE false AND $3::smallint IS NOT NULL',
+    tests: [
+      { file: 'test/edge-removal.test.ts', name: 'a row that goes while the edges of others are removed' },
+    ],
+    why: 'W-WAL-8: what an edge goes by has to be told, or the row stays on devices.',
   },
   {
     name: 'children-follow-ahead-of-the-log',

@@ -83,7 +83,8 @@ export interface LogComparison {
  *
  * Left to the weaker check (create, then updates, then a delete, …) are the entries that depend on when a change was
  * decoded, since they read what is current then: those of shared tasks and their comments, and of the comments
- * of a task that was hard-deleted, as for its owner they may go with it. Entries for one device alone are left out:
+ * of a task that was hard-deleted, as for its owner they may go with it. A row that is gone by the time at which the log
+ * gets to its moves comes into no other bucket: what these would have said there may be missing. Entries for one device alone are left out:
  * they come of what it asked for, not of a change.
  */
 export async function compareLog(database: TestDatabase): Promise<LogComparison> {
@@ -98,11 +99,17 @@ export async function compareLog(database: TestDatabase): Promise<LogComparison>
   const actual = new Map(log.map((row) => [`${row.table_name} ${row.record_id} ${row.bucket_id}`, row.ops]));
   const expected = expectedEntries(audit);
   const keys = [...new Set([...expected.keys(), ...actual.keys()])].filter((key) => !vague(key));
+  const gone = new Set(
+    audit.filter(({ next }) => next === null).map((row) => `${row.table_name} ${row.record_id}`),
+  );
   return {
     changes: audit.length,
     entries: log.reduce((sum, { ops }) => sum + ops.length, 0),
     different: keys
-      .filter((key) => expected.get(key) !== actual.get(key))
+      .filter((key) => {
+        const [said = '', meant = ''] = [actual.get(key), expected.get(key)];
+        return !(said === meant || (gone.has(key.split(' ', 2).join(' ')) && isPartOf(said, meant)));
+      })
       .map((key) => `${key}: ${actual.get(key) ?? ''} instead of ${expected.get(key) ?? ''}`)
       .slice(0, 10),
     impossible: [...actual]
@@ -110,6 +117,23 @@ export async function compareLog(database: TestDatabase): Promise<LogComparison>
       .map(([key, ops]) => `${key}: ${ops}`)
       .slice(0, 10),
   };
+}
+
+/** Whether nothing is missing but stays in a bucket, as a whole. */
+function isPartOf(said: string, meant: string): boolean {
+  return wholeStays(said).every((stay, index, stays) => {
+    const all = wholeStays(meant);
+    return count(stays.slice(0, index + 1), stay) <= count(all, stay);
+  });
+}
+
+/** What was said of a row from its coming into a bucket to its going; a delete that repeats another one is one by itself. */
+function wholeStays(operations: string): readonly string[] {
+  return operations.match(/12*3|12*$|3/g) ?? [];
+}
+
+function count(stays: readonly string[], stay: string): number {
+  return stays.filter((one) => one === stay).length;
 }
 
 /** The consumer walks each change in its order; a row that nobody sees changes unseen. */
