@@ -7,7 +7,7 @@ import type {
   WireRecord,
 } from '../support/wire.js';
 import { differences, same } from './content.js';
-import type { Facts, History, Version } from './history.js';
+import type { Facts, History } from './history.js';
 import type { Interval } from './intervals.js';
 import type { Exchange, Phone } from './phone.js';
 import { ofLog, ofRequest } from './sight.js';
@@ -282,12 +282,19 @@ export class Oracle {
     const made = around.filter(({ row }) =>
       change.operation === 'delete' ? row['deleted_at'] !== null : same(written(table, data), data, row),
     );
-    // So does the create of a row that its user can't see: who else has one of that id is not told.
-    const mayWait = around.every(
-      (version) =>
-        version.to <= received + this.options.slack ||
-        !this.during(this.seenOrWritten(phone.userId, table, version), sent, received),
-    );
+    // So does the create of a row that its user can't see, or could not when the log was as far as it is: who else has
+    // one of that id is not told.
+    const user = phone.userId;
+    const logged = Math.min(sent, this.options.appliedUntil(sent));
+    const inLog = this.during(this.rules.everReadable(user, table, change.id), logged, logged);
+    const mayWait = around.every((version) => {
+      if (version.to <= received + this.options.slack) return true;
+      const known = [
+        ...this.rules.writable(user, table, version),
+        ...(inLog ? this.rules.readable(user, table, version) : []),
+      ];
+      return !this.during(known, sent, received);
+    });
     if (made.length === 0 && mayWait) {
       if (exchange.sent < this.restoredAt) phone.refused.add(`${table} ${change.id}`);
       else if (change.operation !== 'delete') this.promised.set(key, change);
@@ -305,10 +312,6 @@ export class Oracle {
     );
     if (allowed) return [];
     return [violation('authority', table, change.id, `${phone.userId} wrote what is not theirs`, phone)];
-  }
-
-  private seenOrWritten(user: string, table: TableName, version: Version): readonly Interval[] {
-    return [...this.rules.readable(user, table, version), ...this.rules.writable(user, table, version)];
   }
 
   /** With a bucket function, the changelog may lag behind what the tables say: that is documented. */
