@@ -31,22 +31,18 @@ export class RequestTransactions {
     private readonly schemas: SchemaService,
     private readonly settings: RequestSettings,
     /** Whether the host has code that runs in them. */
-    private readonly runHostCode: () => boolean,
+    private readonly runsHostCode: () => boolean,
   ) {
     this.keepsPlans = settings.preparedStatements ?? true;
   }
 
   /** Sees one snapshot of the database throughout. */
   read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) =>
-      inTransaction(this.dataSource, 'read', own, { ...options, ...(opening && { opening }) }),
-    );
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), opening);
   }
 
   write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) =>
-      inTransaction(this.dataSource, 'write', own, { ...options, ...(opening && { opening }) }),
-    );
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), opening);
   }
 
   /** One statement by itself, for which no transaction is begun. */
@@ -62,12 +58,13 @@ export class RequestTransactions {
   private async run<Result>(
     work: Work<Result>,
     transaction: (work: TransactionWork<Result>, options: TransactionOptions) => Promise<Result>,
+    opening?: Opening,
   ): Promise<Result> {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
-      const options = { statementTimeout, keepsPlans, runsHostCode: this.runHostCode() };
+      const options = { statementTimeout, keepsPlans, runsHostCode: this.runsHostCode(), opening };
       try {
         return await transaction((manager, opened) => work(manager, opened, attempt), options);
       } catch (error) {

@@ -6,7 +6,7 @@ import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
 
 /** Row changes that follow each other, or a TRUNCATE, which stands between what comes before and after it. */
-export type Run =
+type Run =
   | { readonly rows: RowEvents; readonly truncated: null; readonly time: bigint }
   | { readonly rows: null; readonly truncated: readonly Relation[]; readonly time: bigint };
 

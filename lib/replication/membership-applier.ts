@@ -11,10 +11,10 @@ import { END, followedEvents } from './bucket-timeline.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow } from './edge-diff.js';
-import { goneNewcomers } from './gone-newcomers.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
-import { MembershipWork, neededEdges, NO_CHANGES, rowState } from './membership-work.js';
+import { goneNewcomers } from './gone-newcomers.js';
+import { MembershipWork, neededEdges, NO_CHANGES, rowState, type OpenLists } from './membership-work.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
@@ -26,8 +26,8 @@ import type { Change } from './transaction-batcher.js';
  * follows it to children and dependents. The only code that decides who sees a row.
  */
 export class MembershipApplier {
-  /** Rows wait for a parent, or rules failed: only then are those lists looked at. */
-  readonly open = { waiting: true, failures: true };
+  /** See {@link OpenLists}. */
+  readonly open: { -readonly [List in keyof OpenLists]: boolean } = { waiting: true, failures: true };
   /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
   unseen = false;
 
@@ -59,18 +59,13 @@ export class MembershipApplier {
     { runs, records }: PreparedBatch,
     edges: readonly EdgeRow[],
   ): Promise<void> {
-    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
+    let work = this.newWork(tx);
     work.edges.add(records, edges);
-    for (const [index, { rows, truncated, time }] of runs.entries()) {
-      if (rows) {
-        await this.applyRows(
-          tx,
-          index === 0 ? work : new MembershipWork(new EdgeWorkspace(tx), this.open),
-          rows,
-          time,
-        );
-        continue;
-      }
+    for (const { rows, truncated, time } of runs) {
+      if (rows) await this.applyRows(tx, work, rows, time);
+      // The next run finds other edges.
+      work = this.newWork(tx);
+      if (rows) continue;
       for (const relation of truncated) {
         const found = this.tracked.find(relation.schema, relation.name);
         if (found?.table) await this.truncate(tx, found.table, { time });
@@ -101,7 +96,7 @@ export class MembershipApplier {
     options: ResettleOptions,
   ): Promise<void> {
     if (ids.size === 0) return;
-    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
+    const work = this.newWork(tx);
     await work.edges.load(new Map([[table.name, ids]]));
     const records = [...ids].map((recordId) => ({ recordId }));
     for (const [order, { recordId }] of records.entries())
@@ -188,6 +183,10 @@ export class MembershipApplier {
     work.noteChanges(table, events);
   }
 
+  private newWork(tx: ChangelogTransaction): MembershipWork {
+    return new MembershipWork(new EdgeWorkspace(tx), this.open);
+  }
+
   private hasMovedParents(work: MembershipWork, table: SyncTable): boolean {
     return table.parent !== null && work.timeline(table.parent).hasMoves;
   }
@@ -199,7 +198,7 @@ export class MembershipApplier {
     options: ResettleOptions,
   ): Promise<void> {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
-    const work = new MembershipWork(new EdgeWorkspace(tx), this.open);
+    const work = this.newWork(tx);
     const found = current.map((row) => ({ table, recordId: row.recordId, row }));
     await work.edges.load(neededEdges(found));
     const rows = options.parents ? work.childrenInLog(table, current, options.parents) : current;

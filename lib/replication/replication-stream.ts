@@ -4,7 +4,7 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
-import { GOODBYE_MS } from './disconnect.js';
+import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type WalMessage } from './pgoutput.js';
 
 /** All WAL up to here has been sent; with `mustAnswer` the server waits for a status (it is shutting down). */
@@ -29,7 +29,10 @@ export interface StreamOptions {
   readonly onSilence: (error: Error) => void;
 }
 
-/** The queue is bounded by both: messages for row-sized work (three for a row alone in its transaction), bytes for wide rows. */
+/**
+ * The queue is bounded by both: messages for row-sized work (three for a row alone in its transaction), bytes for wide
+ * rows.
+ */
 const MAX_QUEUED_MESSAGES = 6_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 /**
@@ -130,9 +133,10 @@ export class ReplicationStream {
   async close(): Promise<void> {
     clearInterval(this.statusTimer);
     this.fail(new SynchroError('temporarily_unavailable', 'the replication stream was closed'));
-    const cut = setTimeout(() => this.socket()?.destroy(), GOODBYE_MS);
-    await this.service.destroy().catch(() => undefined);
-    clearTimeout(cut);
+    await disconnect(
+      () => this.service.destroy(),
+      () => this.socket()?.destroy(),
+    );
   }
 
   private async subscribe(): Promise<void> {

@@ -11,6 +11,7 @@ interface SubscriptionChange {
   readonly client: string;
   /** Buckets that come. */
   readonly coming: readonly string[];
+  /** Buckets that leave. */
   readonly leaving: readonly string[];
   /** Those that have been read; for each the seq from where on it is not any more, and where the log stood when it was. */
   readonly given: readonly string[];
@@ -102,10 +103,10 @@ SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NUL
   FROM change c GROUP BY c.client`;
 
 /**
- * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row was in the bucket when
- * the client stopped reading it: the first entry after that doesn't create it, or there is none and it is there still.
- * Or it came before the client was last given rows: those are read as they are, ahead of the log. What came later
- * is none of its user's business.
+ * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row was
+ * in the bucket when the client stopped reading it: the first entry after that doesn't create it, or there is none and it
+ * is there still. Or it came before the client was last given rows: those are read as they are, ahead of the log. What
+ * came later is none of its user's business.
  */
 const GONE = `
 WITH leaving AS (

@@ -195,7 +195,8 @@ export class WalConsumer {
       endLease?.();
       this.stream = null;
       this.writer = null;
-      await Promise.all([stream?.close(), disconnect(client)]);
+      const cut = (): void => void client.connection.stream.destroy();
+      await Promise.all([stream?.close(), disconnect(() => client.end(), cut)]);
     }
   }
 

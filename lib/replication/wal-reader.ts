@@ -138,7 +138,7 @@ export class WalReader {
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
     try {
       await work(tx);
-      await this.stored(tx.commit());
+      await this.advance(tx.commit());
       return true;
     } catch (error) {
       await tx.rollback();
@@ -186,13 +186,13 @@ export class WalReader {
   }
 
   private async commit(tx: ChangelogTransaction, endLsn: Lsn): Promise<void> {
-    await this.stored(tx.commit(endLsn, this.commitTime));
+    await this.advance(tx.commit(endLsn, this.commitTime));
     publishPhase('committed');
     this.options.stream.acknowledge(endLsn);
   }
 
   /** Takes a position over as the next one at once, and as durable once it is. */
-  private async stored({ position, durable }: PendingCommit): Promise<void> {
+  private async advance({ position, durable }: PendingCommit): Promise<void> {
     this.ahead = position;
     await durable;
     this.position = position;
@@ -235,7 +235,7 @@ export class WalReader {
     const distance = lsn - this.position.confirmedLsn;
     if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !this.isWanted(lsn))) return;
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-    await this.stored(tx.commit(lsn, tx.begunAt));
+    await this.advance(tx.commit(lsn, tx.begunAt));
     this.options.stream.acknowledge(lsn);
   }
 }

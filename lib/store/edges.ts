@@ -15,7 +15,7 @@ export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
 export type RecordIds = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Whatever runs statements in the order in which they are given. */
-export interface Queryable {
+interface Queryable {
   query(config: QueryConfig): Promise<QueryResult<EdgeColumns>>;
 }
 

@@ -107,6 +107,7 @@ export async function notePush(manager: EntityManager, client: SyncClient): Prom
  * A bucket that waits to go has to go, also when it is wanted again: entries of it have been passed over, so that it
  * must come again as a whole, which the next pull asks for. A client that has been removed in the meantime has
  * nothing to change.
+ *
  * A bucket that leaves before the client has read the log behind where it came has brought nothing that would have to go.
  * @param from the device's checkpoint: of buckets that leave it has got what came before, and reads nothing after it
  * @param channel where the consumer listens

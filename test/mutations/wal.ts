@@ -56,7 +56,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'acknowledges-an-idle-position-that-is-not-stored',
     file: 'lib/replication/wal-reader.ts',
-    find: 'await this.stored(tx.commit(lsn, tx.begunAt));',
+    find: 'await this.advance(tx.commit(lsn, tx.begunAt));',
     replace: 'await tx.rollback();',
     tests: [ACKNOWLEDGED, { ...ACKNOWLEDGED, name: 'moves on while the synced tables are quiet' }],
     why: 'W-WAL-17: a slot ahead of the stored position reads as a gap, and sends every device to a snapshot.',

@@ -121,10 +121,8 @@ export async function compareLog(database: TestDatabase): Promise<LogComparison>
 
 /** Whether nothing is missing but stays in a bucket, as a whole. */
 function isPartOf(said: string, meant: string): boolean {
-  return wholeStays(said).every((stay, index, stays) => {
-    const all = wholeStays(meant);
-    return count(stays.slice(0, index + 1), stay) <= count(all, stay);
-  });
+  const [stays, all] = [wholeStays(said), wholeStays(meant)];
+  return stays.every((stay) => count(stays, stay) <= count(all, stay));
 }
 
 /** What was said of a row from its coming into a bucket to its going; a delete that repeats another one is one by itself. */

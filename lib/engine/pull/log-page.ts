@@ -147,7 +147,7 @@ interface PageRow {
   only_came: boolean;
   /** null: it has no edge that the user reads. */
   live: boolean | null;
-  /** Nor any other; null: it has one that the user reads. */
+  /** It has no edge at all; null: it has one that the user reads. */
   lost: boolean | null;
 }
 
