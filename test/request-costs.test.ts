@@ -151,6 +151,7 @@ describe('reading', () => {
         limit,
         buckets: names,
         tables: null,
+        timeless: [],
       }),
     );
     expect(read).toBeGreaterThan(0);

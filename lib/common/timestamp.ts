@@ -72,19 +72,6 @@ export function formatMicros(micros: bigint): string {
   return fraction === '' ? `${seconds}Z` : `${seconds}.${fraction}Z`;
 }
 
-/**
- * PostgreSQL's own text of a timestamptz in a UTC session, `YYYY-MM-DD HH:MM:SS[.ffffff]+00`, as an envelope timestamp,
- * `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`. What no SDK could parse (infinity, BC, a year of five digits) becomes the nearest
- * time that it can (hazard W-DATA-7).
- */
-export function envelopeTimestamp(text: string): string {
-  if (text.endsWith('+00') && text[10] === ' ') return `${text.slice(0, 10)}T${text.slice(11, -3)}Z`;
-  return text.endsWith(' BC') || text.startsWith('-') ? EARLIEST : LATEST;
-}
-
-const EARLIEST = '0001-01-01T00:00:00Z';
-const LATEST = '9999-12-31T23:59:59.999999Z';
-
 /** Now, in microseconds (of millisecond precision). */
 export function nowMicros(): bigint {
   return BigInt(Date.now()) * 1000n;

@@ -7,6 +7,7 @@ import { difference } from './pull/bucket-difference.js';
 import type { PullPage, SnapshotReason } from './pull/puller.js';
 import type { LogState, SyncContext } from './sync-context.js';
 import type { PullRequest, PullResult } from './sync-requests.js';
+import { joined } from './wire-records.js';
 
 /** A pull as it was answered, and what it was answered from. */
 export interface Pulled {
@@ -34,7 +35,7 @@ export function toPulled(
   const result: PullResult =
     typeof page === 'string'
       ? {
-          changes: [],
+          changes: joined([]),
           deletes: [],
           checkpoint: request.checkpoint,
           hasMore: false,
@@ -74,7 +75,7 @@ export async function afterPull(
   // The entries that bring these back may come to a bucket that the user has left by then.
   for (const [table, recordIds] of heldBack)
     await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });
-  await hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.length });
+  await hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.count });
 }
 
 async function tellSnapshotRequired(

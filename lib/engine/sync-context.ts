@@ -121,6 +121,7 @@ function contextSql(tokenSql: string): string {
        ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
        c.last_pull_at >= now() - interval '1 minute' AS has_pulled_lately, c.served_seq::text,
+       c.snapshot_seq::text, (extract(epoch FROM c.snapshot_expires_at - now()) * 1000)::float8 AS snapshot_left,
        c.snapshot_completed_at IS NOT NULL AS has_snapshot,
        c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
        to_char(c.last_sync_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
@@ -176,6 +177,9 @@ interface ContextRow {
   last_pull_seq: string | null;
   has_pulled_lately: boolean | null;
   served_seq: string | null;
+  snapshot_seq: string | null;
+  /** Milliseconds. */
+  snapshot_left: number | null;
   last_sync_at: string | null;
   last_seq: string | null;
   floor_seq: string | null;
@@ -198,6 +202,7 @@ function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
     hasSnapshot: row.has_snapshot && (isOlderSchema || row.has_older_snapshot !== true),
     hasPulledLately: row.has_pulled_lately === true,
     served: BigInt(row.served_seq ?? 0),
+    hold: row.snapshot_seq === null ? null : { seq: BigInt(row.snapshot_seq), left: row.snapshot_left ?? 0 },
     acknowledged: row.last_pull_seq === null ? null : BigInt(row.last_pull_seq),
     lastSyncAt: row.last_sync_at,
   };

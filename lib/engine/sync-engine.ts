@@ -157,22 +157,11 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const asked = { ...request, buckets };
-    const opening = this.contexts.opening(asked);
-    const { cursor, client } = await this.transactions.write(
-      (manager, opened) => this.enterSnapshot(manager, asked, this.contexts.open(asked, opened)),
-      opening,
-    );
-    const { result, served, isOlderSchema } = await this.transactions.read(async (manager, opened) => {
-      const context = this.contexts.open(asked, opened);
-      const { contract, isOlderSchema } = context;
-      const read = readBuckets(registered(context), buckets);
-      const page = await this.snapshotter.page(manager, contract, cursor, read, request.limit);
-      const served = ready(context).lastSeq;
-      return { isOlderSchema, served, result: { ...page, checkpoint: cursor.checkpoint, contract } };
-    }, opening);
+    const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
+    const { result, client, served, isOlderSchema } = page;
     const { manager } = this.dataSource;
     if (result.next !== null) await noteServed(manager, client, served);
-    else await completeSnapshot(manager, client, cursor.checkpoint, served, isOlderSchema);
+    else await completeSnapshot(manager, client, result.checkpoint, served, isOlderSchema);
     return result;
   }
 
@@ -244,13 +233,57 @@ export class SyncEngine {
     await caughtUp(this.dataSource, [...tables.keys()], options);
   }
 
-  private async enterSnapshot(
-    manager: EntityManager,
-    request: SnapshotRequest & { readonly buckets: readonly string[] },
-    context: SyncContext,
-  ): Promise<{ cursor: SnapshotCursor; client: SyncClient }> {
-    const client = await admit(this.hooks, manager, request, context);
-    ready(context);
-    return { cursor: await this.snapshotter.enter(manager, client, request.cursor, request.buckets), client };
+  /**
+   * Most pages go on where the one before ended, and need nothing to be noted for that.
+   * @returns null for a snapshot that begins, or that has to be held anew
+   */
+  private heldPage(asked: Bucketed<SnapshotRequest>): Promise<Snapshotted | null> {
+    const { cursor, buckets } = asked;
+    if (cursor === null) return Promise.resolve(null);
+    return this.transactions.read(async (manager, opened) => {
+      const context = this.contexts.open(asked, opened);
+      const { lastSeq } = ready(context);
+      if (!this.snapshotter.isHeld(registered(context), cursor, lastSeq, buckets)) return null;
+      await admit(this.hooks, manager, asked, context);
+      return this.snapshotPage(manager, asked, context, cursor);
+    }, this.contexts.opening(asked));
   }
+
+  private async enteredPage(asked: Bucketed<SnapshotRequest>): Promise<Snapshotted> {
+    const opening = this.contexts.opening(asked);
+    const cursor = await this.transactions.write(async (manager, opened) => {
+      const context = this.contexts.open(asked, opened);
+      const client = await admit(this.hooks, manager, asked, context);
+      ready(context);
+      return this.snapshotter.enter(manager, client, asked.cursor, asked.buckets);
+    }, opening);
+    return this.transactions.read(
+      (manager, opened) => this.snapshotPage(manager, asked, this.contexts.open(asked, opened), cursor),
+      opening,
+    );
+  }
+
+  private async snapshotPage(
+    manager: EntityManager,
+    { buckets, limit }: Bucketed<SnapshotRequest>,
+    context: SyncContext,
+    cursor: SnapshotCursor,
+  ): Promise<Snapshotted> {
+    const { contract, isOlderSchema } = context;
+    const client = registered(context);
+    const page = await this.snapshotter.page(manager, contract, cursor, readBuckets(client, buckets), limit);
+    const result = { ...page, checkpoint: cursor.checkpoint, contract };
+    return { result, client, served: ready(context).lastSeq, isOlderSchema };
+  }
+}
+
+type Bucketed<Request> = Request & { readonly buckets: readonly string[] };
+
+/** A page of a snapshot, and what it was read from. */
+interface Snapshotted {
+  readonly result: SnapshotResult;
+  readonly client: SyncClient;
+  /** Where the log stood. */
+  readonly served: bigint;
+  readonly isOlderSchema: boolean;
 }

@@ -1,7 +1,6 @@
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
 import type { PullResult, PushOutcome, RegisterResult, SnapshotResult } from '../engine/sync-requests.js';
-import { recordJson } from '../engine/wire-record.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { Answer } from './answer.js';
 
@@ -23,7 +22,7 @@ export function pullAnswer(result: PullResult): Answer {
   const deletes = result.deletes.map(({ id, table }) => JSON.stringify({ id, table_name: table }));
   const reason = result.snapshotReason;
   return ok([
-    ['changes', array(result.changes.map(recordJson))],
+    ['changes', `[${result.changes.text}]`],
     ['deletes', array(deletes)],
     ['checkpoint', result.checkpoint.toString()],
     ['has_more', String(result.hasMore)],
@@ -56,7 +55,7 @@ export function snapshotAnswer({ records, next, checkpoint, contract }: Snapshot
     next &&
     `{"checkpoint":${next.checkpoint},"table_idx":0,"after_id":${JSON.stringify(encodeAfterId(next))}}`;
   return ok([
-    ['records', array(records.map(recordJson))],
+    ['records', `[${records.text}]`],
     ['cursor', cursor],
     ['checkpoint', checkpoint.toString()],
     ['has_more', String(next !== null)],

@@ -18,19 +18,24 @@ export function rowColumnsSql({ columns }: ContractTable, alias: string): string
 }
 
 /**
- * An envelope timestamp as text, `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`, from a timestamptz or (taken as UTC) a timestamp
- * expression in a UTC session; null stays null. What no SDK could parse (infinity, BC, a year of five digits)
+ * An envelope timestamp as a JSON string, `"YYYY-MM-DDTHH:MM:SS[.ffffff]Z"`, from a timestamptz or (taken as UTC) a
+ * timestamp expression in a UTC session; null stays null. What no SDK could parse (infinity, BC, a year of five digits)
  * becomes the nearest time that it can (hazard W-DATA-7).
  */
-export function timestampEnvelopeSql(expression: string): string {
-  const instant = `((${expression})::timestamptz AT TIME ZONE 'UTC')`;
-  // least() and greatest() pass over null, so the clamp has to be a CASE.
-  const clamped = `CASE WHEN ${instant} > ${LATEST} THEN ${LATEST} WHEN ${instant} < ${EARLIEST} THEN ${EARLIEST} ELSE ${instant} END`;
-  return `(rtrim(rtrim(to_char(${clamped}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z')`;
+export function timestampJsonSql(expression: string): string {
+  const instant = `(${expression})::timestamptz`;
+  return `(CASE WHEN ${instant} BETWEEN timestamptz '${EARLIEST}' AND timestamptz '${LATEST}'
+    THEN replace(to_json(${instant})::text, '+00:00', 'Z')
+    WHEN ${instant} IS NOT NULL THEN CASE WHEN ${instant} > timestamptz '${LATEST}' THEN '"${LATEST}"' ELSE '"${EARLIEST}"' END END)`;
 }
 
-const EARLIEST = `timestamp '0001-01-01 00:00:00'`;
-const LATEST = `timestamp '9999-12-31 23:59:59.999999'`;
+/** The same as text, without the quotes. */
+export function timestampEnvelopeSql(expression: string): string {
+  return `btrim(${timestampJsonSql(expression)}, '"')`;
+}
+
+const EARLIEST = '0001-01-01T00:00:00Z';
+const LATEST = '9999-12-31T23:59:59.999999Z';
 
 function columnSql(column: ContractColumn, value: string): string {
   const name = quoteIdentifier(column.name);

@@ -28,7 +28,8 @@ export async function pipelined(
 ): Promise<readonly Rows[]> {
   const runner = manager.queryRunner;
   const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
-  if (statements.length > 1 && runner && isPipelining(client)) return send(client, statements, runner);
+  const gains = statements.length > 1 || statements[0]?.name !== undefined;
+  if (gains && runner && isPipelining(client)) return send(client, statements, runner);
   const results: Rows[] = [];
   for (const { sql, parameters } of statements) {
     results.push((await manager.query<Rows | undefined>(sql, parameters && [...parameters])) ?? []);

@@ -23,6 +23,8 @@ export interface SyncClient {
   readonly acknowledged: bigint | null;
   /** Where the log stood when rows were last read for it. */
   readonly served: bigint;
+  /** Of a snapshot in progress: compaction stays below `seq` for `left` milliseconds. */
+  readonly hold: { readonly seq: bigint; readonly left: number } | null;
   /** RFC 3339; null before its first sync. */
   readonly lastSyncAt: string | null;
 }
@@ -89,6 +91,7 @@ export async function notePull(
 
 /** Notes where the log stood when rows were read for a device that has more of them to come. */
 export async function noteServed(manager: EntityManager, client: SyncClient, served: bigint): Promise<void> {
+  if (client.served >= served) return;
   await manager.query('UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1', [
     client.id,
     served.toString(),

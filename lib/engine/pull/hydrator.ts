@@ -1,33 +1,57 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { quoteIdentifier } from '../../common/identifiers.js';
-import { envelopeTimestamp } from '../../common/timestamp.js';
+import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
-import { rowColumnsSql } from '../../schema/row-json.js';
-import type { ContractColumn, ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { rowColumnsSql, timestampJsonSql } from '../../schema/row-json.js';
+import type { ContractTable } from '../../schema/schema-contract.js';
 import { defaultBucketColumns, inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
+import { pipelined } from '../../store/pipeline.js';
 import { Statement } from '../../store/statement.js';
+import type { WireRecords } from '../wire-records.js';
+import { rowSizeSql } from './row-size.js';
 
 /** Row data of one answer, unless `maxPageBytes` says otherwise. */
 export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
 
-/** A current row of a synced table. */
-export interface HydratedRow {
-  /** JSON text; null when the rows before it have used up the budget. */
-  readonly data: string | null;
-  /** RFC 3339; null when the column is. */
-  readonly updatedAt: string | null;
-  readonly deletedAt: string | null;
+/** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
+export interface RecordList {
+  readonly table: ContractTable;
+  /** `text[]` */
+  readonly ids: string;
+  /** `timestamptz[]`, what is served where it is later than the row's own time; null: nowhere. */
+  readonly servedAt: string | null;
+  /** `timestamptz[]`, what is served for rows without a time; null: 1970, so that anything that comes later is newer. */
+  readonly loggedAt: string | null;
+  /** Of the list, this many from its beginning. Default: all. */
+  readonly length?: number;
 }
 
-/** Types whose values have one size; the others are measured, which reads as little as possible from TOAST. */
-const FIXED_SIZE: ReadonlySet<string> = new Set([
-  'bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'uuid', 'date', 'time', 'timestamp', 'timestamptz',
-]); // prettier-ignore
-const FIXED_BYTES = 24;
+export interface HydrateOptions {
+  /** What the user reads: a row that has left them while its edges have not is left out. */
+  readonly buckets: readonly string[];
+  /** Budget of row data for each list. */
+  readonly maxBytes: number;
+  /** Soft-deleted rows are left out. Default: they are told as such. */
+  readonly liveOnly?: boolean;
+  /** Of these each record is a piece of its own, for it has to find its place among those of other lists. */
+  readonly apart?: (list: RecordList) => boolean;
+}
+
+/** What a list came to. */
+export interface Hydrated {
+  /** Without the records that don't exist (any more). */
+  readonly pieces: readonly Piece[];
+  /** Place in the list, from 1, of the first record that the budget has left out, with all that follow; null: none. */
+  readonly cut: number | null;
+}
+
+export interface Piece extends WireRecords {
+  /** Place in the list, from 1, of its first record. */
+  readonly place: number;
+}
 
 /** Reads records as clients see them. The caller has decided which records the user may see. */
 @Injectable()
@@ -41,26 +65,51 @@ export class Hydrator {
   ) {}
 
   /**
-   * @param ids records by table, in the order in which the budget is spent
-   * @param buckets what the user reads: a row that has left them while its edges have not is left out
-   * @param maxBytes budget of row data for each table
-   * @returns table → record id → row; rows that don't exist (any more) are missing
+   * Reads the rows of each list as records of the wire, in one round trip.
+   * @returns what each list came to
    */
   async hydrate(
     manager: EntityManager,
-    contract: SchemaContract,
-    ids: ReadonlyMap<string, readonly string[]>,
+    lists: readonly RecordList[],
+    { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
+  ): Promise<readonly Hydrated[]> {
+    const results = await pipelined(
+      manager,
+      lists.map((list) => {
+        const { table, ids, servedAt, loggedAt, length = null } = list;
+        return this.statementFor(table).bind(manager, [
+          buckets,
+          maxBytes,
+          ids,
+          servedAt,
+          loggedAt,
+          length,
+          apart(list),
+          liveOnly,
+        ]);
+      }),
+    );
+    return results.map((rows) => toHydrated(rows as readonly HydratedColumns[]));
+  }
+
+  /** Those of a table's records that exist and are not deleted, as far as the default rule lets the user see them. */
+  async findLive(
+    manager: EntityManager,
+    { table, primaryKey }: ContractTable,
+    ids: readonly string[],
     buckets: readonly string[],
-    maxBytes: number,
-  ): Promise<ReadonlyMap<string, ReadonlyMap<string, HydratedRow>>> {
-    const found = new Map<string, ReadonlyMap<string, HydratedRow>>();
-    for (const [name, records] of ids) {
-      const table = contract.tables.get(name);
-      if (!table || records.length === 0) continue;
-      const rows = await this.statementFor(table).run(manager, [buckets, maxBytes, records]);
-      found.set(name, new Map(rows.map((row) => [row.record_id, toHydrated(row)])));
-    }
-    return found;
+  ): Promise<ReadonlySet<string>> {
+    const key = quoteIdentifier(table.idColumn);
+    const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
+    const rows: { id: string }[] = await manager.query(
+      `SELECT w.id FROM unnest($2::text[]) AS w (id)
+        CROSS JOIN LATERAL (
+          SELECT ${columnList([...columns])} FROM ${table.sql} AS t
+           WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
+        WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
+      [buckets, ids],
+    );
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** Whether a row is left out that, as it is now, the user does not read. */
@@ -78,8 +127,14 @@ export class Hydrator {
     return statement;
   }
 
+  private ruleSql(table: SyncTable, buckets: string): string {
+    return this.repeatsRule(table)
+      ? inDefaultBucketsSql(this.registry, table, 't', buckets)
+      : `${buckets} IS NOT NULL`; // an unused parameter would have no type
+  }
+
   /**
-   * $1 buckets, $2 budget, $3 ids.
+   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether apart, $8 whether live only.
    *
    * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
    * would rather read the whole table, to have the rule look at every row.
@@ -87,62 +142,52 @@ export class Hydrator {
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
-    const rule = this.repeatsRule(table)
-      ? inDefaultBucketsSql(this.registry, table, 't', '$1::text[]')
-      : '$1::text[] IS NOT NULL'; // an unused parameter would have no type
-    const size = sizeSql(columns, 't');
-    return `SELECT w.record_id,
-              CASE WHEN coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
-                   THEN (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d) END AS data,
-              t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz::text AS updated_at,
-              t.${quoteIdentifier(table.deletedAtColumn)}::timestamptz::text AS deleted_at
-         FROM unnest($3::text[]) WITH ORDINALITY AS w (record_id, n)
-        CROSS JOIN LATERAL (
-          SELECT ${columnList(contractTable)} FROM ${table.sql} AS t
-           WHERE t.${key} = w.record_id::${primaryKey.dbType} OFFSET 0) AS t
-        WHERE ${rule}`;
+    const [updatedAt, deletedAt] = [table.updatedAtColumn, table.deletedAtColumn].map(
+      (column) => `t.${quoteIdentifier(column)}::timestamptz`,
+    );
+    const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
+    const record = [
+      `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
+      quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
+      `(SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d)`,
+      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAt}, w.logged_at, 'epoch'), w.served_at)`)}`,
+      `coalesce(',"deleted_at":' || ${timestampJsonSql(`${deletedAt}`)}, '')`,
+      `'}'`,
+    ];
+    return `SELECT min(r.n)::int AS place, count(r.record)::int AS count, string_agg(r.record, ',' ORDER BY r.n) AS text,
+              (min(r.n) FILTER (WHERE r.record IS NULL))::int AS cut
+         FROM (
+           SELECT w.n, CASE WHEN coalesce(sum(${rowSizeSql(columns, 't')}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
+                            THEN ${record.join(' || ')} END AS record
+             FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
+            CROSS JOIN LATERAL (
+              SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
+               WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
+            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($8::boolean AND ${deletedAt} IS NOT NULL)
+              AND ${this.ruleSql(table, '$1::text[]')}) AS r
+        GROUP BY CASE WHEN $7::boolean THEN r.n END ORDER BY place`;
   }
 }
 
 interface HydratedColumns {
-  record_id: string;
-  data: string | null;
-  updated_at: string | null;
-  deleted_at: string | null;
+  readonly place: number;
+  readonly count: number;
+  /** null: the budget was used up before. */
+  readonly text: string | null;
+  readonly cut: number | null;
 }
 
-function toHydrated({ data, updated_at: updatedAt, deleted_at: deletedAt }: HydratedColumns): HydratedRow {
+/** Types whose text needs no escaping in JSON. */
+const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
+
+function toHydrated(rows: readonly HydratedColumns[]): Hydrated {
   return {
-    data,
-    updatedAt: updatedAt && envelopeTimestamp(updatedAt),
-    deletedAt: deletedAt && envelopeTimestamp(deletedAt),
+    pieces: rows.flatMap(({ place, count, text }) => (text === null ? [] : { place, count, text })),
+    cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
   };
 }
 
 /** Every column that is needed, and no other: the role may read no others. */
-function columnList({ table, columns }: ContractTable): string {
-  const { updatedAtColumn, deletedAtColumn } = table;
-  const names = [...columns.map(({ name }) => name), updatedAtColumn, deletedAtColumn];
-  const all = new Set([...names, ...defaultBucketColumns(table)]);
-  return [...all].map((name) => `t.${quoteIdentifier(name)}`).join(', ');
+function columnList(names: readonly string[]): string {
+  return names.map((name) => `t.${quoteIdentifier(name)}`).join(', ');
 }
-
-function sizeSql(columns: readonly ContractColumn[], alias: string): string {
-  const measured = columns.filter((column) => !FIXED_SIZE.has(column.baseType));
-  const sizes = measured.map((column) =>
-    valueSizeSql(column.baseType, `${alias}.${quoteIdentifier(column.name)}`),
-  );
-  return `(${[FIXED_BYTES * columns.length, ...sizes.map((size) => `coalesce(${size}, 0)`)].join(' + ')})`;
-}
-
-/**
- * Text and bytea know their length, compressed or not. Of other types only the stored size is known: what is stored
- * compressed, a hundredth of its text perhaps, has to be looked at.
- */
-function valueSizeSql(baseType: string, value: string): string {
-  if (TEXTS.has(baseType)) return `octet_length(${value})`;
-  if (baseType === 'bytea') return `2 * octet_length(${value})`;
-  return `CASE WHEN pg_column_compression(${value}) IS NULL THEN pg_column_size(${value}) ELSE octet_length(${value}::text) END`;
-}
-
-const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar']);

@@ -1,34 +1,44 @@
 import type { EntityManager } from 'typeorm';
-import { envelopeTimestamp, parseTimestamp } from '../../common/timestamp.js';
 import { Operation } from '../../replication/edge-diff.js';
 import { clientBucket } from '../../replication/subscription-changes.js';
 import { Statement } from '../../store/statement.js';
 import type { SyncClient } from '../../store/sync-clients.js';
 import { readBuckets } from './bucket-difference.js';
 
-/** A record that the log mentions on one page, once, however often it does. */
-export interface LoggedRecord {
-  readonly table: string;
-  readonly recordId: string;
-  /** Seq of its first entry on the page. */
-  readonly firstSeq: bigint;
-  /** Latest time to serve among its entries; null when there is none. RFC 3339. */
-  readonly servedAt: string | null;
-  /** When its last entry was written. RFC 3339. */
-  readonly loggedAt: string;
-  /** It has a live edge in a bucket that the user reads: a change; otherwise a delete. */
-  readonly member: boolean;
-  /** It has but a dead edge there: it was soft-deleted, and is undeleted by now perhaps. */
-  readonly mayReturn: boolean;
-  /** It has no edge at all: it was deleted, and is made anew by now perhaps. */
-  readonly mayBeMadeAnew: boolean;
+/** How a record stands to the user, by the edges that it has. */
+export const Standing = {
+  /** A live edge in a bucket that the user reads: a change; otherwise a delete. */
+  member: 1,
+  /** But a dead one there: it was soft-deleted, and is undeleted by now perhaps. */
+  dead: 2,
+  /** None there, but others. */
+  left: 3,
+  /** None at all: it was deleted, and is made anew by now perhaps. */
+  lost: 4,
   /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
-  readonly onlyCame: boolean;
+  untold: 5,
+} as const;
+export type Standing = (typeof Standing)[keyof typeof Standing];
+
+/**
+ * Records that the log mentions on one page, each once, however often it does: of one table and standing, in the order
+ * of the log by first mention. Arrays are as PostgreSQL writes them.
+ */
+export interface LoggedRecords {
+  readonly table: string;
+  readonly standing: Standing;
+  /** Of members a `text[]`, else JSON. */
+  readonly ids: string;
+  /** `bigint[]`, of each record's first entry on the page. */
+  readonly seqs: string;
+  /** `timestamptz[]`, the latest time to serve among each record's entries; null where no entry has any. */
+  readonly servedAt: string | null;
+  /** `timestamptz[]`, when each record's last entry was written; null where rows have times of their own. */
+  readonly loggedAt: string | null;
 }
 
 export interface LogPage {
-  /** In the order of the log, by first mention. */
-  readonly records: readonly LoggedRecord[];
+  readonly records: readonly LoggedRecords[];
   /** Seq of the page's last entry; null when there was none. */
   readonly lastSeq: bigint | null;
   /** Entries remain after the page. */
@@ -47,6 +57,8 @@ export interface LogPageRequest {
   readonly buckets: readonly string[];
   /** null: all. */
   readonly tables: readonly string[] | null;
+  /** Tables whose rows may have no time of their own. */
+  readonly timeless: readonly string[];
 }
 
 /**
@@ -57,7 +69,7 @@ export interface LogPageRequest {
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables, timeless }: LogPageRequest,
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
   const after = read.map((bucket) => laterSeq(client.since.get(bucket) ?? null, checkpoint));
@@ -69,31 +81,30 @@ export async function readLogPage(
     tables,
     lastSeq.toString(),
     after.map(String),
+    timeless,
   ]);
-  const last = rows.reduce<bigint | null>((seq, row) => laterSeq(seq, BigInt(row.last_seq)), null);
   return {
     records: rows.map((row) => ({
       table: row.table_name,
-      recordId: row.record_id,
-      firstSeq: BigInt(row.first_seq),
-      servedAt: row.served_at && envelopeTimestamp(row.served_at),
-      loggedAt: envelopeTimestamp(row.logged_at),
-      member: row.live === true,
-      mayReturn: row.live === false,
-      mayBeMadeAnew: row.lost === true,
-      onlyCame: row.only_came,
+      standing: row.standing,
+      ids: row.ids,
+      seqs: row.seqs,
+      servedAt: row.served_at,
+      loggedAt: row.logged_at,
     })),
-    lastSeq: last,
+    lastSeq: rows.reduce<bigint | null>((seq, row) => laterSeq(seq, BigInt(row.last_seq)), null),
     hasMore: rows.some((row) => row.has_more),
     buckets: read,
   };
 }
 
-/** The later of two RFC 3339 times. */
-export function laterTime(a: string, b: string | null): string {
-  if (b === null) return a;
-  return (parseTimestamp(b)?.micros ?? 0n) > (parseTimestamp(a)?.micros ?? 0n) ? b : a;
+/** The seqs of an array as PostgreSQL writes it. */
+export function parseSeqs(array: string): readonly bigint[] {
+  return array.slice(1, -1).split(',').map(BigInt);
 }
+
+/** From so many on it pays to look first how far a page can come. */
+const MANY_BUCKETS = 5;
 
 /**
  * A range of one bucket, as rows are compared, and an order by it, so that only the index of the buckets serves: else
@@ -102,16 +113,30 @@ export function laterTime(a: string, b: string | null): string {
  * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
  * bucket right now, are not to be passed over one by one in each pull.
  *
+ * Of many buckets a look at the first few entries of each tells how far the page can come, at most: else each would be
+ * asked for a whole page of its own.
+ *
  * Most records still have the edge that their entry is of: that one is looked for first, by its whole key. (OFFSET 0:
  * PostgreSQL would rather read all edges into a table of its own than be asked a thousand times whether there is one.)
  */
 const PAGE = new Statement<PageRow>(`
-WITH entry AS MATERIALIZED (
-  SELECT e.* FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
+WITH bucket AS (
+  SELECT * FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
+), last AS (
+  SELECT coalesce(
+    CASE WHEN $5::text[] IS NULL AND cardinality($3::text[]) >= ${MANY_BUCKETS} THEN (
+      SELECT e.seq FROM bucket AS b
+       CROSS JOIN LATERAL (
+         SELECT l.seq FROM sync_changelog l
+          WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, $6::bigint)
+          ORDER BY l.bucket_id, l.seq LIMIT $4::int / cardinality($3::text[]) + 8) AS e
+       ORDER BY e.seq OFFSET $4::int LIMIT 1) END, $6::bigint) AS seq
+), entry AS MATERIALIZED (
+  SELECT e.* FROM bucket AS b CROSS JOIN last
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at, l.created_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
-      WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, $6::bigint)
+      WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, last.seq)
         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.bucket_id, l.seq LIMIT $4::int + 1) AS e
    ORDER BY e.seq LIMIT $4::int + 1
@@ -120,35 +145,41 @@ WITH entry AS MATERIALIZED (
          max(p.created_at) AS logged_at, bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
-SELECT r.table_name, r.record_id, r.first_seq::text, r.last_seq::text, r.served_at::text,
-       r.logged_at::text, (SELECT count(*) > $4::int FROM entry) AS has_more, r.only_came, r.live,
-       CASE WHEN r.live IS NULL THEN NOT EXISTS (SELECT FROM sync_bucket_edges e
-         WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) END AS lost
+SELECT r.table_name, r.standing, max(r.last_seq)::text AS last_seq, (SELECT count(*) > $4::int FROM entry) AS has_more,
+       CASE WHEN r.standing = ${Standing.member} THEN array_agg(r.record_id ORDER BY r.first_seq)::text
+            ELSE to_json(array_agg(r.record_id ORDER BY r.first_seq))::text END AS ids,
+       array_agg(r.first_seq ORDER BY r.first_seq)::text AS seqs,
+       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS served_at,
+       (array_agg(r.logged_at ORDER BY r.first_seq) FILTER (WHERE r.table_name = ANY($8::text[])))::text AS logged_at
   FROM (
     SELECT r.*,
-           CASE WHEN r.bucket_id = ANY($3::text[]) AND EXISTS (SELECT FROM sync_bucket_edges e
-                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id
-                    AND e.live OFFSET 0)
-                THEN true
-                ELSE (SELECT bool_or(e.live) FROM sync_bucket_edges e
-                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[]))
-           END AS live
-      FROM record r OFFSET 0) AS r
- ORDER BY r.first_seq`);
+           CASE WHEN r.live THEN ${Standing.member}
+                WHEN r.only_came THEN ${Standing.untold}
+                WHEN NOT r.live THEN ${Standing.dead}
+                WHEN EXISTS (SELECT FROM sync_bucket_edges e
+                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.left}
+                ELSE ${Standing.lost} END AS standing
+      FROM (
+        SELECT r.*,
+               CASE WHEN r.bucket_id = ANY($3::text[]) AND EXISTS (SELECT FROM sync_bucket_edges e
+                      WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id
+                        AND e.live OFFSET 0)
+                    THEN true
+                    ELSE (SELECT bool_or(e.live) FROM sync_bucket_edges e
+                      WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[]))
+               END AS live
+          FROM record r OFFSET 0) AS r OFFSET 0) AS r
+ GROUP BY r.standing, r.table_name`);
 
 interface PageRow {
   table_name: string;
-  record_id: string;
-  first_seq: string;
+  standing: Standing;
   last_seq: string;
-  served_at: string | null;
-  logged_at: string;
   has_more: boolean;
-  only_came: boolean;
-  /** null: it has no edge that the user reads. */
-  live: boolean | null;
-  /** It has no edge at all; null: it has one that the user reads. */
-  lost: boolean | null;
+  ids: string;
+  seqs: string;
+  served_at: string | null;
+  logged_at: string | null;
 }
 
 function laterSeq(a: bigint | null, b: bigint): bigint {

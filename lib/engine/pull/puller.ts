@@ -1,20 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { groupBy } from '../../common/collections.js';
-import { SyncRegistry } from '../../registry/sync-registry.js';
-import type { SchemaContract } from '../../schema/schema-contract.js';
+import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import type { SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import type { LogState } from '../sync-context.js';
-import type { WireRecord } from '../wire-record.js';
-import { DEFAULT_PAGE_BYTES, Hydrator, type HydratedRow } from './hydrator.js';
-import { laterTime, readLogPage, type LoggedRecord } from './log-page.js';
+import { joined, type WireRecords } from '../wire-records.js';
+import { DEFAULT_PAGE_BYTES, type Hydrated, Hydrator } from './hydrator.js';
+import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
 
 export interface PullPage {
-  readonly changes: readonly WireRecord[];
+  readonly changes: WireRecords;
   readonly deletes: readonly { readonly id: string; readonly table: string }[];
   readonly checkpoint: bigint;
   readonly hasMore: boolean;
@@ -46,7 +45,7 @@ export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bi
 /** What a pull answers to whom the log says nothing new. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
-  return { changes: [], deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
+  return { changes: joined([]), deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
 }
 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */
@@ -55,7 +54,6 @@ export class Puller {
   private readonly maxPageBytes: number;
 
   constructor(
-    private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
     @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
   ) {
@@ -69,47 +67,131 @@ export class Puller {
     log: LogState,
     query: PullQuery,
   ): Promise<PullPage> {
-    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq });
-    const known = page.records.filter((record) => contract.tables.has(record.table));
-    const rows = await this.hydrator.hydrate(
-      manager,
-      contract,
-      idsByTable(known.filter((record) => record.member || this.mayBeBack(record))),
-      page.buckets,
-      this.maxPageBytes,
-    );
-    const row = (record: LoggedRecord): HydratedRow | undefined =>
-      rows.get(record.table)?.get(record.recordId);
-    // Where the budget ran out the page ends, before the first record that it left without data.
-    const cut = known.find((record) => row(record)?.data === null)?.firstSeq;
-    const served = this.parentsFirst(known.filter((record) => cut === undefined || record.firstSeq < cut));
-    const gone = served.filter((record) => !record.member && !record.onlyCame);
+    const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
+    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq, timeless });
+    const known = page.records.flatMap((records) => {
+      const table = contract.tables.get(records.table);
+      return table ? { ...records, table } : [];
+    });
+    const members = known.filter(({ standing }) => standing === Standing.member);
+    const { changes, end } = await this.changes(manager, members, page.buckets);
+    const gone = parentsFirst(known.flatMap(goneRecords).filter(({ seq }) => end === null || seq < end));
+    const back = await this.findBack(manager, gone, page.buckets);
     return {
-      changes: served.flatMap((record) => (record.member ? toWire(record, row(record)) : [])),
+      changes,
       deletes: gone
-        .filter((record) => !isBack(row(record)))
-        .map((record) => ({ id: record.recordId, table: record.table })),
-      heldBack: idsByTable(gone.filter((record) => isBack(row(record)))),
-      checkpoint: nextCheckpoint(query, log, cut === undefined ? page : { lastSeq: cut - 1n, hasMore: true }),
-      hasMore: page.hasMore || cut !== undefined,
+        .filter((record) => !back.has(record))
+        .map(({ id, table: { table } }) => ({ id, table: table.name })),
+      heldBack: idsByTable([...back]),
+      checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
+      hasMore: page.hasMore || end !== null,
     };
   }
 
-  /** Where the rule is not repeated, a row that is there may be anybody's. */
-  private mayBeBack({ table, mayReturn, mayBeMadeAnew }: LoggedRecord): boolean {
-    return mayReturn || (mayBeMadeAnew && this.hydrator.repeatsRule(this.registry.get(table)));
+  /**
+   * The rows as they are now. One that is missing was deleted, or has moved out of the user's sight, since its entry was
+   * written: another entry will say so.
+   * @returns and where the page ends before its time: at the first record that the budget leaves out
+   */
+  private async changes(
+    manager: EntityManager,
+    members: readonly TableRecords[],
+    buckets: readonly string[],
+  ): Promise<{ readonly changes: WireRecords; readonly end: bigint | null }> {
+    const depths = groupBy(members, ({ table: { table } }) => table.depth);
+    const apart = ({ table: { table } }: Pick<TableRecords, 'table'>): boolean =>
+      (depths.get(table.depth)?.length ?? 0) > 1;
+    const options = { buckets, maxBytes: this.maxPageBytes, apart };
+    const read = await this.hydrator.hydrate(manager, members, options);
+    const end = firstCut(members, read);
+    if (end === null) return { changes: inOrder(members, read), end };
+    const served = members.map((each) => ({
+      ...each,
+      length: parseSeqs(each.seqs).filter((seq) => seq < end).length,
+    }));
+    return { changes: inOrder(members, await this.hydrator.hydrate(manager, served, options)), end };
   }
 
-  /** The order of the log, but parents before their children (hazard W-PULL-11). */
-  private parentsFirst(records: readonly LoggedRecord[]): readonly LoggedRecord[] {
-    const depth = (record: LoggedRecord): number => this.registry.get(record.table).depth;
-    return records.toSorted((a, b) => depth(a) - depth(b));
+  /**
+   * Deleted records that are live again by now, undeleted or made anew: their deletes are withheld, and the entries that
+   * bring them back follow. The device may know that version of the row already, and would then skip what comes after
+   * the delete. Where the rule is not repeated, a row that is there may be anybody's.
+   */
+  private async findBack(
+    manager: EntityManager,
+    gone: readonly GoneRecord[],
+    buckets: readonly string[],
+  ): Promise<ReadonlySet<GoneRecord>> {
+    const back = new Set<GoneRecord>();
+    const candidates = gone.filter(
+      ({ standing, table }) =>
+        standing === Standing.dead || (standing === Standing.lost && this.hydrator.repeatsRule(table.table)),
+    );
+    for (const [table, records] of groupBy(candidates, (record) => record.table)) {
+      const ids = records.map(({ id }) => id);
+      const live = await this.hydrator.findLive(manager, table, ids, buckets);
+      for (const record of records) if (live.has(record.id)) back.add(record);
+    }
+    return back;
   }
 }
 
-function idsByTable(records: readonly LoggedRecord[]): ReadonlyMap<string, readonly string[]> {
-  const byTable = groupBy(records, (record) => record.table);
-  return new Map([...byTable].map(([table, group]) => [table, group.map((record) => record.recordId)]));
+type TableRecords = Omit<LoggedRecords, 'table'> & { readonly table: ContractTable };
+
+interface GoneRecord extends Pick<TableRecords, 'table' | 'standing'> {
+  readonly id: string;
+  readonly seq: bigint;
+}
+
+/** What may be a delete, one by one. */
+function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly GoneRecord[] {
+  if (standing === Standing.member || standing === Standing.untold) return [];
+  const parsed = parseSeqs(seqs);
+  return (JSON.parse(ids) as string[]).map((id, index) => ({
+    table,
+    standing,
+    id,
+    seq: parsed[index] ?? 0n,
+  }));
+}
+
+/** Seq of the first record that the budget has left out; null when there is none. */
+function firstCut(lists: readonly TableRecords[], read: readonly Hydrated[]): bigint | null {
+  const cuts = lists.flatMap(({ seqs }, index) => {
+    const cut = read[index]?.cut ?? null;
+    return cut === null ? [] : (parseSeqs(seqs)[cut - 1] ?? []);
+  });
+  return cuts.reduce<bigint | null>((first, seq) => (first === null || seq < first ? seq : first), null);
+}
+
+function inOrder(lists: readonly TableRecords[], read: readonly Hydrated[]): WireRecords {
+  const [only] = read;
+  if (only && read.length === 1) return joined(only.pieces);
+  const placed = lists.flatMap(({ table, seqs }, index) => {
+    const parsed = parseSeqs(seqs);
+    return (read[index]?.pieces ?? []).map((piece) => ({
+      ...piece,
+      table,
+      seq: parsed[piece.place - 1] ?? 0n,
+    }));
+  });
+  return joined(parentsFirst(placed));
+}
+
+/** The order of the log, but parents before their children (hazard W-PULL-11). */
+function parentsFirst<Each extends { readonly table: ContractTable; readonly seq: bigint }>(
+  records: readonly Each[],
+): readonly Each[] {
+  return records.toSorted((a, b) => a.table.table.depth - b.table.table.depth || (a.seq < b.seq ? -1 : 1));
+}
+
+function idsByTable(records: readonly GoneRecord[]): ReadonlyMap<string, readonly string[]> {
+  const byTable = groupBy(records, ({ table: { table } }) => table.name);
+  return new Map([...byTable].map(([table, group]) => [table, group.map(({ id }) => id)]));
+}
+
+function mayLackTime({ table, columns }: ContractTable): boolean {
+  return columns.find(({ name }) => name === table.updatedAtColumn)?.nullable !== false;
 }
 
 /**
@@ -123,29 +205,4 @@ function nextCheckpoint(
 ): bigint {
   if (!page.hasMore && query.tables === null) return log.lastSeq;
   return page.lastSeq ?? query.checkpoint;
-}
-
-/**
- * A deleted row is live again by now, undeleted or made anew: its delete is withheld, and the entry that brings it back
- * follows. The device may know that version of the row already, and would then skip what comes after the delete.
- */
-function isBack(row: HydratedRow | undefined): boolean {
-  return row !== undefined && row.deletedAt === null;
-}
-
-/**
- * The row as it is now. One that is missing was deleted, or has moved out of the user's sight, since its entry was
- * written: another entry will say so.
- */
-function toWire(record: LoggedRecord, row: HydratedRow | undefined): readonly WireRecord[] {
-  if (!row || row.data === null) return [];
-  return [
-    {
-      id: record.recordId,
-      table: record.table,
-      data: row.data,
-      updatedAt: laterTime(row.updatedAt ?? record.loggedAt, record.servedAt),
-      deletedAt: row.deletedAt,
-    },
-  ];
 }

@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { SyncRegistry } from '../../registry/sync-registry.js';
-import type { SyncTable } from '../../registry/sync-table.js';
-import type { SchemaContract } from '../../schema/schema-contract.js';
+import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
@@ -10,11 +9,12 @@ import { noteSubscriptions } from '../note-subscriptions.js';
 import { difference } from '../pull/bucket-difference.js';
 import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
 import { notRegistered } from '../sync-context.js';
-import type { WireRecord } from '../wire-record.js';
+import { joined, type WireRecords } from '../wire-records.js';
+import { Statement } from '../../store/statement.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {
-  readonly records: readonly WireRecord[];
+  readonly records: WireRecords;
   /** null on the last page. */
   readonly next: SnapshotCursor | null;
 }
@@ -34,6 +34,23 @@ export class Snapshotter {
     private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold'>,
   ) {
     this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
+  }
+
+  /** Whether a device may go on from here as it is: what it needs is held for long enough, and its buckets are the same. */
+  isHeld(
+    client: SyncClient,
+    { checkpoint, table }: SnapshotCursor,
+    lastSeq: bigint,
+    buckets: readonly string[],
+  ): boolean {
+    const { hold } = client;
+    if (hold === null || hold.seq > checkpoint || checkpoint > lastSeq) return false;
+    // Renewed when half of it is over, not with each page.
+    return (
+      hold.left > this.options.snapshotHold / 2 &&
+      this.registry.find(table) !== undefined &&
+      difference([...client.buckets, ...client.coming], buckets) === null
+    );
   }
 
   /**
@@ -71,72 +88,52 @@ export class Snapshotter {
     limit: number,
   ): Promise<SnapshotPage> {
     const tables = this.registry.parentsFirst();
-    const records: WireRecord[] = [];
-    let bytes = 0;
+    const parts: WireRecords[] = [];
+    let [count, bytes] = [0, 0];
     let index = tables.findIndex((table) => table.name === cursor.table);
     let afterId = cursor.afterId;
     for (let table = tables[index]; table; table = tables[++index], afterId = '') {
-      const room = { records: limit - records.length, bytes: this.maxPageBytes - bytes };
-      const part = await this.tablePart(manager, contract, table, afterId, buckets, room);
-      records.push(...part.records);
-      bytes += part.bytes;
+      const room = { records: limit - count, bytes: this.maxPageBytes - bytes };
+      const part = await this.tablePart(manager, contract.tables.get(table.name), afterId, buckets, room);
+      parts.push(part.records);
+      count += part.records.count;
+      bytes += part.records.text.length;
       const next = part.lastId === null ? tables[index + 1] : table;
-      const full = part.lastId !== null || records.length >= limit || bytes >= this.maxPageBytes;
+      const full = part.lastId !== null || count >= limit || bytes >= this.maxPageBytes;
       if (next && full) {
         return {
-          records,
+          records: joined(parts),
           next: { checkpoint: cursor.checkpoint, table: next.name, afterId: part.lastId ?? '' },
         };
       }
     }
-    return { records, next: null };
+    return { records: joined(parts), next: null };
   }
 
   /** @returns the records, and the last id looked at when the table may have more */
   private async tablePart(
     manager: EntityManager,
-    contract: SchemaContract,
-    table: SyncTable,
+    table: ContractTable | undefined,
     afterId: string,
     buckets: readonly string[],
     room: { readonly records: number; readonly bytes: number },
-  ): Promise<{ records: readonly WireRecord[]; bytes: number; lastId: string | null }> {
-    const edges: { record_id: string }[] = await manager.query(IDS, [
-      buckets,
-      table.name,
-      afterId,
-      room.records,
-    ]);
-    const ids = edges.map((edge) => edge.record_id);
-    const rows = await this.hydrator.hydrate(
-      manager,
-      contract,
-      new Map([[table.name, ids]]),
-      buckets,
-      room.bytes,
-    );
-    const records: WireRecord[] = [];
-    let bytes = 0;
-    let lastId = ids.length < room.records ? null : (ids.at(-1) ?? null);
-    let previous = afterId;
-    for (const id of ids) {
-      const row = rows.get(table.name)?.get(id);
-      if (row?.data === null) {
-        lastId = previous;
-        break;
-      }
-      previous = id;
-      if (!row || row.deletedAt !== null) continue;
-      bytes += row.data.length;
-      records.push({
-        id,
-        table: table.name,
-        data: row.data,
-        updatedAt: row.updatedAt ?? EPOCH,
-        deletedAt: null,
-      });
+  ): Promise<{ readonly records: WireRecords; readonly lastId: string | null }> {
+    if (!table) return { records: joined([]), lastId: null };
+    const [page] = await IDS.run(manager, [buckets, table.table.name, afterId, room.records]);
+    if (!page || page.ids === null) return { records: joined([]), lastId: null };
+    const list = { table, ids: page.ids, servedAt: null, loggedAt: null };
+    const options = { buckets, maxBytes: room.bytes, liveOnly: true };
+    const [read] = await this.hydrator.hydrate(manager, [list], options);
+    const records = joined(read?.pieces ?? []);
+    if (read && read.cut !== null) {
+      // The record before the first one that the budget has left out.
+      const rows: { id: string }[] = await manager.query('SELECT ($1::text[])[$2::int] AS id', [
+        page.ids,
+        read.cut - 1,
+      ]);
+      return { records, lastId: rows[0]?.id ?? afterId };
     }
-    return { records, bytes, lastId };
+    return { records, lastId: page.count < room.records ? null : page.last_id };
   }
 }
 
@@ -144,14 +141,17 @@ function changesSubscriptions(client: SyncClient, buckets: readonly string[]): b
   return client.leaving.length > 0 || difference(client.buckets, buckets) !== null;
 }
 
-/** For a row without `updated_at`: anything that comes later is newer. */
-const EPOCH = '1970-01-01T00:00:00Z';
-
-const IDS = `
-SELECT DISTINCT e.record_id
-  FROM unnest($1::text[]) AS b (bucket_id)
- CROSS JOIN LATERAL (
-   SELECT record_id FROM sync_bucket_edges
-    WHERE bucket_id = b.bucket_id AND table_name = $2 AND live AND record_id > $3
-    ORDER BY record_id LIMIT $4::int) AS e
- ORDER BY e.record_id LIMIT $4::int`;
+const IDS = new Statement<{
+  readonly ids: string | null;
+  readonly count: number;
+  readonly last_id: string | null;
+}>(`
+SELECT array_agg(e.record_id ORDER BY e.record_id)::text AS ids, count(*)::int AS count, max(e.record_id) AS last_id
+  FROM (
+    SELECT DISTINCT e.record_id
+      FROM unnest($1::text[]) AS b (bucket_id)
+     CROSS JOIN LATERAL (
+       SELECT record_id FROM sync_bucket_edges
+        WHERE bucket_id = b.bucket_id AND table_name = $2 AND live AND record_id > $3
+        ORDER BY record_id LIMIT $4::int) AS e
+     ORDER BY e.record_id LIMIT $4::int) AS e`);

@@ -1,0 +1,13 @@
+/** Records as pull and snapshot answers carry them: JSON texts with commas between them, spliced into the answer, never parsed. */
+export interface WireRecords {
+  readonly text: string;
+  readonly count: number;
+}
+
+export function joined(parts: readonly WireRecords[]): WireRecords {
+  const some = parts.filter(({ count }) => count > 0);
+  return {
+    text: some.map(({ text }) => text).join(','),
+    count: some.reduce((sum, { count }) => sum + count, 0),
+  };
+}
