@@ -219,6 +219,29 @@ describe('reading', () => {
     }
   });
 
+  it('pulls that have nothing new and come together share statements, and each gets its own answer', async () => {
+    const devices = Array.from({ length: 30 }, () => new Device(app.url, `user-${randomUUID()}`));
+    for (const device of devices) await device.start();
+    const checkpoints = devices.map(({ checkpoint }) => checkpoint);
+    const [changed = ''] = devices.map(({ userId }) => userId);
+    await insertTask(database, changed, 'new');
+    await consumed(database);
+    const query = vi.spyOn(Client.prototype, 'query');
+    try {
+      const pages = await Promise.all(devices.map((device) => device.pullPage()));
+      expect(pages.map(({ changes }) => changes.length)).toEqual(devices.map((_, n) => (n === 0 ? 1 : 0)));
+      for (const [n, { checkpoint }] of pages.entries())
+        expect(checkpoint).toBeGreaterThan(checkpoints[n] ?? Infinity);
+      const glances = query.mock.calls.filter(([config]) =>
+        JSON.stringify(config)?.includes('has_news'),
+      ).length;
+      expect(glances).toBeGreaterThan(0);
+      expect(glances).toBeLessThan(devices.length);
+    } finally {
+      query.mockRestore();
+    }
+  });
+
   it('a pull that has nothing new takes one statement, any other one transaction and its notes', async () => {
     const device = new Device(app.url, `user-${randomUUID()}`);
     await device.start();
@@ -230,14 +253,14 @@ describe('reading', () => {
       return logQuery.mock.calls.map(([sql]) => /^\s*\w+/.exec(sql)?.[0] ?? '');
     };
     try {
-      expect(await statements()).toEqual(['SELECT']);
+      expect(await statements()).toEqual(['WITH']);
       for (const _ of [1, 2]) {
         await insertTask(database, device.userId, 'new');
         await consumed(database);
         // Whether there is something; with BEGIN settings and context, log and rows; what was acknowledged before.
-        const some = ['SELECT', 'BEGIN', 'SELECT', 'SELECT', 'WITH', 'SELECT', 'COMMIT'];
+        const some = ['WITH', 'BEGIN', 'SELECT', 'SELECT', 'WITH', 'SELECT', 'COMMIT'];
         expect((await statements()).map((word) => word.trim())).toEqual([...some, 'UPDATE']);
-        expect((await statements()).map((word) => word.trim())).toEqual(['SELECT', 'UPDATE']);
+        expect((await statements()).map((word) => word.trim())).toEqual(['WITH', 'UPDATE']);
       }
     } finally {
       logQuery.mockRestore();

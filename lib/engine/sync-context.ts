@@ -51,12 +51,18 @@ export interface ContextRequest {
   readonly bootstrap?: boolean;
 }
 
+export interface GlanceRequest extends Pick<ContextRequest, 'userId' | 'clientId'> {
+  readonly checkpoint: bigint;
+}
+
 /** Reads the {@link SyncContext}: one statement, and the same for every request. */
 export class ContextReader {
   private readonly statement: Statement<ContextRow>;
+  private readonly glances: Statement<GlanceRow>;
 
   constructor(private readonly schemas: SchemaService) {
     this.statement = new Statement(contextSql(schemas.tokenSql));
+    this.glances = new Statement(glancesSql(schemas.tokenSql));
   }
 
   /**
@@ -64,7 +70,7 @@ export class ContextReader {
    * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
    */
   opening({ userId, clientId, buckets }: ContextRequest): NonNullable<TransactionOptions['opening']> {
-    return (manager) => this.statement.bind(manager, [userId, clientId, buckets, null]);
+    return (manager) => this.statement.bind(manager, [userId, clientId, buckets]);
   }
 
   /**
@@ -77,18 +83,24 @@ export class ContextReader {
   }
 
   /**
-   * The same, and whether the log has anything for the device after a checkpoint: nothing that a page of the log reads
-   * is missing, but a pull may find that nothing is left of it. Of one snapshot, so that it needs no transaction.
+   * For each of some devices the same, and whether the log has anything for it after its checkpoint: nothing that a page
+   * of the log reads is missing, but a pull may find that nothing is left of it. Of one snapshot, so that it needs no
+   * transaction.
+   */
+  glance(manager: EntityManager, asked: readonly GlanceRequest[]): Promise<readonly GlanceRow[]> {
+    return this.glances.run(manager, [
+      asked.map(({ userId }) => userId),
+      asked.map(({ clientId }) => clientId),
+      asked.map(({ checkpoint }) => checkpoint.toString()),
+    ]);
+  }
+
+  /**
+   * What a {@link glance} has brought for one of them.
    * @throws what {@link open} throws
    */
-  async glance(
-    manager: EntityManager,
-    request: ContextRequest,
-    checkpoint: bigint,
-  ): Promise<SyncContext & { readonly hasNews: boolean }> {
-    const { userId, clientId, buckets } = request;
-    const [row] = await this.statement.run(manager, [userId, clientId, buckets, checkpoint.toString()]);
-    return { ...this.toContext(request, row), hasNews: row?.has_news !== false };
+  glanced(request: ContextRequest, row: GlanceRow): SyncContext & { readonly hasNews: boolean } {
+    return { ...this.toContext(request, row), hasNews: row.has_news !== false };
   }
 
   private toContext(request: ContextRequest, row: ContextRow | undefined): SyncContext {
@@ -106,16 +118,38 @@ export class ContextReader {
   }
 }
 
+/** $1 user, $2 device, $3 what the user may read now. */
+function contextSql(tokenSql: string): string {
+  return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token, ${CLIENT}, ${LOG}, ${IS_OUTDATED} AS is_outdated
+  FROM (SELECT) AS asked
+  LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
+  LEFT JOIN sync_wal_position p ON true`;
+}
+
 /**
- * $1 user, $2 device, $3 what the user may read now, $4 the checkpoint after which there may be news; null: not asked.
+ * $1 users, $2 devices, $3 the checkpoints after which there may be news.
  *
  * Of all stored subscriptions, as those that are not read (see `readBuckets`) can but make news of what is none. Each
- * by one look into the index of the buckets, for which the range and the order are (see the page of the log). OFFSET 0
- * hides the checkpoint from the planner, which would otherwise make a plan for each.
+ * by one look into the index of the buckets, for which the range and the order are (see the page of the log).
  */
-function contextSql(tokenSql: string): string {
-  return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token,
-       c.id, c.bucket_subs, c.bucket_since, c.is_active,
+function glancesSql(tokenSql: string): string {
+  return `WITH log AS MATERIALIZED (
+    SELECT ${tokenSql} AS token, p.last_seq, p.floor_seq, p.epoch_seq, ${IS_OUTDATED} AS is_outdated
+      FROM (SELECT) AS asked LEFT JOIN sync_wal_position p ON true)
+  SELECT p.token, p.is_outdated, ${CLIENT}, ${LOG}, EXISTS (
+         SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
+          CROSS JOIN LATERAL (
+            SELECT FROM sync_changelog l
+             WHERE (l.bucket_id, l.seq) > (b.bucket_id, asked.checkpoint) AND (l.bucket_id, l.seq) <= (b.bucket_id, p.last_seq)
+             ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) AS has_news
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS asked (user_id, client_id, checkpoint, n)
+   CROSS JOIN log AS p
+    LEFT JOIN LATERAL (
+      SELECT * FROM sync_clients c WHERE c.user_id = asked.user_id AND c.client_id = asked.client_id OFFSET 0) AS c ON true
+   ORDER BY asked.n`;
+}
+
+const CLIENT = `c.id, c.bucket_subs, c.bucket_since, c.is_active,
        ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
        ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
@@ -124,21 +158,13 @@ function contextSql(tokenSql: string): string {
        c.snapshot_seq::text, (extract(epoch FROM c.snapshot_expires_at - now()) * 1000)::float8 AS snapshot_left,
        c.snapshot_completed_at IS NOT NULL AS has_snapshot,
        c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
-       to_char(c.last_sync_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at,
-       p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq,
-       p.system_id IS NULL OR EXISTS (
+       to_char(c.last_sync_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at`;
+
+const LOG = `p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq`;
+
+const IS_OUTDATED = `(p.system_id IS NULL OR EXISTS (
          SELECT FROM pg_get_replication_slots() s
-          WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn) AS is_outdated,
-       CASE WHEN asked.checkpoint IS NOT NULL THEN EXISTS (
-         SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
-          CROSS JOIN LATERAL (
-            SELECT FROM sync_changelog l
-             WHERE (l.bucket_id, l.seq) > (b.bucket_id, asked.checkpoint) AND (l.bucket_id, l.seq) <= (b.bucket_id, p.last_seq)
-             ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) END AS has_news
-  FROM (SELECT $4::bigint AS checkpoint OFFSET 0) AS asked
-  LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
-  LEFT JOIN sync_wal_position p ON true`;
-}
+          WHERE s.slot_name = p.slot_name AND s.confirmed_flush_lsn - '0/0' > p.confirmed_lsn))`;
 
 /** @throws SynchroError `client_not_registered` */
 export function registered(context: SyncContext): SyncClient {
@@ -185,8 +211,11 @@ interface ContextRow {
   floor_seq: string | null;
   epoch_seq: string | null;
   is_outdated: boolean;
-  /** null: not asked. */
-  has_news: boolean | null;
+}
+
+/** What a {@link ContextReader.glance} brings for one device. */
+export interface GlanceRow extends ContextRow {
+  readonly has_news: boolean;
 }
 
 function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {

@@ -20,11 +20,12 @@ import {
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
+import { Glances } from './glances.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { readBuckets } from './pull/bucket-difference.js';
-import { emptyPage, Puller, snapshotReason } from './pull/puller.js';
+import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, type Pulled, toPulled } from './pulled.js';
 import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
@@ -49,6 +50,7 @@ import { checkVersion, gated } from './version-gate.js';
 export class SyncEngine {
   private readonly transactions: RequestTransactions;
   private readonly contexts: ContextReader;
+  private readonly glances: Glances;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
@@ -63,6 +65,7 @@ export class SyncEngine {
   ) {
     this.transactions = new RequestTransactions(dataSource, schemas, options, () => pusher.runsHostCode);
     this.contexts = new ContextReader(schemas);
+    this.glances = new Glances(this.transactions, this.contexts);
   }
 
   /** Registers a device, or brings what is known of it up to date. */
@@ -92,26 +95,11 @@ export class SyncEngine {
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const pulled = (await this.pullNothing(request, buckets)) ?? (await this.pullPage(request, buckets));
+    // The hook for stale clients is given the transaction, for what it reads.
+    const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
+    const pulled = nothing ?? (await this.pullPage(request, buckets));
     await afterPull(this.dataSource.manager, this.hooks, request, buckets, pulled);
     return pulled.result;
-  }
-
-  /**
-   * Most pulls have nothing to bring: what says so is one statement, and no transaction.
-   * @returns null when there may be something
-   */
-  private async pullNothing(request: PullRequest, buckets: readonly string[]): Promise<Pulled | null> {
-    // The hook is given the transaction, for what it reads.
-    if (!this.transactions.hasSingle || this.hooks.has('onStaleClient')) return null;
-    return this.transactions.single(async (manager) => {
-      const context = await this.contexts.glance(manager, { ...request, buckets }, request.checkpoint);
-      const client = registered(context);
-      const log = ready(context);
-      const reason = snapshotReason(client, log, request.checkpoint);
-      if (reason === null && context.hasNews) return null;
-      return toPulled(request, buckets, { ...context, client, log }, reason ?? emptyPage(request, log));
-    });
   }
 
   private pullPage(request: PullRequest, buckets: readonly string[]): Promise<Pulled> {

@@ -259,4 +259,12 @@ export const PULL: readonly Mutation[] = [
     tests: [{ file: 'test/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
     why: 'Design, rule 6: the checkpoint would pass over what was never read.',
   },
+  {
+    name: 'pulls-that-come-together-get-the-answers-of-others',
+    file: 'lib/engine/sync-context.ts',
+    find: 'ORDER BY asked.n`;',
+    replace: 'ORDER BY asked.n DESC`;',
+    tests: [{ file: 'test/request-costs.test.ts', name: 'come together share statements' }],
+    why: 'A device would be told of nothing new, and go on from the checkpoint of another one.',
+  },
 ];

@@ -1,0 +1,41 @@
+import { Coalescer } from './coalescer.js';
+import { ContractNotLoadedError } from './contract-not-loaded.error.js';
+import { OutdatedLogError } from './outdated-log.error.js';
+import { emptyPage, snapshotReason } from './pull/puller.js';
+import { toPulled, type Pulled } from './pulled.js';
+import type { RequestTransactions } from './request-transactions.js';
+import { ready, registered, type ContextReader, type GlanceRequest, type GlanceRow } from './sync-context.js';
+import type { PullRequest } from './sync-requests.js';
+
+/** Answers the pulls that have nothing to bring, which are most: those that come together by one statement. */
+export class Glances {
+  private readonly rows: Coalescer<GlanceRequest, GlanceRow>;
+
+  constructor(
+    private readonly transactions: RequestTransactions,
+    private readonly contexts: ContextReader,
+  ) {
+    this.rows = new Coalescer((asked) => transactions.single((manager) => contexts.glance(manager, asked)));
+  }
+
+  /**
+   * @param buckets what the user may read now
+   * @returns null when there may be something, or when a transaction has to be tried again until that can be told
+   * @throws SynchroError what a pull throws
+   */
+  async pull(request: PullRequest, buckets: readonly string[]): Promise<Pulled | null> {
+    if (!this.transactions.hasSingle) return null;
+    const row = await this.rows.ask(request);
+    try {
+      const context = this.contexts.glanced({ ...request, buckets }, row);
+      const client = registered(context);
+      const log = ready(context);
+      const reason = snapshotReason(client, log, request.checkpoint);
+      if (reason === null && context.hasNews) return null;
+      return toPulled(request, buckets, { ...context, client, log }, reason ?? emptyPage(request, log));
+    } catch (error) {
+      if (error instanceof ContractNotLoadedError || error instanceof OutdatedLogError) return null;
+      throw error;
+    }
+  }
+}
