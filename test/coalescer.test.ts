@@ -29,13 +29,11 @@ interface PromiseWithResolvers {
   readonly reject: (error: Error) => void;
 }
 
+/** `Promise.withResolvers` is younger than Node 20. */
 function withResolvers(): PromiseWithResolvers {
-  let resolve = (): void => undefined;
-  let reject = (_: Error): void => undefined;
-  const promise = new Promise<void>((done, failed) => {
-    resolve = done;
-    reject = failed;
-  });
+  const handlers: Omit<PromiseWithResolvers, 'promise'>[] = [];
+  const promise = new Promise<void>((resolve, reject) => handlers.push({ resolve, reject }));
+  const [{ resolve, reject } = { resolve: () => undefined, reject: () => undefined }] = handlers;
   return { promise, resolve, reject };
 }
 

@@ -10,12 +10,14 @@ import type { PushChange } from '../lib/engine/push/push-change.js';
 import { inTransaction } from '../lib/store/session.js';
 import type { SyncClient } from '../lib/store/sync-clients.js';
 import { startApp, type RunningApp } from './support/app.js';
+import { withClient } from './support/client.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { change, type PushFixture, pushFixture, sortedIds } from './support/push-fixture.js';
 import { ALICE, DDL, TABLES } from './support/push-tables.js';
 import { insertTask, insertTasks } from './support/sample-rows.js';
+import { eventually } from './support/wait.js';
 
 describe('a push', () => {
   it('takes as many statements for five hundred changes as for five [W-PUSH-21]', async () => {
@@ -223,13 +225,25 @@ describe('reading', () => {
     const devices = Array.from({ length: 30 }, () => new Device(app.url, `user-${randomUUID()}`));
     for (const device of devices) await device.start();
     const checkpoints = devices.map(({ checkpoint }) => checkpoint);
-    const [changed = ''] = devices.map(({ userId }) => userId);
-    await insertTask(database, changed, 'new');
+    const changed = new Set(devices.filter((_, n) => n % 3 === 1));
+    for (const { userId } of changed) await insertTask(database, userId, 'new');
     await consumed(database);
     const query = vi.spyOn(Client.prototype, 'query');
     try {
-      const pages = await Promise.all(devices.map((device) => device.pullPage()));
-      expect(pages.map(({ changes }) => changes.length)).toEqual(devices.map((_, n) => (n === 0 ? 1 : 0)));
+      // So that all come while the first one is asked about.
+      const pages = await withClient(database.url, async (client) => {
+        await client.query('BEGIN; LOCK TABLE sync_clients IN ACCESS EXCLUSIVE MODE');
+        const answers = Promise.all(devices.map((device) => device.pullPage()));
+        await eventually(async () => {
+          const waiting = await database.query('SELECT FROM pg_locks WHERE NOT granted');
+          expect(waiting.length).toBeGreaterThan(1);
+        });
+        await client.query('COMMIT');
+        return answers;
+      });
+      expect(pages.map(({ changes }) => changes.length)).toEqual(
+        devices.map((device) => (changed.has(device) ? 1 : 0)),
+      );
       for (const [n, { checkpoint }] of pages.entries())
         expect(checkpoint).toBeGreaterThan(checkpoints[n] ?? Infinity);
       const glances = query.mock.calls.filter(([config]) =>

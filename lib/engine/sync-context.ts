@@ -100,7 +100,7 @@ export class ContextReader {
    * @throws what {@link open} throws
    */
   glanced(request: ContextRequest, row: GlanceRow): SyncContext & { readonly hasNews: boolean } {
-    return { ...this.toContext(request, row), hasNews: row.has_news !== false };
+    return { ...this.toContext(request, row), hasNews: row.has_news };
   }
 
   private toContext(request: ContextRequest, row: ContextRow | undefined): SyncContext {
