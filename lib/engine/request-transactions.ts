@@ -1,7 +1,13 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { errorCode, isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import { alone, inTransaction, type TransactionOptions, type TransactionWork } from '../store/session.js';
+import {
+  alone,
+  inTransaction,
+  type Opened,
+  type TransactionOptions,
+  type TransactionWork,
+} from '../store/session.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
@@ -9,10 +15,17 @@ import { ParkingBusyError } from './push/parking-busy.error.js';
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
 
-/** `opened` are the rows of the opening, if there is one; `attempt` counts from 1. */
-type Work<Result> = (manager: EntityManager, opened: readonly unknown[], attempt: number) => Promise<Result>;
+/** `attempt` counts from 1. */
+type Work<Result> = (manager: EntityManager, opened: Opened, attempt: number) => Promise<Result>;
 
-type Opening = NonNullable<TransactionOptions['opening']>;
+/** Statements that go out with BEGIN and with COMMIT. */
+interface Ends<Result> {
+  readonly opening?: (
+    manager: EntityManager,
+    attempt: number,
+  ) => ReturnType<NonNullable<TransactionOptions['opening']>>;
+  readonly closing?: TransactionOptions<Result>['closing'];
+}
 
 /** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
 const LOST_PLANS = new Set(['26000', '42P05']);
@@ -37,12 +50,12 @@ export class RequestTransactions {
   }
 
   /** Sees one snapshot of the database throughout. */
-  read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), opening);
+  read<Result>(work: Work<Result>, ends?: Ends<Result>): Promise<Result> {
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), ends);
   }
 
-  write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), opening);
+  write<Result>(work: Work<Result>, ends?: Ends<Result>): Promise<Result> {
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), ends);
   }
 
   /** One statement by itself, for which no transaction is begun. */
@@ -57,14 +70,20 @@ export class RequestTransactions {
 
   private async run<Result>(
     work: Work<Result>,
-    transaction: (work: TransactionWork<Result>, options: TransactionOptions) => Promise<Result>,
-    opening?: Opening,
+    transaction: (work: TransactionWork<Result>, options: TransactionOptions<Result>) => Promise<Result>,
+    { opening, closing }: Ends<Result> = {},
   ): Promise<Result> {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
-      const options = { statementTimeout, keepsPlans, runsHostCode: this.runsHostCode(), opening };
+      const options: TransactionOptions<Result> = {
+        statementTimeout,
+        keepsPlans,
+        runsHostCode: this.runsHostCode(),
+        ...(opening && { opening: (manager) => opening(manager, attempt) }),
+        ...(closing && { closing }),
+      };
       try {
         return await transaction((manager, opened) => work(manager, opened, attempt), options);
       } catch (error) {

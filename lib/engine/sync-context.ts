@@ -5,7 +5,8 @@ import { clientBucket } from '../replication/subscription-changes.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import { callerSql, type TransactionOptions } from '../store/session.js';
+import type { Statement as PipelinedStatement } from '../store/pipeline.js';
+import { callerSql, type Opened } from '../store/session.js';
 import { Statement } from '../store/statement.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
@@ -55,6 +56,8 @@ export interface GlanceRequest extends Pick<ContextRequest, 'userId' | 'clientId
   readonly checkpoint: bigint;
 }
 
+type Opening = (manager: EntityManager, attempt: number) => readonly PipelinedStatement[];
+
 /** Reads the {@link SyncContext}: one statement, and the same for every request. */
 export class ContextReader {
   private readonly statement: Statement<ContextRow>;
@@ -68,9 +71,18 @@ export class ContextReader {
   /**
    * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
    * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
+   * @param then statements that follow it
    */
-  opening({ userId, clientId, buckets }: ContextRequest): NonNullable<TransactionOptions['opening']> {
-    return (manager) => this.statement.bind(manager, [userId, clientId, buckets]);
+  opening(
+    { userId, clientId, buckets }: ContextRequest,
+    then: Opening = () => [],
+  ): { readonly opening: Opening } {
+    return {
+      opening: (manager, attempt) => [
+        this.statement.bind(manager, [userId, clientId, buckets]),
+        ...then(manager, attempt),
+      ],
+    };
   }
 
   /**
@@ -78,8 +90,8 @@ export class ContextReader {
    * @throws SchemaMismatchError when the client's schema is neither the current one nor compatible
    * @throws ContractNotLoadedError when the catalogs are as no request has seen them before
    */
-  open(request: ContextRequest, [row]: readonly unknown[]): SyncContext {
-    return this.toContext(request, row as ContextRow | undefined);
+  open(request: ContextRequest, [rows = []]: Opened): SyncContext {
+    return this.toContext(request, rows[0] as ContextRow | undefined);
   }
 
   /**

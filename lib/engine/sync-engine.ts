@@ -10,6 +10,7 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
+import { pipelined, type Statement } from '../store/pipeline.js';
 import {
   completeSnapshot,
   noteServed,
@@ -119,6 +120,10 @@ export class SyncEngine {
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const asked = { ...request, buckets };
+    // A hook that may refuse the device comes before the push's own beginning, which may change the role.
+    const early = !this.hooks.has('onStaleClient');
+    const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
+      this.pusher.beginning(manager, asked.userId, asked.changes, attempt > 1);
     const { conflicts, client, ...outcome } = await this.transactions.write(
       async (manager, opened, attempt) => {
         const context = this.contexts.open(asked, opened);
@@ -127,12 +132,15 @@ export class SyncEngine {
         const { userId, clientId } = request;
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
-        const applied = await this.pusher.apply(manager, caller, request.changes, attempt > 1);
-        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        await notePush(manager, client);
+        const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
+        const applied = await this.pusher.apply(manager, caller, request.changes, begun);
         return { ...applied, client, contract };
       },
-      this.contexts.opening(asked),
+      {
+        ...this.contexts.opening(asked, early ? begin : undefined),
+        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
+        closing: (manager, { client }) => notePush(manager, client),
+      },
     );
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../common/identifiers.js';
 import { pipelined, type Statement } from './pipeline.js';
 import type { SqlRunner } from './session.js';
+import { kept } from './statement.js';
 
 /** The roles of one transaction. */
 export interface Roles {
@@ -52,7 +53,7 @@ export class RoleSwitch {
     this.current = 'push';
     const results = await pipelined(this.manager, [
       ...before.map((sql) => ({ sql })),
-      ...statements,
+      ...statements.map((each) => (each.parameters ? kept(this.manager, each) : each)),
       ...after.map((sql) => ({ sql })),
     ]);
     this.current = then;

@@ -57,19 +57,22 @@ export function callerSql(user: string, buckets: string): string {
 /** What runs statements in a transaction. */
 export type SqlRunner = Pick<EntityManager, 'query'>;
 
-export interface TransactionOptions {
+export interface TransactionOptions<Result = unknown> {
   /** Milliseconds. Default: the session's own. */
   readonly statementTimeout?: number;
   /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
   readonly keepsPlans?: boolean;
   /** The host's code may run in it. Default: false. */
   readonly runsHostCode?: boolean;
-  /** Its first statement, which goes out with BEGIN. */
-  readonly opening?: (manager: EntityManager) => PipelinedStatement;
+  /** Its first statements, which go out with BEGIN. */
+  readonly opening?: (manager: EntityManager) => readonly PipelinedStatement[];
+  /** Its last statement, which goes out with COMMIT. */
+  readonly closing?: (manager: EntityManager, result: Result) => PipelinedStatement;
 }
 
-/** What a transaction does. `opened` are the rows of its opening; none without one. */
-export type TransactionWork<Result> = (manager: EntityManager, opened: readonly unknown[]) => Promise<Result>;
+/** What a transaction does. `opened` are the rows of each statement of its opening. */
+export type TransactionWork<Result> = (manager: EntityManager, opened: Opened) => Promise<Result>;
+export type Opened = readonly (readonly unknown[])[];
 
 /**
  * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
@@ -80,18 +83,19 @@ export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
   work: TransactionWork<Result>,
-  { statementTimeout, keepsPlans, runsHostCode = false, opening }: TransactionOptions = {},
+  { statementTimeout, keepsPlans, runsHostCode = false, opening, closing }: TransactionOptions<Result> = {},
 ): Promise<Result> {
   return onConnection(dataSource, keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
-      const [, , opened = []] = await pipelined(manager, [
+      const [, , ...opened] = await pipelined(manager, [
         { sql: BEGIN[kind] },
         SETTINGS.bind(manager, [statementTimeout ?? null, idleTimeout(runsHostCode)]),
-        ...(opening ? [opening(manager)] : []),
+        ...(opening?.(manager) ?? []),
       ]);
       const result = await work(manager, opened);
-      await runner.query('COMMIT');
+      if (closing) await pipelined(manager, [closing(manager, result), { sql: 'COMMIT' }]);
+      else await runner.query('COMMIT');
       return result;
     } catch (error) {
       // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.

@@ -51,6 +51,22 @@ export class Statement<Row> {
   }
 }
 
+/** So many texts at most are kept of those that are made as they are needed: devices decide which columns they send. */
+const MOST_KEPT = 100;
+const KEPT = new Map<string, Statement<unknown>>();
+
+/** A statement whose text is the same again and again, as one whose plan connections keep. */
+export function kept(manager: EntityManager, statement: PipelinedStatement): PipelinedStatement {
+  const { sql, parameters = [] } = statement;
+  let known = KEPT.get(sql);
+  if (!known) {
+    if (KEPT.size >= MOST_KEPT) return statement;
+    known = new Statement(sql);
+    KEPT.set(sql, known);
+  }
+  return known.bind(manager, parameters);
+}
+
 /** As much of pg's client as is needed here. */
 interface PostgresClient {
   query(statement: {

@@ -1,5 +1,7 @@
 import type { EntityManager } from 'typeorm';
+import type { Statement as PipelinedStatement } from './pipeline.js';
 import { leaseTransaction } from './session.js';
+import { Statement } from './statement.js';
 
 /** A registered device, as far as requests need it. Sequence numbers are 64-bit. */
 export interface SyncClient {
@@ -80,14 +82,15 @@ export async function notePull(
 ): Promise<void> {
   const isNew = acknowledged !== null && acknowledged !== client.acknowledged;
   if (!isNew && client.active && client.hasPulledLately && client.served >= served) return;
-  await manager.query(
-    `UPDATE sync_clients
-        SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
-            is_active = true, served_seq = greatest(served_seq, $3::bigint)
-      WHERE id = $1`,
-    [client.id, acknowledged?.toString() ?? null, served.toString()],
-  );
+  await PULLED.run(manager, [client.id, acknowledged?.toString() ?? null, served.toString()]);
 }
+
+const PULLED = new Statement(
+  `UPDATE sync_clients
+      SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
+          is_active = true, served_seq = greatest(served_seq, $3::bigint)
+    WHERE id = $1`,
+);
 
 /** Notes where the log stood when rows were read for a device that has more of them to come. */
 export async function noteServed(manager: EntityManager, client: SyncClient, served: bigint): Promise<void> {
@@ -98,11 +101,14 @@ export async function noteServed(manager: EntityManager, client: SyncClient, ser
   ]);
 }
 
-export async function notePush(manager: EntityManager, client: SyncClient): Promise<void> {
-  await manager.query('UPDATE sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1', [
-    client.id,
-  ]);
+/** The statement that notes a push. */
+export function notePush(manager: EntityManager, client: SyncClient): PipelinedStatement {
+  return PUSHED.bind(manager, [client.id]);
 }
+
+const PUSHED = new Statement(
+  'UPDATE sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
+);
 
 /**
  * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.

@@ -14,6 +14,7 @@ import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
+import { pipelined } from '../../lib/store/pipeline.js';
 import { rlsSql } from '../../lib/store/rls.js';
 import { callerSql, inTransaction } from '../../lib/store/session.js';
 import { createDatabase, type TestDatabase } from './database.js';
@@ -100,7 +101,11 @@ export async function pushFixture(
     hooks.onModuleInit();
     const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
-    const applied = await pusher.apply(manager, context, changes, options.isRerun);
+    const begun = await pipelined(
+      manager,
+      pusher.beginning(manager, userId, changes, options.isRerun ?? false),
+    );
+    const applied = await pusher.apply(manager, context, changes, begun);
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;
   };

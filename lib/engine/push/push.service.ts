@@ -11,8 +11,10 @@ import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
-import { pipelined } from '../../store/pipeline.js';
+import type { Statement } from '../../store/pipeline.js';
 import { RoleSwitch } from '../../store/role-switch.js';
+import type { Opened } from '../../store/session.js';
+import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { type CheckScope, checkChange } from './check-change.js';
@@ -57,7 +59,7 @@ export class PushService {
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
-   * @param isRerun an earlier run lost a race. It doesn't lose that one over the parked rows again
+   * @param begun the rows of each statement of its {@link beginning}
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
@@ -67,24 +69,21 @@ export class PushService {
     manager: EntityManager,
     caller: PushContext,
     changes: readonly PushChange[],
-    isRerun = false,
+    begun: Opened,
   ): Promise<AppliedPush> {
     const context: PushContext = {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
-    const limit = this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
-    const taken = changes.slice(0, limit);
-    const locked = isRerun || taken.some((change) => this.mayBringParent(change));
-    const { used, roles, ...scope } = await this.begin(manager, context, locked);
-    const checked = taken.map((change, index) => checkChange(change, index, scope));
+    const { used, roles, locked, ...scope } = this.begin(manager, context, begun);
+    const checked = this.taken(changes).map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
     await roles.leave();
-    const surplus = changes.slice(limit).map(tooMany);
+    const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = run.accepted().map(acceptedRecord);
     if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
@@ -102,34 +101,54 @@ export class PushService {
     return operation === 'create' && typeof table === 'string' && this.registry.children(table).length > 0;
   }
 
+  private taken(changes: readonly PushChange[]): readonly PushChange[] {
+    return changes.slice(0, this.limit);
+  }
+
+  private get limit(): number {
+    return this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
+  }
+
   /**
-   * The database's clock, since it stamps the rows that clients' times are compared with; and the parked rows, by a look
-   * that begins when their lock is taken. The host's rows are read next, so the transaction is put into the role for that
-   * on the way.
+   * The statements that a push begins with. They read the database's clock, since it stamps the rows that clients' times
+   * are compared with; and the parked rows, by a look that begins when their lock is taken. The host's rows are read next,
+   * so the transaction is put into the role for that on the way.
+   *
+   * @param isRerun an earlier run lost a race. It doesn't lose that one over the parked rows again
    */
-  private async begin(
+  beginning(
     manager: EntityManager,
-    { contract, userId }: PushContext,
-    locked: boolean,
-  ): Promise<CheckScope & Pick<ParkingState, 'used'> & { readonly roles: RoleSwitch }> {
+    userId: string,
+    changes: readonly PushChange[],
+    isRerun: boolean,
+  ): readonly Statement[] {
     const { pushRole } = this.options;
-    const results = await pipelined(manager, [
-      ...(locked ? [parkedRowsLock(userId)] : []),
-      {
+    const locked = isRerun || this.taken(changes).some((change) => this.mayBringParent(change));
+    return [
+      ...(locked ? [kept(manager, parkedRowsLock(userId))] : []),
+      kept(manager, {
         sql: `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
        SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used
          ${pushRole === undefined ? '' : `, set_config('role', $2, true)`} FROM s`,
         parameters: [userId, ...(pushRole === undefined ? [] : [pushRole])],
-      },
-    ]);
-    const [row] = (results.at(-1) ?? []) as readonly BeginRow[];
+      }),
+    ];
+  }
+
+  private begin(
+    manager: EntityManager,
+    { contract }: PushContext,
+    begun: Opened,
+  ): CheckScope & ParkingState & { readonly roles: RoleSwitch } {
+    const { pushRole } = this.options;
+    const [row] = (begun.at(-1) ?? []) as readonly BeginRow[];
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
     const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
     const roles =
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)
         : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
-    return { contract, now, latest, used: row?.used ?? true, roles };
+    return { contract, now, latest, used: row?.used ?? true, locked: begun.length > 1, roles };
   }
 }
 
