@@ -11,6 +11,7 @@ import { END, followedEvents } from './bucket-timeline.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
 import { Operation, removeRow, settleRow } from './edge-diff.js';
+import { backfillEdges, isUnknown } from './edge-backfill.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { goneNewcomers } from './gone-newcomers.js';
@@ -81,6 +82,11 @@ export class MembershipApplier {
     filter: RowFilter,
     options: ResettleOptions,
   ): Promise<void> {
+    const isFirst = filter === 'all' && options.silent === true && this.rules.isDefault(table);
+    if (isFirst && (await isUnknown(tx, table))) {
+      this.open.waiting = (await backfillEdges(tx, table)) || this.open.waiting;
+      return;
+    }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
     for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
       await this.resettleRows(tx, table, rows, options);

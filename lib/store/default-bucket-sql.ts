@@ -33,6 +33,21 @@ export function inDefaultBucketsSql(
   return `(${rules.join(' OR ')})`;
 }
 
+/**
+ * A text expression: the bucket that the default bucket rule alone, without inheritance, puts a row into, as
+ * `JoinResolver` names it; SQL's null for none.
+ * @param alias the row's alias in the statement, unquoted
+ * @returns null when no row of the table has one
+ */
+export function ownBucketSql(table: SyncTable, alias: string): string | null {
+  const column = table.bucketByColumn ?? table.ownerColumn;
+  const global = quoteLiteral(GLOBAL_BUCKET);
+  if (column === null) return table.parent === null ? global : null;
+  const value = `concat(${quoteIdentifier(alias)}.${quoteIdentifier(column)})`;
+  return `(CASE WHEN ${value} <> '' THEN ${quoteLiteral(table.bucketPrefix ?? 'user:')} || ${canonicalIdSql(value)}
+    ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
+}
+
 /** The columns of a row that {@link inDefaultBucketsSql} looks at. */
 export function defaultBucketColumns({
   bucketByColumn,

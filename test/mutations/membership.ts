@@ -259,4 +259,20 @@ export const MEMBERSHIP: readonly Mutation[] = [
     tests: [{ file: 'test/wal-rolling-deploy.test.ts', name: 'brings what was written into a new table' }],
     why: 'Interleavings 5: devices that are there already would never hear of those rows.',
   },
+  {
+    name: 'first-edges-do-not-inherit-from-dead-ones',
+    file: 'lib/replication/edge-backfill.ts',
+    find: 'JOIN sync_bucket_edges AS e ON e.table_name',
+    replace: 'JOIN sync_bucket_edges AS e ON e.live AND e.table_name',
+    tests: [{ file: 'test/edge-backfill.test.ts', name: 'whether the database writes them' }],
+    why: 'Interleavings 8: what stands under a deleted row stays with its readers.',
+  },
+  {
+    name: 'first-edges-of-a-subclass-of-the-rule',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'options.silent === true && this.rules.isDefault(table);',
+    replace: 'options.silent === true;',
+    tests: [{ file: 'test/edge-backfill.test.ts', name: 'are those of the rule of the host' }],
+    why: 'A rule of the host decides who sees what: the default one would show the rows to others.',
+  },
 ];

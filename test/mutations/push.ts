@@ -271,7 +271,7 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'surplus-of-a-push-is-forgotten',
     file: 'lib/engine/push/push.service.ts',
-    find: 'const surplus = changes.slice(limit).map(tooMany);',
+    find: 'const surplus = changes.slice(this.limit).map(tooMany);',
     replace: 'const surplus = changes.slice(changes.length).map(tooMany);',
     tests: [{ file: VERDICTS, name: 'what is beyond the limit is to be sent again' }],
     why: 'W-PUSH-21: what is beyond the limit is to be sent again.',

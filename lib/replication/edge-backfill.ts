@@ -1,0 +1,63 @@
+import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
+import type { SyncTable } from '../registry/sync-table.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { ownBucketSql } from '../store/default-bucket-sql.js';
+
+/**
+ * Whether nothing is known of a table's rows yet, nor of any that wait for them: then there is nothing to compare them
+ * with, and nobody to tell.
+ */
+export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): Promise<boolean> {
+  const { rows } = await tx.query<{ known: boolean }>(
+    `SELECT EXISTS (SELECT FROM sync_bucket_edges WHERE table_name = $1)
+         OR EXISTS (SELECT FROM sync_waiting_rows WHERE table_name = $1 OR parent_table = $1)
+         OR EXISTS (SELECT FROM sync_rule_failures WHERE table_name = $1 AND resolved_at IS NULL) AS known`,
+    [name],
+  );
+  return rows[0]?.known === false;
+}
+
+/**
+ * Writes the edges of all rows of a table of which none is known, in the database alone. It comes to the same as reading
+ * the rows and settling each, but only where the default rule says what their own buckets are. Parents' tables come first.
+ * In the order of the edges' key, so that the index grows at its end.
+ * @returns whether there are rows that wait for their parents
+ */
+export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+  const { parent } = table;
+  const [own, name] = [ownBucketSql(table, 't'), quoteLiteral(table.name)];
+  const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
+  const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
+  const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
+      CASE WHEN ${updatedAt} >= timestamptz '0001-01-01 00:00:00Z' AND ${updatedAt} < timestamptz '10000-01-01 00:00:00Z'
+           THEN ${updatedAt} END AS row_updated_at`;
+  const sources = [
+    ...(own === null
+      ? []
+      : [`SELECT ${columns}, ${own} AS bucket_id FROM ${table.sql} AS t WHERE ${own} IS NOT NULL`]),
+    ...(parent === null
+      ? []
+      : [
+          `SELECT ${columns}, e.bucket_id FROM ${table.sql} AS t
+             JOIN sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}`,
+        ]),
+  ];
+  await tx.query(
+    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
+     SELECT ${name}, r.record_id, r.bucket_id, r.live, r.row_updated_at
+       FROM (${sources.join(' UNION ')}) AS r ORDER BY r.record_id COLLATE "C", r.bucket_id COLLATE "C"`,
+  );
+  if (parent === null) return false;
+  const { rowCount } = await tx.query(
+    `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
+     SELECT ${name}, ${id}, ${quoteLiteral(parent)}, ${fk} FROM ${table.sql} AS t
+      WHERE t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL AND NOT EXISTS (
+        SELECT FROM sync_bucket_edges AS e WHERE e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk})`,
+  );
+  return (rowCount ?? 0) > 0;
+}
+
+/** A column of the row as the stream would send it; a cast may print it in another way (`char(n)` without its blanks). */
+function text(column: string): string {
+  return `concat(t.${quoteIdentifier(column)}) COLLATE "C"`;
+}
