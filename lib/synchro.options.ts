@@ -130,9 +130,9 @@ export interface ReplicationOptions {
    * A connection of its own, e.g. past a PgBouncer, or a role with REPLICATION. Default: the DataSource's.
    */
   readonly connection?: ClientConfig;
-  /** Rows after which a batch is closed at the next commit. Default: 2000. */
+  /** Rows after which a batch is closed at the next commit. Default: 1000. */
   readonly batchRows?: number;
-  /** Rows after which a batch is closed within a transaction; bounds memory. Default: 4000. */
+  /** Rows after which a batch is closed within a transaction; bounds memory. Default: 1000. */
   readonly maxBatchRows?: number;
   /**
    * Above this many rows, a changed subscription sends the device to a snapshot instead of writing an entry for

@@ -22,6 +22,7 @@ export async function* currentRows(
   filter: RowFilter,
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
+  tx.noteLook();
   const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
   const declare = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql}`;

@@ -24,6 +24,7 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
  * @returns whether there are rows that wait for their parents
  */
 export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+  tx.noteLook();
   const { parent } = table;
   const [own, name] = [ownBucketSql(table, 't'), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];

@@ -16,6 +16,7 @@ export async function removeOrphans(
   // With its table's name, as the host's table may have a column of that name.
   const orphan = `NOT EXISTS (
     SELECT FROM ${table.sql} t WHERE t.${quoteIdentifier(table.idColumn)}::text = e.record_id)`;
+  tx.noteLook();
   return (await tx.removeEdges(table.name, orphan, silent ? null : Operation.delete)) > 0;
 }
 

@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { upsert } from '../common/collections.js';
+import type { Lsn } from '../common/lsn.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
@@ -39,6 +41,8 @@ export class MembershipApplier {
 
   /** Looks what is {@link open}, when the lead is taken: each batch would look it up for every one of its rows. */
   async survey(tx: ChangelogTransaction): Promise<void> {
+    // Whoever had the lead before may have looked at what the stream tells from here on.
+    tx.noteLook();
     const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
       `SELECT EXISTS (SELECT FROM sync_waiting_rows) AS waiting,
               EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
@@ -47,8 +51,8 @@ export class MembershipApplier {
   }
 
   /** Works out what can be without the database, for {@link apply}. */
-  prepare(changes: readonly Change[]): PreparedBatch {
-    return prepareBatch(changes, this.tracked);
+  prepare(changes: readonly Change[], lookedUntil: Lsn | null): PreparedBatch {
+    return prepareBatch(changes, this.tracked, lookedUntil);
   }
 
   /**
@@ -62,12 +66,18 @@ export class MembershipApplier {
   ): Promise<void> {
     let work = this.newWork(tx);
     work.edges.add(records, edges);
-    for (const { rows, truncated, time } of runs) {
-      if (rows) await this.applyRows(tx, work, rows, time);
+    for (const run of runs) {
+      const { time } = run;
+      if (run.rows) {
+        if (!tx.hasLooked) work.edges.add(run.fresh, []);
+        await this.applyRows(tx, work, run.rows, time);
+        // What was written goes out now.
+        await setImmediate();
+      }
       // The next run finds other edges.
       work = this.newWork(tx);
-      if (rows) continue;
-      for (const relation of truncated) {
+      if (run.rows) continue;
+      for (const relation of run.truncated) {
         const found = this.tracked.find(relation.schema, relation.name);
         if (found?.table) await this.truncate(tx, found.table, { time });
         for (const { table } of found?.dependents ?? []) await this.resettle(tx, table, 'all', { time });

@@ -33,7 +33,7 @@ export interface StreamOptions {
  * The queue is bounded by both: messages for row-sized work (three for a row alone in its transaction), bytes for wide
  * rows.
  */
-const MAX_QUEUED_MESSAGES = 6_000;
+const MAX_QUEUED_MESSAGES = 3_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 /**
  * A tick that brought less than this is followed by a short pause: the walsender then sends larger pieces. But only

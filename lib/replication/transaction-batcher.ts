@@ -1,10 +1,12 @@
 import type { Lsn } from '../common/lsn.js';
 import type { RowMessage, TruncateMessage, WalMessage } from './pgoutput.js';
 
-/** One change of the batch with the commit time of its source transaction (microseconds since 1970). */
+/** One change of the batch with the commit of its source transaction. */
 export interface Change {
   readonly message: RowMessage | TruncateMessage;
+  /** Microseconds since 1970. */
   readonly commitTime: bigint;
+  readonly commitLsn: Lsn;
 }
 
 /** What is applied in one go: whole source transactions, or a piece of one that is too large to hold. */
@@ -43,6 +45,7 @@ export class TransactionBatcher {
         this.open = {
           xid: message.xid,
           commitTime: message.commitTime,
+          commitLsn: message.commitLsn,
           skipped: message.commitLsn < this.position(),
           cut: false,
           changes: [],
@@ -74,7 +77,8 @@ export class TransactionBatcher {
 
   private addChange(message: RowMessage | TruncateMessage): Batch | null {
     if (!this.open || this.open.skipped) return null;
-    this.open.changes.push({ message, commitTime: this.open.commitTime });
+    const { commitTime, commitLsn } = this.open;
+    this.open.changes.push({ message, commitTime, commitLsn });
     this.open.text += textLength(message);
     const rows = this.open.changes.length + this.complete.length;
     if (rows < this.hardRows && this.open.text + this.completeText < MAX_TEXT) return null;
@@ -103,6 +107,7 @@ export class TransactionBatcher {
 interface OpenTransaction {
   readonly xid: number;
   readonly commitTime: bigint;
+  readonly commitLsn: Lsn;
   /** It is at or below the stored position. */
   readonly skipped: boolean;
   /** A piece of it has been handed out. */

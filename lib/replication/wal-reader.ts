@@ -53,6 +53,9 @@ export class WalReader {
   private wanted: readonly Lsn[] = [];
   /** Work that waits for its place in the stream. */
   private due: DueWork | null = null;
+  /** Edges may come from rows that were committed up to here, though the stream is not as far; null: not known. */
+  private lookedUntil: Lsn | null = null;
+  private looks = 0;
   /** When the last transaction that was written was committed, microseconds. */
   private commitTime: bigint | null = null;
 
@@ -167,7 +170,8 @@ export class WalReader {
   private async write(batch: Batch): Promise<void> {
     // PostgreSQL 14 sends empty transactions; the end of one that was cut may be empty, too, and has to be written.
     if (batch.changes.length === 0 && !this.openWriter) return;
-    const prepared = this.options.applier.prepare(batch.changes);
+    const lookedUntil = this.openWriter?.hasLooked === true ? null : this.lookedUntil;
+    const prepared = this.options.applier.prepare(batch.changes, lookedUntil);
     const { tx, edges } = await this.begin(prepared.records, batch.xids);
     this.openWriter = tx;
     publishPhase('writing');
@@ -192,9 +196,12 @@ export class WalReader {
   }
 
   /** Takes a position over as the next one at once, and as durable once it is. */
-  private async advance({ position, durable }: PendingCommit): Promise<void> {
+  private async advance({ position, durable, lookedUntil }: PendingCommit): Promise<void> {
     this.ahead = position;
+    const look = lookedUntil ? ++this.looks : this.looks;
+    if (lookedUntil) this.lookedUntil = null;
     await durable;
+    if (lookedUntil && look === this.looks) this.lookedUntil = await lookedUntil;
     this.position = position;
   }
 
@@ -208,7 +215,12 @@ export class WalReader {
     xids: readonly number[],
   ): Promise<{ readonly tx: ChangelogTransaction; readonly edges: readonly EdgeRow[] }> {
     const { client, signal } = this.options;
-    if (this.openWriter) return { tx: this.openWriter, edges: await readEdges(this.openWriter, records) };
+    if (this.openWriter) {
+      const tx = this.openWriter;
+      // Of a large transaction one piece is on its way at most, also where nothing has to be asked for.
+      await tx.written();
+      return { tx, edges: await readEdges(tx, records) };
+    }
     for (;;) {
       const begun = ChangelogTransaction.begin(client, this.ahead);
       const read = readEdges(client, records);

@@ -21,6 +21,8 @@ export interface PendingCommit {
   readonly position: WalPosition;
   /** @throws what the first of the transaction's statements that failed ended in: then nothing of it is there */
   readonly durable: Promise<void>;
+  /** Of a transaction that looked ahead (see {@link ChangelogTransaction.noteLook}), how far at most; null: it didn't. */
+  readonly lookedUntil: Promise<Lsn> | null;
 }
 
 /**
@@ -33,6 +35,8 @@ export class ChangelogTransaction {
   private seq: bigint;
   /** Statements that were sent. One that failed stays: whatever comes after it fails with the same error. */
   private sent: Promise<unknown>[] = [];
+  /** Whether it has looked ahead (see {@link noteLook}). */
+  hasLooked = false;
 
   /**
    * @param client a connection of the writer's own with `pipeline`, outside any transaction
@@ -137,6 +141,14 @@ export class ChangelogTransaction {
     return rowCount ?? 0;
   }
 
+  /**
+   * To be called by who lets the host's tables decide about edges: they are ahead of the stream, which may tell of a row
+   * later that has edges by then.
+   */
+  noteLook(): void {
+    this.hasLooked = true;
+  }
+
   /** The last seq that was taken, by this transaction or before. */
   get lastSeq(): bigint {
     return this.seq;
@@ -229,9 +241,18 @@ export class ChangelogTransaction {
         appliedUntil === null ? null : formatMicros(appliedUntil),
       ],
     );
-    // Behind a statement that failed it rolls back.
-    this.write(undefined, 'COMMIT');
-    return { position, durable: this.written() };
+    const lookedUntil = this.hasLooked ? this.insertLsn() : null;
+    lookedUntil?.catch(() => undefined); // what failed before it is told
+    this.write(undefined, 'COMMIT'); // behind a statement that failed it rolls back
+    return { position, durable: this.written(), lookedUntil };
+  }
+
+  /** What is committed by now ends before it. */
+  private async insertLsn(): Promise<Lsn> {
+    const { rows } = await this.client.query<{ lsn: string }>(
+      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn`,
+    );
+    return BigInt(rows[0]?.lsn ?? 0);
   }
 
   async rollback(): Promise<void> {
@@ -245,8 +266,11 @@ export class ChangelogTransaction {
     this.sent.push(written);
   }
 
-  /** @throws what the first of the statements that were sent and failed ended in */
-  private async written(): Promise<void> {
+  /**
+   * Waits for what was sent.
+   * @throws what the first of the statements that were sent and failed ended in
+   */
+  async written(): Promise<void> {
     if (this.sent.length === 0) return;
     await Promise.all(this.sent);
     this.sent = [];

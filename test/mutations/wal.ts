@@ -5,6 +5,8 @@ const ACKNOWLEDGED = {
   name: 'by the consumer is what is stored, never more',
 };
 
+const FRESH = 'test/wal-fresh-rows.test.ts';
+
 /** The WAL consumer: what it reads, stores and acknowledges. */
 export const WAL: readonly Mutation[] = [
   {
@@ -244,5 +246,37 @@ export const WAL: readonly Mutation[] = [
     replace: '',
     tests: [{ file: 'test/wal-recovery.test.ts', name: 'starts with what was there before it' }],
     why: 'W-WAL-3, W-SNAP-7: rows from before the slot would be in no snapshot.',
+  },
+  {
+    name: 'inserted-row-is-new-behind-an-unnamed-delete',
+    file: 'lib/replication/batch-runs.ts',
+    find: 'if (unnamed.has(table)) continue;',
+    replace: '',
+    tests: [{ file: FRESH, name: 'applied together, that was deleted before without a name' }],
+    why: 'W-OWN-7: the row has edges of before, which nothing else would take away.',
+  },
+  {
+    name: 'orphans-are-looked-for-without-a-note',
+    file: 'lib/replication/edge-removal.ts',
+    find: 'tx.noteLook();',
+    replace: '',
+    tests: [{ file: FRESH, name: 'applied one by one, that was deleted before without a name' }],
+    why: 'W-OWN-7: the same, with the insert in a batch of its own.',
+  },
+  {
+    name: 'rows-are-read-ahead-without-a-note',
+    file: 'lib/replication/current-rows.ts',
+    find: 'tx.noteLook();',
+    replace: '',
+    tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
+    why: 'Interleavings 12: an edge that is there already would stop the consumer.',
+  },
+  {
+    name: 'look-within-a-batch-does-not-count',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'if (!tx.hasLooked) work.edges.add(run.fresh, []);',
+    replace: 'work.edges.add(run.fresh, []);',
+    tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
+    why: 'Interleavings 12: an edge that is there already would stop the consumer.',
   },
 ];
