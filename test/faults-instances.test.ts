@@ -39,7 +39,7 @@ describe('three instances', () => {
     await patiently(async () => {
       const held = await database.query(
         `SELECT FROM pg_stat_activity WHERE application_name = 'nestjs-synchro' AND state = 'idle in transaction'
-           AND query LIKE '%sync_bucket_edges%' AND datname = current_database()`,
+           AND query ~ 'sync_wal_position|sync_bucket_edges' AND datname = current_database()`,
       );
       return held.length === 1;
     });
