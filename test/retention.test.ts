@@ -95,7 +95,7 @@ describe('a snapshot in progress', () => {
     expect(alice.row('tasks', changed?.id ?? '')).toMatchObject({ title: 'changed between two pages' });
   });
 
-  it('renews its hold before half of it is over, and gives it up with the last page [W-SNAP-8] [interleaving 22]', async () => {
+  it('renews its hold in time, and gives it up with the last page [W-SNAP-8] [interleaving 22]', async () => {
     let page = await alice.snapshotPage();
     await database.query(`UPDATE sync_clients SET snapshot_expires_at = now() + interval '1 minute'`);
     page = await alice.snapshotPage({ cursor: page.cursor });

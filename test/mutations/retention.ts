@@ -74,7 +74,7 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'snapshot-goes-on-without-its-hold',
     file: 'lib/engine/snapshot/snapshotter.ts',
-    find: 'hold.left > this.options.snapshotHold / 2 &&',
+    find: 'hold.left > this.options.snapshotHold &&',
     replace: '',
     tests: [{ file: RETENTION_TEST, name: 'goes on after its hold has expired, and takes another one' }],
     why: 'Interleavings 22: what is deleted meanwhile would stay on the device when its history goes.',

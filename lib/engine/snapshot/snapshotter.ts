@@ -45,9 +45,8 @@ export class Snapshotter {
   ): boolean {
     const { hold } = client;
     if (hold === null || hold.seq > checkpoint || checkpoint > lastSeq) return false;
-    // Renewed when half of it is over, not with each page.
     return (
-      hold.left > this.options.snapshotHold / 2 &&
+      hold.left > this.options.snapshotHold &&
       this.registry.find(table) !== undefined &&
       difference([...client.buckets, ...client.coming], buckets) === null
     );
@@ -64,17 +63,17 @@ export class Snapshotter {
     cursor: SnapshotCursor | null,
     buckets: readonly string[],
   ): Promise<SnapshotCursor> {
-    const { snapshotHold } = this.options;
+    const hold = HELD * this.options.snapshotHold;
     if (cursor && this.registry.find(cursor.table) !== undefined) {
       await noteSubscriptions(manager, client, buckets, cursor.checkpoint);
-      if (await renewSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
-      if (await resumeSnapshot(manager, client, cursor.checkpoint, snapshotHold)) return cursor;
+      if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
+      if (await resumeSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
     }
     // A device that has never had one has no checkpoint to go on from.
     const changes = client.acknowledged !== null && changesSubscriptions(client, buckets);
     const checkpoint = await beginSnapshot(manager, client, buckets, {
       changes,
-      holdMilliseconds: snapshotHold,
+      holdMilliseconds: hold,
     });
     if (checkpoint === null) throw notRegistered();
     return { checkpoint, table: this.registry.parentsFirst()[0]?.name ?? '', afterId: '' };
@@ -136,6 +135,9 @@ export class Snapshotter {
     return { records, lastId: page.count < room.records ? null : page.last_id };
   }
 }
+
+/** By so much longer it is held than it may pause, so that not each page has to renew that. */
+const HELD = 1.5;
 
 function changesSubscriptions(client: SyncClient, buckets: readonly string[]): boolean {
   return client.leaving.length > 0 || difference(client.buckets, buckets) !== null;
