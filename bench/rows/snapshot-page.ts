@@ -36,7 +36,7 @@ async function prepare(stage: Stage): Promise<Duel> {
   const rows = stage.size(1_000_000, 100_000);
   const large = await library(stage, rows);
   const small = await library(stage, SMALL);
-  const requests = stage.size(40, 15);
+  const requests = stage.size(120, 15);
 
   const round = async ({ app, device, pages }: Library): Promise<Round> => {
     const { seconds, usage } = await stage.timed(app, () =>
