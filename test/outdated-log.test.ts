@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ContextReader } from '../lib/engine/sync-context.js';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
@@ -122,5 +123,40 @@ describe('while the sync tables are an older copy [W-WAL-17]', () => {
     expect(response?.accepted).toMatchObject([{ id: mine }]);
     expect(response?.rejected).toMatchObject([{ id: note, reason_code: 'record_not_found' }]);
     expect(JSON.stringify(response)).not.toContain('not for Bob');
+  });
+});
+
+describe('while the slot moves on between a look at the log and one at the slot', () => {
+  it('a push looks again: what it refuses comes with the version that its user may see', async () => {
+    const database = await createDatabase();
+    await database.query(createTableSql('notes', 'user_id text NOT NULL, reader text, body text'));
+    await database.query(
+      `CREATE FUNCTION note_buckets(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text
+       LANGUAGE sql IMMUTABLE AS $$ SELECT 'user:' || u FROM unnest(ARRAY[new_row ->> 'user_id', new_row ->> 'reader']) AS u $$`,
+    );
+    const app = await startWalApp(database, [Note]);
+    const open = vi.spyOn(ContextReader.prototype, 'open');
+    try {
+      const note = randomUUID();
+      await database.query(
+        `INSERT INTO notes (id, user_id, reader, body) VALUES ($1, 'alice', 'bob', 'ours')`,
+        [note],
+      );
+      await applied(database);
+      const bob = new Device(app.url, 'bob');
+      await bob.start();
+      bob.update('notes', note, { body: 'edited' });
+      open.mockImplementationOnce(function (this: ContextReader, ...asked) {
+        const context = this.open(...asked);
+        return { ...context, log: context.log && { ...context.log, isOutdated: true } };
+      });
+      const [response] = await bob.pushPending();
+      expect(response?.rejected).toMatchObject([{ id: note, reason_code: 'ownership_violation' }]);
+      expect(bob.row('notes', note)).toMatchObject({ body: 'ours' });
+    } finally {
+      open.mockRestore();
+      await app.close();
+      await database.drop();
+    }
   });
 });

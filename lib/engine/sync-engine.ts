@@ -25,6 +25,7 @@ import { Glances } from './glances.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
+import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, type Pulled, toPulled } from './pulled.js';
@@ -45,6 +46,9 @@ import type {
   SnapshotResult,
 } from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
+
+/** So many looks in a row that find the log outdated mean that it is. Fewer than a transaction is tried. */
+const SURE = 3;
 
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
@@ -130,6 +134,8 @@ export class SyncEngine {
         const client = await admit(this.hooks, manager, request, context);
         const { contract } = context;
         const { userId, clientId } = request;
+        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
+        if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));

@@ -284,4 +284,12 @@ export const PUSH: readonly Mutation[] = [
     tests: [{ file: 'test/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },
+  {
+    name: 'push-believes-the-first-look-at-the-slot',
+    file: 'lib/engine/sync-engine.ts',
+    find: 'isOutdated === true && attempt < SURE',
+    replace: 'isOutdated === true && attempt < 0 * SURE',
+    tests: [{ file: 'test/outdated-log.test.ts', name: 'a push looks again' }],
+    why: 'W-PUSH-3: an edit that is refused without the row that its user sees would stay on the device.',
+  },
 ];
