@@ -7,7 +7,7 @@ import { difference } from './pull/bucket-difference.js';
 import type { PullPage, SnapshotReason } from './pull/puller.js';
 import type { LogState, SyncContext } from './sync-context.js';
 import type { PullRequest, PullResult } from './sync-requests.js';
-import { joined } from './wire-records.js';
+import { NO_RECORDS } from './wire-records.js';
 
 /** A pull as it was answered, and what it was answered from. */
 export interface Pulled {
@@ -35,7 +35,7 @@ export function toPulled(
   const result: PullResult =
     typeof page === 'string'
       ? {
-          changes: joined([]),
+          changes: NO_RECORDS,
           deletes: [],
           checkpoint: request.checkpoint,
           hasMore: false,

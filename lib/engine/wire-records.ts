@@ -4,6 +4,8 @@ export interface WireRecords {
   readonly count: number;
 }
 
+export const NO_RECORDS: WireRecords = { text: '', count: 0 };
+
 export function joined(parts: readonly WireRecords[]): WireRecords {
   const some = parts.filter(({ count }) => count > 0);
   return {

@@ -29,9 +29,6 @@ export interface PreparedBatch {
   readonly records: RecordIds;
 }
 
-/** Of many inserts the first few go ahead, so that the server has something to do while the others are worked out. */
-const FIRST_ROWS = 250;
-
 /**
  * @param lookedUntil no edge comes from a row that was committed later than this, but for what the stream has told; null:
  *   not known
@@ -41,9 +38,7 @@ export function prepareBatch(
   tracked: TrackedTables,
   lookedUntil: Lsn | null,
 ): PreparedBatch {
-  const isSimple = changes.length > 1e9 && changes.every((change) => isNew(change, lookedUntil));
-  const pieces = isSimple ? [changes.slice(0, FIRST_ROWS), changes.slice(FIRST_ROWS)] : [changes];
-  const runs = pieces.flatMap((piece) => toRuns(piece, tracked, lookedUntil));
+  const runs = toRuns(changes, tracked, lookedUntil);
   const [first] = runs;
   if (!first?.rows) return { runs, records: new Map() };
   const needed = neededEdges([...first.rows.byTable.values()].flat());

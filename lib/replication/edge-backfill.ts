@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
+import { isReadableTimeSql } from '../schema/row-json.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { ownBucketSql } from '../store/default-bucket-sql.js';
 
@@ -26,12 +27,11 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
 export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
   tx.noteLook();
   const { parent } = table;
-  const [own, name] = [ownBucketSql(table, 't'), quoteLiteral(table.name)];
+  const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
   const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
   const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
-      CASE WHEN ${updatedAt} >= timestamptz '0001-01-01 00:00:00Z' AND ${updatedAt} < timestamptz '10000-01-01 00:00:00Z'
-           THEN ${updatedAt} END AS row_updated_at`;
+      CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at`;
   const sources = [
     ...(own === null
       ? []

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { upsert } from '../common/collections.js';
 import type { Lsn } from '../common/lsn.js';
 import type { SyncTable } from '../registry/sync-table.js';
@@ -71,12 +70,9 @@ export class MembershipApplier {
       if (run.rows) {
         if (!tx.hasLooked) work.edges.add(run.fresh, []);
         await this.applyRows(tx, work, run.rows, time);
-        // What was written goes out now.
-        await setImmediate();
+        work = this.newWork(tx); // the next run finds other edges
+        continue;
       }
-      // The next run finds other edges.
-      work = this.newWork(tx);
-      if (run.rows) continue;
       for (const relation of run.truncated) {
         const found = this.tracked.find(relation.schema, relation.name);
         if (found?.table) await this.truncate(tx, found.table, { time });

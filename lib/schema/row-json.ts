@@ -24,12 +24,17 @@ export function rowColumnsSql({ columns }: ContractTable, alias: string): string
  */
 export function timestampJsonSql(expression: string): string {
   const instant = `(${expression})::timestamptz`;
-  return `(CASE WHEN ${instant} BETWEEN timestamptz '${EARLIEST}' AND timestamptz '${LATEST}'
+  return `(CASE WHEN ${isReadableTimeSql(instant)}
     THEN replace(to_json(${instant})::text, '+00:00', 'Z')
     WHEN ${instant} IS NOT NULL THEN CASE WHEN ${instant} > timestamptz '${LATEST}' THEN '"${LATEST}"' ELSE '"${EARLIEST}"' END END)`;
 }
 
-/** The same as text, without the quotes. */
+/** Whether SDKs can parse a timestamptz; null where it is null. */
+export function isReadableTimeSql(instant: string): string {
+  return `${instant} BETWEEN timestamptz '${EARLIEST}' AND timestamptz '${LATEST}'`;
+}
+
+/** What {@link timestampJsonSql} writes as text, without the quotes. */
 export function timestampEnvelopeSql(expression: string): string {
   return `btrim(${timestampJsonSql(expression)}, '"')`;
 }

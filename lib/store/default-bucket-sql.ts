@@ -19,7 +19,8 @@ export function inDefaultBucketsSql(
   buckets: string,
 ): string {
   const row = quoteIdentifier(alias);
-  const rules = [ownRuleSql(table, row, buckets)];
+  const own = ownBucketSql(table, (column) => `${row}.${quoteIdentifier(column)}::text`);
+  const rules = [own === null ? 'false' : `${own} = ANY(${buckets})`];
   if (table.parent !== null && table.parentFkColumn !== null) {
     const parent = registry.get(table.parent);
     const parentAlias = `bucket_parent_${parent.depth}`;
@@ -34,16 +35,16 @@ export function inDefaultBucketsSql(
 }
 
 /**
- * A text expression: the bucket that the default bucket rule alone, without inheritance, puts a row into, as
+ * A text expression: the bucket into which the default bucket rule puts a row, but for what it inherits, as
  * `JoinResolver` names it; SQL's null for none.
- * @param alias the row's alias in the statement, unquoted
+ * @param text the text of one of the row's columns, as an expression
  * @returns null when no row of the table has one
  */
-export function ownBucketSql(table: SyncTable, alias: string): string | null {
+export function ownBucketSql(table: SyncTable, text: (column: string) => string): string | null {
   const column = table.bucketByColumn ?? table.ownerColumn;
   const global = quoteLiteral(GLOBAL_BUCKET);
   if (column === null) return table.parent === null ? global : null;
-  const value = `concat(${quoteIdentifier(alias)}.${quoteIdentifier(column)})`;
+  const value = text(column);
   return `(CASE WHEN ${value} <> '' THEN ${quoteLiteral(table.bucketPrefix ?? 'user:')} || ${canonicalIdSql(value)}
     ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
 }
@@ -55,16 +56,4 @@ export function defaultBucketColumns({
   parentFkColumn,
 }: SyncTable): readonly string[] {
   return [bucketByColumn ?? ownerColumn, parentFkColumn].filter((column) => column !== null);
-}
-
-function ownRuleSql(table: SyncTable, row: string, buckets: string): string {
-  const column = table.bucketByColumn ?? table.ownerColumn;
-  const global = `${quoteLiteral(GLOBAL_BUCKET)} = ANY(${buckets})`;
-  if (column === null) return table.parent === null ? global : 'false';
-  const value = `${row}.${quoteIdentifier(column)}::text`;
-  const prefix = quoteLiteral(table.bucketPrefix ?? 'user:');
-  const named = `${value} <> '' AND ${prefix} || ${canonicalIdSql(value)} = ANY(${buckets})`;
-  return table.globalWhenBucketNull
-    ? `(${named} OR coalesce(${value}, '') = '' AND ${global})`
-    : `(${named})`;
 }

@@ -70,8 +70,9 @@ export interface TransactionOptions<Result = unknown> {
   readonly closing?: (manager: EntityManager, result: Result) => PipelinedStatement;
 }
 
-/** What a transaction does. `opened` are the rows of each statement of its opening. */
+/** What a transaction does. `opened` is what its opening brought. */
 export type TransactionWork<Result> = (manager: EntityManager, opened: Opened) => Promise<Result>;
+/** The rows of each statement. */
 export type Opened = readonly (readonly unknown[])[];
 
 /**

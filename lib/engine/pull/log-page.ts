@@ -84,16 +84,9 @@ export async function readLogPage(
     timeless,
   ]);
   return {
-    records: rows.map((row) => ({
-      table: row.table_name,
-      standing: row.standing,
-      ids: row.ids,
-      seqs: row.seqs,
-      servedAt: row.served_at,
-      loggedAt: row.logged_at,
-    })),
-    lastSeq: rows.reduce<bigint | null>((seq, row) => laterSeq(seq, BigInt(row.last_seq)), null),
-    hasMore: rows.some((row) => row.has_more),
+    records: rows,
+    lastSeq: rows.reduce<bigint | null>((seq, row) => laterSeq(seq, BigInt(row.lastSeq)), null),
+    hasMore: rows.some((row) => row.hasMore),
     buckets: read,
   };
 }
@@ -145,12 +138,13 @@ WITH bucket AS (
          max(p.created_at) AS logged_at, bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
-SELECT r.table_name, r.standing, max(r.last_seq)::text AS last_seq, (SELECT count(*) > $4::int FROM entry) AS has_more,
+SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
+       (SELECT count(*) > $4::int FROM entry) AS "hasMore",
        CASE WHEN r.standing = ${Standing.member} THEN array_agg(r.record_id ORDER BY r.first_seq)::text
             ELSE to_json(array_agg(r.record_id ORDER BY r.first_seq))::text END AS ids,
        array_agg(r.first_seq ORDER BY r.first_seq)::text AS seqs,
-       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS served_at,
-       (array_agg(r.logged_at ORDER BY r.first_seq) FILTER (WHERE r.table_name = ANY($8::text[])))::text AS logged_at
+       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS "servedAt",
+       (array_agg(r.logged_at ORDER BY r.first_seq) FILTER (WHERE r.table_name = ANY($8::text[])))::text AS "loggedAt"
   FROM (
     SELECT r.*,
            CASE WHEN r.live THEN ${Standing.member}
@@ -171,15 +165,9 @@ SELECT r.table_name, r.standing, max(r.last_seq)::text AS last_seq, (SELECT coun
           FROM record r OFFSET 0) AS r OFFSET 0) AS r
  GROUP BY r.standing, r.table_name`);
 
-interface PageRow {
-  table_name: string;
-  standing: Standing;
-  last_seq: string;
-  has_more: boolean;
-  ids: string;
-  seqs: string;
-  served_at: string | null;
-  logged_at: string | null;
+interface PageRow extends LoggedRecords {
+  readonly lastSeq: string;
+  readonly hasMore: boolean;
 }
 
 function laterSeq(a: bigint | null, b: bigint): bigint {

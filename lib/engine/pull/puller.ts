@@ -5,7 +5,7 @@ import type { ContractTable, SchemaContract } from '../../schema/schema-contract
 import type { SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import type { LogState } from '../sync-context.js';
-import { joined, type WireRecords } from '../wire-records.js';
+import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
 import { DEFAULT_PAGE_BYTES, type Hydrated, Hydrator } from './hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 
@@ -45,7 +45,7 @@ export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bi
 /** What a pull answers to whom the log says nothing new. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
-  return { changes: joined([]), deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
+  return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
 }
 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */

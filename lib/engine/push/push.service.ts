@@ -10,6 +10,7 @@ import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
 import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
+import type { SchemaContract } from '../../schema/schema-contract.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
 import { RoleSwitch } from '../../store/role-switch.js';
@@ -75,7 +76,7 @@ export class PushService {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
-    const { used, roles, locked, ...scope } = this.begin(manager, context, begun);
+    const { used, roles, locked, ...scope } = this.begin(manager, context.contract, begun);
     const checked = this.taken(changes).map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
@@ -137,7 +138,7 @@ export class PushService {
 
   private begin(
     manager: EntityManager,
-    { contract }: PushContext,
+    contract: SchemaContract,
     begun: Opened,
   ): CheckScope & ParkingState & { readonly roles: RoleSwitch } {
     const { pushRole } = this.options;

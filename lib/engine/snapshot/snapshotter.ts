@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { Statement } from '../../store/statement.js';
 import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
@@ -9,8 +10,7 @@ import { noteSubscriptions } from '../note-subscriptions.js';
 import { difference } from '../pull/bucket-difference.js';
 import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
 import { notRegistered } from '../sync-context.js';
-import { joined, type WireRecords } from '../wire-records.js';
-import { Statement } from '../../store/statement.js';
+import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {
@@ -117,9 +117,9 @@ export class Snapshotter {
     buckets: readonly string[],
     room: { readonly records: number; readonly bytes: number },
   ): Promise<{ readonly records: WireRecords; readonly lastId: string | null }> {
-    if (!table) return { records: joined([]), lastId: null };
+    if (!table) return { records: NO_RECORDS, lastId: null };
     const [page] = await IDS.run(manager, [buckets, table.table.name, afterId, room.records]);
-    if (!page || page.ids === null) return { records: joined([]), lastId: null };
+    if (!page || page.ids === null) return { records: NO_RECORDS, lastId: null };
     const list = { table, ids: page.ids, servedAt: null, loggedAt: null };
     const options = { buckets, maxBytes: room.bytes, liveOnly: true };
     const [read] = await this.hydrator.hydrate(manager, [list], options);
