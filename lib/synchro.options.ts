@@ -46,7 +46,7 @@ export interface SynchroOptions {
    * configured, the changelog is never compacted.
    */
   readonly compaction?: CompactionOptions;
-  /** How long a snapshot may pause between two pages before compaction may pass it. Default: 15 min. */
+  /** How long a snapshot may pause, at least, between two pages before compaction may pass it. Default: 15 min. */
   readonly snapshotHold?: Duration;
   /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
