@@ -318,6 +318,32 @@ describe('children', () => {
     expect(await edgesOf(database, 'lists', left)).toEqual(['user:erin']);
   });
 
+  it('that come under a child of a parent that has moved in the same batch are not told to who had it [interleaving 9]', async () => {
+    const [board, other, list, away, card] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
+    await commit(insertBoard(board, 'alice'), insertBoard(other, 'bob'));
+    await commit(insertList(list, board), insertList(away, other), insertCard(card, away));
+    const note = randomUUID();
+    await commit(
+      `UPDATE boards SET user_id = 'carol' WHERE id = '${board}'`,
+      `UPDATE cards SET list_id = '${list}' WHERE id = '${card}'`,
+      insertNote(note, card),
+    );
+    expect(await logOf(database, 'lists', list)).toEqual([
+      'create user:alice',
+      'delete user:alice',
+      'create user:carol',
+    ]);
+    expect(await logOf(database, 'cards', card)).toEqual([
+      'create user:bob',
+      'delete user:bob',
+      'create user:carol',
+    ]);
+    expect((await logOf(database, 'notes', note)).toSorted()).toEqual([
+      `create card:${card}`,
+      'create user:carol',
+    ]);
+  });
+
   it('that are gone by now come into no other bucket, though the log has yet to say so [interleaving 9]', async () => {
     const [board, other, list, away, card] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
     await commit(insertBoard(board, 'alice'), insertBoard(other, 'bob'));

@@ -3,7 +3,7 @@ import type { Lsn } from '../common/lsn.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
-import type { EdgeRow } from '../store/edges.js';
+import type { EdgeRow, RecordIds } from '../store/edges.js';
 import { forgetRules } from '../store/rule-marks.js';
 import { deleteWaiting, releaseWaiting, saveWaiting } from '../store/waiting-rows.js';
 import { prepareBatch, type PreparedBatch } from './batch-runs.js';
@@ -124,18 +124,29 @@ export class MembershipApplier {
     time: bigint,
   ): Promise<void> {
     for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
-    await work.edges.load(neededEdges([...byTable.values()].flat()));
+    const options = { time };
+    const left = new Map(byTable);
+    const needed = (): RecordIds => neededEdges([...left.values()].flat());
+    await work.edges.load(needed());
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with. Where another
     // event of the child follows, or it is gone, it finds those that its parent had then.
-    for (const table of this.tracked.registry.parentsFirst()) {
-      await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);
+    let open = work;
+    const { registry } = this.tracked;
+    for (const table of registry.parentsFirst()) {
+      await this.applyEvents(tx, open, table, left.get(table.name) ?? []);
+      left.delete(table.name);
+      const { size: moved } = (open.changes.get(table.name) ?? NO_CHANGES).changed;
+      const ancestors = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
+      if (moved === 0 || !ancestors.includes(table)) continue;
+      // Parents of what is left come along with what has moved, though no event may tell of them.
+      await this.finish(tx, open, options);
+      open = open.rest(new EdgeWorkspace(tx));
+      await open.edges.load(needed());
     }
-    const options = { time };
-    await this.finish(tx, work, options);
-    for (const table of this.tracked.registry.parentsFirst()) {
+    await this.finish(tx, open, options);
+    for (const table of registry.parentsFirst()) {
       if (unnamed.has(table.name) && (await removeOrphans(tx, table))) {
-        for (const child of this.tracked.registry.children(table.name))
-          await this.resettle(tx, child, 'all', options);
+        for (const child of registry.children(table.name)) await this.resettle(tx, child, 'all', options);
       }
       if (touchedUnnamed.has(table.name)) {
         await this.resettle(tx, table, 'all', options);

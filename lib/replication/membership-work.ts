@@ -35,7 +35,7 @@ export class MembershipWork {
   readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
   readonly resolvedRows = new Map<string, Set<string>>();
   readonly changes = new Map<string, ChangedRecords>();
-  private readonly timelines = new Map<string, BucketTimeline>();
+  private timelines = new Map<string, BucketTimeline>();
   private readonly entries: PlacedEntry[] = [];
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
   private isSorted = true;
@@ -45,6 +45,13 @@ export class MembershipWork {
     readonly edges: EdgeWorkspace,
     private readonly open: OpenLists,
   ) {}
+
+  /** The rest of the same batch, once this has been written. */
+  rest(edges: EdgeWorkspace): MembershipWork {
+    const rest = new MembershipWork(edges, this.open);
+    rest.timelines = this.timelines;
+    return rest;
+  }
 
   add(order: number, table: SyncTable, recordId: string, entries: readonly NewEntry[]): void {
     if (entries.length === 0) return;

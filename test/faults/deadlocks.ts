@@ -34,7 +34,10 @@ async function deadlocks({ database }: Site): Promise<number> {
   return Number(row?.deadlocks);
 }
 
-/** On a busy machine the other one may have looked for circles before there was one; then it is again. */
+/**
+ * On a busy machine the other one may have looked for circles before there was one, and a migration may come between;
+ * then it is again.
+ */
 async function untilCrossed(...crossing: Parameters<typeof cross>): Promise<void> {
   await patiently(() =>
     cross(...crossing).catch((error: { code?: string }) => {
@@ -47,6 +50,7 @@ async function untilCrossed(...crossing: Parameters<typeof cross>): Promise<void
 /**
  * Holds `first` until someone of that name waits for it who has used `second`, and takes that one then: a circle, which
  * the other one finds first.
+ * @returns false when a migration waits for `first`: whoever comes then waits for that one
  */
 async function cross(
   site: Site,
@@ -54,7 +58,7 @@ async function cross(
   second: string,
   victim: string,
   provoke: () => Promise<void>,
-): Promise<true> {
+): Promise<boolean> {
   return withClient(site.database.url, async (client) => {
     await client.query(`SET deadlock_timeout = '2s'`);
     await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
@@ -64,27 +68,33 @@ async function cross(
       for (; !crossed.signal.aborted; await pause(AGAIN)) await provoke();
     })();
     try {
-      await patiently(() => isWaitedFor(client, victim), 2).catch(async (cause: unknown) => {
+      const waiting = await patiently(() => whoWaits(client, victim), 2).catch(async (cause: unknown) => {
         throw new Error(`${victim} does not wait for ${first}: ${await activity(client)}`, { cause });
       });
+      if (waiting === 'migration') return false;
       await client.query(`LOCK TABLE ${second} IN ACCESS EXCLUSIVE MODE`);
     } finally {
       crossed.abort();
       await client.query('ROLLBACK');
       await provoked;
     }
-    return true as const;
+    return true;
   });
 }
 
-async function isWaitedFor(client: Client, name: string): Promise<boolean> {
+/** Who waits for this client's lock, the victim before a migration. */
+async function whoWaits(client: Client, victim: string): Promise<'victim' | 'migration' | false> {
   await lookAnew(client);
-  const { rows } = await client.query(
-    `SELECT FROM pg_locks JOIN pg_stat_activity a USING (pid)
-      WHERE NOT granted AND application_name = $1 AND pg_backend_pid() = ANY(pg_blocking_pids(pid))`,
-    [name],
+  const { rows } = await client.query<{ victim: boolean; migration: boolean }>(
+    `SELECT coalesce(bool_or(application_name = $1), false) AS victim,
+            coalesce(bool_or(mode = 'AccessExclusiveLock'), false) AS migration
+       FROM pg_locks JOIN pg_stat_activity a USING (pid)
+      WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))`,
+    [victim],
   );
-  return rows.length > 0;
+  const [waiting] = rows;
+  if (waiting?.victim) return 'victim';
+  return waiting?.migration ? 'migration' : false;
 }
 
 /** What everybody does, and who waits for whom. */

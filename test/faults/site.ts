@@ -29,8 +29,8 @@ export interface SiteOptions {
   readonly host?: HostAdapter;
   /** How many app processes. Default: 3. */
   readonly instances?: number;
-  /** Variables of every app, however often it starts. */
-  readonly env?: Env;
+  /** Variables of every app, or of each by its number from 1, however often it starts. */
+  readonly env?: Env | ((n: number) => Env);
   /** What is done to the database before the apps start. Default: nothing. */
   readonly prepare?: (database: TestDatabase) => Promise<void>;
   /** Server settings besides those that a site has anyway. */
@@ -96,10 +96,11 @@ export class Site {
         ...(options.main === undefined && SAMPLE_ENV),
         SYNC_SLOT: database.slotName,
         SYNC_PUBLICATION: database.publicationName,
-        ...options.env,
       };
       for (let n = 1; n <= instances; n++) {
-        apps.push(await SiteApp.create({ name: `app-${n}`, main, env, databaseUrl: database.url, folder }));
+        const own = typeof options.env === 'function' ? options.env(n) : options.env;
+        const app = { name: `app-${n}`, main, env: { ...env, ...own }, databaseUrl: database.url, folder };
+        apps.push(await SiteApp.create(app));
       }
       const site = new Site(server, database, apps, host, discard);
       await Promise.all(apps.map((app) => app.start()));

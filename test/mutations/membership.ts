@@ -110,6 +110,16 @@ export const MEMBERSHIP: readonly Mutation[] = [
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
   },
   {
+    name: 'children-come-before-their-parent-has-followed',
+    file: 'lib/replication/membership-applier.ts',
+    find: 'if (moved === 0 || !ancestors.includes(table)) continue;',
+    replace: 'if (moved >= 0) continue;',
+    tests: [
+      { file: 'test/wal-children.test.ts', name: 'that come under a child of a parent that has moved' },
+    ],
+    why: 'Interleavings 9: their ids would be told to who had that parent before.',
+  },
+  {
     name: 'waiting-child-is-not-released',
     file: 'lib/replication/membership-applier.ts',
     find: 'if (!this.open.waiting || appeared.length === 0) return;',
@@ -122,11 +132,11 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'parents-are-resolved-in-arrival-order',
     file: 'lib/replication/membership-applier.ts',
-    find: 'await this.applyEvents(tx, work, table, byTable.get(table.name) ?? []);',
-    replace: `await this.applyEvents(tx, work, table, []);
-    }
-    for (const [name, events] of byTable) {
-      await this.applyEvents(tx, work, this.tracked.registry.get(name), events);`,
+    find: `await this.applyEvents(tx, open, table, left.get(table.name) ?? []);
+      left.delete(table.name);`,
+    replace: `const next = [...left.keys()][0] ?? table.name;
+      await this.applyEvents(tx, open, registry.get(next), left.get(next) ?? []);
+      left.delete(next);`,
     tests: [
       {
         file: 'test/wal-children.test.ts',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { FaultKind } from '../faults/fault.js';
 import { FAULTS } from '../faults/kinds.js';
 import { measureRecovery } from '../faults/recovery.js';
-import type { SiteApp } from '../faults/site-app.js';
+import type { Env, SiteApp } from '../faults/site-app.js';
 import { Site } from '../faults/site.js';
 import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
 import {
@@ -66,6 +66,8 @@ export class Soak {
   static async start(options: SoakOptions): Promise<Soak> {
     const site = await Site.start({
       main: WORLD_MAIN,
+      // One without: its pulls share their glances.
+      env: (n): Env => (n === 1 ? {} : { STATEMENT_TIMEOUT: '5000' }),
       host: {
         table: 'projects',
         insertSql: `INSERT INTO projects (id, user_id, title) SELECT id, $2, 'a probe' FROM unnest($1::uuid[]) AS t (id)`,

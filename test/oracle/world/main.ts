@@ -10,7 +10,7 @@ const app = await NestFactory.create(
     staleThreshold: '10s',
     // What is gone is given up soon; a transaction of some hundred rows is written in pieces.
     replication: { walSenderTimeout: '2s', batchRows: 100, maxBatchRows: 200 },
-    statementTimeout: 5_000,
+    ...(env['STATEMENT_TIMEOUT'] && { statementTimeout: Number(env['STATEMENT_TIMEOUT']) }),
   }),
   { logger: ['log', 'warn', 'error'] },
 );
