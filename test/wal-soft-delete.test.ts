@@ -145,6 +145,17 @@ describe('a soft-deleted row', () => {
     expect(await edgesOf(database, 'files', file)).toEqual(['user:alice']);
   });
 
+  it('that was inserted as one takes nothing of what is told of others beside it', async () => {
+    await makeFolder();
+    const deleted = randomUUID();
+    await commit(
+      `UPDATE folders SET updated_at = now() WHERE id = '${folder}'`,
+      `INSERT INTO folders (id, user_id, deleted_at) VALUES ('${deleted}', 'bob', now())`,
+    );
+    expect(await logOf(database, 'folders', folder)).toEqual(['create user:alice', 'update user:alice']);
+    expect(await logOf(database, 'folders', deleted)).toEqual([]);
+  });
+
   it('that is deleted for good in the same transaction says it once', async () => {
     await makeFolder();
     await commit(softDelete(), `DELETE FROM folders WHERE id = '${folder}'`);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningApp } from './support/app.js';
+import { allSent, consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
@@ -64,6 +65,28 @@ describe('a source transaction', () => {
       [ids],
     );
     expect(rows).toHaveLength(1);
+  });
+
+  it('of new rows shares a commit with others, while more of them has arrived', async () => {
+    await applied(database);
+    const batches = 20;
+    const ids: string[] = [];
+    await withPausedConsumer(database, async () => {
+      ids.push(...(await insertMarks(1)));
+      await consumerWaits(database);
+      for (let n = 0; n < batches * 2; n++) ids.push(...(await insertMarks(BATCH / 2)));
+      await allSent(database);
+    });
+    await allThere(ids);
+    const rows = await database.query<{ seqs: number; commits: number }>(
+      `SELECT count(DISTINCT seq)::int AS seqs, count(DISTINCT xmin::text)::int AS commits
+         FROM sync_changelog WHERE record_id = ANY($1)`,
+      [ids],
+    );
+    expect(rows[0]?.seqs).toBe(ids.length);
+    // Ten batches in one at most.
+    expect(rows[0]?.commits).toBeGreaterThanOrEqual(3);
+    expect(rows[0]?.commits).toBeLessThan(batches / 2);
   });
 
   it('gets seqs in the order of its changes and without gaps [W-WAL-18]', async () => {

@@ -4,16 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
-import { consumed, consumerWaits, withPausedConsumer } from './support/consumer.js';
+import { allSent, consumed, consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { startStandby, type Standby } from './support/standby.js';
 import { testFolder } from './support/run.js';
 import { eventually } from './support/wait.js';
-import { logOf } from './support/wal-app.js';
+import { applied, logOf, startWalApp } from './support/wal-app.js';
 
 const STANDBY = 'slow_standby';
 const CHANNEL = 'nestjs-synchro:consumer';
+const RETITLE = `UPDATE tasks SET title = 'new', updated_at = now()`;
 
 describe('a commit that is decoded before it is visible', () => {
   let server: PostgresServer;
@@ -58,7 +59,7 @@ describe('a commit that is decoded before it is visible', () => {
     const note = (message: unknown): void => void phases.push((message as { phase: string }).phase);
     subscribe(CHANNEL, note);
     try {
-      const committing = await commitInvisibly(`UPDATE tasks SET title = 'new', updated_at = now()`, task);
+      const committing = await commitInvisibly(`${RETITLE} WHERE id = '${task}'`);
       await eventually(() => phases.includes('decoding'));
       await consumerHasDecided(phases);
       expect(await logOf(database, 'tasks', task)).toEqual(logged);
@@ -84,25 +85,18 @@ describe('a commit that is decoded before it is visible', () => {
     for (const id of [first, visible, invisible])
       await database.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, 'alice', 'old')`, [id]);
     await consumed(database);
-    const retitle = `UPDATE tasks SET title = 'new', updated_at = now()`;
 
     const standby = await synchronousStandby();
     const phases: string[] = [];
     const note = (message: unknown): void => void phases.push((message as { phase: string }).phase);
     try {
       const committing = await withPausedConsumer(database, async () => {
-        await database.query(`${retitle} WHERE id = $1`, [first]);
+        await database.query(`${RETITLE} WHERE id = $1`, [first]);
         await consumerWaits(database);
         // These two wait in the stream, and become one batch.
-        await database.query(`${retitle} WHERE id = $1`, [visible]);
-        const done = await commitInvisibly(retitle, invisible);
-        await eventually(async () => {
-          const rows = await database.query(
-            `SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
-              WHERE s.database = current_database() AND r.sent_lsn >= pg_current_wal_insert_lsn()`,
-          );
-          return rows.length > 0;
-        });
+        await database.query(`${RETITLE} WHERE id = $1`, [visible]);
+        const done = await commitInvisibly(`${RETITLE} WHERE id = '${invisible}'`);
+        await allSent(database);
         return done;
       });
       await eventually(async () => (await logOf(database, 'tasks', first)).length === 2);
@@ -120,6 +114,37 @@ describe('a commit that is decoded before it is visible', () => {
     }
   });
 
+  it('does not share the transaction of the batch before [interleaving 1]', async () => {
+    const own = await createDatabase(server.url);
+    const single = await startWalApp(own, [], { replication: { batchRows: 1, maxBatchRows: 10 } });
+    const [first, visible, invisible] = [randomUUID(), randomUUID(), randomUUID()];
+    const insert = (id: string): string => `INSERT INTO marks (id) VALUES ('${id}')`;
+    const standby = await synchronousStandby();
+    try {
+      await applied(own);
+      const committing = await withPausedConsumer(own, async () => {
+        await own.query(insert(first));
+        await consumerWaits(own);
+        await own.query(insert(visible));
+        const done = await commitInvisibly(insert(invisible), own);
+        await allSent(own);
+        return done;
+      });
+      await eventually(async () => (await logOf(own, 'marks', visible)).length === 1);
+      const phases: string[] = [];
+      await consumerHasDecided(phases, own);
+      expect(await logOf(own, 'marks', invisible)).toEqual([]);
+
+      standby.apply();
+      await committing.done;
+      await eventually(async () => (await logOf(own, 'marks', invisible)).length === 1);
+    } finally {
+      await setStandbys('');
+      await standby.close();
+      await single.close();
+    }
+  });
+
   /** A standby that every commit waits for, until it has flushed it. */
   async function synchronousStandby(): Promise<Standby> {
     const standby = await startStandby(server.url, STANDBY);
@@ -132,13 +157,16 @@ describe('a commit that is decoded before it is visible', () => {
   }
 
   /** Resolves while the commit waits for the standby to apply it, which it does when it is told to. */
-  async function commitInvisibly(update: string, id: string): Promise<{ readonly done: Promise<void> }> {
-    const done = withClient(database.url, async (client) => {
+  async function commitInvisibly(
+    statement: string,
+    where = database,
+  ): Promise<{ readonly done: Promise<void> }> {
+    const done = withClient(where.url, async (client) => {
       await client.query('SET synchronous_commit = remote_apply');
-      await client.query(`${update} WHERE id = $1`, [id]);
+      await client.query(statement);
     });
     await eventually(async () => {
-      const rows = await database.query(
+      const rows = await where.query(
         "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'",
       );
       return rows.length > 0;
@@ -147,9 +175,9 @@ describe('a commit that is decoded before it is visible', () => {
   }
 
   /** Resolves once the consumer has looked at the snapshot and drawn back, or has gone on and written. */
-  async function consumerHasDecided(phases: readonly string[]): Promise<void> {
+  async function consumerHasDecided(phases: readonly string[], where = database): Promise<void> {
     await eventually(async () => {
-      const rows = await database.query(
+      const rows = await where.query(
         `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
             AND query = 'ROLLBACK'`,
       );

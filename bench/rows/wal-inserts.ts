@@ -24,7 +24,7 @@ export const walInserts: readonly BenchRow[] = [100, 1].map((perTransaction) => 
 }));
 
 async function prepare(stage: Stage, perTransaction: number): Promise<Duel> {
-  const rows = stage.size(30_000, 10_000);
+  const rows = stage.size(60_000, 10_000);
   const database = await stage.database();
   const app = await stage.app(database);
   const limitDatabase = await limitTables(stage, database);

@@ -27,6 +27,8 @@ export interface PreparedBatch {
   readonly runs: readonly Run[];
   /** The records whose edges the first run asks for. */
   readonly records: RecordIds;
+  /** It tells of nothing but records that are new. */
+  readonly isNew: boolean;
 }
 
 /**
@@ -40,9 +42,9 @@ export function prepareBatch(
 ): PreparedBatch {
   const runs = toRuns(changes, tracked, lookedUntil);
   const [first] = runs;
-  if (!first?.rows) return { runs, records: new Map() };
+  if (!first?.rows) return { runs, records: new Map(), isNew: false };
   const needed = neededEdges([...first.rows.byTable.values()].flat());
-  return { runs, records: without(needed, first.fresh) };
+  return { runs, records: without(needed, first.fresh), isNew: runs.length === 1 && isAllNew(first) };
 }
 
 /** Cuts a batch into what is applied in one go. */
@@ -93,6 +95,11 @@ function freshRecords(
     fresh.set(table, ids);
   }
   return fresh;
+}
+
+function isAllNew({ rows, fresh }: RowRun): boolean {
+  for (const [table, events] of rows.byTable) if (events.length !== fresh.get(table)?.size) return false;
+  return true;
 }
 
 function without(records: RecordIds, others: RecordIds): RecordIds {

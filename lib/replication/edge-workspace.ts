@@ -83,6 +83,10 @@ export class EdgeWorkspace {
     this.tables.clear();
     this.tx.deleteEdges(gone);
     this.tx.updateEdges(saved);
+    if (areOf(entries, added)) {
+      this.tx.insertEdgesAndAppend(added, entries);
+      return;
+    }
     this.tx.insertEdges(added);
     this.tx.append(entries);
   }
@@ -92,6 +96,17 @@ export class EdgeWorkspace {
     if (!record) throw new RangeError(`the edges of ${table} ${id} were not loaded`);
     return record;
   }
+}
+
+/** Whether each entry is of the edge in its place, as it is where rows are inserted. */
+function areOf(entries: readonly ChangelogEntry[], edges: readonly EdgeKey[]): boolean {
+  return (
+    entries.length === edges.length &&
+    entries.every(({ table, recordId, bucket }, index) => {
+      const edge = edges[index];
+      return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;
+    })
+  );
 }
 
 const NO_EDGES: readonly EdgeRow[] = [];

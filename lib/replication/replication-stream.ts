@@ -113,6 +113,12 @@ export class ReplicationStream {
     return messages;
   }
 
+  /** Resolves when something arrives, or after {@link wake}. */
+  arrival(): Promise<void> {
+    if (this.queue.length > 0 || this.failure) return Promise.resolve();
+    return new Promise<void>((resolve) => (this.waiting = resolve));
+  }
+
   /** Whether more has arrived since the last {@link take}. */
   get pending(): boolean {
     return this.queue.length > 0;

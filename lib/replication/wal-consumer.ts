@@ -237,7 +237,9 @@ export class WalConsumer {
     }, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
-        if ((lookAgain || applier.unseen) && !reader.isWriting) {
+        const looks = (lookAgain || applier.unseen) && !reader.isWriting;
+        if (looks || this.workWaiting) reader.release();
+        if (looks) {
           lookAgain = false;
           if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
         }
@@ -250,6 +252,7 @@ export class WalConsumer {
       }
     } finally {
       clearInterval(timer);
+      reader.release();
     }
   }
 

@@ -2,6 +2,16 @@ import type { ClientBase, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { formatMicros } from '../common/timestamp.js';
+import {
+  APPEND,
+  DELETE_EDGES,
+  edgeColumns,
+  entryColumns,
+  INSERT_EDGES,
+  INSERT_EDGES_AND_APPEND,
+  recordColumns,
+  UPSERT_EDGES,
+} from './changelog-sql.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 import { inOnePiece } from './one-piece.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
@@ -74,8 +84,7 @@ export class ChangelogTransaction {
   private constructor(
     private readonly client: ClientBase,
     private readonly position: WalPosition,
-    /** What this transaction's first statement could see (`pg_snapshot` text). */
-    readonly snapshot: string,
+    private seen: string,
     /** When it began by the server's clock, microseconds. */
     readonly begunAt: bigint,
   ) {
@@ -106,22 +115,8 @@ export class ChangelogTransaction {
   /** Appends entries in the order given. */
   append(entries: readonly ChangelogEntry[]): void {
     if (entries.length === 0) return;
-    this.write(
-      'append',
-      `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
-       SELECT $1::bigint + n, b, coalesce(t, ($3::text[])[1]), r, coalesce(o, ($5::smallint[])[1]),
-              CASE WHEN cardinality($6::timestamptz[]) = 1 THEN ($6::timestamptz[])[1] ELSE s END
-         FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[])
-              WITH ORDINALITY AS e (b, t, r, o, s, n)`,
-      [
-        this.seq.toString(),
-        entries.map((entry) => entry.bucket),
-        once(entries.map((entry) => entry.table)),
-        entries.map((entry) => entry.recordId),
-        once(entries.map((entry) => entry.operation)),
-        once(entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt)))),
-      ],
-    );
+    const values = [...recordColumns(entries), ...entryColumns(entries), this.seq.toString()];
+    this.write('append', APPEND, values);
     this.seq += BigInt(entries.length);
   }
 
@@ -149,6 +144,11 @@ export class ChangelogTransaction {
     this.hasLooked = true;
   }
 
+  /** What a statement of this transaction could see lately (`pg_snapshot` text): the first one, or see {@link look}. */
+  get snapshot(): string {
+    return this.seen;
+  }
+
   /** The last seq that was taken, by this transaction or before. */
   get lastSeq(): bigint {
     return this.seq;
@@ -160,41 +160,39 @@ export class ChangelogTransaction {
   }
 
   /**
-   * Writes edges that are known not to be there, in the order of their key: neighbours share their index pages.
+   * Writes edges that are known not to be there.
    * @throws later, 23505 when one is there
    */
   insertEdges(edges: readonly EdgeRow[]): void {
     if (edges.length === 0) return;
-    this.write(
-      'insert_edges',
-      `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
-       SELECT ${EDGE} ORDER BY r COLLATE "C"`,
-      edgeValues(edges),
-    );
+    this.write('insert_edges', INSERT_EDGES, [...recordColumns(edges), ...edgeColumns(edges)]);
   }
 
-  /** Writes edges that are there again. (By a join, a plan made while the statistics are young would read them all.) */
+  /**
+   * The same, and appends an entry for each of them: what both share is sent, and read, once.
+   * @param entries in the order of the edges
+   * @throws later, 23505 when an edge is there
+   */
+  insertEdgesAndAppend(edges: readonly EdgeRow[], entries: readonly ChangelogEntry[]): void {
+    if (edges.length === 0) return;
+    this.write('insert_edges_and_append', INSERT_EDGES_AND_APPEND, [
+      ...recordColumns(edges),
+      ...edgeColumns(edges),
+      ...entryColumns(entries),
+      this.seq.toString(),
+    ]);
+    this.seq += BigInt(entries.length);
+  }
+
+  /** Writes edges that are there again. */
   updateEdges(edges: readonly EdgeRow[]): void {
     if (edges.length === 0) return;
-    this.write(
-      'update_edges',
-      `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
-       SELECT ${EDGE}
-       ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
-         SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`,
-      edgeValues(edges),
-    );
+    this.write('update_edges', UPSERT_EDGES, [...recordColumns(edges), ...edgeColumns(edges)]);
   }
 
   deleteEdges(edges: readonly EdgeKey[]): void {
     if (edges.length === 0) return;
-    this.write(
-      'delete_edges',
-      `DELETE FROM sync_bucket_edges e
-        USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
-        WHERE e.table_name = coalesce(gone.t, ($1::text[])[1]) AND e.record_id = gone.r AND e.bucket_id = gone.b`,
-      edgeKeys(edges),
-    );
+    this.write('delete_edges', DELETE_EDGES, recordColumns(edges));
   }
 
   /**
@@ -255,15 +253,37 @@ export class ChangelogTransaction {
     return BigInt(rows[0]?.lsn ?? 0);
   }
 
+  /** Settles when all that was sent so far has been answered. */
+  answered(): Promise<unknown> {
+    return Promise.allSettled(this.sent.slice(-1));
+  }
+
+  /** Takes the {@link snapshot} again, behind what was sent, and without waiting for it. */
+  look(): void {
+    const looked = this.send<{ snapshot: string }>('look', 'SELECT pg_current_snapshot()::text AS snapshot');
+    looked.then(
+      ({ rows }) => (this.seen = rows[0]?.snapshot ?? this.seen),
+      () => undefined, // whoever waits for what was sent is told
+    );
+  }
+
   async rollback(): Promise<void> {
     await this.client.query('ROLLBACK');
   }
 
   private write(name: string | undefined, text: string, values: unknown[] = []): void {
+    this.send(name, text, values).catch(() => undefined); // whoever waits for it is told
+  }
+
+  private send<Row extends QueryResultRow>(
+    name: string | undefined,
+    text: string,
+    values: unknown[] = [],
+  ): Promise<QueryResult<Row>> {
     inOnePiece(this.client);
-    const written = this.client.query(name === undefined ? { text, values } : { name, text, values });
-    written.catch(() => undefined); // whoever waits for it is told
-    this.sent.push(written);
+    const answer = this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
+    this.sent.push(answer);
+    return answer;
   }
 
   /**
@@ -275,26 +295,4 @@ export class ChangelogTransaction {
     await Promise.all(this.sent);
     this.sent = [];
   }
-}
-
-/** The edges of {@link edgeValues}; what is the same for all comes with the first one. */
-const EDGE = `coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)`;
-
-function edgeValues(edges: readonly EdgeRow[]): unknown[] {
-  return [...edgeKeys(edges), once(edges.map((edge) => edge.live)), edges.map((edge) => edge.rowUpdatedAt)];
-}
-
-/** A column of a statement's rows: a value that is the same in all of them is sent, and read, once. */
-function once<Value>(values: Value[]): Value[] {
-  const [first] = values;
-  return values.every((value) => value === first) ? values.slice(0, 1) : values;
-}
-
-function edgeKeys(edges: readonly EdgeKey[]): [string[], string[], string[]] {
-  return [
-    once(edges.map((edge) => edge.table)),
-    edges.map((edge) => edge.recordId),
-    edges.map((edge) => edge.bucket),
-  ];
 }

@@ -120,6 +120,16 @@ export const MEMBERSHIP: readonly Mutation[] = [
     why: 'Interleavings 9: their ids would be told to who had that parent before.',
   },
   {
+    name: 'entries-take-the-records-of-other-edges',
+    file: 'lib/replication/edge-workspace.ts',
+    find: 'return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;',
+    replace: 'return edge !== undefined || table === recordId + bucket;',
+    tests: [
+      { file: 'test/wal-soft-delete.test.ts', name: 'takes nothing of what is told of others beside it' },
+    ],
+    why: 'Rule 1: the wrong devices would be told of the wrong row.',
+  },
+  {
     name: 'waiting-child-is-not-released',
     file: 'lib/replication/membership-applier.ts',
     find: 'if (!this.open.waiting || appeared.length === 0) return;',
@@ -148,8 +158,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'served-time-is-never-set',
-    file: 'lib/store/changelog-transaction.ts',
-    find: 'once(entries.map((entry) => (entry.servedAt === null ? null : formatMicros(entry.servedAt)))),',
+    file: 'lib/store/changelog-sql.ts',
+    find: 'once(entries.map(({ servedAt }) => (servedAt === null ? null : formatMicros(servedAt)))),',
     replace: 'entries.map(() => null),',
     tests: [
       {

@@ -11,9 +11,9 @@ const FRESH = 'test/wal-fresh-rows.test.ts';
 export const WAL: readonly Mutation[] = [
   {
     name: 'acknowledges-before-the-commit',
-    file: 'lib/replication/wal-reader.ts',
+    file: 'lib/replication/batch-writer.ts',
     find: 'await this.options.applier.apply(tx, prepared, edges);',
-    replace: `if (batch.endLsn !== null) this.options.stream.acknowledge(batch.endLsn);
+    replace: `if (batch.endLsn !== null) this.options.acknowledge(batch.endLsn);
       await this.options.applier.apply(tx, prepared, edges);`,
     tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
     why: 'Design, write → changelog: a crash before the commit would lose what the server no longer sends.',
@@ -28,7 +28,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'acknowledges-when-the-commit-is-sent',
-    file: 'lib/replication/wal-reader.ts',
+    file: 'lib/replication/batch-writer.ts',
     find: 'await durable;',
     replace: 'durable.catch(() => undefined);',
     tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
@@ -36,9 +36,9 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'acknowledges-beyond-the-end-of-the-commit',
-    file: 'lib/replication/wal-reader.ts',
-    find: 'this.options.stream.acknowledge(endLsn);',
-    replace: 'this.options.stream.acknowledge(endLsn + 4096n);',
+    file: 'lib/replication/batch-writer.ts',
+    find: 'this.options.acknowledge(endLsn);',
+    replace: 'this.options.acknowledge(endLsn + 4096n);',
     tests: [ACKNOWLEDGED],
     why: 'W-WAL-1: only the end of the COMMIT may be acknowledged; what begins behind it would be skipped.',
   },
@@ -57,7 +57,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'acknowledges-an-idle-position-that-is-not-stored',
-    file: 'lib/replication/wal-reader.ts',
+    file: 'lib/replication/batch-writer.ts',
     find: 'await this.advance(tx.commit(lsn, tx.begunAt));',
     replace: 'await tx.rollback();',
     tests: [ACKNOWLEDGED, { ...ACKNOWLEDGED, name: 'moves on while the synced tables are quiet' }],
@@ -119,7 +119,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'does-not-wait-for-visibility',
-    file: 'lib/replication/wal-reader.ts',
+    file: 'lib/replication/batch-writer.ts',
     find: 'if (invisibleTransactions(tx.snapshot, xids).length === 0)',
     replace: 'if (invisibleTransactions(tx.snapshot, xids).length >= 0)',
     tests: [{ file: 'test/wal-visibility.test.ts', name: 'is not in the log' }],
@@ -127,11 +127,29 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'waits-for-the-first-transaction-of-a-batch-only',
-    file: 'lib/replication/wal-reader.ts',
-    find: 'invisibleTransactions(tx.snapshot, xids).length',
-    replace: 'invisibleTransactions(tx.snapshot, xids.slice(0, 1)).length',
+    file: 'lib/replication/batch-writer.ts',
+    find: 'if (invisibleTransactions(tx.snapshot, xids).length === 0)',
+    replace: 'if (invisibleTransactions(tx.snapshot, xids.slice(0, 1)).length === 0)',
     tests: [{ file: 'test/wal-visibility.test.ts', name: 'holds back the whole batch' }],
     why: 'Interleavings 1: every transaction of the batch has to be visible.',
+  },
+  {
+    name: 'joins-a-transaction-that-does-not-see-it',
+    file: 'lib/replication/batch-writer.ts',
+    find: 'const isVisible = held && invisibleTransactions(held.tx.snapshot, xids).length === 0;',
+    replace: 'const isVisible = held;',
+    tests: [
+      { file: 'test/wal-visibility.test.ts', name: 'does not share the transaction of the batch before' },
+    ],
+    why: 'Interleavings 1: a pull would read no row, and its checkpoint pass the insert.',
+  },
+  {
+    name: 'what-is-held-is-never-full',
+    file: 'lib/replication/batch-writer.ts',
+    find: 'rows >= MOST_JOINED * this.options.maxBatchRows',
+    replace: 'rows < 0',
+    tests: [{ file: 'test/wal-transactions.test.ts', name: 'of new rows shares a commit with others' }],
+    why: 'Write → changelog: while there is a backlog nobody would be told of anything.',
   },
   {
     name: 'running-transactions-count-as-visible',

@@ -24,6 +24,17 @@ export async function consumerWaits(database: TestDatabase): Promise<void> {
   });
 }
 
+/** Resolves once the server has sent the consumer all that was committed before, whatever becomes of it there. */
+export async function allSent(database: TestDatabase): Promise<void> {
+  await eventually(async () => {
+    const rows = await database.query(
+      `SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
+        WHERE s.database = current_database() AND r.sent_lsn >= pg_current_wal_insert_lsn()`,
+    );
+    return rows.length > 0;
+  });
+}
+
 /** Resolves once everything that was committed before has reached the changelog of the sample app. */
 export async function consumed(database: TestDatabase): Promise<void> {
   const marker = randomUUID();

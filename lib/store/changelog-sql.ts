@@ -1,0 +1,66 @@
+import { formatMicros } from '../common/timestamp.js';
+import type { ChangelogEntry } from './changelog-transaction.js';
+import type { EdgeKey, EdgeRow } from './edges.js';
+
+/**
+ * The parameters of the statements that write edges and entries by arrays, a column each. A value that is the same in
+ * all rows is sent, and read, once: the others' are null then.
+ */
+
+/** $1 to $3: the tables, the records and the buckets of edges or of entries. */
+export function recordColumns(records: readonly EdgeKey[]): unknown[] {
+  return [
+    once(records.map(({ table }) => table)),
+    records.map(({ recordId }) => recordId),
+    records.map(({ bucket }) => bucket),
+  ];
+}
+
+/** $4, $5: whether each edge is live, and its row's time. */
+export function edgeColumns(edges: readonly EdgeRow[]): unknown[] {
+  return [once(edges.map(({ live }) => live)), edges.map(({ rowUpdatedAt }) => rowUpdatedAt)];
+}
+
+/** The operation of each entry, and the time that it is served with. */
+export function entryColumns(entries: readonly ChangelogEntry[]): unknown[] {
+  return [
+    once(entries.map(({ operation }) => operation)),
+    once(entries.map(({ servedAt }) => (servedAt === null ? null : formatMicros(servedAt)))),
+  ];
+}
+
+function once<Value>(values: Value[]): Value[] {
+  const [first] = values;
+  return values.every((value) => value === first) ? values.slice(0, 1) : values;
+}
+
+const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)`;
+
+/** In the order of their key: neighbours share their index pages. */
+export const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
+  ${EDGES} ORDER BY r COLLATE "C"`;
+
+/** (By a join, a plan made while the statistics are young would read all edges.) */
+export const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
+  ${EDGES}
+  ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
+    SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`;
+
+export const DELETE_EDGES = `DELETE FROM sync_bucket_edges e
+  USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
+  WHERE e.table_name = coalesce(gone.t, ($1::text[])[1]) AND e.record_id = gone.r AND e.bucket_id = gone.b`;
+
+/** $4, $5: {@link entryColumns}; $6 the seq before them. */
+export const APPEND = appendSql('$4', '$5', '$6');
+
+/** $6, $7: {@link entryColumns}; $8 the seq before them. */
+export const INSERT_EDGES_AND_APPEND = `WITH edge AS (${INSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`;
+
+function appendSql(operations: string, times: string, seq: string): string {
+  return `INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation, served_at)
+    SELECT ${seq}::bigint + n, coalesce(t, ($1::text[])[1]), r, b, coalesce(o, (${operations}::smallint[])[1]),
+           CASE WHEN cardinality(${times}::timestamptz[]) = 1 THEN (${times}::timestamptz[])[1] ELSE s END
+      FROM unnest($1::text[], $2::text[], $3::text[], ${operations}::smallint[], ${times}::timestamptz[])
+           WITH ORDINALITY AS e (t, r, b, o, s, n)`;
+}
