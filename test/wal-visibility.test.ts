@@ -14,6 +14,7 @@ import { applied, logOf, startWalApp } from './support/wal-app.js';
 
 const STANDBY = 'slow_standby';
 const CHANNEL = 'nestjs-synchro:consumer';
+const insert = (id: string): string => `INSERT INTO marks (id) VALUES ('${id}')`;
 const RETITLE = `UPDATE tasks SET title = 'new', updated_at = now()`;
 
 describe('a commit that is decoded before it is visible', () => {
@@ -118,7 +119,6 @@ describe('a commit that is decoded before it is visible', () => {
     const own = await createDatabase(server.url);
     const single = await startWalApp(own, [], { replication: { batchRows: 1, maxBatchRows: 10 } });
     const [first, visible, invisible] = [randomUUID(), randomUUID(), randomUUID()];
-    const insert = (id: string): string => `INSERT INTO marks (id) VALUES ('${id}')`;
     const standby = await synchronousStandby();
     try {
       await applied(own);
