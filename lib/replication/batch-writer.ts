@@ -13,17 +13,17 @@ import type { Batch } from './transaction-batcher.js';
 
 const VISIBILITY_POLL_MS = 1;
 /**
- * So many full batches at most go into one transaction, where they bring nothing but new records: each commit waits for
- * the disk, but who reads waits for the commit.
+ * So many batches at most go into one transaction, where they bring nothing but new records, and none any more
+ * after so many milliseconds: each commit waits for the disk, but who reads waits for the commit.
  */
 const MOST_JOINED = 10;
+const LONGEST_HELD_MS = 100;
 
 export interface BatchWriterOptions {
   /** A connection of the writer's own. */
   readonly client: ClientBase;
   readonly position: WalPosition;
   readonly applier: MembershipApplier;
-  readonly maxBatchRows: number;
   /** Told up to where all is durable. */
   readonly acknowledge: (lsn: Lsn) => void;
   /** Ends waiting when the app stops. */
@@ -41,7 +41,9 @@ interface Begun {
 interface HeldTransaction {
   readonly tx: ChangelogTransaction;
   readonly endLsn: Lsn;
-  readonly rows: number;
+  readonly batches: number;
+  /** By a clock that never jumps, milliseconds. */
+  readonly since: number;
   /** When its last batch is written, and when the one before it is. */
   readonly last: Promise<unknown>;
   readonly beforeLast: Promise<unknown>;
@@ -104,11 +106,8 @@ export class BatchWriter {
     }
     if (batch.endLsn === null) return;
     this.open = null;
-    const rows = (held?.rows ?? 0) + batch.changes.length;
-    const [last, beforeLast] = [tx.answered(), held?.last ?? Promise.resolve()];
-    this.held = { tx, endLsn: batch.endLsn, rows, last, beforeLast };
-    const isFull = rows >= MOST_JOINED * this.options.maxBatchRows;
-    if (isFull || !prepared.isNew || tx.hasLooked) this.release();
+    this.hold(tx, batch.endLsn, held);
+    if (!prepared.isNew || tx.hasLooked) this.release();
   }
 
   /** Commits what is held open. It is sent, and not waited for. */
@@ -165,6 +164,14 @@ export class BatchWriter {
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
     await this.advance(tx.commit(lsn, tx.begunAt));
     this.options.acknowledge(lsn);
+  }
+
+  /** @param before the same, without the last batch */
+  private hold(tx: ChangelogTransaction, endLsn: Lsn, before: HeldTransaction | null): void {
+    const now = performance.now();
+    const { batches, since, last } = before ?? { batches: 0, since: now, last: Promise.resolve() };
+    this.held = { tx, endLsn, batches: batches + 1, since, last: tx.answered(), beforeLast: last };
+    if (batches + 1 === MOST_JOINED || now - since >= LONGEST_HELD_MS) this.release();
   }
 
   private async commit({ tx, endLsn }: HeldTransaction): Promise<void> {

@@ -146,8 +146,8 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'what-is-held-is-never-full',
     file: 'lib/replication/batch-writer.ts',
-    find: 'rows >= MOST_JOINED * this.options.maxBatchRows',
-    replace: 'rows < 0',
+    find: 'batches + 1 === MOST_JOINED',
+    replace: 'batches < 0',
     tests: [{ file: 'test/wal-transactions.test.ts', name: 'of new rows shares a commit with others' }],
     why: 'Write → changelog: while there is a backlog nobody would be told of anything.',
   },

@@ -22,11 +22,13 @@ export function ofLog(
   appliedUntil: (time: number) => number,
 ): Sight {
   const loggedAt = snapshotAt === 0 ? 0 : appliedUntil(snapshotAt);
+  // The host is asked somewhere within its first request.
+  const begunBy = phone.looks.find(({ from }) => from >= snapshotAt)?.to ?? snapshotAt;
   const found = foundBy([...phone.looks, { from: sent, to: received }]);
   return (granted) =>
     joinedUnlessSeen(
       found(granted).map(({ from, to }) =>
-        from <= snapshotAt && to >= snapshotAt ? { from: Math.min(from, loggedAt), to } : { from, to },
+        from <= begunBy && to >= snapshotAt ? { from: Math.min(from, loggedAt), to } : { from, to },
       ),
       phone.looks,
     );
