@@ -16,7 +16,7 @@ import { backfillEdges, isUnknown } from './edge-backfill.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { goneNewcomers } from './gone-newcomers.js';
-import { MembershipWork, neededEdges, NO_CHANGES, rowState, type OpenLists } from './membership-work.js';
+import { MembershipWork, neededEdges, readOpenLists, rowState, type OpenLists } from './membership-work.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
 import { settleFailures } from './rule-failures.js';
@@ -42,11 +42,7 @@ export class MembershipApplier {
   async survey(tx: ChangelogTransaction): Promise<void> {
     // Whoever had the lead before may have looked at what the stream tells from here on.
     tx.noteLook();
-    const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
-      `SELECT EXISTS (SELECT FROM sync_waiting_rows) AS waiting,
-              EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
-    );
-    Object.assign(this.open, rows[0]);
+    Object.assign(this.open, await readOpenLists(tx));
   }
 
   /** Works out what can be without the database, for {@link apply}. */
@@ -135,7 +131,7 @@ export class MembershipApplier {
     for (const table of registry.parentsFirst()) {
       await this.applyEvents(tx, open, table, left.get(table.name) ?? []);
       left.delete(table.name);
-      const { size: moved } = (open.changes.get(table.name) ?? NO_CHANGES).changed;
+      const { size: moved } = open.changesOf(table).changed;
       const ancestors = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
       if (moved === 0 || !ancestors.includes(table)) continue;
       // Parents of what is left come along with what has moved, though no event may tell of them.
@@ -175,7 +171,7 @@ export class MembershipApplier {
     const rows = rowsToResolve(events);
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
-    const followed = this.hasMovedParents(work, table) ? followedEvents(events) : new Set<RowEvent>();
+    const followed = work.hasMovedParents(table) ? followedEvents(events) : new Set<RowEvent>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
@@ -208,10 +204,6 @@ export class MembershipApplier {
 
   private newWork(tx: ChangelogTransaction): MembershipWork {
     return new MembershipWork(new EdgeWorkspace(tx), this.open);
-  }
-
-  private hasMovedParents(work: MembershipWork, table: SyncTable): boolean {
-    return table.parent !== null && work.timeline(table.parent).hasMoves;
   }
 
   private async resettleRows(
@@ -258,7 +250,7 @@ export class MembershipApplier {
     }
     await settleFailures(tx, work.failures, work.resolvedRows, this.open);
     for (const table of this.tracked.registry.parentsFirst()) {
-      const { appeared, changed } = work.changes.get(table.name) ?? NO_CHANGES;
+      const { appeared, changed } = work.changesOf(table);
       await this.follow(tx, table, [...appeared], changed, options);
     }
   }

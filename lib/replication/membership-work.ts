@@ -1,7 +1,7 @@
 import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
-import type { ChangelogEntry } from '../store/changelog-transaction.js';
+import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { RecordIds } from '../store/edges.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
@@ -20,12 +20,20 @@ interface PlacedEntry extends ChangelogEntry {
   readonly order: number;
 }
 
-export const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Map() };
+const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Map() };
 
 /** Rows wait for a parent, or rules failed: only then are those lists looked at. */
 export interface OpenLists {
   readonly waiting: boolean;
   readonly failures: boolean;
+}
+
+export async function readOpenLists(tx: ChangelogTransaction): Promise<OpenLists | undefined> {
+  const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
+    `SELECT EXISTS (SELECT FROM sync_waiting_rows) AS waiting,
+            EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
+  );
+  return rows[0];
 }
 
 /** What one piece of work has come to so far. */
@@ -34,7 +42,7 @@ export class MembershipWork {
   readonly noLongerWaiting = new Map<string, Set<string>>();
   readonly failures: { table: string; failure: RuleFailure; operation: Operation }[] = [];
   readonly resolvedRows = new Map<string, Set<string>>();
-  readonly changes = new Map<string, ChangedRecords>();
+  private readonly changes = new Map<string, ChangedRecords>();
   private timelines = new Map<string, BucketTimeline>();
   private readonly entries: PlacedEntry[] = [];
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
@@ -62,6 +70,10 @@ export class MembershipWork {
 
   timeline(table: string): BucketTimeline {
     return upsert(this.timelines, table, () => new BucketTimeline());
+  }
+
+  hasMovedParents({ parent }: SyncTable): boolean {
+    return parent !== null && this.timeline(parent).hasMoves;
   }
 
   /**
@@ -132,6 +144,10 @@ export class MembershipWork {
       const inherited = parents.get(parentOf(table, row)?.id ?? '') ?? [];
       return [...inherited].every((bucket) => edges.has(bucket));
     });
+  }
+
+  changesOf({ name }: SyncTable): ChangedRecords {
+    return this.changes.get(name) ?? NO_CHANGES;
   }
 
   /** Notes which of some records changed their buckets, before the workspace is written. */
