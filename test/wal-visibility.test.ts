@@ -131,8 +131,7 @@ describe('a commit that is decoded before it is visible', () => {
         return done;
       });
       await eventually(async () => (await logOf(own, 'marks', visible)).length === 1);
-      const phases: string[] = [];
-      await consumerHasDecided(phases, own);
+      await eventually(() => hasDrawnBack(own));
       expect(await logOf(own, 'marks', invisible)).toEqual([]);
 
       standby.apply();
@@ -175,13 +174,16 @@ describe('a commit that is decoded before it is visible', () => {
   }
 
   /** Resolves once the consumer has looked at the snapshot and drawn back, or has gone on and written. */
-  async function consumerHasDecided(phases: readonly string[], where = database): Promise<void> {
-    await eventually(async () => {
-      const rows = await where.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
-            AND query = 'ROLLBACK'`,
-      );
-      return rows.length > 0 || phases.includes('committed');
-    });
+  async function consumerHasDecided(phases: readonly string[]): Promise<void> {
+    await eventually(async () => (await hasDrawnBack(database)) || phases.includes('committed'));
   }
 });
+
+/** Whether the consumer has just looked at the snapshot and drawn back. */
+async function hasDrawnBack(where: TestDatabase): Promise<boolean> {
+  const rows = await where.query(
+    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nestjs-synchro'
+        AND query = 'ROLLBACK'`,
+  );
+  return rows.length > 0;
+}

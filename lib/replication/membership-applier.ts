@@ -120,26 +120,26 @@ export class MembershipApplier {
     time: bigint,
   ): Promise<void> {
     for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
+    const { registry } = this.tracked;
     const options = { time };
     const left = new Map(byTable);
     const needed = (): RecordIds => neededEdges([...left.values()].flat());
     await work.edges.load(needed());
     // Parents first, on the batch's final state: a child finds the edges that its parent ends up with. Where another
     // event of the child follows, or it is gone, it finds those that its parent had then.
-    let open = work;
-    const { registry } = this.tracked;
+    let current = work;
     for (const table of registry.parentsFirst()) {
-      await this.applyEvents(tx, open, table, left.get(table.name) ?? []);
+      await this.applyEvents(tx, current, table, left.get(table.name) ?? []);
       left.delete(table.name);
-      const { size: moved } = open.changesOf(table).changed;
-      const ancestors = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
-      if (moved === 0 || !ancestors.includes(table)) continue;
+      if (current.changesOf(table).changed.size === 0) continue;
+      const above = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
+      if (!above.includes(table)) continue;
       // Parents of what is left come along with what has moved, though no event may tell of them.
-      await this.finish(tx, open, options);
-      open = open.rest(new EdgeWorkspace(tx));
-      await open.edges.load(needed());
+      await this.finish(tx, current, options);
+      current = current.rest(new EdgeWorkspace(tx));
+      await current.edges.load(needed());
     }
-    await this.finish(tx, open, options);
+    await this.finish(tx, current, options);
     for (const table of registry.parentsFirst()) {
       if (unnamed.has(table.name) && (await removeOrphans(tx, table))) {
         for (const child of registry.children(table.name)) await this.resettle(tx, child, 'all', options);

@@ -237,9 +237,9 @@ export class WalConsumer {
     }, HOUSEKEEPING_MS);
     try {
       while (!this.stopping.signal.aborted) {
-        const looks = (lookAgain || applier.unseen) && !reader.isWriting;
-        if (looks || this.workWaiting) reader.release();
-        if (looks) {
+        const isDue = (lookAgain || applier.unseen) && !reader.isWriting;
+        if (isDue || this.workWaiting) reader.release();
+        if (isDue) {
           lookAgain = false;
           if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
         }

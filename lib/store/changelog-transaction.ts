@@ -149,6 +149,15 @@ export class ChangelogTransaction {
     return this.seen;
   }
 
+  /** Takes the {@link snapshot} again, behind what was sent, and without waiting for it. */
+  look(): void {
+    const looked = this.send<{ snapshot: string }>('look', 'SELECT pg_current_snapshot()::text AS snapshot');
+    looked.then(
+      ({ rows }) => (this.seen = rows[0]?.snapshot ?? this.seen),
+      () => undefined, // whoever waits for what was sent is told
+    );
+  }
+
   /** The last seq that was taken, by this transaction or before. */
   get lastSeq(): bigint {
     return this.seq;
@@ -245,12 +254,14 @@ export class ChangelogTransaction {
     return { position, durable: this.written(), lookedUntil };
   }
 
-  /** What is committed by now ends before it. */
-  private async insertLsn(): Promise<Lsn> {
-    const { rows } = await this.client.query<{ lsn: string }>(
-      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn`,
-    );
-    return BigInt(rows[0]?.lsn ?? 0);
+  /**
+   * Waits for what was sent.
+   * @throws what the first of the statements that were sent and failed ended in
+   */
+  async written(): Promise<void> {
+    if (this.sent.length === 0) return;
+    await Promise.all(this.sent);
+    this.sent = [];
   }
 
   /** Settles when all that was sent so far has been answered. */
@@ -258,13 +269,12 @@ export class ChangelogTransaction {
     return Promise.allSettled(this.sent.slice(-1));
   }
 
-  /** Takes the {@link snapshot} again, behind what was sent, and without waiting for it. */
-  look(): void {
-    const looked = this.send<{ snapshot: string }>('look', 'SELECT pg_current_snapshot()::text AS snapshot');
-    looked.then(
-      ({ rows }) => (this.seen = rows[0]?.snapshot ?? this.seen),
-      () => undefined, // whoever waits for what was sent is told
+  /** What is committed by now ends before it. */
+  private async insertLsn(): Promise<Lsn> {
+    const { rows } = await this.client.query<{ lsn: string }>(
+      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn`,
     );
+    return BigInt(rows[0]?.lsn ?? 0);
   }
 
   async rollback(): Promise<void> {
@@ -284,15 +294,5 @@ export class ChangelogTransaction {
     const answer = this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
     this.sent.push(answer);
     return answer;
-  }
-
-  /**
-   * Waits for what was sent.
-   * @throws what the first of the statements that were sent and failed ended in
-   */
-  async written(): Promise<void> {
-    if (this.sent.length === 0) return;
-    await Promise.all(this.sent);
-    this.sent = [];
   }
 }

@@ -112,8 +112,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-come-before-their-parent-has-followed',
     file: 'lib/replication/membership-applier.ts',
-    find: 'if (moved === 0 || !ancestors.includes(table)) continue;',
-    replace: 'if (moved >= 0) continue;',
+    find: 'if (!above.includes(table)) continue;',
+    replace: 'if (above.length >= 0) continue;',
     tests: [
       { file: 'test/wal-children.test.ts', name: 'that come under a child of a parent that has moved' },
     ],
@@ -142,10 +142,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'parents-are-resolved-in-arrival-order',
     file: 'lib/replication/membership-applier.ts',
-    find: `await this.applyEvents(tx, open, table, left.get(table.name) ?? []);
+    find: `await this.applyEvents(tx, current, table, left.get(table.name) ?? []);
       left.delete(table.name);`,
     replace: `const next = [...left.keys()][0] ?? table.name;
-      await this.applyEvents(tx, open, registry.get(next), left.get(next) ?? []);
+      await this.applyEvents(tx, current, registry.get(next), left.get(next) ?? []);
       left.delete(next);`,
     tests: [
       {
