@@ -19,6 +19,8 @@ const INFINITY = 1n << 62n;
  * (hazard W-PUSH-16). Returns null for anything else.
  */
 export function parseTimestamp(text: string): Timestamp | null {
+  const plain = parsePlain(text);
+  if (plain) return plain;
   if (text === 'infinity') return { micros: INFINITY, digits: 6 };
   if (text === '-infinity') return { micros: -INFINITY, digits: 6 };
   const match = PATTERN.exec(text.trim());
@@ -41,16 +43,45 @@ export function parseTimestamp(text: string): Timestamp | null {
  */
 export function comparableMicros(text: string | null | undefined): bigint | null {
   if (text === null || text === undefined) return null;
-  const micros = plainMicros(text) ?? parseTimestamp(text)?.micros ?? null;
+  const micros = parseTimestamp(text)?.micros ?? null;
   return micros === null || micros < YEAR_1 || micros >= YEAR_10000 ? null : micros;
 }
 
-/** What nearly every row has: PostgreSQL's own text in a UTC session, of our time. null for anything else. */
-function plainMicros(text: string): bigint | null {
-  if (text[10] !== ' ' || !text.endsWith('+00') || (text.length > 22 && text[19] !== '.')) return null;
-  const millis = Date.parse(`${text.slice(0, 10)}T${text.slice(11, 19)}Z`);
-  const micros = millis * 1000 + Number(text.slice(20, -3).padEnd(6, '0'));
-  return Number.isSafeInteger(micros) ? BigInt(micros) : null;
+/**
+ * What nearly every row and every device has, several times as fast: a time of our days in UTC, as PostgreSQL or
+ * RFC 3339 writes it, to the second at least. null for anything else, which may be a time all the same.
+ */
+function parsePlain(text: string): Timestamp | null {
+  const zone = text.endsWith('Z') ? 1 : text.endsWith('+00') ? 3 : 0;
+  const end = text.length - zone;
+  const digits = Math.max(end - 20, 0);
+  if (zone === 0 || digits > 6 || !hasMarks(text, end)) return null;
+  const [year, month, day] = [numberAt(text, 0, 4), numberAt(text, 5, 7), numberAt(text, 8, 10)];
+  const [hour, minute, second] = [numberAt(text, 11, 13), numberAt(text, 14, 16), numberAt(text, 17, 19)];
+  const fraction = digits === 0 ? 0 : numberAt(text, 20, end) * 10 ** (6 - digits);
+  const isOnClock = hour < 24 && minute < 60 && second < 60;
+  const millis = Date.UTC(year, month - 1, day, hour, minute, second);
+  const isOnCalendar = year >= 1970 && month >= 1 && month <= 12 && day >= 1;
+  if (!isOnClock || !isOnCalendar || (day > 28 && new Date(millis).getUTCDate() !== day)) return null;
+  const micros = millis * 1000 + fraction;
+  return Number.isSafeInteger(micros) ? { micros: BigInt(micros), digits } : null;
+}
+
+/** Whether what stands between the numbers of a time does. */
+function hasMarks(text: string, end: number): boolean {
+  const isDate = text[4] === '-' && text[7] === '-' && (text[10] === ' ' || text[10] === 'T');
+  return isDate && text[13] === ':' && text[16] === ':' && (end === 19 || (end > 20 && text[19] === '.'));
+}
+
+/** The number that some digits are; NaN where others are among them. */
+function numberAt(text: string, start: number, end: number): number {
+  let number = 0;
+  for (let position = start; position < end; position++) {
+    const digit = text.charCodeAt(position) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 const YEAR_1 = -62_135_596_800_000_000n;

@@ -1,21 +1,23 @@
 import { SynchroError } from '../common/errors.js';
 
-/** Reads the fields of one message of the replication stream, one after another. */
+/** Reads the fields of one message of the replication stream, one after another. Used for each of millions of rows. */
 export class MessageReader {
   private position = 0;
 
   constructor(private readonly buffer: Buffer) {}
 
   uint8(): number {
-    return this.buffer.readUInt8(this.advance(1));
+    const byte = this.buffer[this.position++];
+    if (byte === undefined) throw endsTooEarly();
+    return byte;
   }
 
   uint16(): number {
-    return this.buffer.readUInt16BE(this.advance(2));
+    return this.uint8() * 0x1_00 + this.uint8();
   }
 
   uint32(): number {
-    return this.buffer.readUInt32BE(this.advance(4));
+    return this.uint16() * 0x1_00_00 + this.uint16();
   }
 
   uint64(): bigint {
@@ -41,9 +43,11 @@ export class MessageReader {
   private advance(length: number): number {
     const start = this.position;
     this.position += length;
-    if (length < 0 || this.position > this.buffer.length) {
-      throw new SynchroError('decode_failed', 'the replication stream sent a message that ends too early');
-    }
+    if (length < 0 || this.position > this.buffer.length) throw endsTooEarly();
     return start;
   }
+}
+
+function endsTooEarly(): SynchroError {
+  return new SynchroError('decode_failed', 'the replication stream sent a message that ends too early');
 }

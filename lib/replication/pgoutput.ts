@@ -199,18 +199,23 @@ function readTime(reader: MessageReader): bigint {
 }
 
 function readTuple(reader: MessageReader, relation: Relation): Tuple {
+  const { decoded } = relation;
   const count = reader.uint16();
-  const tuple: (string | null | undefined)[] = Array.from({ length: count });
+  const tuple: (string | null | undefined)[] = [];
   for (let position = 0; position < count; position++) {
     const kind = reader.uint8();
     if (kind === 0x6e) {
-      tuple[position] = null; // 'n'
+      tuple.push(null); // 'n'
     } else if (kind === 0x74) {
       const length = reader.uint32(); // 't'
-      if (relation.decoded[position] === true) tuple[position] = reader.text(length);
-      else reader.skip(length);
-    } else if (kind !== 0x75) {
-      // 'u' is an unchanged TOASTed value: it stays undefined.
+      if (decoded[position] === true) tuple.push(reader.text(length));
+      else {
+        reader.skip(length);
+        tuple.push(undefined);
+      }
+    } else if (kind === 0x75) {
+      tuple.push(undefined); // 'u', an unchanged TOASTed value
+    } else {
       throw new SynchroError(
         'decode_failed',
         `column ${relation.columns[position] ?? position} of ${relation.schema}.${relation.name} came as kind ${kind}`,

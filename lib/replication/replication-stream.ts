@@ -181,7 +181,6 @@ export class ReplicationStream {
   }
 
   private receive({ message, error, bytes }: Decoded): void {
-    this.lastHeard = performance.now();
     if (error) this.fail(error);
     if (message && !this.failure) {
       this.queue.push(message);
@@ -189,7 +188,10 @@ export class ReplicationStream {
     }
     if (message?.tag === 'keepalive' && message.mustAnswer) this.sendStatus();
     this.queuedBytes += bytes;
-    if (this.bytesThisTick === 0) setImmediate(() => this.endTick());
+    if (this.bytesThisTick === 0) {
+      this.lastHeard = performance.now();
+      setImmediate(() => this.endTick());
+    }
     this.bytesThisTick += bytes + 1;
     this.updateFlow();
   }
