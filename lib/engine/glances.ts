@@ -5,11 +5,16 @@ import { emptyPage, snapshotReason } from './pull/puller.js';
 import { toPulled, type Pulled } from './pulled.js';
 import type { RequestTransactions } from './request-transactions.js';
 import { ready, registered, type ContextReader, type GlanceRequest, type GlanceRow } from './sync-context.js';
-import type { PullRequest } from './sync-requests.js';
+import type { PullRequest, PullResult } from './sync-requests.js';
+
+/** So many devices that have more to come are remembered. */
+const MOST_BEHIND = 10_000;
 
 /** Answers the pulls that have nothing to bring, which are most: those that come together by one statement. */
 export class Glances {
   private readonly rows: Coalescer<GlanceRequest, GlanceRow>;
+  /** The checkpoint from which a device was told that there is more. */
+  private readonly behind = new Map<string, bigint>();
 
   constructor(
     private readonly transactions: RequestTransactions,
@@ -24,7 +29,8 @@ export class Glances {
    * @throws SynchroError what a pull throws
    */
   async pull(request: PullRequest, buckets: readonly string[]): Promise<Pulled | null> {
-    if (!this.transactions.hasSingle) return null;
+    if (!this.transactions.hasSingle || this.behind.get(deviceOf(request)) === request.checkpoint)
+      return null;
     const row = await this.rows.ask(request);
     try {
       const context = this.contexts.glanced({ ...request, buckets }, row);
@@ -38,4 +44,18 @@ export class Glances {
       throw error;
     }
   }
+
+  /** Remembers which devices will ask for what is known to be there, on this instance or not: a glance tells it, too. */
+  learn(request: PullRequest, { hasMore, checkpoint }: PullResult): void {
+    const device = deviceOf(request);
+    this.behind.delete(device);
+    if (!hasMore) return;
+    this.behind.set(device, checkpoint);
+    const [first] = this.behind.keys();
+    if (first !== undefined && this.behind.size > MOST_BEHIND) this.behind.delete(first);
+  }
+}
+
+function deviceOf({ userId, clientId }: PullRequest): string {
+  return JSON.stringify([userId, clientId]);
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { HookRunner } from '../hooks/hook-runner.js';
+import type { Statement } from '../store/pipeline.js';
 import { enqueueRequest } from '../store/requests.js';
 import { noteOlderSchema, notePull, type SyncClient } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
@@ -53,13 +54,32 @@ export function toPulled(
   return { result, client, log, isOlderSchema };
 }
 
-/** Notes what a pull says of its device, and tells the hooks. */
+/**
+ * The statements that note what a pull says of its device, to be run behind the transaction that has read for it. None
+ * of it depends on what was read.
+ */
+export function pullNotes(
+  manager: EntityManager,
+  request: PullRequest,
+  buckets: readonly string[],
+  { client, log, isOlderSchema }: Pick<Pulled, 'client' | 'log' | 'isOlderSchema'>,
+): readonly Statement[] {
+  const acknowledged = request.tables === null ? request.checkpoint : null;
+  const pull = notePull(manager, client, acknowledged, log.lastSeq);
+  return [
+    ...(isOlderSchema ? [noteOlderSchema(client)] : []),
+    // First, as this pull has given nothing of what it notes to be gone.
+    ...noteSubscriptions(client, buckets, acknowledged ?? client.acknowledged ?? 0n),
+    ...(pull ? [pull] : []),
+  ];
+}
+
+/** Leaves to the consumer what a pull has passed over, and tells the hooks. */
 export async function afterPull(
   manager: EntityManager,
   hooks: HookRunner,
   request: PullRequest,
-  buckets: readonly string[],
-  { result, client, log, isOlderSchema }: Pulled,
+  { result, client, log }: Pulled,
 ): Promise<void> {
   const { snapshotReason: reason, checkpoint, changes, heldBack } = result;
   const { userId, clientId } = request;
@@ -67,11 +87,6 @@ export async function afterPull(
     if (reason !== 'initial_sync_required') await tellSnapshotRequired(hooks, request, log, reason);
     return;
   }
-  if (isOlderSchema) await noteOlderSchema(manager, client);
-  const acknowledged = request.tables === null ? request.checkpoint : null;
-  // First, as this pull has given nothing of what it notes to be gone.
-  await noteSubscriptions(manager, client, buckets, acknowledged ?? client.acknowledged ?? 0n);
-  await notePull(manager, client, acknowledged, log.lastSeq);
   // The entries that bring these back may come to a bucket that the user has left by then.
   for (const [table, recordIds] of heldBack)
     await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });

@@ -3,11 +3,13 @@ import { errorCode, isRetryable, isSchemaRace } from '../common/database-error.j
 import type { SchemaService } from '../schema/schema.service.js';
 import {
   alone,
+  type Ending,
   inTransaction,
   type Opened,
   type TransactionOptions,
   type TransactionWork,
 } from '../store/session.js';
+import type { Statement } from '../store/pipeline.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
@@ -16,16 +18,14 @@ import { ParkingBusyError } from './push/parking-busy.error.js';
 const ATTEMPTS = 4;
 
 /** `attempt` counts from 1. */
-type Work<Result> = (manager: EntityManager, opened: Opened, attempt: number) => Promise<Result>;
+type Work<Result> = (
+  manager: EntityManager,
+  opened: Opened,
+  attempt: number,
+) => Promise<Result | Ending<Result>>;
 
-/** Statements that go out with BEGIN and with COMMIT. */
-interface Ends<Result> {
-  readonly opening?: (
-    manager: EntityManager,
-    attempt: number,
-  ) => ReturnType<NonNullable<TransactionOptions['opening']>>;
-  readonly closing?: TransactionOptions<Result>['closing'];
-}
+/** Its first statements, which go out with BEGIN. */
+export type Opening = (manager: EntityManager, attempt: number) => readonly Statement[];
 
 /** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
 const LOST_PLANS = new Set(['26000', '42P05']);
@@ -50,17 +50,17 @@ export class RequestTransactions {
   }
 
   /** Sees one snapshot of the database throughout. */
-  read<Result>(work: Work<Result>, ends?: Ends<Result>): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), ends);
+  read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), opening);
   }
 
-  write<Result>(work: Work<Result>, ends?: Ends<Result>): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), ends);
+  write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
+    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), opening);
   }
 
   /** One statement by itself, for which no transaction is begun. */
   single<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
-    return this.run(work, (own, options) => alone(this.dataSource, (manager) => own(manager, []), options));
+    return this.run(work, (_, options) => alone(this.dataSource, work, options));
   }
 
   /** Whether a statement by itself may take any time: a limit of its own would need a transaction. */
@@ -70,19 +70,18 @@ export class RequestTransactions {
 
   private async run<Result>(
     work: Work<Result>,
-    transaction: (work: TransactionWork<Result>, options: TransactionOptions<Result>) => Promise<Result>,
-    { opening, closing }: Ends<Result> = {},
+    transaction: (work: TransactionWork<Result>, options: TransactionOptions) => Promise<Result>,
+    opening?: Opening,
   ): Promise<Result> {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
-      const options: TransactionOptions<Result> = {
+      const options: TransactionOptions = {
         statementTimeout,
         keepsPlans,
         runsHostCode: this.runsHostCode(),
         ...(opening && { opening: (manager) => opening(manager, attempt) }),
-        ...(closing && { closing }),
       };
       try {
         return await transaction((manager, opened) => work(manager, opened, attempt), options);

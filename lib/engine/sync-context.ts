@@ -5,12 +5,12 @@ import { clientBucket } from '../replication/subscription-changes.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { ClientSchema } from '../schema/schema-gate.js';
 import type { SchemaService } from '../schema/schema.service.js';
-import type { Statement as PipelinedStatement } from '../store/pipeline.js';
 import { callerSql, type Opened } from '../store/session.js';
 import { Statement } from '../store/statement.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
+import type { Opening } from './request-transactions.js';
 import { SchemaMismatchError } from './schema-mismatch.error.js';
 
 /** Where the changelog stands. */
@@ -56,8 +56,6 @@ export interface GlanceRequest extends Pick<ContextRequest, 'userId' | 'clientId
   readonly checkpoint: bigint;
 }
 
-type Opening = (manager: EntityManager, attempt: number) => readonly PipelinedStatement[];
-
 /** Reads the {@link SyncContext}: one statement, and the same for every request. */
 export class ContextReader {
   private readonly statement: Statement<ContextRow>;
@@ -73,16 +71,11 @@ export class ContextReader {
    * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25).
    * @param then statements that follow it
    */
-  opening(
-    { userId, clientId, buckets }: ContextRequest,
-    then: Opening = () => [],
-  ): { readonly opening: Opening } {
-    return {
-      opening: (manager, attempt) => [
-        this.statement.bind(manager, [userId, clientId, buckets]),
-        ...then(manager, attempt),
-      ],
-    };
+  opening({ userId, clientId, buckets }: ContextRequest, then: Opening = () => []): Opening {
+    return (manager, attempt) => [
+      this.statement.bind(manager, [userId, clientId, buckets]),
+      ...then(manager, attempt),
+    ];
   }
 
   /**

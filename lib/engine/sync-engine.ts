@@ -11,6 +11,7 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
+import { Ending } from '../store/session.js';
 import {
   completeSnapshot,
   noteServed,
@@ -28,7 +29,7 @@ import { requestReresolve, type RecordId, type ReresolveOptions } from './operat
 import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
 import { Puller, snapshotReason } from './pull/puller.js';
-import { afterPull, type Pulled, toPulled } from './pulled.js';
+import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
 import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
@@ -102,21 +103,29 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
+    const { manager } = this.dataSource;
+    if (nothing?.result.snapshotReason === null)
+      await pipelined(manager, pullNotes(manager, request, buckets, nothing));
     const pulled = nothing ?? (await this.pullPage(request, buckets));
-    await afterPull(this.dataSource.manager, this.hooks, request, buckets, pulled);
+    await afterPull(manager, this.hooks, request, pulled);
+    this.glances.learn(request, pulled.result);
     return pulled.result;
   }
 
   private pullPage(request: PullRequest, buckets: readonly string[]): Promise<Pulled> {
     const asked = { ...request, buckets };
-    return this.transactions.read(async (manager, opened) => {
-      const context = this.contexts.open(asked, opened);
-      const client = await admit(this.hooks, manager, request, context);
-      const log = ready(context);
-      const page =
-        snapshotReason(client, log, request.checkpoint) ??
-        (await this.puller.pull(manager, context.contract, client, log, asked));
-      return toPulled(request, buckets, { ...context, client, log }, page);
+    return this.transactions.read<Pulled>(async (manager, opened) => {
+      const read = this.contexts.open(asked, opened);
+      const client = await admit(this.hooks, manager, request, read);
+      const context = { ...read, client, log: ready(read) };
+      const reason = snapshotReason(client, context.log, request.checkpoint);
+      if (reason !== null) return toPulled(request, buckets, context, reason);
+      const page = await this.puller.pull(manager, context, asked);
+      return new Ending(
+        page.statements,
+        (rows) => toPulled(request, buckets, context, page.result(rows)),
+        pullNotes(manager, request, buckets, context),
+      );
     }, this.contexts.opening(asked));
   }
 
@@ -140,17 +149,14 @@ export class SyncEngine {
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
         const applied = await this.pusher.apply(manager, caller, request.changes, begun);
-        return { ...applied, client, contract };
-      },
-      {
-        ...this.contexts.opening(asked, early ? begin : undefined),
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        closing: (manager, { client }) => notePush(manager, client),
+        return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
       },
+      this.contexts.opening(asked, early ? begin : undefined),
     );
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)
-      await noteSubscriptions(this.dataSource.manager, client, buckets, client.acknowledged);
+      await pipelined(this.dataSource.manager, noteSubscriptions(client, buckets, client.acknowledged));
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
   }
@@ -242,7 +248,7 @@ export class SyncEngine {
   private heldPage(asked: Bucketed<SnapshotRequest>): Promise<Snapshotted | null> {
     const { cursor, buckets } = asked;
     if (cursor === null) return Promise.resolve(null);
-    return this.transactions.read(async (manager, opened) => {
+    return this.transactions.read<Snapshotted | null>(async (manager, opened) => {
       const context = this.contexts.open(asked, opened);
       const { lastSeq } = ready(context);
       if (!this.snapshotter.isHeld(registered(context), cursor, lastSeq, buckets)) return null;
@@ -270,12 +276,15 @@ export class SyncEngine {
     { buckets, limit }: Bucketed<SnapshotRequest>,
     context: SyncContext,
     cursor: SnapshotCursor,
-  ): Promise<Snapshotted> {
+  ): Promise<Ending<Snapshotted>> {
     const { contract, isOlderSchema } = context;
     const client = registered(context);
     const page = await this.snapshotter.page(manager, contract, cursor, readBuckets(client, buckets), limit);
-    const result = { ...page, checkpoint: cursor.checkpoint, contract };
-    return { result, client, served: ready(context).lastSeq, isOlderSchema };
+    const served = ready(context).lastSeq;
+    return new Ending(page.statements, (rows) => {
+      const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };
+      return { result, client, served, isOlderSchema };
+    });
   }
 }
 

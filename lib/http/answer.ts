@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 /** An answer as it goes out: nothing of the host alters it. */
 export interface Answer {
   readonly status: number;
-  /** JSON text. */
-  readonly body: string;
+  /** JSON text, in pieces perhaps: to put megabytes of rows together takes longer than to send them. */
+  readonly body: string | readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -28,11 +28,11 @@ interface FastifyReply {
  * that the host has set before (CORS) stay.
  */
 export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
-  const text = `${body}\n`;
-  const all = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text), ...headers };
-  // Fastify would say the charset of a text; Node's own response sends one in one piece with the headers.
-  if ('raw' in response) response.status(status).headers(all).send(Buffer.from(text));
-  else response.writeHead(status, all).end(text);
+  // Fastify would say the charset of a text.
+  const payload = Buffer.concat([body, '\n'].flat().map((text) => Buffer.from(text)));
+  const all = { 'Content-Type': 'application/json', 'Content-Length': payload.length, ...headers };
+  if ('raw' in response) response.status(status).headers(all).send(payload);
+  else response.writeHead(status, all).end(payload);
 }
 
 /** Whether an answer is on its way already. */

@@ -22,7 +22,7 @@ export function pullAnswer(result: PullResult): Answer {
   const deletes = result.deletes.map(({ id, table }) => JSON.stringify({ id, table_name: table }));
   const reason = result.snapshotReason;
   return ok([
-    ['changes', `[${result.changes.text}]`],
+    ['changes', ['[', result.changes.text, ']']],
     ['deletes', array(deletes)],
     ['checkpoint', result.checkpoint.toString()],
     ['has_more', String(result.hasMore)],
@@ -55,7 +55,7 @@ export function snapshotAnswer({ records, next, checkpoint, contract }: Snapshot
     next &&
     `{"checkpoint":${next.checkpoint},"table_idx":0,"after_id":${JSON.stringify(encodeAfterId(next))}}`;
   return ok([
-    ['records', `[${records.text}]`],
+    ['records', ['[', records.text, ']']],
     ['cursor', cursor],
     ['checkpoint', checkpoint.toString()],
     ['has_more', String(next !== null)],
@@ -71,12 +71,13 @@ export function metaAnswer(contract: SchemaContract): Answer {
   return ok([['tables', contract.metaTablesJson], ['server_time', serverTime()], ...schemaIds(contract)]);
 }
 
-/** Key and JSON text; null leaves the key out. */
-type Member = readonly [key: string, json: string | null];
+/** Key and JSON text, in pieces perhaps; null leaves the key out. */
+type Member = readonly [key: string, json: string | readonly string[] | null];
 
 function ok(members: readonly Member[]): Answer {
-  const present = members.filter(([, json]) => json !== null).map(([key, json]) => `"${key}":${json}`);
-  return { status: 200, body: `{${present.join(',')}}` };
+  const present = members.filter(([, json]) => json !== null);
+  const pieces = present.flatMap(([key, json], n) => [`${n === 0 ? '{' : ','}"${key}":`, json ?? []].flat());
+  return { status: 200, body: [...pieces, '}'] };
 }
 
 function array(items: readonly string[]): string {

@@ -57,7 +57,7 @@ export function callerSql(user: string, buckets: string): string {
 /** What runs statements in a transaction. */
 export type SqlRunner = Pick<EntityManager, 'query'>;
 
-export interface TransactionOptions<Result = unknown> {
+export interface TransactionOptions {
   /** Milliseconds. Default: the session's own. */
   readonly statementTimeout?: number;
   /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
@@ -66,14 +66,28 @@ export interface TransactionOptions<Result = unknown> {
   readonly runsHostCode?: boolean;
   /** Its first statements, which go out with BEGIN. */
   readonly opening?: (manager: EntityManager) => readonly PipelinedStatement[];
-  /** Its last statement, which goes out with COMMIT. */
-  readonly closing?: (manager: EntityManager, result: Result) => PipelinedStatement;
 }
 
 /** What a transaction does. `opened` is what its opening brought. */
-export type TransactionWork<Result> = (manager: EntityManager, opened: Opened) => Promise<Result>;
+export type TransactionWork<Result> = (
+  manager: EntityManager,
+  opened: Opened,
+) => Promise<Result | Ending<Result>>;
 /** The rows of each statement. */
 export type Opened = readonly (readonly unknown[])[];
+
+/** What a transaction comes to by its last statements, which go out with COMMIT. */
+export class Ending<Result> {
+  /**
+   * @param result made of the rows of each statement
+   * @param following statements that go out behind COMMIT, as a transaction of their own under the session's settings
+   */
+  constructor(
+    readonly statements: readonly PipelinedStatement[],
+    readonly result: (rows: Opened) => Result,
+    readonly following: readonly PipelinedStatement[] = [],
+  ) {}
+}
 
 /**
  * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
@@ -84,9 +98,10 @@ export async function inTransaction<Result>(
   dataSource: DataSource,
   kind: keyof typeof BEGIN,
   work: TransactionWork<Result>,
-  { statementTimeout, keepsPlans, runsHostCode = false, opening, closing }: TransactionOptions<Result> = {},
+  options: TransactionOptions = {},
 ): Promise<Result> {
-  return onConnection(dataSource, keepsPlans, async (runner) => {
+  const { statementTimeout, runsHostCode = false, opening } = options;
+  return onConnection(dataSource, options.keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
       const [, , ...opened] = await pipelined(manager, [
@@ -94,10 +109,10 @@ export async function inTransaction<Result>(
         SETTINGS.bind(manager, [statementTimeout ?? null, idleTimeout(runsHostCode)]),
         ...(opening?.(manager) ?? []),
       ]);
-      const result = await work(manager, opened);
-      if (closing) await pipelined(manager, [closing(manager, result), { sql: 'COMMIT' }]);
-      else await runner.query('COMMIT');
-      return result;
+      const done = await work(manager, opened);
+      const { statements, result, following } = done instanceof Ending ? done : new Ending([], () => done);
+      const rows = await pipelined(manager, [...statements, { sql: 'COMMIT' }, ...following]);
+      return result(rows.slice(0, statements.length));
     } catch (error) {
       // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
       if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);

@@ -68,21 +68,21 @@ export async function saveRegistration(
 }
 
 /**
- * Notes a pull: what the device acknowledged, that it lives. Written when it says something new, and otherwise at
- * most once a minute.
+ * The statement that notes a pull: what the device acknowledged, that it lives. Written when it says something new, and
+ * otherwise at most once a minute.
  * @param client as it was when the pull was answered
  * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
  * @param served where the log stood when its rows were read
  */
-export async function notePull(
+export function notePull(
   manager: EntityManager,
   client: SyncClient,
   acknowledged: bigint | null,
   served: bigint,
-): Promise<void> {
+): PipelinedStatement | null {
   const isNew = acknowledged !== null && acknowledged !== client.acknowledged;
-  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return;
-  await PULLED.run(manager, [client.id, acknowledged?.toString() ?? null, served.toString()]);
+  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return null;
+  return PULLED.bind(manager, [client.id, acknowledged?.toString() ?? null, served.toString()]);
 }
 
 const PULLED = new Statement(
@@ -111,7 +111,7 @@ const PUSHED = new Statement(
 );
 
 /**
- * Leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
+ * The statement that leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
  *
  * A bucket that waits to go has to go, also when it is wanted again: entries of it have been passed over, so that it
  * must come again as a whole, which the next pull asks for. A client that has been removed in the meantime has
@@ -121,16 +121,15 @@ const PUSHED = new Statement(
  * @param from the device's checkpoint: of buckets that leave it has got what came before, and reads nothing after it
  * @param channel where the consumer listens
  */
-export async function enqueueSubscriptionChange(
-  manager: EntityManager,
+export function changeSubscriptions(
   client: SyncClient,
   buckets: readonly string[],
   from: bigint,
   channel: string,
-): Promise<void> {
+): PipelinedStatement {
   // Whoever changes subscriptions takes the client's row first.
-  await manager.query(
-    `WITH client AS MATERIALIZED (
+  return {
+    sql: `WITH client AS MATERIALIZED (
        SELECT id, bucket_subs, bucket_since, served_seq, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
          FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
      ), unwanted AS (
@@ -148,8 +147,8 @@ export async function enqueueSubscriptionChange(
          WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given
        RETURNING client)
      SELECT pg_notify($4, '') FROM change LIMIT 1`,
-    [client.id, buckets, from.toString(), channel],
-  );
+    parameters: [client.id, buckets, from.toString(), channel],
+  };
 }
 
 /**
@@ -244,15 +243,15 @@ async function hold(
 }
 
 /**
- * Notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
+ * The statement that notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
  * snapshot once it knows the current one.
  */
-export async function noteOlderSchema(manager: EntityManager, client: SyncClient): Promise<void> {
-  await manager.query(
-    `UPDATE sync_clients SET snapshot_completed_at = '-infinity'
+export function noteOlderSchema(client: SyncClient): PipelinedStatement {
+  return {
+    sql: `UPDATE sync_clients SET snapshot_completed_at = '-infinity'
       WHERE id = $1 AND snapshot_completed_at > '-infinity'`,
-    [client.id],
-  );
+    parameters: [client.id],
+  };
 }
 
 /**

@@ -76,6 +76,24 @@ export const PULL: readonly Mutation[] = [
     why: 'Design, rule 12: what lies behind the cut would come twice, and children before their parents.',
   },
   {
+    name: 'page-of-several-tables-goes-out-with-commit',
+    file: 'lib/engine/pull/puller.ts',
+    find: 'members.length <= 1 && ',
+    replace: '',
+    tests: [
+      { file: 'test/pull-pages.test.ts', name: 'loses neither deletes nor other tables behind the cut' },
+    ],
+    why: 'Design, rule 12: where one table ends the others have to, which is known only once it was read.',
+  },
+  {
+    name: 'nobody-looks-whether-what-is-gone-is-back',
+    file: 'lib/engine/pull/puller.ts',
+    find: ' && !gone.some((record) => this.mayBeBack(record))',
+    replace: '',
+    tests: [{ file: 'test/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' }],
+    why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
+  },
+  {
     name: 'page-of-many-buckets-ends-too-early',
     file: 'lib/engine/pull/log-page.ts',
     find: 'CASE WHEN $5::text[] IS NULL AND cardinality',
@@ -152,8 +170,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'subscription-difference-is-not-left-to-the-consumer',
     file: 'lib/engine/note-subscriptions.ts',
-    find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return;',
-    replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return;',
+    find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return [];',
+    replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return [];',
     tests: [{ file: SUBSCRIPTIONS, name: 'rows that come into view arrive' }],
     why: 'Interleavings 3: who joins a team would never get its rows.',
   },

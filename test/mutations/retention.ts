@@ -66,8 +66,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'snapshot-takes-a-new-checkpoint-with-each-page',
     file: 'lib/engine/sync-engine.ts',
-    find: 'const result = { ...page, checkpoint: cursor.checkpoint, contract };',
-    replace: 'const result = { ...page, checkpoint: ready(context).lastSeq, contract };',
+    find: 'const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };',
+    replace: 'const result = { ...page.result(rows), checkpoint: served, contract };',
     tests: [{ file: 'test/snapshot-pages.test.ts', name: 'as the first page fixes the checkpoint' }],
     why: 'W-SNAP-2: what changed on pages that were sent already would never come.',
   },
@@ -82,8 +82,9 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'snapshot-ends-at-zero',
     file: 'lib/engine/sync-engine.ts',
-    find: 'const result = { ...page, checkpoint: cursor.checkpoint, contract };',
-    replace: 'const result = { ...page, checkpoint: page.next === null ? 0n : cursor.checkpoint, contract };',
+    find: 'const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };',
+    replace:
+      'const result = { ...page.result(rows), checkpoint: page.result(rows).next ? cursor.checkpoint : 0n, contract };',
     tests: [
       {
         file: 'test/snapshot-pages.test.ts',

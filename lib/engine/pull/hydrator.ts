@@ -8,7 +8,7 @@ import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { rowColumnsSql, timestampJsonSql } from '../../schema/row-json.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { defaultBucketColumns, inDefaultBucketsSql } from '../../store/default-bucket-sql.js';
-import { pipelined } from '../../store/pipeline.js';
+import { pipelined, type Statement as PipelinedStatement } from '../../store/pipeline.js';
 import { Statement } from '../../store/statement.js';
 import type { WireRecords } from '../wire-records.js';
 import { rowSizeSql } from './row-size.js';
@@ -56,8 +56,11 @@ export interface Piece extends WireRecords {
 /** Reads records as clients see them. The caller has decided which records the user may see. */
 @Injectable()
 export class Hydrator {
-  /** By tables as one contract has them. */
-  private readonly statements = new WeakMap<ContractTable, Statement<HydratedColumns>>();
+  /** By tables as one contract has them: for lists in one piece, and in pieces. */
+  private readonly kept = {
+    whole: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
+    apart: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
+  };
 
   constructor(
     private readonly registry: SyncRegistry,
@@ -71,25 +74,22 @@ export class Hydrator {
   async hydrate(
     manager: EntityManager,
     lists: readonly RecordList[],
-    { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
+    options: HydrateOptions,
   ): Promise<readonly Hydrated[]> {
-    const results = await pipelined(
-      manager,
-      lists.map((list) => {
-        const { table, ids, servedAt, loggedAt, length = null } = list;
-        return this.statementFor(table).bind(manager, [
-          buckets,
-          maxBytes,
-          ids,
-          servedAt,
-          loggedAt,
-          length,
-          apart(list),
-          liveOnly,
-        ]);
-      }),
-    );
-    return results.map((rows) => toHydrated(rows as readonly HydratedColumns[]));
+    return (await pipelined(manager, this.statements(manager, lists, options))).map(toHydrated);
+  }
+
+  /** The same by statements of the caller's, whose rows are for {@link toHydrated}. */
+  statements(
+    manager: EntityManager,
+    lists: readonly RecordList[],
+    { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
+  ): readonly PipelinedStatement[] {
+    return lists.map((list) => {
+      const { table, ids, servedAt, loggedAt, length = null } = list;
+      const statement = this.statementFor(table, apart(list) ? 'apart' : 'whole');
+      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, loggedAt, length, liveOnly]);
+    });
   }
 
   /** Those of a table's records that exist and are not deleted, as far as the default rule lets the user see them. */
@@ -118,11 +118,15 @@ export class Hydrator {
   }
 
   /** One for each table, not one for each set of tables that a page may have: connections keep them. */
-  private statementFor(table: ContractTable): Statement<HydratedColumns> {
-    let statement = this.statements.get(table);
+  private statementFor(table: ContractTable, form: 'whole' | 'apart'): Statement<HydratedColumns> {
+    const statements = this.kept[form];
+    let statement = statements.get(table);
     if (!statement) {
-      statement = new Statement(this.selectSql(table));
-      this.statements.set(table, statement);
+      statement = new Statement(
+        // (Also to group by a constant would be to sort all the text.)
+        `${this.selectSql(table)} ${form === 'apart' ? 'GROUP BY r.n ORDER BY place' : ''}`,
+      );
+      statements.set(table, statement);
     }
     return statement;
   }
@@ -134,7 +138,7 @@ export class Hydrator {
   }
 
   /**
-   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether apart, $8 whether live only.
+   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
    *
    * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
    * would rather read the whole table, to have the rule look at every row.
@@ -163,14 +167,14 @@ export class Hydrator {
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
                WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
-            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($8::boolean AND ${deletedAt} IS NOT NULL)
-              AND ${this.ruleSql(table, '$1::text[]')}) AS r
-        GROUP BY CASE WHEN $7::boolean THEN r.n END ORDER BY place`;
+            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)
+              AND ${this.ruleSql(table, '$1::text[]')}) AS r`;
   }
 }
 
 interface HydratedColumns {
-  readonly place: number;
+  /** null: there is none. */
+  readonly place: number | null;
   readonly count: number;
   /** null: the budget was used up before. */
   readonly text: string | null;
@@ -180,9 +184,13 @@ interface HydratedColumns {
 /** Types whose text needs no escaping in JSON. */
 const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
 
-function toHydrated(rows: readonly HydratedColumns[]): Hydrated {
+/** What a list came to, by the rows of its statement. */
+export function toHydrated(answered: readonly unknown[]): Hydrated {
+  const rows = answered as readonly HydratedColumns[];
   return {
-    pieces: rows.flatMap(({ place, count, text }) => (text === null ? [] : { place, count, text })),
+    pieces: rows.flatMap(({ place, count, text }) =>
+      place === null || text === null ? [] : { place, count, text },
+    ),
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
   };
 }

@@ -2,11 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { groupBy } from '../../common/collections.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { Ending } from '../../store/session.js';
 import type { SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import type { LogState } from '../sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
-import { DEFAULT_PAGE_BYTES, type Hydrated, Hydrator } from './hydrator.js';
+import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from './hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 
 /** Why a device has to take a snapshot before it can pull. */
@@ -19,6 +20,13 @@ export interface PullPage {
   readonly hasMore: boolean;
   /** Deleted records whose delete was held back, by table: they are live again by now, which the log will say. */
   readonly heldBack: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Who pulls, and from what, as one snapshot of the database has it. */
+export interface PullContext {
+  readonly contract: SchemaContract;
+  readonly client: SyncClient;
+  readonly log: LogState;
 }
 
 export interface PullQuery {
@@ -62,11 +70,9 @@ export class Puller {
 
   async pull(
     manager: EntityManager,
-    contract: SchemaContract,
-    client: SyncClient,
-    log: LogState,
+    { contract, client, log }: PullContext,
     query: PullQuery,
-  ): Promise<PullPage> {
+  ): Promise<Ending<PullPage>> {
     const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
     const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq, timeless });
     const known = page.records.flatMap((records) => {
@@ -74,42 +80,47 @@ export class Puller {
       return table ? { ...records, table } : [];
     });
     const members = known.filter(({ standing }) => standing === Standing.member);
-    const { changes, end } = await this.changes(manager, members, page.buckets);
-    const gone = parentsFirst(known.flatMap(goneRecords).filter(({ seq }) => end === null || seq < end));
-    const back = await this.findBack(manager, gone, page.buckets);
-    return {
+    const gone = parentsFirst(known.flatMap(goneRecords));
+    const { buckets } = page;
+    const toPage = ({ changes, end }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
-      deletes: gone
+      deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
       heldBack: idsByTable([...back]),
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
-    };
+    });
+    if (members.length <= 1 && !gone.some((record) => this.mayBeBack(record))) {
+      const statements = this.hydrator.statements(manager, members, this.optionsFor(members, buckets));
+      return new Ending(statements, (rows) => toPage(changesOf(members, rows.map(toHydrated)), new Set()));
+    }
+    const changes = await this.changes(manager, members, buckets);
+    const back = await this.findBack(manager, before(changes.end, gone), buckets);
+    return new Ending([], () => toPage(changes, back));
   }
 
-  /**
-   * The rows as they are now. One that is missing was deleted, or has moved out of the user's sight, since its entry was
-   * written: another entry will say so.
-   * @returns and where the page ends before its time: at the first record that the budget leaves out
-   */
+  /** The changes of several lists: where one ends, as its budget does, the others have to end, too. */
   private async changes(
     manager: EntityManager,
     members: readonly TableRecords[],
     buckets: readonly string[],
-  ): Promise<{ readonly changes: WireRecords; readonly end: bigint | null }> {
-    const depths = groupBy(members, ({ table: { table } }) => table.depth);
-    const apart = ({ table: { table } }: Pick<TableRecords, 'table'>): boolean =>
-      (depths.get(table.depth)?.length ?? 0) > 1;
-    const options = { buckets, maxBytes: this.maxPageBytes, apart };
-    const read = await this.hydrator.hydrate(manager, members, options);
-    const end = firstCut(members, read);
-    if (end === null) return { changes: inOrder(members, read), end };
+  ): Promise<Changes> {
+    const options = this.optionsFor(members, buckets);
+    const { end, ...whole } = changesOf(members, await this.hydrator.hydrate(manager, members, options));
+    if (end === null) return { end, ...whole };
     const served = members.map((each) => ({
       ...each,
       length: parseSeqs(each.seqs).filter((seq) => seq < end).length,
     }));
-    return { changes: inOrder(members, await this.hydrator.hydrate(manager, served, options)), end };
+    return { end, changes: inOrder(members, await this.hydrator.hydrate(manager, served, options)) };
+  }
+
+  private optionsFor(members: readonly TableRecords[], buckets: readonly string[]): HydrateOptions {
+    const depths = groupBy(members, ({ table: { table } }) => table.depth);
+    const apart = ({ table: { table } }: Pick<TableRecords, 'table'>): boolean =>
+      (depths.get(table.depth)?.length ?? 0) > 1;
+    return { buckets, maxBytes: this.maxPageBytes, apart };
   }
 
   /**
@@ -123,10 +134,7 @@ export class Puller {
     buckets: readonly string[],
   ): Promise<ReadonlySet<GoneRecord>> {
     const back = new Set<GoneRecord>();
-    const candidates = gone.filter(
-      ({ standing, table }) =>
-        standing === Standing.dead || (standing === Standing.lost && this.hydrator.repeatsRule(table.table)),
-    );
+    const candidates = gone.filter((record) => this.mayBeBack(record));
     for (const [table, records] of groupBy(candidates, (record) => record.table)) {
       const ids = records.map(({ id }) => id);
       const live = await this.hydrator.findLive(manager, table, ids, buckets);
@@ -134,6 +142,22 @@ export class Puller {
     }
     return back;
   }
+
+  private mayBeBack({ standing, table }: GoneRecord): boolean {
+    return (
+      standing === Standing.dead || (standing === Standing.lost && this.hydrator.repeatsRule(table.table))
+    );
+  }
+}
+
+/**
+ * The rows as they are now. One that is missing was deleted, or has moved out of the user's sight, since its entry was
+ * written: another entry will say so.
+ */
+interface Changes {
+  readonly changes: WireRecords;
+  /** Where the page ends before its time: seq of the first record that the budget has left out. */
+  readonly end: bigint | null;
 }
 
 type TableRecords = Omit<LoggedRecords, 'table'> & { readonly table: ContractTable };
@@ -141,6 +165,10 @@ type TableRecords = Omit<LoggedRecords, 'table'> & { readonly table: ContractTab
 interface GoneRecord extends Pick<TableRecords, 'table' | 'standing'> {
   readonly id: string;
   readonly seq: bigint;
+}
+
+function before(end: bigint | null, records: readonly GoneRecord[]): readonly GoneRecord[] {
+  return end === null ? records : records.filter(({ seq }) => seq < end);
 }
 
 /** What may be a delete, one by one. */
@@ -153,6 +181,10 @@ function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly Gon
     id,
     seq: parsed[index] ?? 0n,
   }));
+}
+
+function changesOf(lists: readonly TableRecords[], read: readonly Hydrated[]): Changes {
+  return { changes: inOrder(lists, read), end: firstCut(lists, read) };
 }
 
 /** Seq of the first record that the budget has left out; null when there is none. */

@@ -1,16 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { SyncRegistry } from '../../registry/sync-registry.js';
+import { parsePgArray } from '../../schema/pg-array-literal.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
+import { pipelined } from '../../store/pipeline.js';
+import { Ending } from '../../store/session.js';
 import { Statement } from '../../store/statement.js';
 import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { noteSubscriptions } from '../note-subscriptions.js';
 import { difference } from '../pull/bucket-difference.js';
-import { DEFAULT_PAGE_BYTES, Hydrator } from '../pull/hydrator.js';
+import { DEFAULT_PAGE_BYTES, Hydrator, type RecordList, toHydrated } from '../pull/hydrator.js';
 import { notRegistered } from '../sync-context.js';
-import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
+import { joined, type WireRecords } from '../wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {
@@ -65,7 +68,7 @@ export class Snapshotter {
   ): Promise<SnapshotCursor> {
     const hold = HELD * this.options.snapshotHold;
     if (cursor && this.registry.find(cursor.table) !== undefined) {
-      await noteSubscriptions(manager, client, buckets, cursor.checkpoint);
+      await pipelined(manager, noteSubscriptions(client, buckets, cursor.checkpoint));
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
       if (await resumeSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
     }
@@ -85,55 +88,74 @@ export class Snapshotter {
     cursor: SnapshotCursor,
     buckets: readonly string[],
     limit: number,
-  ): Promise<SnapshotPage> {
+  ): Promise<Ending<SnapshotPage>> {
     const tables = this.registry.parentsFirst();
+    const { checkpoint } = cursor;
     const parts: WireRecords[] = [];
     let [count, bytes] = [0, 0];
     let index = tables.findIndex((table) => table.name === cursor.table);
-    let afterId = cursor.afterId;
+    let { afterId } = cursor;
     for (let table = tables[index]; table; table = tables[++index], afterId = '') {
-      const room = { records: limit - count, bytes: this.maxPageBytes - bytes };
-      const part = await this.tablePart(manager, contract.tables.get(table.name), afterId, buckets, room);
-      parts.push(part.records);
-      count += part.records.count;
-      bytes += part.records.text.length;
-      const next = part.lastId === null ? tables[index + 1] : table;
-      const full = part.lastId !== null || count >= limit || bytes >= this.maxPageBytes;
-      if (next && full) {
-        return {
-          records: joined(parts),
-          next: { checkpoint: cursor.checkpoint, table: next.name, afterId: part.lastId ?? '' },
-        };
+      const room = limit - count;
+      const list = await listAfter(manager, contract.tables.get(table.name), afterId, buckets, room);
+      if (!list) continue;
+      const budget = { buckets, maxBytes: this.maxPageBytes - bytes, liveOnly: true };
+      const statements = this.hydrator.statements(manager, [list], budget);
+      const next = { checkpoint, table: table.name, afterId };
+      if (list.count >= room) {
+        return new Ending(statements, ([rows = []]) => {
+          const { pieces, cut } = toHydrated(rows);
+          return { records: joined([...parts, ...pieces]), next: { ...next, ...lastTold(list, cut) } };
+        });
+      }
+      const [rows = []] = await pipelined(manager, statements);
+      const { pieces, cut } = toHydrated(rows);
+      const records = joined(pieces);
+      parts.push(records);
+      count += records.count;
+      bytes += records.text.length;
+      if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1])) {
+        const page = { records: joined(parts), next: { ...next, ...lastTold(list, cut) } };
+        return new Ending([], () => page);
       }
     }
-    return { records: joined(parts), next: null };
+    return new Ending([], () => ({ records: joined(parts), next: null }));
   }
+}
 
-  /** @returns the records, and the last id looked at when the table may have more */
-  private async tablePart(
-    manager: EntityManager,
-    table: ContractTable | undefined,
-    afterId: string,
-    buckets: readonly string[],
-    room: { readonly records: number; readonly bytes: number },
-  ): Promise<{ readonly records: WireRecords; readonly lastId: string | null }> {
-    if (!table) return { records: NO_RECORDS, lastId: null };
-    const [page] = await IDS.run(manager, [buckets, table.table.name, afterId, room.records]);
-    if (!page || page.ids === null) return { records: NO_RECORDS, lastId: null };
-    const list = { table, ids: page.ids, servedAt: null, loggedAt: null };
-    const options = { buckets, maxBytes: room.bytes, liveOnly: true };
-    const [read] = await this.hydrator.hydrate(manager, [list], options);
-    const records = joined(read?.pieces ?? []);
-    if (read && read.cut !== null) {
-      // The record before the first one that the budget has left out.
-      const rows: { id: string }[] = await manager.query('SELECT ($1::text[])[$2::int] AS id', [
-        page.ids,
-        read.cut - 1,
-      ]);
-      return { records, lastId: rows[0]?.id ?? afterId };
-    }
-    return { records, lastId: page.count < room.records ? null : page.last_id };
-  }
+/** Records of one table that a page may have, in the order of their keys. */
+interface TableList extends RecordList {
+  readonly count: number;
+  readonly lastId: string;
+}
+
+async function listAfter(
+  manager: EntityManager,
+  table: ContractTable | undefined,
+  afterId: string,
+  buckets: readonly string[],
+  limit: number,
+): Promise<TableList | null> {
+  const [list] = table ? await IDS.run(manager, [buckets, table.table.name, afterId, limit]) : [];
+  if (!table || !list || list.ids === null) return null;
+  return {
+    table,
+    ids: list.ids,
+    count: list.count,
+    lastId: list.last_id ?? afterId,
+    servedAt: null,
+    loggedAt: null,
+  };
+}
+
+/**
+ * Where the next page begins: behind the last record that this one was to have.
+ * @param cut place, from 1, of the first one that the budget has left out; null: none
+ */
+function lastTold({ ids, lastId }: TableList, cut: number | null): Partial<Pick<SnapshotCursor, 'afterId'>> {
+  if (cut === null) return { afterId: lastId };
+  const before = parsePgArray(ids)?.[cut - 2];
+  return typeof before === 'string' ? { afterId: before } : {};
 }
 
 /** By so much longer it is held than it may pause, so that not each page has to renew that. */
@@ -143,6 +165,7 @@ function changesSubscriptions(client: SyncClient, buckets: readonly string[]): b
   return client.leaving.length > 0 || difference(client.buckets, buckets) !== null;
 }
 
+/** A range, and an order by it, so that only the index of the buckets serves (see the page of the log). */
 const IDS = new Statement<{
   readonly ids: string | null;
   readonly count: number;
@@ -154,6 +177,7 @@ SELECT array_agg(e.record_id ORDER BY e.record_id)::text AS ids, count(*)::int A
       FROM unnest($1::text[]) AS b (bucket_id)
      CROSS JOIN LATERAL (
        SELECT record_id FROM sync_bucket_edges
-        WHERE bucket_id = b.bucket_id AND table_name = $2 AND live AND record_id > $3
-        ORDER BY record_id LIMIT $4::int) AS e
+        WHERE (bucket_id, table_name, record_id) > (b.bucket_id, $2, $3)
+          AND (bucket_id, table_name) <= (b.bucket_id, $2) AND live
+        ORDER BY bucket_id, table_name, record_id LIMIT $4::int) AS e
      ORDER BY e.record_id LIMIT $4::int) AS e`);
