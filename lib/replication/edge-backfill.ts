@@ -21,7 +21,7 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
 /**
  * Writes the edges of all rows of a table of which none is known, in the database alone. It comes to the same as reading
  * the rows and settling each, but only where the default rule says what their own buckets are. Parents' tables come first.
- * In the order of the edges' key, so that the index grows at its end.
+ * In the order of the edges' key, so that neighbours share their index pages.
  * @returns whether there are rows that wait for their parents
  */
 export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
@@ -40,13 +40,14 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
       ? []
       : [
           `SELECT ${columns}, e.bucket_id FROM ${table.sql} AS t
-             JOIN sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}`,
+             JOIN sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}
+             ${own === null ? '' : `WHERE e.bucket_id IS DISTINCT FROM ${own}`}`,
         ]),
   ];
   await tx.query(
     `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
      SELECT ${name}, r.record_id, r.bucket_id, r.live, r.row_updated_at
-       FROM (${sources.join(' UNION ')}) AS r ORDER BY r.record_id COLLATE "C", r.bucket_id COLLATE "C"`,
+       FROM (${sources.join(' UNION ALL ')}) AS r ORDER BY r.record_id COLLATE "C", r.bucket_id COLLATE "C"`,
   );
   if (parent === null) return false;
   const { rowCount } = await tx.query(

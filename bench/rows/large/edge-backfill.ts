@@ -57,7 +57,7 @@ async function prepare(stage: Stage): Promise<Duel> {
   };
 }
 
-/** In the order of the table's key: the index grows at its end. */
+/** In the order of the table's key: neighbours share their index pages. */
 const INSERT = `
 BEGIN;
 INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)

@@ -155,9 +155,8 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
                 ELSE ${Standing.lost} END AS standing
       FROM (
         SELECT r.*,
-               CASE WHEN r.bucket_id = ANY($3::text[]) AND EXISTS (SELECT FROM sync_bucket_edges e
-                      WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id
-                        AND e.live OFFSET 0)
+               CASE WHEN r.bucket_id = ANY($3::text[]) AND (SELECT e.live FROM sync_bucket_edges e
+                      WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id)
                     THEN true
                     ELSE (SELECT bool_or(e.live) FROM sync_bucket_edges e
                       WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[]))

@@ -83,7 +83,8 @@ export const syncTables: SynchroMigration = {
        record_id text COLLATE "C" NOT NULL,
        bucket_id text COLLATE "C" NOT NULL,
        updated_at timestamptz NOT NULL DEFAULT now(),
-       PRIMARY KEY (table_name, record_id, bucket_id)
+       live boolean NOT NULL DEFAULT true,
+       PRIMARY KEY (record_id, table_name, bucket_id) INCLUDE (live)
      ) WITH (fillfactor = 80)`,
     `ALTER TABLE sync_bucket_edges
        ADD COLUMN IF NOT EXISTS live boolean NOT NULL DEFAULT true,
