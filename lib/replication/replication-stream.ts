@@ -76,8 +76,10 @@ export class ReplicationStream {
     try {
       await stream.subscribe();
     } catch (error) {
+      // A connection that broke says no more than that nothing can be asked of it: what broke it is told.
+      const first = stream.failure ?? error;
       await stream.close();
-      throw error;
+      throw first;
     }
     return stream;
   }
@@ -154,6 +156,9 @@ export class ReplicationStream {
         throw new SynchroError('temporarily_unavailable', 'the server closed the replication stream');
       });
     ended.catch((error: Error) => this.fail(error));
+    // PLR listens to its client only once that is connected: an error that came in one piece with the end of the handshake
+    // would end the process. The client is there by then, and has not read anything yet.
+    setImmediate(() => this.client()?.on('error', (error: Error) => this.fail(error)));
     await Promise.race([started, ended]);
     const { walSenderTimeout } = this.options;
     const interval = walSenderTimeout > 0 ? Math.min(10_000, walSenderTimeout / 3) : 10_000;
@@ -224,9 +229,13 @@ export class ReplicationStream {
   }
 
   private socket(): Duplex | undefined {
-    // PLR has the client from the first attempt to connect on.
-    const { _client: client } = this.service as unknown as { _client: Client | null };
-    return client?.connection.stream;
+    return this.client()?.connection.stream;
+  }
+
+  /** PLR has it from the first attempt to connect on. */
+  private client(): Client | null {
+    const { _client: client } = this.service as unknown as { readonly _client: Client | null };
+    return client;
   }
 }
 

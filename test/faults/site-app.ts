@@ -23,6 +23,8 @@ export interface SiteAppOptions {
 const RESTART_PAUSE = 250;
 /** How long what devices have begun may take before a deploy cuts them off, as a load balancer does. */
 const DRAIN_TIMEOUT = 1_000;
+/** Characters of a crashed app's output that are told. */
+const CRASH_OUTPUT = 5_000;
 /** How long an app may take to end after SIGTERM. */
 const STOP_TIMEOUT = 60_000;
 const CLOCK = pathToFileURL(join(import.meta.dirname, 'clock.mjs')).href;
@@ -35,6 +37,8 @@ export class SiteApp {
   readonly name: string;
   /** How often it has started, i.e. been ready. */
   starts = 0;
+  /** What those of its processes wrote last that ended by themselves: no fault may bring that about. */
+  readonly crashes: string[] = [];
   private readonly ended: string[] = [];
   private process: AppProcess | null = null;
   private wanted = false;
@@ -162,8 +166,11 @@ export class SiteApp {
         if (!this.wanted) await started.kill();
         this.network.target = Number(new URL(started.url).port);
         this.starts += 1;
-        await started.exit;
-        this.ended.push(started.output());
+        const { code, signal } = await started.exit;
+        const output = started.output();
+        this.ended.push(output);
+        if (signal === null && this.wanted)
+          this.crashes.push(`${this.name} ended with code ${code}:\n${output.slice(-CRASH_OUTPUT)}`);
       } catch (error) {
         this.lastFailure = error;
       }

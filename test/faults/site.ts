@@ -180,7 +180,10 @@ export class Site {
     }
   }
 
-  /** Ends everything, also after a failure; nothing stays behind. */
+  /**
+   * Ends everything, also after a failure; nothing stays behind.
+   * @throws what {@link checkCrashes} throws
+   */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -188,5 +191,12 @@ export class Site {
     // Its pool; the database goes with the server.
     await this.database.drop().catch(() => undefined);
     this.discard();
+    this.checkCrashes();
+  }
+
+  /** @throws Error when an app has ended by itself, though its supervisor has started it again */
+  checkCrashes(): void {
+    const crashes = this.apps.flatMap((app) => app.crashes);
+    if (crashes.length > 0) throw new Error(crashes.join('\n'));
   }
 }

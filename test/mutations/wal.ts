@@ -27,6 +27,14 @@ export const WAL: readonly Mutation[] = [
     why: 'Replication notes, liveness: what the writer waits for never comes, and nobody consumes any more.',
   },
   {
+    name: 'nobody-listens-during-the-handshake',
+    file: 'lib/replication/replication-stream.ts',
+    find: "setImmediate(() => this.client()?.on('error', (error: Error) => this.fail(error)));",
+    replace: '',
+    tests: [{ file: 'test/replication-handshake.test.ts', name: 'ends the stream, and not the process' }],
+    why: 'A connection that is terminated as soon as it is there would end the host’s process.',
+  },
+  {
     name: 'acknowledges-when-the-commit-is-sent',
     file: 'lib/replication/batch-writer.ts',
     find: 'await durable;',

@@ -105,6 +105,7 @@ export class Soak {
     const until = performance.now() + this.options.minutes * 60_000;
     while (performance.now() < until) {
       await this.round(until);
+      this.site.checkCrashes();
       const violations = await this.world.settle();
       if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
       await this.fuzzer.check();
@@ -166,6 +167,7 @@ export class Soak {
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
       );
     } catch (cause) {
+      this.site.checkCrashes();
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`${fault.name}: ${message}\n${this.site.apps.map(lastLines).join('\n')}`, { cause });
     }
