@@ -119,7 +119,7 @@ describe('a transaction of the changelog', () => {
     const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
     const first = await ChangelogTransaction.begin(successor, start);
     first.append([ENTRY]);
-    first.insertEdges([edge, edge]);
+    first.writeEdges('insert', [edge, edge]);
     const { position, durable } = first.commit(200n);
     const failed = expect(durable).rejects.toMatchObject({ code: '23505' });
     await expect(ChangelogTransaction.begin(successor, position)).rejects.toMatchObject({

@@ -40,7 +40,8 @@ it('a row that goes while the edges of others are removed keeps its own until th
   await database.query(`CREATE TRIGGER delete_docs AFTER INSERT ON sync_changelog
     FOR EACH STATEMENT EXECUTE FUNCTION delete_docs()`);
   const tx = await ChangelogTransaction.begin(client, start);
-  tx.insertEdges(
+  tx.writeEdges(
+    'insert',
     [gone, going].map((recordId) => ({
       table: 'docs',
       recordId,

@@ -156,6 +156,18 @@ describe('a soft-deleted row', () => {
     expect(await logOf(database, 'folders', deleted)).toEqual([]);
   });
 
+  it('that is changed takes nothing either of what is told of a row whose time stands still', async () => {
+    await makeFolder();
+    const deleted = randomUUID();
+    await commit(`INSERT INTO folders (id, user_id, deleted_at) VALUES ('${deleted}', 'bob', now())`);
+    await commit(
+      `UPDATE folders SET user_id = user_id WHERE id = '${folder}'`,
+      `UPDATE folders SET updated_at = now() WHERE id = '${deleted}'`,
+    );
+    expect(await logOf(database, 'folders', folder)).toEqual(['create user:alice', 'update user:alice']);
+    expect(await logOf(database, 'folders', deleted)).toEqual([]);
+  });
+
   it('that is deleted for good in the same transaction says it once', async () => {
     await makeFolder();
     await commit(softDelete(), `DELETE FROM folders WHERE id = '${folder}'`);

@@ -82,13 +82,10 @@ export class EdgeWorkspace {
     }
     this.tables.clear();
     this.tx.deleteEdges(gone);
-    this.tx.updateEdges(saved);
-    if (areOf(entries, added)) {
-      this.tx.insertEdgesAndAppend(added, entries);
-      return;
-    }
-    this.tx.insertEdges(added);
-    this.tx.append(entries);
+    const told = [added, saved].find((edges) => areOf(entries, edges));
+    this.tx.writeEdges('update', saved, told === saved ? entries : []);
+    this.tx.writeEdges('insert', added, told === added ? entries : []);
+    if (!told) this.tx.append(entries);
   }
 
   private working(table: string, id: string): WorkingRecord {
@@ -98,7 +95,7 @@ export class EdgeWorkspace {
   }
 }
 
-/** Whether each entry is of the edge in its place, as it is where rows are inserted. */
+/** Whether each entry is of the edge in its place, as it is where rows are inserted, or updated and stay where they are. */
 function areOf(entries: readonly ChangelogEntry[], edges: readonly EdgeKey[]): boolean {
   return (
     entries.length === edges.length &&

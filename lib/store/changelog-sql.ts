@@ -38,11 +38,11 @@ const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::bo
     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)`;
 
 /** In the order of their key: neighbours share their index pages. */
-export const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
+const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
   ${EDGES} ORDER BY r COLLATE "C"`;
 
 /** (By a join, a plan made while the statistics are young would read all edges.) */
-export const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
+const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
   ${EDGES}
   ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
     SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`;
@@ -54,8 +54,13 @@ export const DELETE_EDGES = `DELETE FROM sync_bucket_edges e
 /** $4, $5: {@link entryColumns}; $6 the seq before them. */
 export const APPEND = appendSql('$4', '$5', '$6');
 
+export const WRITE_EDGES = { insert: INSERT_EDGES, update: UPSERT_EDGES } as const;
+
 /** $6, $7: {@link entryColumns}; $8 the seq before them. */
-export const INSERT_EDGES_AND_APPEND = `WITH edge AS (${INSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`;
+export const WRITE_EDGES_AND_APPEND = {
+  insert: `WITH edge AS (${INSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,
+  update: `WITH edge AS (${UPSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,
+} as const;
 
 function appendSql(operations: string, times: string, seq: string): string {
   return `INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation, served_at)

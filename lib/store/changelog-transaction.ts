@@ -7,10 +7,9 @@ import {
   DELETE_EDGES,
   edgeColumns,
   entryColumns,
-  INSERT_EDGES,
-  INSERT_EDGES_AND_APPEND,
   recordColumns,
-  UPSERT_EDGES,
+  WRITE_EDGES,
+  WRITE_EDGES_AND_APPEND,
 } from './changelog-sql.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 import { inOnePiece } from './one-piece.js';
@@ -169,34 +168,25 @@ export class ChangelogTransaction {
   }
 
   /**
-   * Writes edges that are known not to be there.
-   * @throws later, 23505 when one is there
-   */
-  insertEdges(edges: readonly EdgeRow[]): void {
-    if (edges.length === 0) return;
-    this.write('insert_edges', INSERT_EDGES, [...recordColumns(edges), ...edgeColumns(edges)]);
-  }
-
-  /**
-   * The same, and appends an entry for each of them: what both share is sent, and read, once.
+   * Writes edges, and appends an entry for each if there are any: what both share is sent, and read, once.
+   * @param kind `insert`: they are known not to be there; `update`: they are
    * @param entries in the order of the edges
-   * @throws later, 23505 when an edge is there
+   * @throws later, 23505 when one to insert is there
    */
-  insertEdgesAndAppend(edges: readonly EdgeRow[], entries: readonly ChangelogEntry[]): void {
+  writeEdges(
+    kind: keyof typeof WRITE_EDGES,
+    edges: readonly EdgeRow[],
+    entries: readonly ChangelogEntry[] = [],
+  ): void {
     if (edges.length === 0) return;
-    this.write('insert_edges_and_append', INSERT_EDGES_AND_APPEND, [
-      ...recordColumns(edges),
-      ...edgeColumns(edges),
-      ...entryColumns(entries),
-      this.seq.toString(),
-    ]);
+    const values = [...recordColumns(edges), ...edgeColumns(edges)];
+    if (entries.length === 0) {
+      this.write(`${kind}_edges`, WRITE_EDGES[kind], values);
+      return;
+    }
+    const all = [...values, ...entryColumns(entries), this.seq.toString()];
+    this.write(`${kind}_edges_and_append`, WRITE_EDGES_AND_APPEND[kind], all);
     this.seq += BigInt(entries.length);
-  }
-
-  /** Writes edges that are there again. */
-  updateEdges(edges: readonly EdgeRow[]): void {
-    if (edges.length === 0) return;
-    this.write('update_edges', UPSERT_EDGES, [...recordColumns(edges), ...edgeColumns(edges)]);
   }
 
   deleteEdges(edges: readonly EdgeKey[]): void {

@@ -126,6 +126,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
     replace: 'return edge !== undefined || table === recordId + bucket;',
     tests: [
       { file: 'test/wal-soft-delete.test.ts', name: 'takes nothing of what is told of others beside it' },
+      { file: 'test/wal-soft-delete.test.ts', name: 'of what is told of a row whose time stands still' },
     ],
     why: 'Rule 1: the wrong devices would be told of the wrong row.',
   },
