@@ -8,7 +8,7 @@ import type {
 } from '../support/wire.js';
 import { differences, same } from './content.js';
 import type { Facts, History } from './history.js';
-import type { Interval } from './intervals.js';
+import { type Interval, overlap } from './intervals.js';
 import type { Exchange, Phone } from './phone.js';
 import { ofLog, ofRequest } from './sight.js';
 import { during, Rules } from './rules.js';
@@ -178,8 +178,8 @@ export class Oracle {
   }
 
   /**
-   * Where a row has been lost, and is gone by the time at which the log gets to that, it is found only when the log gets
-   * to its end: its id is still told to who could see it once. That is documented.
+   * Where a row has been lost, and is gone or elsewhere by the time at which the log gets to that, it is found only when
+   * the log gets to its next change: its id is still told to who could see it before. That is documented.
    */
   private leftLate(
     { received }: Exchange,
@@ -189,10 +189,10 @@ export class Oracle {
     since: number,
   ): boolean {
     const { slack } = this.options;
-    const end = this.history.of(table, id).at(-1)?.to ?? Infinity;
-    return (
-      end <= received + slack && end >= since - slack && seen.some(({ from }) => from <= received + slack)
-    );
+    const ended = this.history
+      .of(table, id)
+      .filter(({ to }) => to <= received + slack && to >= since - slack);
+    return overlap(seen, ended).length > 0;
   }
 
   /** A record that its user could not see, in this version, at any moment since the last pull. */
