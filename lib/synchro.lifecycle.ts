@@ -21,6 +21,7 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
+import { outliveNewConnections } from './store/pool-errors.js';
 import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
@@ -48,6 +49,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    outliveNewConnections(this.dataSource);
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     const consumer = this.newConsumer();
     await this.check(consumer);

@@ -31,7 +31,7 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/replication-stream.ts',
     find: "setImmediate(() => this.client()?.on('error', (error: Error) => this.fail(error)));",
     replace: '',
-    tests: [{ file: 'test/replication-handshake.test.ts', name: 'ends the stream, and not the process' }],
+    tests: [{ file: 'test/handshake.test.ts', name: 'ends the replication stream, and not the process' }],
     why: 'A connection that is terminated as soon as it is there would end the host’s process.',
   },
   {

@@ -1,7 +1,10 @@
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReplicationStream } from '../lib/replication/replication-stream.js';
+import { outliveNewConnections } from '../lib/store/pool-errors.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
+import { eventually } from './support/wait.js';
 
 /** What the server says when it takes queries: ReadyForQuery, outside a transaction. */
 const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
@@ -9,6 +12,8 @@ const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
 /** A way to the server on which its first ReadyForQuery arrives together with all that comes after it, once that ends. */
 class LateReady {
   readonly ready: Promise<void>;
+  /** Connections that are made from now on. Default: all. */
+  isLate = true;
   private said: () => void = () => undefined;
   private readonly server: Server;
 
@@ -17,10 +22,11 @@ class LateReady {
     this.server = createServer((client) => {
       const target = connect(Number(new URL(this.url).port), '127.0.0.1');
       const held: Buffer[] = [];
+      const { isLate } = this;
       client.on('error', () => target.destroy()).pipe(target);
       target.on('error', () => client.destroy());
       target.on('data', (chunk) => {
-        if (held.length === 0 && !chunk.includes(READY)) {
+        if (!isLate || (held.length === 0 && !chunk.includes(READY))) {
           client.write(chunk);
           return;
         }
@@ -43,12 +49,15 @@ class LateReady {
   }
 }
 
-describe('a replication connection', () => {
+describe('a connection that is terminated as soon as it is there', () => {
   let database: TestDatabase;
   let way: LateReady;
+  /** Of the connections in question. */
+  let name: string;
 
   beforeEach(async () => {
     database = await createDatabase();
+    name = database.slotName;
     way = new LateReady(database.url);
   });
 
@@ -57,8 +66,17 @@ describe('a replication connection', () => {
     await database.drop();
   });
 
-  it('that is terminated as soon as it is there ends the stream, and not the process', async () => {
-    const name = database.slotName;
+  async function terminate(): Promise<void> {
+    await eventually(async () => {
+      const left = await database.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
+        [name],
+      );
+      return left.length === 0;
+    });
+  }
+
+  it('ends the replication stream, and not the process', async () => {
     const opened = ReplicationStream.open({
       connection: { connectionString: await way.listen(), application_name: name },
       slotName: name,
@@ -70,10 +88,22 @@ describe('a replication connection', () => {
     });
     const refused = expect(opened).rejects.toThrow('terminating connection due to administrator command');
     await way.ready;
-    await database.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
-      [name],
-    );
+    await terminate();
     await refused;
+  });
+
+  it('fails what is asked of it on the host’s pool, and does not end the process', async () => {
+    way.isLate = false;
+    const url = await way.listen();
+    const dataSource = new DataSource({ type: 'postgres', url, applicationName: name });
+    await dataSource.initialize();
+    outliveNewConnections(dataSource);
+    await terminate();
+    way.isLate = true;
+    const refused = expect(dataSource.query('SELECT 1')).rejects.toThrow('connection error');
+    await way.ready;
+    await terminate();
+    await refused;
+    await dataSource.destroy();
   });
 });
