@@ -129,7 +129,7 @@ export const PULL: readonly Mutation[] = [
     name: 'answered-checkpoint-is-taken-for-acknowledged',
     file: 'lib/engine/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
-    replace: 'request.tables === null ? checkpoint : null',
+    replace: 'request.tables === null ? log.lastSeq : null',
     tests: [{ file: 'test/retention.test.ts', name: 'whose answer was lost pulls again from where it was' }],
     why: 'Design, rule 6: the answer may be lost, so only the request acknowledges.',
   },
