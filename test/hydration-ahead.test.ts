@@ -57,6 +57,20 @@ describe.each([
     await expectAfterwards(id, alice, go, comeBack);
   });
 
+  it('is not told to be gone meanwhile when it is undeleted by then', async () => {
+    const id = await insertTask(database, 'alice', 'first');
+    await consumed(database);
+    await alice.pull();
+    await step(async (next) => {
+      await softDelete(id);
+      await undelete(id);
+      await untilLogged(id, 'delete user:alice', next);
+      const pages = await alice.pull();
+      expect(pages.flatMap(({ deletes }) => deletes)).toEqual([]);
+    });
+    await consumed(database);
+  });
+
   it('goes for good when it is soft-deleted, moves, and is undeleted there', async () => {
     const id = await insertTask(database, 'alice', 'first');
     await consumed(database);

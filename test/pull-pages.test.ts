@@ -275,6 +275,14 @@ describe('the byte budget', () => {
     expect(changedIds(all)).toEqual(ids);
   });
 
+  it('ends for all tables where it ends for one', async () => {
+    const [first = '', second = ''] = await insertTasks(database, user, 'x'.repeat(PAGE_BYTES), 2);
+    const comment = await insertComment(database, first, 'small');
+    await consumed(database);
+    const all = await pages(100);
+    expect(all.map((page) => changedIds([page]))).toEqual([[first], [second, comment]]);
+  });
+
   it('loses neither deletes nor other tables behind the cut [W-PULL-12]', async () => {
     const big = await insertTasks(database, user, 'x'.repeat(PAGE_BYTES), 3);
     const comment = await insertComment(database, big[2] ?? '', 'small');

@@ -80,9 +80,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'members.length <= 1 && ',
     replace: '',
-    tests: [
-      { file: 'test/pull-pages.test.ts', name: 'loses neither deletes nor other tables behind the cut' },
-    ],
+    tests: [{ file: 'test/pull-pages.test.ts', name: 'ends for all tables where it ends for one' }],
     why: 'Design, rule 12: where one table ends the others have to, which is known only once it was read.',
   },
   {
@@ -90,7 +88,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: ' && !gone.some((record) => this.mayBeBack(record))',
     replace: '',
-    tests: [{ file: 'test/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' }],
+    tests: [{ file: 'test/hydration-ahead.test.ts', name: 'is not told to be gone meanwhile' }],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
   {
