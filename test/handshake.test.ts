@@ -1,4 +1,4 @@
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReplicationStream } from '../lib/replication/replication-stream.js';
@@ -14,6 +14,7 @@ class LateReady {
   readonly ready: Promise<void>;
   /** Connections that are made from now on. Default: all. */
   isLate = true;
+  private readonly clients = new Set<Socket>();
   private said: () => void = () => undefined;
   private readonly server: Server;
 
@@ -22,9 +23,11 @@ class LateReady {
     this.server = createServer((client) => {
       const target = connect(Number(new URL(this.url).port), '127.0.0.1');
       const held: Buffer[] = [];
+      this.clients.add(client);
       const { isLate } = this;
       client.on('error', () => target.destroy()).pipe(target);
       target.on('error', () => client.destroy());
+      client.on('close', () => target.destroy());
       target.on('data', (chunk) => {
         if (!isLate || (held.length === 0 && !chunk.includes(READY))) {
           client.write(chunk);
@@ -45,7 +48,9 @@ class LateReady {
   }
 
   async close(): Promise<void> {
-    await new Promise((resolve) => this.server.close(resolve));
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    for (const client of this.clients) client.destroy();
+    await closed;
   }
 }
 
@@ -97,13 +102,16 @@ describe('a connection that is terminated as soon as it is there', () => {
     const url = await way.listen();
     const dataSource = new DataSource({ type: 'postgres', url, applicationName: name });
     await dataSource.initialize();
-    outliveNewConnections(dataSource);
-    await terminate();
-    way.isLate = true;
-    const refused = expect(dataSource.query('SELECT 1')).rejects.toThrow('connection error');
-    await way.ready;
-    await terminate();
-    await refused;
-    await dataSource.destroy();
+    try {
+      outliveNewConnections(dataSource);
+      await terminate();
+      way.isLate = true;
+      const refused = expect(dataSource.query('SELECT 1')).rejects.toThrow('connection error');
+      await way.ready;
+      await terminate();
+      await refused;
+    } finally {
+      await dataSource.destroy();
+    }
   });
 });

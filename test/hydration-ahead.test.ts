@@ -57,10 +57,16 @@ describe.each([
     await expectAfterwards(id, alice, go, comeBack);
   });
 
-  it('is not told to be gone meanwhile when it is undeleted by then', async () => {
+  /** A task that Alice's device has. */
+  async function known(): Promise<string> {
     const id = await insertTask(database, 'alice', 'first');
     await consumed(database);
     await alice.pull();
+    return id;
+  }
+
+  it('is not told to be gone meanwhile when it is undeleted by then', async () => {
+    const id = await known();
     await step(async (next) => {
       await softDelete(id);
       await undelete(id);
@@ -72,9 +78,7 @@ describe.each([
   });
 
   it('goes for good when it is soft-deleted, moves, and is undeleted there', async () => {
-    const id = await insertTask(database, 'alice', 'first');
-    await consumed(database);
-    await alice.pull();
+    const id = await known();
     await step(async (next) => {
       await softDelete(id);
       await moveTo('bob')(id);

@@ -89,7 +89,6 @@ const YEAR_10000 = 253_402_300_800_000_000n;
 
 /** Cuts a timestamp to a number of fraction digits, so that it can be compared with one written with those. */
 export function truncateMicros(micros: bigint, digits: number): bigint {
-  if (digits === 6) return micros;
   const unit = 10n ** BigInt(6 - digits);
   const rest = ((micros % unit) + unit) % unit;
   return micros - rest;

@@ -45,7 +45,7 @@ export class Glances {
     }
   }
 
-  /** Remembers which devices will ask for what is known to be there, on this instance or not: a glance tells it, too. */
+  /** Remembers who was told that there is more. Of those that another instance has told, a glance finds it out. */
   learn(request: PullRequest, { hasMore, checkpoint }: PullResult): void {
     const device = deviceOf(request);
     this.behind.delete(device);

@@ -54,9 +54,10 @@ export const DELETE_EDGES = `DELETE FROM sync_bucket_edges e
 /** $4, $5: {@link entryColumns}; $6 the seq before them. */
 export const APPEND = appendSql('$4', '$5', '$6');
 
+/** Of edges that are known not to be there, and of such as are. */
 export const WRITE_EDGES = { insert: INSERT_EDGES, update: UPSERT_EDGES } as const;
 
-/** $6, $7: {@link entryColumns}; $8 the seq before them. */
+/** The same with an entry for each. $6, $7: {@link entryColumns}; $8 the seq before them. */
 export const WRITE_EDGES_AND_APPEND = {
   insert: `WITH edge AS (${INSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,
   update: `WITH edge AS (${UPSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,

@@ -167,7 +167,6 @@ export class Soak {
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
       );
     } catch (cause) {
-      this.site.checkCrashes();
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`${fault.name}: ${message}\n${this.site.apps.map(lastLines).join('\n')}`, { cause });
     }
@@ -212,5 +211,6 @@ function lastLines(app: SiteApp): string {
   return `${app.name}:\n${lines
     .filter((line) => line.includes('Consumer'))
     .slice(-LINES)
+    .concat(app.crashes)
     .join('\n')}`;
 }

@@ -107,8 +107,9 @@ export class Puller {
     buckets: readonly string[],
   ): Promise<Changes> {
     const options = this.optionsFor(members, buckets);
-    const { end, ...whole } = changesOf(members, await this.hydrator.hydrate(manager, members, options));
-    if (end === null) return { end, ...whole };
+    const whole = changesOf(members, await this.hydrator.hydrate(manager, members, options));
+    const { end } = whole;
+    if (end === null) return whole;
     const served = members.map((each) => ({
       ...each,
       length: parseSeqs(each.seqs).filter((seq) => seq < end).length,

@@ -53,7 +53,6 @@ function isEchoedDocument(sent: unknown, stored: unknown): boolean {
 
 /** Integers of 64 bits are held exactly, all others as doubles. */
 function isEchoedNumber(token: string, stored: string): boolean {
-  if (token === stored) return true;
   const decimal = canonicalDecimal(token);
   if (decimal === null) return false;
   if (decimal === canonicalDecimal(stored)) return true;

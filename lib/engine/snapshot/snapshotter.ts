@@ -101,11 +101,16 @@ export class Snapshotter {
       if (!list) continue;
       const budget = { buckets, maxBytes: this.maxPageBytes - bytes, liveOnly: true };
       const statements = this.hydrator.statements(manager, [list], budget);
-      const next = { checkpoint, table: table.name, afterId };
+      const { name } = table;
+      const next = (cut: number | null): SnapshotCursor => ({
+        checkpoint,
+        table: name,
+        afterId: lastTold(list, cut),
+      });
       if (list.count >= room) {
         return new Ending(statements, ([rows = []]) => {
           const { pieces, cut } = toHydrated(rows);
-          return { records: joined([...parts, ...pieces]), next: { ...next, ...lastTold(list, cut) } };
+          return { records: joined([...parts, ...pieces]), next: next(cut) };
         });
       }
       const [rows = []] = await pipelined(manager, statements);
@@ -115,8 +120,7 @@ export class Snapshotter {
       count += records.count;
       bytes += records.text.length;
       if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1])) {
-        const page = { records: joined(parts), next: { ...next, ...lastTold(list, cut) } };
-        return new Ending([], () => page);
+        return new Ending([], () => ({ records: joined(parts), next: next(cut) }));
       }
     }
     return new Ending([], () => ({ records: joined(parts), next: null }));
@@ -126,6 +130,8 @@ export class Snapshotter {
 /** Records of one table that a page may have, in the order of their keys. */
 interface TableList extends RecordList {
   readonly count: number;
+  /** They come after it. */
+  readonly afterId: string;
   readonly lastId: string;
 }
 
@@ -142,6 +148,7 @@ async function listAfter(
     table,
     ids: list.ids,
     count: list.count,
+    afterId,
     lastId: list.last_id ?? afterId,
     servedAt: null,
     loggedAt: null,
@@ -152,10 +159,10 @@ async function listAfter(
  * Where the next page begins: behind the last record that this one was to have.
  * @param cut place, from 1, of the first one that the budget has left out; null: none
  */
-function lastTold({ ids, lastId }: TableList, cut: number | null): Partial<Pick<SnapshotCursor, 'afterId'>> {
-  if (cut === null) return { afterId: lastId };
+function lastTold({ ids, afterId, lastId }: TableList, cut: number | null): string {
+  if (cut === null) return lastId;
   const before = parsePgArray(ids)?.[cut - 2];
-  return typeof before === 'string' ? { afterId: before } : {};
+  return typeof before === 'string' ? before : afterId;
 }
 
 /** By so much longer it is held than it may pause, so that not each page has to renew that. */

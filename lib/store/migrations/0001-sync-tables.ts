@@ -86,6 +86,7 @@ export const syncTables: SynchroMigration = {
        live boolean NOT NULL DEFAULT true,
        PRIMARY KEY (record_id, table_name, bucket_id) INCLUDE (live)
      ) WITH (fillfactor = 80)`,
+    // The reference's has no such columns, and another order in its key, which serves as well.
     `ALTER TABLE sync_bucket_edges
        ADD COLUMN IF NOT EXISTS live boolean NOT NULL DEFAULT true,
        ADD COLUMN IF NOT EXISTS row_updated_at timestamptz`,
