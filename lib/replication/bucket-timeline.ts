@@ -1,4 +1,5 @@
 import { upsert } from '../common/collections.js';
+import { bucketsOf } from './edge-diff.js';
 import type { RowEvent } from './row-events.js';
 
 type Buckets = ReadonlySet<string>;
@@ -23,7 +24,7 @@ export class BucketTimeline {
     if (before.size === 0 && !this.moments.has(id)) return;
     if (before.size === edges.size && [...before].every((bucket) => edges.has(bucket))) return;
     const moments = upsert(this.moments, id, () => [{ order: BEFORE, buckets: before }]);
-    moments.push({ order, buckets: new Set(edges.keys()) });
+    moments.push({ order, buckets: bucketsOf(edges) });
   }
 
   get hasMoves(): boolean {

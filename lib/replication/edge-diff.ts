@@ -21,6 +21,13 @@ export interface RecordEdges {
   rowMicros: bigint | null;
 }
 
+const NO_BUCKETS: ReadonlySet<string> = new Set();
+
+/** The buckets of a record's edges, live or dead, as they are now. */
+export function bucketsOf(edges: ReadonlyMap<string, boolean>): ReadonlySet<string> {
+  return edges.size === 0 ? NO_BUCKETS : new Set(edges.keys());
+}
+
 /** A row's state after one change. */
 export interface RowState {
   /** null: the rule failed, so the row keeps the buckets that it has. */
@@ -55,15 +62,8 @@ const MILLISECOND = 1_000n;
  * A dead edge that goes says so, for a pull may have withheld the delete that came before.
  */
 export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
-  const entries: NewEntry[] = [];
-  const wanted = new Set(row.buckets ?? record.edges.keys());
-  for (const [bucket, live] of record.edges) {
-    if (wanted.has(bucket) && !(row.deleted && live)) continue;
-    entries.push({ bucket, operation: Operation.delete, servedAt: null });
-    if (wanted.has(bucket)) record.edges.set(bucket, false);
-    else record.edges.delete(bucket);
-  }
-
+  const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
+  const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
   const micros = comparableMicros(row.updatedAt);
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
   const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
@@ -95,6 +95,18 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
   if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {
     record.rowMicros = micros;
     record.rowUpdatedAt = row.updatedAt ?? null;
+  }
+  return entries;
+}
+
+/** What tells of the buckets that a row leaves, and of those in which it is soft-deleted. */
+function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boolean): NewEntry[] {
+  const entries: NewEntry[] = [];
+  for (const [bucket, live] of record.edges) {
+    if (wanted.has(bucket) && !(deleted && live)) continue;
+    entries.push({ bucket, operation: Operation.delete, servedAt: null });
+    if (wanted.has(bucket)) record.edges.set(bucket, false);
+    else record.edges.delete(bucket);
   }
   return entries;
 }

@@ -2,7 +2,7 @@ import { upsert } from '../common/collections.js';
 import { comparableMicros } from '../common/timestamp.js';
 import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readEdges, type EdgeKey, type EdgeRow, type RecordIds } from '../store/edges.js';
-import type { RecordEdges } from './edge-diff.js';
+import { bucketsOf, type RecordEdges } from './edge-diff.js';
 
 interface WorkingRecord extends RecordEdges {
   /** As stored. */
@@ -53,7 +53,7 @@ export class EdgeWorkspace {
     const { before, edges } = this.working(table, id);
     let same = before.size === edges.size;
     for (const bucket of before.keys()) same &&= edges.has(bucket);
-    return same ? null : new Set(before.keys());
+    return same ? null : bucketsOf(before);
   }
 
   /** Writes the difference and the entries. The workspace is used up. */

@@ -11,7 +11,7 @@ import type { BucketRules } from './bucket-rules.js';
 import { END, followedEvents } from './bucket-timeline.js';
 import { completeRows } from './complete-rows.js';
 import { currentRows, type RowFilter } from './current-rows.js';
-import { Operation, removeRow, settleRow } from './edge-diff.js';
+import { bucketsOf, Operation, removeRow, settleRow } from './edge-diff.js';
 import { backfillEdges, isUnknown } from './edge-backfill.js';
 import { removeAllEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
@@ -179,7 +179,7 @@ export class MembershipApplier {
     for (const event of events) {
       const { recordId, row } = event;
       const record = work.edges.record(table.name, recordId);
-      const before = isParent ? new Set(record.edges.keys()) : null;
+      const before = isParent ? bucketsOf(record.edges) : null;
       if (row === null) {
         work.add(event.order, table, recordId, removeRow(record));
         work.settled(table, recordId);

@@ -6,7 +6,7 @@ import type { RecordIds } from '../store/edges.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
 import { BucketTimeline } from './bucket-timeline.js';
-import type { NewEntry, Operation, RowState } from './edge-diff.js';
+import { bucketsOf, type NewEntry, type Operation, type RowState } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others with what they had. */
@@ -107,7 +107,7 @@ export class MembershipWork {
 
   /** The buckets (live or dead) that a loaded parent has at a place in the batch. */
   parentBuckets({ table, id }: RecordName, order: number): ReadonlySet<string> {
-    return this.timelines.get(table)?.at(id, order) ?? new Set(this.edges.record(table, id).edges.keys());
+    return this.timelines.get(table)?.at(id, order) ?? bucketsOf(this.edges.record(table, id).edges);
   }
 
   /** In the order of the log. */

@@ -45,7 +45,9 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   const unseen = new Set<string>();
   const touchedUnnamed = new Set<string>();
   const followed = new Map<Relation, FollowedRelation>();
-  for (const [order, { message, commitTime }] of changes.entries()) {
+  let order = -1;
+  for (const { message, commitTime } of changes) {
+    order += 1;
     if (message.tag === 'truncate') continue;
     const { relation } = message;
     const { source, isPartial } = upsert(followed, relation, () => follow(relation, tracked));

@@ -26,7 +26,9 @@ const MAX_TEXT = 8 * 1024 * 1024;
  * Transactions at or below the stored position (sent again after a reconnect) are left out.
  */
 export class TransactionBatcher {
-  private complete: Change[] = [];
+  /** Those of complete transactions, and then those of the open one. */
+  private changes: Change[] = [];
+  private completeCount = 0;
   private completeText = 0;
   private completeXids: number[] = [];
   private completeEnd: Lsn | null = null;
@@ -48,7 +50,6 @@ export class TransactionBatcher {
           commitLsn: message.commitLsn,
           skipped: message.commitLsn < this.position(),
           cut: false,
-          changes: [],
           text: 0,
         };
         return null;
@@ -62,8 +63,9 @@ export class TransactionBatcher {
   /** The complete transactions so far, to be applied when nothing more is waiting. */
   flush(): Batch | null {
     if (this.completeEnd === null) return null;
-    const batch = { changes: this.complete, xids: this.completeXids, endLsn: this.completeEnd };
-    this.complete = [];
+    const changes = this.changes.splice(0, this.completeCount);
+    const batch = { changes, xids: this.completeXids, endLsn: this.completeEnd };
+    this.completeCount = 0;
     this.completeText = 0;
     this.completeXids = [];
     this.completeEnd = null;
@@ -77,15 +79,14 @@ export class TransactionBatcher {
 
   private addChange(message: RowMessage | TruncateMessage): Batch | null {
     if (!this.open || this.open.skipped) return null;
-    const { commitTime, commitLsn } = this.open;
-    this.open.changes.push({ message, commitTime, commitLsn });
+    const { xid, commitTime, commitLsn } = this.open;
+    this.changes.push({ message, commitTime, commitLsn });
     this.open.text += textLength(message);
-    const rows = this.open.changes.length + this.complete.length;
-    if (rows < this.hardRows && this.open.text + this.completeText < MAX_TEXT) return null;
+    if (this.changes.length < this.hardRows && this.open.text + this.completeText < MAX_TEXT) return null;
     // Whole transactions first: the piece of the open one comes when it is full by itself.
     if (this.completeEnd !== null) return this.flush();
-    const { changes, xid } = this.open;
-    this.open.changes = [];
+    const { changes } = this;
+    this.changes = [];
     this.open.text = 0;
     this.open.cut = true;
     return { changes, xids: [xid], endLsn: null };
@@ -95,12 +96,12 @@ export class TransactionBatcher {
     const open = this.open;
     this.open = null;
     if (!open || open.skipped) return null;
-    this.complete.push(...open.changes);
+    this.completeCount = this.changes.length;
     this.completeText += open.text;
     this.completeXids.push(open.xid);
     this.completeEnd = endLsn;
     // The writer transaction of the pieces may not see later transactions yet: it ends with this one.
-    return open.cut || this.complete.length >= this.softRows ? this.flush() : null;
+    return open.cut || this.completeCount >= this.softRows ? this.flush() : null;
   }
 }
 
@@ -112,8 +113,7 @@ interface OpenTransaction {
   readonly skipped: boolean;
   /** A piece of it has been handed out. */
   cut: boolean;
-  changes: Change[];
-  /** Characters that they hold. */
+  /** Characters that its changes hold. */
   text: number;
 }
 

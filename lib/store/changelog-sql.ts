@@ -1,4 +1,5 @@
 import { formatMicros } from '../common/timestamp.js';
+import { writePgArray } from '../common/pg-array-literal.js';
 import type { ChangelogEntry } from './changelog-transaction.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 
@@ -11,14 +12,14 @@ import type { EdgeKey, EdgeRow } from './edges.js';
 export function recordColumns(records: readonly EdgeKey[]): unknown[] {
   return [
     once(records.map(({ table }) => table)),
-    records.map(({ recordId }) => recordId),
-    records.map(({ bucket }) => bucket),
+    writePgArray(records.map(({ recordId }) => recordId)),
+    writePgArray(records.map(({ bucket }) => bucket)),
   ];
 }
 
 /** $4, $5: whether each edge is live, and its row's time. */
 export function edgeColumns(edges: readonly EdgeRow[]): unknown[] {
-  return [once(edges.map(({ live }) => live)), edges.map(({ rowUpdatedAt }) => rowUpdatedAt)];
+  return [once(edges.map(({ live }) => live)), writePgArray(edges.map(({ rowUpdatedAt }) => rowUpdatedAt))];
 }
 
 /** The operation of each entry, and the time that it is served with. */

@@ -5,8 +5,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'former-bucket-keeps-the-row',
     file: 'lib/replication/edge-diff.ts',
-    find: 'if (wanted.has(bucket) && !(row.deleted && live)) continue;',
-    replace: 'if (!(row.deleted && live)) continue;',
+    find: 'if (wanted.has(bucket) && !(deleted && live)) continue;',
+    replace: 'if (!(deleted && live)) continue;',
     tests: [{ file: 'test/scenarios-wal.test.ts', name: '[scenario 148]' }],
     why: 'Design, rule 1: edges are diffed, or the former owner goes on reading the row.',
   },

@@ -11,6 +11,25 @@ export function parsePgArray(text: string): readonly PgArrayElement[] | null {
   return array !== null && reader.atEnd() ? array : null;
 }
 
+/**
+ * Writes what {@link parsePgArray} reads. In one piece, for thousands of elements: `pg` replaces twice in each, and adds
+ * them up one by one.
+ */
+export function writePgArray(elements: readonly (string | null)[]): string {
+  if (elements.length === 0) return '{}';
+  return elements.every(isPlain)
+    ? `{"${elements.join('","')}"}`
+    : `{${elements.map((element) => (element === null ? 'NULL' : quoted(element))).join(',')}}`;
+}
+
+function isPlain(element: string | null): boolean {
+  return element !== null && !element.includes('"') && !element.includes('\\');
+}
+
+function quoted(element: string): string {
+  return `"${element.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+}
+
 class Reader {
   private position = 0;
 
