@@ -115,6 +115,18 @@ describe('a transaction of the changelog', () => {
     expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
   });
 
+  it('tells of what failed that was sent while something else was waited for', async () => {
+    const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
+    const tx = await ChangelogTransaction.begin(successor, start);
+    tx.append([ENTRY]);
+    const read = tx.query('SELECT 1');
+    tx.writeEdges('insert', [edge, edge]);
+    await read;
+    await expect(tx.written()).rejects.toMatchObject({ code: '23505' });
+    await tx.rollback();
+    expect(await logOf(database, 'tasks', 'a')).toEqual([]);
+  });
+
   it('leaves nothing for the next one to begin with when it fails on the way', async () => {
     const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
     const first = await ChangelogTransaction.begin(successor, start);

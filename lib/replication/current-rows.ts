@@ -4,7 +4,7 @@ import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { matchingValues } from './matching-values.js';
 
-/** Rows read at once: what a cascade or a backfill holds in memory. */
+/** Rows read at once: a cascade or a backfill holds a few times as many in memory. */
 const CHUNK_ROWS = 2_000;
 
 let cursors = 0;
@@ -13,7 +13,8 @@ let cursors = 0;
 export type RowFilter = { readonly column: string; readonly values: readonly string[] } | 'all';
 
 /**
- * Reads current rows in chunks through a cursor of the caller's transaction: one scan, however many there are.
+ * Reads current rows in chunks through a cursor of the caller's transaction: one scan, however many there are. While a
+ * chunk is worked on, the next one is on its way.
  */
 export async function* currentRows(
   tx: ChangelogTransaction,
@@ -32,10 +33,16 @@ export async function* currentRows(
       tx.query(`${declare} WHERE ${condition}`, [filter.values]),
     );
   }
-  for (;;) {
-    const rows = await tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`);
+  const fetch = (): Promise<readonly ResolveRow['data'][]> => {
+    const rows = tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`);
+    rows.catch(() => undefined); // who asks for it is told
+    return rows;
+  };
+  for (let next = fetch(), isLast = false; !isLast;) {
+    const rows = await next;
+    isLast = rows.length < CHUNK_ROWS;
+    if (!isLast) next = fetch();
     if (rows.length > 0) yield rows.map((data) => ({ recordId: data[table.idColumn] ?? '', data }));
-    if (rows.length < CHUNK_ROWS) break;
   }
   await tx.query(`CLOSE ${cursor}`);
 }

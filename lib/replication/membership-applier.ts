@@ -1,7 +1,6 @@
 import { upsert } from '../common/collections.js';
 import type { Lsn } from '../common/lsn.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { EdgeRow, RecordIds } from '../store/edges.js';
 import { forgetRules } from '../store/rule-marks.js';
@@ -19,6 +18,7 @@ import { goneNewcomers } from './gone-newcomers.js';
 import { MembershipWork, neededEdges, readOpenLists, rowState, type OpenLists } from './membership-work.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
+import { ahead, withEdges, type RowsWithEdges } from './rows-with-edges.js';
 import { settleFailures } from './rule-failures.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -90,9 +90,11 @@ export class MembershipApplier {
       return;
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
-    for await (const rows of currentRows(tx, table, this.tracked.columnsOf(table), filter)) {
-      await this.resettleRows(tx, table, rows, options);
-      for (const { recordId } of rows) missing.delete(recordId);
+    const rows = currentRows(tx, table, this.tracked.columnsOf(table), filter);
+    // What becomes of a chunk, and of its children, changes nothing that the next one asks for: tables make no cycles.
+    for await (const chunk of ahead(withEdges(tx, table, rows))) {
+      await this.resettleRows(tx, table, chunk, options);
+      for (const { recordId } of chunk.rows) missing.delete(recordId);
     }
     await this.removeRows(tx, table, missing, options);
   }
@@ -209,13 +211,12 @@ export class MembershipApplier {
   private async resettleRows(
     tx: ChangelogTransaction,
     table: SyncTable,
-    current: readonly ResolveRow[],
+    { rows: current, records, edges }: RowsWithEdges,
     options: ResettleOptions,
   ): Promise<void> {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = this.newWork(tx);
-    const found = current.map((row) => ({ table, recordId: row.recordId, row }));
-    await work.edges.load(neededEdges(found));
+    work.edges.add(records, edges);
     const rows = options.parents ? work.childrenInLog(table, current, options.parents) : current;
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);

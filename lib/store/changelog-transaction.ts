@@ -250,8 +250,10 @@ export class ChangelogTransaction {
    */
   async written(): Promise<void> {
     if (this.sent.length === 0) return;
-    await Promise.all(this.sent);
-    this.sent = [];
+    const sent = new Set(this.sent);
+    await Promise.all(sent);
+    // More may have been sent meanwhile.
+    this.sent = this.sent.filter((answer) => !sent.has(answer));
   }
 
   /** Settles when all that was sent so far has been answered. */

@@ -1,4 +1,5 @@
 import type { QueryConfig, QueryResult } from 'pg';
+import { writePgArray } from '../common/pg-array-literal.js';
 
 /** One edge to write, or to write again. */
 export interface EdgeRow {
@@ -31,7 +32,7 @@ export async function readEdges(client: Queryable, records: RecordIds): Promise<
   const { rows } = await client.query({
     name: `edges_${tables.length}`,
     text: selects.join(' UNION ALL '),
-    values: tables.flatMap(([table, ids]) => [table, [...ids]]),
+    values: tables.flatMap(([table, ids]) => [table, writePgArray([...ids])]),
   });
   return rows.map((row) => ({
     table: row.table_name,

@@ -13,8 +13,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'deletes-come-after-creates',
     file: 'lib/replication/edge-diff.ts',
-    find: '  return entries;\n}\n\n/** The row is gone',
-    replace: '  return entries.toReversed();\n}\n\n/** The row is gone',
+    find: '  return entries;\n}\n\n/** What tells of',
+    replace: '  return entries.toReversed();\n}\n\n/** What tells of',
     tests: [{ file: 'test/edge-diff.test.ts', name: 'takes it from the buckets that it has left before' }],
     why: 'W-PULL-1: who reads both buckets would lose a row that moves between them.',
   },

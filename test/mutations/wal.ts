@@ -221,6 +221,14 @@ export const WAL: readonly Mutation[] = [
     why: 'Interleavings 2, W-DATA-5: values are text, and text follows the settings of the session.',
   },
   {
+    name: 'writes-are-forgotten-that-came-while-others-were-waited-for',
+    file: 'lib/store/changelog-transaction.ts',
+    find: 'this.sent = this.sent.filter((answer) => !sent.has(answer));',
+    replace: 'this.sent = [];',
+    tests: [{ file: 'test/changelog-transaction.test.ts', name: 'sent while something else was waited for' }],
+    why: 'Design, rule 5: what could not be written is told by what it failed of, and nothing goes on behind it.',
+  },
+  {
     name: 'other-database-system-goes-unnoticed',
     file: 'lib/replication/slot.ts',
     find: "if (position.systemId !== system.systemId) return 'the database system is another one';",
