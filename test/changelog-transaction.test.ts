@@ -127,6 +127,16 @@ describe('a transaction of the changelog', () => {
     expect(await logOf(database, 'tasks', 'a')).toEqual([]);
   });
 
+  it('tells what a question failed of that was asked ahead', async () => {
+    const tx = await ChangelogTransaction.begin(successor, start);
+    const failed = tx.asked(tx.query('SELECT 1 / 0'));
+    await expect(tx.query('SELECT 1')).rejects.toMatchObject({ code: '22012' });
+    await expect(failed).rejects.toMatchObject({ code: '22012' });
+    tx.append([ENTRY]);
+    await expect(tx.commit(200n).durable).rejects.toMatchObject({ code: '22012' });
+    expect(await storedPosition(database)).toMatchObject({ confirmed_lsn: '100' });
+  });
+
   it('leaves nothing for the next one to begin with when it fails on the way', async () => {
     const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
     const first = await ChangelogTransaction.begin(successor, start);

@@ -36,6 +36,12 @@ function batches(
 }
 
 describe('the transaction batcher', () => {
+  it('takes no transaction that begins within another one', () => {
+    const [begin, row] = transaction(1, 100n, 1);
+    const [other] = transaction(2, 200n, 1);
+    expect(() => batches([begin ?? null, row ?? null, other ?? null])).toThrow(/within another one/);
+  });
+
   it('hands a transaction out when nothing more is waiting', () => {
     expect(batches([...transaction(1, 100n, 2), null])).toEqual([[2, [1], 110n]]);
   });

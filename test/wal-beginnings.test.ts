@@ -146,8 +146,9 @@ describe('the consumer', () => {
     const broken = vi.spyOn(PgoutputDecoder.prototype, 'decode').mockImplementation(function (
       this: PgoutputDecoder,
       message,
+      start,
     ) {
-      if (!message.includes('unreadable')) return decode.call(this, message);
+      if (!message.includes('unreadable')) return decode.call(this, message, start);
       undecodable++;
       throw new SynchroError('decode_failed', 'of the test');
     });
@@ -160,6 +161,7 @@ describe('the consumer', () => {
       const later = await insert('tasks', 1);
       await eventually(() => undecodable > 2);
       expect((await app.app.get(SyncStatus).read()).consumer).toMatchObject({ state: 'failing' });
+      for (const id of ids) expect(await logOf(database, 'tasks', id)).toEqual(['create user:alice']);
       expect(await edgesOf(database, 'tasks', later[0] ?? '')).toEqual([]);
       const [slot] = await database.query(
         'SELECT confirmed_flush_lsn <= $2 AS behind FROM pg_replication_slots WHERE slot_name = $1',

@@ -25,7 +25,7 @@ export const walUpdates: BenchRow = {
 };
 
 async function prepare(stage: Stage): Promise<Duel> {
-  const rows = stage.size(30_000, 10_000);
+  const rows = stage.size(60_000, 10_000);
   const database = await stage.database();
   const app = await stage.app(database);
   const limitDatabase = await limitTables(stage, database);

@@ -33,11 +33,8 @@ export async function* currentRows(
       tx.query(`${declare} WHERE ${condition}`, [filter.values]),
     );
   }
-  const fetch = (): Promise<readonly ResolveRow['data'][]> => {
-    const rows = tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`);
-    rows.catch(() => undefined); // who asks for it is told
-    return rows;
-  };
+  const fetch = (): Promise<readonly ResolveRow['data'][]> =>
+    tx.asked(tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`));
   for (let next = fetch(), isLast = false; !isLast;) {
     const rows = await next;
     isLast = rows.length < CHUNK_ROWS;

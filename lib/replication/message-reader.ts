@@ -1,15 +1,12 @@
 import { SynchroError } from '../common/errors.js';
 
-/** Reads the fields of the replication stream's messages, one after another. Used for each of millions of rows. */
+/** Reads the fields of one message of the replication stream, one after another. Used for each of millions of rows. */
 export class MessageReader {
-  private buffer: Buffer = Buffer.alloc(0);
-  private position = 0;
-
-  /** @param start where in the buffer the next message begins */
-  open(buffer: Buffer, start: number): void {
-    this.buffer = buffer;
-    this.position = start;
-  }
+  /** @param position where in the buffer the message begins */
+  constructor(
+    private readonly buffer: Buffer,
+    private position: number,
+  ) {}
 
   uint8(): number {
     const byte = this.buffer[this.position++];

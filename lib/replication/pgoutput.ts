@@ -80,14 +80,12 @@ const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 export class PgoutputDecoder {
   /** null: a relation that was not chosen. */
   private readonly relations = new Map<number, Relation | null>();
-  private readonly reader = new MessageReader();
 
   constructor(private readonly choose: ColumnChoice) {}
 
   /** @param start where in the buffer the message begins */
   decode(buffer: Buffer, start = 0): WalMessage | null {
-    const { reader } = this;
-    reader.open(buffer, start);
+    const reader = new MessageReader(buffer, start);
     const tag = String.fromCharCode(reader.uint8());
     switch (tag) {
       case 'B':

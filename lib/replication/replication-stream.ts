@@ -47,8 +47,8 @@ const BUSY_MS = 10;
 /**
  * The replication connection as a queue: messages are decoded as they arrive, and taken when the consumer is
  * ready. Reading pauses while the queue is full; statuses go out all the same, so that the server keeps the
- * connection. This is the only file that knows pg-logical-replication, whose version is pinned because pausing
- * needs its private connection.
+ * connection. This is the only file that knows pg-logical-replication, whose version is pinned because reading and
+ * pausing need its private connection.
  */
 export class ReplicationStream {
   private readonly service: LogicalReplicationService;
@@ -187,13 +187,13 @@ export class ReplicationStream {
       const message = this.read(copied);
       if (message && !this.failure) {
         this.queue.push(message);
+        this.queuedBytes += copied.length;
         this.wake();
       }
       if (message?.tag === 'keepalive' && message.mustAnswer) this.sendStatus();
     } catch (error) {
       this.fail(error as Error);
     }
-    this.queuedBytes += copied.length;
     if (this.bytesThisTick === 0) {
       this.lastHeard = performance.now();
       setImmediate(() => this.endTick());

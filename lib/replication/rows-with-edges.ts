@@ -21,7 +21,7 @@ export async function* withEdges(
 ): AsyncGenerator<RowsWithEdges> {
   for await (const rows of chunks) {
     const records = neededEdges(rows.map((row) => ({ table, recordId: row.recordId, row })));
-    yield { rows, records, edges: await readEdges(tx, records) };
+    yield { rows, records, edges: await tx.asked(readEdges(tx, records)) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import type { RowMessage, TruncateMessage, WalMessage } from './pgoutput.js';
 
@@ -44,6 +45,7 @@ export class TransactionBatcher {
   add(message: WalMessage): Batch | null {
     switch (message.tag) {
       case 'begin':
+        if (this.open) throw new SynchroError('decode_failed', 'a transaction began within another one');
         this.open = {
           xid: message.xid,
           commitTime: message.commitTime,

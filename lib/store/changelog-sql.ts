@@ -35,12 +35,13 @@ function once<Value>(values: Value[]): Value[] {
   return values.every((value) => value === first) ? values.slice(0, 1) : values;
 }
 
-const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)`;
-
 /** In the order of their key: neighbours share their index pages. */
+const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)
+   ORDER BY r COLLATE "C"`;
+
 const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
-  ${EDGES} ORDER BY r COLLATE "C"`;
+  ${EDGES}`;
 
 /** (By a join, a plan made while the statistics are young would read all edges.) */
 const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)

@@ -42,7 +42,7 @@ export interface PendingCommit {
  */
 export class ChangelogTransaction {
   private seq: bigint;
-  /** Statements that were sent. One that failed stays: whatever comes after it fails with the same error. */
+  /** Statements that were sent, and are not waited for yet. One that failed stays: what comes after it fails of the same. */
   private sent: Promise<unknown>[] = [];
   /** Whether it has looked ahead (see {@link noteLook}). */
   hasLooked = false;
@@ -101,6 +101,16 @@ export class ChangelogTransaction {
     );
     answer.catch(() => undefined); // what failed before it is told first
     await this.written();
+    return answer;
+  }
+
+  /**
+   * Takes note of a question that was sent before its answer is needed: what comes behind one that failed, and fails for
+   * that alone, is told what it failed of. Not under a savepoint.
+   */
+  asked<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    answer.catch(() => undefined); // whoever waits for it is told
+    this.sent.push(answer);
     return answer;
   }
 
