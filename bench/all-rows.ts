@@ -10,6 +10,7 @@ import { pullNothing } from './rows/pull-nothing.js';
 import { pushBatches } from './rows/push-batches.js';
 import { snapshotAll } from './rows/snapshot-all.js';
 import { snapshotPage } from './rows/snapshot-page.js';
+import { statementsAlone } from './rows/statements-alone.js';
 import { visibility } from './rows/visibility.js';
 import { walInserts } from './rows/wal-inserts.js';
 import { walInsertsFull } from './rows/wal-inserts-full.js';
@@ -28,6 +29,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   snapshotPage,
   snapshotAll,
   ...pushBatches,
+  statementsAlone,
   largeTransaction,
   manyClients,
   edgeBackfill,

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
 import { profiler } from '../stage/profiler.js';
+import { recorder } from '../stage/recorder.js';
 import { serve } from '../stage/serve.js';
 import { Comment, Task } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
@@ -31,6 +32,7 @@ const engine = app.get(SyncEngine, { strict: false });
 serve(
   {
     ...profiler,
+    ...recorder,
     caughtUp: () => engine.caughtUp({ timeout: 600_000 }),
     /** How many entries went. */
     compact: async () => (await engine.runCompaction()).deletedEntries,

@@ -2,18 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
 import { serve } from '../stage/serve.js';
+import { READ } from './statements.js';
 
 /**
  * The least that a server can do to answer a pull: it knows which rows, reads them by their keys with one prepared
- * statement that makes the whole text, and sends it. A row a line was slower.
+ * statement that makes the whole text, and sends it.
  */
-const READ = `
-SELECT string_agg(row_to_json(r)::text, ',' ORDER BY n) AS records
-  FROM (SELECT w.n, t.id, 'tasks' AS table_name,
-               (SELECT d FROM (SELECT t.id, t.user_id, t.title, t.body, t.done, t.priority, t.amount, t.created_at,
-                                      t.updated_at, t.deleted_at) AS d) AS data, t.updated_at
-          FROM unnest($1::uuid[]) WITH ORDINALITY AS w (id, n) JOIN tasks AS t ON t.id = w.id) AS r`;
-
 const client = new Client({ connectionString: process.env['DATABASE_URL'], options: '-c TimeZone=UTC' });
 await client.connect();
 let pages: ReadonlyMap<number, string> = new Map();

@@ -1,15 +1,8 @@
 import { Client } from 'pg';
 import { serve } from '../stage/serve.js';
+import { WRITE } from './statements.js';
 
 /** One statement in a transaction for each batch, with the driver alone: the batches are texts already. */
-const STATEMENTS = {
-  creates: `INSERT INTO tasks (id, user_id, title, body, done, priority, amount)
-    SELECT id, $2, title, body, done, priority, amount FROM json_populate_recordset(NULL::tasks, $1)`,
-  updates: `UPDATE tasks AS t SET title = r.title, body = r.body, done = r.done, priority = r.priority,
-           amount = r.amount, updated_at = clock_timestamp()
-      FROM json_populate_recordset(NULL::tasks, $1) AS r WHERE t.id = r.id AND t.user_id = $2`,
-} as const;
-
 interface Lane {
   readonly client: Client;
   readonly userId: string;
@@ -35,12 +28,12 @@ async function load(
   }));
 }
 
-async function write({ kind }: { readonly kind: keyof typeof STATEMENTS }): Promise<void> {
+async function write({ kind }: { readonly kind: keyof typeof WRITE }): Promise<void> {
   await Promise.all(
     lanes.map(async ({ client, userId, batches }) => {
       for (const batch of batches) {
         await client.query('BEGIN');
-        await client.query({ name: kind, text: STATEMENTS[kind], values: [batch, userId] });
+        await client.query({ name: kind, text: WRITE[kind], values: [batch, userId] });
         await client.query('COMMIT');
       }
     }),

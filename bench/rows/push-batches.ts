@@ -3,7 +3,7 @@ import type { BenchRow, Curve, Duel, Round } from '../bench-row.js';
 import type { Database } from '../stage/database.js';
 import { BenchDevice, type PushAnswer } from '../stage/device.js';
 import { HttpLoad } from '../stage/http-load.js';
-import { expectSame } from '../stage/same.js';
+import { copyRows, expectSame } from '../stage/same.js';
 import type { Stage } from '../stage/stage.js';
 
 const BATCH = 100;
@@ -140,12 +140,7 @@ async function prepare(stage: Stage, { kind, users, batch }: Load): Promise<Duel
 /** The same rows in both, with the times that they have in one. */
 async function sameTasks(database: Database, limitDatabase: Database, count: number): Promise<void> {
   await database.query(`SELECT add_tasks(1, ${count}, 1)`);
-  const [row] = await database.query<{ tasks: unknown }>(
-    'SELECT json_agg(t ORDER BY id) AS tasks FROM tasks AS t',
-  );
-  await limitDatabase.query('INSERT INTO tasks SELECT * FROM json_populate_recordset(NULL::tasks, $1)', [
-    JSON.stringify(row?.tasks),
-  ]);
+  await copyRows(database, limitDatabase, 'tasks');
   for (const each of [database, limitDatabase]) await each.query('VACUUM ANALYZE tasks');
 }
 

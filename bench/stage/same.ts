@@ -38,3 +38,11 @@ export async function expectSame(
   const [one, two] = [await textOf(database, query), await textOf(other, otherQuery)];
   if (one !== two) throw new Error(`subject and limit differ: ${one} of ${query}; ${two} of ${otherQuery}`);
 }
+
+/** Copies all rows of a table that the other database has empty. */
+export async function copyRows(database: Database, other: Database, table: string): Promise<void> {
+  const [row] = await database.query<{ rows: unknown }>(`SELECT json_agg(t) AS rows FROM ${table} AS t`);
+  await other.query(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1)`, [
+    JSON.stringify(row?.rows),
+  ]);
+}

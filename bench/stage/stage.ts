@@ -131,6 +131,13 @@ export class Stage {
     );
   }
 
+  /** Ends an app before its row is over. */
+  async end(app: NodeProcess): Promise<void> {
+    this.apps.splice(0, Infinity, ...this.apps.filter((each) => each.app !== app));
+    this.processes.splice(0, Infinity, ...this.processes.filter((each) => each !== app));
+    await app.stop();
+  }
+
   /** Ends what a row has begun. */
   async clear(): Promise<void> {
     this.apps.splice(0);
