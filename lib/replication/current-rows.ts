@@ -4,8 +4,11 @@ import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { matchingValues } from './matching-values.js';
 
-/** Rows read at once: a cascade or a backfill holds a few times as many in memory. */
-const CHUNK_ROWS = 2_000;
+/**
+ * Rows read at once, with the columns that are needed or with all, which may be wide: a cascade or a backfill holds up to
+ * three chunks in memory.
+ */
+const CHUNK_ROWS = { needed: 2_000, all: 500 } as const;
 
 let cursors = 0;
 
@@ -24,6 +27,7 @@ export async function* currentRows(
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.noteLook();
+  const size = CHUNK_ROWS[columns === 'all' ? 'all' : 'needed'];
   const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
   const declare = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql}`;
@@ -34,10 +38,10 @@ export async function* currentRows(
     );
   }
   const fetch = (): Promise<readonly ResolveRow['data'][]> =>
-    tx.asked(tx.textRows(`FETCH ${CHUNK_ROWS} FROM ${cursor}`));
+    tx.asked(tx.textRows(`FETCH ${size} FROM ${cursor}`));
   for (let next = fetch(), isLast = false; !isLast;) {
     const rows = await next;
-    isLast = rows.length < CHUNK_ROWS;
+    isLast = rows.length < size;
     if (!isLast) next = fetch();
     if (rows.length > 0) yield rows.map((data) => ({ recordId: data[table.idColumn] ?? '', data }));
   }
