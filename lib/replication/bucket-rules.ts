@@ -1,4 +1,5 @@
 import { isTransient } from '../common/database-error.js';
+import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
 import { hasDefaultRule, isSeenByDefaultRule } from '../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
