@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { serve } from '../stage/serve.js';
-import { WRITE } from './statements.js';
+import { LOOK_UP, WRITE } from './statements.js';
 
 /** One statement in a transaction for each batch, with the driver alone: the batches are texts already. */
 interface Lane {
@@ -17,7 +17,7 @@ async function load(
   batches: readonly (readonly [userId: string, texts: readonly string[]])[],
 ): Promise<void> {
   while (clients.length < batches.length) {
-    const client = new Client({ connectionString: process.env['DATABASE_URL'] });
+    const client = new Client({ connectionString: process.env['DATABASE_URL'], options: LOOK_UP });
     await client.connect();
     clients.push(client);
   }

@@ -7,6 +7,9 @@ export const WRITE = {
       FROM json_populate_recordset(NULL::tasks, $1) AS r WHERE t.id = r.id AND t.user_id = $2`,
 } as const;
 
+/** A table of a few thousand rows would be hashed for a hundred of them, which takes longer than to look them up. */
+export const LOOK_UP = '-c enable_hashjoin=off -c enable_mergejoin=off';
+
 /** $1 the keys: their rows as records of the wire, in one text. A row a line was slower. */
 export const READ = `
 SELECT string_agg(row_to_json(r)::text, ',' ORDER BY n) AS records

@@ -3,7 +3,7 @@ import { Client, type CustomTypesConfig } from 'pg';
 import { DataSource } from 'typeorm';
 import { pipelined } from '../../lib/store/pipeline.js';
 import type { BenchRow, Duel, Line, Round } from '../bench-row.js';
-import { READ, WRITE } from '../limits/statements.js';
+import { LOOK_UP, READ, WRITE } from '../limits/statements.js';
 import { lastSeq, reached } from '../stage/changelog.js';
 import { BenchDevice, type PushAnswer } from '../stage/device.js';
 import { HttpLoad } from '../stage/http-load.js';
@@ -73,7 +73,7 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   const source = await new DataSource({ type: 'postgres', url: database.url }).initialize();
   const runner = source.createQueryRunner();
-  const client = new Client({ connectionString: limitDatabase.url, options: '-c TimeZone=UTC' });
+  const client = new Client({ connectionString: limitDatabase.url, options: `-c TimeZone=UTC ${LOOK_UP}` });
   await client.connect();
   const send = (statements: Statements): Promise<Rows> => pipelined(runner.manager, statements);
   let turn = 0;
