@@ -265,7 +265,27 @@ export class Oracle {
         ? this.accepted(exchange, change)
         : [violation('loss', table, id, 'was accepted, and never pushed')];
     });
+    for (const { table_name: table, id, reason_code: reason } of rejected)
+      if (reason === 'parent_missing') this.giveUp(exchange, table as TableName, id);
     return [...leaks, ...missing, ...wrong];
+  }
+
+  /** What waited for a parent that has come as another's is given up, as its device is told at the record's next change. */
+  private giveUp({ phone, sent, received }: Exchange, table: TableName, id: string): void {
+    const key = `${phone.userId} ${table} ${id}`;
+    const { parent } = tableOf(table);
+    const waited = this.promised.get(key);
+    if (!parent || !waited) return;
+    const above = parent.table as TableName;
+    const parentId = waited.data?.[parent.fk];
+    if (typeof parentId !== 'string') return;
+    const there = this.history
+      .of(above, parentId)
+      .filter((version) => this.during([version], sent, received));
+    const isTheirs = there.some((version) =>
+      this.during(this.rules.writable(phone.userId, above, version), sent, received),
+    );
+    if (there.length > 0 && !isTheirs) this.promised.delete(key);
   }
 
   /** What was accepted must have been the row's state, and its user must have been the one who may write it. */
