@@ -36,7 +36,7 @@ describe('reading ahead', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  it.each([0, 2])('asks for nothing more once the work has failed', async (failing) => {
+  it.each([0, 2])('asks for nothing more once the work has failed (%i can not be read)', async (failing) => {
     const asked: number[] = [];
     const work = (async () => {
       for await (const n of ahead(source(asked, failing))) throw new Error(`${n} can't be done`);

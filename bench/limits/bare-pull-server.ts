@@ -1,37 +1,33 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
+import { Client } from 'pg';
 import { serve } from '../stage/serve.js';
-import { READ } from './statements.js';
+import { readTasks } from './statements.js';
+
+const client = new Client({ connectionString: process.env['DATABASE_URL'], options: '-c TimeZone=UTC' });
+await client.connect();
+let pages: ReadonlyMap<number, string> = new Map();
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One after another: it has but one connection. */
+function read(ids: string | undefined): Promise<string> {
+  const result = last.then(() => readTasks(client, ids));
+  last = result;
+  return result;
+}
 
 /**
  * The least that a server can do to answer a pull: it knows which rows, reads them by their keys with one prepared
  * statement that makes the whole text, and sends it.
  */
-const client = new Client({ connectionString: process.env['DATABASE_URL'], options: '-c TimeZone=UTC' });
-await client.connect();
-let pages: ReadonlyMap<number, string> = new Map();
-
-const asText: CustomTypesConfig = { getTypeParser: () => (text: string) => text };
-
-let last: Promise<unknown> = Promise.resolve();
-
-/** One after another: it has but one connection. */
-function read(ids: string | undefined): Promise<QueryResult<{ records: string }>> {
-  const result = last.then(() =>
-    client.query<{ records: string }>({ name: 'read', text: READ, values: [ids], types: asText }),
-  );
-  last = result;
-  return result;
-}
-
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
     const { checkpoint } = JSON.parse(Buffer.concat(chunks).toString()) as { checkpoint: number };
-    void read(pages.get(checkpoint)).then(({ rows }) => {
-      const body = Buffer.from(`{"changes":[${rows[0]?.records}]}\n`);
+    void read(pages.get(checkpoint)).then((records) => {
+      const body = Buffer.from(`{"changes":[${records}]}\n`);
       response
         .writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length })
         .end(body);

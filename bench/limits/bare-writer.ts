@@ -1,8 +1,7 @@
 import { Client } from 'pg';
 import { serve } from '../stage/serve.js';
-import { LOOK_UP, WRITE } from './statements.js';
+import { LOOK_UP, writeTasks, type WriteKind } from './statements.js';
 
-/** One statement in a transaction for each batch, with the driver alone: the batches are texts already. */
 interface Lane {
   readonly client: Client;
   readonly userId: string;
@@ -28,14 +27,11 @@ async function load(
   }));
 }
 
-async function write({ kind }: { readonly kind: keyof typeof WRITE }): Promise<void> {
+/** A transaction for each batch: they are texts already. */
+async function write({ kind }: { readonly kind: WriteKind }): Promise<void> {
   await Promise.all(
     lanes.map(async ({ client, userId, batches }) => {
-      for (const batch of batches) {
-        await client.query('BEGIN');
-        await client.query({ name: kind, text: WRITE[kind], values: [batch, userId] });
-        await client.query('COMMIT');
-      }
+      for (const batch of batches) await writeTasks(client, kind, batch, userId);
     }),
   );
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Client, type CustomTypesConfig } from 'pg';
+import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { pipelined } from '../../lib/store/pipeline.js';
 import type { BenchRow, Duel, Line, Round } from '../bench-row.js';
-import { LOOK_UP, READ, WRITE } from '../limits/statements.js';
+import { LOOK_UP, readTasks, writeTasks, type WriteKind } from '../limits/statements.js';
 import { lastSeq, reached } from '../stage/changelog.js';
 import { BenchDevice, type PushAnswer } from '../stage/device.js';
 import { HttpLoad } from '../stage/http-load.js';
@@ -74,7 +74,12 @@ async function prepare(stage: Stage): Promise<Duel> {
   const source = await new DataSource({ type: 'postgres', url: database.url }).initialize();
   const runner = source.createQueryRunner();
   const client = new Client({ connectionString: limitDatabase.url, options: `-c TimeZone=UTC ${LOOK_UP}` });
+  // Its database goes with the row, however that ends.
+  client.on('error', () => undefined);
   await client.connect();
+  const write = (kind: WriteKind, tasks: readonly Task[]): Promise<void> =>
+    writeTasks(client, kind, JSON.stringify(tasks), USER);
+  const read = (): Promise<string> => readTasks(client, `{${keys.join(',')}}`);
   const send = (statements: Statements): Promise<Rows> => pipelined(runner.manager, statements);
   let turn = 0;
   let made: readonly (readonly Task[])[] = [];
@@ -105,16 +110,16 @@ async function prepare(stage: Stage): Promise<Duel> {
     limit: async () => {
       const changed = made.map((tasks) => tasks.map((task, n) => ({ ...task, id: ids[n] ?? '' })));
       return timed(stage, times, [
-        (n) => write(client, 'creates', made[n] ?? []),
-        (n) => write(client, 'updates', changed[n] ?? []),
-        () => read(client, keys),
+        (n) => write('creates', made[n] ?? []),
+        (n) => write('updates', changed[n] ?? []),
+        read,
       ]);
     },
     verify: async () => {
       const tasks = 'SELECT id, user_id, title, body, done, priority, amount FROM tasks ORDER BY id';
       await expectSame(database, tasks, limitDatabase, tasks);
       const [answer] = (await send(pull)).slice(-2) as readonly (readonly { readonly text: string }[])[];
-      const [mine, its] = [answer?.[0]?.text ?? '', await read(client, keys)].map((text) =>
+      const [mine, its] = [answer?.[0]?.text ?? '', await read()].map((text) =>
         JSON.stringify(recordsOf(`{"changes":[${text}]}`)),
       );
       await Promise.all([source.destroy(), client.end()]);
@@ -175,25 +180,6 @@ function tasksOf(ids: readonly string[], mark: string): readonly Task[] {
 function again(text: string, [first]: readonly Task[]): Statements {
   const mark = first?.title.slice('Task number 0 '.length) ?? '';
   return JSON.parse(text.replaceAll(MARK, mark)) as Statements;
-}
-
-async function write(client: Client, kind: keyof typeof WRITE, tasks: readonly Task[]): Promise<void> {
-  await client.query('BEGIN');
-  await client.query({ name: kind, text: WRITE[kind], values: [JSON.stringify(tasks), USER] });
-  await client.query('COMMIT');
-}
-
-const asText: CustomTypesConfig = { getTypeParser: () => (text: string) => text };
-
-async function read(client: Client, keys: readonly string[]): Promise<string> {
-  const values = [`{${keys.join(',')}}`];
-  const { rows } = await client.query<{ records: string }>({
-    name: 'read',
-    text: READ,
-    values,
-    types: asText,
-  });
-  return rows[0]?.records ?? '';
 }
 
 /** How often a second each of some works can be done, one after the other. */

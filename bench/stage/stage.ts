@@ -35,8 +35,8 @@ export interface StageOptions {
 /** Everything that rows are played on: a PostgreSQL server, databases, and Node processes. */
 export class Stage {
   private readonly databases: Database[] = [];
-  private readonly processes: NodeProcess[] = [];
-  private readonly apps: {
+  private processes: NodeProcess[] = [];
+  private apps: {
     readonly app: NodeProcess;
     readonly database: Database;
   }[] = [];
@@ -133,8 +133,8 @@ export class Stage {
 
   /** Ends an app before its row is over. */
   async end(app: NodeProcess): Promise<void> {
-    this.apps.splice(0, Infinity, ...this.apps.filter((each) => each.app !== app));
-    this.processes.splice(0, Infinity, ...this.processes.filter((each) => each !== app));
+    this.apps = this.apps.filter((each) => each.app !== app);
+    this.processes = this.processes.filter((each) => each !== app);
     await app.stop();
   }
 

@@ -45,9 +45,7 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   const unseen = new Set<string>();
   const touchedUnnamed = new Set<string>();
   const followed = new Map<Relation, FollowedRelation>();
-  let order = -1;
-  for (const { message, commitTime } of changes) {
-    order += 1;
+  for (const [order, { message, commitTime }] of changes.entries()) {
     if (message.tag === 'truncate') continue;
     const { relation } = message;
     const { source, isPartial } = upsert(followed, relation, () => follow(relation, tracked));

@@ -1,6 +1,6 @@
+import { parsePgArray, type PgArrayElement } from '../common/pg-array-literal.js';
 import { applyCasts, type DefaultValue } from './default-value.js';
 import { parseDefaultExpression } from './default-expression.js';
-import { parsePgArray, type PgArrayElement } from '../common/pg-array-literal.js';
 import type { LogicalType } from './schema-contract.js';
 
 /** What clients are told of a default. */

@@ -1,5 +1,5 @@
-import { formatMicros } from '../common/timestamp.js';
 import { writePgArray } from '../common/pg-array-literal.js';
+import { formatMicros } from '../common/timestamp.js';
 import type { ChangelogEntry } from './changelog-transaction.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { SyncRegistry } from '../../registry/sync-registry.js';
 import { parsePgArray } from '../../common/pg-array-literal.js';
+import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { pipelined } from '../../store/pipeline.js';
 import { Ending } from '../../store/session.js';
