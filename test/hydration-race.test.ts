@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startApp, type RunningApp } from './support/app.js';
-import { consumed, withPausedConsumer } from './support/consumer.js';
+import { consumed, consumerWaits, requestsDone, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertComment, insertTask, retitle } from './support/sample-rows.js';
@@ -133,6 +133,48 @@ it('a comment under the moved task is withheld with it [W-PULL-2] [interleaving 
   await bob.pull();
   expect(alice.row('comments', comment)).toBeUndefined();
   expect(bob.row('comments', comment)).toMatchObject({ body: 'secret of Bob' });
+});
+
+/** The task is Bob's for a moment, within which `during` runs; the consumer learns of both moves at once. */
+async function lentToBob(during: () => Promise<unknown>): Promise<void> {
+  await withPausedConsumer(database, async () => {
+    // It waits with this one in hand, and takes all that follows together.
+    await insertTask(database, 'alice', 'another');
+    await consumerWaits(database);
+    await moveTo('bob');
+    await during();
+    await moveTo('alice');
+  });
+  await consumed(database);
+  await requestsDone(database);
+}
+
+it.each([
+  ['', ', updated_at = clock_timestamp()'],
+  [', also where its updated_at stayed as it was', ''],
+])(
+  'a comment that was withheld from Alice comes when its task is hers again, though the log tells of no move%s [interleaving 9]',
+  async (_, stamp) => {
+    const comment = await insertComment(database, task, 'of Alice');
+    await consumed(database);
+    await alice.pull();
+    await database.query(`UPDATE comments SET body = 'changed'${stamp} WHERE id = $1`, [comment]);
+    await consumed(database);
+    await lentToBob(() => alice.pull());
+    await alice.pull();
+    expect(alice.row('comments', comment)).toMatchObject({ body: 'changed' });
+  },
+);
+
+it('so does one that a snapshot passed over [interleaving 9]', async () => {
+  const comment = await insertComment(database, task, 'of Alice');
+  await consumed(database);
+  const tablet = new Device(app.url, 'alice');
+  await tablet.schema();
+  await tablet.register();
+  await lentToBob(() => tablet.snapshot());
+  await tablet.pull();
+  expect(tablet.row('comments', comment)).toMatchObject({ body: 'of Alice' });
 });
 
 it("a push's conflict answer shows nothing of it either [interleaving 9]", async () => {

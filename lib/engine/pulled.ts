@@ -1,10 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { HookRunner } from '../hooks/hook-runner.js';
 import type { Statement } from '../store/pipeline.js';
-import { enqueueRequest } from '../store/requests.js';
 import { noteOlderSchema, notePull, type SyncClient } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { difference } from './pull/bucket-difference.js';
+import { notePassedOver } from './pull/passed-over.js';
 import type { PullPage, SnapshotReason } from './pull/puller.js';
 import type { LogState, SyncContext } from './sync-context.js';
 import type { PullRequest, PullResult } from './sync-requests.js';
@@ -40,7 +40,7 @@ export function toPulled(
           deletes: [],
           checkpoint: request.checkpoint,
           hasMore: false,
-          heldBack: new Map(),
+          passedOver: [],
           contract,
           snapshotReason: page,
           bucketUpdates: null,
@@ -81,15 +81,13 @@ export async function afterPull(
   request: PullRequest,
   { result, client, log }: Pulled,
 ): Promise<void> {
-  const { snapshotReason: reason, checkpoint, changes, heldBack } = result;
+  const { snapshotReason: reason, checkpoint, changes, passedOver } = result;
   const { userId, clientId } = request;
   if (reason !== null) {
     if (reason !== 'initial_sync_required') await tellSnapshotRequired(hooks, request, log, reason);
     return;
   }
-  // The entries that bring these back may come to a bucket that the user has left by then.
-  for (const [table, recordIds] of heldBack)
-    await enqueueRequest(manager, { kind: 'withdraw', table, recordIds, client: client.id });
+  await notePassedOver(manager, client, passedOver);
   await hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.count });
 }
 

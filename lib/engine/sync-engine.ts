@@ -12,13 +12,7 @@ import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
 import { Ending } from '../store/session.js';
-import {
-  completeSnapshot,
-  noteServed,
-  notePush,
-  saveRegistration,
-  type SyncClient,
-} from '../store/sync-clients.js';
+import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { Compactor } from './compactor.js';
@@ -34,6 +28,7 @@ import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
+import { afterSnapshot, type Snapshotted } from './snapshotted.js';
 import { admit } from './stale-client.js';
 import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
 import type {
@@ -166,11 +161,8 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const asked = { ...request, buckets };
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
-    const { result, client, served, isOlderSchema } = page;
-    const { manager } = this.dataSource;
-    if (result.next !== null) await noteServed(manager, client, served);
-    else await completeSnapshot(manager, client, result.checkpoint, served, isOlderSchema);
-    return result;
+    await afterSnapshot(this.dataSource.manager, page);
+    return page.result;
   }
 
   /** The contract between clients and the database as of now. */
@@ -289,12 +281,3 @@ export class SyncEngine {
 }
 
 type Bucketed<Request> = Request & { readonly buckets: readonly string[] };
-
-/** A page of a snapshot, and what it was read from. */
-interface Snapshotted {
-  readonly result: SnapshotResult;
-  readonly client: SyncClient;
-  /** Where the log stood. */
-  readonly served: bigint;
-  readonly isOlderSchema: boolean;
-}

@@ -32,6 +32,7 @@ export async function applyRequest(
     return;
   }
   if (request.kind === 'withdraw') await withdraw(tx, table, recordIds, request);
+  else if (request.kind === 'redeliver') await redeliver(tx, request);
   else await resolveAgain(tx, applier, table, recordIds);
   await advanceRequest(tx, request, null);
 }
@@ -79,5 +80,20 @@ async function withdraw(
     `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
        FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4 OR c.id = $5`,
     [clientBucket(''), table.name, recordIds, userId, client],
+  );
+}
+
+/**
+ * What a device was not shown, as the rows were ahead of the log, and still is to have. It may never have heard of them:
+ * where it is not to have them any more, or not yet, it is told nothing (see `Standing.untold`).
+ */
+async function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): Promise<void> {
+  await tx.appendSelect(
+    `SELECT $1, q.table_name, r.record_id, ${Operation.create}, r.served_at
+       FROM sync_requests q CROSS JOIN unnest(q.record_ids, q.served_at) AS r (record_id, served_at)
+      WHERE q.id = $2 AND EXISTS (
+        SELECT FROM sync_bucket_edges e JOIN sync_clients c ON e.bucket_id = ANY(c.bucket_subs)
+         WHERE c.id = q.client AND e.table_name = q.table_name AND e.record_id = r.record_id AND e.live)`,
+    [clientBucket(client ?? ''), id],
   );
 }

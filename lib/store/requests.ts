@@ -5,8 +5,11 @@ import type { ChangelogTransaction } from './changelog-transaction.js';
 /** What an instance asks of the WAL consumer, wherever that runs. */
 export interface SyncRequestRow {
   readonly id: string;
-  /** `reresolve`: resolve buckets again. `withdraw`: take records that don't exist off a user's devices. */
-  readonly kind: 'reresolve' | 'withdraw';
+  /**
+   * `reresolve`: resolve buckets again. `withdraw`: take records that don't exist off a user's devices. `redeliver`: tell
+   * a device of records again.
+   */
+  readonly kind: 'reresolve' | 'withdraw' | 'redeliver';
   readonly table: string;
   /** null: the whole table. */
   readonly recordIds: readonly string[] | null;
@@ -18,19 +21,26 @@ export interface SyncRequestRow {
   readonly client: string | null;
 }
 
-export type NewRequest = Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'> &
-  Partial<Pick<SyncRequestRow, 'userId' | 'client'>>;
+export interface NewRequest
+  extends
+    Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'>,
+    Partial<Pick<SyncRequestRow, 'userId' | 'client'>> {
+  /** With `redeliver`: of each record, the time to serve as PostgreSQL's text; null: the row's own. */
+  readonly servedAt?: readonly (string | null)[];
+}
 
 /** Records of one request: each is done in one transaction. */
 const REQUEST_ROWS = 5_000;
 
 /** Leaves work to the WAL consumer, and wakes it. */
 export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
-  const { kind, table, recordIds, userId = null, client = null } = request;
-  for (const ids of pieces(recordIds)) {
+  const { kind, table, recordIds, servedAt = null, userId = null, client = null } = request;
+  for (let from = 0; from < (recordIds?.length ?? 1); from += REQUEST_ROWS) {
+    const [ids, served] = [recordIds, servedAt].map((list) => list?.slice(from, from + REQUEST_ROWS) ?? null);
     await manager.query(
-      'INSERT INTO sync_requests (kind, table_name, record_ids, user_id, client) VALUES ($1, $2, $3, $4, $5)',
-      [kind, table, ids, userId, client],
+      `INSERT INTO sync_requests (kind, table_name, record_ids, served_at, user_id, client)
+       VALUES ($1, $2, $3, $4, $5, $6)`,
+      [kind, table, ids, served, userId, client],
     );
   }
   await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
@@ -63,10 +73,4 @@ export async function advanceRequest(
 ): Promise<void> {
   if (afterId === null) await tx.query('DELETE FROM sync_requests WHERE id = $1', [id]);
   else await tx.query('UPDATE sync_requests SET after_id = $2 WHERE id = $1', [id, afterId]);
-}
-
-function pieces(ids: readonly string[] | null): readonly (readonly string[] | null)[] {
-  if (ids === null) return [null];
-  const count = Math.ceil(ids.length / REQUEST_ROWS);
-  return Array.from({ length: count }, (_, n) => ids.slice(n * REQUEST_ROWS, (n + 1) * REQUEST_ROWS));
 }

@@ -46,7 +46,12 @@ export interface Hydrated {
   readonly pieces: readonly Piece[];
   /** Place in the list, from 1, of the first record that the budget has left out, with all that follow; null: none. */
   readonly cut: number | null;
+  /** The records that are there, but as they are now not the user's: they are ahead of their edges. */
+  readonly withheld: readonly Withheld[];
 }
+
+/** A record's id, and what was to be served with it. */
+type Withheld = readonly [id: string, servedAt: string | null];
 
 export interface Piece extends WireRecords {
   /** Place in the list, from 1, of its first record. */
@@ -124,7 +129,7 @@ export class Hydrator {
     if (!statement) {
       statement = new Statement(
         // (Also to group by a constant would be to sort all the text.)
-        `${this.selectSql(table)} ${form === 'apart' ? 'GROUP BY r.n ORDER BY place' : ''}`,
+        `${this.selectSql(table)} ${form === 'apart' ? 'GROUP BY r.n ORDER BY r.n' : ''}`,
       );
       statements.set(table, statement);
     }
@@ -141,7 +146,7 @@ export class Hydrator {
    * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
    *
    * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
-   * would rather read the whole table, to have the rule look at every row.
+   * would rather read the whole table, to have the rule look at every row. It has the rule looked at once for each row.
    */
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
@@ -150,6 +155,8 @@ export class Hydrator {
       (column) => `t.${quoteIdentifier(column)}::timestamptz`,
     );
     const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
+    const seen = `(${this.ruleSql(table, '$1::text[]')}) IS TRUE`;
+    const size = `CASE WHEN s.seen THEN ${rowSizeSql(columns, 't')} ELSE 0 END`;
     const record = [
       `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
       quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
@@ -158,27 +165,31 @@ export class Hydrator {
       `coalesce(',"deleted_at":' || ${timestampJsonSql(`${deletedAt}`)}, '')`,
       `'}'`,
     ];
-    return `SELECT min(r.n)::int AS place, count(r.record)::int AS count, string_agg(r.record, ',' ORDER BY r.n) AS text,
-              (min(r.n) FILTER (WHERE r.record IS NULL))::int AS cut
+    return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
+              string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE r.seen AND r.record IS NULL))::int AS cut,
+              (json_agg(json_build_array(r.id, r.served_at)) FILTER (WHERE NOT r.seen))::text AS withheld
          FROM (
-           SELECT w.n, CASE WHEN coalesce(sum(${rowSizeSql(columns, 't')}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
-                            THEN ${record.join(' || ')} END AS record
+           SELECT w.n, w.id, w.served_at, s.seen,
+                  CASE WHEN s.seen AND coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
+                       THEN ${record.join(' || ')} END AS record
              FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
                WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
-            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)
-              AND ${this.ruleSql(table, '$1::text[]')}) AS r`;
+            CROSS JOIN LATERAL (SELECT ${seen} AS seen OFFSET 0) AS s
+            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)) AS r`;
   }
 }
 
 interface HydratedColumns {
-  /** null: there is none. */
+  /** null: there is none that is told. */
   readonly place: number | null;
   readonly count: number;
   /** null: the budget was used up before. */
   readonly text: string | null;
   readonly cut: number | null;
+  /** JSON; null: none. */
+  readonly withheld: string | null;
 }
 
 /** Types whose text needs no escaping in JSON. */
@@ -192,6 +203,7 @@ export function toHydrated(answered: readonly unknown[]): Hydrated {
       place === null || text === null ? [] : { place, count, text },
     ),
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
+    withheld: rows.flatMap(({ withheld }) => (withheld === null ? [] : (JSON.parse(withheld) as Withheld[]))),
   };
 }
 

@@ -9,6 +9,7 @@ import type { LogState } from '../sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
 import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from './hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
+import { type PassedOver, redeliveries } from './passed-over.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
@@ -18,8 +19,7 @@ export interface PullPage {
   readonly deletes: readonly { readonly id: string; readonly table: string }[];
   readonly checkpoint: bigint;
   readonly hasMore: boolean;
-  /** Deleted records whose delete was held back, by table: they are live again by now, which the log will say. */
-  readonly heldBack: ReadonlyMap<string, readonly string[]>;
+  readonly passedOver: readonly PassedOver[];
 }
 
 /** Who pulls, and from what, as one snapshot of the database has it. */
@@ -53,7 +53,7 @@ export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bi
 /** What a pull answers to whom the log says nothing new. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
-  return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, heldBack: new Map() };
+  return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, passedOver: [] };
 }
 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */
@@ -82,12 +82,12 @@ export class Puller {
     const members = known.filter(({ standing }) => standing === Standing.member);
     const gone = parentsFirst(known.flatMap(goneRecords));
     const { buckets } = page;
-    const toPage = ({ changes, end }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
+    const toPage = ({ changes, end, withheld }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
       deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
-      heldBack: idsByTable([...back]),
+      passedOver: [...withheld, ...withdrawals([...back])],
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
     });
@@ -114,7 +114,7 @@ export class Puller {
       ...each,
       length: parseSeqs(each.seqs).filter((seq) => seq < end).length,
     }));
-    return { end, changes: inOrder(members, await this.hydrator.hydrate(manager, served, options)) };
+    return { ...changesOf(members, await this.hydrator.hydrate(manager, served, options)), end };
   }
 
   private optionsFor(members: readonly TableRecords[], buckets: readonly string[]): HydrateOptions {
@@ -151,12 +151,10 @@ export class Puller {
   }
 }
 
-/**
- * The rows as they are now. One that is missing was deleted, or has moved out of the user's sight, since its entry was
- * written: another entry will say so.
- */
+/** The rows as they are now. One that is missing was deleted since its entry was written: another entry will say so. */
 interface Changes {
   readonly changes: WireRecords;
+  readonly withheld: readonly PassedOver[];
   /** Where the page ends before its time: seq of the first record that the budget has left out. */
   readonly end: bigint | null;
 }
@@ -185,7 +183,11 @@ function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly Gon
 }
 
 function changesOf(lists: readonly TableRecords[], read: readonly Hydrated[]): Changes {
-  return { changes: inOrder(lists, read), end: firstCut(lists, read) };
+  return {
+    changes: inOrder(lists, read),
+    withheld: lists.flatMap(({ table }, index) => redeliveries(table, read[index])),
+    end: firstCut(lists, read),
+  };
 }
 
 /** Seq of the first record that the budget has left out; null when there is none. */
@@ -218,9 +220,14 @@ function parentsFirst<Each extends { readonly table: ContractTable; readonly seq
   return records.toSorted((a, b) => a.table.table.depth - b.table.table.depth || (a.seq < b.seq ? -1 : 1));
 }
 
-function idsByTable(records: readonly GoneRecord[]): ReadonlyMap<string, readonly string[]> {
+/** The entries that bring these back may come to a bucket that the user has left by then. */
+function withdrawals(records: readonly GoneRecord[]): readonly PassedOver[] {
   const byTable = groupBy(records, ({ table: { table } }) => table.name);
-  return new Map([...byTable].map(([table, group]) => [table, group.map(({ id }) => id)]));
+  return [...byTable].map(([table, group]) => ({
+    kind: 'withdraw',
+    table,
+    recordIds: group.map(({ id }) => id),
+  }));
 }
 
 function mayLackTime({ table, columns }: ContractTable): boolean {

@@ -11,13 +11,21 @@ import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { noteSubscriptions } from '../note-subscriptions.js';
 import { difference } from '../pull/bucket-difference.js';
-import { DEFAULT_PAGE_BYTES, Hydrator, type RecordList, toHydrated } from '../pull/hydrator.js';
+import {
+  DEFAULT_PAGE_BYTES,
+  type Hydrated,
+  Hydrator,
+  type RecordList,
+  toHydrated,
+} from '../pull/hydrator.js';
+import { type PassedOver, redeliveries } from '../pull/passed-over.js';
 import { notRegistered } from '../sync-context.js';
 import { joined, type WireRecords } from '../wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {
   readonly records: WireRecords;
+  readonly passedOver: readonly PassedOver[];
   /** null on the last page. */
   readonly next: SnapshotCursor | null;
 }
@@ -92,6 +100,22 @@ export class Snapshotter {
     const tables = this.registry.parentsFirst();
     const { checkpoint } = cursor;
     const parts: WireRecords[] = [];
+    const passedOver: PassedOver[] = [];
+    const take = (
+      { table }: TableList,
+      rows: readonly unknown[] = [],
+    ): WireRecords & Pick<Hydrated, 'cut'> => {
+      const hydrated = toHydrated(rows);
+      const records = joined(hydrated.pieces);
+      parts.push(records);
+      passedOver.push(...redeliveries(table, hydrated));
+      return { ...records, cut: hydrated.cut };
+    };
+    const told = (next: SnapshotCursor | null): SnapshotPage => ({
+      records: joined(parts),
+      passedOver,
+      next,
+    });
     let [count, bytes] = [0, 0];
     let index = tables.findIndex((table) => table.name === cursor.table);
     let { afterId } = cursor;
@@ -107,23 +131,15 @@ export class Snapshotter {
         table: name,
         afterId: lastTold(list, cut),
       });
-      if (list.count >= room) {
-        return new Ending(statements, ([rows = []]) => {
-          const { pieces, cut } = toHydrated(rows);
-          return { records: joined([...parts, ...pieces]), next: next(cut) };
-        });
-      }
-      const [rows = []] = await pipelined(manager, statements);
-      const { pieces, cut } = toHydrated(rows);
-      const records = joined(pieces);
-      parts.push(records);
+      if (list.count >= room) return new Ending(statements, ([rows]) => told(next(take(list, rows).cut)));
+      const [rows] = await pipelined(manager, statements);
+      const { cut, ...records } = take(list, rows);
       count += records.count;
       bytes += records.text.length;
-      if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1])) {
-        return new Ending([], () => ({ records: joined(parts), next: next(cut) }));
-      }
+      if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1]))
+        return new Ending([], () => told(next(cut)));
     }
-    return new Ending([], () => ({ records: joined(parts), next: null }));
+    return new Ending([], () => told(null));
   }
 }
 

@@ -175,17 +175,19 @@ export const syncTables: SynchroMigration = {
 
     `CREATE TABLE IF NOT EXISTS sync_requests (
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-       kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw')),
+       kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw', 'redeliver')),
        table_name text COLLATE "C" NOT NULL,
        record_ids text[],
+       served_at timestamptz[],
        after_id text,
        user_id text COLLATE "C",
        client uuid REFERENCES sync_clients ON DELETE CASCADE,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
     `COMMENT ON TABLE sync_requests IS
-       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices'`,
+       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
     `COMMENT ON COLUMN sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
+    `COMMENT ON COLUMN sync_requests.served_at IS 'of each record, what was to be served with it (see sync_changelog)'`,
 
     `CREATE TABLE IF NOT EXISTS sync_table_rules (
        table_name text PRIMARY KEY,
