@@ -364,6 +364,40 @@ describe('children', () => {
     expect(await edgesOf(database, 'cards', card)).toEqual([]);
   });
 
+  it('that come to a parent later, from one with the same buckets, are not told to who had it in between [interleaving 9]', async () => {
+    const [here, there, list, card] = [1, 2, 3, 4].map(() => randomUUID()) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await commit(insertBoard(here, 'alice'), insertBoard(there, 'alice'));
+    await commit(insertList(list, here), insertCard(card, list));
+    const give = (user: string): string => `UPDATE boards SET user_id = '${user}' WHERE id = '${there}'`;
+    await withPausedConsumer(database, async () => {
+      await inOneTransaction(database, give('bob'));
+      await consumerWaits(database);
+      await inOneTransaction(database, give('carol'));
+      // By the time at which the log gets to bob, the list is there already.
+      await inOneTransaction(
+        database,
+        `UPDATE lists SET board_id = '${there}', updated_at = clock_timestamp() WHERE id = '${list}'`,
+      );
+    });
+    await applied(database);
+    for (const [table, id] of [
+      ['lists', list],
+      ['cards', card],
+    ] as const) {
+      expect(await logOf(database, table, id)).toEqual([
+        'create user:alice',
+        'delete user:alice',
+        'create user:carol',
+      ]);
+      expect(await edgesOf(database, table, id)).toEqual(['user:carol']);
+    }
+  });
+
   it('can not have their own table as parent [interleaving 7]', async () => {
     await expect(startWalApp(database, [NestedList])).rejects.toThrow(
       /NestedList: parent: NestedList → NestedList is a cycle/,

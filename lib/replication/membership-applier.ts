@@ -217,7 +217,9 @@ export class MembershipApplier {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = this.newWork(tx);
     work.edges.add(records, edges);
-    const rows = options.parents ? work.childrenInLog(table, current, options.parents) : current;
+    const { parents } = options;
+    const isDefault = this.rules.isSeenByDefault(this.tracked.registry, table);
+    const rows = parents ? work.childrenInLog(table, current, parents, isDefault) : current;
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);

@@ -1,4 +1,5 @@
 import { upsert } from '../common/collections.js';
+import { comparableMicros } from '../common/timestamp.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
@@ -133,14 +134,22 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
-  /** Of rows and their loaded edges, the children that have inherited what their parents had. */
+  /**
+   * Of rows and their loaded edges, the children that have inherited what their parents had.
+   * @param isHeldAgainstRows pulls hold the rule against the rows themselves. A row that is newer than the log may have
+   *   come to its parent only since then: it is left to its own change, which is still to come. Until then, whoever it
+   *   has left is not served it.
+   */
   childrenInLog(
     table: SyncTable,
     rows: readonly ResolveRow[],
     parents: ReadonlyMap<string, ReadonlySet<string>>,
+    isHeldAgainstRows: boolean,
   ): readonly ResolveRow[] {
     return rows.filter((row) => {
-      const { edges } = this.edges.record(table.name, row.recordId);
+      const { edges, rowMicros } = this.edges.record(table.name, row.recordId);
+      const micros = comparableMicros(rowState(table, row).updatedAt);
+      if (isHeldAgainstRows && rowMicros !== null && micros !== null && micros > rowMicros) return false;
       const inherited = parents.get(parentOf(table, row)?.id ?? '') ?? [];
       return [...inherited].every((bucket) => edges.has(bucket));
     });

@@ -104,10 +104,20 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-follow-ahead-of-the-log',
     file: 'lib/replication/membership-applier.ts',
-    find: 'options.parents ? work.childrenInLog(table, current, options.parents) : current',
+    find: 'parents ? work.childrenInLog(table, current, parents, isDefault) : current',
     replace: 'current',
     tests: [{ file: 'test/wal-children.test.ts', name: 'that come after their parent has moved' }],
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
+  },
+  {
+    name: 'children-that-have-yet-to-come-follow',
+    file: 'lib/replication/membership-work.ts',
+    find: 'isHeldAgainstRows && rowMicros !== null',
+    replace: 'isHeldAgainstRows && rowMicros === 0n',
+    tests: [
+      { file: 'test/wal-children.test.ts', name: 'come to a parent later, from one with the same buckets' },
+    ],
+    why: 'Interleavings 9: the same, where the former parent had the same buckets.',
   },
   {
     name: 'children-come-before-their-parent-has-followed',
