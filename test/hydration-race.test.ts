@@ -177,6 +177,22 @@ it('so does one that a snapshot passed over [interleaving 9]', async () => {
   expect(tablet.row('comments', comment)).toMatchObject({ body: 'of Alice' });
 });
 
+it('what Alice did to a comment meanwhile, which was refused, does not stay on her device [interleaving 9]', async () => {
+  const [edited, deleted] = await Promise.all(
+    ['to be edited', 'to be deleted'].map((body) => insertComment(database, task, body)),
+  );
+  await consumed(database);
+  await alice.pull();
+  await lentToBob(async () => {
+    alice.update('comments', edited ?? '', { body: 'edited in vain' });
+    alice.delete('comments', deleted ?? '');
+    await alice.sync();
+  });
+  await alice.pull();
+  expect(alice.row('comments', edited ?? '')).toMatchObject({ body: 'to be edited' });
+  expect(alice.row('comments', deleted ?? '')).toMatchObject({ body: 'to be deleted' });
+});
+
 it("a push's conflict answer shows nothing of it either [interleaving 9]", async () => {
   await withPausedConsumer(database, async () => {
     await moveTo('bob');

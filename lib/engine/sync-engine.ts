@@ -11,6 +11,7 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
+import { requestRedelivery } from '../store/requests.js';
 import { Ending } from '../store/session.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
@@ -143,9 +144,11 @@ export class SyncEngine {
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const applied = await this.pusher.apply(manager, caller, request.changes, begun);
+        const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
+        const notes = [notePush(manager, client)];
+        if (unrepaired.length > 0) notes.push(requestRedelivery(client, unrepaired, caller.buckets));
+        return new Ending(notes, () => ({ ...applied, client, contract }));
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );

@@ -1,6 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { ChangelogTransaction } from './changelog-transaction.js';
+import type { Statement } from './pipeline.js';
+import type { SyncClient } from './sync-clients.js';
 
 /** What an instance asks of the WAL consumer, wherever that runs. */
 export interface SyncRequestRow {
@@ -29,6 +31,11 @@ export interface NewRequest
   readonly servedAt?: readonly (string | null)[];
 }
 
+export interface RecordKey {
+  readonly table: string;
+  readonly recordId: string;
+}
+
 /** Records of one request: each is done in one transaction. */
 const REQUEST_ROWS = 5_000;
 
@@ -44,6 +51,35 @@ export async function enqueueRequest(manager: EntityManager, request: NewRequest
     );
   }
   await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
+}
+
+/**
+ * The statement that has records told to a device again, later than what it holds: those that it should have by the edges.
+ * Where they have gone from its buckets, so has the record from the device, and comes back with entries of its own.
+ * @param records each once
+ */
+export function requestRedelivery(
+  client: Pick<SyncClient, 'id'>,
+  records: readonly RecordKey[],
+  buckets: readonly string[],
+): Statement {
+  return {
+    sql: `WITH asked AS (
+      INSERT INTO sync_requests (kind, table_name, record_ids, served_at, client)
+      SELECT 'redeliver', r.table_name, array_agg(r.record_id), array_agg(clock_timestamp()), $1
+        FROM unnest($2::text[], $3::text[]) AS r (table_name, record_id)
+       WHERE EXISTS (SELECT FROM sync_bucket_edges e
+         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($4::text[]) AND e.live)
+       GROUP BY r.table_name RETURNING id)
+    SELECT pg_notify($5, '') FROM asked LIMIT 1`,
+    parameters: [
+      client.id,
+      records.map(({ table }) => table),
+      records.map(({ recordId }) => recordId),
+      buckets,
+      WORK_CHANNEL,
+    ],
+  };
 }
 
 /** The request that has waited longest, of those whose table is one of these. */

@@ -66,6 +66,14 @@ export const PULL: readonly Mutation[] = [
     why: 'Interleavings 9: the snapshot would be the last that the log had to say of the row.',
   },
   {
+    name: 'what-was-refused-out-of-sight-stays-on-the-device',
+    file: 'lib/engine/sync-engine.ts',
+    find: 'if (unrepaired.length > 0) notes',
+    replace: 'if (unrepaired.length < 0) notes',
+    tests: [{ file: 'test/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
+    why: 'Interleavings 9: such a verdict carries no row, and the log has no entry for one that came back in a batch.',
+  },
+  {
     name: 'undeleted-row-is-deleted',
     file: 'lib/engine/pull/puller.ts',
     find: '.filter((record) => !back.has(record))',

@@ -13,6 +13,7 @@ import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
+import type { RecordKey } from '../../store/requests.js';
 import { RoleSwitch } from '../../store/role-switch.js';
 import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
@@ -31,6 +32,8 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
+  /** Records, each once, of which a change was refused without the server's version: the device keeps its own. */
+  readonly unrepaired: readonly RecordKey[];
 }
 
 /** Applies the changes of one push (design, "How a change travels"). */
@@ -82,7 +85,8 @@ export class PushService {
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
-    const verdicts = await run.apply(checked.filter(isItem));
+    const items = checked.filter(isItem);
+    const verdicts = await run.apply(items);
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
@@ -94,6 +98,7 @@ export class PushService {
         ...surplus,
       ],
       conflicts: run.conflicts(),
+      unrepaired: unrepaired(items, verdicts),
     };
   }
 
@@ -171,6 +176,20 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
+}
+
+function unrepaired(
+  items: readonly PushItem[],
+  verdicts: ReadonlyMap<number, PushResult>,
+): readonly RecordKey[] {
+  const refused = items.filter(({ index }) => {
+    const verdict = verdicts.get(index);
+    return verdict?.status === 'rejected_terminal' && verdict.server_version === undefined;
+  });
+  const records = refused.map(
+    ({ key, table: { table }, id }) => [key, { table: table.name, recordId: id }] as const,
+  );
+  return [...new Map(records).values()];
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
