@@ -37,9 +37,10 @@ describe('three instances', () => {
       return id;
     });
     await patiently(async () => {
+      // The last that the server was sent may have been a sign of life.
       const held = await database.query(
         `SELECT FROM pg_stat_activity WHERE application_name = 'nestjs-synchro' AND state = 'idle in transaction'
-           AND query ~ 'sync_wal_position|sync_bucket_edges' AND datname = current_database()`,
+           AND query ~ 'sync_wal_position|sync_bucket_edges|^SELECT$' AND datname = current_database()`,
       );
       return held.length === 1;
     });
