@@ -116,7 +116,7 @@ describe('a transaction of the changelog', () => {
   });
 
   it('tells of what failed that was sent while something else was waited for', async () => {
-    const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
+    const edge = { ...ENTRY, live: true, rowUpdatedAt: null, parentId: null };
     const tx = await ChangelogTransaction.begin(successor, start);
     tx.append([ENTRY]);
     const read = tx.query('SELECT 1');
@@ -138,7 +138,7 @@ describe('a transaction of the changelog', () => {
   });
 
   it('leaves nothing for the next one to begin with when it fails on the way', async () => {
-    const edge = { ...ENTRY, live: true, rowUpdatedAt: null };
+    const edge = { ...ENTRY, live: true, rowUpdatedAt: null, parentId: null };
     const first = await ChangelogTransaction.begin(successor, start);
     first.append([ENTRY]);
     first.writeEdges('insert', [edge, edge]);

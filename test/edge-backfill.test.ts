@@ -104,7 +104,7 @@ async function firstStart(options: WalAppOptions): Promise<{
     await app.close();
     return {
       edges: await database.query(
-        'SELECT table_name, record_id, bucket_id, live, row_updated_at::text FROM sync_bucket_edges ORDER BY 1, 2, 3',
+        'SELECT table_name, record_id, bucket_id, live, row_updated_at::text, parent_id FROM sync_bucket_edges ORDER BY 1, 2, 3',
       ),
       waiting: await database.query(
         'SELECT table_name, record_id, parent_table, parent_id FROM sync_waiting_rows ORDER BY 1, 2',

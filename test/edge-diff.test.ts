@@ -20,6 +20,7 @@ function recordIn(edges: Readonly<Record<string, boolean>>, rowUpdatedAt: string
     edges: new Map(Object.entries(edges)),
     rowUpdatedAt,
     rowMicros: rowUpdatedAt === null ? null : micros(rowUpdatedAt),
+    parentId: null,
   };
 }
 
@@ -28,6 +29,7 @@ function row(buckets: readonly string[] | null, state: Partial<RowState> = {}): 
     buckets,
     deleted: false,
     updatedAt: NOW,
+    parentId: null,
     commitTime: micros(NOW),
     writtenAt: micros(NOW),
     cause: 'update',

@@ -48,6 +48,7 @@ it('a row that goes while the edges of others are removed keeps its own until th
       bucket: 'user:alice',
       live: true,
       rowUpdatedAt: null,
+      parentId: null,
     })),
   );
   expect(await removeOrphans(tx, DOCS)).toBe(true);

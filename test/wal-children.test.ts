@@ -58,6 +58,10 @@ function insertBoard(id: string, user: string | null): string {
   return `INSERT INTO boards (id, user_id) VALUES ('${id}', ${user === null ? 'NULL' : `'${user}'`})`;
 }
 
+function give(board: string, user: string): string {
+  return `UPDATE boards SET user_id = '${user}' WHERE id = '${board}'`;
+}
+
 function insertList(id: string, board: string): string {
   return `INSERT INTO lists (id, board_id) VALUES ('${id}', '${board}')`;
 }
@@ -364,38 +368,70 @@ describe('children', () => {
     expect(await edgesOf(database, 'cards', card)).toEqual([]);
   });
 
-  it('that come to a parent later, from one with the same buckets, are not told to who had it in between [interleaving 9]', async () => {
-    const [here, there, list, card] = [1, 2, 3, 4].map(() => randomUUID()) as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    await commit(insertBoard(here, 'alice'), insertBoard(there, 'alice'));
-    await commit(insertList(list, here), insertCard(card, list));
-    const give = (user: string): string => `UPDATE boards SET user_id = '${user}' WHERE id = '${there}'`;
+  it.each([
+    ['', ', updated_at = clock_timestamp()'],
+    [', nor is one whose updated_at stays as it was', ''],
+  ])(
+    'that come to a parent later, from one with the same buckets, are not told to who had it in between%s [interleaving 9]',
+    async (_, stamp) => {
+      const [here, there, list, card] = [1, 2, 3, 4].map(() => randomUUID()) as Ids;
+      await commit(insertBoard(here, 'alice'), insertBoard(there, 'alice'));
+      await commit(insertList(list, here), insertCard(card, list));
+      await withPausedConsumer(database, async () => {
+        await inOneTransaction(database, give(there, 'bob'));
+        await consumerWaits(database);
+        await inOneTransaction(database, give(there, 'carol'));
+        // By the time at which the log gets to bob, the list is there already.
+        await inOneTransaction(
+          database,
+          `UPDATE lists SET board_id = '${there}'${stamp} WHERE id = '${list}'`,
+        );
+      });
+      await applied(database);
+      for (const [table, id] of [
+        ['lists', list],
+        ['cards', card],
+      ] as const) {
+        expect(await logOf(database, table, id)).toEqual([
+          'create user:alice',
+          'delete user:alice',
+          'create user:carol',
+        ]);
+        expect(await edgesOf(database, table, id)).toEqual(['user:carol']);
+      }
+    },
+  );
+
+  it('follow a parent that they came to unseen, from one with the same buckets', async () => {
+    const [here, there, list] = [1, 2, 3].map(() => randomUUID()) as Ids;
+    await commit(insertBoard(here, 'alice'), insertBoard(there, 'alice'), insertList(list, here));
+    await commit(`UPDATE lists SET board_id = '${there}' WHERE id = '${list}'`);
+    await commit(give(there, 'bob'));
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:bob']);
+    await commit(give(here, 'carol'));
+    expect(await edgesOf(database, 'lists', list)).toEqual(['user:bob']);
+  });
+
+  it('are no way to what comes under them while they are changed, after their parent has moved [interleaving 9]', async () => {
+    const [board, list, card, gone] = [1, 2, 3, 4].map(() => randomUUID()) as Ids;
+    await commit(insertBoard(board, 'alice'), insertList(list, board));
     await withPausedConsumer(database, async () => {
-      await inOneTransaction(database, give('bob'));
+      await inOneTransaction(database, give(board, 'bob'));
       await consumerWaits(database);
-      await inOneTransaction(database, give('carol'));
-      // By the time at which the log gets to bob, the list is there already.
+      await inOneTransaction(database, insertCard(card, list), insertCard(gone, list));
       await inOneTransaction(
         database,
-        `UPDATE lists SET board_id = '${there}', updated_at = clock_timestamp() WHERE id = '${list}'`,
+        `UPDATE lists SET updated_at = clock_timestamp() WHERE id = '${list}'`,
+      );
+      await inOneTransaction(
+        database,
+        `UPDATE cards SET updated_at = clock_timestamp() WHERE id = '${card}'`,
+        `DELETE FROM cards WHERE id = '${gone}'`,
       );
     });
     await applied(database);
-    for (const [table, id] of [
-      ['lists', list],
-      ['cards', card],
-    ] as const) {
-      expect(await logOf(database, table, id)).toEqual([
-        'create user:alice',
-        'delete user:alice',
-        'create user:carol',
-      ]);
-      expect(await edgesOf(database, table, id)).toEqual(['user:carol']);
-    }
+    expect(await logOf(database, 'cards', card)).toEqual(['create user:bob', 'update user:bob']);
+    expect(await logOf(database, 'cards', gone)).toEqual(['create user:bob', 'delete user:bob']);
   });
 
   it('can not have their own table as parent [interleaving 7]', async () => {

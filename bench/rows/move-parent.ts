@@ -32,8 +32,8 @@ async function prepare(stage: Stage): Promise<Duel> {
   const limitDatabase = await limitTables(stage, database);
   await family(limitDatabase, children);
   await limitDatabase.query(
-    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
-     SELECT 'comments', id::text, 'user:${OWNERS[0]}', updated_at FROM comments ORDER BY id`,
+    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at, parent_id)
+     SELECT 'comments', id::text, 'user:${OWNERS[0]}', updated_at, task_id::text FROM comments ORDER BY id`,
   );
   for (const each of [database, limitDatabase]) await each.query('VACUUM ANALYZE');
   await app.call('caughtUp');
@@ -56,7 +56,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       return { values: [children / seconds], usage };
     },
     verify: async () => {
-      const edges = `SELECT record_id, bucket_id, live, row_updated_at FROM sync_bucket_edges
+      const edges = `SELECT record_id, bucket_id, live, row_updated_at, parent_id FROM sync_bucket_edges
         WHERE table_name = 'comments' ORDER BY 1, 2`;
       await expectSame(database, edges, limitDatabase, edges);
       const entries = `SELECT record_id, bucket_id, operation, served_at IS NULL FROM sync_changelog
@@ -85,10 +85,10 @@ const MOVE = `
 WITH gone AS (
   DELETE FROM sync_bucket_edges WHERE bucket_id = $2
 ), moved AS (
-  SELECT id::text AS id, updated_at, row_number() OVER (ORDER BY id) AS n FROM comments WHERE task_id = $1
+  SELECT id::text AS id, updated_at, row_number() OVER (ORDER BY id) AS n FROM comments WHERE task_id = $1::uuid
 ), edge AS (
-  INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
-  SELECT 'comments', id, $3, updated_at FROM moved ORDER BY id
+  INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at, parent_id)
+  SELECT 'comments', id, $3, updated_at, $1::text FROM moved ORDER BY id
 ), entry AS (
   INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation, served_at)
   SELECT p.last_seq + 2 * n - 1 + o.place, 'comments', id, o.bucket, o.operation, o.served_at

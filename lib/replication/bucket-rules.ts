@@ -1,7 +1,6 @@
 import { isTransient } from '../common/database-error.js';
-import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
-import { hasDefaultRule, isSeenByDefaultRule } from '../resolvers/default-rule.js';
+import { hasDefaultRule } from '../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { bucketFunctionDefinition } from './bucket-function.js';
@@ -38,11 +37,6 @@ export class BucketRules {
   /** Whether the default rule says what a table's own buckets are, so that only its columns are needed. */
   isDefault(table: SyncTable): boolean {
     return hasDefaultRule(this.resolver, table);
-  }
-
-  /** Whether pulls hold that rule against the rows themselves (see {@link isSeenByDefaultRule}). */
-  isSeenByDefault(registry: SyncRegistry, table: SyncTable): boolean {
-    return isSeenByDefaultRule(this.resolver, registry, table);
   }
 
   /** Names the rule of a table: what changes it must change this text (interleavings 5). */

@@ -31,7 +31,8 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
   const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
   const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
-      CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at`;
+      CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
+      ${parent === null ? 'NULL' : `nullif(${fk}, '')`} AS parent_id`;
   const sources = [
     ...(own === null
       ? []
@@ -45,8 +46,8 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
         ]),
   ];
   await tx.query(
-    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
-     SELECT ${name}, r.record_id, r.bucket_id, r.live, r.row_updated_at
+    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
+     SELECT ${name}, r.record_id, r.bucket_id, r.live, r.row_updated_at, r.parent_id
        FROM (${sources.join(' UNION ALL ')}) AS r ORDER BY r.record_id COLLATE "C", r.bucket_id COLLATE "C"`,
   );
   if (parent === null) return false;

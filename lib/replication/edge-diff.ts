@@ -19,6 +19,8 @@ export interface RecordEdges {
   /** The latest `updated_at` that devices may hold: PostgreSQL's text, and microseconds. */
   rowUpdatedAt: string | null;
   rowMicros: bigint | null;
+  /** The parent that the row has as far as the log has come; null: none. */
+  parentId: string | null;
 }
 
 const NO_BUCKETS: ReadonlySet<string> = new Set();
@@ -35,6 +37,8 @@ export interface RowState {
   readonly deleted: boolean;
   /** PostgreSQL's text of `updated_at`; null or undefined when there is none to compare. */
   readonly updatedAt: string | null | undefined;
+  /** undefined: it isn't known. */
+  readonly parentId: string | null | undefined;
   /** Commit time of the change, microseconds. */
   readonly commitTime: bigint;
   /** When the entries are written, microseconds by the server's clock. */
@@ -96,6 +100,7 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     record.rowMicros = micros;
     record.rowUpdatedAt = row.updatedAt ?? null;
   }
+  if (row.parentId !== undefined) record.parentId = row.parentId;
   return entries;
 }
 

@@ -8,6 +8,7 @@ interface WorkingRecord extends RecordEdges {
   /** As stored. */
   readonly before: ReadonlyMap<string, boolean>;
   readonly beforeRowMicros: bigint | null;
+  readonly beforeParentId: string | null;
 }
 
 /**
@@ -63,7 +64,8 @@ export class EdgeWorkspace {
     const gone: EdgeKey[] = [];
     for (const [table, records] of this.tables) {
       for (const [recordId, record] of records) {
-        const rowMoved = record.rowMicros !== record.beforeRowMicros;
+        const rowMoved =
+          record.rowMicros !== record.beforeRowMicros || record.parentId !== record.beforeParentId;
         for (const [bucket, live] of record.edges) {
           const before = record.before.get(bucket);
           if (!rowMoved && before === live) continue;
@@ -73,6 +75,7 @@ export class EdgeWorkspace {
             bucket,
             live,
             rowUpdatedAt: record.rowUpdatedAt,
+            parentId: record.parentId,
           });
         }
         for (const bucket of record.before.keys()) {
@@ -110,8 +113,12 @@ const NO_EDGES: readonly EdgeRow[] = [];
 const NOTHING: ReadonlyMap<string, boolean> = new Map();
 
 function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
-  if (stored.length === 0)
-    return { edges: new Map(), rowUpdatedAt: null, rowMicros: null, before: NOTHING, beforeRowMicros: null };
+  const [first] = stored;
+  if (first === undefined) {
+    const none = { rowUpdatedAt: null, rowMicros: null, parentId: null };
+    return { ...none, edges: new Map(), before: NOTHING, beforeRowMicros: null, beforeParentId: null };
+  }
+  const { parentId } = first;
   const edges = new Map(stored.map((edge) => [edge.bucket, edge.live]));
   let rowUpdatedAt: string | null = null;
   let rowMicros: bigint | null = null;
@@ -122,5 +129,6 @@ function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
       rowUpdatedAt = edge.rowUpdatedAt;
     }
   }
-  return { edges, rowUpdatedAt, rowMicros, before: new Map(edges), beforeRowMicros: rowMicros };
+  const before = { before: new Map(edges), beforeRowMicros: rowMicros, beforeParentId: parentId };
+  return { edges, rowUpdatedAt, rowMicros, parentId, ...before };
 }

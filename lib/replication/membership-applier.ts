@@ -187,11 +187,9 @@ export class MembershipApplier {
         work.settled(table, recordId);
       } else {
         const own = event.unknown ? null : (buckets[next++] ?? null);
-        const { deleted, updatedAt } = rowState(table, row);
         const wanted = work.withInherited(table, row, own, placeOf(event));
         const entries = settleRow(record, {
-          deleted,
-          updatedAt,
+          ...rowState(table, row),
           buckets: gone.has(event) ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted,
           commitTime: event.commitTime,
           writtenAt: tx.begunAt,
@@ -217,9 +215,7 @@ export class MembershipApplier {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = this.newWork(tx);
     work.edges.add(records, edges);
-    const { parents } = options;
-    const isDefault = this.rules.isSeenByDefault(this.tracked.registry, table);
-    const rows = parents ? work.childrenInLog(table, current, parents, isDefault) : current;
+    const rows = options.asChildren === true ? work.childrenInLog(table, current) : current;
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
@@ -266,15 +262,15 @@ export class MembershipApplier {
     tx: ChangelogTransaction,
     table: SyncTable,
     appeared: readonly string[],
-    changed: ReadonlyMap<string, ReadonlySet<string>>,
+    changed: ReadonlySet<string>,
     options: ResettleOptions,
   ): Promise<void> {
     const children = this.tracked.registry.children(table.name);
     if (children.length === 0) return;
     const followers = { time: options.time, silent: options.silent === true };
     for (const child of children) {
-      const filter = { column: child.parentFkColumn ?? '', values: [...changed.keys()] };
-      await this.resettle(tx, child, filter, { ...followers, parents: changed });
+      const filter = { column: child.parentFkColumn ?? '', values: [...changed] };
+      await this.resettle(tx, child, filter, { ...followers, asChildren: true });
     }
     if (!this.open.waiting || appeared.length === 0) return;
     const released = new Map<string, string[]>();

@@ -1,5 +1,4 @@
 import { upsert } from '../common/collections.js';
-import { comparableMicros } from '../common/timestamp.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
@@ -10,10 +9,10 @@ import { BucketTimeline } from './bucket-timeline.js';
 import { bucketsOf, type NewEntry, type Operation, type RowState } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 
-/** Records of a table whose buckets changed: those that had none before, and the others with what they had. */
+/** Records of a table whose buckets changed: those that had none before, and the others. */
 interface ChangedRecords {
   readonly appeared: Set<string>;
-  readonly changed: Map<string, ReadonlySet<string>>;
+  readonly changed: Set<string>;
 }
 
 interface PlacedEntry extends ChangelogEntry {
@@ -21,7 +20,7 @@ interface PlacedEntry extends ChangelogEntry {
   readonly order: number;
 }
 
-const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Map() };
+const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
 
 /** Rows wait for a parent, or rules failed: only then are those lists looked at. */
 export interface OpenLists {
@@ -135,24 +134,13 @@ export class MembershipWork {
   }
 
   /**
-   * Of rows and their loaded edges, the children that have inherited what their parents had.
-   * @param isHeldAgainstRows pulls hold the rule against the rows themselves. A row that is newer than the log may have
-   *   come to its parent only since then: it is left to its own change, which is still to come. Until then, whoever it
-   *   has left is not served it.
+   * Of rows and their loaded edges, those that the log, too, knows as children of their parents. The others came to their
+   * parent later than the log is: when it is there, what is their parent's by then becomes theirs.
    */
-  childrenInLog(
-    table: SyncTable,
-    rows: readonly ResolveRow[],
-    parents: ReadonlyMap<string, ReadonlySet<string>>,
-    isHeldAgainstRows: boolean,
-  ): readonly ResolveRow[] {
-    return rows.filter((row) => {
-      const { edges, rowMicros } = this.edges.record(table.name, row.recordId);
-      const micros = comparableMicros(rowState(table, row).updatedAt);
-      if (isHeldAgainstRows && rowMicros !== null && micros !== null && micros > rowMicros) return false;
-      const inherited = parents.get(parentOf(table, row)?.id ?? '') ?? [];
-      return [...inherited].every((bucket) => edges.has(bucket));
-    });
+  childrenInLog(table: SyncTable, rows: readonly ResolveRow[]): readonly ResolveRow[] {
+    return rows.filter(
+      (row) => this.edges.record(table.name, row.recordId).parentId === parentOf(table, row)?.id,
+    );
   }
 
   changesOf({ name }: SyncTable): ChangedRecords {
@@ -161,11 +149,11 @@ export class MembershipWork {
 
   /** Notes which of some records changed their buckets, before the workspace is written. */
   noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
-    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Map() }));
+    const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
     for (const { recordId } of records) {
       const before = this.edges.bucketsBeforeChange(table.name, recordId);
       if (before?.size === 0) changes.appeared.add(recordId);
-      else if (before) changes.changed.set(recordId, before);
+      else if (before) changes.changed.add(recordId);
     }
   }
 }
@@ -200,8 +188,12 @@ export function neededEdges(
 }
 
 /** What of a row its edges tell. */
-export function rowState(table: SyncTable, row: ResolveRow): Pick<RowState, 'deleted' | 'updatedAt'> {
-  const deletedAt = row.data[table.deletedAtColumn];
+export function rowState(
+  table: SyncTable,
+  { data }: ResolveRow,
+): Pick<RowState, 'deleted' | 'updatedAt' | 'parentId'> {
+  const deletedAt = data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
-  return { deleted, updatedAt: row.data[table.updatedAtColumn] };
+  const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
+  return { deleted, updatedAt: data[table.updatedAtColumn], parentId };
 }

@@ -6,12 +6,8 @@ export interface ResettleOptions {
   readonly refresh?: boolean;
   /** They get one where the row's `updated_at` is later than devices have seen it. Default: false. */
   readonly compare?: boolean;
-  /**
-   * The rows are read as children of these, whose buckets were these before: those of them that the log doesn't know as
-   * such are left out. They came to their parent later than the log is: when it is there, what is their parent's by then
-   * becomes theirs, and not what it is now.
-   */
-  readonly parents?: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Only those that the log, too, knows as children of their parents, whose buckets changed. Default: false. */
+  readonly asChildren?: boolean;
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
   /**

@@ -17,9 +17,13 @@ export function recordColumns(records: readonly EdgeKey[]): unknown[] {
   ];
 }
 
-/** $4, $5: whether each edge is live, and its row's time. */
+/** $4 to $6: whether each edge is live, its row's time and parent. */
 export function edgeColumns(edges: readonly EdgeRow[]): unknown[] {
-  return [once(edges.map(({ live }) => live)), writePgArray(edges.map(({ rowUpdatedAt }) => rowUpdatedAt))];
+  return [
+    once(edges.map(({ live }) => live)),
+    writePgArray(edges.map(({ rowUpdatedAt }) => rowUpdatedAt)),
+    writePgArray(once(edges.map(({ parentId }) => parentId))),
+  ];
 }
 
 /** The operation of each entry, and the time that it is served with. */
@@ -36,18 +40,20 @@ function once<Value>(values: Value[]): Value[] {
 }
 
 /** In the order of their key: neighbours share their index pages. */
-const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[]) AS e (t, r, b, live, updated_at)
+const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::boolean[])[1]), updated_at,
+         CASE WHEN cardinality($6::text[]) = 1 THEN ($6::text[])[1] ELSE parent END
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[])
+         AS e (t, r, b, live, updated_at, parent)
    ORDER BY r COLLATE "C"`;
 
-const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at)
+const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
   ${EDGES}`;
 
 /** (By a join, a plan made while the statistics are young would read all edges.) */
-const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at)
+const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
   ${EDGES}
   ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
-    SET live = excluded.live, row_updated_at = excluded.row_updated_at, updated_at = now()`;
+    SET live = excluded.live, row_updated_at = excluded.row_updated_at, parent_id = excluded.parent_id, updated_at = now()`;
 
 export const DELETE_EDGES = `DELETE FROM sync_bucket_edges e
   USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
@@ -59,10 +65,10 @@ export const APPEND = appendSql('$4', '$5', '$6');
 /** Of edges that are known not to be there, and of such as are. */
 export const WRITE_EDGES = { insert: INSERT_EDGES, update: UPSERT_EDGES } as const;
 
-/** The same with an entry for each. $6, $7: {@link entryColumns}; $8 the seq before them. */
+/** The same with an entry for each. $7, $8: {@link entryColumns}; $9 the seq before them. */
 export const WRITE_EDGES_AND_APPEND = {
-  insert: `WITH edge AS (${INSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,
-  update: `WITH edge AS (${UPSERT_EDGES}) ${appendSql('$6', '$7', '$8')}`,
+  insert: `WITH edge AS (${INSERT_EDGES}) ${appendSql('$7', '$8', '$9')}`,
+  update: `WITH edge AS (${UPSERT_EDGES}) ${appendSql('$7', '$8', '$9')}`,
 } as const;
 
 function appendSql(operations: string, times: string, seq: string): string {

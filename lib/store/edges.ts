@@ -8,6 +8,8 @@ export interface EdgeRow {
   readonly bucket: string;
   readonly live: boolean;
   readonly rowUpdatedAt: string | null;
+  /** The parent that the row has as far as the log has come; null: none. */
+  readonly parentId: string | null;
 }
 
 export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
@@ -26,7 +28,7 @@ export async function readEdges(client: Queryable, records: RecordIds): Promise<
   if (tables.length === 0) return [];
   // One `= ANY` per table: a join with unnest picks a bad plan while the statistics are young.
   const selects = tables.map(
-    (_, index) => `SELECT table_name, record_id, bucket_id, live, row_updated_at::text
+    (_, index) => `SELECT table_name, record_id, bucket_id, live, row_updated_at::text, parent_id
       FROM sync_bucket_edges WHERE table_name = $${2 * index + 1} AND record_id = ANY($${2 * index + 2}::text[])`,
   );
   const { rows } = await client.query({
@@ -40,6 +42,7 @@ export async function readEdges(client: Queryable, records: RecordIds): Promise<
     bucket: row.bucket_id,
     live: row.live,
     rowUpdatedAt: row.row_updated_at,
+    parentId: row.parent_id,
   }));
 }
 
@@ -49,4 +52,5 @@ interface EdgeColumns {
   bucket_id: string;
   live: boolean;
   row_updated_at: string | null;
+  parent_id: string | null;
 }

@@ -62,8 +62,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-stay-when-the-parent-moves',
     file: 'lib/replication/membership-applier.ts',
-    find: 'values: [...changed.keys()] };',
-    replace: 'values: [...changed.keys()].slice(changed.size) };',
+    find: 'values: [...changed] };',
+    replace: 'values: [...changed].slice(changed.size) };',
     tests: [{ file: 'test/wal-children.test.ts', name: 'follow a parent that moves to another user' }],
     why: 'W-WAL-8: comments follow their task, at any depth.',
   },
@@ -104,20 +104,18 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-follow-ahead-of-the-log',
     file: 'lib/replication/membership-applier.ts',
-    find: 'parents ? work.childrenInLog(table, current, parents, isDefault) : current',
+    find: 'options.asChildren === true ? work.childrenInLog(table, current) : current',
     replace: 'current',
     tests: [{ file: 'test/wal-children.test.ts', name: 'that come after their parent has moved' }],
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
   },
   {
-    name: 'children-that-have-yet-to-come-follow',
-    file: 'lib/replication/membership-work.ts',
-    find: 'isHeldAgainstRows && rowMicros !== null',
-    replace: 'isHeldAgainstRows && rowMicros === 0n',
-    tests: [
-      { file: 'test/wal-children.test.ts', name: 'come to a parent later, from one with the same buckets' },
-    ],
-    why: 'Interleavings 9: the same, where the former parent had the same buckets.',
+    name: 'a-new-parent-with-the-same-buckets-is-forgotten',
+    file: 'lib/replication/edge-workspace.ts',
+    find: ' || record.parentId !== record.beforeParentId',
+    replace: '',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'follow a parent that they came to unseen' }],
+    why: 'Only children that the log knows follow their parent: this one would stay behind.',
   },
   {
     name: 'children-come-before-their-parent-has-followed',

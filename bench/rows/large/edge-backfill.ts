@@ -51,7 +51,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       return { values: [(tasks + comments) / (await seconds(limitDatabase))], usage };
     },
     verify: async () => {
-      const edges = `SELECT table_name, record_id, bucket_id, live, row_updated_at FROM sync_bucket_edges ORDER BY 1, 2, 3`;
+      const edges = `SELECT table_name, record_id, bucket_id, live, row_updated_at, parent_id FROM sync_bucket_edges ORDER BY 1, 2, 3`;
       await expectSame(database, edges, limitDatabase, edges);
     },
   };
@@ -60,8 +60,8 @@ async function prepare(stage: Stage): Promise<Duel> {
 /** In the order of the table's key: neighbours share their index pages. */
 const INSERT = `
 BEGIN;
-INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
-SELECT 'comments', c.id::text, 'user:' || t.user_id, c.updated_at
+INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at, parent_id)
+SELECT 'comments', c.id::text, 'user:' || t.user_id, c.updated_at, c.task_id::text
   FROM comments AS c JOIN tasks AS t ON t.id = c.task_id ORDER BY c.id;
 INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at)
 SELECT 'tasks', id::text, 'user:' || user_id, updated_at FROM tasks ORDER BY id;

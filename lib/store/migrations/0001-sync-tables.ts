@@ -89,12 +89,14 @@ export const syncTables: SynchroMigration = {
     // The reference's has no such columns, and another order in its key, which serves as well.
     `ALTER TABLE sync_bucket_edges
        ADD COLUMN IF NOT EXISTS live boolean NOT NULL DEFAULT true,
-       ADD COLUMN IF NOT EXISTS row_updated_at timestamptz`,
+       ADD COLUMN IF NOT EXISTS row_updated_at timestamptz,
+       ADD COLUMN IF NOT EXISTS parent_id text COLLATE "C"`,
     `CREATE INDEX IF NOT EXISTS sync_bucket_edges_bucket
        ON sync_bucket_edges (bucket_id, table_name, record_id) WHERE live`,
     `COMMENT ON COLUMN sync_bucket_edges.live IS
        'false: the row is soft-deleted; children still inherit the bucket, pull and snapshot ignore it'`,
     `COMMENT ON COLUMN sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
+    `COMMENT ON COLUMN sync_bucket_edges.parent_id IS 'whose child the row is as far as the log has come; null: nobody''s'`,
 
     `CREATE TABLE IF NOT EXISTS sync_rule_failures (
        id bigserial PRIMARY KEY,
