@@ -114,10 +114,16 @@ const NOTHING: ReadonlyMap<string, boolean> = new Map();
 
 function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
   const [first] = stored;
-  if (first === undefined) {
-    const none = { rowUpdatedAt: null, rowMicros: null, parentId: null };
-    return { ...none, edges: new Map(), before: NOTHING, beforeRowMicros: null, beforeParentId: null };
-  }
+  if (first === undefined)
+    return {
+      edges: new Map(),
+      rowUpdatedAt: null,
+      rowMicros: null,
+      parentId: null,
+      before: NOTHING,
+      beforeRowMicros: null,
+      beforeParentId: null,
+    };
   const { parentId } = first;
   const edges = new Map(stored.map((edge) => [edge.bucket, edge.live]));
   let rowUpdatedAt: string | null = null;
@@ -129,6 +135,13 @@ function workingRecord(stored: readonly EdgeRow[]): WorkingRecord {
       rowUpdatedAt = edge.rowUpdatedAt;
     }
   }
-  const before = { before: new Map(edges), beforeRowMicros: rowMicros, beforeParentId: parentId };
-  return { edges, rowUpdatedAt, rowMicros, parentId, ...before };
+  return {
+    edges,
+    rowUpdatedAt,
+    rowMicros,
+    parentId,
+    before: new Map(edges),
+    beforeRowMicros: rowMicros,
+    beforeParentId: parentId,
+  };
 }

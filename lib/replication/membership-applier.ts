@@ -187,9 +187,12 @@ export class MembershipApplier {
         work.settled(table, recordId);
       } else {
         const own = event.unknown ? null : (buckets[next++] ?? null);
+        const { deleted, updatedAt, parentId } = rowState(table, row);
         const wanted = work.withInherited(table, row, own, placeOf(event));
         const entries = settleRow(record, {
-          ...rowState(table, row),
+          deleted,
+          updatedAt,
+          parentId,
           buckets: gone.has(event) ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted,
           commitTime: event.commitTime,
           writtenAt: tx.begunAt,
