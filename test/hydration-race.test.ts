@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startApp, type RunningApp } from './support/app.js';
-import { consumed, consumerWaits, requestsDone, withPausedConsumer } from './support/consumer.js';
+import { allSent, consumed, consumerWaits, requestsDone, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertComment, insertTask, retitle } from './support/sample-rows.js';
@@ -144,6 +144,7 @@ async function lentToBob(during: () => Promise<unknown>): Promise<void> {
     await moveTo('bob');
     await during();
     await moveTo('alice');
+    await allSent(database);
   });
   await consumed(database);
   await requestsDone(database);
@@ -191,6 +192,25 @@ it('what Alice did to a comment meanwhile, which was refused, does not stay on h
   await alice.pull();
   expect(alice.row('comments', edited ?? '')).toMatchObject({ body: 'to be edited' });
   expect(alice.row('comments', deleted ?? '')).toMatchObject({ body: 'to be deleted' });
+});
+
+it('nor does what she did to one that the log did not know yet [interleaving 9]', async () => {
+  const id = alice.create('comments', { task_id: task, body: 'made' });
+  await withPausedConsumer(database, async () => {
+    await insertTask(database, 'alice', 'another');
+    await consumerWaits(database);
+    await alice.sync();
+    await moveTo('bob');
+    alice.update('comments', id, { body: 'edited in vain' });
+    await alice.sync();
+    expect(alice.row('comments', id)).toMatchObject({ body: 'edited in vain' });
+    await moveTo('alice');
+    await allSent(database);
+  });
+  await consumed(database);
+  await requestsDone(database);
+  await alice.pull();
+  expect(alice.row('comments', id)).toMatchObject({ body: 'made' });
 });
 
 it("a push's conflict answer shows nothing of it either [interleaving 9]", async () => {

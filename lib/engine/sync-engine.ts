@@ -11,7 +11,6 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { requestRedelivery } from '../store/requests.js';
 import { Ending } from '../store/session.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
@@ -23,6 +22,7 @@ import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
+import { notePassedOver } from './pull/passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
 import { PushService } from './push/push.service.js';
@@ -146,9 +146,8 @@ export class SyncEngine {
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
         const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        const notes = [notePush(manager, client)];
-        if (unrepaired.length > 0) notes.push(requestRedelivery(client, unrepaired, caller.buckets));
-        return new Ending(notes, () => ({ ...applied, client, contract }));
+        await notePassedOver(manager, client, unrepaired);
+        return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );

@@ -1,9 +1,10 @@
 import type { ClientBase } from 'pg';
 import type { SyncRegistry } from '../registry/sync-registry.js';
+import { LOG_IS_THERE } from '../store/wal-position.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { applyRequest } from './requests.js';
 import { DUE, retryFailures } from './rule-failures.js';
-import { applySubscriptionChanges, DUE_CHANGE } from './subscription-changes.js';
+import { applySubscriptionChanges } from './subscription-changes.js';
 import type { WalReader } from './wal-reader.js';
 
 export interface HousekeepingOptions {
@@ -33,9 +34,10 @@ export class Housekeeping {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
     await reader.verify();
     const { rows } = await client.query<Waiting>(
-      `SELECT EXISTS (SELECT FROM sync_subscription_changes WHERE ${DUE_CHANGE}) AS subscriptions,
-              (SELECT max(after_lsn)::text FROM sync_subscription_changes WHERE NOT ${DUE_CHANGE}) AS awaited,
-              EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[])) AS requests,
+      `SELECT EXISTS (SELECT FROM sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
+              greatest((SELECT max(after_lsn) FROM sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
+                       (SELECT max(after_lsn) FROM sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
+              EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}) AS requests,
               $2 AND EXISTS (SELECT FROM sync_rule_failures WHERE ${DUE}) AS failures`,
       [this.tables, applier.open.failures],
     );

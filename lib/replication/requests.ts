@@ -84,16 +84,17 @@ async function withdraw(
 }
 
 /**
- * What a device was not shown, as the rows were ahead of the log, and still is to have. It may never have heard of them:
- * where it is not to have them any more, or not yet, it is told nothing (see `Standing.untold`).
+ * What a device was not shown, or could not be told of, as the rows were ahead of the log, and still is to have. It may
+ * never have heard of them: where it is not to have them any more, it is told nothing (see `Standing.untold`).
  */
 async function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): Promise<void> {
   await tx.appendSelect(
-    `SELECT $1, q.table_name, r.record_id, ${Operation.create}, r.served_at
-       FROM sync_requests q CROSS JOIN unnest(q.record_ids, q.served_at) AS r (record_id, served_at)
-      WHERE q.id = $2 AND EXISTS (
-        SELECT FROM sync_bucket_edges e JOIN sync_clients c ON e.bucket_id = ANY(c.bucket_subs)
-         WHERE c.id = q.client AND e.table_name = q.table_name AND e.record_id = r.record_id AND e.live)`,
+    `SELECT $1, e.table_name, e.record_id, ${Operation.create},
+            CASE WHEN q.anew THEN greatest(clock_timestamp(), max(e.row_updated_at) + interval '1 millisecond') END
+       FROM sync_requests q JOIN sync_clients c ON c.id = q.client
+       JOIN sync_bucket_edges e ON e.record_id = ANY(q.record_ids) AND e.table_name = q.table_name
+            AND e.bucket_id = ANY(c.bucket_subs) AND e.live
+      WHERE q.id = $2 GROUP BY q.anew, e.table_name, e.record_id`,
     [clientBucket(client ?? ''), id],
   );
 }

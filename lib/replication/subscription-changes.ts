@@ -1,4 +1,5 @@
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { LOG_IS_THERE } from '../store/wal-position.js';
 import { Operation } from './edge-diff.js';
 
 /** The bucket that only one client reads. */
@@ -83,16 +84,16 @@ async function exceeds(
   return Number(rows[0]?.n ?? 0) > maxRows;
 }
 
-/** A bucket comes to a client when the log has what was committed before: that is told by what is left of it, then. */
-export const DUE_CHANGE = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)`;
-
-/** The client's row comes first, as with all who change subscriptions. */
+/**
+ * The client's row comes first, as with all who change subscriptions. A bucket comes to a client when the log has what
+ * was committed before: that is told by what is left of it, then.
+ */
 const CHANGES = `
 WITH client AS MATERIALIZED (
-  SELECT id FROM sync_clients WHERE id IN (SELECT client FROM sync_subscription_changes WHERE ${DUE_CHANGE})
+  SELECT id FROM sync_clients WHERE id IN (SELECT client FROM sync_subscription_changes WHERE ${LOG_IS_THERE})
    ORDER BY id FOR NO KEY UPDATE
 ), change AS (
-  DELETE FROM sync_subscription_changes s USING client WHERE s.client = client.id AND ${DUE_CHANGE} RETURNING s.*
+  DELETE FROM sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,

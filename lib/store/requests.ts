@@ -1,8 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { ChangelogTransaction } from './changelog-transaction.js';
-import type { Statement } from './pipeline.js';
-import type { SyncClient } from './sync-clients.js';
+import { LOG_IS_THERE } from './wal-position.js';
 
 /** What an instance asks of the WAL consumer, wherever that runs. */
 export interface SyncRequestRow {
@@ -27,62 +26,31 @@ export interface NewRequest
   extends
     Pick<SyncRequestRow, 'kind' | 'table' | 'recordIds'>,
     Partial<Pick<SyncRequestRow, 'userId' | 'client'>> {
-  /** With `redeliver`: of each record, the time to serve as PostgreSQL's text; null: the row's own. */
-  readonly servedAt?: readonly (string | null)[];
-}
-
-export interface RecordKey {
-  readonly table: string;
-  readonly recordId: string;
+  /** With `redeliver`: later than any version that the device may hold. Default: the row's own time is served. */
+  readonly anew?: boolean;
 }
 
 /** Records of one request: each is done in one transaction. */
 const REQUEST_ROWS = 5_000;
 
-/** Leaves work to the WAL consumer, and wakes it. */
+/**
+ * Leaves work to the WAL consumer, and wakes it. Records are told again once the log has all that was committed before: it
+ * may have more to say of them. For a client that has been removed in the meantime there is nothing to do.
+ */
 export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
-  const { kind, table, recordIds, servedAt = null, userId = null, client = null } = request;
+  const { kind, table, recordIds, anew = false, userId = null, client = null } = request;
   for (let from = 0; from < (recordIds?.length ?? 1); from += REQUEST_ROWS) {
-    const [ids, served] = [recordIds, servedAt].map((list) => list?.slice(from, from + REQUEST_ROWS) ?? null);
     await manager.query(
-      `INSERT INTO sync_requests (kind, table_name, record_ids, served_at, user_id, client)
-       VALUES ($1, $2, $3, $4, $5, $6)`,
-      [kind, table, ids, served, userId, client],
+      `INSERT INTO sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
+       SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $1 = 'redeliver' THEN pg_current_wal_insert_lsn() - '0/0' END
+        WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM sync_clients WHERE id = $6 FOR KEY SHARE)`,
+      [kind, table, recordIds?.slice(from, from + REQUEST_ROWS) ?? null, anew, userId, client],
     );
   }
   await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
 }
 
-/**
- * The statement that has records told to a device again, later than what it holds: those that it should have by the edges.
- * Where they have gone from its buckets, so has the record from the device, and comes back with entries of its own.
- * @param records each once
- */
-export function requestRedelivery(
-  client: Pick<SyncClient, 'id'>,
-  records: readonly RecordKey[],
-  buckets: readonly string[],
-): Statement {
-  return {
-    sql: `WITH asked AS (
-      INSERT INTO sync_requests (kind, table_name, record_ids, served_at, client)
-      SELECT 'redeliver', r.table_name, array_agg(r.record_id), array_agg(clock_timestamp()), $1
-        FROM unnest($2::text[], $3::text[]) AS r (table_name, record_id)
-       WHERE EXISTS (SELECT FROM sync_bucket_edges e
-         WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($4::text[]) AND e.live)
-       GROUP BY r.table_name RETURNING id)
-    SELECT pg_notify($5, '') FROM asked LIMIT 1`,
-    parameters: [
-      client.id,
-      records.map(({ table }) => table),
-      records.map(({ recordId }) => recordId),
-      buckets,
-      WORK_CHANNEL,
-    ],
-  };
-}
-
-/** The request that has waited longest, of those whose table is one of these. */
+/** The request that has waited longest, of those whose table is one of these and that can be done now. */
 export async function oldestRequest(
   tx: ChangelogTransaction,
   tables: readonly string[],
@@ -90,7 +58,8 @@ export async function oldestRequest(
   const { rows } = await tx.query<SyncRequestRow>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
             user_id AS "userId", client
-       FROM sync_requests WHERE table_name = ANY($1::text[]) ORDER BY sync_requests.id LIMIT 1`,
+       FROM sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}
+      ORDER BY sync_requests.id LIMIT 1`,
     [tables],
   );
   return rows[0] ?? null;

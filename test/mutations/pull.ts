@@ -52,8 +52,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'withheld-rows-come-without-their-time',
     file: 'lib/replication/requests.ts',
-    find: '${Operation.create}, r.served_at',
-    replace: '${Operation.create}, NULL::timestamptz',
+    find: 'CASE WHEN q.anew THEN',
+    replace: 'CASE WHEN false THEN',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'also where its updated_at stayed as it was' }],
     why: 'Interleavings 12: the device skips a change that does not move updated_at.',
   },
@@ -68,10 +68,18 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'what-was-refused-out-of-sight-stays-on-the-device',
     file: 'lib/engine/sync-engine.ts',
-    find: 'if (unrepaired.length > 0) notes',
-    replace: 'if (unrepaired.length < 0) notes',
+    find: 'notePassedOver(manager, client, unrepaired)',
+    replace: 'notePassedOver(manager, client, unrepaired.slice(unrepaired.length))',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
     why: 'Interleavings 9: such a verdict carries no row, and the log has no entry for one that came back in a batch.',
+  },
+  {
+    name: 'records-are-told-again-before-the-log-knows-them',
+    file: 'lib/store/requests.ts',
+    find: "CASE WHEN $1 = 'redeliver' THEN pg_current_wal_insert_lsn() - '0/0' END",
+    replace: 'NULL::bigint',
+    tests: [{ file: 'test/hydration-race.test.ts', name: 'to one that the log did not know yet' }],
+    why: 'It would find no edge, and the device keep what it was refused.',
   },
   {
     name: 'undeleted-row-is-deleted',
@@ -223,7 +231,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-comes-before-the-log-is-there',
-    file: 'lib/replication/subscription-changes.ts',
+    file: 'lib/store/wal-position.ts',
     find: 'coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)',
     replace: 'coalesce(after_lsn <= 9223372036854775807, true)',
     tests: [{ file: SUBSCRIPTIONS, name: 'of what came and went before, which the log does not have yet' }],

@@ -8,6 +8,14 @@ const CONCURRENCY = 'test/push-concurrency.test.ts';
 /** Pushes: what is written, in which order, and what the device is told. */
 export const PUSH: readonly Mutation[] = [
   {
+    name: 'what-nothing-is-written-of-is-not-repaired',
+    file: 'lib/engine/push/judge.ts',
+    find: 'if (needsRepair(table, data, row)) this.unwritten.push(item);',
+    replace: '',
+    tests: [{ file: 'test/refused-changes.test.ts', name: 'columns that can not be changed' }],
+    why: 'W-PUSH-13: the device would keep a parent that the server never took.',
+  },
+  {
     name: 'runs-have-no-savepoint',
     file: 'lib/engine/push/run-writer.ts',
     find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',

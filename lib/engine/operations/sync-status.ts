@@ -40,7 +40,7 @@ export interface SyncStatusReport {
   readonly openRuleFailures: number;
   readonly waitingRows: number;
   readonly parkedRows: number;
-  /** Re-resolutions that were requested and are not done. */
+  /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
   readonly openRequests: number;
 }
 

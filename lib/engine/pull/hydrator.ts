@@ -50,8 +50,11 @@ export interface Hydrated {
   readonly withheld: readonly Withheld[];
 }
 
-/** A record's id, and what was to be served with it. */
-type Withheld = readonly [id: string, servedAt: string | null];
+interface Withheld {
+  readonly id: string;
+  /** It was to be served with a time other than the row's own. */
+  readonly anew: boolean;
+}
 
 export interface Piece extends WireRecords {
   /** Place in the list, from 1, of its first record. */
@@ -157,6 +160,7 @@ export class Hydrator {
     const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
     const seen = `(${this.ruleSql(table, '$1::text[]')}) IS TRUE`;
     const size = `CASE WHEN s.seen THEN ${rowSizeSql(columns, 't')} ELSE 0 END`;
+    const hasRoom = `coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint`;
     const record = [
       `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
       quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
@@ -166,12 +170,11 @@ export class Hydrator {
       `'}'`,
     ];
     return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
-              string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE r.seen AND r.record IS NULL))::int AS cut,
-              (json_agg(json_build_array(r.id, r.served_at)) FILTER (WHERE NOT r.seen))::text AS withheld
+              string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE NOT r.has_room))::int AS cut,
+              (json_agg(json_build_object('id', r.id, 'anew', r.anew)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS withheld
          FROM (
-           SELECT w.n, w.id, w.served_at, s.seen,
-                  CASE WHEN s.seen AND coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint
-                       THEN ${record.join(' || ')} END AS record
+           SELECT w.n, w.id, w.served_at IS NOT NULL AS anew, s.seen, ${hasRoom} AS has_room,
+                  CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
              FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t

@@ -26,6 +26,8 @@ export interface Write {
 
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
+  /** Of which nothing was to be written, though their devices hold something else than the rows. */
+  readonly unwritten: PushItem[] = [];
   private readonly byItem = new Map<number, ConflictEvent>();
   private readonly code: HostCode;
 
@@ -89,7 +91,10 @@ export class Judge {
     }
     if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
     const columns = updateColumns(table, data);
-    if (columns.length === 0 && !isUndelete) return applied(item.echo);
+    if (columns.length === 0 && !isUndelete) {
+      if (needsRepair(table, data, row)) this.unwritten.push(item);
+      return applied(item.echo);
+    }
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
   }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { upsert } from '../../common/collections.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
@@ -13,17 +14,18 @@ import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
-import type { RecordKey } from '../../store/requests.js';
 import { RoleSwitch } from '../../store/role-switch.js';
 import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
+import type { PassedOver } from '../pull/passed-over.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
+import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
 import { echoOf, retryable } from './verdicts.js';
 import { WriteValidation } from './write-validation.js';
@@ -32,8 +34,8 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
-  /** Records, each once, of which a change was refused without the server's version: the device keeps its own. */
-  readonly unrepaired: readonly RecordKey[];
+  /** Of these the device keeps a version of its own, as a verdict carried no row. */
+  readonly unrepaired: readonly PassedOver[];
 }
 
 /** Applies the changes of one push (design, "How a change travels"). */
@@ -85,20 +87,17 @@ export class PushService {
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
-    const items = checked.filter(isItem);
-    const verdicts = await run.apply(items);
+    const verdicts = await run.apply(checked.filter(isItem));
+    const results = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = run.accepted().map(acceptedRecord);
     if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
     return {
-      results: [
-        ...checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result)),
-        ...surplus,
-      ],
+      results: [...results, ...surplus],
       conflicts: run.conflicts(),
-      unrepaired: unrepaired(items, verdicts),
+      unrepaired: unrepaired(context.contract, results, judge.unwritten),
     };
   }
 
@@ -179,17 +178,20 @@ function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): P
 }
 
 function unrepaired(
-  items: readonly PushItem[],
-  verdicts: ReadonlyMap<number, PushResult>,
-): readonly RecordKey[] {
-  const refused = items.filter(({ index }) => {
-    const verdict = verdicts.get(index);
-    return verdict?.status === 'rejected_terminal' && verdict.server_version === undefined;
-  });
-  const records = refused.map(
-    ({ key, table: { table }, id }) => [key, { table: table.name, recordId: id }] as const,
+  { tables }: SchemaContract,
+  results: readonly PushResult[],
+  unwritten: readonly PushItem[],
+): readonly PassedOver[] {
+  const records = new Map<string, Set<string>>();
+  const refused = results.filter(
+    ({ status, server_version: version }) => status === 'rejected_terminal' && version === undefined,
   );
-  return [...new Map(records).values()];
+  for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
+    const table = tables.get(name);
+    const key = table ? recordId(table.primaryKey, id) : null;
+    if (key !== null) upsert(records, name, () => new Set()).add(key);
+  }
+  return [...records].map(([table, ids]) => ({ kind: 'redeliver', table, recordIds: [...ids], anew: true }));
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */

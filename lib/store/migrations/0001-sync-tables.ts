@@ -180,7 +180,8 @@ export const syncTables: SynchroMigration = {
        kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw', 'redeliver')),
        table_name text COLLATE "C" NOT NULL,
        record_ids text[],
-       served_at timestamptz[],
+       anew boolean NOT NULL DEFAULT false,
+       after_lsn bigint,
        after_id text,
        user_id text COLLATE "C",
        client uuid REFERENCES sync_clients ON DELETE CASCADE,
@@ -189,7 +190,8 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON TABLE sync_requests IS
        'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
     `COMMENT ON COLUMN sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
-    `COMMENT ON COLUMN sync_requests.served_at IS 'of each record, what was to be served with it (see sync_changelog)'`,
+    `COMMENT ON COLUMN sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
+    `COMMENT ON COLUMN sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
 
     `CREATE TABLE IF NOT EXISTS sync_table_rules (
        table_name text PRIMARY KEY,
