@@ -145,8 +145,8 @@ export class SyncEngine {
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
         const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
-        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
         await notePassedOver(manager, client, unrepaired);
+        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
         return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
       },
       this.contexts.opening(asked, early ? begin : undefined),

@@ -32,7 +32,7 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
   const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
   const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
       CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
-      ${parent === null ? 'NULL' : `nullif(${fk}, '')`} AS parent_id`;
+      CASE WHEN t.${quoteIdentifier(table.parentFkColumn ?? table.idColumn)} IS NOT NULL AND ${parent !== null} THEN ${fk} END AS parent_id`;
   const sources = [
     ...(own === null
       ? []

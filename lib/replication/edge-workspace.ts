@@ -2,7 +2,7 @@ import { upsert } from '../common/collections.js';
 import { comparableMicros } from '../common/timestamp.js';
 import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readEdges, type EdgeKey, type EdgeRow, type RecordIds } from '../store/edges.js';
-import { bucketsOf, type RecordEdges } from './edge-diff.js';
+import type { RecordEdges } from './edge-diff.js';
 
 interface WorkingRecord extends RecordEdges {
   /** As stored. */
@@ -49,12 +49,12 @@ export class EdgeWorkspace {
     return this.working(table, id);
   }
 
-  /** The buckets (live or dead) that a loaded record had as stored; null when they are still the same. */
-  bucketsBeforeChange(table: string, id: string): ReadonlySet<string> | null {
+  /** How many buckets (live or dead) a loaded record had as stored; null when they are still the same. */
+  countBeforeChange(table: string, id: string): number | null {
     const { before, edges } = this.working(table, id);
     let same = before.size === edges.size;
     for (const bucket of before.keys()) same &&= edges.has(bucket);
-    return same ? null : bucketsOf(before);
+    return same ? null : before.size;
   }
 
   /** Writes the difference and the entries. The workspace is used up. */

@@ -151,9 +151,9 @@ export class MembershipWork {
   noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
     const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
     for (const { recordId } of records) {
-      const before = this.edges.bucketsBeforeChange(table.name, recordId);
-      if (before?.size === 0) changes.appeared.add(recordId);
-      else if (before) changes.changed.add(recordId);
+      const before = this.edges.countBeforeChange(table.name, recordId);
+      if (before === 0) changes.appeared.add(recordId);
+      else if (before !== null) changes.changed.add(recordId);
     }
   }
 }

@@ -5,6 +5,7 @@ import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
+import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { consumerConnection } from './consumer-connection.js';
@@ -178,6 +179,7 @@ export class WalConsumer {
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
+      await forgetForeignPositions(client);
       this.logger.log('consuming slot', { slot: slotName });
       const reader = new WalReader({
         ...this.options,

@@ -95,7 +95,7 @@ export class WalReader {
 
   /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
   want(lsn: Lsn): void {
-    this.wanted = [...this.wanted.filter((wanted) => wanted > this.confirmedLsn), lsn];
+    this.wanted = [...this.wanted.filter((wanted) => wanted > this.confirmedLsn && wanted !== lsn), lsn];
   }
 
   /** Whether anything was applied since the start. */

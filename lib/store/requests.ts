@@ -34,15 +34,15 @@ export interface NewRequest
 const REQUEST_ROWS = 5_000;
 
 /**
- * Leaves work to the WAL consumer, and wakes it. Records are told again once the log has all that was committed before: it
- * may have more to say of them. For a client that has been removed in the meantime there is nothing to do.
+ * Leaves work to the WAL consumer, and wakes it. What a device is told again waits until the log has all that was committed
+ * before: it may have more to say of it. For a client that has been removed in the meantime there is nothing to do.
  */
 export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
   const { kind, table, recordIds, anew = false, userId = null, client = null } = request;
   for (let from = 0; from < (recordIds?.length ?? 1); from += REQUEST_ROWS) {
     await manager.query(
       `INSERT INTO sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
-       SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $1 = 'redeliver' THEN pg_current_wal_insert_lsn() - '0/0' END
+       SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $1 <> 'reresolve' THEN pg_current_wal_insert_lsn() - '0/0' END
         WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM sync_clients WHERE id = $6 FOR KEY SHARE)`,
       [kind, table, recordIds?.slice(from, from + REQUEST_ROWS) ?? null, anew, userId, client],
     );

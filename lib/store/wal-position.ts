@@ -17,6 +17,14 @@ export interface WalPosition {
 /** For rows with an `after_lsn`: whether what was committed before that is in the changelog. */
 export const LOG_IS_THERE = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)`;
 
+/** A position ahead of the server's own is another server's: what waits for it would wait for ever. */
+export async function forgetForeignPositions(client: ClientBase): Promise<void> {
+  for (const table of ['sync_subscription_changes', 'sync_requests'])
+    await client.query(
+      `UPDATE ${table} SET after_lsn = NULL WHERE after_lsn > pg_current_wal_insert_lsn() - '0/0'::pg_lsn`,
+    );
+}
+
 /** Distance between epochs: more than one epoch can ever issue. */
 const EPOCH_STEP = 1n << 32n;
 
@@ -60,9 +68,6 @@ export async function startEpoch(
   const lastSeq = previous === null ? 1n : previous.lastSeq + EPOCH_STEP;
   const epochSeq = previous === null ? 0n : lastSeq;
   await client.query('DELETE FROM sync_wal_position');
-  // Positions of another server are none of this one's, which may never get there.
-  for (const table of ['sync_subscription_changes', 'sync_requests'])
-    await client.query(`UPDATE ${table} SET after_lsn = NULL WHERE after_lsn IS NOT NULL`);
   await client.query(
     `INSERT INTO sync_wal_position (slot_name, confirmed_lsn, last_seq, epoch_seq, floor_seq, system_id, timeline)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,

@@ -32,7 +32,7 @@ export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<vo
 /**
  * Whether all of it is in the changelog: commits, requests, changed subscriptions, and a try of each rule failure
  * that was due.
- * @param tables those whose failures count
+ * @param tables those whose failures count, and what devices are to be told again of
  */
 export async function isMarkReached(
   manager: EntityManager,
@@ -41,7 +41,8 @@ export async function isMarkReached(
 ): Promise<boolean> {
   const [row]: { reached: boolean }[] = await manager.query(
     `SELECT p.confirmed_lsn >= $1::bigint
-            AND NOT EXISTS (SELECT FROM sync_requests WHERE id <= $2::bigint)
+            AND NOT EXISTS (SELECT FROM sync_requests WHERE id <= $2::bigint
+                  AND (kind = 'reresolve' OR table_name = ANY($4::text[])))
             AND NOT EXISTS (SELECT FROM sync_subscription_changes WHERE created_at <= $3::timestamptz)
             AND NOT EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL
                   AND retry_at <= $3::timestamptz AND table_name = ANY($4::text[])) AS reached

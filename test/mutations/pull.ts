@@ -76,7 +76,7 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'records-are-told-again-before-the-log-knows-them',
     file: 'lib/store/requests.ts',
-    find: "CASE WHEN $1 = 'redeliver' THEN pg_current_wal_insert_lsn() - '0/0' END",
+    find: "CASE WHEN $1 <> 'reresolve' THEN pg_current_wal_insert_lsn() - '0/0' END",
     replace: 'NULL::bigint',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'to one that the log did not know yet' }],
     why: 'It would find no edge, and the device keep what it was refused.',

@@ -12,6 +12,16 @@ export function overlap(a: readonly Interval[], b: readonly Interval[]): readonl
   );
 }
 
+/** Whether there is no moment from one to another (neither included) that none of them has. */
+export function covers(intervals: readonly Interval[], from: number, to: number): boolean {
+  let until = from;
+  for (const next of intervals.toSorted((a, b) => a.from - b.from)) {
+    if (next.from > until) break;
+    until = Math.max(until, next.to);
+  }
+  return until >= to;
+}
+
 /** The same, joined where none of the looks lies between two. */
 export function joinedUnlessSeen(
   intervals: readonly Interval[],

@@ -8,7 +8,7 @@ import type {
 } from '../support/wire.js';
 import { differences, same } from './content.js';
 import type { Facts, History } from './history.js';
-import { type Interval, overlap } from './intervals.js';
+import { covers, type Interval, overlap } from './intervals.js';
 import type { Exchange, Phone } from './phone.js';
 import { ofLog, ofRequest } from './sight.js';
 import { during, Rules } from './rules.js';
@@ -302,19 +302,18 @@ export class Oracle {
     const made = around.filter(({ row }) =>
       change.operation === 'delete' ? row['deleted_at'] !== null : same(written(table, data), data, row),
     );
-    // So does the create of a row that its user can't see, or could not when the log was as far as it is: who else has
-    // one of that id is not told.
+    // So does the create of a row that its user can't see, or could not at some moment meanwhile or when the log was as far
+    // as it is: who else has one of that id is not told.
     const user = phone.userId;
     const logged = Math.min(sent, this.options.appliedUntil(sent));
     const inLog = this.during(this.rules.everReadable(user, table, change.id), logged, logged);
-    const mayWait = around.every((version) => {
-      if (version.to <= received + this.options.slack) return true;
-      const known = [
-        ...this.rules.writable(user, table, version),
-        ...(inLog ? this.rules.readable(user, table, version) : []),
-      ];
-      return !this.during(known, sent, received);
-    });
+    const known = around.flatMap((version) => [
+      ...this.rules.writable(user, table, version),
+      ...(inLog ? this.rules.readable(user, table, version) : []),
+    ]);
+    const mayWait =
+      around.every((version) => version.to <= received + this.options.slack) ||
+      !covers(known, sent, received);
     if (made.length === 0 && mayWait) {
       if (exchange.sent < this.restoredAt) phone.refused.add(`${table} ${change.id}`);
       else if (change.operation !== 'delete') this.promised.set(key, change);
