@@ -175,6 +175,19 @@ describe('children', () => {
     expect(await waiting(list)).toBe(0);
   });
 
+  it('that waited and have moved by now are not told to who had their new parent before [interleaving 9]', async () => {
+    const [board, other, list] = [1, 2, 3].map(() => randomUUID()) as Ids;
+    await commit(insertBoard(board, null), insertBoard(other, 'alice'), insertList(list, board));
+    await withPausedConsumer(database, async () => {
+      await inOneTransaction(database, give(board, 'carol'));
+      await consumerWaits(database);
+      await inOneTransaction(database, give(other, 'bob'));
+      await inOneTransaction(database, `UPDATE lists SET board_id = '${other}' WHERE id = '${list}'`);
+    });
+    await applied(database);
+    expect(await logOf(database, 'lists', list)).toEqual(['create user:bob']);
+  });
+
   it('that waited and were moved or deleted meanwhile are not released by the former parent', async () => {
     const [here, there, moved, deleted] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     await commit(insertList(moved, here), insertList(deleted, here), insertBoard(there, 'bob'));

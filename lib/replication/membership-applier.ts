@@ -218,7 +218,7 @@ export class MembershipApplier {
     const cause = options.refresh === true ? 'update' : options.compare === true ? 'compared' : 'resettled';
     const work = this.newWork(tx);
     work.edges.add(records, edges);
-    const rows = options.asChildren === true ? work.childrenInLog(table, current) : current;
+    const rows = work.childrenOf(options.childrenOf, table, current);
     const events = rows.map((row, order) => ({ order, table, recordId: row.recordId, row }));
     const { buckets, failures } = await this.rules.resolve(tx, table, rows);
     work.fail(table, failures, Operation.update);
@@ -273,16 +273,17 @@ export class MembershipApplier {
     const followers = { time: options.time, silent: options.silent === true };
     for (const child of children) {
       const filter = { column: child.parentFkColumn ?? '', values: [...changed] };
-      await this.resettle(tx, child, filter, { ...followers, asChildren: true });
+      await this.resettle(tx, child, filter, { ...followers, childrenOf: 'theirs' });
     }
     if (!this.open.waiting || appeared.length === 0) return;
     const released = new Map<string, string[]>();
+    const childrenOf = new Set(appeared);
     for (const row of await releaseWaiting(tx, table.name, appeared)) {
       upsert(released, row.table, () => []).push(row.recordId);
     }
     for (const child of children) {
       const values = released.get(child.name) ?? [];
-      await this.resettle(tx, child, { column: child.idColumn, values }, followers);
+      await this.resettle(tx, child, { column: child.idColumn, values }, { ...followers, childrenOf });
     }
   }
 

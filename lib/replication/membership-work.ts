@@ -8,6 +8,7 @@ import type { RuleFailure } from './bucket-rules.js';
 import { BucketTimeline } from './bucket-timeline.js';
 import { bucketsOf, type NewEntry, type Operation, type RowState } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
+import type { ResettleOptions } from './resettle-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
 interface ChangedRecords {
@@ -133,14 +134,19 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
-  /**
-   * Of rows and their loaded edges, those that the log, too, knows as children of their parents. The others came to their
-   * parent later than the log is: when it is there, what is their parent's by then becomes theirs.
-   */
-  childrenInLog(table: SyncTable, rows: readonly ResolveRow[]): readonly ResolveRow[] {
-    return rows.filter(
-      (row) => this.edges.record(table.name, row.recordId).parentId === parentOf(table, row)?.id,
-    );
+  /** Of rows and their loaded edges, those that {@link ResettleOptions.childrenOf} asks for. */
+  childrenOf(
+    parents: ResettleOptions['childrenOf'],
+    table: SyncTable,
+    rows: readonly ResolveRow[],
+  ): readonly ResolveRow[] {
+    if (parents === undefined) return rows;
+    return rows.filter((row) => {
+      const id = parentOf(table, row)?.id ?? '';
+      return parents === 'theirs'
+        ? this.edges.record(table.name, row.recordId).parentId === id
+        : parents.has(id);
+    });
   }
 
   changesOf({ name }: SyncTable): ChangedRecords {

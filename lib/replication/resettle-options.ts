@@ -6,8 +6,11 @@ export interface ResettleOptions {
   readonly refresh?: boolean;
   /** They get one where the row's `updated_at` is later than devices have seen it. Default: false. */
   readonly compare?: boolean;
-  /** Only those that the log, too, knows as children of their parents, whose buckets changed. Default: false. */
-  readonly asChildren?: boolean;
+  /**
+   * Only children of certain parents: of those that the log, too, knows as theirs, as their buckets changed, or of these,
+   * for which they have waited. The others have moved since, as their own changes will say. Default: all rows.
+   */
+  readonly childrenOf?: 'theirs' | ReadonlySet<string>;
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
   /**

@@ -104,10 +104,18 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-follow-ahead-of-the-log',
     file: 'lib/replication/membership-applier.ts',
-    find: 'options.asChildren === true ? work.childrenInLog(table, current) : current',
+    find: 'work.childrenOf(options.childrenOf, table, current)',
     replace: 'current',
     tests: [{ file: 'test/wal-children.test.ts', name: 'that come after their parent has moved' }],
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
+  },
+  {
+    name: 'children-that-waited-follow-wherever-they-are',
+    file: 'lib/replication/membership-work.ts',
+    find: ': parents.has(id);',
+    replace: ': true;',
+    tests: [{ file: 'test/wal-children.test.ts', name: 'that waited and have moved by now' }],
+    why: 'Interleavings 9: the log knows whose their new parent was, not whose it is.',
   },
   {
     name: 'a-new-parent-with-the-same-buckets-is-forgotten',
