@@ -232,7 +232,7 @@ export class WalConsumer {
     await client.query(`LISTEN ${WORK_CHANNEL}`);
     // A commit of its own, so that the stream comes as far as the shapes' LSN.
     await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
-    let lookAgain = false;
+    let [lookAgain, blocked] = [false, false];
     const timer = setInterval(() => {
       lookAgain = true;
       announce();
@@ -240,15 +240,21 @@ export class WalConsumer {
     try {
       while (!this.stopping.signal.aborted) {
         const isDue = (lookAgain || applier.unseen) && !reader.isWriting;
-        if (isDue || this.workWaiting) reader.release();
+        // What waits for the log holds it up no more than once a second, or whenever there is more to do.
+        const hasWork: boolean = this.workWaiting || (blocked && !stream.pending);
+        if (isDue || hasWork) reader.release();
         if (isDue) {
           lookAgain = false;
           if (applier.unseen || (await watch.hasChanged())) return this.logger.log('tables have changed');
         }
-        const work = this.workWaiting ? await housekeeping.run() : 'done';
-        this.workWaiting = work !== 'done';
+        if (hasWork) {
+          this.workWaiting = false;
+          const work = await housekeeping.run();
+          this.workWaiting ||= work === 'more';
+          blocked = work === 'blocked';
+        }
         // What is asked for takes its turn with what has arrived.
-        if (work !== 'more' || stream.pending) await reader.step();
+        if (!this.workWaiting || stream.pending) await reader.step();
         // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
         if (this.monitor.report.state !== 'failing' || reader.progressed) this.monitor.enter('consuming');
       }
