@@ -141,17 +141,14 @@ describe('what is acknowledged', () => {
       const after = await storedPosition(database);
       expect(BigInt(after.confirmed_lsn)).toBeGreaterThan(BigInt(before.confirmed_lsn));
       // The server writes WAL of its own now and then, which may be told, too. What stores it again and again never rests.
-      await eventually(
-        async () => {
-          const [written, stored] = [await currentLsn(), await storedPosition(database)];
-          // Longer than it takes to look for work that nobody has announced.
-          await pause(2_500);
-          if ((await currentLsn()) > written) return false;
-          expect(await storedPosition(database)).toEqual(stored);
-          return true;
-        },
-        { timeout: 20_000 },
-      );
+      await eventually(async () => {
+        const [written, stored] = [await currentLsn(), await storedPosition(database)];
+        // Longer than it takes to look for work that nobody has announced.
+        await pause(2_500);
+        if ((await currentLsn()) > written) return false;
+        expect(await storedPosition(database)).toEqual(stored);
+        return true;
+      });
     });
 
     it('lets the server shut down, and the app go on after it without a new epoch [W-WAL-4]', async () => {
