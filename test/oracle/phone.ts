@@ -40,6 +40,8 @@ export class Phone extends Device {
   lastPull = 0;
   /** When it pulled, or read a page of a snapshot, since the last {@link forget}. */
   looks: readonly Interval[] = [];
+  /** The same where no answer came: the server may have read for it all the same. */
+  unanswered: readonly Interval[] = [];
   /** How many requests from now the answer gets lost; 0: none. */
   private losing = 0;
   /** Pulls and snapshots that it has taken as a whole. */
@@ -112,6 +114,7 @@ export class Phone extends Device {
   /** Lets go of what was before. */
   forget(before: number): void {
     this.looks = this.looks.filter(({ to }) => to >= before);
+    this.unanswered = this.unanswered.filter(({ to }) => to >= before);
     this.quiet = this.quiet.filter((at) => at >= before);
     this.pulls = this.pulls.filter(({ to }, n) => to >= before || n === this.pulls.length - 1);
   }
@@ -181,11 +184,16 @@ export class Phone extends Device {
   override async send(path: string, body?: unknown): Promise<WireAnswer> {
     const sent = now();
     const { lastPull, lastTold, snapshotAt } = this;
-    const answer = await super.send(path, body);
+    const isLook = ['pull', 'snapshot'].includes(path);
+    const answer = await super.send(path, body).catch((error: unknown) => {
+      if (isLook) this.unanswered = [...this.unanswered, { from: sent, to: now() + 1_000 }];
+      throw error;
+    });
     const received = now() + 1_000;
     this.record({ phone: this, path, body, answer, sent, received, lastPull, lastTold, snapshotAt });
-    if (answer.status === 200 && ['pull', 'snapshot'].includes(path))
-      this.looks = [...this.looks, { from: sent, to: received }];
+    const look = { from: sent, to: received };
+    if (isLook && answer.status === 200) this.looks = [...this.looks, look];
+    else if (isLook) this.unanswered = [...this.unanswered, look];
     if (this.losing > 0 && --this.losing === 0) throw new TypeError('The answer was lost.');
     return answer;
   }

@@ -24,7 +24,7 @@ export function ofLog(
   const loggedAt = snapshotAt === 0 ? 0 : appliedUntil(snapshotAt);
   // The host is asked somewhere within its first request.
   const begunBy = phone.looks.find(({ from }) => from >= snapshotAt)?.to ?? snapshotAt;
-  const found = foundBy([...phone.looks, { from: sent, to: received }]);
+  const found = foundBy([...phone.looks, ...phone.unanswered, { from: sent, to: received }]);
   return (granted) =>
     joinedUnlessSeen(
       found(granted).map(({ from, to }) =>
