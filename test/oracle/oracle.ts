@@ -265,8 +265,12 @@ export class Oracle {
         ? this.accepted(exchange, change)
         : [violation('loss', table, id, 'was accepted, and never pushed')];
     });
-    for (const { table_name: table, id, reason_code: reason } of rejected)
+    for (const { table_name: table, id, operation, reason_code: reason } of rejected) {
       if (reason === 'parent_missing') this.giveUp(exchange, table as TableName, id);
+      // An earlier try, whose answer was lost, may have taken what waited.
+      if (operation === 'delete' && reason === 'record_not_found')
+        this.promised.delete(`${exchange.phone.userId} ${table} ${id}`);
+    }
     return [...leaks, ...missing, ...wrong];
   }
 
