@@ -10,7 +10,7 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'what-nothing-is-written-of-is-not-repaired',
     file: 'lib/engine/push/judge.ts',
-    find: 'this.unwritten.push(item);',
+    find: 'if (needsRepair(table, data, row)) this.unwritten.push(item);',
     replace: '',
     tests: [{ file: 'test/refused-changes.test.ts', name: 'columns that can not be changed' }],
     why: 'W-PUSH-13: the device would keep a parent that the server never took.',

@@ -92,9 +92,8 @@ export class Judge {
     if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
     const columns = updateColumns(table, data);
     if (columns.length === 0 && !isUndelete) {
-      if (!needsRepair(table, data, row)) return applied(item.echo);
-      this.unwritten.push(item);
-      return applied(item.echo, repairTime(row));
+      if (needsRepair(table, data, row)) this.unwritten.push(item);
+      return applied(item.echo);
     }
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
   }

@@ -23,7 +23,7 @@ import type { PassedOver } from '../pull/passed-over.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
-import type { PushChange, PushContext, PushEcho, PushItem, PushResult } from './push-change.js';
+import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
 import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
@@ -177,34 +177,21 @@ function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): P
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
 }
 
-/**
- * What was refused without a row of the server's is told as later than what the device has; an update of which nothing
- * was to be written has been answered with a time that is earlier than the row's.
- */
 function unrepaired(
-  contract: SchemaContract,
+  { tables }: SchemaContract,
   results: readonly PushResult[],
   unwritten: readonly PushItem[],
 ): readonly PassedOver[] {
+  const records = new Map<string, Set<string>>();
   const refused = results.filter(
     ({ status, server_version: version }) => status === 'rejected_terminal' && version === undefined,
   );
-  const stale = unwritten.map(({ echo }) => echo);
-  return [...redeliveriesOf(contract, refused, true), ...redeliveriesOf(contract, stale, false)];
-}
-
-function redeliveriesOf(
-  { tables }: SchemaContract,
-  changes: readonly PushEcho[],
-  anew: boolean,
-): readonly PassedOver[] {
-  const records = new Map<string, Set<string>>();
-  for (const { id, table_name: name } of changes) {
+  for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
     const table = tables.get(name);
     const key = table ? recordId(table.primaryKey, id) : null;
     if (key !== null) upsert(records, name, () => new Set()).add(key);
   }
-  return [...records].map(([table, ids]) => ({ kind: 'redeliver', table, recordIds: [...ids], anew }));
+  return [...records].map(([table, ids]) => ({ kind: 'redeliver', table, recordIds: [...ids], anew: true }));
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
