@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { withClient } from './support/client.js';
+import { logState } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
@@ -60,6 +61,8 @@ describe('the consumer', () => {
     await device.start();
     expect(device.row('tasks', task)).toBeDefined();
     expect(await logOf(database, 'tasks', task)).toEqual([]);
+    // It was made with the slot: whoever is at the beginning of the log gets it by a snapshot alone.
+    expect((await logState(database)).floor).toBeGreaterThan(0);
   });
 
   it('goes on with what was committed while nobody consumed, once each [scenario 141] [W-WAL-3]', async () => {
