@@ -4,7 +4,7 @@ import type { Statement } from '../store/pipeline.js';
 import { noteOlderSchema, notePull, type SyncClient } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { difference } from './pull/bucket-difference.js';
-import { notePassedOver } from './pull/passed-over.js';
+import { notePassedOver } from './passed-over.js';
 import type { PullPage, SnapshotReason } from './pull/puller.js';
 import type { LogState, SyncContext } from './sync-context.js';
 import type { PullRequest, PullResult } from './sync-requests.js';

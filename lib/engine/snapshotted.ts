@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { completeSnapshot, noteServed, type SyncClient } from '../store/sync-clients.js';
-import { notePassedOver } from './pull/passed-over.js';
+import { notePassedOver } from './passed-over.js';
 import type { SnapshotResult } from './sync-requests.js';
 
 /** A page of a snapshot, and what it was read from. */

@@ -22,7 +22,7 @@ import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
-import { notePassedOver } from './pull/passed-over.js';
+import { notePassedOver } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
 import { PushService } from './push/push.service.js';

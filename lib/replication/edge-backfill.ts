@@ -29,10 +29,11 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
   const { parent } = table;
   const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
+  const hasParent = `t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL`;
   const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
   const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
       CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
-      CASE WHEN t.${quoteIdentifier(table.parentFkColumn ?? table.idColumn)} IS NOT NULL AND ${parent !== null} THEN ${fk} END AS parent_id`;
+      ${parent === null ? 'NULL' : `CASE WHEN ${hasParent} THEN ${fk} END`} AS parent_id`;
   const sources = [
     ...(own === null
       ? []
@@ -54,7 +55,7 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
   const { rowCount } = await tx.query(
     `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
      SELECT ${name}, ${id}, ${quoteLiteral(parent)}, ${fk} FROM ${table.sql} AS t
-      WHERE t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL AND NOT EXISTS (
+      WHERE ${hasParent} AND NOT EXISTS (
         SELECT FROM sync_bucket_edges AS e WHERE e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk})`,
   );
   return (rowCount ?? 0) > 0;

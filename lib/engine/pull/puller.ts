@@ -9,7 +9,7 @@ import type { LogState } from '../sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
 import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from './hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
-import { type PassedOver, redeliveries } from './passed-over.js';
+import { type PassedOver, redeliveries } from '../passed-over.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';

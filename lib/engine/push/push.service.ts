@@ -19,7 +19,7 @@ import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
-import type { PassedOver } from '../pull/passed-over.js';
+import type { PassedOver } from '../passed-over.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';

@@ -10,6 +10,7 @@ import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '.
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { noteSubscriptions } from '../note-subscriptions.js';
+import { type PassedOver, redeliveries } from '../passed-over.js';
 import { difference } from '../pull/bucket-difference.js';
 import {
   DEFAULT_PAGE_BYTES,
@@ -18,7 +19,6 @@ import {
   type RecordList,
   toHydrated,
 } from '../pull/hydrator.js';
-import { type PassedOver, redeliveries } from '../pull/passed-over.js';
 import { notRegistered } from '../sync-context.js';
 import { joined, type WireRecords } from '../wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';

@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import type { ContractTable } from '../../schema/schema-contract.js';
-import { enqueueRequest, type NewRequest } from '../../store/requests.js';
-import type { SyncClient } from '../../store/sync-clients.js';
-import type { Hydrated } from './hydrator.js';
+import type { ContractTable } from '../schema/schema-contract.js';
+import { enqueueRequest, type NewRequest } from '../store/requests.js';
+import type { SyncClient } from '../store/sync-clients.js';
+import type { Hydrated } from './pull/hydrator.js';
 
 /**
  * Records of which an answer has not told its device how they are, as the rows are ahead of the log or the device was
