@@ -52,6 +52,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     protectedColumns: new Set(['id', 'updated_at', 'deleted_at']),
     bucketByColumn: null,
     bucketPrefix: null,
+    writeBuckets: 'readable',
     globalWhenBucketNull: false,
     allowGlobalRead: false,
     bucketFunction: null,

@@ -37,6 +37,14 @@ export function isCanonicalIdSql(text: string, id: string): string {
 /** The bucket that every user is subscribed to. */
 export const GLOBAL_BUCKET = 'global';
 
+/** What begins so is sync's own: the bucket of a single client, for entries that no other one gets. */
+export const CLIENT_BUCKETS = 'client:';
+
+/** Whether a host's rule, or a column's value, may not name this bucket. */
+export function isReservedBucket(bucket: string): boolean {
+  return bucket.startsWith(CLIENT_BUCKETS);
+}
+
 /** The bucket that a prefix and a value name, e.g. `bucketOf('user:', id)`. */
 export function bucketOf(prefix: string, value: string): string {
   return prefix + canonicalId(value);

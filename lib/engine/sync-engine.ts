@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
+import { subscribedBuckets } from '../resolvers/subscribed-buckets.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
@@ -41,6 +43,7 @@ import type {
   RegisterResult,
   SnapshotRequest,
   SnapshotResult,
+  SyncRequest,
 } from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
 
@@ -53,6 +56,7 @@ export class SyncEngine {
   private readonly transactions: RequestTransactions;
   private readonly contexts: ContextReader;
   private readonly glances: Glances;
+  private readonly logger: SyncLogger;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
@@ -68,11 +72,16 @@ export class SyncEngine {
     this.transactions = new RequestTransactions(dataSource, schemas, options, () => pusher.runsHostCode);
     this.contexts = new ContextReader(schemas);
     this.glances = new Glances(this.transactions, this.contexts);
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
+
+  private bucketsOf({ userId }: SyncRequest): Promise<readonly string[]> {
+    return subscribedBuckets(this.subscriptions, userId, this.logger);
   }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await this.bucketsOf(request);
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
@@ -96,7 +105,7 @@ export class SyncEngine {
 
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await this.bucketsOf(request);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
     const { manager } = this.dataSource;
@@ -127,7 +136,7 @@ export class SyncEngine {
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await this.bucketsOf(request);
     const asked = { ...request, buckets };
     // A hook that may refuse the device comes before the push's own beginning, which may change the role.
     const early = !this.hooks.has('onStaleClient');
@@ -142,7 +151,13 @@ export class SyncEngine {
         // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
         if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
-        const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
+        const caller = {
+          contract,
+          userId,
+          clientId,
+          buckets: context.log?.isOutdated ? [] : buckets,
+          subscriptions: buckets,
+        };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
         const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
         await notePassedOver(manager, client, unrepaired);
@@ -160,7 +175,7 @@ export class SyncEngine {
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await this.bucketsOf(request);
     const asked = { ...request, buckets };
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource.manager, page);

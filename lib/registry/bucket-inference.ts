@@ -3,7 +3,7 @@ import type { SyncTable } from './sync-table.js';
 
 type BucketRule = Pick<
   SyncTable,
-  'bucketByColumn' | 'bucketPrefix' | 'globalWhenBucketNull' | 'allowGlobalRead'
+  'bucketByColumn' | 'bucketPrefix' | 'writeBuckets' | 'globalWhenBucketNull' | 'allowGlobalRead'
 >;
 
 /** What the bucket options mean when some are left out (config-semantics §1). */
@@ -18,6 +18,7 @@ export function bucketInference(
   return {
     bucketByColumn: column,
     bucketPrefix: options.bucketPrefix ?? (column === null ? null : 'user:'),
+    writeBuckets: options.writeBuckets ?? 'readable',
     globalWhenBucketNull: options.globalWhenBucketNull ?? (inferred && allowGlobalRead),
     allowGlobalRead,
   };

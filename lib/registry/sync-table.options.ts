@@ -3,6 +3,9 @@ import type { EntityClass } from './sync-table.decorator.js';
 /** Who may push into a table. */
 export type PushPolicy = 'owner_only' | 'disabled';
 
+/** Into which buckets pushes may put a table's rows. */
+export type WriteBuckets = 'readable' | 'any';
+
 /** Rows of another table on which an {@link OwnershipResolver}'s answer for this table depends. */
 export interface BucketSource {
   /** The other table's entity, e.g. `() => TaskShare`. It needs no `@SyncTable`. */
@@ -49,6 +52,14 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly bucketByColumn?: ColumnName<Entity>;
   /** Put before the value. Default: `user:` when the table has a bucket column. */
   readonly bucketPrefix?: string;
+  /**
+   * Into which buckets a push may put a row by the value of `bucketByColumn`, the row's own or an ancestor's.
+   * `readable`: those that its user reads, as the `SubscriptionResolver` says; a change that would put the row into
+   * another one is rejected (`bucket_not_readable`). `any`: the value is the user's to choose, for tables whose rows
+   * are handed to people, as an inbox. A `bucketFunction` places rows by the host's own rule: what it names is not
+   * checked. Default: `readable`.
+   */
+  readonly writeBuckets?: WriteBuckets;
   /**
    * A row whose bucket column is null goes to `global`. Needs `allowGlobalRead`. Default: `allowGlobalRead`
    * where the bucket column was inferred from the owner column, else false.

@@ -1,5 +1,5 @@
 import type { QualifiedName } from '../common/identifiers.js';
-import type { PushPolicy } from './sync-table.options.js';
+import type { PushPolicy, WriteBuckets } from './sync-table.options.js';
 
 /** A table on which a synced table's buckets depend, with its names in the database. */
 export interface ResolvedBucketSource {
@@ -42,6 +42,7 @@ export interface SyncTable {
   readonly protectedColumns: ReadonlySet<string>;
   readonly bucketByColumn: string | null;
   readonly bucketPrefix: string | null;
+  readonly writeBuckets: WriteBuckets;
   readonly globalWhenBucketNull: boolean;
   readonly allowGlobalRead: boolean;
   /** Decides instead of the `OwnershipResolver`. */

@@ -1,5 +1,6 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { tableNameProblems } from './name-problems.js';
+import { bucketPrefixProblems } from './named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
 /** What contradicts itself in the tables' options (config-semantics §1). */
@@ -8,6 +9,7 @@ export function ruleProblems(tables: readonly SyncTable[]): readonly SynchroProb
   return tables.flatMap((table, index) => [
     ...tableNameProblems(table, tables.slice(0, index)),
     ...optionProblems(table),
+    ...bucketPrefixProblems(table),
     ...parentProblems(table, byName),
   ]);
 }
@@ -18,6 +20,9 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
     problems.push(
       problem(table, 'pushPolicy', `${table.pushPolicy} is none`, 'it is owner_only or disabled'),
     );
+  }
+  if (!['readable', 'any'].includes(table.writeBuckets)) {
+    problems.push(problem(table, 'writeBuckets', `${table.writeBuckets} is none`, 'it is readable or any'));
   }
   if (table.globalWhenBucketNull && !table.allowGlobalRead) {
     problems.push(

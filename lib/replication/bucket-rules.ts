@@ -1,3 +1,4 @@
+import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { isTransient } from '../common/database-error.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
 import { hasDefaultRule } from '../resolvers/default-rule.js';
@@ -96,11 +97,14 @@ export class BucketRules {
   }
 
   private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
-    const rule = table.bucketFunction?.text ?? this.resolver.constructor.name;
     const error = new Error(
-      `${rule} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
+      `${this.ruleName(table)} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
     );
     return { buckets: rows.map(() => null), failures: rows.map((row) => ({ row, error })) };
+  }
+
+  private ruleName({ bucketFunction }: SyncTable): string {
+    return bucketFunction?.text ?? this.resolver.constructor.name;
   }
 
   private async ask(
@@ -109,9 +113,19 @@ export class BucketRules {
     rows: readonly RuleRow[],
     time: number,
   ): Promise<readonly (readonly string[])[]> {
-    return table.bucketFunction === null
-      ? this.askResolver(table, rows)
-      : this.askFunction(tx, table, table.bucketFunction, rows, { buckets: this.limits.buckets, time });
+    const buckets =
+      table.bucketFunction === null
+        ? await this.askResolver(table, rows)
+        : await this.askFunction(tx, table, table.bucketFunction, rows, {
+            buckets: this.limits.buckets,
+            time,
+          });
+    if (buckets.some((own) => own.some(isReservedBucket))) {
+      throw new Error(
+        `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
+      );
+    }
+    return buckets;
   }
 
   private async askFunction(

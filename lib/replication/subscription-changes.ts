@@ -1,10 +1,11 @@
+import { CLIENT_BUCKETS } from '../common/canonical-id.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { LOG_IS_THERE } from '../store/wal-position.js';
 import { Operation } from './edge-diff.js';
 
 /** The bucket that only one client reads. */
 export function clientBucket(clientRowId: string): string {
-  return `client:${clientRowId}`;
+  return CLIENT_BUCKETS + clientRowId;
 }
 
 /** What waits for one client. */

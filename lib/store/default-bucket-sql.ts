@@ -1,4 +1,4 @@
-import { canonicalIdSql, GLOBAL_BUCKET } from '../common/canonical-id.js';
+import { canonicalIdSql, CLIENT_BUCKETS, GLOBAL_BUCKET } from '../common/canonical-id.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
@@ -45,7 +45,13 @@ export function ownBucketSql(table: SyncTable, text: (column: string) => string)
   const global = quoteLiteral(GLOBAL_BUCKET);
   if (column === null) return table.parent === null ? global : null;
   const value = text(column);
-  return `(CASE WHEN ${value} <> '' THEN ${quoteLiteral(table.bucketPrefix ?? 'user:')} || ${canonicalIdSql(value)}
+  const prefix = table.bucketPrefix ?? 'user:';
+  const named = `${quoteLiteral(prefix)} || ${canonicalIdSql(value)}`;
+  // The rule fails for such a row: it stays out of that bucket.
+  const reserved = CLIENT_BUCKETS.startsWith(prefix)
+    ? `WHEN starts_with(${named}, ${quoteLiteral(CLIENT_BUCKETS)}) THEN NULL `
+    : '';
+  return `(CASE ${reserved}WHEN ${value} <> '' THEN ${named}
     ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
 }
 

@@ -22,6 +22,8 @@ export interface PushContext {
   readonly clientId: string;
   /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
+  /** The same where the log can't be gone by, so that `buckets` has none. Default: `buckets`. */
+  readonly subscriptions?: readonly string[];
   /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
 }

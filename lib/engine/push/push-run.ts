@@ -8,6 +8,7 @@ import { type Judge, serverTimes, takenAsSent, type Write } from './judge.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { PushRows } from './push-rows.js';
+import { notReadable, writeReadable } from './readable-buckets.js';
 import { type Outcome, writeRun } from './run-writer.js';
 import { findRetries } from './retries.js';
 import { applied, terminal } from './verdicts.js';
@@ -102,7 +103,11 @@ export class PushRun {
 
   private async write(run: Run): Promise<readonly Outcome[]> {
     const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
-    return first ? writeRun(this.roles, this.registry, this.context.userId, [first, ...rest]) : [];
+    if (!first) return [];
+    const { roles, registry, context, logger } = this;
+    return writeReadable({ roles, registry, context, logger }, [first, ...rest], (own) =>
+      writeRun(roles, registry, context.userId, own),
+    );
   }
 
   private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
@@ -130,6 +135,10 @@ export class PushRun {
     // The row is locked and the user's, so a policy or a trigger of the host's has refused.
     if (outcome.kind === 'passed') {
       this.conclude(item, refused(item, this.rows.get(item)));
+      return;
+    }
+    if (outcome.kind === 'unreadable') {
+      this.conclude(item, notReadable(item, this.rows.get(item)));
       return;
     }
     this.conclude(item, written(outcome));

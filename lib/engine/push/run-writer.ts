@@ -16,6 +16,8 @@ export type Outcome =
   | { readonly kind: 'written'; readonly write: Write; readonly row: StoredRow }
   /** The statement passed it over: the key is taken, or a policy or a trigger hides the row. */
   | { readonly kind: 'passed'; readonly write: Write }
+  /** It would have put the row into a bucket that its user doesn't read (see `writeReadable`). */
+  | { readonly kind: 'unreadable'; readonly write: Write }
   | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown };
 
 /**
