@@ -70,6 +70,7 @@ export type {
 export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
+  LimitOptions,
   ReplicationOptions,
   SchemaOptions,
   SynchroModuleExtras,

@@ -64,6 +64,8 @@ export interface SynchroOptions {
    * ever, and nothing is pulled. Keep it above any honest batch. Default: 16 MiB.
    */
   readonly maxBodyBytes?: number;
+  /** What requests may hold and cost, beside the three options above. Default: `{}`. */
+  readonly limits?: LimitOptions;
   /**
    * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
    * done in that time never gets done. Default: what the database says (`statement_timeout` of the role).
@@ -86,6 +88,31 @@ export interface SynchroOptions {
    * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.
    */
   readonly logger?: LoggerService;
+}
+
+/** A request beyond one of these is refused as a whole before anything is built of it, so keep them above any honest one. */
+export interface LimitOptions {
+  /**
+   * Most changes that a push may carry at all; above it 400. Those beyond `maxPushChanges` are answered
+   * `rejected_retryable`. Default: 10 000, or `maxPushChanges` where that is more.
+   */
+  readonly changes?: number;
+  /** Most entries of `known_buckets` and of `tables` in a pull; above it 400. Default: 100 000. */
+  readonly listEntries?: number;
+  /** Most JSON values (objects, arrays, texts, numbers, …) in one body; above it 400. Default: 1 000 000. */
+  readonly bodyValues?: number;
+  /**
+   * Levels of arrays and objects in a body (above it 400) and in a document that is sent as text (above it the change
+   * is `rejected_terminal`). At most 400, as devices' parsers stop at 512. Default: 100.
+   */
+  readonly nesting?: number;
+  /** Longest that reading a body may take after the guards have passed; above it 408. Default: 2 min. */
+  readonly bodyTimeout?: Duration;
+  /**
+   * Bytes of the bodies that are being read at one time; above it the largest of them is answered 503. At least
+   * `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
+   */
+  readonly bodyMemory?: number;
 }
 
 export interface SchemaOptions {

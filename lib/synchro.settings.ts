@@ -1,7 +1,13 @@
 import { parseDuration, type DurationBounds } from './common/duration.js';
 import { SynchroError } from './common/errors.js';
-import type { CompactionOptions, ReplicationOptions, SynchroOptions } from './synchro.options.js';
+import type {
+  CompactionOptions,
+  LimitOptions,
+  ReplicationOptions,
+  SynchroOptions,
+} from './synchro.options.js';
 
+const MEBIBYTE = 1024 * 1024;
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
@@ -18,9 +24,15 @@ export interface SynchroSettings extends Omit<SynchroOptions, DurationOptions> {
   /** Undefined: compaction is not configured. */
   readonly compaction: CompactionSettings | undefined;
   readonly replication: ReplicationSettings | false;
+  readonly limits: LimitSettings;
+  readonly maxBodyBytes: number;
 }
 
-type DurationOptions = 'clockSkewTolerance' | 'snapshotHold' | 'compaction' | 'replication';
+export interface LimitSettings extends Required<Omit<LimitOptions, 'bodyTimeout'>> {
+  readonly bodyTimeout: number;
+}
+
+type DurationOptions = 'clockSkewTolerance' | 'snapshotHold' | 'compaction' | 'replication' | 'limits';
 
 export interface CompactionSettings {
   readonly staleThreshold: number;
@@ -43,6 +55,7 @@ export interface ReplicationSettings extends Omit<ReplicationOptions, 'ruleTimeo
  */
 export function readSettings(options: SynchroOptions): SynchroSettings {
   const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
+  const { maxPushChanges = 2_000, maxBodyBytes = 16 * MEBIBYTE, limits = {} } = options;
   checkCounts('', options, {
     maxPushChanges: POSITIVE,
     maxPageBytes: POSITIVE,
@@ -52,11 +65,43 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
   });
   return {
     ...options,
+    maxBodyBytes,
+    limits: readLimits(limits, { maxPushChanges, maxBodyBytes }),
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
     // At 0 no second page could find the hold of the first.
     snapshotHold: parseDuration('snapshotHold', snapshotHold, { min: 1, max: 365 * DAY }),
     compaction: compaction && readCompaction(compaction),
     replication: replication !== false && readReplication(replication),
+  };
+}
+
+/** A limit below what another option allows would make that one a lie. */
+function readLimits(
+  options: LimitOptions,
+  { maxPushChanges, maxBodyBytes }: Required<Pick<SynchroOptions, 'maxPushChanges' | 'maxBodyBytes'>>,
+): LimitSettings {
+  checkCounts('limits.', options, {
+    changes: { ...COUNT, min: maxPushChanges },
+    listEntries: POSITIVE,
+    bodyValues: POSITIVE,
+    nesting: { min: 10, max: 400 },
+    bodyMemory: { ...COUNT, min: maxBodyBytes },
+  });
+  const {
+    changes = Math.max(10_000, maxPushChanges),
+    listEntries = 100_000,
+    bodyValues = 1_000_000,
+    nesting = 100,
+    bodyTimeout = 2 * MINUTE,
+    bodyMemory = Math.max(128 * MEBIBYTE, maxBodyBytes),
+  } = options;
+  return {
+    changes,
+    listEntries,
+    bodyValues,
+    nesting,
+    bodyTimeout: parseDuration('limits.bodyTimeout', bodyTimeout, { ...TIMER, min: 1 }),
+    bodyMemory,
   };
 }
 
@@ -106,7 +151,7 @@ function checkCounts<Options extends object>(
     const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
     throw new SynchroError(
       'configuration_invalid',
-      `the option ${prefix}${name} is ${shown}, which is not a whole number from ${min}`,
+      `the option ${prefix}${name} is ${shown}, which is not a whole number from ${min}${max === COUNT.max ? '' : ` to ${max}`}`,
       `give ${prefix}${name} as a number, or leave it out.`,
     );
   }

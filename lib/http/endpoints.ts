@@ -8,8 +8,6 @@ const FAILED = {
   schema: 'failed to load schema',
 } as const;
 
-export const ENDPOINTS: readonly string[] = Object.keys(FAILED);
-
 /** @param url of a request to a sync route, with or without a query */
 export function failureMessage(url: string): string {
   const [path = ''] = url.split('?');

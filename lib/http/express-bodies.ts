@@ -1,28 +1,50 @@
-import type { IncomingMessage } from 'node:http';
-import { collectBody } from './collect-body.js';
-import { setBody } from './sync-request.js';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type BodyLimits, PendingBody } from './pending-body.js';
+import { hasKeptBody, keepBody } from './sync-request.js';
+import { isSyncRoute } from './sync-route.js';
 
 type Next = (error?: unknown) => void;
-type ExpressRequest = IncomingMessage & { _body?: boolean; body?: unknown };
-type Middleware = (request: ExpressRequest, response: unknown, next: Next) => void;
+type ExpressRequest = IncomingMessage & { body?: unknown };
+type Middleware = (request: ExpressRequest, response: ServerResponse, next: Next) => void;
 
-/** @param routes matches the paths of the sync routes */
-export function readExpressBodies(
-  app: { use(middleware: Middleware): unknown },
-  routes: RegExp,
-  maxBytes: number,
-): void {
-  app.use((request, _response, next) => {
-    const [pathname = ''] = (request.url ?? '').split('?');
-    if (request._body === true || !routes.test(pathname)) {
-      next();
-      return;
+/** As much of Express as is needed here: its router, by the name of version 4 or of version 5. */
+export interface ExpressApp {
+  use(middleware: Middleware): unknown;
+  readonly _router?: ExpressRouter;
+  readonly router?: ExpressRouter;
+}
+
+interface ExpressRouter {
+  readonly stack: readonly ExpressLayer[];
+}
+
+interface ExpressLayer {
+  readonly route?: { readonly stack: readonly { readonly handle: object }[] };
+  match(path: string): boolean;
+}
+
+/**
+ * Has the parsers in Express pass by the sync routes' bodies: they take a request that names no body for one without.
+ * Guards, which come after them, see `{}` as its body.
+ */
+export function keepExpressBodies(app: ExpressApp, limits: BodyLimits): void {
+  let layers: readonly ExpressLayer[] | undefined;
+  app.use((request, response, next) => {
+    const [path = ''] = (request.url ?? '').split('?', 1);
+    // Asked for with the first request, when all routes are there.
+    layers ??= syncLayers(app);
+    if (!hasKeptBody(request) && layers.some((layer) => layer.match(path))) {
+      keepBody(request, new PendingBody({ request, response }, limits));
+      delete request.headers['content-length'];
+      delete request.headers['transfer-encoding'];
+      request.body = {};
     }
-    collectBody(request, request.headers['content-encoding'], maxBytes).then((body) => {
-      setBody(request, body);
-      request._body = true; // Nest's parser passes by
-      request.body = {}; // for guards that look into it, as on Fastify
-      next();
-    }, next);
+    next();
   });
+}
+
+/** `app.router` throws in Express 4. */
+function syncLayers(app: ExpressApp): readonly ExpressLayer[] {
+  const { stack = [] } = app._router ?? app.router ?? {};
+  return stack.filter(({ route }) => route?.stack.some(({ handle }) => isSyncRoute(handle)) === true);
 }

@@ -1,12 +1,12 @@
-import type { HttpException } from '@nestjs/common';
+import { PendingBody } from './pending-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
 const IDENTITY = Symbol.for('nestjs-synchro:identity');
 const USER = Symbol.for('nestjs-synchro:user');
 
-/** What is kept on a request: its raw body or why there is none, whom a guard identified, and who is asking. */
+/** What is kept on a request: its body, unread or read, whom a guard identified, and who is asking. */
 interface SyncState {
-  [BODY]?: Buffer | HttpException;
+  [BODY]?: Buffer | PendingBody;
   [IDENTITY]?: string;
   [USER]?: string;
 }
@@ -18,15 +18,26 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-export function setBody(request: object, body: Buffer | HttpException): void {
+export function keepBody(request: object, body: PendingBody): void {
   (request as SyncState)[BODY] = body;
 }
 
-/** @throws HttpException when the body could not be taken: not before it is known that somebody may send one */
+/** Whether another `SynchroModule` of the same app has kept the request's body. */
+export function hasKeptBody(request: object): boolean {
+  return BODY in request;
+}
+
+/** @throws HttpException when the body is not taken */
+export async function readKeptBody(request: object): Promise<void> {
+  const state = request as SyncState;
+  const { [BODY]: body } = state;
+  if (body instanceof PendingBody) state[BODY] = await body.read();
+}
+
+/** What {@link readKeptBody} has read; empty for a request without a body. */
 export function bodyOf(request: object): Buffer {
-  const { [BODY]: body = Buffer.alloc(0) } = request as SyncState;
-  if (body instanceof Buffer) return body;
-  throw body;
+  const { [BODY]: body } = request as SyncState;
+  return body instanceof Buffer ? body : Buffer.alloc(0);
 }
 
 /**

@@ -9,17 +9,19 @@ import {
   schemaAnswer,
   snapshotAnswer,
 } from './answers.js';
+import { BodyInterceptor } from './body.interceptor.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';
 import { MethodInterceptor, SyncRoute } from './sync-route.js';
 import { UserInterceptor } from './user.interceptor.js';
+import { VersionInterceptor } from './version.interceptor.js';
 
 /**
  * The six endpoints of the contract. `forRoot` makes a subclass of it with the host's path and guards; with
  * `controller: false` the host does that itself, and adds `@Controller('sync')` and its guards.
  */
-@UseInterceptors(MethodInterceptor, UserInterceptor)
+@UseInterceptors(MethodInterceptor, UserInterceptor, BodyInterceptor, VersionInterceptor)
 @UseFilters(SyncExceptionFilter)
 export class SyncController {
   constructor(private readonly engine: SyncEngine) {}

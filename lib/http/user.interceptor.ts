@@ -9,35 +9,24 @@ import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
-import { checkVersion, gated } from '../engine/version-gate.js';
-import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
-import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import { clientIdOf } from './requests.js';
-import { identityOf, setUser, userOf, type HttpRequest } from './sync-request.js';
-
-const DEFAULT_VERSION_HEADER = 'X-App-Version';
+import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 
 /** Leaves room in an index entry for what stands beside it. A NUL PostgreSQL can't hold. */
 const MAX_USER_ID_BYTES = 1024;
 
 /**
  * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
- * nobody and apps that are too old. An interceptor, because it has to come after every guard of the host, also in a
+ * nobody. An interceptor, because it has to come after every guard of the host, also in a
  * subclass that adds its own.
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
-  private readonly versionHeader: string;
   private hasHinted = false;
 
-  constructor(
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
-    private readonly hooks: HookRunner,
-  ) {
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
-    this.versionHeader = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
   }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -51,21 +40,8 @@ export class UserInterceptor implements NestInterceptor {
     if (userId.includes('\0') || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
       throw new SynchroError('bad_request', 'invalid user identity');
     }
-    const version = request.headers[this.versionHeader];
     setUser(request, canonicalId(userId));
-    await this.gate(request, typeof version === 'string' ? version : '');
     return next.handle();
-  }
-
-  private gate(request: HttpRequest, clientVersion: string): Promise<void> {
-    const { minClientVersion: minVersion = '' } = this.options;
-    const event = (): SchemaIncompatibleEvent => ({
-      userId: userOf(request),
-      clientId: clientIdOf(request),
-      clientVersion,
-      minVersion,
-    });
-    return gated(this.hooks, event, () => checkVersion(clientVersion, minVersion));
   }
 
   /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */

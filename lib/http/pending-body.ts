@@ -1,0 +1,115 @@
+import {
+  BadRequestException,
+  type HttpException,
+  PayloadTooLargeException,
+  RequestTimeoutException,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { BodyMemory } from './body-memory.js';
+
+const MEBIBYTE = 1024 * 1024;
+
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly memory: BodyMemory;
+}
+
+/** A request as it came in, and its answer: Node's own objects. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** A body that stays in the network until the guards have passed. */
+export class PendingBody {
+  private readonly encoding: string | undefined;
+  private readonly length: number;
+  private deadline: number;
+
+  /** @param stream the body's bytes, where a hook of the host's has put another one in place of the request */
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly limits: BodyLimits,
+    private readonly stream: Readable = exchange.request,
+  ) {
+    const { headers } = exchange.request;
+    this.encoding = headers['content-encoding'];
+    this.length = Number(headers['content-length'] ?? 0);
+    this.deadline = performance.now() + limits.timeout;
+    exchange.response.once('finish', () => this.discardRest());
+  }
+
+  /** @throws HttpException when the body is not taken, or not any more */
+  async read(): Promise<Buffer> {
+    const { maxBytes } = this.limits;
+    if (this.encoding !== undefined && this.encoding !== '' && this.encoding !== 'identity') {
+      // SDKs don't compress, and a few bytes may unpack to any number.
+      throw new UnsupportedMediaTypeException('encoded request bodies are not supported');
+    }
+    if (this.length > maxBytes) throw tooLarge(maxBytes);
+    const [only = Buffer.alloc(0), ...more] = await this.chunks();
+    return more.length === 0 ? only : Buffer.concat([only, ...more]);
+  }
+
+  private async chunks(): Promise<readonly Buffer[]> {
+    const { memory, timeout } = this.limits;
+    const chunks: Buffer[] = [];
+    const stop = new AbortController();
+    const progress = { bytes: 0, end: (reason: HttpException) => stop.abort(reason) };
+    // Events, as an iterator of the stream costs more than the rest of an idle pull's body.
+    const take = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      progress.bytes += chunk.length;
+      if (progress.bytes > this.limits.maxBytes) stop.abort(tooLarge(this.limits.maxBytes));
+      memory.grow(chunk.length);
+    };
+    const timer = setTimeout(() => stop.abort(new RequestTimeoutException(TOO_SLOW)), timeout);
+    this.deadline = performance.now() + timeout;
+    memory.begin(progress);
+    this.stream.on('data', take);
+    try {
+      await finished(this.stream, { writable: false, signal: stop.signal });
+      return chunks;
+    } catch (cause) {
+      // Phones lose their connection every day: nothing for the host's log.
+      throw stop.signal.aborted
+        ? stop.signal.reason
+        : new BadRequestException('request body broke off', { cause });
+    } finally {
+      clearTimeout(timer);
+      this.stream.off('data', take);
+      memory.end(progress);
+    }
+  }
+
+  /**
+   * A device sends its body to the end before it reads the answer. So what the answer left unread is read and forgotten,
+   * up to twice the size of a body, in the time that is left to it; beyond that the connection is closed.
+   */
+  private discardRest(): void {
+    const { request } = this.exchange;
+    if (request.complete) return;
+    let left = 2 * this.limits.maxBytes;
+    const time = Math.max(this.deadline - performance.now(), TIME_TO_READ_ANSWER);
+    const timer = setTimeout(() => request.destroy(), time).unref();
+    request.once('close', () => clearTimeout(timer));
+    request.on('data', ({ length }: Buffer) => {
+      left -= length;
+      if (left < 0) request.destroy();
+    });
+    request.resume();
+  }
+}
+
+const TIME_TO_READ_ANSWER = 1_000;
+const TOO_SLOW = 'request body took too long';
+
+function tooLarge(maxBytes: number): HttpException {
+  const size = maxBytes % MEBIBYTE === 0 ? `${maxBytes / MEBIBYTE} MB` : `${maxBytes} bytes`;
+  return new PayloadTooLargeException(`request body is larger than ${size}`);
+}

@@ -1,0 +1,44 @@
+import {
+  Inject,
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import { checkVersion, gated } from '../engine/version-gate.js';
+import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import { HookRunner } from '../hooks/hook-runner.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { clientIdOf } from './requests.js';
+import { userOf, type HttpRequest } from './sync-request.js';
+
+const DEFAULT_VERSION_HEADER = 'X-App-Version';
+
+/** Refuses apps that are too old. Comes after the body, as the hook is told which device it was. */
+@Injectable()
+export class VersionInterceptor implements NestInterceptor {
+  private readonly header: string;
+
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    private readonly hooks: HookRunner,
+  ) {
+    this.header = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
+  }
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const request = context.switchToHttp().getRequest<HttpRequest>();
+    const header = request.headers[this.header];
+    const clientVersion = typeof header === 'string' ? header : '';
+    const { minClientVersion: minVersion = '' } = this.options;
+    const event = (): SchemaIncompatibleEvent => ({
+      userId: userOf(request),
+      clientId: clientIdOf(request),
+      clientVersion,
+      minVersion,
+    });
+    await gated(this.hooks, event, () => checkVersion(clientVersion, minVersion));
+    return next.handle();
+  }
+}
