@@ -113,6 +113,23 @@ export interface LimitOptions {
    * `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
    */
   readonly bodyMemory?: number;
+  /**
+   * Requests of one user that an instance works on at a time, until their answers are taken. Further ones wait for
+   * their turn, and are answered 503 when that takes too long. Default: 4.
+   */
+  readonly requestsPerUser?: number;
+  /**
+   * Pushes that an instance works on at a time, at most half of them one user's; users take turns. Keep it below the
+   * pool's connections, of which pulls and the host's own requests need some. Default: half of the pool's connections.
+   */
+  readonly pushes?: number;
+  /** Devices of one user; a further one takes the place of the one that was idle for longest. Default: 100. */
+  readonly clientsPerUser?: number;
+  /**
+   * Longest that a snapshot may hold history back, from its first page on. One that takes longer goes on without, and
+   * is followed by another one where history has gone meanwhile. Default: 7 days.
+   */
+  readonly snapshotAge?: Duration;
 }
 
 export interface SchemaOptions {
@@ -135,8 +152,8 @@ export interface CompactionOptions {
   /** Entries deleted at once. Default: 10 000. */
   readonly batchSize?: number;
   /**
-   * History that is older goes even if an active device still needs it; that device is then sent to a snapshot.
-   * Default: none.
+   * History that is older goes even if an active device or a snapshot in progress still needs it; that device is then
+   * sent to a snapshot. Default: 30 days.
    */
   readonly maxAge?: Duration;
   /** Devices not heard of for this long are forgotten: they register again, and take a snapshot. Default: 90 days. */

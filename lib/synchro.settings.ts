@@ -28,8 +28,13 @@ export interface SynchroSettings extends Omit<SynchroOptions, DurationOptions> {
   readonly maxBodyBytes: number;
 }
 
-export interface LimitSettings extends Required<Omit<LimitOptions, 'bodyTimeout'>> {
+export interface LimitSettings extends Required<
+  Omit<LimitOptions, 'bodyTimeout' | 'pushes' | 'snapshotAge'>
+> {
   readonly bodyTimeout: number;
+  /** null: it depends on the pool. */
+  readonly pushes: number | null;
+  readonly snapshotAge: number;
 }
 
 type DurationOptions = 'clockSkewTolerance' | 'snapshotHold' | 'compaction' | 'replication' | 'limits';
@@ -38,8 +43,7 @@ export interface CompactionSettings {
   readonly staleThreshold: number;
   readonly batchSize: number;
   readonly removeClientsAfter: number;
-  /** null: no limit. */
-  readonly maxAge: number | null;
+  readonly maxAge: number;
   /** null: no background runs. */
   readonly interval: number | null;
 }
@@ -86,6 +90,9 @@ function readLimits(
     bodyValues: POSITIVE,
     nesting: { min: 10, max: 400 },
     bodyMemory: { ...COUNT, min: maxBodyBytes },
+    requestsPerUser: POSITIVE,
+    pushes: POSITIVE,
+    clientsPerUser: POSITIVE,
   });
   const {
     changes = Math.max(10_000, maxPushChanges),
@@ -94,6 +101,10 @@ function readLimits(
     nesting = 100,
     bodyTimeout = 2 * MINUTE,
     bodyMemory = Math.max(128 * MEBIBYTE, maxBodyBytes),
+    requestsPerUser = 4,
+    pushes = null,
+    clientsPerUser = 100,
+    snapshotAge = 7 * DAY,
   } = options;
   return {
     changes,
@@ -102,6 +113,10 @@ function readLimits(
     nesting,
     bodyTimeout: parseDuration('limits.bodyTimeout', bodyTimeout, { ...TIMER, min: 1 }),
     bodyMemory,
+    requestsPerUser,
+    pushes,
+    clientsPerUser,
+    snapshotAge: parseDuration('limits.snapshotAge', snapshotAge, { min: 1, max: 365 * DAY }),
   };
 }
 
@@ -113,7 +128,7 @@ function readCompaction(options: CompactionOptions): CompactionSettings {
     staleThreshold: parseDuration('compaction.staleThreshold', staleThreshold) || 7 * DAY,
     batchSize: batchSize || 10_000,
     removeClientsAfter: parseDuration('compaction.removeClientsAfter', removeClientsAfter) || 90 * DAY,
-    maxAge: parseDuration('compaction.maxAge', maxAge) || null,
+    maxAge: parseDuration('compaction.maxAge', maxAge) || 30 * DAY,
     interval: parseDuration('compaction.interval', interval, TIMER) || null,
   };
 }

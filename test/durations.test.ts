@@ -148,7 +148,7 @@ describe('the compaction options', () => {
     staleThreshold: 7 * DAY,
     batchSize: 10_000,
     removeClientsAfter: 90 * DAY,
-    maxAge: null,
+    maxAge: 30 * DAY,
     interval: null,
   };
 

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DataSource, type EntityManager } from 'typeorm';
 import { raiseFloor } from '../lib/store/retention.js';
 import { inTransaction } from '../lib/store/session.js';
-import { beginSnapshot, type SyncClient } from '../lib/store/sync-clients.js';
+import { beginSnapshot } from '../lib/store/snapshot-holds.js';
+import type { SyncClient } from '../lib/store/sync-clients.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -24,11 +25,11 @@ afterAll(async () => {
 async function beginChangedSnapshot(manager: EntityManager): Promise<void> {
   const [client]: SyncClient[] = await manager.query('SELECT id FROM sync_clients');
   if (!client) throw new Error('there is no device');
-  await beginSnapshot(manager, client, ['user:alice'], { changes: true, holdMilliseconds: 60_000 });
+  await beginSnapshot(manager, client, ['user:alice'], true, { duration: 60_000, maxAge: 60_000 });
 }
 
 it.each([
-  ['a compaction', (manager: EntityManager) => raiseFloor(manager, null)],
+  ['a compaction', (manager: EntityManager) => raiseFloor(manager, 60_000, null)],
   ['a snapshot that begins', beginChangedSnapshot],
 ])('%s in a process that freezes lets go of what the WAL consumer waits for', async (_, take) => {
   await new Device(app.url, 'alice').start();

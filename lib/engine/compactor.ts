@@ -92,10 +92,10 @@ export class Compactor {
     };
   }
 
-  private async raiseFloor(maxAge: number | null): Promise<bigint> {
+  private async raiseFloor(maxAge: number): Promise<bigint> {
     // Before the transaction: appenders wait for that one.
-    const aged = maxAge === null ? null : await lastSeqOlderThan(this.dataSource.manager, maxAge);
-    return this.dataSource.transaction((manager) => raiseFloor(manager, aged));
+    const aged = await lastSeqOlderThan(this.dataSource.manager, maxAge);
+    return this.dataSource.transaction((manager) => raiseFloor(manager, maxAge, aged));
   }
 
   private async deleteEntries(floor: bigint, batchSize: number): Promise<number> {

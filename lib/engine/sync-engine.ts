@@ -93,7 +93,7 @@ export class SyncEngine {
     return this.transactions.write(async (manager, opened) => {
       const context = this.contexts.open(asked, opened);
       checkVersion(request.appVersion, this.options.minClientVersion);
-      const id = await saveRegistration(manager, request, buckets);
+      const id = await saveRegistration(manager, request, buckets, this.options.limits.clientsPerUser);
       return {
         id,
         lastSyncAt: context.client?.lastSyncAt ?? null,

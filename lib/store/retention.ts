@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { leaseTransaction } from './session.js';
-import { SNAPSHOT_HOLD_LOCK } from './sync-clients.js';
+import { SNAPSHOT_HOLD_LOCK } from './snapshot-holds.js';
 
 /**
  * Devices that have not pulled for long no longer hold history back. A push acknowledges nothing, so pushes alone
@@ -37,13 +37,18 @@ const ABOVE_ALL = 2n ** 63n - 1n;
 
 /**
  * Raises the retention floor to what every active device has acknowledged, or to `aged` where that is higher, but
- * never above what a snapshot in progress or a waiting subscription change needs. A device that is below the floor already needs a snapshot, and holds
- * nothing back. Appenders wait meanwhile, and a snapshot begins either before, and is seen, or after, above it
+ * never above what a snapshot in progress or a waiting subscription change needs that is younger than `maxAge`: nobody
+ * holds history back for longer. A device that is below the floor already needs a snapshot, and holds nothing back. Appenders wait meanwhile, and a snapshot begins either before, and is seen, or after, above it
  * (interleavings 22).
- * @param aged entries up to here are too old to be kept for anyone's sake
+ * @param maxAge milliseconds
+ * @param aged entries up to here are older than that
  * @returns the floor as it is now
  */
-export async function raiseFloor(manager: EntityManager, aged: bigint | null): Promise<bigint> {
+export async function raiseFloor(
+  manager: EntityManager,
+  maxAge: number,
+  aged: bigint | null,
+): Promise<bigint> {
   await leaseTransaction(manager);
   await manager.query('SELECT FROM sync_wal_position FOR UPDATE');
   await manager.query('SELECT pg_advisory_xact_lock($1)', [SNAPSHOT_HOLD_LOCK]);
@@ -52,15 +57,22 @@ export async function raiseFloor(manager: EntityManager, aged: bigint | null): P
     `UPDATE sync_wal_position p SET floor_seq = greatest(p.floor_seq, (
        SELECT least(greatest(min(last_pull_seq) FILTER (WHERE is_active AND snapshot_completed_at IS NOT NULL
                                                           AND last_pull_seq >= greatest(p.floor_seq, resync_seq)), $1::bigint),
-                    min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now() AND snapshot_seq >= p.floor_seq),
-                    (SELECT min(from_seq) FROM sync_subscription_changes WHERE from_seq >= p.floor_seq))
+                    min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now() AND ${isYounger('coalesce(snapshot_began_at, now())')}
+                                                AND snapshot_seq >= p.floor_seq),
+                    (SELECT min(from_seq) FROM sync_subscription_changes
+                      WHERE from_seq >= p.floor_seq AND ${isYounger('created_at')}))
          FROM sync_clients))`,
-    [aged?.toString() ?? null],
+    [aged?.toString() ?? null, maxAge],
   );
   const rows: { floor: string }[] = await manager.query(
     'SELECT floor_seq::text AS floor FROM sync_wal_position',
   );
   return BigInt(rows[0]?.floor ?? 0);
+}
+
+/** $2 milliseconds. */
+function isYounger(time: string): string {
+  return `${time} > now() - $2::float8 * interval '1 millisecond'`;
 }
 
 /** What a batch of deleted entries came to. */

@@ -1,6 +1,5 @@
 import type { EntityManager } from 'typeorm';
 import type { Statement as PipelinedStatement } from './pipeline.js';
-import { leaseTransaction } from './session.js';
 import { Statement } from './statement.js';
 
 /** A registered device, as far as requests need it. Sequence numbers are 64-bit. */
@@ -40,21 +39,24 @@ export interface Registration {
 }
 
 /**
- * Registers a device, or brings its description up to date. Subscriptions and checkpoints of a known one stay.
+ * Registers a device, or brings its description up to date. Subscriptions and checkpoints of a known one stay. A new one
+ * beyond `most` of its user takes the place of the one that was idle for longest: a phone that is set up anew, again and
+ * again, is never refused.
  * @returns the id of its row
  */
 export async function saveRegistration(
   manager: EntityManager,
   registration: Registration,
   buckets: readonly string[],
+  most: number,
 ): Promise<string> {
-  const rows: { id: string }[] = await manager.query(
+  const [row]: { id: string; isNew: boolean }[] = await manager.query(
     `INSERT INTO sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (user_id, client_id) DO UPDATE
        SET client_name = excluded.client_name, platform = excluded.platform, app_version = excluded.app_version,
            is_active = true, updated_at = now()
-     RETURNING id`,
+     RETURNING id, xmax = 0 AS "isNew"`,
     [
       registration.userId,
       registration.clientId,
@@ -64,7 +66,25 @@ export async function saveRegistration(
       buckets,
     ],
   );
-  return rows[0]?.id ?? '';
+  if (row?.isNew === true) await removeSurplus(manager, registration.userId, row.id, most);
+  return row?.id ?? '';
+}
+
+/** One that is locked is not idle. */
+async function removeSurplus(
+  manager: EntityManager,
+  userId: string,
+  newest: string,
+  most: number,
+): Promise<void> {
+  await manager.query(
+    `DELETE FROM sync_clients WHERE id IN (
+       SELECT id FROM sync_clients WHERE id IN (
+         SELECT id FROM sync_clients WHERE user_id = $1 AND id <> $2
+          ORDER BY greatest(created_at, updated_at, last_sync_at) DESC, id OFFSET $3)
+          FOR UPDATE SKIP LOCKED)`,
+    [userId, newest, most - 1],
+  );
 }
 
 /**
@@ -152,97 +172,6 @@ export function changeSubscriptions(
 }
 
 /**
- * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The subscriptions become the
- * current ones: a device that starts over has nothing that would have to be taken away. Where that `changes` them, a
- * seq is taken, below which no checkpoint will do any more: what they would need to be told is not kept.
- *
- * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
- * @returns null when the client has been removed in the meantime
- */
-export async function beginSnapshot(
-  manager: EntityManager,
-  client: SyncClient,
-  buckets: readonly string[],
-  { changes, holdMilliseconds }: { readonly changes: boolean; readonly holdMilliseconds: number },
-): Promise<bigint | null> {
-  await leaseTransaction(manager);
-  // The position comes before the other locks, as with compaction and the consumer.
-  if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
-  await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
-  const rows: { checkpoint: string; seq: string }[] = await manager.query(
-    `UPDATE sync_clients c
-        SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
-                                THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
-            snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3,
-            bucket_since = CASE WHEN $4 THEN '{}' ELSE c.bucket_since END,
-            resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
-       FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
-    [client.id, holdMilliseconds, buckets, changes],
-  );
-  // Nor is there anything that had to be told after earlier pages.
-  await manager.query(
-    `WITH told AS (DELETE FROM sync_requests WHERE client = $1)
-     DELETE FROM sync_subscription_changes WHERE client = $1`,
-    [client.id],
-  );
-  const [row] = updated(rows);
-  return row ? BigInt(row.checkpoint) : null;
-}
-
-/**
- * Renews the hold of a snapshot in progress.
- * @returns false when there is none that covers the checkpoint
- */
-export async function renewSnapshot(
-  manager: EntityManager,
-  client: SyncClient,
-  checkpoint: bigint,
-  holdMilliseconds: number,
-): Promise<boolean> {
-  return hold(manager, client, checkpoint, holdMilliseconds, {
-    seq: 'c.snapshot_seq',
-    where: 'c.snapshot_seq <= $2 AND c.snapshot_expires_at > now()',
-  });
-}
-
-/**
- * Takes the hold again of a snapshot that has paused for too long, or whose last answer was lost. The device has kept
- * the pages before, so it must not be given another checkpoint: what was deleted in between would stay with it. Where
- * history has gone meanwhile, the pull that follows says so, and the device starts over.
- * @returns false when no such snapshot was ever begun: it has to start
- */
-export async function resumeSnapshot(
-  manager: EntityManager,
-  client: SyncClient,
-  checkpoint: bigint,
-  holdMilliseconds: number,
-): Promise<boolean> {
-  await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
-  return hold(manager, client, checkpoint, holdMilliseconds, {
-    seq: 'coalesce(c.snapshot_seq, $2)',
-    where: `(c.snapshot_seq <= $2
-      OR c.snapshot_seq IS NULL AND c.snapshot_completed_at IS NOT NULL AND c.last_pull_seq = $2)`,
-  });
-}
-
-async function hold(
-  manager: EntityManager,
-  client: SyncClient,
-  checkpoint: bigint,
-  milliseconds: number,
-  { seq, where }: { readonly seq: string; readonly where: string },
-): Promise<boolean> {
-  const rows: unknown[] = await manager.query(
-    `UPDATE sync_clients c
-        SET snapshot_seq = ${seq}, snapshot_expires_at = now() + $3 * interval '1 millisecond'
-       FROM sync_wal_position p
-      WHERE c.id = $1 AND $2::bigint <= p.last_seq AND ${where} RETURNING c.id`,
-    [client.id, checkpoint.toString(), milliseconds],
-  );
-  return updated(rows).length > 0;
-}
-
-/**
  * The statement that notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
  * snapshot once it knows the current one.
  */
@@ -274,13 +203,4 @@ export async function completeSnapshot(
       WHERE id = $1`,
     [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
   );
-}
-
-/** Key of the advisory lock between beginning snapshots (shared) and compaction (exclusive). */
-export const SNAPSHOT_HOLD_LOCK = 91_110_044;
-
-/** TypeORM answers an UPDATE with [rows, count]. */
-function updated<Row>(result: Row[] | [Row[], number]): Row[] {
-  const [first] = result;
-  return Array.isArray(first) ? first : (result as Row[]);
 }

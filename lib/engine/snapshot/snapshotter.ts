@@ -6,7 +6,8 @@ import type { ContractTable, SchemaContract } from '../../schema/schema-contract
 import { pipelined } from '../../store/pipeline.js';
 import { Ending } from '../../store/session.js';
 import { Statement } from '../../store/statement.js';
-import { beginSnapshot, renewSnapshot, resumeSnapshot, type SyncClient } from '../../store/sync-clients.js';
+import { beginSnapshot, type HoldTimes, renewSnapshot, resumeSnapshot } from '../../store/snapshot-holds.js';
+import type { SyncClient } from '../../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { noteSubscriptions } from '../note-subscriptions.js';
@@ -42,7 +43,7 @@ export class Snapshotter {
     private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
     @Inject(SYNCHRO_OPTIONS)
-    private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold'>,
+    private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold' | 'limits'>,
   ) {
     this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
   }
@@ -74,7 +75,8 @@ export class Snapshotter {
     cursor: SnapshotCursor | null,
     buckets: readonly string[],
   ): Promise<SnapshotCursor> {
-    const hold = HELD * this.options.snapshotHold;
+    const { snapshotHold, limits } = this.options;
+    const hold: HoldTimes = { duration: HELD * snapshotHold, maxAge: limits.snapshotAge };
     if (cursor && this.registry.find(cursor.table) !== undefined) {
       await pipelined(manager, noteSubscriptions(client, buckets, cursor.checkpoint));
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
@@ -82,10 +84,7 @@ export class Snapshotter {
     }
     // A device that has never had one has no checkpoint to go on from.
     const changes = client.acknowledged !== null && changesSubscriptions(client, buckets);
-    const checkpoint = await beginSnapshot(manager, client, buckets, {
-      changes,
-      holdMilliseconds: hold,
-    });
+    const checkpoint = await beginSnapshot(manager, client, buckets, changes, hold);
     if (checkpoint === null) throw notRegistered();
     return { checkpoint, table: this.registry.parentsFirst()[0]?.name ?? '', afterId: '' };
   }

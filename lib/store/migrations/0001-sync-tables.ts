@@ -44,6 +44,7 @@ export const syncTables: SynchroMigration = {
     `ALTER TABLE sync_clients
        ADD COLUMN IF NOT EXISTS snapshot_seq bigint,
        ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
+       ADD COLUMN IF NOT EXISTS snapshot_began_at timestamptz,
        ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz,
        ADD COLUMN IF NOT EXISTS served_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0,
@@ -55,6 +56,8 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
     `COMMENT ON COLUMN sync_clients.snapshot_completed_at IS
        'since when the client holds every row; -infinity: as far as an older schema goes'`,
+    `COMMENT ON COLUMN sync_clients.snapshot_began_at IS
+       'first page of the snapshot for which history was last held: a hold has an age from there on'`,
     `COMMENT ON COLUMN sync_clients.snapshot_seq IS
        'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
