@@ -13,6 +13,7 @@ import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
 import { HookExplorer } from './hooks/hook-explorer.js';
 import { HookRunner } from './hooks/hook-runner.js';
+import { Admission } from './http/admission/admission.js';
 import { BodyReader } from './http/body-reader.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
@@ -64,6 +65,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     exports: [
       // For a host's subclass of SyncController, which lives in the host's module.
       SYNCHRO_OPTIONS,
+      Admission,
       HookRunner,
       SyncEngine,
       SyncOperations,
@@ -90,6 +92,7 @@ const REGISTRY: Provider = {
 };
 
 const SERVICES: readonly Provider[] = [
+  Admission,
   BodyReader,
   SyncEngine,
   SyncOperations,

@@ -35,9 +35,14 @@ export function sendAnswer(response: HttpResponse, { status, body, headers = {} 
   else response.writeHead(status, all).end(payload);
 }
 
+/** Node's own response, under either adapter. */
+export function rawResponse(response: HttpResponse): ServerResponse {
+  return 'raw' in response ? response.raw : response;
+}
+
 /** Whether an answer is on its way already. */
 export function isAnswered(response: HttpResponse): boolean {
-  return ('raw' in response ? response.raw : response).headersSent;
+  return rawResponse(response).headersSent;
 }
 
 const RETRY_AFTER = 'Retry-After';

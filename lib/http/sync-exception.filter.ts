@@ -5,11 +5,10 @@ import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { DEFAULT_RETRY_AFTER_SECONDS } from './admission/admission.js';
 import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
 import { failureMessage } from './endpoints.js';
 import type { HttpRequest } from './sync-request.js';
-
-const DEFAULT_RETRY_AFTER_SECONDS = 5;
 
 /** What SDKs try again by themselves. */
 const RETRY_LATER = new Set([429, 503]);

@@ -1,5 +1,6 @@
 import { Req, Res, UseFilters, UseInterceptors } from '@nestjs/common';
 import { SyncEngine } from '../engine/sync-engine.js';
+import { AdmissionInterceptor, PushAdmissionInterceptor } from './admission/admission.interceptors.js';
 import { sendAnswer, type HttpResponse } from './answer.js';
 import {
   metaAnswer,
@@ -21,7 +22,13 @@ import { VersionInterceptor } from './version.interceptor.js';
  * The six endpoints of the contract. `forRoot` makes a subclass of it with the host's path and guards; with
  * `controller: false` the host does that itself, and adds `@Controller('sync')` and its guards.
  */
-@UseInterceptors(MethodInterceptor, UserInterceptor, BodyInterceptor, VersionInterceptor)
+@UseInterceptors(
+  MethodInterceptor,
+  UserInterceptor,
+  AdmissionInterceptor,
+  BodyInterceptor,
+  VersionInterceptor,
+)
 @UseFilters(SyncExceptionFilter)
 export class SyncController {
   constructor(private readonly engine: SyncEngine) {}
@@ -37,6 +44,7 @@ export class SyncController {
   }
 
   @SyncRoute('POST', 'push')
+  @UseInterceptors(PushAdmissionInterceptor)
   async push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, pushAnswer(await this.engine.push(pushRequest(request))));
   }

@@ -1,0 +1,33 @@
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { finalize, type Observable } from 'rxjs';
+import type { HttpResponse } from '../answer.js';
+import { type HttpRequest, userOf } from '../sync-request.js';
+import { Admission } from './admission.js';
+
+/** Has each request wait for its user's turn: once it is known who asks, before any of the body is read. */
+@Injectable()
+export class AdmissionInterceptor implements NestInterceptor {
+  constructor(private readonly admission: Admission) {}
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const http = context.switchToHttp();
+    await this.admission.request(userOf(http.getRequest<HttpRequest>()), http.getResponse<HttpResponse>());
+    return next.handle();
+  }
+}
+
+/**
+ * Has a push wait for its turn among all pushes: once its body is there, which may take a phone minutes, before it is
+ * parsed and asks for a connection.
+ */
+@Injectable()
+export class PushAdmissionInterceptor implements NestInterceptor {
+  constructor(private readonly admission: Admission) {}
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const http = context.switchToHttp();
+    const user = userOf(http.getRequest<HttpRequest>());
+    const leave = await this.admission.push(user, http.getResponse<HttpResponse>());
+    return next.handle().pipe(finalize(leave));
+  }
+}

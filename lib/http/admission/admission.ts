@@ -1,0 +1,109 @@
+import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { SyncLogger } from '../../common/sync-logger.js';
+import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
+import { poolSize } from '../../store/pool-size.js';
+import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
+import type { SynchroSettings } from '../../synchro.settings.js';
+import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
+import { FairGate, GateBusyError, type Leave } from './fair-gate.js';
+
+/** Of one user: far more than a few devices have, as each asks for one thing at a time. */
+const MOST_WAITING = 100;
+/** Well below the 60 s after which an SDK gives up. */
+const PATIENCE_MS = 10_000;
+/** A device that takes nothing of its answer for so long is cut off, as it may have lost its connection. */
+const STALLED_MS = 30_000;
+const LOG_EVERY_MS = 60_000;
+
+/**
+ * Gives each user a share of an instance, not all of it: so many requests at a time, and so many pushes of all that are
+ * worked on. The others wait for their turn, and are answered 503 when it doesn't come.
+ */
+@Injectable()
+export class Admission {
+  private readonly requests: FairGate;
+  private pushes: FairGate | null = null;
+  private readonly logger: SyncLogger;
+  private quietUntil = 0;
+
+  constructor(
+    @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly options: Pick<SynchroSettings, 'limits' | 'retryAfter' | 'logger'>,
+  ) {
+    const perUser = options.limits.requestsPerUser;
+    this.requests = new FairGate({
+      total: Infinity,
+      perUser,
+      waiting: MOST_WAITING,
+      patience: PATIENCE_MS,
+    });
+    this.logger = new SyncLogger(options.logger, 'Synchro');
+  }
+
+  /**
+   * Resolves when the user's request may be worked on. It takes its place until its answer has been taken, or can't be:
+   * an answer that nobody reads is memory, too.
+   * @throws ServiceUnavailableException with a `Retry-After`
+   */
+  async request(user: string, response: HttpResponse): Promise<void> {
+    const raw = rawResponse(response);
+    const leave = await this.enter(this.requests, user, response);
+    if (raw.closed) leave();
+    raw.once('close', leave);
+    raw.setTimeout(STALLED_MS, () => {
+      if (raw.headersSent) raw.destroy();
+    });
+  }
+
+  /**
+   * The same for a push whose body is there.
+   * @returns to be called when its work is done
+   */
+  push(user: string, response: HttpResponse): Promise<Leave> {
+    return this.enter((this.pushes ??= this.pushGate()), user, response);
+  }
+
+  private pushGate(): FairGate {
+    const total = this.options.limits.pushes ?? Math.max(1, Math.floor(poolSize(this.dataSource) / 2));
+    return new FairGate({
+      total,
+      perUser: Math.max(1, Math.floor(total / 2)),
+      waiting: MOST_WAITING,
+      patience: PATIENCE_MS,
+    });
+  }
+
+  private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
+    const raw = rawResponse(response);
+    try {
+      return await gate.enter(user, () => raw.closed);
+    } catch (error) {
+      if (!(error instanceof GateBusyError)) throw error;
+      this.report(user);
+      setRetryAfter(response, this.retryAfter());
+      throw new ServiceUnavailableException('too many requests at once');
+    }
+  }
+
+  /** Up to twice the usual time: those who are refused together don't come back together. */
+  private retryAfter(): number {
+    const seconds = this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
+    return Math.max(1, Math.round(seconds * (1 + Math.random())));
+  }
+
+  private report(userId: string): void {
+    const now = performance.now();
+    if (now < this.quietUntil) return;
+    this.quietUntil = now + LOG_EVERY_MS;
+    this.logger.warn(
+      'requests were answered 503, as too many wait (see limits.requestsPerUser and limits.pushes)',
+      {
+        userId,
+      },
+    );
+  }
+}
+
+export const DEFAULT_RETRY_AFTER_SECONDS = 5;
