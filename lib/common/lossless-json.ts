@@ -1,100 +1,68 @@
 import { randomUUID } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
+import { scanJson, type JsonScan } from './json-scan.js';
 
 /** A number as {@link parseLossless} gives it: JavaScript's own where that prints the same digits. */
 export type ExactNumber = number | LosslessNumber;
 
-/** Stands for a number while the text is parsed. Nobody knows it, so nobody can send it. */
-const NUMBER_KEY = randomUUID();
+/** Begins the text that stands for a number while the rest is parsed. Nobody knows it, so nobody can send it. */
+const NUMBER = randomUUID();
 
 /** Of what goes deeper, the native parser itself is asked whether it is too deep for the stack. */
-const SHALLOW = 100;
+const SHALLOW = 400;
 
 /**
  * Parses JSON into plain values. Numbers that JavaScript would print in another way (`5.00`, those beyond 2⁵³) become
  * `LosslessNumber`s that keep their digits; the last of duplicate keys wins. Node's own parser does the work: reading
  * character by character takes a hundred times as long for long strings, and nothing else is served meanwhile.
+ * @param scan of the text, where it is known; what is behind its end is left out
  * @throws SyntaxError for what is no JSON; RangeError for nesting beyond the stack
  */
-export function parseLossless(text: string): unknown {
+export function parseLossless(text: string, scan: JsonScan = scanJson(text)): unknown {
+  const safe = withoutInexact(text, scan);
+  if (scan.nesting > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
+  return scan.inexact.length === 0 ? JSON.parse(safe) : unwrapAll(JSON.parse(safe));
+}
+
+function withoutInexact(text: string, { inexact, end: textEnd }: JsonScan): string {
   const parts: string[] = [];
   let copied = 0;
-  let depth = 0;
-  let deepest = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.codePointAt(at) ?? 0;
-    if (code === 0x22) {
-      at = closingQuote(text, at);
-    } else if (isDigit(code) || (code === 0x2d && isDigit(text.codePointAt(at + 1)))) {
-      const end = tokenEnd(text, at);
-      const token = text.slice(at, end);
-      if (!isExact(token)) {
-        parts.push(text.slice(copied, at), wrap(token));
-        copied = end;
-      }
-      at = end - 1;
-    } else if (code === 0x7b || code === 0x5b) {
-      deepest = Math.max(deepest, ++depth);
-    } else if (code === 0x7d || code === 0x5d) depth--;
+  for (let index = 0; index < inexact.length; index += 2) {
+    const [start = 0, end = 0] = [inexact[index], inexact[index + 1]];
+    const token = text.slice(start, end);
+    // What is no number, or where only a key may be, stays what it is, for the parser to refuse.
+    if (!IS_NUMBER.test(token) || isKey(text, end)) continue;
+    parts.push(text.slice(copied, start), `"${NUMBER}${token}"`);
+    copied = end;
   }
-  const safe = copied === 0 ? text : parts.join('') + text.slice(copied);
-  if (deepest > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
-  return copied === 0 ? JSON.parse(safe) : unwrapAll(JSON.parse(safe));
+  return copied === 0 ? text.slice(0, textEnd) : parts.join('') + text.slice(copied, textEnd);
 }
 
-/** The position of the quote that ends the string that begins at `open`; past the end where there is none. */
-export function closingQuote(text: string, open: number): number {
-  let close = text.indexOf('"', open + 1);
-  while (close !== -1 && isEscaped(text, close)) close = text.indexOf('"', close + 1);
-  return close === -1 ? text.length : close;
+function isKey(text: string, end: number): boolean {
+  let after = end;
+  while (WHITESPACE.has(text[after] ?? '')) after++;
+  return text[after] === ':';
 }
 
-function isEscaped(text: string, position: number): boolean {
-  let before = position - 1;
-  while (text[before] === '\\') before--;
-  return (position - before) % 2 === 0;
-}
+const WHITESPACE = new Set([' ', '\t', '\n', '\r']);
 
-function isDigit(code: number | undefined): boolean {
-  return code !== undefined && code >= 0x30 && code <= 0x39;
-}
-
-/** Whatever is written in one piece: the parser refuses what goes on after a number. */
-function tokenEnd(text: string, start: number): number {
-  TOKEN.lastIndex = start;
-  TOKEN.test(text);
-  return TOKEN.lastIndex;
-}
-
-const TOKEN = /-?\d[\w.+-]*/y;
-
-/** Whether JavaScript's number has the same digits, spelled in the same way. */
-function isExact(token: string): boolean {
-  return String(Number(token)) === token;
-}
-
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-
-/** What is no number stays what it is, for the parser to refuse. */
-function wrap(token: string): string {
-  return NUMBER.test(token) ? `{"${NUMBER_KEY}":"${token}"}` : token;
-}
+/** Each character can be taken in one way only, so that the time is linear. */
+const IS_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 function unwrap(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !(NUMBER_KEY in value)) return value;
-  const { [NUMBER_KEY]: digits } = value as Readonly<Record<string, unknown>>;
-  return new LosslessNumber(String(digits));
+  return typeof value === 'string' && value.startsWith(NUMBER)
+    ? new LosslessNumber(value.slice(NUMBER.length))
+    : value;
 }
 
 /** In place. A reviver would do the same, and take several times as long. */
 function unwrapAll(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  const unwrapped = unwrap(value);
-  if (unwrapped !== value) return unwrapped;
-  const members = value as Record<string, unknown>;
-  for (const key of Object.keys(members)) {
-    const member = members[key];
-    if (typeof member === 'object' && member !== null) members[key] = unwrapAll(member);
+  if (typeof value === 'string') return unwrap(value);
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = unwrapAll(value[index]);
+  } else if (typeof value === 'object' && value !== null) {
+    const members = value as Record<string, unknown>;
+    for (const key of Object.keys(members)) members[key] = unwrapAll(members[key]);
   }
   return value;
 }

@@ -12,6 +12,9 @@ export interface Timestamp {
 const PATTERN =
   /^(\d{4,6})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|z|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?( BC)?$/;
 
+/** No time is longer, with all its digits and its zone to the second; a pattern never sees more. */
+const MAX_LENGTH = 64;
+
 const INFINITY = 1n << 62n;
 
 /**
@@ -19,6 +22,7 @@ const INFINITY = 1n << 62n;
  * (hazard W-PUSH-16). Returns null for anything else.
  */
 export function parseTimestamp(text: string): Timestamp | null {
+  if (text.length > MAX_LENGTH) return null;
   const plain = parsePlain(text);
   if (plain) return plain;
   if (text === 'infinity') return { micros: INFINITY, digits: 6 };

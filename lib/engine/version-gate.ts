@@ -11,7 +11,10 @@ import type { HookRunner } from '../hooks/hook-runner.js';
 export function checkVersion(version: string, minimum: string | undefined): void {
   if (version === '' || minimum === undefined || minimum === '') return;
   const asked = parseVersion(version);
-  if (!asked) throw new SynchroError('bad_request', `app_version is not a semantic version: ${version}`);
+  if (!asked) {
+    const shown = version.slice(0, MAX_LENGTH);
+    throw new SynchroError('bad_request', `app_version is not a semantic version: ${shown}`);
+  }
   if (asked.compareMain(parseVersion(minimum) ?? minimum) < 0) {
     throw new SynchroError('upgrade_required', 'client upgrade required');
   }
@@ -27,9 +30,14 @@ export function checkMinimum(minimum: string | undefined): void {
   );
 }
 
+/** As much as `semver` reads. */
+const MAX_LENGTH = 256;
+
 /** Whatever stands behind the three numbers is cut off, so that it can't be wrong either. */
 function parseVersion(text: string): SemVer | null {
-  return semver.parse(text.replace(/[-+].*$/s, ''), { loose: true });
+  if (text.length > MAX_LENGTH) return null;
+  const [numbers = ''] = text.split(/[-+]/, 1);
+  return semver.parse(numbers, { loose: true });
 }
 
 /** Runs what may refuse a client for its version; tells the host if it does, and throws on. */

@@ -1,7 +1,7 @@
-import { IsArray, IsObject, IsOptional, IsString } from 'class-validator';
+import { IsArray, IsObject, IsOptional } from 'class-validator';
 import type { ExactNumber } from '../common/lossless-json.js';
 import { IsInt64 } from './is-int64.js';
-import { IsKey, IsText } from './is-text.js';
+import { IsKey, IsText, TEXT_BYTES } from './is-text.js';
 
 type Optional<Value> = Value | null | undefined;
 
@@ -9,20 +9,21 @@ type Optional<Value> = Value | null | undefined;
 export class SyncBody {
   @IsOptional() @IsKey() client_id: Optional<string> = undefined;
   @IsOptional() @IsInt64() schema_version: Optional<ExactNumber> = undefined;
-  @IsOptional() @IsString() schema_hash: Optional<string> = undefined;
+  @IsOptional() @IsText(TEXT_BYTES.word) schema_hash: Optional<string> = undefined;
 }
 
 export class RegisterBody extends SyncBody {
-  @IsOptional() @IsText() client_name: Optional<string> = undefined;
-  @IsOptional() @IsText() platform: Optional<string> = undefined;
-  @IsOptional() @IsText() app_version: Optional<string> = undefined;
+  @IsOptional() @IsText(TEXT_BYTES.name) client_name: Optional<string> = undefined;
+  @IsOptional() @IsText(TEXT_BYTES.word) platform: Optional<string> = undefined;
+  @IsOptional() @IsText(TEXT_BYTES.word) app_version: Optional<string> = undefined;
 }
 
 export class PullBody extends SyncBody {
   @IsOptional() @IsInt64() checkpoint: Optional<ExactNumber> = undefined;
   @IsOptional() @IsInt64() limit: Optional<ExactNumber> = undefined;
-  @IsOptional() @IsArray() @IsText({ each: true }) tables: Optional<string[]> = undefined;
-  @IsOptional() @IsArray() @IsString({ each: true }) known_buckets: Optional<string[]> = undefined;
+  @IsOptional() @IsArray() @IsText(TEXT_BYTES.word, { each: true }) tables: Optional<string[]> = undefined;
+  @IsOptional() @IsArray() @IsText(TEXT_BYTES.bucket, { each: true }) known_buckets: Optional<string[]> =
+    undefined;
 }
 
 export class PushBody extends SyncBody {
@@ -38,5 +39,5 @@ export class SnapshotBody extends SyncBody {
 export class CursorBody {
   @IsOptional() @IsInt64() checkpoint: Optional<ExactNumber> = undefined;
   @IsOptional() @IsInt64() table_idx: Optional<ExactNumber> = undefined;
-  @IsOptional() @IsString() after_id: Optional<string> = undefined;
+  @IsOptional() @IsText(TEXT_BYTES.cursor) after_id: Optional<string> = undefined;
 }

@@ -1,10 +1,17 @@
 import { validateSync } from 'class-validator';
 import { SynchroError } from '../common/errors.js';
-import { closingQuote, parseLossless } from '../common/lossless-json.js';
+import { scanJson } from '../common/json-scan.js';
+import { parseLossless } from '../common/lossless-json.js';
 import { isJsonObject, type JsonObject } from '../engine/push/json.js';
+import type { LimitSettings } from '../synchro.settings.js';
 
-/** Deeper than any honest body; what is deeper would cost stack. */
-const MAX_DEPTH = 100;
+/** A body as it came, and how much may be in it. */
+export interface ReceivedBody {
+  readonly bytes: Buffer;
+  readonly limits: BodyContentLimits;
+}
+
+export type BodyContentLimits = Pick<LimitSettings, 'changes' | 'listEntries' | 'bodyValues' | 'nesting'>;
 
 /**
  * Reads a request's body into a DTO by the contract's rules: a top-level object, whose numbers keep their digits;
@@ -13,14 +20,15 @@ const MAX_DEPTH = 100;
  * @throws SynchroError `bad_request`
  */
 export function readBody<Body extends object>(
-  bytes: Buffer,
+  { bytes, limits }: ReceivedBody,
   Dto: new () => Body,
   required: readonly string[],
 ): Body {
-  const received = parseObject(bytes);
+  const received = parseObject(bytes, limits);
   for (const key of required) {
     if (!Object.hasOwn(received, key)) throw new SynchroError('bad_request', `${key} is required`);
   }
+  checkLists(received, limits);
   return toDto(received, Dto);
 }
 
@@ -50,11 +58,18 @@ export function pickFields<Name extends string>(
   return picked;
 }
 
-function parseObject(bytes: Buffer): JsonObject {
-  const text = firstValue(bytes.toString('utf8'));
+/**
+ * The first JSON object of a body; what follows it is ignored (wire-protocol §1). Its brackets and commas are counted
+ * first, so that no parser has to follow more of them than is allowed.
+ */
+function parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits): JsonObject {
+  const text = bytes.toString('utf8');
+  const scan = scanJson(text, { nesting, values: bodyValues }, true);
+  if (scan.nesting > nesting) throw invalidBody();
+  if (scan.values > bodyValues) throw tooMany('the request body', bodyValues, 'values');
   let value: unknown;
   try {
-    value = parseLossless(text);
+    value = parseLossless(text, scan);
   } catch (error) {
     throw invalidBody(error);
   }
@@ -62,21 +77,18 @@ function parseObject(bytes: Buffer): JsonObject {
   throw invalidBody();
 }
 
-/**
- * The first JSON object or array of a text; what follows it is ignored (wire-protocol §1). Counts brackets outside
- * strings, so that no parser has to follow more of them than {@link MAX_DEPTH}.
- */
-function firstValue(text: string): string {
-  let depth = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.codePointAt(index);
-    if (code === 0x22) {
-      index = closingQuote(text, index);
-    } else if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_DEPTH) throw invalidBody();
-    } else if ((code === 0x7d || code === 0x5d) && --depth <= 0) return text.slice(0, index + 1);
+/** Before an entry of them is looked at. */
+function checkLists(received: JsonObject, { changes, listEntries }: BodyContentLimits): void {
+  const limits = { changes, tables: listEntries, known_buckets: listEntries };
+  const picked = pickFields(received, ['changes', 'tables', 'known_buckets']);
+  for (const [name, limit] of Object.entries(limits)) {
+    const list = picked[name as keyof typeof limits];
+    if (Array.isArray(list) && list.length > limit) throw tooMany(name, limit, 'entries');
   }
-  return text;
+}
+
+function tooMany(what: string, limit: number, things: string): SynchroError {
+  return new SynchroError('bad_request', `${what} has more than ${limit} ${things}`);
 }
 
 function invalidBody(cause?: unknown): SynchroError {

@@ -1,4 +1,6 @@
+import { SynchroError } from '../common/errors.js';
 import { PendingBody } from './pending-body.js';
+import type { BodyContentLimits, ReceivedBody } from './request-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
 const IDENTITY = Symbol.for('nestjs-synchro:identity');
@@ -6,7 +8,7 @@ const USER = Symbol.for('nestjs-synchro:user');
 
 /** What is kept on a request: its body, unread or read, whom a guard identified, and who is asking. */
 interface SyncState {
-  [BODY]?: Buffer | PendingBody;
+  [BODY]?: ReceivedBody | PendingBody;
   [IDENTITY]?: string;
   [USER]?: string;
 }
@@ -28,16 +30,17 @@ export function hasKeptBody(request: object): boolean {
 }
 
 /** @throws HttpException when the body is not taken */
-export async function readKeptBody(request: object): Promise<void> {
+export async function readKeptBody(request: object, limits: BodyContentLimits): Promise<void> {
   const state = request as SyncState;
   const { [BODY]: body } = state;
-  if (body instanceof PendingBody) state[BODY] = await body.read();
+  if (body instanceof PendingBody) state[BODY] = { bytes: await body.read(), limits };
 }
 
-/** What {@link readKeptBody} has read; empty for a request without a body. */
-export function bodyOf(request: object): Buffer {
+/** What {@link readKeptBody} has read. */
+export function bodyOf(request: object): ReceivedBody {
   const { [BODY]: body } = request as SyncState;
-  return body instanceof Buffer ? body : Buffer.alloc(0);
+  if (body !== undefined && !(body instanceof PendingBody)) return body;
+  throw new SynchroError('bad_request', 'invalid request body');
 }
 
 /**

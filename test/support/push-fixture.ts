@@ -17,6 +17,7 @@ import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
 import { pipelined } from '../../lib/store/pipeline.js';
 import { rlsSql } from '../../lib/store/rls.js';
 import { callerSql, inTransaction } from '../../lib/store/session.js';
+import { readSettings } from '../../lib/synchro.settings.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { createRole, type TestRole } from './roles.js';
 import { eventually } from './wait.js';
@@ -99,7 +100,11 @@ export async function pushFixture(
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
+    const settings = readSettings({
+      clockSkewTolerance,
+      ...(maxPushChanges && { maxPushChanges }),
+      ...pushRole,
+    });
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
     const begun = await pipelined(
       manager,

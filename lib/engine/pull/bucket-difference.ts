@@ -3,8 +3,9 @@ export function difference(
   known: readonly string[],
   current: readonly string[],
 ): { readonly added: readonly string[]; readonly removed: readonly string[] } | null {
-  const added = current.filter((bucket) => !known.includes(bucket));
-  const removed = known.filter((bucket) => !current.includes(bucket));
+  const [before, now] = [new Set(known), new Set(current)];
+  const added = current.filter((bucket) => !before.has(bucket));
+  const removed = known.filter((bucket) => !now.has(bucket));
   return added.length + removed.length === 0 ? null : { added, removed };
 }
 
@@ -13,5 +14,6 @@ export function readBuckets(
   client: { readonly buckets: readonly string[]; readonly leaving: readonly string[] },
   current: readonly string[],
 ): readonly string[] {
-  return client.buckets.filter((bucket) => current.includes(bucket) && !client.leaving.includes(bucket));
+  const [now, leaving] = [new Set(current), new Set(client.leaving)];
+  return client.buckets.filter((bucket) => now.has(bucket) && !leaving.has(bucket));
 }

@@ -73,8 +73,11 @@ export class Puller {
     { contract, client, log }: PullContext,
     query: PullQuery,
   ): Promise<Ending<PullPage>> {
+    const tables = query.tables?.filter((name) => contract.tables.has(name)) ?? null;
+    // Else the whole log would be searched for entries that can't be served.
+    if (tables?.length === 0) return new Ending([], () => emptyPage(query, log));
     const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
-    const page = await readLogPage(manager, client, { ...query, lastSeq: log.lastSeq, timeless });
+    const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq, timeless });
     const known = page.records.flatMap((records) => {
       const table = contract.tables.get(records.table);
       return table ? { ...records, table } : [];

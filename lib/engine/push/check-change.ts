@@ -2,9 +2,9 @@ import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText } from './json.js';
 import type { PushChange, PushItem, PushOperation, PushResult } from './push-change.js';
-import { hasExpandingNumber } from './expanding-numbers.js';
 import { numberToken } from './numbers.js';
 import { recordId, recordKey } from './record-id.js';
+import { isWithinBounds, type ValueBounds } from './value-bounds.js';
 import { echoOf, terminal } from './verdicts.js';
 
 /** What the checks need to know. */
@@ -14,6 +14,7 @@ export interface CheckScope {
   readonly now: bigint;
   /** The latest time that a client may claim, in microseconds (W-PUSH-17). */
   readonly latest: bigint;
+  readonly bounds: ValueBounds;
 }
 
 /** The item that a change amounts to, or the verdict that needs no look at the database. */
@@ -25,10 +26,10 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   if (table.table.pushPolicy === 'disabled') return terminal(echo, 'table_read_only', 'table is read-only');
   const { operation } = change;
   if (!isOperation(operation)) {
-    return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation}`);
+    return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation.slice(0, SHOWN)}`);
   }
   const id = recordId(table.primaryKey, change.id);
-  const data = operation === 'delete' ? null : sentColumns(table, change.data);
+  const data = operation === 'delete' ? null : sentColumns(table, change.data, scope.bounds);
   if (operation === 'create' && (id === null || data === null)) {
     return terminal(echo, 'invalid_data', 'invalid data format');
   }
@@ -51,6 +52,9 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   };
 }
 
+/** Of what a device calls its operation. */
+const SHOWN = 64;
+
 /** A missing record's messages. */
 export const NOT_FOUND: Readonly<Record<PushOperation, string>> = {
   create: 'record not found or not accessible',
@@ -66,11 +70,16 @@ function isOperation(value: unknown): value is PushOperation {
  * Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20).
  * @returns null for what is no data
  */
-function sentColumns(table: ContractTable, data: unknown): ReadonlyMap<string, unknown> | null {
+function sentColumns(
+  table: ContractTable,
+  data: unknown,
+  bounds: ValueBounds,
+): ReadonlyMap<string, unknown> | null {
   if (!isJsonObject(data)) return null;
-  const sent = table.columns.filter(({ name }) => Object.hasOwn(data, name));
-  if (sent.some((column) => hasExpandingNumber(column, data[column.name]))) return null;
-  return new Map(sent.map(({ name }) => [name, data[name]]));
+  const sent = table.columns
+    .filter(({ name }) => Object.hasOwn(data, name))
+    .map((column) => [column, data[column.name]] as const);
+  return isWithinBounds(sent, bounds) ? new Map(sent.map(([{ name }, value]) => [name, value])) : null;
 }
 
 function parentId(

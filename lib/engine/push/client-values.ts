@@ -1,7 +1,7 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText, parseJson } from './json.js';
-import { integerText, numberToken } from './numbers.js';
+import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
 /**
  * A client's value as the JSON text that `json_to_recordset` turns into the column's type. Devices keep values in
@@ -86,17 +86,29 @@ function numericJson(value: unknown): string {
 
 /** `\x…` as the server gave it, or base64 of a BLOB (W-DATA-4); else PostgreSQL's escape format. */
 function bytesText(text: string): string {
-  if (text.startsWith('\\x') || !BASE64.test(text)) return text;
+  if (text.startsWith('\\x') || !isBase64(text)) return text;
   return `\\x${Buffer.from(text, 'base64').toString('hex')}`;
 }
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** With its padding. A pattern that repeats a group keeps a note of each repetition: too many for megabytes. */
+function isBase64(text: string): boolean {
+  if (text.length % 4 !== 0) return false;
+  const padding = text.length - withoutTrailing(text, '=');
+  return padding <= 2 && !NO_BASE64.test(text.slice(0, text.length - padding));
+}
+
+const NO_BASE64 = /[^A-Za-z0-9+/]/;
 
 /** A column without zone holds UTC; PostgreSQL would drop the zone of a value unread (W-DATA-5). */
 function utcText(text: string): string {
-  const parsed = /[Zz]|[+-]\d{2}(?::?\d{2})*$/.test(text.slice(10)) ? parseTimestamp(text) : null;
+  const hasZone = HAS_ZONE.test(text.slice(10, MAX_TIME_LENGTH));
+  const parsed = hasZone ? parseTimestamp(text) : null;
   return parsed === null || parsed.micros < YEAR_1 ? text : formatMicros(parsed.micros).slice(0, -1);
 }
+
+/** Of a text that no longer one follows; longer ones are no times, and PostgreSQL says so. */
+const MAX_TIME_LENGTH = 64;
+const HAS_ZONE = /[Zz]|[+-]\d{2}/;
 
 const YEAR_1 = -62_135_596_800_000_000n;
 

@@ -37,15 +37,34 @@ export function mayBeDouble(text: string): boolean {
 }
 
 function parse(text: string): Decimal | null {
-  const match = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/.exec(text.trim());
+  const match = DECIMAL.exec(text.trim());
   if (!match) return null;
   const [, sign = '', whole = '', fraction = '', power = '0'] = match;
-  const all = (whole + fraction).replace(/^0+/, '');
-  const digits = all.replace(/0+$/, '');
-  if (digits === '') return { negative: false, digits: '0', exponent: 0 };
+  const all = whole + fraction;
+  const [start, end] = [leadingZeros(all), withoutTrailing(all, '0')];
+  if (start >= end) return { negative: false, digits: '0', exponent: 0 };
   return {
     negative: sign === '-',
-    digits,
-    exponent: Number(power) - fraction.length + (all.length - digits.length),
+    digits: all.slice(start, end),
+    exponent: Number(power) - fraction.length + (all.length - end),
   };
+}
+
+/** Each character can be taken in one way only, so that the time is linear. */
+const DECIMAL = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/;
+
+function leadingZeros(digits: string): number {
+  let start = 0;
+  while (digits[start] === '0') start++;
+  return start;
+}
+
+/**
+ * Where a text ends without the characters that it may end with. `/0+$/` would begin at each of the zeros within, and
+ * take a time that grows with the square of the length.
+ */
+export function withoutTrailing(text: string, character: string): number {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === character) end--;
+  return end;
 }

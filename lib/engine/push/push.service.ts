@@ -49,7 +49,7 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
-      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+      'clockSkewTolerance' | 'limits' | 'logger' | 'maxPushChanges' | 'pushRole'
     >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
@@ -153,7 +153,16 @@ export class PushService {
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)
         : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
-    return { contract, now, latest, used: row?.used ?? true, locked: begun.length > 1, roles };
+    const { nesting, bodyValues: values } = this.options.limits;
+    return {
+      contract,
+      now,
+      latest,
+      bounds: { nesting, values },
+      used: row?.used ?? true,
+      locked: begun.length > 1,
+      roles,
+    };
   }
 }
 

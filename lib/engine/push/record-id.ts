@@ -1,6 +1,6 @@
 import { isUuid } from '../../common/canonical-id.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
-import { integerText, numberToken } from './numbers.js';
+import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
 /**
  * A key as PostgreSQL prints it, or null for what the column's type can't hold: no such record exists. Asking the
@@ -8,11 +8,11 @@ import { integerText, numberToken } from './numbers.js';
  */
 export function recordId(column: ContractColumn, value: unknown): string | null {
   const text = typeof value === 'string' ? value : numberToken(value);
-  if (text === null || text === '' || UNSENDABLE.test(text)) return null;
+  if (text === null || text === '' || !isSendable(text)) return null;
   const range = INTEGER_BITS.get(column.baseType);
   if (range !== undefined) return integerId(text, range);
   if (column.baseType === 'uuid') return isUuid(text) ? text.toLowerCase() : null;
-  return column.baseType === 'bpchar' ? text.replace(/ +$/, '') : text;
+  return column.baseType === 'bpchar' ? text.slice(0, withoutTrailing(text, ' ')) : text;
 }
 
 /** One text for each record of all tables. */
@@ -44,8 +44,15 @@ export function idAmongSql(column: ContractColumn, value: string, texts: string)
     : `${value}::text = ANY (${texts}::text[])`;
 }
 
+/** Longer ones don't fit into the indexes of sync's own tables, beside a table's name and a bucket. */
+const MAX_ID_BYTES = 1024;
+
 /** NUL and lone surrogates can't reach PostgreSQL as they are. */
 const UNSENDABLE = /\0|\p{Surrogate}/u;
+
+function isSendable(text: string): boolean {
+  return text.length <= MAX_ID_BYTES && Buffer.byteLength(text) <= MAX_ID_BYTES && !UNSENDABLE.test(text);
+}
 
 const INTEGER_BITS: ReadonlyMap<string, number> = new Map([
   ['int2', 16],
