@@ -14,12 +14,15 @@ import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
+import { digest, hasPushFailuresSql } from '../../store/push-failures.js';
 import { RoleSwitch } from '../../store/role-switch.js';
 import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import type { PassedOver } from '../passed-over.js';
+import { DEFAULT_PAGE_BYTES } from '../pull/hydrator.js';
+import { ChangeTries } from './change-tries.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
@@ -27,7 +30,7 @@ import type { PushChange, PushContext, PushItem, PushResult } from './push-chang
 import { PushRun } from './push-run.js';
 import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
-import { echoOf, retryable } from './verdicts.js';
+import { echoOf, retryable, withinBytes } from './verdicts.js';
 import { WriteValidation } from './write-validation.js';
 
 export interface AppliedPush {
@@ -49,7 +52,7 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
-      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+      'clockSkewTolerance' | 'logger' | 'maxPageBytes' | 'maxPushChanges' | 'pushRole'
     >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
@@ -81,14 +84,18 @@ export class PushService {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
-    const { used, roles, locked, ...scope } = this.begin(manager, context.contract, begun);
+    const { used, roles, locked, hasFailed, ...scope } = this.begin(manager, context.contract, begun);
     const checked = this.taken(changes).map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
-    const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
+    const tries = new ChangeTries(roles.sync, context, this.logger);
+    const tools = { roles, registry: this.registry, context, judge, parking, validation };
+    const run = new PushRun(tools, tries, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
-    const results = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
+    const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
+    const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
+    if (hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
@@ -97,7 +104,7 @@ export class PushService {
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
-      unrepaired: unrepaired(context.contract, results, judge.unwritten),
+      unrepaired: unrepaired(context.contract, results, run.unrepaired()),
     };
   }
 
@@ -133,9 +140,10 @@ export class PushService {
       ...(locked ? [kept(manager, parkedRowsLock(userId))] : []),
       kept(manager, {
         sql: `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
-       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used
-         ${pushRole === undefined ? '' : `, set_config('role', $2, true)`} FROM s`,
-        parameters: [userId, ...(pushRole === undefined ? [] : [pushRole])],
+       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used,
+              ${hasPushFailuresSql('$2')} AS failed
+         ${pushRole === undefined ? '' : `, set_config('role', $3, true)`} FROM s`,
+        parameters: [userId, digest(userId), ...(pushRole === undefined ? [] : [pushRole])],
       }),
     ];
   }
@@ -144,7 +152,7 @@ export class PushService {
     manager: EntityManager,
     contract: SchemaContract,
     begun: Opened,
-  ): CheckScope & ParkingState & { readonly roles: RoleSwitch } {
+  ): CheckScope & ParkingState & { readonly roles: RoleSwitch; readonly hasFailed: boolean } {
     const { pushRole } = this.options;
     const [row] = (begun.at(-1) ?? []) as readonly BeginRow[];
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
@@ -153,7 +161,8 @@ export class PushService {
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)
         : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
-    return { contract, now, latest, used: row?.used ?? true, locked: begun.length > 1, roles };
+    const { used = true, failed: hasFailed = true } = row ?? {};
+    return { contract, now, latest, used, hasFailed, locked: begun.length > 1, roles };
   }
 }
 
@@ -161,6 +170,7 @@ interface BeginRow {
   readonly own: string;
   readonly now: string;
   readonly used: boolean;
+  readonly failed: boolean;
 }
 
 const DEFAULT_MAX_CHANGES = 2000;
@@ -177,6 +187,9 @@ function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): P
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
 }
 
+/** Verdicts by which a device drops what it holds. */
+const NEEDS_VERSION: ReadonlySet<string> = new Set(['rejected_terminal', 'conflict']);
+
 function unrepaired(
   { tables }: SchemaContract,
   results: readonly PushResult[],
@@ -184,7 +197,7 @@ function unrepaired(
 ): readonly PassedOver[] {
   const records = new Map<string, Set<string>>();
   const refused = results.filter(
-    ({ status, server_version: version }) => status === 'rejected_terminal' && version === undefined,
+    ({ status, server_version: version }) => NEEDS_VERSION.has(status) && version === undefined,
   );
   for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
     const table = tables.get(name);
