@@ -11,7 +11,7 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending } from '../store/session.js';
+import { Ending, type Opened } from '../store/session.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -25,7 +25,8 @@ import { readBuckets } from './pull/bucket-difference.js';
 import { notePassedOver } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
-import { PushService } from './push/push.service.js';
+import type { PushContext } from './push/push-change.js';
+import { type AppliedPush, PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
@@ -128,23 +129,39 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
-    const asked = { ...request, buckets };
+    const push = this.pusher.split<PushOutcome>(this.dataSource.manager, request, {
+      apply: (changes, progress) =>
+        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
+          this.pusher.apply(manager, caller, changes, begun, progress),
+        ),
+      giveUp: (changes, why) =>
+        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
+          this.pusher.giveUp(manager, caller, changes, begun, why),
+        ),
+    });
+    const parts = await push.apply(request.changes);
+    return { results: parts.flatMap(({ results }) => results), contract: parts[0].contract };
+  }
+
+  /** Some of a push's changes in one transaction, with what is to be done once it is committed. */
+  private async pushPart(asked: Bucketed<PushRequest>, work: PushWork): Promise<PushOutcome> {
+    const { userId, clientId, buckets } = asked;
     // A hook that may refuse the device comes before the push's own beginning, which may change the role.
     const early = !this.hooks.has('onStaleClient');
     const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
-      this.pusher.beginning(manager, asked.userId, asked.changes, attempt > 1);
+      this.pusher.beginning(manager, userId, asked.changes, attempt > 1);
     const { conflicts, client, ...outcome } = await this.transactions.write(
       async (manager, opened, attempt) => {
         const context = this.contexts.open(asked, opened);
-        const client = await admit(this.hooks, manager, request, context);
+        const client = await admit(this.hooks, manager, asked, context);
         const { contract } = context;
-        const { userId, clientId } = request;
         // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
         if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
-        const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
+        const visible = context.log?.isOutdated ? [] : buckets;
+        const caller = { contract, userId, clientId, buckets: visible, isRerun: attempt > 1 };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
+        const { unrepaired, ...applied } = await work(manager, caller, begun);
         await notePassedOver(manager, client, unrepaired);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
         return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
@@ -283,3 +300,5 @@ export class SyncEngine {
 }
 
 type Bucketed<Request> = Request & { readonly buckets: readonly string[] };
+
+type PushWork = (manager: EntityManager, caller: PushContext, begun: Opened) => Promise<AppliedPush>;

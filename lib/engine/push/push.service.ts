@@ -30,7 +30,8 @@ import type { PushChange, PushContext, PushItem, PushResult } from './push-chang
 import { PushRun } from './push-run.js';
 import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
-import { echoOf, retryable, withinBytes } from './verdicts.js';
+import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './split-push.js';
+import { echoOf, retryable, terminal, withinBytes } from './verdicts.js';
 import { WriteValidation } from './write-validation.js';
 
 export interface AppliedPush {
@@ -69,6 +70,7 @@ export class PushService {
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
    * @param begun the rows of each statement of its {@link beginning}
+   * @param progress is told how far it has come
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
@@ -79,7 +81,9 @@ export class PushService {
     caller: PushContext,
     changes: readonly PushChange[],
     begun: Opened,
+    progress: PushProgress = { stage: 'opening' },
   ): Promise<AppliedPush> {
+    progress.stage = 'changes';
     const context: PushContext = {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
@@ -100,12 +104,41 @@ export class PushService {
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = run.accepted().map(acceptedRecord);
+    progress.stage = 'hooks';
     if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
       unrepaired: unrepaired(context.contract, results, run.unrepaired()),
     };
+  }
+
+  /** The verdicts on changes that make their transaction fail. Of those that are refused for good, what was typed is kept. */
+  async giveUp(
+    manager: EntityManager,
+    context: Pick<PushContext, 'userId' | 'clientId' | 'contract'>,
+    changes: readonly PushChange[],
+    begun: Opened,
+    { error, isFinal }: GivenUp,
+  ): Promise<AppliedPush> {
+    const { roles } = this.begin(manager, context.contract, begun);
+    const tries = new ChangeTries(roles.sync, context, this.logger);
+    if (isFinal) await tries.refuse(changes.map((change) => ({ change, error })));
+    await roles.leave();
+    const verdict = isFinal ? terminal : retryable;
+    const results = changes.map((change) =>
+      verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
+    );
+    return { results, conflicts: [], unrepaired: unrepaired(context.contract, results, []) };
+  }
+
+  /** A push whose transactions are tried in parts where they fail. */
+  split<Part>(
+    manager: EntityManager,
+    caller: Pick<PushContext, 'userId' | 'clientId'>,
+    transactions: PushTransactions<Part>,
+  ): SplitPush<Part> {
+    return new SplitPush(manager, this.limit, caller, transactions, this.logger);
   }
 
   /** A create in a table that has children. */
