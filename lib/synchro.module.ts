@@ -23,6 +23,7 @@ import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/c
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { HOST_PROVIDERS, ResolverChecks } from './resolvers/resolver-checks.js';
+import { SubscribedBuckets } from './resolvers/subscribed-buckets.js';
 import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
@@ -107,6 +108,7 @@ const SERVICES: readonly Provider[] = [
   Compactor,
   CompactionSchedule,
   SchemaService,
+  SubscribedBuckets,
   SynchroLifecycle,
 ];
 

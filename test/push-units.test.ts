@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { canonicalDecimal, integerText } from '../lib/engine/push/numbers.js';
 import { recordId } from '../lib/engine/push/record-id.js';
 import { sameValue } from '../lib/engine/push/same-value.js';
-import { sqlFailure } from '../lib/engine/push/sqlstate.js';
+import { endsTransaction, sqlFailure } from '../lib/engine/push/sqlstate.js';
 import { parseJson } from '../lib/engine/push/json.js';
 import type { Write } from '../lib/engine/push/judge.js';
 import { pushRank, runs, waves } from '../lib/engine/push/waves.js';
@@ -42,23 +42,29 @@ describe('what an SQLSTATE means', () => {
     ['54000', 'constraint'],
     ['23503', 'reference'],
     ['42501', 'forbidden'],
-    ['40001', 'transient'],
-    ['40P01', 'transient'],
-    ['55P03', 'transient'],
-    ['57014', 'transient'],
-    ['57P01', 'transient'],
-    ['08006', 'transient'],
-    ['53300', 'transient'],
-    ['XX000', 'unknown'],
-    ['42P01', 'unknown'],
+    ['40001', 'doubtful'],
+    ['40P01', 'doubtful'],
+    ['55000', 'doubtful'],
+    ['55P03', 'doubtful'],
+    ['57014', 'doubtful'],
+    ['57P01', 'doubtful'],
+    ['08006', 'doubtful'],
+    ['53300', 'doubtful'],
+    ['XX000', 'doubtful'],
+    ['42P01', 'doubtful'],
   ])('%s: %s [W-PUSH-2]', (code, meaning) => {
     const error = Object.assign(new Error('from the server'), { code, severity: 'ERROR' });
     expect(sqlFailure(new QueryFailedError('SELECT', [], error))).toBe(meaning);
   });
 
   it('a lost connection is no verdict on a change [W-PUSH-2]', () => {
-    expect(sqlFailure(new Error('Connection terminated unexpectedly'))).toBe('transient');
-    expect(sqlFailure(Object.assign(new Error('write'), { code: 'EPIPE' }))).toBe('transient');
+    expect(endsTransaction(new Error('Connection terminated unexpectedly'), true)).toBe(true);
+    expect(endsTransaction(Object.assign(new Error('write'), { code: 'EPIPE' }), true)).toBe(true);
+  });
+
+  it.each(['40001', '40P01', '0A000', '42703'])('%s ends the transaction once [W-PUSH-2]', (code) => {
+    const error = Object.assign(new Error('from the server'), { code, severity: 'ERROR' });
+    expect([false, true].map((isRerun) => endsTransaction(error, isRerun))).toEqual([true, false]);
   });
 });
 
@@ -162,6 +168,12 @@ describe('runs', () => {
     return {
       item: {
         index,
+        change: {
+          ...echo,
+          data: null,
+          client_updated_at: null,
+          base_updated_at: null,
+        },
         echo,
         table,
         id: 'x',

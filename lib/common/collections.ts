@@ -21,3 +21,12 @@ export function groupBy<Key, Item>(
   }
   return groups;
 }
+
+/** Those that meet a condition, and the others, each in their order. */
+export function partition<Item>(
+  items: readonly Item[],
+  condition: (item: Item) => boolean,
+): readonly [readonly Item[], readonly Item[]] {
+  const groups = groupBy(items, condition);
+  return [groups.get(true) ?? [], groups.get(false) ?? []];
+}

@@ -6,6 +6,7 @@ import { SchemaService } from '../schema/schema.service.js';
 import { removeDeadClients, removeOldManifests, removeResolvedFailures } from '../store/cleanup.js';
 import { whileAlone } from '../store/compaction-lock.js';
 import { connectionConfig } from '../store/connection-config.js';
+import { removeOldPushFailures } from '../store/push-failures.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { recordLongParked } from '../store/parked-rows.js';
@@ -79,6 +80,7 @@ export class Compactor {
     const removedFailures = await this.inBatches(batchSize, () =>
       removeResolvedFailures(manager, staleThreshold, batchSize),
     );
+    await this.inBatches(batchSize, () => removeOldPushFailures(manager, staleThreshold, batchSize));
     const { version } = await this.schemas.current();
     const removedManifests = await removeOldManifests(manager, version);
     await this.reportLongParked();

@@ -12,10 +12,14 @@ import {
 import type { Statement } from '../store/pipeline.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
+import { KeyReplacedError } from './push/key-replaced.error.js';
 import { ParkingBusyError } from './push/parking-busy.error.js';
 
 /** How often a transaction that lost a race is run again before the device is asked to come back. */
 const ATTEMPTS = 4;
+
+/** By which a transaction asks for another run of itself. */
+const RUN_AGAIN = [ParkingBusyError, KeyReplacedError, OutdatedLogError];
 
 /** `attempt` counts from 1. */
 type Work<Result> = (
@@ -101,7 +105,7 @@ export class RequestTransactions {
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.
     else if (isSchemaRace(error)) return attempt === 1;
-    else return error instanceof ParkingBusyError || error instanceof OutdatedLogError || isRetryable(error);
+    else return RUN_AGAIN.some((kind) => error instanceof kind) || isRetryable(error);
     return true;
   }
 }

@@ -1,11 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
-import { SyncLogger } from '../common/sync-logger.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
-import { subscribedBuckets } from '../resolvers/subscribed-buckets.js';
-import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
+import { SubscribedBuckets } from '../resolvers/subscribed-buckets.js';
 import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -13,7 +11,7 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending } from '../store/session.js';
+import { Ending, type Opened } from '../store/session.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -27,7 +25,8 @@ import { readBuckets } from './pull/bucket-difference.js';
 import { notePassedOver } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
-import { PushService } from './push/push.service.js';
+import type { PushContext } from './push/push-change.js';
+import { type AppliedPush, PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
@@ -43,7 +42,6 @@ import type {
   RegisterResult,
   SnapshotRequest,
   SnapshotResult,
-  SyncRequest,
 } from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
 
@@ -56,13 +54,12 @@ export class SyncEngine {
   private readonly transactions: RequestTransactions;
   private readonly contexts: ContextReader;
   private readonly glances: Glances;
-  private readonly logger: SyncLogger;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
     private readonly schemas: SchemaService,
-    private readonly subscriptions: SubscriptionResolver,
+    private readonly subscriptions: SubscribedBuckets,
     private readonly puller: Puller,
     private readonly pusher: PushService,
     private readonly snapshotter: Snapshotter,
@@ -72,16 +69,11 @@ export class SyncEngine {
     this.transactions = new RequestTransactions(dataSource, schemas, options, () => pusher.runsHostCode);
     this.contexts = new ContextReader(schemas);
     this.glances = new Glances(this.transactions, this.contexts);
-    this.logger = new SyncLogger(options.logger, 'Synchro');
-  }
-
-  private bucketsOf({ userId }: SyncRequest): Promise<readonly string[]> {
-    return subscribedBuckets(this.subscriptions, userId, this.logger);
   }
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const buckets = await this.bucketsOf(request);
+    const buckets = await this.subscriptions.of(request);
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
@@ -105,7 +97,7 @@ export class SyncEngine {
 
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
-    const buckets = await this.bucketsOf(request);
+    const buckets = await this.subscriptions.of(request);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
     const { manager } = this.dataSource;
@@ -136,30 +128,41 @@ export class SyncEngine {
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
-    const buckets = await this.bucketsOf(request);
-    const asked = { ...request, buckets };
+    const buckets = await this.subscriptions.of(request);
+    const push = this.pusher.split<PushOutcome>(this.dataSource.manager, request, {
+      apply: (changes, progress) =>
+        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
+          this.pusher.apply(manager, caller, changes, begun, progress),
+        ),
+      giveUp: (changes, why) =>
+        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
+          this.pusher.giveUp(manager, caller, changes, begun, why),
+        ),
+    });
+    const parts = await push.apply(request.changes);
+    return { results: parts.flatMap(({ results }) => results), contract: parts[0].contract };
+  }
+
+  /** Some of a push's changes in one transaction, with what is to be done once it is committed. */
+  private async pushPart(asked: Bucketed<PushRequest>, work: PushWork): Promise<PushOutcome> {
+    const { userId, clientId, buckets } = asked;
     // A hook that may refuse the device comes before the push's own beginning, which may change the role.
     const early = !this.hooks.has('onStaleClient');
     const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
-      this.pusher.beginning(manager, asked.userId, asked.changes, attempt > 1);
+      this.pusher.beginning(manager, userId, asked.changes, attempt > 1);
     const { conflicts, client, ...outcome } = await this.transactions.write(
       async (manager, opened, attempt) => {
         const context = this.contexts.open(asked, opened);
-        const client = await admit(this.hooks, manager, request, context);
+        const client = await admit(this.hooks, manager, asked, context);
         const { contract } = context;
-        const { userId, clientId } = request;
         // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
         if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
-        const caller = {
-          contract,
-          userId,
-          clientId,
-          buckets: context.log?.isOutdated ? [] : buckets,
-          subscriptions: buckets,
-        };
+        const visible = context.log?.isOutdated ? [] : buckets;
+        const isRerun = attempt > 1;
+        const caller = { contract, userId, clientId, buckets: visible, subscriptions: buckets, isRerun };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
+        const { unrepaired, ...applied } = await work(manager, caller, begun);
         await notePassedOver(manager, client, unrepaired);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
         return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
@@ -175,7 +178,7 @@ export class SyncEngine {
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
-    const buckets = await this.bucketsOf(request);
+    const buckets = await this.subscriptions.of(request);
     const asked = { ...request, buckets };
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource.manager, page);
@@ -298,3 +301,5 @@ export class SyncEngine {
 }
 
 type Bucketed<Request> = Request & { readonly buckets: readonly string[] };
+
+type PushWork = (manager: EntityManager, caller: PushContext, begun: Opened) => Promise<AppliedPush>;

@@ -1,21 +1,31 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
-import type { SyncLogger } from '../common/sync-logger.js';
-import type { SubscriptionResolver } from './subscription-resolver.js';
+import { SyncLogger } from '../common/sync-logger.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SubscriptionResolver } from './subscription-resolver.js';
 
 /**
- * The buckets that a user reads, without those that are sync's own: by one of them, a user would read what is meant
- * for another one's device. The others hold, so that a name in the host's data blocks nobody.
+ * The buckets that users read, without those that are sync's own: by one of them, a user would read what is meant for
+ * another one's device. The others hold, so that a name in the host's data blocks nobody.
  */
-export async function subscribedBuckets(
-  resolver: SubscriptionResolver,
-  userId: string,
-  logger: SyncLogger,
-): Promise<readonly string[]> {
-  const buckets = await resolver.resolveSubscriptions(userId);
-  if (!buckets.some(isReservedBucket)) return buckets;
-  logger.error(
-    `${resolver.constructor.name} named buckets that begin with ${CLIENT_BUCKETS}, which are reserved for sync itself: they are left out`,
-    { userId },
-  );
-  return buckets.filter((bucket) => !isReservedBucket(bucket));
+@Injectable()
+export class SubscribedBuckets {
+  private readonly logger: SyncLogger;
+
+  constructor(
+    private readonly resolver: SubscriptionResolver,
+    @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroOptions, 'logger'>,
+  ) {
+    this.logger = new SyncLogger(logger, 'Synchro');
+  }
+
+  async of({ userId }: { readonly userId: string }): Promise<readonly string[]> {
+    const buckets = await this.resolver.resolveSubscriptions(userId);
+    if (!buckets.some(isReservedBucket)) return buckets;
+    this.logger.error(
+      `${this.resolver.constructor.name} named buckets that begin with ${CLIENT_BUCKETS}, which are reserved for sync itself: they are left out`,
+      { userId },
+    );
+    return buckets.filter((bucket) => !isReservedBucket(bucket));
+  }
 }

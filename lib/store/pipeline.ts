@@ -32,9 +32,16 @@ export async function pipelined(
   if (gains && runner && isPipelining(client)) return send(client, statements, runner);
   const results: Rows[] = [];
   for (const { sql, parameters } of statements) {
-    results.push((await manager.query<Rows | undefined>(sql, parameters && [...parameters])) ?? []);
+    results.push(rowsOf(await manager.query(sql, parameters && [...parameters])));
   }
   return results;
+}
+
+/** TypeORM answers a bare UPDATE or DELETE with its rows and their number. */
+function rowsOf(answer: unknown): Rows {
+  if (!Array.isArray(answer)) return [];
+  const [rows, count]: unknown[] = answer;
+  return Array.isArray(rows) && typeof count === 'number' ? rows : answer;
 }
 
 /** What of `pg`'s client this is about. */

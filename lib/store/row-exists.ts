@@ -45,4 +45,12 @@ export async function canAskForHidden(sql: SqlRunner, table: SyncTable): Promise
   return rows[0]?.ask === true;
 }
 
+/** Whether policies may keep rows of the table from the role that asks. */
+export async function mayHideRows(sql: SqlRunner, table: SyncTable): Promise<boolean> {
+  const rows: { hides: boolean }[] = await sql.query('SELECT row_security_active($1::text) AS hides', [
+    table.sql,
+  ]);
+  return rows[0]?.hides === true;
+}
+
 const SIGNATURE = 'sync_row_exists(text, text)';

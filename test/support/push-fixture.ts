@@ -4,6 +4,8 @@ import { Logger } from '@nestjs/common';
 import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
+import { isRetryable, isSchemaRace } from '../../lib/common/database-error.js';
+import { KeyReplacedError } from '../../lib/engine/push/key-replaced.error.js';
 import { ParkingBusyError } from '../../lib/engine/push/parking-busy.error.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
 import { HookRunner } from '../../lib/hooks/hook-runner.js';
@@ -96,7 +98,7 @@ export async function pushFixture(
   const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
     const { clockSkewTolerance = 0, maxPushChanges } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
-    const context = contextOf(contract, userId, options);
+    const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
@@ -120,7 +122,8 @@ export async function pushFixture(
     try {
       return await run(false);
     } catch (error) {
-      if (error instanceof ParkingBusyError) return run(true);
+      if (RUN_AGAIN.some((kind) => error instanceof kind) || isRetryable(error) || isSchemaRace(error))
+        return run(true);
       throw error;
     }
   };
@@ -169,6 +172,9 @@ export async function pushFixture(
     },
   };
 }
+
+/** As the engine does it. */
+const RUN_AGAIN = [ParkingBusyError, KeyReplacedError];
 
 async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
   const role = await createRole(db);

@@ -36,6 +36,7 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   if (id === null) return terminal(echo, 'record_not_found', NOT_FOUND[operation]);
   return {
     index,
+    change,
     echo,
     table,
     id,

@@ -1,5 +1,6 @@
 import { describeError } from '../../common/describe-error.js';
 import type { Write } from './judge.js';
+import { KeyReplacedError } from './key-replaced.error.js';
 import type { PushItem, PushResult, StoredRow } from './push-change.js';
 import { type SqlFailure, sqlFailure } from './sqlstate.js';
 import { reverted } from './verdicts.js';
@@ -7,30 +8,62 @@ import { reverted } from './verdicts.js';
 /** Why a change could not be written. */
 export type Failure =
   /** No row of the user's has the key of its parent. */
-  | { readonly kind: 'parent_missing' }
+  | { readonly kind: 'parent_missing'; readonly write: Write }
   /** An earlier change of the same record could not be written. */
   | { readonly kind: 'blocked' }
   /** A verdict on a change of a parked record: not one to be lost by. */
   | { readonly kind: 'verdict'; readonly verdict: PushResult }
-  | { readonly kind: 'sql'; readonly error: unknown; readonly write: Write };
+  | { readonly kind: 'sql'; readonly error: unknown; readonly write: Write }
+  /** A value that its column can't hold. */
+  | { readonly kind: 'value' }
+  /** Code of the host's failed when it was asked about the change. */
+  | { readonly kind: 'host'; readonly error: unknown }
+  /** Too much else has failed. */
+  | { readonly kind: 'postponed' };
+
+/** Whether another try, now that all else is written, may do better. */
+export function mayPass(failure: Failure): boolean {
+  if (failure.kind === 'sql')
+    return sqlFailure(failure.error) !== 'data' && !(failure.error instanceof KeyReplacedError);
+  return !['value', 'host', 'postponed'].includes(failure.kind);
+}
+
+/** The error of a change of which nothing says for sure that it always fails; null for any other failure. */
+export function doubt(failure: Failure): { readonly error: unknown } | null {
+  if (failure.kind === 'host') return failure;
+  return failure.kind === 'sql' && sqlFailure(failure.error) === 'doubtful' ? failure : null;
+}
 
 /** The final verdict. The device goes back to the server's version where there is one that the user may see. */
 export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow | undefined): PushResult {
   if (failure.kind === 'verdict') return failure.verdict;
   if (failure.kind === 'parent_missing')
     return reverted(item, row, 'parent_missing', 'parent record not found');
-  if (failure.kind === 'blocked') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
+  if (failure.kind === 'value') return reverted(item, row, ...REASONS.data);
+  if (failure.kind === 'host') return reverted(item, row, ...REASONS.doubtful);
+  if (failure.kind !== 'sql') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
   const kind = sqlFailure(failure.error);
   if (kind === 'constraint') {
     const operation = failure.write.kind === 'undelete' ? 'undelete' : item.operation;
-    return reverted(item, row, ...OPERATION_FAILED[operation]);
+    const [reason, message] = OPERATION_FAILED[operation];
+    const why = failure.error instanceof KeyReplacedError ? ': a trigger gives it another id' : '';
+    return reverted(item, row, reason, `${message}${why}`);
   }
   return reverted(item, row, ...REASONS[kind]);
 }
 
-/** A policy or a trigger of the host's passed over a row that the user owns (W-PUSH-3). */
-export function refused(item: PushItem, row: StoredRow | undefined): PushResult {
-  return reverted(item, row, ...REASONS.forbidden);
+/**
+ * A statement passed the record over, though it is the user's to write (W-PUSH-3).
+ * @param hasPolicies whether a policy may have hidden the row; else it was a trigger or a rule
+ */
+export function passedOver(
+  { item, kind }: Write,
+  row: StoredRow | undefined,
+  hasPolicies: boolean,
+): PushResult {
+  if (hasPolicies && kind !== 'insert') return reverted(item, row, ...REASONS.forbidden);
+  const [reason, message] = OPERATION_FAILED[kind === 'undelete' ? kind : item.operation];
+  return reverted(item, row, reason, `${message}: a trigger or a rule of the database passes it over`);
 }
 
 /** For the host's log: clients are not told names of constraints. */
@@ -38,7 +71,7 @@ export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
   if (failure.kind === 'verdict')
     return `${change}: ${failure.verdict.reason_code ?? failure.verdict.status}`;
-  if (failure.kind !== 'sql') return `${change}: ${failure.kind}`;
+  if (!('error' in failure)) return `${change}: ${failure.kind}`;
   return `${change}: ${describeError(failure.error)}`;
 }
 
@@ -48,8 +81,7 @@ const REASONS: Readonly<Record<Exclude<SqlFailure, 'constraint'>, Reason>> = {
   data: ['invalid_data', 'invalid data format'],
   reference: ['reference_missing', 'referenced record not found'],
   forbidden: ['ownership_violation', 'not allowed to write this record'],
-  unknown: ['internal_error', 'internal error'],
-  transient: ['internal_error', 'internal error'],
+  doubtful: ['internal_error', 'internal error'],
 };
 
 const OPERATION_FAILED: Readonly<Record<PushItem['operation'] | 'undelete', Reason>> = {

@@ -1,10 +1,14 @@
 import type { EntityManager } from 'typeorm';
-import { isRetryable, isTransient } from '../../common/database-error.js';
+import { isRetryable } from '../../common/database-error.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { sqlState } from './sqlstate.js';
 
 /** What code of the host's came to. */
-export type HostAnswer<Value> = { readonly value: Value } | { readonly error: unknown };
+export type HostAnswer<Value> = { readonly value: Value } | FailedCode;
+
+export interface FailedCode {
+  readonly error: unknown;
+}
 
 /**
  * Runs code of the host's that may query in the push's transaction, within a savepoint: when that fails in SQL it costs
@@ -13,11 +17,15 @@ export type HostAnswer<Value> = { readonly value: Value } | { readonly error: un
 export class HostCode {
   private isOpen = false;
 
-  /** @param savepoint its name; null: the code is none of the host's, and never queries */
+  /**
+   * @param savepoint its name; null: the code is none of the host's, and never queries
+   * @param isRerun a race that is lost again is this code's
+   */
   constructor(
     private readonly manager: EntityManager,
     private readonly roles: RoleSwitch,
     private readonly savepoint: string | null,
+    private readonly isRerun: boolean,
   ) {}
 
   /**
@@ -30,7 +38,7 @@ export class HostCode {
       return { value: await code() };
     } catch (error) {
       // Of the database's alone: a service of the host's that is down concerns this record, not the push.
-      if (sqlState(error) !== null && (isRetryable(error) || isTransient(error))) throw error;
+      if (!this.isRerun && sqlState(error) !== null && isRetryable(error)) throw error;
       await this.undo();
       return mayRepeat && sqlState(error) === IN_FAILED_TRANSACTION ? this.run(code, false) : { error };
     }

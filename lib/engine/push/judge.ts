@@ -7,12 +7,12 @@ import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { clientTime, NOT_FOUND } from './check-change.js';
-import { HostCode } from './host-code.js';
+import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { recordId } from './record-id.js';
 import { repairTime } from './repair-time.js';
 import { isBase } from './retries.js';
-import { alreadyDeleted, applied, conflict, retryable, reverted, terminal } from './verdicts.js';
+import { alreadyDeleted, applied, conflict, reverted, terminal } from './verdicts.js';
 import { createColumns, needsRepair, updateColumns } from './writable-columns.js';
 
 /** What is to be written for one change. */
@@ -23,6 +23,9 @@ export interface Write {
   /** The row before; undefined for an insert. */
   readonly row: StoredRow | undefined;
 }
+
+/** A write, a verdict, or what the host's resolver threw. */
+export type Decision = Write | PushResult | FailedCode;
 
 /** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
 export class Judge {
@@ -38,7 +41,8 @@ export class Judge {
     private readonly context: PushContext,
     private readonly logger: SyncLogger,
   ) {
-    this.code = new HostCode(manager, roles, isOfHost(resolver) ? 'synchro_conflict' : null);
+    const savepoint = isOfHost(resolver) ? 'synchro_conflict' : null;
+    this.code = new HostCode(manager, roles, savepoint, context.isRerun === true);
   }
 
   /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
@@ -61,7 +65,7 @@ export class Judge {
    * @param row the record's row as far as the user may know of it
    * @param isRetry the row is what the change wants it to be already
    */
-  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Write | PushResult> {
+  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
     if (!row) {
       if (item.operation !== 'create')
         return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
@@ -79,11 +83,12 @@ export class Judge {
   }
 
   /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
-  private async contend(item: PushItem, row: StoredRow): Promise<Write | PushResult> {
+  private async contend(item: PushItem, row: StoredRow): Promise<Decision> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
-    const resolution = await this.resolve(item, row);
-    if (!resolution) return retryable(item.echo, 'internal_error', 'internal error');
+    const answer = await this.resolve(item, row);
+    if ('error' in answer) return answer;
+    const { value: resolution } = answer;
     if (resolution.winner === 'server') {
       return item.operation === 'create' && !isUndelete
         ? conflict(item, row, 'record_exists', 'record already exists')
@@ -104,7 +109,7 @@ export class Judge {
     return owner === undefined || recordId(owner, this.context.userId) !== null;
   }
 
-  private async resolve(item: PushItem, row: StoredRow): Promise<Resolution | null> {
+  private async resolve(item: PushItem, row: StoredRow): Promise<HostAnswer<Resolution>> {
     const question: Conflict = {
       table: item.table.table.name,
       recordId: row.id,
@@ -121,7 +126,7 @@ export class Judge {
     const answer = await this.code.run(() => this.ask(question));
     if ('value' in answer) {
       this.byItem.set(item.index, { conflict: question, resolution: answer.value });
-      return answer.value;
+      return answer;
     }
     this.logger.error('the conflict resolver failed', {
       table: question.table,
@@ -129,7 +134,7 @@ export class Judge {
       error: describeError(answer.error),
       stack: stackOf(answer.error),
     });
-    return null;
+    return answer;
   }
 
   private async ask(question: Conflict): Promise<Resolution> {

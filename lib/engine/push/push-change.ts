@@ -26,6 +26,8 @@ export interface PushContext {
   readonly subscriptions?: readonly string[];
   /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
+  /** An earlier run of the transaction failed: what fails again is a record's own fault. Default: it is the first. */
+  readonly isRerun?: boolean;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';
@@ -55,6 +57,8 @@ export type PushEcho = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
 export interface PushItem {
   /** Its position in the request. */
   readonly index: number;
+  /** As it came in. */
+  readonly change: PushChange;
   readonly echo: PushEcho;
   readonly table: ContractTable;
   /** In the form that the key's type prints. */

@@ -14,12 +14,15 @@ import { timestampEnvelopeSql } from '../../schema/row-json.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
+import { digest, hasPushFailuresSql } from '../../store/push-failures.js';
 import { RoleSwitch } from '../../store/role-switch.js';
 import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import type { PassedOver } from '../passed-over.js';
+import { DEFAULT_PAGE_BYTES } from '../pull/hydrator.js';
+import { ChangeTries } from './change-tries.js';
 import { type CheckScope, checkChange } from './check-change.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
@@ -27,7 +30,8 @@ import type { PushChange, PushContext, PushItem, PushResult } from './push-chang
 import { PushRun } from './push-run.js';
 import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
-import { echoOf, retryable } from './verdicts.js';
+import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './split-push.js';
+import { echoOf, retryable, terminal, withinBytes } from './verdicts.js';
 import { WriteValidation } from './write-validation.js';
 
 export interface AppliedPush {
@@ -49,7 +53,7 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
-      'clockSkewTolerance' | 'limits' | 'logger' | 'maxPushChanges' | 'pushRole'
+      'clockSkewTolerance' | 'limits' | 'logger' | 'maxPageBytes' | 'maxPushChanges' | 'pushRole'
     >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
@@ -66,6 +70,7 @@ export class PushService {
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
    * @param begun the rows of each statement of its {@link beginning}
+   * @param progress is told how far it has come
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
@@ -76,29 +81,64 @@ export class PushService {
     caller: PushContext,
     changes: readonly PushChange[],
     begun: Opened,
+    progress: PushProgress = { stage: 'opening' },
   ): Promise<AppliedPush> {
+    progress.stage = 'changes';
     const context: PushContext = {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
-    const { used, roles, locked, ...scope } = this.begin(manager, context.contract, begun);
+    const { used, roles, locked, hasFailed, ...scope } = this.begin(manager, context.contract, begun);
     const checked = this.taken(changes).map((change, index) => checkChange(change, index, scope));
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
-    const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
+    const tries = new ChangeTries(roles.sync, context, this.logger);
+    const tools = { roles, registry: this.registry, context, judge, parking, validation };
+    const run = new PushRun(tools, tries, this.logger);
     const verdicts = await run.apply(checked.filter(isItem));
-    const results = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
+    const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
+    const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
+    if (hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = run.accepted().map(acceptedRecord);
+    progress.stage = 'hooks';
     if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
-      unrepaired: unrepaired(context.contract, results, judge.unwritten),
+      unrepaired: unrepaired(context.contract, results, run.unrepaired()),
     };
+  }
+
+  /** The verdicts on changes that make their transaction fail. Of those that are refused for good, what was typed is kept. */
+  async giveUp(
+    manager: EntityManager,
+    context: Pick<PushContext, 'userId' | 'clientId' | 'contract'>,
+    changes: readonly PushChange[],
+    begun: Opened,
+    { error, isFinal }: GivenUp,
+  ): Promise<AppliedPush> {
+    const { roles } = this.begin(manager, context.contract, begun);
+    const tries = new ChangeTries(roles.sync, context, this.logger);
+    if (isFinal) await tries.refuse(changes.map((change) => ({ change, error })));
+    await roles.leave();
+    const verdict = isFinal ? terminal : retryable;
+    const results = changes.map((change) =>
+      verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
+    );
+    return { results, conflicts: [], unrepaired: unrepaired(context.contract, results, []) };
+  }
+
+  /** A push whose transactions are tried in parts where they fail. */
+  split<Part>(
+    manager: EntityManager,
+    caller: Pick<PushContext, 'userId' | 'clientId'>,
+    transactions: PushTransactions<Part>,
+  ): SplitPush<Part> {
+    return new SplitPush(manager, this.limit, caller, transactions, this.logger);
   }
 
   /** A create in a table that has children. */
@@ -133,9 +173,10 @@ export class PushService {
       ...(locked ? [kept(manager, parkedRowsLock(userId))] : []),
       kept(manager, {
         sql: `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
-       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used
-         ${pushRole === undefined ? '' : `, set_config('role', $2, true)`} FROM s`,
-        parameters: [userId, ...(pushRole === undefined ? [] : [pushRole])],
+       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used,
+              ${hasPushFailuresSql('$2')} AS failed
+         ${pushRole === undefined ? '' : `, set_config('role', $3, true)`} FROM s`,
+        parameters: [userId, digest(userId), ...(pushRole === undefined ? [] : [pushRole])],
       }),
     ];
   }
@@ -144,7 +185,7 @@ export class PushService {
     manager: EntityManager,
     contract: SchemaContract,
     begun: Opened,
-  ): CheckScope & ParkingState & { readonly roles: RoleSwitch } {
+  ): CheckScope & ParkingState & { readonly roles: RoleSwitch; readonly hasFailed: boolean } {
     const { pushRole } = this.options;
     const [row] = (begun.at(-1) ?? []) as readonly BeginRow[];
     const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
@@ -153,16 +194,10 @@ export class PushService {
       pushRole === undefined || row === undefined
         ? new RoleSwitch(manager)
         : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
+    const { used = true, failed: hasFailed = true } = row ?? {};
     const { nesting, bodyValues: values } = this.options.limits;
-    return {
-      contract,
-      now,
-      latest,
-      bounds: { nesting, values },
-      used: row?.used ?? true,
-      locked: begun.length > 1,
-      roles,
-    };
+    const bounds = { nesting, values };
+    return { contract, now, latest, bounds, used, hasFailed, locked: begun.length > 1, roles };
   }
 }
 
@@ -170,6 +205,7 @@ interface BeginRow {
   readonly own: string;
   readonly now: string;
   readonly used: boolean;
+  readonly failed: boolean;
 }
 
 const DEFAULT_MAX_CHANGES = 2000;
@@ -186,6 +222,9 @@ function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): P
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
 }
 
+/** Verdicts by which a device drops what it holds. */
+const NEEDS_VERSION: ReadonlySet<string> = new Set(['rejected_terminal', 'conflict']);
+
 function unrepaired(
   { tables }: SchemaContract,
   results: readonly PushResult[],
@@ -193,7 +232,7 @@ function unrepaired(
 ): readonly PassedOver[] {
   const records = new Map<string, Set<string>>();
   const refused = results.filter(
-    ({ status, server_version: version }) => status === 'rejected_terminal' && version === undefined,
+    ({ status, server_version: version }) => NEEDS_VERSION.has(status) && version === undefined,
   );
   for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
     const table = tables.get(name);

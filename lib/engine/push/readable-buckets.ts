@@ -1,63 +1,50 @@
 import { quoteIdentifier } from '../../common/identifiers.js';
-import type { SyncLogger } from '../../common/sync-logger.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { namedBucketsSql } from '../../store/named-buckets-sql.js';
 import type { Statement } from '../../store/pipeline.js';
-import type { RoleSwitch } from '../../store/role-switch.js';
+import type { Write } from './judge.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { idAmongSql, recordKey } from './record-id.js';
-import type { Outcome } from './run-writer.js';
 import { reverted } from './verdicts.js';
 import type { Run } from './waves.js';
 
-/** What the check of written rows needs. */
-export interface BucketCheck {
-  readonly roles: RoleSwitch;
-  readonly registry: SyncRegistry;
-  readonly context: PushContext;
-  readonly logger: SyncLogger;
-}
-
 /**
- * Writes a run, and takes back what has put a row into a bucket that its user doesn't read: devices of others would
- * pull it. The rows are read back after the write, so that what triggers make of them counts. A row that stays in the
- * buckets that it is in may be changed there; one that comes back from its deletion is new to them.
+ * Finds the writes that put a row into a bucket which its user doesn't read: devices of others would pull it. The rows'
+ * buckets are read before and after the write, so that what triggers make of a row counts. A row may be changed in the
+ * buckets that it is in; one that comes back from its deletion is new to them.
  */
-export async function writeReadable(
-  { roles, registry, context, logger }: BucketCheck,
-  run: Run,
-  write: (run: Run) => Promise<readonly Outcome[]>,
-): Promise<readonly Outcome[]> {
-  const [{ item, kind }] = run;
-  const look = kind === 'delete' ? null : lookSql(registry, item.table, run);
-  if (!look) return write(run);
-  await roles.command(`SAVEPOINT ${SAVEPOINT}`);
-  const before = kind === 'update' ? await bucketsByKey(roles, look, item.table) : new Map<string, never>();
-  const outcomes = await write(run);
-  const after = await bucketsByKey(roles, look, item.table);
-  const readable = new Set(context.subscriptions ?? context.buckets);
-  const refused = new Set(
-    run.filter(({ item: { key } }) => {
-      const held = new Set(before.get(key));
-      return (after.get(key) ?? []).some((bucket) => !readable.has(bucket) && !held.has(bucket));
-    }),
-  );
-  if (refused.size === 0) {
-    await roles.command(`RELEASE SAVEPOINT ${SAVEPOINT}`, 'own');
-    return outcomes;
+export class BucketLook {
+  private readonly runs: readonly Run[];
+
+  constructor(
+    private readonly registry: SyncRegistry,
+    private readonly context: Pick<PushContext, 'buckets' | 'subscriptions'>,
+    group: readonly Run[],
+  ) {
+    this.runs = group.filter(
+      ([{ item, kind }]) => kind !== 'delete' && namedBucketsSql(registry, item.table.table, 't') !== null,
+    );
   }
-  await roles.command(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
-  const { name } = item.table.table;
-  logger.warn(
-    `changes were rejected that would have put rows into buckets which their user does not read (see writeBuckets of @SyncTable)`,
-    { table: name, count: refused.size, userId: context.userId, clientId: context.clientId },
-  );
-  const [first, ...rest] = run.filter((each) => !refused.has(each));
-  return [
-    ...[...refused].map((each) => ({ kind: 'unreadable', write: each }) as const),
-    ...(first ? await writeReadable({ roles, registry, context, logger }, [first, ...rest], write) : []),
-  ];
+
+  /** To be run before the writes, and again after them; none where no bucket can be wrong. */
+  get statements(): readonly Statement[] {
+    return this.runs.map((run) => bucketsSql(this.registry, run[0].item.table, run));
+  }
+
+  /** @param before the rows of each statement */
+  refused(before: readonly unknown[], after: readonly unknown[]): ReadonlySet<Write> {
+    const readable = new Set(this.context.subscriptions ?? this.context.buckets);
+    return new Set(
+      this.runs.flatMap((run, index) => {
+        const [held, now] = [before, after].map((rows) => bucketsByKey(run, rows[index]));
+        return run.filter(({ item: { key }, kind }) => {
+          const own = new Set(kind === 'update' ? held?.get(key) : []);
+          return now?.get(key)?.some((bucket) => !readable.has(bucket) && !own.has(bucket));
+        });
+      }),
+    );
+  }
 }
 
 /** The device goes back to the server's version where there is one. */
@@ -70,29 +57,23 @@ export function notReadable(item: PushItem, row: StoredRow | undefined): PushRes
   );
 }
 
-const SAVEPOINT = 'synchro_buckets';
-
 interface BucketsRow {
   readonly id: string;
   readonly buckets: readonly string[];
 }
 
-function lookSql(registry: SyncRegistry, contract: ContractTable, run: Run): Statement | null {
-  const buckets = namedBucketsSql(registry, contract.table, 't');
-  if (buckets === null) return null;
-  const key = `t.${quoteIdentifier(contract.primaryKey.name)}`;
+function bucketsSql(registry: SyncRegistry, contract: ContractTable, run: Run): Statement {
+  const { table, primaryKey } = contract;
+  const key = `t.${quoteIdentifier(primaryKey.name)}`;
   return {
-    sql: `SELECT ${key}::text AS id, ${buckets} AS buckets FROM ${contract.table.sql} AS t
-      WHERE ${idAmongSql(contract.primaryKey, key, '$1')}`,
+    sql: `SELECT ${key}::text AS id, ${namedBucketsSql(registry, table, 't') ?? `'{}'::text[]`} AS buckets
+      FROM ${table.sql} AS t WHERE ${idAmongSql(primaryKey, key, '$1')}`,
     parameters: [run.map(({ item, row }) => row?.id ?? item.id)],
   };
 }
 
-async function bucketsByKey(
-  roles: RoleSwitch,
-  look: Statement,
-  table: ContractTable,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const [rows = []] = await roles.together([look]);
-  return new Map((rows as readonly BucketsRow[]).map(({ id, buckets }) => [recordKey(table, id), buckets]));
+function bucketsByKey([{ item }]: Run, rows: unknown): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    (rows as readonly BucketsRow[]).map(({ id, buckets }) => [recordKey(item.table, id), buckets]),
+  );
 }

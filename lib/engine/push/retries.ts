@@ -5,9 +5,10 @@ import { rowColumnsSql } from '../../schema/row-json.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
 import type { SqlRunner } from '../../store/session.js';
 import { columnJson } from './client-values.js';
+import type { FailureBudget } from './failure-budget.js';
 import { type JsonObject, jsonText } from './json.js';
 import type { PushItem, StoredRow } from './push-change.js';
-import { sqlFailure } from './sqlstate.js';
+import { endsTransaction } from './sqlstate.js';
 import { contentDifferences, parseRow } from './writable-columns.js';
 
 /**
@@ -23,6 +24,7 @@ export async function findRetries(
   host: SqlRunner,
   items: readonly PushItem[],
   rowOf: (item: PushItem) => StoredRow | undefined,
+  failing: Failing,
 ): Promise<ReadonlySet<PushItem>> {
   const found = new Set<PushItem>();
   const unsure: Candidate[] = [];
@@ -35,7 +37,7 @@ export async function findRetries(
     else if (columns.every(isRespelled)) unsure.push({ item, row, data: item.data, columns });
   }
   for (const [table, group] of groupBy(unsure, ({ item }) => item.table)) {
-    for (const item of await sameOnWire(host, table, group)) found.add(item);
+    for (const item of await sameOnWire(host, table, group, failing)) found.add(item);
   }
   return found;
 }
@@ -44,6 +46,12 @@ export async function findRetries(
 export function isBase(base: string | null, serverTime: string | null): boolean {
   const [at, server] = [base, serverTime].map((time) => (time === null ? null : parseTimestamp(time)));
   return !!at && !!server && truncateMicros(server.micros, at.digits) === at.micros;
+}
+
+/** What is to be done about what fails in SQL. */
+export interface Failing {
+  readonly budget: FailureBudget;
+  readonly isRerun: boolean;
 }
 
 interface Candidate {
@@ -74,6 +82,7 @@ async function sameOnWire(
   host: SqlRunner,
   contract: ContractTable,
   candidates: readonly Candidate[],
+  failing: Failing,
 ): Promise<readonly PushItem[]> {
   try {
     await host.query(`SAVEPOINT ${SAVEPOINT}`);
@@ -83,14 +92,15 @@ async function sameOnWire(
       .filter((candidate, index) => isPrinted(candidate, printed[index]))
       .map(({ item }) => item);
   } catch (error) {
-    if (sqlFailure(error) === 'transient') throw error;
+    if (endsTransaction(error, failing.isRerun)) throw error;
     await host.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
   }
-  if (candidates.length === 1) return [];
+  failing.budget.spend();
+  if (candidates.length === 1 || failing.budget.splitsNoMore) return [];
   const middle = Math.ceil(candidates.length / 2);
   return [
-    ...(await sameOnWire(host, contract, candidates.slice(0, middle))),
-    ...(await sameOnWire(host, contract, candidates.slice(middle))),
+    ...(await sameOnWire(host, contract, candidates.slice(0, middle), failing)),
+    ...(await sameOnWire(host, contract, candidates.slice(middle), failing)),
   ];
 }
 

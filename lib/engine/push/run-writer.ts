@@ -1,80 +1,194 @@
+import { partition } from '../../common/collections.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { Statement } from '../../store/pipeline.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
 import { isEcho } from './echo.js';
+import type { FailureBudget } from './failure-budget.js';
 import type { Write } from './judge.js';
-import type { StoredRow } from './push-change.js';
+import { isKeyViolation } from './key-violation.js';
+import { KeyReplacedError } from './key-replaced.error.js';
+import type { PushContext, StoredRow } from './push-change.js';
+import { BucketLook } from './readable-buckets.js';
 import { recordKey } from './record-id.js';
-import { sqlFailure } from './sqlstate.js';
+import { endsTransaction, sqlState } from './sqlstate.js';
 import type { Run } from './waves.js';
-import { deleteSql, insertSql, keptName, type RunShape, updateSql } from './write-sql.js';
+import { deleteSql, insertSql, keptName, type RunShape, updateSql, type WriteForm } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
 /** What became of one write. */
 export type Outcome =
-  | { readonly kind: 'written'; readonly write: Write; readonly row: StoredRow }
-  /** The statement passed it over: the key is taken, or a policy or a trigger hides the row. */
-  | { readonly kind: 'passed'; readonly write: Write }
-  /** It would have put the row into a bucket that its user doesn't read (see `writeReadable`). */
-  | { readonly kind: 'unreadable'; readonly write: Write }
-  | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown };
+  | Written
+  /** The statement passed it over: the key is taken, or a policy, a trigger or a rule kept it from being written. */
+  | Passed
+  /** For sure, its key is taken. */
+  | { readonly kind: 'taken'; readonly write: Write }
+  | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown }
+  /** It would have put the row into a bucket that its user doesn't read (see {@link BucketLook}). */
+  | Unreadable
+  /** It came with others that fail, of which too many have failed. */
+  | { readonly kind: 'postponed'; readonly write: Write };
 
-/**
- * Writes a run set-based in a savepoint. When it fails in SQL it is split until the bad record stands alone: the
- * others are written, in the order in which they came.
- *
- * @throws what is no fault of a record's: the whole transaction is to be tried again
- */
-export async function writeRun(
-  roles: RoleSwitch,
-  registry: SyncRegistry,
-  userId: string,
-  run: Run,
-): Promise<readonly Outcome[]> {
-  try {
-    return await writeAll(roles, registry, userId, run);
-  } catch (error) {
-    if (sqlFailure(error) === 'transient') throw error;
-    await roles.command(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`);
+export interface Written {
+  readonly kind: 'written';
+  readonly write: Write;
+  readonly row: StoredRow;
+}
+
+interface Unreadable {
+  readonly kind: 'unreadable';
+  readonly write: Write;
+}
+
+interface Passed {
+  readonly kind: 'passed';
+  readonly write: Write;
+}
+
+/** Writes runs set-based, each in a savepoint. */
+export class RunWriter {
+  constructor(
+    private readonly roles: RoleSwitch,
+    private readonly registry: SyncRegistry,
+    private readonly context: PushContext,
+    private readonly budget: FailureBudget,
+  ) {}
+
+  /**
+   * When a run fails in SQL it is split until the bad record stands alone: the others are written, in the order in which
+   * they came.
+   *
+   * @throws what is no record's fault: the whole transaction is to be tried again
+   */
+  async write(run: Run, form: WriteForm = 'usual'): Promise<readonly Outcome[]> {
+    const looksFirst = this.context.isRerun === true;
+    try {
+      const { outcomes, isOpen } = await this.attempt([run], { form, constraints: 'IMMEDIATE', looksFirst });
+      const [refused, others] = partition(outcomes, ({ kind }) => kind === 'unreadable');
+      if (isOpen) await this.roles.command(refused.length > 0 ? ROLLBACK : RELEASE.sql, 'own');
+      if (refused.length === 0) return outcomes;
+      const [first, ...rest] = others.map(({ write }) => write);
+      return [...refused, ...(first ? await this.write([first, ...rest], form) : [])];
+    } catch (error) {
+      await this.undo(error);
+      if (form === 'usual' && REFUSED_FORMS.has(sqlState(error) ?? '')) return this.write(run, 'plain');
+      return this.split(run, form, error);
+    }
+  }
+
+  /**
+   * Writes runs as one transaction would, where constraints that are deferrable hold at the end only (interleavings 18).
+   * @returns null when they can't be written together
+   */
+  async writeTogether(group: readonly Run[]): Promise<readonly Written[] | null> {
+    try {
+      const { outcomes } = await this.attempt(group, {
+        form: 'usual',
+        constraints: 'DEFERRED',
+        looksFirst: true,
+      });
+      const written = outcomes.filter((outcome) => outcome.kind === 'written');
+      const isDone = written.length === outcomes.length;
+      await this.roles.command(isDone ? RELEASE.sql : ROLLBACK, 'own');
+      return isDone ? written : null;
+    } catch (error) {
+      await this.undo(error);
+      return null;
+    }
+  }
+
+  private async split(run: Run, form: WriteForm, error: unknown): Promise<readonly Outcome[]> {
     const [first, second] = halves(run);
-    if (!second) return [{ kind: 'failed', write: run[0], error }];
-    return [
-      ...(await writeRun(roles, registry, userId, first)),
-      ...(await writeRun(roles, registry, userId, second)),
-    ];
+    if (!second) {
+      this.budget.find();
+      const [write] = run;
+      const isTaken = write.kind === 'insert' && (await isKeyViolation(this.roles.sync, write, error));
+      return [isTaken ? { kind: 'taken', write } : { kind: 'failed', write, error }];
+    }
+    if (this.budget.splitsNoMore) return run.map((write) => ({ kind: 'postponed', write }));
+    return [...(await this.write(first, form)), ...(await this.write(second, form))];
+  }
+
+  /** `looksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
+  private async attempt(
+    group: readonly Run[],
+    { form, constraints, looksFirst }: AttemptOptions,
+  ): Promise<Attempt> {
+    const { roles, registry, context } = this;
+    const look = new BucketLook(registry, context, group);
+    const looks = look.statements;
+    const isOpen = looksFirst || looks.length > 0;
+    const results = await roles.together(
+      [
+        { sql: `SAVEPOINT ${SAVEPOINT}` },
+        // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
+        { sql: `SET CONSTRAINTS ALL ${constraints}` },
+        ...looks,
+        ...group.map((run) => statement(registry, context.userId, run, form)),
+        ...(constraints === 'DEFERRED' ? [{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' }] : []),
+        ...(isOpen ? looks : [RELEASE]),
+      ],
+      isOpen ? 'push' : 'own',
+    );
+    const [before, rows] = [results.slice(2), results.slice(2 + looks.length)];
+    const refused = look.refused(before, results.slice(results.length - looks.length));
+    const outcomes = group.flatMap((run, index) => matched(run, rows[index] as readonly StoredRow[]));
+    return {
+      isOpen,
+      outcomes: outcomes.map((outcome) =>
+        refused.has(outcome.write) ? { kind: 'unreadable', write: outcome.write } : outcome,
+      ),
+    };
+  }
+
+  private async undo(error: unknown): Promise<void> {
+    if (endsTransaction(error, this.context.isRerun === true)) throw error;
+    this.budget.spend();
+    try {
+      await this.roles.command(ROLLBACK);
+    } catch {
+      // The connection went with what failed, which says more.
+      throw error;
+    }
   }
 }
 
-const SAVEPOINT = 'synchro_push';
-
-async function writeAll(
-  roles: RoleSwitch,
-  registry: SyncRegistry,
-  userId: string,
-  run: Run,
-): Promise<readonly Outcome[]> {
-  const [, , rows = []] = await roles.together(
-    [
-      { sql: `SAVEPOINT ${SAVEPOINT}` },
-      // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
-      { sql: 'SET CONSTRAINTS ALL IMMEDIATE' },
-      statement(registry, userId, run),
-      { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },
-    ],
-    'own',
-  );
-  const written = rows as readonly StoredRow[];
-  const byKey = new Map(written.map((row) => [recordKey(run[0].item.table, row.id), row]));
-  return run.map((write) => {
-    const row = byKey.get(write.item.key);
-    return row ? { kind: 'written', write, row } : { kind: 'passed', write };
-  });
+interface Attempt {
+  readonly outcomes: readonly (Written | Passed | Unreadable)[];
+  /** The savepoint is still there. */
+  readonly isOpen: boolean;
 }
 
-function statement(registry: SyncRegistry, userId: string, run: Run): Statement {
+interface AttemptOptions {
+  readonly form: WriteForm;
+  readonly constraints: 'IMMEDIATE' | 'DEFERRED';
+  readonly looksFirst: boolean;
+}
+
+const SAVEPOINT = 'synchro_push';
+const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };
+const ROLLBACK = `ROLLBACK TO SAVEPOINT ${SAVEPOINT}; ${RELEASE.sql}`;
+
+/**
+ * What PostgreSQL says to the usual form of a statement where the table takes a plain one only: rules on it, or a key
+ * whose constraint is deferrable, and no arbiter of ON CONFLICT.
+ */
+const REFUSED_FORMS: ReadonlySet<string> = new Set(['0A000', '55000', '42P10']);
+
+/** @throws KeyReplacedError when a row is none of those that were asked for */
+function matched(run: Run, rows: readonly StoredRow[]): readonly (Written | Passed)[] {
+  const byKey = new Map(rows.map((row) => [recordKey(run[0].item.table, row.id), row]));
+  const outcomes = run.map((write) => {
+    const row = byKey.get(write.item.key);
+    return row ? ({ kind: 'written', write, row } as const) : ({ kind: 'passed', write } as const);
+  });
+  if (outcomes.filter(({ kind }) => kind === 'written').length < rows.length) throw new KeyReplacedError();
+  return outcomes;
+}
+
+function statement(registry: SyncRegistry, userId: string, run: Run, form: WriteForm): Statement {
   const [{ item, kind, columns }] = run;
-  const shape: RunShape = { contract: item.table, columns };
+  const shape: RunShape = { contract: item.table, columns, form };
   const records = `[${run.map(recordText).join(',')}]`;
   switch (kind) {
     case 'insert':

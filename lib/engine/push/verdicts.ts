@@ -47,6 +47,20 @@ export function conflict(item: PushItem, row: StoredRow, reason: string, message
   };
 }
 
+/**
+ * The same verdicts with no more than so many bytes of server's versions. The devices of those that lose theirs are told
+ * of the records again, by pulls.
+ */
+export function withinBytes(results: readonly PushResult[], maxBytes: number): readonly PushResult[] {
+  let left = maxBytes;
+  return results.map((result) => {
+    const { server_version: version, ...rest } = result;
+    if (version === undefined) return result;
+    if (left > 0) left -= Buffer.byteLength(version);
+    return left >= 0 ? result : rest;
+  });
+}
+
 /** What a result repeats of a change, whatever was sent: SDKs need three strings. */
 export function echoOf(change: PushChange, id: string | null = null): PushEcho {
   return {

@@ -10,7 +10,14 @@ export interface RunShape {
   readonly contract: ContractTable;
   /** The columns that clients' values go to; without the key. */
   readonly columns: readonly ContractColumn[];
+  readonly form: WriteForm;
 }
+
+/**
+ * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
+ * taken is an error then, where the usual form leaves the record out.
+ */
+export type WriteForm = 'usual' | 'plain';
 
 /**
  * Inserts records that are new. It leaves out those whose key is taken (on the primary key only, or it would hide
@@ -32,13 +39,18 @@ export function insertSql(registry: SyncRegistry, run: RunShape, records: string
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
   const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
-  const check = parentCheck(registry, run, fk, () => `${parameter(userId)}::text`);
+  let asked: string | undefined;
+  const user = (): string => (asked ??= `${parameter(userId)}::text`);
+  const check = parentCheck(registry, run, fk, user);
+  // A trigger may have given the row away.
+  const owned =
+    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
       SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(run)} WHERE ${check}
       ORDER BY r.${quoteIdentifier(primaryKey.name)}
-      ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING
-      RETURNING ${storedRowSql(run.contract)}, true AS owned`,
+      ${run.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
+      RETURNING ${storedRowSql(run.contract)}, ${owned} AS owned`,
     parameters,
   };
 }
@@ -77,15 +89,18 @@ function changeSql(
   const key = quoteIdentifier(primaryKey.name);
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
   const all = [...assignments, forwardSql(run.contract), ...version];
+  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
+        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
   return {
     // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: `WITH written AS (
-        UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
-        RETURNING ${storedRowSql(run.contract)}, true AS owned
-      ) SELECT * FROM written`,
+    sql: run.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
     parameters: [records, userId],
   };
+}
+
+function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: string): string {
+  return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
 /** Every column has the type that it is declared with, so values are read as the column itself would read them. */

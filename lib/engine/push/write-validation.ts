@@ -6,12 +6,12 @@ import type { HookRunner } from '../../hooks/hook-runner.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { columnJson } from './client-values.js';
-import { HostCode } from './host-code.js';
+import { type FailedCode, HostCode } from './host-code.js';
 import { type JsonObject, parseJson } from './json.js';
 import type { Write } from './judge.js';
 import { plainValue } from './plain-value.js';
 import type { PushContext, PushResult } from './push-change.js';
-import { retryable, reverted } from './verdicts.js';
+import { reverted } from './verdicts.js';
 import { parseRow } from './writable-columns.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
@@ -22,20 +22,20 @@ export class WriteValidation {
     private readonly manager: EntityManager,
     roles: RoleSwitch,
     private readonly hooks: HookRunner,
-    private readonly context: Pick<PushContext, 'userId' | 'clientId'>,
+    private readonly context: Pick<PushContext, 'userId' | 'clientId' | 'isRerun'>,
     private readonly logger: SyncLogger,
   ) {
-    this.code = new HostCode(manager, roles, 'synchro_validation');
+    this.code = new HostCode(manager, roles, 'synchro_validation', context.isRerun === true);
   }
 
   /**
-   * The verdicts on the writes that were refused. One that fails in SQL costs no other record its place: it is undone
+   * The verdicts on the writes that were refused, or what the validator threw. One that fails in SQL costs no other record its place: it is undone
    * with a savepoint.
    *
    * @throws what is no fault of a validator's: the whole transaction is to be tried again
    */
-  async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult>> {
-    const refused = new Map<Write, PushResult>();
+  async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult | FailedCode>> {
+    const refused = new Map<Write, PushResult | FailedCode>();
     if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
     for (const write of writes) {
       const verdict = await this.verdict(write);
@@ -45,7 +45,7 @@ export class WriteValidation {
     return refused;
   }
 
-  private async verdict(write: Write): Promise<PushResult | null> {
+  private async verdict(write: Write): Promise<PushResult | FailedCode | null> {
     const { item, row } = write;
     const answer = await this.code.run(() =>
       this.hooks.rejection(new WriteEvent(this.manager, this.context, write)),
@@ -60,7 +60,7 @@ export class WriteValidation {
       error: describeError(answer.error),
       stack: stackOf(answer.error),
     });
-    return retryable(item.echo, 'internal_error', 'internal error');
+    return answer;
   }
 }
 

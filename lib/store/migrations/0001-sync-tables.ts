@@ -157,6 +157,26 @@ export const syncTables: SynchroMigration = {
     // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
     `COMMENT ON COLUMN sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
+    `CREATE TABLE IF NOT EXISTS sync_push_failures (
+       user_key text COLLATE "C" NOT NULL,
+       change_key text COLLATE "C" NOT NULL,
+       user_id text NOT NULL,
+       client_id text NOT NULL,
+       table_name text NOT NULL,
+       record_id text NOT NULL,
+       operation text NOT NULL,
+       attempts integer NOT NULL DEFAULT 1,
+       error text NOT NULL,
+       change text,
+       refused_at timestamptz,
+       created_at timestamptz NOT NULL DEFAULT now(),
+       updated_at timestamptz NOT NULL DEFAULT now(),
+       PRIMARY KEY (user_key, change_key)
+     )`,
+    `COMMENT ON TABLE sync_push_failures IS
+       'pushed changes that failed alone: tried a bounded number of times, then refused for good'`,
+    `COMMENT ON COLUMN sync_push_failures.change IS 'the data of a change that was refused for good, as JSON'`,
+
     `CREATE TABLE IF NOT EXISTS sync_subscription_changes (
        client uuid REFERENCES sync_clients ON DELETE CASCADE,
        bucket_id text COLLATE "C" NOT NULL,
@@ -207,7 +227,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS sync_table_rules, sync_requests, sync_subscription_changes, sync_parked_rows, sync_waiting_rows,
+    `DROP TABLE IF EXISTS sync_table_rules, sync_requests, sync_subscription_changes, sync_push_failures, sync_parked_rows, sync_waiting_rows,
        sync_schema_manifest, sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
   ],
 };
