@@ -17,7 +17,8 @@ const settings = settingsFrom(process.env, databaseUrl);
 const app = await NestFactory.create(AppModule.forRoot(settings));
 app.enableShutdownHooks(SIGNALS, { useProcessExit: true });
 for (const signal of SIGNALS) process.off(signal, leave);
-await app.listen(process.env['PORT'] || 3000);
+// With the header of development anybody is anybody: nobody else's machine is let in unless that is asked for.
+await app.listen(process.env['PORT'] || 3000, process.env['LISTEN_HOST'] || 'localhost');
 
 const logger = new Logger('SampleApp');
 logger.log(`URL: ${(await app.getUrl()).replace('[::1]', 'localhost')}`);
@@ -26,7 +27,5 @@ logger.log(
     ? 'Users: the X-User-ID header (development only; set JWT_SECRET to require tokens)'
     : 'Users: the "sub" of HS256 bearer tokens',
 );
-// A password that the user brought stays out of the log.
-logger.log(
-  `Database: ${given ? given.replace(/:[^:@/]*@/, ':***@') : databaseUrl} (for psql and as DATABASE_URL)`,
-);
+// A URL that the user brought may have a password anywhere in it: it stays out of the log.
+logger.log(`Database: ${given ? 'that of DATABASE_URL' : `${databaseUrl} (for psql and as DATABASE_URL)`}`);

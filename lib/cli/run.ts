@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { withoutPasswords } from '../common/printable.js';
 import { COMMANDS } from './commands.js';
 import { UsageError } from './usage.error.js';
 
@@ -29,9 +30,8 @@ export async function run(args: readonly string[], output: CommandOutput): Promi
     return await command(rest, output);
   } catch (error) {
     const isUsage = error instanceof UsageError;
-    output.err(
-      isUsage ? `${error.message}\n\n${USAGE}` : error instanceof Error ? error.message : String(error),
-    );
+    const text = withoutPasswords(error instanceof Error ? error.message : String(error));
+    output.err(isUsage ? `${text}\n\n${USAGE}` : text);
     return isUsage ? 2 : 1;
   }
 }

@@ -1,14 +1,15 @@
 import { SynchroError } from './errors.js';
+import { withoutPasswords } from './printable.js';
 
 /**
  * What may be logged of an error. PostgreSQL's `detail` and `where` quote rows, and the messages of its data
  * exceptions (class 22) and of what triggers raise quote values; TypeORM's errors carry the query's parameters. So of
  * a database error only the code, the object and, where PostgreSQL's own text names nothing else, the message are
- * told; of any other error the message.
+ * told; of any other error the message, with its passwords masked.
  */
 export function describeError(error: unknown): string {
   const server = serverError(error);
-  if (!server) return error instanceof Error ? error.message : String(error);
+  if (!server) return masked(error instanceof Error ? error.message : String(error));
   const { code, schema, table, column, constraint } = server;
   const message = NAMES_ONLY.test(code) ? server.message : undefined;
   const where = Object.entries({ schema, table, column, constraint })
@@ -17,6 +18,13 @@ export function describeError(error: unknown): string {
   return [`SQLSTATE ${code}`, message, where.length > 0 ? `(${where.join(', ')})` : undefined]
     .filter((part) => part !== undefined)
     .join(' ');
+}
+
+/** More of a message than this says nothing more, and may be as long as a request. */
+const MAX_LENGTH = 8_000;
+
+function masked(message: string): string {
+  return withoutPasswords(message.slice(0, MAX_LENGTH));
 }
 
 /** Where an error was thrown, without its message. */

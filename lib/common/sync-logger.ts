@@ -1,4 +1,5 @@
 import { Logger, type LoggerService } from '@nestjs/common';
+import { printable } from './printable.js';
 
 /** What a log line is about: names, counts, ids. Never row data, never a token. */
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
@@ -6,7 +7,7 @@ export type LogFields = Readonly<Record<string, string | number | bigint | boole
 /**
  * Log lines with a stable message and fields of their own. A logger of the host's (`logger` in the options) gets
  * `{ message, ...fields }` and the context, as structured loggers for Nest take it; Nest's own gets one line of text,
- * with the fields as `name=value` behind the message.
+ * with the fields as `name=value` behind the message. Texts are made {@link printable} for both.
  */
 export class SyncLogger {
   private readonly nest: Logger;
@@ -39,21 +40,33 @@ export class SyncLogger {
   }
 
   private structured(message: string, fields: LogFields): [object, string] {
-    // JSON has no bigint.
-    const values = present(fields).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? `${value}` : value,
-    ]);
-    return [{ message, ...Object.fromEntries(values) }, this.context];
+    return [{ message: printable(message, LONG), ...Object.fromEntries(present(fields)) }, this.context];
   }
 }
 
+/** Characters of a message, an error or a stack, and of any other field, such as an id. */
+const [LONG, SHORT] = [8_000, 256];
+const LONG_FIELDS: ReadonlySet<string> = new Set(['error', 'stack', 'first', 'reason', 'tables']);
+
 function asText(message: string, fields: LogFields): string {
-  return [message, ...present(fields).map(([name, value]) => `${name}=${quoted(String(value))}`)].join(' ');
+  const shown = present(fields).map(([name, value]) => `${name}=${quoted(String(value))}`);
+  return [printable(message, LONG), ...shown].join(' ');
 }
 
-function present(fields: LogFields): [string, string | number | bigint | boolean | undefined][] {
-  return Object.entries(fields).filter(([, value]) => value !== undefined);
+/** JSON has no bigint. */
+function present(fields: LogFields): [string, string | number | boolean][] {
+  return Object.entries(fields).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    if (typeof value === 'bigint') return [[name, `${value}`]];
+    return [[name, typeof value === 'string' ? printableField(name, value) : value]];
+  });
+}
+
+/** The lines of a stack are ours. */
+function printableField(name: string, value: string): string {
+  const length = LONG_FIELDS.has(name) ? LONG : SHORT;
+  const lines = name === 'stack' ? value.split('\n') : [value];
+  return lines.map((line) => printable(line, length)).join('\n');
 }
 
 /** Quoted where it could be taken for the next field, or for the next line. */

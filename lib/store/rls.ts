@@ -126,8 +126,8 @@ function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptio
   const { name, ownerColumn, parent, bucketByColumn, bucketFunction } = table;
   const byBucket = options.readByBucket === false ? [] : [inBucketSql(table)];
   if (ownerColumn === null && parent === null) {
-    // Without an owner or a rule of its own it is everyone's.
-    return bucketByColumn === null && bucketFunction === null ? 'true' : (byBucket[0] ?? 'true');
+    // Without an owner or a rule of its own it is everyone's; with a rule, nobody's but those in the buckets.
+    return bucketByColumn === null && bucketFunction === null ? 'true' : (byBucket[0] ?? 'false');
   }
   return [
     ownedSql(registry, table, name, USER),

@@ -2,7 +2,8 @@ import { UnauthorizedException, type CanActivate, type ExecutionContext, type Ty
 import type { SyncLogger } from '../../common/sync-logger.js';
 import { identify, type HttpRequest } from '../sync-request.js';
 import { configuredGuard, type Configured } from './configured-guard.js';
-import { TokenVerifier, type TokenOptions } from './token-verifier.js';
+import type { TokenOptions } from './token-options.js';
+import { TokenVerifier } from './token-verifier.js';
 
 export interface JwtGuardOptions extends TokenOptions {
   /** The claim with the user's id, a string that is not empty. Default: `sub`. */
@@ -29,7 +30,7 @@ class JwtIdentity implements CanActivate {
 
   constructor(options: JwtGuardOptions, logger: SyncLogger) {
     this.verifier = new TokenVerifier(options, logger);
-    this.userClaim = options.userClaim || 'sub';
+    this.userClaim = options.userClaim ?? 'sub';
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {

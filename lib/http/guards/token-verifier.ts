@@ -6,34 +6,9 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
-  type RemoteJWKSetOptions,
 } from 'jose';
-import { SynchroError } from '../../common/errors.js';
 import type { SyncLogger } from '../../common/sync-logger.js';
-
-/** Which tokens are believed. Exactly one of `secret` and `jwksUrl`; an empty one counts as none. */
-export interface TokenOptions {
-  /** Shared secret of HS256, HS384 and HS512; text is taken as UTF-8. */
-  readonly secret?: string | Uint8Array | undefined;
-  /** Where the public keys are (RS, PS and ES with 256, 384 and 512; EdDSA). Fetched when the first token comes. */
-  readonly jwksUrl?: string | URL | undefined;
-  /**
-   * How keys are fetched and kept, in milliseconds. Default: time limit 5000; kept for 10 min; an unknown key is asked
-   * for again 30 s after the last fetch at the soonest.
-   */
-  readonly jwks?: Pick<
-    RemoteJWKSetOptions,
-    'timeoutDuration' | 'cacheMaxAge' | 'cooldownDuration' | 'headers'
-  >;
-  /** The `iss` that is believed, or several. Default: any. */
-  readonly issuer?: string | string[] | undefined;
-  /** The `aud`, of which a token must name one. Default: any. */
-  readonly audience?: string | string[] | undefined;
-  /** Seconds by which the issuer's clock may differ from this one, for `exp` and `nbf`. Default: 0. */
-  readonly clockTolerance?: number;
-  /** Refuses tokens that never expire (hazard W-HTTP-5). Default: true. */
-  readonly requireExpiry?: boolean;
-}
+import { checkTokenOptions, invalid, keyUrl, type TokenOptions } from './token-options.js';
 
 const SECRET_ALGORITHMS = ['HS256', 'HS384', 'HS512'];
 const PUBLIC_KEY_ALGORITHMS = [
@@ -54,10 +29,8 @@ export class TokenVerifier {
     private readonly logger: SyncLogger,
   ) {
     const { clockTolerance = 0, requireExpiry = true } = options;
+    checkTokenOptions(options);
     const { key, algorithms } = this.keyOf(options);
-    if (!Number.isFinite(clockTolerance) || clockTolerance < 0) {
-      throw invalid('clockTolerance is not a number of seconds');
-    }
     this.key = key;
     this.options = {
       algorithms,
@@ -103,7 +76,7 @@ export class TokenVerifier {
     }
     if (hasSecret) return { key: bytes, algorithms: SECRET_ALGORITHMS };
     return {
-      key: this.remoteKeys(createRemoteJWKSet(urlOf(jwksUrl), jwks)),
+      key: this.remoteKeys(createRemoteJWKSet(keyUrl(jwksUrl), jwks)),
       algorithms: PUBLIC_KEY_ALGORITHMS,
     };
   }
@@ -147,20 +120,7 @@ function nullIfOtherKey(error: unknown): null {
   throw error;
 }
 
-function urlOf(value: string | URL | undefined): URL {
-  if (/^https?:/i.test(String(value)) && URL.canParse(String(value))) return new URL(String(value));
-  throw invalid(`jwksUrl is not an http(s) URL: ${String(value)}`);
-}
-
 function textOf(error: unknown): string {
   const { message, cause } = error as Partial<Error>;
   return cause instanceof Error ? `${message} (${cause.message})` : String(message);
-}
-
-function invalid(what: string): SynchroError {
-  return new SynchroError(
-    'configuration_invalid',
-    `JwtGuard: ${what}`,
-    'JwtGuard({ secret: … }) for HS256/384/512, or JwtGuard({ jwksUrl: … }) for public keys',
-  );
 }

@@ -7,6 +7,11 @@ import { configuredGuard, type Configured } from './configured-guard.js';
 export interface UserIdHeaderGuardOptions {
   /** The header with the user's id. Default: `X-User-ID`. */
   readonly header?: string;
+  /**
+   * This is a development set-up. Default: whether `NODE_ENV` is `development` or `test`; without either the app doesn't
+   * start.
+   */
+  readonly development?: boolean;
   /** Lets the app start with `NODE_ENV=production`, e.g. behind a gateway that sets the header itself. Default: false. */
   readonly allowInProduction?: boolean;
 }
@@ -14,7 +19,7 @@ export interface UserIdHeaderGuardOptions {
 /**
  * A guard class for development that believes whatever user a header names; without one it answers 401. It tells sync
  * who is asking, and sets `request.user` to `{ id }`, unless an earlier guard has set it. It warns when the app starts.
- * @throws SynchroError `configuration_invalid` at start, in production
+ * @throws SynchroError `configuration_invalid` at start in production, and where nobody says that this is development
  */
 export function UserIdHeaderGuard(options: Configured<UserIdHeaderGuardOptions> = {}): Type<CanActivate> {
   return configuredGuard(
@@ -27,17 +32,9 @@ export function UserIdHeaderGuard(options: Configured<UserIdHeaderGuardOptions> 
 class HeaderIdentity implements CanActivate {
   private readonly header: string;
 
-  constructor(
-    { header = 'X-User-ID', allowInProduction = false }: UserIdHeaderGuardOptions,
-    logger: SyncLogger,
-  ) {
-    if (process.env['NODE_ENV'] === 'production' && !allowInProduction) {
-      throw new SynchroError(
-        'configuration_invalid',
-        `UserIdHeaderGuard would let anybody be anybody in production (NODE_ENV), by the header ${header}`,
-        'use JwtGuard or a guard of your own; allowInProduction: true where a gateway sets the header',
-      );
-    }
+  constructor(options: UserIdHeaderGuardOptions, logger: SyncLogger) {
+    const { header = 'X-User-ID' } = options;
+    checkEnvironment(header, options);
     logger.warn(
       `UserIdHeaderGuard: whoever sends the header ${header} is the user that it names (for development only)`,
     );
@@ -51,4 +48,21 @@ class HeaderIdentity implements CanActivate {
     identify(request, { id });
     return true;
   }
+}
+
+const DEVELOPMENT: ReadonlySet<string | undefined> = new Set(['development', 'test']);
+
+function checkEnvironment(
+  header: string,
+  { allowInProduction = false, development }: UserIdHeaderGuardOptions,
+): void {
+  if (allowInProduction) return;
+  const environment = process.env['NODE_ENV'];
+  const isProduction = environment === 'production';
+  if (!isProduction && (development ?? DEVELOPMENT.has(environment))) return;
+  throw new SynchroError(
+    'configuration_invalid',
+    `UserIdHeaderGuard would let anybody be anybody ${isProduction ? 'in production (NODE_ENV)' : 'where nobody says that this is development'}, by the header ${header}`,
+    `use JwtGuard or a guard of your own; ${isProduction ? '' : 'development: true, or NODE_ENV=development, to try things out; '}allowInProduction: true where a gateway sets the header`,
+  );
 }

@@ -1,0 +1,96 @@
+import type { RemoteJWKSetOptions } from 'jose';
+import { SynchroError } from '../../common/errors.js';
+import { withoutPasswords } from '../../common/printable.js';
+
+/** Which tokens are believed. Exactly one of `secret` and `jwksUrl`; an empty one counts as none. */
+export interface TokenOptions {
+  /** Shared secret of HS256, HS384 and HS512, of 32 bytes at least (RFC 7518 §3.2); text is taken as UTF-8. */
+  readonly secret?: string | Uint8Array | undefined;
+  /**
+   * Where the public keys are (RS, PS and ES with 256, 384 and 512; EdDSA). Fetched when the first token comes. `http:`
+   * is for localhost alone: who answers in the key server's place decides who everybody is.
+   */
+  readonly jwksUrl?: string | URL | undefined;
+  /**
+   * How keys are fetched and kept, in milliseconds. Default: time limit 5000; kept for 10 min; an unknown key is asked
+   * for again 30 s after the last fetch at the soonest.
+   */
+  readonly jwks?: Pick<
+    RemoteJWKSetOptions,
+    'timeoutDuration' | 'cacheMaxAge' | 'cooldownDuration' | 'headers'
+  >;
+  /** The `iss` that is believed, or several. Left out: any; an empty one, as of a missing variable, stops the start. */
+  readonly issuer?: string | string[];
+  /** The `aud`, of which a token must name one. Left out: any; an empty one stops the start. */
+  readonly audience?: string | string[];
+  /** Seconds by which the issuer's clock may differ from this one, for `exp` and `nbf`. Default: 0. */
+  readonly clockTolerance?: number;
+  /** Refuses tokens that never expire (hazard W-HTTP-5). Default: true. */
+  readonly requireExpiry?: boolean;
+}
+
+/** RFC 7518 §3.2: a key of the same size as the hash output, or larger. */
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Refuses what a missing or mistyped environment variable would make of the guard: one that believes anybody.
+ * @throws SynchroError `configuration_invalid`
+ */
+export function checkTokenOptions(options: TokenOptions): void {
+  const { secret, clockTolerance = 0 } = options;
+  const text = secret instanceof Uint8Array ? new TextDecoder('latin1').decode(secret) : secret;
+  const bytes = typeof text === 'string' ? Buffer.byteLength(text.trim()) : 0;
+  if (text && bytes < MIN_SECRET_BYTES) {
+    throw invalid(`the secret has ${bytes} bytes without the space around it; it needs ${MIN_SECRET_BYTES}`);
+  }
+  for (const name of ['issuer', 'audience', 'userClaim'] as const) checkNames(name, options);
+  if (!Number.isFinite(clockTolerance) || clockTolerance < 0) {
+    throw invalid('clockTolerance is not a number of seconds');
+  }
+}
+
+/** Given and undefined is not left out: it is what `process.env` says of a variable that nobody has set. */
+function checkNames(name: string, options: object): void {
+  if (!Object.hasOwn(options, name)) return;
+  const value: unknown = options[name as keyof typeof options];
+  const names = Array.isArray(value) ? (value as unknown[]) : [value];
+  if (names.length > 0 && names.every((each) => typeof each === 'string' && each.trim() !== '')) return;
+  throw new SynchroError(
+    'configuration_invalid',
+    `JwtGuard: ${name} is given, but empty`,
+    `set the variable that it comes from, or leave ${name} out for the default`,
+  );
+}
+
+/**
+ * The address of a key set.
+ * @throws SynchroError `configuration_invalid` for one that others could answer
+ */
+export function keyUrl(value: string | URL | undefined): URL {
+  const text = String(value).trim();
+  if (!/^https?:/i.test(text) || !URL.canParse(text)) {
+    throw invalid(`jwksUrl is not an http(s) URL: ${withoutPasswords(text)}`);
+  }
+  const url = new URL(text);
+  if (url.protocol === 'https:' || isLocal(url.hostname)) return url;
+  throw invalid(`jwksUrl is http: without encryption, and not of localhost: ${withoutPasswords(text)}`);
+}
+
+function isLocal(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    LOOPBACK.test(hostname)
+  );
+}
+
+const LOOPBACK = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
+
+export function invalid(what: string): SynchroError {
+  return new SynchroError(
+    'configuration_invalid',
+    `JwtGuard: ${what}`,
+    'JwtGuard({ secret: … }) for HS256/384/512, or JwtGuard({ jwksUrl: … }) for public keys',
+  );
+}
