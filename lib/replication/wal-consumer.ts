@@ -1,6 +1,8 @@
 import { Client, type ClientConfig } from 'pg';
+import { isDataError } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
+import type { Lsn } from '../common/lsn.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
@@ -8,12 +10,14 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
+import { Caution } from './caution.js';
 import { consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
+import type { PoisonRow } from './poison-rows.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
@@ -44,6 +48,9 @@ const FIRST_EDGES_MS = 30_000;
 const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
 const HOUSEKEEPING_MS = 1_000;
+/** So many rows that can't be written are named in the log at a time. */
+const MOST_NAMED = 10;
+const LONGEST_SHOWN = 200;
 /** How long the batch at hand may take once the app stops: it may wait for a lock of somebody else's. */
 const LAST_BATCH_MS = 3_000;
 
@@ -56,6 +63,7 @@ export class WalConsumer {
   private readonly stopping = new AbortController();
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
+  private readonly caution = new Caution();
   private stream: ReplicationStream | null = null;
   private writer: Client | null = null;
   private running: Promise<void> | null = null;
@@ -124,6 +132,10 @@ export class WalConsumer {
     return this.reader?.progressed ?? false;
   }
 
+  private get reached(): Lsn {
+    return this.reader?.reachedLsn ?? 0n;
+  }
+
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
@@ -134,6 +146,8 @@ export class WalConsumer {
         await this.session();
       } catch (error) {
         standby = isSlotBusy(error);
+        // The next session finds the row that could not be written.
+        if (isDataError(error) && this.caution.take(this.reached)) continue;
         this.report(error);
       }
       publishPhase('standby');
@@ -146,7 +160,7 @@ export class WalConsumer {
   }
 
   private async session(): Promise<void> {
-    const applier = new MembershipApplier(this.tracked, this.bucketRules);
+    const applier = new MembershipApplier(this.tracked, this.bucketRules, (rows) => this.reportPoison(rows));
     const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
@@ -162,6 +176,7 @@ export class WalConsumer {
         slotName,
         walSenderTimeout,
         applier,
+        caution: this.caution,
         rules,
         shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -187,6 +202,7 @@ export class WalConsumer {
         client,
         position,
         applier,
+        caution: this.caution,
         signal: this.stopping.signal,
       });
       this.reader = reader;
@@ -285,6 +301,21 @@ export class WalConsumer {
   private reportLate(what: string): void {
     this.monitor.enter('failing', what);
     this.logger.error('the WAL consumer waits for a bucket rule', { rule: what });
+  }
+
+  private reportPoison(rows: readonly PoisonRow[]): void {
+    this.caution.prolong();
+    for (const { table, recordId, error } of rows.slice(0, MOST_NAMED))
+      this.logger.error(
+        'a row cannot be written to the changelog: it keeps its buckets, and is tried again',
+        {
+          table,
+          record: recordId.slice(0, LONGEST_SHOWN),
+          error: describeError(error),
+        },
+      );
+    if (rows.length > MOST_NAMED)
+      this.logger.error('more rows cannot be written (see sync_rule_failures)', { rows: rows.length });
   }
 
   private report(error: unknown): void {
