@@ -205,7 +205,7 @@ describe('a row that cannot be written to the log', () => {
     const random = new Random(Number(process.env['POISON_SEED'] ?? 16));
     await database.query(FAULTS['a trigger on the log']);
     const docs = Array.from({ length: 120 }, () => randomUUID());
-    const bad = new Set(random.some(docs, 6));
+    const bad = new Set<string>(random.some(docs, 6));
     await poison(...bad);
     const expected: string[] = [];
     const live = new Set<string>();

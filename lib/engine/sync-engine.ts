@@ -3,6 +3,7 @@ import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
+import { subscribedBuckets } from '../resolvers/subscribed-buckets.js';
 import { SubscriptionResolver } from '../resolvers/subscription-resolver.js';
 import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
@@ -72,7 +73,7 @@ export class SyncEngine {
 
   /** Registers a device, or brings what is known of it up to date. */
   async register(request: RegisterRequest): Promise<RegisterResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await subscribedBuckets(this.subscriptions, request.userId);
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
@@ -96,7 +97,7 @@ export class SyncEngine {
 
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */
   async pull(request: PullRequest): Promise<PullResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await subscribedBuckets(this.subscriptions, request.userId);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
     const { manager } = this.dataSource;
@@ -127,7 +128,7 @@ export class SyncEngine {
 
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await subscribedBuckets(this.subscriptions, request.userId);
     const asked = { ...request, buckets };
     // A hook that may refuse the device comes before the push's own beginning, which may change the role.
     const early = !this.hooks.has('onStaleClient');
@@ -160,7 +161,7 @@ export class SyncEngine {
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
-    const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
+    const buckets = await subscribedBuckets(this.subscriptions, request.userId);
     const asked = { ...request, buckets };
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource.manager, page);

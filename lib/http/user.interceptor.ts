@@ -9,6 +9,7 @@ import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
+import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
 import { checkVersion, gated } from '../engine/version-gate.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
@@ -17,9 +18,6 @@ import { clientIdOf } from './requests.js';
 import { identityOf, setUser, userOf, type HttpRequest } from './sync-request.js';
 
 const DEFAULT_VERSION_HEADER = 'X-App-Version';
-
-/** Leaves room in an index entry for what stands beside it. A NUL PostgreSQL can't hold. */
-const MAX_USER_ID_BYTES = 1024;
 
 /**
  * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
@@ -48,7 +46,7 @@ export class UserInterceptor implements NestInterceptor {
       if (!ownRule) this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
     }
-    if (userId.includes('\0') || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
+    if (userId.includes('\0') || bytesAbove(TEXT_LIMITS.userId, userId) !== null) {
       throw new SynchroError('bad_request', 'invalid user identity');
     }
     const version = request.headers[this.versionHeader];

@@ -5,6 +5,7 @@ import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { bucketFunctionDefinition } from './bucket-function.js';
 import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
+import { checkBucketLengths, checkKeyLengths } from './row-lengths.js';
 import { RulePatience } from './rule-patience.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
@@ -109,9 +110,14 @@ export class BucketRules {
     rows: readonly RuleRow[],
     time: number,
   ): Promise<readonly (readonly string[])[]> {
-    return table.bucketFunction === null
+    checkKeyLengths(table, rows);
+    const { bucketFunction } = table;
+    const answers = await (bucketFunction === null
       ? this.askResolver(table, rows)
-      : this.askFunction(tx, table, table.bucketFunction, rows, { buckets: this.limits.buckets, time });
+      : this.askFunction(tx, table, bucketFunction, rows, { buckets: this.limits.buckets, time }));
+    const rule = bucketFunction?.text ?? `${this.resolver.constructor.name}.resolveOwners`;
+    checkBucketLengths(table, this.isDefault(table) ? null : rule, answers);
+    return answers;
   }
 
   private async askFunction(

@@ -5,13 +5,13 @@ import { deleteWaiting, releaseWaiting } from '../store/waiting-rows.js';
 import type { BucketRules } from './bucket-rules.js';
 import { END } from './bucket-timeline.js';
 import { currentRows, type RowFilter } from './current-rows.js';
-import { backfillEdges, isUnknown } from './edge-backfill.js';
+import { backfillEdges, hasTooLong, isUnknown } from './edge-backfill.js';
 import { Operation, removeRow, settleRow } from './edge-diff.js';
 import { orphanSql, recordsWithEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { MembershipWork, rowState, type OpenLists } from './membership-work.js';
 import { writeMembership } from './membership-write.js';
-import { withoutPoison, type PoisonRow, type SetAside } from './poison-rows.js';
+import { withoutPoison, type RowReports, type SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { ahead, withEdges, type RowsWithEdges } from './rows-with-edges.js';
 import { savePoison, settleFailures } from './rule-failures.js';
@@ -22,11 +22,10 @@ export class MembershipSettler {
   /** See {@link OpenLists}. */
   readonly open: { -readonly [List in keyof OpenLists]: boolean } = { waiting: true, failures: true };
 
-  /** @param onPoison told of rows that can't be written, which are recorded, and tried again later */
   constructor(
     protected readonly tracked: TrackedTables,
     protected readonly rules: BucketRules,
-    private readonly onPoison: (rows: readonly PoisonRow[]) => void,
+    private readonly reports: RowReports,
   ) {}
 
   /** Resolves current rows again and writes what changed in their membership; children follow. */
@@ -37,13 +36,10 @@ export class MembershipSettler {
     options: ResettleOptions,
   ): Promise<void> {
     const isFirst = filter === 'all' && options.silent === true && this.rules.isDefault(table);
-    if (isFirst && (await isUnknown(tx, table))) {
-      if (
-        await tx.succeeds(
-          async () => void (this.open.waiting = (await backfillEdges(tx, table)) || this.open.waiting),
-        )
-      )
-        return;
+    if (isFirst && (await isUnknown(tx, table)) && !(await hasTooLong(tx, table))) {
+      const backfill = async (): Promise<void> =>
+        void (this.open.waiting = (await backfillEdges(tx, table)) || this.open.waiting);
+      if (await tx.succeeds(backfill)) return;
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
     const rows = currentRows(tx, table, this.tracked.columnsOf(table), filter);
@@ -117,7 +113,7 @@ export class MembershipSettler {
   ): Promise<Result> {
     return withoutPoison(tx, run, async ({ rows }) => {
       await savePoison(tx, rows, this.open);
-      this.onPoison(rows);
+      this.reports.poison(rows);
     });
   }
 
@@ -181,6 +177,14 @@ export class MembershipSettler {
       for (const [table, ids] of work.noLongerWaiting) await deleteWaiting(tx, table, [...ids]);
     }
     await settleFailures(tx, work.failures, work.resolvedRows, this.open);
+    if (work.failures.length === 0) return;
+    this.reports.failed(
+      work.failures.map(({ table, failure }) => ({
+        table,
+        recordId: failure.row.recordId,
+        error: failure.error,
+      })),
+    );
   }
 
   private async followAll(

@@ -2,11 +2,19 @@ import { upsert } from '../common/collections.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { RowEvents } from './row-events.js';
 
-/** A record of which nothing can be written, and why. */
+/** A record for which something can't be done, and why. */
 export interface PoisonRow {
   readonly table: string;
   readonly recordId: string;
   readonly error: Error;
+}
+
+/** Told of rows that keep the buckets that they have for now, and are tried again. */
+export interface RowReports {
+  /** They can't be written. */
+  poison(rows: readonly PoisonRow[]): void;
+  /** Their rule failed. */
+  failed(rows: readonly PoisonRow[]): void;
 }
 
 /** Some records can't be written: whoever has worked out what to write does it again without them. */

@@ -17,9 +17,9 @@ import { publishPhase } from './consumer-phase.js';
 import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
-import type { PoisonRow } from './poison-rows.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
+import { rowReports } from './row-reports.js';
 import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
@@ -48,9 +48,6 @@ const FIRST_EDGES_MS = 30_000;
 const STANDBY_ATTEMPT = 4;
 /** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
 const HOUSEKEEPING_MS = 1_000;
-/** So many rows that can't be written are named in the log at a time. */
-const MOST_NAMED = 10;
-const LONGEST_SHOWN = 200;
 /** How long the batch at hand may take once the app stops: it may wait for a lock of somebody else's. */
 const LAST_BATCH_MS = 3_000;
 
@@ -160,7 +157,11 @@ export class WalConsumer {
   }
 
   private async session(): Promise<void> {
-    const applier = new MembershipApplier(this.tracked, this.bucketRules, (rows) => this.reportPoison(rows));
+    const applier = new MembershipApplier(
+      this.tracked,
+      this.bucketRules,
+      rowReports(this.logger, this.caution),
+    );
     const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
@@ -301,21 +302,6 @@ export class WalConsumer {
   private reportLate(what: string): void {
     this.monitor.enter('failing', what);
     this.logger.error('the WAL consumer waits for a bucket rule', { rule: what });
-  }
-
-  private reportPoison(rows: readonly PoisonRow[]): void {
-    this.caution.prolong();
-    for (const { table, recordId, error } of rows.slice(0, MOST_NAMED))
-      this.logger.error(
-        'a row cannot be written to the changelog: it keeps its buckets, and is tried again',
-        {
-          table,
-          record: recordId.slice(0, LONGEST_SHOWN),
-          error: describeError(error),
-        },
-      );
-    if (rows.length > MOST_NAMED)
-      this.logger.error('more rows cannot be written (see sync_rule_failures)', { rows: rows.length });
   }
 
   private report(error: unknown): void {
