@@ -64,6 +64,19 @@ export function isTransient(error: unknown): boolean {
   return errorsIn(error).some((inner) => inner instanceof Error && TRANSIENT_MESSAGES.test(inner.message));
 }
 
+/**
+ * A statement failed for a row that it met or a value in it, as far as can be told: whoever can do without that row may go
+ * on. Triggers and checks raise what they like, so it is whatever is not about the server, the session, the transaction or
+ * the names in the statement.
+ */
+export function isDataError(error: unknown): boolean {
+  const code = errorCode(error);
+  return code?.length === 5 && /^[0-9A-Z]{5}$/.test(code) && !isTransient(error) && !OTHER_STATES.test(code);
+}
+
+/** Beside those that are transient. */
+const OTHER_STATES = /^(0[3B]|25|26|28|34|3[BDF]|40|58|72|F0)|^(42501|42601|42703|42P01|55006|55P)/;
+
 function codeOf(error: object): string | undefined {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && (/^[0-9A-Z]{5}$/.test(code) || CONNECTION_ERRORS.has(code))

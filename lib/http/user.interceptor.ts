@@ -9,11 +9,9 @@ import type { Observable } from 'rxjs';
 import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
+import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { identityOf, setUser, type HttpRequest } from './sync-request.js';
-
-/** Leaves room in an index entry for what stands beside it. A NUL PostgreSQL can't hold. */
-const MAX_USER_ID_BYTES = 1024;
 
 /**
  * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
@@ -37,7 +35,7 @@ export class UserInterceptor implements NestInterceptor {
       if (!ownRule) this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
     }
-    if (userId.includes('\0') || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
+    if (userId.includes('\0') || bytesAbove(TEXT_LIMITS.userId, userId) !== null) {
       throw new SynchroError('bad_request', 'invalid user identity');
     }
     setUser(request, canonicalId(userId));

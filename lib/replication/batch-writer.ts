@@ -6,6 +6,7 @@ import { ChangelogTransaction, type PendingCommit } from '../store/changelog-tra
 import { readEdges, type EdgeRow, type RecordIds } from '../store/edges.js';
 import { readPosition, type WalPosition } from '../store/wal-position.js';
 import type { PreparedBatch } from './batch-runs.js';
+import type { Caution } from './caution.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { invisibleTransactions } from './snapshot-visibility.js';
@@ -24,6 +25,7 @@ export interface BatchWriterOptions {
   readonly client: ClientBase;
   readonly position: WalPosition;
   readonly applier: MembershipApplier;
+  readonly caution: Caution;
   /** Told up to where all is durable. */
   readonly acknowledge: (lsn: Lsn) => void;
   /** Ends waiting when the app stops. */
@@ -107,7 +109,7 @@ export class BatchWriter {
     if (batch.endLsn === null) return;
     this.open = null;
     this.hold(tx, batch.endLsn, held);
-    if (!prepared.isNew || tx.hasLooked) this.release();
+    if (!prepared.isNew || tx.hasLooked || tx.careful) this.release();
   }
 
   /** Commits what is held open. It is sent, and not waited for. */
@@ -147,6 +149,7 @@ export class BatchWriter {
     await this.settle();
     const tx = await ChangelogTransaction.begin(this.options.client, this.position);
     try {
+      await this.takeCare(tx);
       await work(tx);
       await this.advance(tx.commit());
       return true;
@@ -202,6 +205,10 @@ export class BatchWriter {
     return this.held;
   }
 
+  private async takeCare(tx: ChangelogTransaction): Promise<void> {
+    if (this.options.caution.isDue(this.ahead.confirmedLsn)) await tx.beCareful();
+  }
+
   /** Two batches are on their way at most, while a third one is worked out. */
   private async join({ tx, beforeLast }: HeldTransaction, records: RecordIds): Promise<Begun> {
     this.held = null;
@@ -232,7 +239,10 @@ export class BatchWriter {
         await this.committing;
         throw error;
       });
-      if (invisibleTransactions(tx.snapshot, xids).length === 0) return { tx, edges: await read };
+      if (invisibleTransactions(tx.snapshot, xids).length === 0) {
+        await this.takeCare(tx);
+        return { tx, edges: await read };
+      }
       await tx.rollback();
       signal.throwIfAborted();
       await sleep(VISIBILITY_POLL_MS);

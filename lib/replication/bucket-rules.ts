@@ -6,6 +6,7 @@ import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { bucketFunctionDefinition } from './bucket-function.js';
 import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
+import { checkBucketLengths, checkKeyLengths } from './row-lengths.js';
 import { RulePatience } from './rule-patience.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
@@ -113,19 +114,18 @@ export class BucketRules {
     rows: readonly RuleRow[],
     time: number,
   ): Promise<readonly (readonly string[])[]> {
-    const buckets =
-      table.bucketFunction === null
-        ? await this.askResolver(table, rows)
-        : await this.askFunction(tx, table, table.bucketFunction, rows, {
-            buckets: this.limits.buckets,
-            time,
-          });
-    if (buckets.some((own) => own.some(isReservedBucket))) {
+    checkKeyLengths(table, rows);
+    const { bucketFunction } = table;
+    const answers = await (bucketFunction === null
+      ? this.askResolver(table, rows)
+      : this.askFunction(tx, table, bucketFunction, rows, { buckets: this.limits.buckets, time }));
+    checkBucketLengths(table, this.isDefault(table) ? null : this.ruleName(table), answers);
+    if (answers.some((own) => own.some(isReservedBucket))) {
       throw new Error(
         `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
       );
     }
-    return buckets;
+    return answers;
   }
 
   private async askFunction(

@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
+import { TEXT_LIMITS } from '../common/text-limits.js';
 import { isReadableTimeSql } from '../schema/row-json.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { ownBucketSql } from '../store/default-bucket-sql.js';
@@ -16,6 +17,21 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
     [name],
   );
   return rows[0]?.known === false;
+}
+
+/** Whether the table has rows that the sync tables have no place for: those have to be looked at one by one. */
+export async function hasTooLong(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+  const { recordId, bucket } = TEXT_LIMITS;
+  const own = ownBucketSql(table, text);
+  const tooLong = [
+    `octet_length(${text(table.idColumn)}) > ${recordId}`,
+    ...(table.parentFkColumn === null ? [] : [`octet_length(${text(table.parentFkColumn)}) > ${recordId}`]),
+    ...(own === null ? [] : [`octet_length(${own}) > ${bucket}`]),
+  ];
+  const { rows } = await tx.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT FROM ${table.sql} AS t WHERE ${tooLong.join(' OR ')}) AS found`,
+  );
+  return rows[0]?.found === true;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { upsert } from '../common/collections.js';
 import { comparableMicros } from '../common/timestamp.js';
-import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-transaction.js';
+import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readEdges, type EdgeKey, type EdgeRow, type RecordIds } from '../store/edges.js';
 import type { RecordEdges } from './edge-diff.js';
 
@@ -11,9 +11,16 @@ interface WorkingRecord extends RecordEdges {
   readonly beforeParentId: string | null;
 }
 
+/** Edges that are to be written or to go. */
+export interface EdgeDifference {
+  readonly added: readonly EdgeRow[];
+  readonly saved: readonly EdgeRow[];
+  readonly gone: readonly EdgeKey[];
+}
+
 /**
  * The edges of the records that one piece of work touches: read once, changed in memory, and written as the
- * difference, each edge at most once.
+ * difference (see `membership-write.ts`), each edge at most once.
  */
 export class EdgeWorkspace {
   private readonly tables = new Map<string, Map<string, WorkingRecord>>();
@@ -57,8 +64,8 @@ export class EdgeWorkspace {
     return same ? null : before.size;
   }
 
-  /** Writes the difference and the entries. The workspace is used up. */
-  flush(entries: readonly ChangelogEntry[]): void {
+  /** What has become of the edges. The workspace is used up. */
+  difference(): EdgeDifference {
     const added: EdgeRow[] = [];
     const saved: EdgeRow[] = [];
     const gone: EdgeKey[] = [];
@@ -84,11 +91,7 @@ export class EdgeWorkspace {
       }
     }
     this.tables.clear();
-    this.tx.deleteEdges(gone);
-    const told = [added, saved].find((edges) => areOf(entries, edges));
-    this.tx.writeEdges('update', saved, told === saved ? entries : []);
-    this.tx.writeEdges('insert', added, told === added ? entries : []);
-    if (!told) this.tx.append(entries);
+    return { added, saved, gone };
   }
 
   private working(table: string, id: string): WorkingRecord {
@@ -96,17 +99,6 @@ export class EdgeWorkspace {
     if (!record) throw new RangeError(`the edges of ${table} ${id} were not loaded`);
     return record;
   }
-}
-
-/** Whether each entry is of the edge in its place, as it is where rows are inserted, or updated and stay where they are. */
-function areOf(entries: readonly ChangelogEntry[], edges: readonly EdgeKey[]): boolean {
-  return (
-    entries.length === edges.length &&
-    entries.every(({ table, recordId, bucket }, index) => {
-      const edge = edges[index];
-      return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;
-    })
-  );
 }
 
 const NO_EDGES: readonly EdgeRow[] = [];

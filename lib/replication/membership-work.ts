@@ -126,6 +126,12 @@ export class MembershipWork {
     if (this.open.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
   }
 
+  /** The row is there no more: neither does it wait, nor is anything to be tried again. */
+  gone(table: SyncTable, recordId: string): void {
+    this.settled(table, recordId);
+    this.resolved(table, recordId);
+  }
+
   resolved(table: SyncTable, recordId: string): void {
     if (this.open.failures) upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
   }

@@ -4,7 +4,6 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { advanceRequest, oldestRequest, requestWholeTable, type SyncRequestRow } from '../store/requests.js';
 import { Operation } from './edge-diff.js';
-import { removeOrphans } from './edge-removal.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { clientBucket } from './subscription-changes.js';
 
@@ -31,9 +30,12 @@ export async function applyRequest(
     await advanceRequest(tx, request, await resolvePage(tx, registry, applier, table, request));
     return;
   }
-  if (request.kind === 'withdraw') await withdraw(tx, table, recordIds, request);
-  else if (request.kind === 'redeliver') await redeliver(tx, request);
-  else await resolveAgain(tx, applier, table, recordIds);
+  if (request.kind === 'reresolve') await resolveAgain(tx, applier, table, recordIds);
+  else {
+    const tell =
+      request.kind === 'withdraw' ? withdraw(tx, table, recordIds, request) : redeliver(tx, request);
+    if (!(await tx.succeeds(tell))) await sendToSnapshot(tx, request);
+  }
   await advanceRequest(tx, request, null);
 }
 
@@ -45,7 +47,7 @@ async function resolvePage(
   table: SyncTable,
   { afterId }: SyncRequestRow,
 ): Promise<string | null> {
-  if (afterId === null && (await removeOrphans(tx, table))) {
+  if (afterId === null && (await applier.removeOrphans(tx, table))) {
     // They may still inherit from rows that are gone.
     for (const child of registry.children(table.name)) await requestWholeTable(tx, child.name);
   }
@@ -70,31 +72,41 @@ async function resolveAgain(
 }
 
 /** A delete for the device, or for each one of the user. Where the record has come into being meanwhile, pulls serve it as it is. */
-async function withdraw(
+function withdraw(
   tx: ChangelogTransaction,
   table: SyncTable,
   recordIds: readonly string[],
   { userId, client }: SyncRequestRow,
-): Promise<void> {
-  await tx.appendSelect(
-    `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
+): () => Promise<number> {
+  return () =>
+    tx.appendSelect(
+      `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
        FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4 OR c.id = $5`,
-    [clientBucket(''), table.name, recordIds, userId, client],
-  );
+      [clientBucket(''), table.name, recordIds, userId, client],
+    );
 }
 
 /**
  * What a device was not shown, or could not be told of, as the rows were ahead of the log, and still is to have. It may
  * never have heard of them: where it is not to have them any more, it is told nothing (see `Standing.untold`).
  */
-async function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): Promise<void> {
-  await tx.appendSelect(
-    `SELECT $1, e.table_name, e.record_id, ${Operation.create},
+function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): () => Promise<number> {
+  return () =>
+    tx.appendSelect(
+      `SELECT $1, e.table_name, e.record_id, ${Operation.create},
             CASE WHEN q.anew THEN greatest(clock_timestamp(), max(e.row_updated_at) + interval '1 millisecond') END
        FROM sync_requests q JOIN sync_clients c ON c.id = q.client
        JOIN sync_bucket_edges e ON e.record_id = ANY(q.record_ids) AND e.table_name = q.table_name
             AND e.bucket_id = ANY(c.bucket_subs) AND e.live
       WHERE q.id = $2 GROUP BY q.anew, e.table_name, e.record_id`,
-    [clientBucket(client ?? ''), id],
+      [clientBucket(client ?? ''), id],
+    );
+}
+
+/** A device that can't be told of a record, as that can't be written, takes everything anew. */
+async function sendToSnapshot(tx: ChangelogTransaction, { userId, client }: SyncRequestRow): Promise<void> {
+  await tx.query(
+    'UPDATE sync_clients SET resync_seq = $3, updated_at = now() WHERE user_id = $1 OR id = $2',
+    [userId, client, tx.mark().toString()],
   );
 }

@@ -1,9 +1,11 @@
 import { upsert } from '../common/collections.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { OPEN_FAILURE } from '../store/open-failure.js';
 import type { RuleFailure } from './bucket-rules.js';
-import { presentIds } from './current-rows.js';
+import { Operation } from './edge-diff.js';
 import type { MembershipApplier } from './membership-applier.js';
+import type { PoisonRow } from './poison-rows.js';
 
 /** Failures looked at in one go. */
 const RETRY_ROWS = 500;
@@ -27,17 +29,59 @@ export async function settleFailures(
   if (open.failures) {
     for (const [table, ids] of resolved) await closeFailures(tx, table, [...ids]);
   }
-  for (const { table, failure, operation } of failures) {
-    open.failures = true;
-    await tx.query(
-      `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
-       VALUES ($1, $2, $3, $4, now() + interval '1 second')
-       ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL DO UPDATE
-         SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation,
-             retry_at = now() + least(interval '1 second' * 2 ^ least(f.attempts, 12), interval '1 hour')`,
-      [table, failure.row.recordId, operation, failure.error.message],
+  for (const { table, failure, operation } of failures)
+    await record(tx, [table, failure.row.recordId, operation], failure.error.message, open);
+}
+
+/** Records rows that were set aside (see `poison-rows.ts`). */
+export async function savePoison(
+  tx: ChangelogTransaction,
+  rows: readonly PoisonRow[],
+  open: { failures: boolean },
+): Promise<void> {
+  for (const { table, recordId, error } of rows)
+    await record(
+      tx,
+      [table, recordId, Operation.update],
+      `its change could not be written to the log: ${error.message}`,
+      open,
     );
-  }
+}
+
+/** Whatever the host's code has thrown, it must not keep its failure from being recorded. */
+async function record(
+  tx: ChangelogTransaction,
+  row: readonly [table: string, recordId: string, operation: number],
+  message: string,
+  open: { failures: boolean },
+): Promise<void> {
+  open.failures = true;
+  const text = message.slice(0, MAX_ERROR_TEXT).replaceAll(/\0|\p{Surrogate}/gu, '�');
+  if (isAscii(text)) await insertFailure(tx, row, text);
+  // The database's encoding may not have its characters.
+  else if ((await tx.attempt(() => insertFailure(tx, row, text))) !== null)
+    await insertFailure(tx, row, text.replaceAll(/[^\t\n\r -~]/g, '?'));
+}
+
+const MAX_ERROR_TEXT = 2_000;
+
+function isAscii(text: string): boolean {
+  return /^[\t\n\r -~]*$/.test(text);
+}
+
+async function insertFailure(
+  tx: ChangelogTransaction,
+  row: readonly [table: string, recordId: string, operation: number],
+  text: string,
+): Promise<void> {
+  await tx.query(
+    `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
+     VALUES ($1, $2, $3, $4, now() + interval '1 second')
+     ON CONFLICT ${OPEN_FAILURE} DO UPDATE
+       SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation,
+           retry_at = now() + least(interval '1 second' * 2 ^ least(f.attempts, 12), interval '1 hour')`,
+    [...row, text],
+  );
 }
 
 /** Failures of tables that this version doesn't know ($1 are those that it does) wait for one that does. */
@@ -49,27 +93,18 @@ export async function retryFailures(
   registry: SyncRegistry,
   applier: MembershipApplier,
 ): Promise<boolean> {
+  // Of those that could not be written most can't be now.
+  await tx.beCareful();
   const { rows } = await tx.query<{ table_name: string; record_id: string }>(
     `SELECT table_name, record_id FROM sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
     [registry.all().map((table) => table.name)],
   );
   const due = new Map<string, string[]>();
   for (const row of rows) upsert(due, row.table_name, () => []).push(row.record_id);
-  for (const [name, ids] of due) {
-    const table = registry.get(name);
-    const there = await presentIds(tx, table, ids);
-    // A row that is gone has nothing left to resolve: its delete came by itself.
-    await closeFailures(
-      tx,
-      name,
-      ids.filter((recordId) => !there.has(recordId)),
-    );
-    await applier.resettle(
-      tx,
-      table,
-      { column: table.idColumn, values: [...there] },
-      { time: tx.begunAt, refresh: true },
-    );
+  for (const table of registry.parentsFirst()) {
+    const filter = { column: table.idColumn, values: due.get(table.name) ?? [] };
+    // It may be the delete of a row that could not be written.
+    await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
   }
   const left = await tx.query('SELECT FROM sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
   return left.rows.length > 0;

@@ -4,6 +4,7 @@ import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
+import type { Caution } from './caution.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,
@@ -29,6 +30,7 @@ export interface SlotSetup {
   /** Milliseconds; also how long making the slot anew may be without a sign of life. */
   readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
+  readonly caution: Caution;
   readonly rules: TableRules;
   /** As they were before the slot is made. */
   readonly shapes: TableShapes;
@@ -69,7 +71,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 }
 
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
-  const { connection, slotName, walSenderTimeout, applier, rules, shapes } = setup;
+  const { connection, slotName, walSenderTimeout, applier, caution, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName);
   const client = new Client({ ...connection, pipeline: true });
   client.on('error', () => undefined); // the query in flight reports it
@@ -86,6 +88,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
       previous,
     );
     const tx = await ChangelogTransaction.join(client, start);
+    if (caution.isDue(start.confirmedLsn)) await tx.beCareful();
     await rules.resettleAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(

@@ -33,8 +33,10 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
   const { rows } = await tx.query<SubscriptionChange>(CHANGES);
   for (const change of rows) {
     const since = tx.lastSeq;
-    const needsSnapshot = change.tooLate || (await exceeds(tx, change, maxRows));
-    if (!needsSnapshot) await tellDifference(tx, change);
+    const needsSnapshot =
+      change.tooLate ||
+      (await exceeds(tx, change, maxRows)) ||
+      !(await tx.succeeds(() => tellDifference(tx, change)));
     const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
       `UPDATE sync_clients

@@ -3,7 +3,6 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { BucketRules } from './bucket-rules.js';
-import { removeOrphans } from './edge-removal.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { lookFor, type Look, type TableShape, type TableShapes } from './table-shapes.js';
@@ -114,7 +113,7 @@ export class TableRules {
     table: SyncTable,
     options: Omit<ResettleOptions, 'time'>,
   ): Promise<boolean> {
-    const orphans = await removeOrphans(tx, table, options);
+    const orphans = await applier.removeOrphans(tx, table, options);
     await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
     return orphans;
   }

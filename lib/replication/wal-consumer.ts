@@ -1,6 +1,8 @@
 import { Client, type ClientConfig } from 'pg';
+import { isDataError } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
+import type { Lsn } from '../common/lsn.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
@@ -8,6 +10,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
+import { Caution } from './caution.js';
 import { consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
@@ -16,6 +19,7 @@ import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
+import { rowReports } from './row-reports.js';
 import { setupProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
@@ -56,6 +60,7 @@ export class WalConsumer {
   private readonly stopping = new AbortController();
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
+  private readonly caution = new Caution();
   private stream: ReplicationStream | null = null;
   private writer: Client | null = null;
   private running: Promise<void> | null = null;
@@ -124,6 +129,10 @@ export class WalConsumer {
     return this.reader?.progressed ?? false;
   }
 
+  private get reached(): Lsn {
+    return this.reader?.reachedLsn ?? 0n;
+  }
+
   private async run(): Promise<void> {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
@@ -134,6 +143,8 @@ export class WalConsumer {
         await this.session();
       } catch (error) {
         standby = isSlotBusy(error);
+        // The next session finds the row that could not be written.
+        if (isDataError(error) && this.caution.take(this.reached)) continue;
         this.report(error);
       }
       publishPhase('standby');
@@ -146,7 +157,11 @@ export class WalConsumer {
   }
 
   private async session(): Promise<void> {
-    const applier = new MembershipApplier(this.tracked, this.bucketRules);
+    const applier = new MembershipApplier(
+      this.tracked,
+      this.bucketRules,
+      rowReports(this.logger, this.caution),
+    );
     const rules = new TableRules(this.registry, this.bucketRules);
     const { slotName, publicationName, walSenderTimeout } = this.options;
     const client = await this.connect();
@@ -162,6 +177,7 @@ export class WalConsumer {
         slotName,
         walSenderTimeout,
         applier,
+        caution: this.caution,
         rules,
         shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -187,6 +203,7 @@ export class WalConsumer {
         client,
         position,
         applier,
+        caution: this.caution,
         signal: this.stopping.signal,
       });
       this.reader = reader;

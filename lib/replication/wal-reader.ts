@@ -4,6 +4,7 @@ import type { Lsn } from '../common/lsn.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { WalPosition } from '../store/wal-position.js';
 import { BatchWriter } from './batch-writer.js';
+import type { Caution } from './caution.js';
 import { publishPhase } from './consumer-phase.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { KeepaliveMessage, ReplicationStream } from './replication-stream.js';
@@ -18,6 +19,7 @@ export interface WalReaderOptions {
   readonly client: ClientBase;
   readonly position: WalPosition;
   readonly applier: MembershipApplier;
+  readonly caution: Caution;
   readonly batchRows: number;
   readonly maxBatchRows: number;
   /** Ends waiting when the app stops. */
@@ -37,6 +39,8 @@ export interface DueWork {
 export class WalReader {
   private readonly writer: BatchWriter;
   private readonly batcher: TransactionBatcher;
+  /** Where the last source transaction that was read was committed. */
+  private reached: Lsn;
   /** The latest keepalive, if nothing has come after it. */
   private keepalive: KeepaliveMessage | null = null;
   /** Positions that somebody waits for. */
@@ -46,6 +50,7 @@ export class WalReader {
 
   constructor(private readonly options: WalReaderOptions) {
     const { stream, batchRows, maxBatchRows } = options;
+    this.reached = options.position.confirmedLsn;
     this.writer = new BatchWriter({ ...options, acknowledge: (lsn) => stream.acknowledge(lsn) });
     this.batcher = new TransactionBatcher(() => this.confirmedLsn, batchRows, maxBatchRows);
   }
@@ -59,6 +64,7 @@ export class WalReader {
       this.keepalive = message.tag === 'keepalive' ? message : null;
       if (message.tag === 'keepalive') continue;
       if (message.tag === 'begin') {
+        this.reached = message.commitLsn;
         publishPhase('decoding');
         if (this.due && message.commitLsn >= this.due.lsn) await this.runDue();
       }
@@ -102,6 +108,11 @@ export class WalReader {
   get progressed(): boolean {
     const { confirmedLsn, lastSeq } = this.options.position;
     return this.confirmedLsn > confirmedLsn || this.writer.position.lastSeq > lastSeq;
+  }
+
+  /** How far the stream was read. */
+  get reachedLsn(): Lsn {
+    return this.reached;
   }
 
   /** See {@link BatchWriter.release}: the connection is free for others, but for what {@link isWriting}. */

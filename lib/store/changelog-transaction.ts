@@ -1,4 +1,4 @@
-import type { ClientBase, QueryConfig, QueryResult, QueryResultRow } from 'pg';
+import type { ClientBase } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
 import { formatMicros } from '../common/timestamp.js';
@@ -13,6 +13,7 @@ import {
 } from './changelog-sql.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 import { inOnePiece } from './one-piece.js';
+import { SentTransaction } from './sent-transaction.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
 
 /** A changelog entry; its seq is given when it is appended. */
@@ -40,10 +41,8 @@ export interface PendingCommit {
  * `sync_wal_position` row from its first statement to its commit, so that seq order is commit order; seqs are counted
  * on that row, never taken from a sequence. Edges, entries and position become visible together.
  */
-export class ChangelogTransaction {
+export class ChangelogTransaction extends SentTransaction {
   private seq: bigint;
-  /** Statements that were sent, and are not waited for yet. One that failed stays: what comes after it fails of the same. */
-  private sent: Promise<unknown>[] = [];
   /** Whether it has looked ahead (see {@link noteLook}). */
   hasLooked = false;
 
@@ -81,44 +80,21 @@ export class ChangelogTransaction {
   }
 
   private constructor(
-    private readonly client: ClientBase,
+    client: ClientBase,
     private readonly position: WalPosition,
     private seen: string,
     /** When it began by the server's clock, microseconds. */
     readonly begunAt: bigint,
   ) {
+    super(client);
     this.seq = position.lastSeq;
   }
 
-  /** Runs any other statement in this transaction, behind what was sent. */
-  async query<Row extends QueryResultRow>(
-    statement: string | QueryConfig,
-    values: unknown[] = [],
-  ): Promise<QueryResult<Row>> {
-    inOnePiece(this.client);
-    const answer = this.client.query<Row>(
-      typeof statement === 'string' ? { text: statement, values } : statement,
-    );
-    answer.catch(() => undefined); // what failed before it is told first
-    await this.written();
-    return answer;
-  }
-
-  /**
-   * Takes note of a question that was sent before its answer is needed: what comes behind one that failed, and fails for
-   * that alone, is told what it failed of. Not under a savepoint.
-   */
-  asked<Answer>(answer: Promise<Answer>): Promise<Answer> {
-    answer.catch(() => undefined); // whoever waits for it is told
-    this.sent.push(answer);
-    return answer;
-  }
-
-  /** Rows with every value as the text that the server sent. */
-  async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
-    const types = { getTypeParser: () => (value: string) => value };
-    const { rows } = await this.query<Record<string, string | null>>({ text, types });
-    return rows;
+  override async attempt(work: () => Promise<void>, how: { trial?: boolean } = {}): Promise<unknown> {
+    const { seq } = this;
+    const failure = await super.attempt(work, how);
+    if (failure !== null || how.trial === true) this.seq = seq;
+    return failure;
   }
 
   /** Appends entries in the order given. */
@@ -254,47 +230,11 @@ export class ChangelogTransaction {
     return { position, durable: this.written(), lookedUntil };
   }
 
-  /**
-   * Waits for what was sent.
-   * @throws what the first of the statements that were sent and failed ended in
-   */
-  async written(): Promise<void> {
-    if (this.sent.length === 0) return;
-    const sent = new Set(this.sent);
-    await Promise.all(sent);
-    // More may have been sent meanwhile.
-    this.sent = this.sent.filter((answer) => !sent.has(answer));
-  }
-
-  /** Settles when all that was sent so far has been answered. */
-  answered(): Promise<unknown> {
-    return Promise.allSettled(this.sent.slice(-1));
-  }
-
   /** What is committed by now ends before it. */
   private async insertLsn(): Promise<Lsn> {
     const { rows } = await this.client.query<{ lsn: string }>(
       `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn`,
     );
     return BigInt(rows[0]?.lsn ?? 0);
-  }
-
-  async rollback(): Promise<void> {
-    await this.client.query('ROLLBACK');
-  }
-
-  private write(name: string | undefined, text: string, values: unknown[] = []): void {
-    this.send(name, text, values).catch(() => undefined); // whoever waits for it is told
-  }
-
-  private send<Row extends QueryResultRow>(
-    name: string | undefined,
-    text: string,
-    values: unknown[] = [],
-  ): Promise<QueryResult<Row>> {
-    inOnePiece(this.client);
-    const answer = this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
-    this.sent.push(answer);
-    return answer;
   }
 }

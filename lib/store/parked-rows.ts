@@ -1,3 +1,4 @@
+import { OPEN_FAILURE } from './open-failure.js';
 import type { Statement } from './pipeline.js';
 import type { SqlRunner } from './session.js';
 
@@ -195,7 +196,7 @@ export async function recordParkedFailures(
   await sql.query(
     `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
      SELECT t, r, ${INSERT}, e, 'infinity' FROM unnest($1::text[], $2::text[], $3::text[]) AS k(t, r, e)
-     ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL DO UPDATE
+     ON CONFLICT ${OPEN_FAILURE} DO UPDATE
        SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation
        WHERE f.retry_at = 'infinity'`,
     [...columns(failures), failures.map(({ error }) => error)],
@@ -218,7 +219,7 @@ export async function recordLongParked(sql: SqlRunner, milliseconds: number): Pr
          WHERE f.table_name = p.table_name COLLATE "default" AND f.record_id = p.record_id COLLATE "default"
            AND f.resolved_at IS NULL)
       ORDER BY p.table_name, p.record_id, p.created_at
-     ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL DO NOTHING RETURNING id`,
+     ON CONFLICT ${OPEN_FAILURE} DO NOTHING RETURNING id`,
     [milliseconds],
   );
   return rows.length;

@@ -2,6 +2,7 @@ import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText } from './json.js';
 import type { PushChange, PushItem, PushOperation, PushResult } from './push-change.js';
+import { lengthProblem } from './length-problem.js';
 import { numberToken } from './numbers.js';
 import { recordId, recordKey } from './record-id.js';
 import { isWithinBounds, type ValueBounds } from './value-bounds.js';
@@ -33,6 +34,8 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   if (operation === 'create' && (id === null || data === null)) {
     return terminal(echo, 'invalid_data', 'invalid data format');
   }
+  const tooLong = id === null ? null : lengthProblem(table.table, id, operation === 'create' ? data : null);
+  if (tooLong !== null) return terminal(echo, 'invalid_data', tooLong);
   if (id === null) return terminal(echo, 'record_not_found', NOT_FOUND[operation]);
   return {
     index,

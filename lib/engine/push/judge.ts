@@ -8,6 +8,7 @@ import type { ContractColumn } from '../../schema/schema-contract.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
 import { clientTime, NOT_FOUND } from './check-change.js';
 import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
+import { lengthProblem } from './length-problem.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from './push-change.js';
 import { recordId } from './record-id.js';
 import { repairTime } from './repair-time.js';
@@ -95,6 +96,8 @@ export class Judge {
         : conflict(item, row, 'server_won_conflict', resolution.reason);
     }
     if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
+    const tooLong = lengthProblem(table.table, item.id, data);
+    if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);
     const columns = updateColumns(table, data);
     if (columns.length === 0 && !isUndelete) {
       if (needsRepair(table, data, row)) this.unwritten.push(item);

@@ -1,3 +1,4 @@
+import { OPEN_FAILURE } from '../open-failure.js';
 import type { SynchroMigration } from './migration.js';
 
 /**
@@ -114,8 +115,7 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 1,
        ADD COLUMN IF NOT EXISTS retry_at timestamptz NOT NULL DEFAULT now(),
        ADD COLUMN IF NOT EXISTS resolved_at timestamptz`,
-    `CREATE UNIQUE INDEX IF NOT EXISTS sync_rule_failures_open
-       ON sync_rule_failures (table_name, record_id) WHERE resolved_at IS NULL`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_rule_failures_open ON sync_rule_failures ${OPEN_FAILURE}`,
 
     `CREATE TABLE IF NOT EXISTS sync_schema_manifest (
        schema_version bigint PRIMARY KEY,

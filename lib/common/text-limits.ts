@@ -1,0 +1,20 @@
+/**
+ * How long texts may be that come into the indexes of the sync tables, in bytes of UTF-8. A btree entry has 2,704 at most,
+ * which the columns of an index share: record, table (63) and bucket of an edge; user, table and record of a parked row;
+ * user and client id (255 characters) of a device. What is longer can't be synced: a push is told so, a row of the host's
+ * becomes a rule failure. PostgreSQL itself compresses long keys, so that its own limit depends on what they say.
+ */
+export const TEXT_LIMITS = {
+  /** A record's id, and a parent's. */
+  recordId: 1_024,
+  /** A bucket: a user id with room for a prefix. */
+  bucket: 1_280,
+  userId: 1_024,
+} as const;
+
+/** The text's bytes in UTF-8, if they are more than so many; else null. Most texts are not counted. */
+export function bytesAbove(limit: number, text: string): number | null {
+  if (text.length * 3 <= limit) return null;
+  const bytes = Buffer.byteLength(text);
+  return bytes > limit ? bytes : null;
+}

@@ -1,0 +1,2 @@
+/** What an open rule failure is unique by, as `ON CONFLICT` has it: by a hash, as any key can have failed, however long. */
+export const OPEN_FAILURE = '(table_name, hashtextextended(record_id, 0)) WHERE resolved_at IS NULL';
