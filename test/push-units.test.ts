@@ -15,6 +15,7 @@ function column(baseType: string): ContractColumn {
   return {
     name: 'c',
     dbType: baseType,
+    baseDbType: baseType,
     logicalType: 'string',
     baseType,
     isArray: baseType.startsWith('_'),
