@@ -12,9 +12,10 @@ import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
 import { Ending } from '../store/session.js';
-import { notePush, saveRegistration } from '../store/sync-clients.js';
+import { notePush, notePushPosition, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
+import { awaitPushes } from './snapshot/await-pushes.js';
 import { Compactor } from './compactor.js';
 import { Glances } from './glances.js';
 import { noteSubscriptions } from './note-subscriptions.js';
@@ -147,7 +148,12 @@ export class SyncEngine {
         const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
         await notePassedOver(manager, client, unrepaired);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
+        const { results } = applied;
+        return new Ending(
+          [notePush(manager, client)],
+          () => ({ ...applied, client, contract }),
+          results.some(({ accepted }) => accepted) ? [notePushPosition(manager, client)] : [],
+        );
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );
@@ -162,6 +168,7 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const asked = { ...request, buckets };
+    if (request.cursor === null) await awaitPushes(this.dataSource.manager, request.userId);
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource.manager, page);
     return page.result;
