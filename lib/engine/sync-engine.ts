@@ -134,7 +134,7 @@ export class SyncEngine {
     const early = !this.hooks.has('onStaleClient');
     const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
       this.pusher.beginning(manager, asked.userId, asked.changes, attempt > 1);
-    const { conflicts, client, ...outcome } = await this.transactions.write(
+    const { conflicts, client, corrections, ...outcome } = await this.transactions.write(
       async (manager, opened, attempt) => {
         const context = this.contexts.open(asked, opened);
         const client = await admit(this.hooks, manager, request, context);
@@ -145,8 +145,7 @@ export class SyncEngine {
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const caller = { contract, userId, clientId, buckets: context.log?.isOutdated ? [] : buckets };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const { unrepaired, ...applied } = await this.pusher.apply(manager, caller, request.changes, begun);
-        await notePassedOver(manager, client, unrepaired);
+        const applied = await this.pusher.apply(manager, caller, request.changes, begun);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
         const { results } = applied;
         return new Ending(
@@ -157,6 +156,8 @@ export class SyncEngine {
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );
+    // Behind the commit, so that the log has what was written before devices are told more of it.
+    await notePassedOver(this.dataSource.manager, client, corrections);
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)
       await pipelined(this.dataSource.manager, noteSubscriptions(client, buckets, client.acknowledged));

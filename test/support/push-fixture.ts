@@ -99,7 +99,7 @@ export async function pushFixture(
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
+    const settings = { clockSkewTolerance, maxPushChanges, refusedCreates: 'keep' as const, ...pushRole };
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
     const begun = await pipelined(
       manager,

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { upsert } from '../../common/collections.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
@@ -21,11 +20,11 @@ import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import type { PassedOver } from '../passed-over.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { corrections } from './corrections.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
-import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
 import { echoOf, retryable } from './verdicts.js';
 import { WriteValidation } from './write-validation.js';
@@ -34,8 +33,8 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
-  /** Of these the device keeps a version of its own, as a verdict carried no row. */
-  readonly unrepaired: readonly PassedOver[];
+  /** What devices still have to be told, see {@link corrections}. */
+  readonly corrections: readonly PassedOver[];
 }
 
 /** Applies the changes of one push (design, "How a change travels"). */
@@ -49,7 +48,7 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
-      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole'
+      'clockSkewTolerance' | 'logger' | 'maxPushChanges' | 'pushRole' | 'refusedCreates'
     >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
@@ -87,17 +86,25 @@ export class PushService {
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const run = new PushRun(roles, this.registry, judge, context, parking, validation, this.logger);
-    const verdicts = await run.apply(checked.filter(isItem));
+    const items = checked.filter(isItem);
+    const verdicts = await run.apply(items);
     const results = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
-    const accepted = run.accepted().map(acceptedRecord);
-    if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
+    const accepted = run.accepted();
+    if (accepted.length > 0) {
+      const event = { manager, userId, clientId, accepted: accepted.map(acceptedRecord) };
+      await this.hooks.pushAccepted(event);
+    }
+    const pushed = { results, items, accepted, unwritten: judge.unwritten };
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
-      unrepaired: unrepaired(context.contract, results, judge.unwritten),
+      corrections: corrections(context.contract, pushed, {
+        userId,
+        refusedCreates: this.options.refusedCreates,
+      }),
     };
   }
 
@@ -175,23 +182,6 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
-}
-
-function unrepaired(
-  { tables }: SchemaContract,
-  results: readonly PushResult[],
-  unwritten: readonly PushItem[],
-): readonly PassedOver[] {
-  const records = new Map<string, Set<string>>();
-  const refused = results.filter(
-    ({ status, server_version: version }) => status === 'rejected_terminal' && version === undefined,
-  );
-  for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
-    const table = tables.get(name);
-    const key = table ? recordId(table.primaryKey, id) : null;
-    if (key !== null) upsert(records, name, () => new Set()).add(key);
-  }
-  return [...records].map(([table, ids]) => ({ kind: 'redeliver', table, recordIds: [...ids], anew: true }));
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */

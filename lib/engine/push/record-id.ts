@@ -1,4 +1,4 @@
-import { isUuid } from '../../common/canonical-id.js';
+import { uuidText } from '../../common/canonical-id.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
 import { integerText, numberToken } from './numbers.js';
 
@@ -8,11 +8,16 @@ import { integerText, numberToken } from './numbers.js';
  */
 export function recordId(column: ContractColumn, value: unknown): string | null {
   const text = typeof value === 'string' ? value : numberToken(value);
-  if (text === null || text === '' || UNSENDABLE.test(text)) return null;
+  if (text === null || !isSendable(text)) return null;
   const range = INTEGER_BITS.get(column.baseType);
   if (range !== undefined) return integerId(text, range);
-  if (column.baseType === 'uuid') return isUuid(text) ? text.toLowerCase() : null;
+  if (column.baseType === 'uuid') return uuidText(text);
   return column.baseType === 'bpchar' ? text.replace(/ +$/, '') : text;
+}
+
+/** Whether a text can be an id at all. */
+export function isSendable(id: string): boolean {
+  return id !== '' && !UNSENDABLE.test(id);
 }
 
 /** One text for each record of all tables. */
