@@ -57,6 +57,12 @@ export interface SynchroOptions {
    * without them fails, and names what is missing. Default: the pool's own role.
    */
   readonly pushRole?: string;
+  /**
+   * What becomes of a create that is refused for good while there is no version of the server's to show instead. `keep`:
+   * the row stays on the device that made it, with what was typed, and nowhere else; your app can find it by the verdict.
+   * `remove`: the device's next pull deletes it there. Default: `keep`.
+   */
+  readonly refusedCreates?: 'keep' | 'remove';
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
   readonly maxPageBytes?: number;
   /**

@@ -21,6 +21,7 @@ const POSITIVE = { ...COUNT, min: 1 };
 export interface SynchroSettings extends Omit<SynchroOptions, DurationOptions> {
   readonly clockSkewTolerance: number;
   readonly snapshotHold: number;
+  readonly refusedCreates: 'keep' | 'remove';
   /** Undefined: compaction is not configured. */
   readonly compaction: CompactionSettings | undefined;
   readonly replication: ReplicationSettings | false;
@@ -37,7 +38,8 @@ export interface LimitSettings extends Required<
   readonly snapshotAge: number;
 }
 
-type DurationOptions = 'clockSkewTolerance' | 'snapshotHold' | 'compaction' | 'replication' | 'limits';
+type DurationOptions =
+  'clockSkewTolerance' | 'snapshotHold' | 'refusedCreates' | 'compaction' | 'replication' | 'limits';
 
 export interface CompactionSettings {
   readonly staleThreshold: number;
@@ -74,6 +76,7 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
     // At 0 no second page could find the hold of the first.
     snapshotHold: parseDuration('snapshotHold', snapshotHold, { min: 1, max: 365 * DAY }),
+    refusedCreates: readRefusedCreates(options.refusedCreates),
     compaction: compaction && readCompaction(compaction),
     replication: replication !== false && readReplication(replication),
   };
@@ -149,6 +152,15 @@ function readReplication({
     ruleTimeout: parseDuration('replication.ruleTimeout', ruleTimeout, TIMER),
     walSenderTimeout: parseDuration('replication.walSenderTimeout', walSenderTimeout, TIMER),
   };
+}
+
+function readRefusedCreates(value: SynchroOptions['refusedCreates']): 'keep' | 'remove' {
+  if (value === undefined || value === 'keep' || value === 'remove') return value ?? 'keep';
+  throw new SynchroError(
+    'configuration_invalid',
+    `the option refusedCreates is ${JSON.stringify(value)}`,
+    "give refusedCreates as 'keep' or 'remove', or leave it out.",
+  );
 }
 
 /** Where they are given: what is no number, as from an environment variable, would block every device. */

@@ -8,6 +8,7 @@ import { owned, readOnly } from './schema-fixtures.js';
 const id: ContractColumn = {
   name: 'id',
   dbType: 'uuid',
+  baseDbType: 'uuid',
   logicalType: 'string',
   baseType: 'uuid',
   isArray: false,
@@ -23,6 +24,7 @@ const title: ContractColumn = {
   ...id,
   name: 'title',
   dbType: 'text',
+  baseDbType: 'text',
   nullable: true,
   defaultSql: "'<a> & b\u2028'::text",
   defaultKind: 'portable',

@@ -1,10 +1,15 @@
 const CANONICAL_UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Whether a text has the shape of a UUID. */
-export function isUuid(value: string): boolean {
-  return UUID.test(value);
+/** A UUID as PostgreSQL prints it, of any text that it reads as one; null of any other. */
+export function uuidText(value: string): string | null {
+  if (!UUID_INPUT.test(value)) return null;
+  const hex = value.replaceAll(/[^0-9a-f]/gi, '').toLowerCase();
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
+
+/** Braces around, and a hyphen after any four digits but the last. */
+const UUID_INPUT = /^(?:\{(?:[0-9a-f]{4}-?){7}[0-9a-f]{4}\}|(?:[0-9a-f]{4}-?){7}[0-9a-f]{4})$/i;
 
 /**
  * The one form in which user ids and bucket values are compared: UUIDs in lower case, everything else as it is

@@ -30,3 +30,9 @@ export function partition<Item>(
   const groups = groupBy(items, condition);
   return [groups.get(true) ?? [], groups.get(false) ?? []];
 }
+
+/** Pieces of at most so many items, in their order. */
+export function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  const pieces = Math.ceil(items.length / size);
+  return Array.from({ length: pieces }, (_, piece) => items.slice(piece * size, (piece + 1) * size));
+}

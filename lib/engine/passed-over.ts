@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { ContractTable } from '../schema/schema-contract.js';
-import { enqueueRequest, type NewRequest } from '../store/requests.js';
+import { pipelined, type Statement } from '../store/pipeline.js';
+import { type NewRequest, requestSql } from '../store/requests.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import type { Hydrated } from './pull/hydrator.js';
 
@@ -9,7 +10,7 @@ import type { Hydrated } from './pull/hydrator.js';
  * refused something. The log may have nothing else to say of them: of a row that leaves the user's sight and comes back,
  * it may learn of both at once. So the consumer is asked to tell the device what became of them.
  */
-export type PassedOver = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew'>;
+export type PassedOver = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'userId'>;
 
 /** For rows that as they are now are not the user's. */
 export function redeliveries(
@@ -28,5 +29,11 @@ export async function notePassedOver(
   client: SyncClient,
   records: readonly PassedOver[],
 ): Promise<void> {
-  for (const each of records) await enqueueRequest(manager, { ...each, client: client.id });
+  const statements = passedOverSql(client, records);
+  if (statements.length > 0) await pipelined(manager, statements);
+}
+
+/** The statements of {@link notePassedOver}. */
+export function passedOverSql(client: SyncClient, records: readonly PassedOver[]): readonly Statement[] {
+  return records.flatMap((each) => requestSql({ ...each, client: client.id }));
 }

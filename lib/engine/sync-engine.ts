@@ -12,9 +12,10 @@ import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
 import { Ending, type Opened } from '../store/session.js';
-import { notePush, saveRegistration } from '../store/sync-clients.js';
+import { notePush, notePushPosition, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
+import { awaitPushes } from './snapshot/await-pushes.js';
 import { Compactor } from './compactor.js';
 import { Glances } from './glances.js';
 import { noteSubscriptions } from './note-subscriptions.js';
@@ -22,7 +23,7 @@ import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
-import { notePassedOver } from './passed-over.js';
+import { notePassedOver, passedOverSql } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
 import type { PushContext } from './push/push-change.js';
@@ -162,10 +163,20 @@ export class SyncEngine {
         const isRerun = attempt > 1;
         const caller = { contract, userId, clientId, buckets: visible, subscriptions: buckets, isRerun };
         const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const { unrepaired, ...applied } = await work(manager, caller, begun);
-        await notePassedOver(manager, client, unrepaired);
+        const { corrections, ...applied } = await work(manager, caller, begun);
+        const { redelivered, withdrawn } = corrections;
+        await notePassedOver(manager, client, redelivered);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        return new Ending([notePush(manager, client)], () => ({ ...applied, client, contract }));
+        const { results } = applied;
+        return new Ending(
+          [notePush(manager, client)],
+          () => ({ ...applied, client, contract }),
+          // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
+          [
+            ...passedOverSql(client, withdrawn),
+            ...(results.some(({ accepted }) => accepted) ? [notePushPosition(manager, client)] : []),
+          ],
+        );
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );
@@ -180,6 +191,7 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.of(request);
     const asked = { ...request, buckets };
+    if (request.cursor === null) await awaitPushes(this.dataSource.manager, request.userId);
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource.manager, page);
     return page.result;

@@ -84,10 +84,11 @@ function toContractColumn(table: SyncTable, column: CatalogColumn, logicalType: 
   return {
     name: column.name,
     dbType: column.dbType,
+    baseDbType: column.baseDbType,
     logicalType,
     baseType: column.type.name,
     isArray: column.type.isArray,
-    nullable: !column.notNull || (filledByServer && clientsMayLeaveOut(table, column)),
+    nullable: !column.notNull || column.mayHoldNull || (filledByServer && clientsMayLeaveOut(table, column)),
     nullMeansDefault: column.notNull && (column.defaultSql !== null || column.identity !== null),
     defaultSql: column.defaultSql,
     defaultKind: kind,

@@ -17,12 +17,16 @@ export interface CatalogColumn {
   readonly name: string;
   /** `format_type`, as declared: a domain's own name, an enum's, `numeric(10,2)`. */
   readonly dbType: string;
+  /** The same with every domain looked through. */
+  readonly baseDbType: string;
   /** Its type with every domain looked through. */
   readonly type: CatalogType;
   /** The type of an array's elements; null for what is no array. */
   readonly elementType: CatalogType | null;
   /** The server refuses null, by the column or by a domain. */
   readonly notNull: boolean;
+  /** Rows that were there before it did may hold null all the same: the constraint is NOT VALID (PostgreSQL 18). */
+  readonly mayHoldNull: boolean;
   /** As PostgreSQL prints it, a domain's default included; a generated column's expression is none. */
   readonly defaultSql: string | null;
   readonly generated: boolean;
@@ -80,6 +84,7 @@ interface CatalogRow {
   /** Null for a table without any column. */
   readonly name: string | null;
   readonly db_type: string;
+  readonly base_db_type: string;
   readonly type_oid: number;
   readonly type_name: string;
   readonly type_kind: string;
@@ -90,6 +95,7 @@ interface CatalogRow {
   readonly element_kind: string | null;
   readonly element_casts: boolean;
   readonly not_null: boolean;
+  readonly may_hold_null: boolean;
   readonly default_sql: string | null;
   readonly generated: boolean;
   readonly identity: string;
@@ -118,23 +124,26 @@ WITH RECURSIVE wanted AS (
   FROM wanted w
   JOIN pg_catalog.pg_attribute a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
 ), chain AS (
-  SELECT DISTINCT atttypid AS oid, atttypid AS step, false AS not_null FROM attribute
+  SELECT DISTINCT atttypid AS oid, atttypid AS step, NULL::integer AS typmod, false AS not_null FROM attribute
   UNION ALL
-  SELECT c.oid, t.typbasetype, c.not_null OR t.typnotnull
+  SELECT c.oid, t.typbasetype, t.typtypmod, c.not_null OR t.typnotnull
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype = 'd'
 ), base AS (
-  SELECT c.oid, c.not_null, t.oid AS base_oid, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
+  SELECT c.oid, c.not_null, t.oid AS base_oid, c.typmod, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
     ${castsToJsonSql('t')} AS casts
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
 )
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
   a.attname::text AS name,
   pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
+  pg_catalog.format_type(b.base_oid, coalesce(b.typmod, a.atttypmod)) AS base_db_type,
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
   b.casts AS type_casts, b.is_array,
   e.oid::bigint::float8 AS element_oid, e.typname::text AS element_name, e.typtype::text AS element_kind,
   coalesce(${castsToJsonSql('e')}, false) AS element_casts,
   a.attnotnull OR b.not_null AS not_null,
+  a.attnotnull AND EXISTS (SELECT FROM pg_catalog.pg_constraint v
+    WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND v.conkey = ARRAY[a.attnum] AND NOT v.convalidated) AS may_hold_null,
   CASE WHEN a.attgenerated = '' THEN coalesce(
     pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)
   ) END AS default_sql,
@@ -173,6 +182,7 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
   return {
     name,
     dbType: row.db_type,
+    baseDbType: row.base_db_type,
     type: {
       oid: row.type_oid,
       name: row.type_name,
@@ -182,6 +192,7 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
     },
     elementType: toElementType(row),
     notNull: row.not_null,
+    mayHoldNull: row.may_hold_null,
     defaultSql: row.default_sql,
     generated: row.generated,
     identity: row.identity === 'a' ? 'always' : row.identity === 'd' ? 'by_default' : null,

@@ -7,7 +7,7 @@ import type { ContractColumn, ContractTable } from './schema-contract.js';
  *
  * Kotlin takes a number without a `.` for a 64-bit integer, and rejects the whole answer when it is none (§9.3,
  * hazard W-DATA-6). Such numbers get a `.0` here: `1e+20` becomes `1.0e+20`, and an integer outside of int64 `N.0`,
- * also inside json values and arrays.
+ * also inside json values and arrays. No value of a column that devices are told is NOT NULL reads as null.
  *
  * @param alias the table's alias in the statement, unquoted
  */
@@ -51,9 +51,9 @@ function columnSql(column: ContractColumn, value: string): string {
     case 'numeric':
       return `${numericSql(value)} AS ${name}`;
     case 'jsonb':
-      return `${jsonbSql(value)} AS ${name}`;
+      return `${documentSql(column, value, jsonbSql(value))} AS ${name}`;
     case 'json':
-      return `${jsonSql(value)} AS ${name}`;
+      return `${documentSql(column, value, jsonSql(value))} AS ${name}`;
     default:
       return column.isArray && !KNOWN_ELEMENTS.has(column.baseType)
         ? `${jsonSql(`to_json(${value})`)} AS ${name}`
@@ -86,6 +86,18 @@ function numericSql(value: string): string {
 const INT64_MIN = '-9223372036854775808';
 const INT64_MAX = '9223372036854775807';
 const DOUBLE_MAX = '1.7976931348623157e308::numeric';
+
+/**
+ * A device keeps a document as its JSON text, and makes NULL of a JSON null: a column that refuses that would fail its
+ * whole page. There the JSON null goes as the text that stands for it in SQLite, which comes back as JSON null.
+ */
+function documentSql({ baseType, nullable }: ContractColumn, value: string, document: string): string {
+  if (nullable) return document;
+  return `CASE WHEN ${baseType}_typeof(${value}) = 'null' THEN '"${NULL_DOCUMENT}"' ELSE ${document} END`;
+}
+
+/** What stands for a JSON null in a document column that is NOT NULL on devices. */
+export const NULL_DOCUMENT = 'null';
 
 /** jsonb prints numbers without exponents, so only long runs of digits are suspect. */
 function jsonbSql(value: string): string {

@@ -9,6 +9,8 @@ export interface ContractColumn {
   readonly name: string;
   /** PostgreSQL's `format_type`, e.g. `numeric(10,2)`. */
   readonly dbType: string;
+  /** The same with every domain looked through. */
+  readonly baseDbType: string;
   readonly logicalType: LogicalType;
   /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly baseType: string;

@@ -145,7 +145,9 @@ function timestampProblems(table: SyncTable, columns: readonly CatalogColumn[]):
       ),
     );
   const updatedAt = timestamps.find(({ name }) => name === table.updatedAtColumn);
-  return updatedAt && !updatedAt.notNull ? [...wrongTypes, nullableUpdatedAt(table)] : wrongTypes;
+  return updatedAt && (!updatedAt.notNull || updatedAt.mayHoldNull)
+    ? [...wrongTypes, nullableUpdatedAt(table)]
+    : wrongTypes;
 }
 
 /** Clients drop a delete whose base has no time (wire-protocol §10), so a null here would lose edits. */

@@ -1,6 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import { WORK_CHANNEL } from '../common/work-channel.js';
+import { chunks } from '../common/collections.js';
 import type { ChangelogTransaction } from './changelog-transaction.js';
+import { pipelined, type Statement } from './pipeline.js';
 import { LOG_IS_THERE } from './wal-position.js';
 
 /** What an instance asks of the WAL consumer, wherever that runs. */
@@ -38,16 +40,22 @@ const REQUEST_ROWS = 5_000;
  * before: it may have more to say of it. For a client that has been removed in the meantime there is nothing to do.
  */
 export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
+  await pipelined(manager, requestSql(request));
+}
+
+/** The statements of {@link enqueueRequest}. */
+export function requestSql(request: NewRequest): readonly Statement[] {
   const { kind, table, recordIds, anew = false, userId = null, client = null } = request;
-  for (let from = 0; from < (recordIds?.length ?? 1); from += REQUEST_ROWS) {
-    await manager.query(
-      `INSERT INTO sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
+  const pieces = recordIds === null ? [null] : chunks(recordIds, REQUEST_ROWS);
+  return [
+    ...pieces.map((piece) => ({
+      sql: `INSERT INTO sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
        SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $1 <> 'reresolve' THEN pg_current_wal_insert_lsn() - '0/0' END
         WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM sync_clients WHERE id = $6 FOR KEY SHARE)`,
-      [kind, table, recordIds?.slice(from, from + REQUEST_ROWS) ?? null, anew, userId, client],
-    );
-  }
-  await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, '']);
+      parameters: [kind, table, piece, anew, userId, client],
+    })),
+    { sql: 'SELECT pg_notify($1, $2)', parameters: [WORK_CHANNEL, ''] },
+  ];
 }
 
 /** The request that has waited longest, of those whose table is one of these and that can be done now. */

@@ -19,9 +19,14 @@ export const LOG_IS_THERE = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM sy
 
 /** A position ahead of the server's own is another server's: what waits for it would wait for ever. */
 export async function forgetForeignPositions(client: ClientBase): Promise<void> {
-  for (const table of ['sync_subscription_changes', 'sync_requests'])
+  const waiting = [
+    ['sync_subscription_changes', 'after_lsn'],
+    ['sync_requests', 'after_lsn'],
+    ['sync_clients', 'pushed_lsn'],
+  ] as const;
+  for (const [table, lsn] of waiting)
     await client.query(
-      `UPDATE ${table} SET after_lsn = NULL WHERE after_lsn > pg_current_wal_insert_lsn() - '0/0'::pg_lsn`,
+      `UPDATE ${table} SET ${lsn} = NULL WHERE ${lsn} > pg_current_wal_insert_lsn() - '0/0'::pg_lsn`,
     );
 }
 

@@ -29,6 +29,15 @@ export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<vo
   await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, lsn.toString()]);
 }
 
+/** Whether the log has what was committed before a position in the WAL. */
+export async function isLogAt(manager: EntityManager, lsn: Lsn): Promise<boolean> {
+  const rows: unknown[] = await manager.query(
+    'SELECT FROM sync_wal_position WHERE confirmed_lsn >= $1::bigint',
+    [lsn.toString()],
+  );
+  return rows.length > 0;
+}
+
 /**
  * Whether all of it is in the changelog: commits, requests, changed subscriptions, and a try of each rule failure
  * that was due.

@@ -68,8 +68,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'what-was-refused-out-of-sight-stays-on-the-device',
     file: 'lib/engine/sync-engine.ts',
-    find: 'notePassedOver(manager, client, unrepaired)',
-    replace: 'notePassedOver(manager, client, unrepaired.slice(unrepaired.length))',
+    find: 'notePassedOver(manager, client, redelivered)',
+    replace: 'notePassedOver(manager, client, redelivered.slice(redelivered.length))',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
     why: 'Interleavings 9: such a verdict carries no row, and the log has no entry for one that came back in a batch.',
   },

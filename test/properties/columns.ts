@@ -9,6 +9,8 @@ export interface ColumnType {
   readonly texts: fc.Arbitrary<string>;
   /** The JSON that a client sends for a value; undefined where JSON can't tell it from another one. */
   readonly json: (text: string) => string | undefined;
+  /** Default: null is a value, too. */
+  readonly notNull?: true;
 }
 
 export interface Cell {
@@ -246,18 +248,25 @@ function arrayLiteral(items: Items): string {
   return `{${parts.join(',')}}`;
 }
 
+/** Documents that refuse SQL's null, as both SDKs send them: as text. `\u00e9`: PostgreSQL writes a scalar's escapes anew. */
+const FILLED: readonly ColumnType[] = ['json', 'jsonb', 'document', 'filled_document'].map((type) => ({
+  type,
+  texts: fc
+    .oneof({ weight: 2, arbitrary: jsonText(1) }, { weight: 1, arbitrary: fc.constant('null') })
+    .filter((text) => !text.includes(String.raw`\u00e9`)),
+  json: asString,
+  notNull: true,
+}));
+
 export const TYPES: readonly ColumnType[] = [
   ...SCALARS,
+  ...FILLED,
   ...SCALARS.filter(({ type }) => !WITHOUT_ARRAYS.has(type)).map(arrayOf),
 ];
 
 /** Columns `c0`, `c1`… in the order of {@link TYPES}. */
-export const COLUMNS: readonly { readonly name: string; readonly type: string }[] = TYPES.map(
-  ({ type }, index) => ({
-    name: `c${index}`,
-    type,
-  }),
-);
+export const COLUMNS: readonly (Pick<ColumnType, 'type' | 'notNull'> & { readonly name: string })[] =
+  TYPES.map(({ type, notNull }, index) => ({ name: `c${index}`, type, ...(notNull && { notNull }) }));
 
 /** What the types need. */
 export const TYPES_SQL: readonly string[] = [
@@ -270,13 +279,14 @@ export const TYPES_SQL: readonly string[] = [
   'CREATE DOMAIN deep_label AS label',
   'CREATE DOMAIN amount AS numeric(12,4)',
   'CREATE DOMAIN document AS jsonb',
+  'CREATE DOMAIN filled_document AS jsonb NOT NULL',
   'CREATE DOMAIN positive AS bigint CHECK (value >= 0)',
 ];
 
 /** A value for every column. */
 export const anyRow: fc.Arbitrary<readonly Cell[]> = fc.tuple(
-  ...TYPES.map(({ texts, json, type }) =>
-    fc.option(texts, { nil: null, freq: 12 }).map((value): Cell => {
+  ...TYPES.map(({ texts, json, type, notNull }) =>
+    (notNull ? texts : fc.option(texts, { nil: null, freq: 12 })).map((value: string | null): Cell => {
       if (value === null) return { text: null, json: 'null' };
       return { text: type.endsWith('[]') ? arrayLiteral(JSON.parse(value)) : value, json: json(value) };
     }),

@@ -187,8 +187,8 @@ export class SdkDevice {
     const { json } = await this.http('schema');
     this.manifest = json as unknown as SchemaResponse;
     const columns = this.schemaTable().columns.map(
-      ({ name, logical_type: type, is_primary_key: isKey }) =>
-        `${quote(name)} ${SQLITE_TYPES[type] ?? 'TEXT'}${isKey ? ' PRIMARY KEY' : ''}`,
+      ({ name, logical_type: type, is_primary_key: isKey, nullable }) =>
+        `${quote(name)} ${SQLITE_TYPES[type] ?? 'TEXT'}${isKey ? ' PRIMARY KEY' : ''}${nullable ? '' : ' NOT NULL'}`,
     );
     this.db.run(`CREATE TABLE ${quote(this.table)} (${columns.join(', ')})`);
   }

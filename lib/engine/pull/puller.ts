@@ -10,6 +10,7 @@ import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
 import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from './hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 import { type PassedOver, redeliveries } from '../passed-over.js';
+import { recordId } from '../push/record-id.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
@@ -147,9 +148,13 @@ export class Puller {
     return back;
   }
 
-  private mayBeBack({ standing, table }: GoneRecord): boolean {
+  /** Another text of a row's id (`withdraw`) is no row's. */
+  private mayBeBack({ standing, table, id }: GoneRecord): boolean {
+    if (standing === Standing.dead) return true;
     return (
-      standing === Standing.dead || (standing === Standing.lost && this.hydrator.repeatsRule(table.table))
+      standing === Standing.lost &&
+      this.hydrator.repeatsRule(table.table) &&
+      recordId(table.primaryKey, id) === id
     );
   }
 }

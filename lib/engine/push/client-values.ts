@@ -1,4 +1,5 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
+import { NULL_DOCUMENT } from '../../schema/row-json.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText, parseJson } from './json.js';
 import { integerText, numberToken, withoutTrailing } from './numbers.js';
@@ -17,7 +18,8 @@ export function columnJson(column: ContractColumn, value: unknown, stored?: unkn
   switch (column.baseType) {
     case 'json':
     case 'jsonb':
-      return documentJson(value, stored);
+      // Of what reads as the text of a null, nothing tells whether it is a null or a text: it is read anew.
+      return documentJson(value, !column.nullable && stored === NULL_DOCUMENT ? undefined : stored);
     case 'bool':
       return booleanJson(value);
     case 'int2':

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { upsert } from '../../common/collections.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
@@ -20,15 +19,14 @@ import type { Opened } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
-import type { PassedOver } from '../passed-over.js';
 import { DEFAULT_PAGE_BYTES } from '../pull/hydrator.js';
 import { ChangeTries } from './change-tries.js';
 import { type CheckScope, checkChange } from './check-change.js';
+import { type Corrections, corrections, type Pushed } from './corrections.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { PushRun } from './push-run.js';
-import { recordId } from './record-id.js';
 import { numberToken } from './numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './split-push.js';
 import { echoOf, retryable, terminal, withinBytes } from './verdicts.js';
@@ -38,8 +36,8 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
-  /** Of these the device keeps a version of its own, as a verdict carried no row. */
-  readonly unrepaired: readonly PassedOver[];
+  /** What devices still have to be told, see {@link corrections}. */
+  readonly corrections: Corrections;
 }
 
 /** Applies the changes of one push (design, "How a change travels"). */
@@ -53,7 +51,13 @@ export class PushService {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
-      'clockSkewTolerance' | 'limits' | 'logger' | 'maxPageBytes' | 'maxPushChanges' | 'pushRole'
+      | 'clockSkewTolerance'
+      | 'limits'
+      | 'logger'
+      | 'maxPageBytes'
+      | 'maxPushChanges'
+      | 'pushRole'
+      | 'refusedCreates'
     >,
     private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
@@ -96,20 +100,25 @@ export class PushService {
     const tries = new ChangeTries(roles.sync, context, this.logger);
     const tools = { roles, registry: this.registry, context, judge, parking, validation };
     const run = new PushRun(tools, tries, this.logger);
-    const verdicts = await run.apply(checked.filter(isItem));
+    const items = checked.filter(isItem);
+    const verdicts = await run.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
     const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
     if (hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
-    const accepted = run.accepted().map(acceptedRecord);
+    const accepted = run.accepted();
     progress.stage = 'hooks';
-    if (accepted.length > 0) await this.hooks.pushAccepted({ manager, userId, clientId, accepted });
+    if (accepted.length > 0) {
+      const event = { manager, userId, clientId, accepted: accepted.map(acceptedRecord) };
+      await this.hooks.pushAccepted(event);
+    }
+    const pushed = { results, items, accepted, unwritten: run.unrepaired() };
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
-      unrepaired: unrepaired(context.contract, results, run.unrepaired()),
+      corrections: this.corrections(context, pushed),
     };
   }
 
@@ -129,7 +138,16 @@ export class PushService {
     const results = changes.map((change) =>
       verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
-    return { results, conflicts: [], unrepaired: unrepaired(context.contract, results, []) };
+    const pushed = { results, items: [], accepted: [], unwritten: [] };
+    return { results, conflicts: [], corrections: this.corrections(context, pushed) };
+  }
+
+  private corrections(
+    { contract, userId }: Pick<PushContext, 'userId' | 'contract'>,
+    pushed: Pushed,
+  ): Corrections {
+    const { refusedCreates } = this.options;
+    return corrections(contract, pushed, { userId, refusedCreates });
   }
 
   /** A push whose transactions are tried in parts where they fail. */
@@ -220,26 +238,6 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
-}
-
-/** Verdicts by which a device drops what it holds. */
-const NEEDS_VERSION: ReadonlySet<string> = new Set(['rejected_terminal', 'conflict']);
-
-function unrepaired(
-  { tables }: SchemaContract,
-  results: readonly PushResult[],
-  unwritten: readonly PushItem[],
-): readonly PassedOver[] {
-  const records = new Map<string, Set<string>>();
-  const refused = results.filter(
-    ({ status, server_version: version }) => NEEDS_VERSION.has(status) && version === undefined,
-  );
-  for (const { id, table_name: name } of [...refused, ...unwritten.map(({ echo }) => echo)]) {
-    const table = tables.get(name);
-    const key = table ? recordId(table.primaryKey, id) : null;
-    if (key !== null) upsert(records, name, () => new Set()).add(key);
-  }
-  return [...records].map(([table, ids]) => ({ kind: 'redeliver', table, recordIds: [...ids], anew: true }));
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */

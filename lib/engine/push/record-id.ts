@@ -1,4 +1,4 @@
-import { isUuid } from '../../common/canonical-id.js';
+import { uuidText } from '../../common/canonical-id.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
 import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
@@ -8,11 +8,16 @@ import { integerText, numberToken, withoutTrailing } from './numbers.js';
  */
 export function recordId(column: ContractColumn, value: unknown): string | null {
   const text = typeof value === 'string' ? value : numberToken(value);
-  if (text === null || text === '' || !isSendable(text)) return null;
+  if (text === null || !isSendable(text)) return null;
   const range = INTEGER_BITS.get(column.baseType);
   if (range !== undefined) return integerId(text, range);
-  if (column.baseType === 'uuid') return isUuid(text) ? text.toLowerCase() : null;
+  if (column.baseType === 'uuid') return uuidText(text);
   return column.baseType === 'bpchar' ? text.slice(0, withoutTrailing(text, ' ')) : text;
+}
+
+/** Whether a text can be an id at all. */
+export function isSendable(id: string): boolean {
+  return id !== '' && !UNSENDABLE.test(id);
 }
 
 /** One text for each record of all tables. */
@@ -44,15 +49,8 @@ export function idAmongSql(column: ContractColumn, value: string, texts: string)
     : `${value}::text = ANY (${texts}::text[])`;
 }
 
-/** Longer ones don't fit into the indexes of sync's own tables, beside a table's name and a bucket. */
-const MAX_ID_BYTES = 1024;
-
 /** NUL and lone surrogates can't reach PostgreSQL as they are. */
 const UNSENDABLE = /\0|\p{Surrogate}/u;
-
-function isSendable(text: string): boolean {
-  return text.length <= MAX_ID_BYTES && Buffer.byteLength(text) <= MAX_ID_BYTES && !UNSENDABLE.test(text);
-}
 
 const INTEGER_BITS: ReadonlyMap<string, number> = new Map([
   ['int2', 16],

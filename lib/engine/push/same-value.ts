@@ -1,4 +1,5 @@
 import { parseTimestamp } from '../../common/timestamp.js';
+import { NULL_DOCUMENT } from '../../schema/row-json.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { columnJson } from './client-values.js';
 import { isEcho } from './echo.js';
@@ -15,12 +16,18 @@ import { canonicalDecimal, numberToken } from './numbers.js';
  */
 export function sameValue(column: ContractColumn, sent: unknown, stored: unknown): boolean {
   if (isEcho(column, sent, stored)) return true;
-  const value = parseJson(columnJson(column, sent, stored)) ?? null;
+  const value =
+    parseJson(columnJson(column, sent, stored)) ?? (isNullDocument(column) ? NULL_DOCUMENT : null);
   const server = stored ?? null;
   if (value === null || server === null) return value === server;
   if (column.isArray && value === '{}') return Array.isArray(server) && server.length === 0;
   if (typeof value === 'string' && typeof server === 'string') return sameText(column, value, server);
   return sameJson(value, server, column.baseType === 'float4' || column.baseType === 'float8');
+}
+
+/** A null in it is the document's own, which reads as a text. */
+function isNullDocument({ baseType, nullable }: ContractColumn): boolean {
+  return !nullable && (baseType === 'json' || baseType === 'jsonb');
 }
 
 function sameText({ baseType }: ContractColumn, value: string, server: string): boolean {

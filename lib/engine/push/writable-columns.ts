@@ -54,7 +54,20 @@ export function contentDifferences(
  * create, and a repair would overwrite what was typed since.
  */
 export function needsRepair(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
-  return differences(contract, data, row).some((column) => !isServerStamp(contract, column));
+  return (
+    differences(contract, data, row).some((column) => !isServerStamp(contract, column)) ||
+    contract.columns.some((column) => isRespelledUuid(column, data, row))
+  );
+}
+
+/** Devices find rows by the text of an id: a child would not find its parent, whose id is the server's text. */
+function isRespelledUuid(
+  { name, baseType, isPrimaryKey }: ContractColumn,
+  data: ClientData,
+  row: StoredRow,
+): boolean {
+  if (baseType !== 'uuid' || isPrimaryKey || !data.has(name)) return false;
+  return (data.get(name) ?? null) !== (parseRow(row)[name] ?? null);
 }
 
 function differences(contract: ContractTable, data: ClientData, row: StoredRow): readonly ContractColumn[] {

@@ -103,13 +103,16 @@ function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: str
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
-/** Every column has the type that it is declared with, so values are read as the column itself would read them. */
+/**
+ * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
+ * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
+ */
 function recordsSql({ contract, columns }: RunShape): string {
   const definitions = [
     contract.primaryKey,
     ...columns,
-    { name: keptName(contract), dbType: 'integer[]' },
-  ].map(({ name, dbType }) => `${quoteIdentifier(name)} ${dbType}`);
+    { name: keptName(contract), baseDbType: 'integer[]' },
+  ].map(({ name, baseDbType }) => `${quoteIdentifier(name)} ${baseDbType}`);
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
@@ -127,9 +130,13 @@ function changedSql({ contract }: RunShape, column: ContractColumn, index: numbe
 }
 
 /** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
-function valueSql({ name, baseType, nullable }: ContractColumn): string {
-  const value = `r.${quoteIdentifier(name)}`;
-  return !nullable && (baseType === 'json' || baseType === 'jsonb') ? `coalesce(${value}, 'null')` : value;
+function valueSql({ name, baseType, dbType, baseDbType, ...column }: ContractColumn): string {
+  const read = `r.${quoteIdentifier(name)}`;
+  const isDocument = baseType === 'json' || baseType === 'jsonb';
+  // Devices may be told that it takes null: theirs means the default.
+  const refusesNull = !column.nullable || column.nullMeansDefault;
+  const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
+  return dbType === baseDbType ? value : `${value}::${dbType}`;
 }
 
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */

@@ -49,7 +49,9 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS snapshot_completed_at timestamptz,
        ADD COLUMN IF NOT EXISTS served_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0,
-       ADD COLUMN IF NOT EXISTS bucket_since jsonb NOT NULL DEFAULT '{}'`,
+       ADD COLUMN IF NOT EXISTS bucket_since jsonb NOT NULL DEFAULT '{}',
+       ADD COLUMN IF NOT EXISTS pushed_lsn bigint`,
+    `COMMENT ON COLUMN sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
     `COMMENT ON COLUMN sync_clients.bucket_since IS
        'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
     `COMMENT ON COLUMN sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,

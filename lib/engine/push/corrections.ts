@@ -1,0 +1,100 @@
+import { upsert } from '../../common/collections.js';
+import type { SchemaContract } from '../../schema/schema-contract.js';
+import type { PassedOver } from '../passed-over.js';
+import type { PushItem, PushResult } from './push-change.js';
+import { isSendable, recordId } from './record-id.js';
+
+/** What a push came to. */
+export interface Pushed {
+  readonly results: readonly PushResult[];
+  /** The changes that were looked at in the database. */
+  readonly items: readonly PushItem[];
+  /** The changes that are in the tables as they wanted it; of parked records that came with them, too. */
+  readonly accepted: readonly PushItem[];
+  /** Nothing was to be written of them, though their devices hold something else than the rows. */
+  readonly unwritten: readonly PushItem[];
+}
+
+export interface CorrectionOptions {
+  readonly userId: string;
+  /** See `SynchroOptions.refusedCreates`. */
+  readonly refusedCreates: 'keep' | 'remove';
+}
+
+export interface Corrections {
+  /** Records of which devices hold another version, or one that the server doesn't have. */
+  readonly redelivered: readonly PassedOver[];
+  /** Ids by which devices hold records that have no such id. */
+  readonly withdrawn: readonly PassedOver[];
+}
+
+/** What devices hold otherwise than the server, and no verdict tells them: pulls do. */
+export function corrections(
+  { tables }: SchemaContract,
+  { results, items, accepted, unwritten }: Pushed,
+  { userId, refusedCreates }: CorrectionOptions,
+): Corrections {
+  const unversioned = results.filter(
+    ({ status, server_version: version }) => DROPS_CHANGE.has(status) && version === undefined,
+  );
+  const refused = unversioned.filter(({ status }) => status === 'rejected_terminal');
+  const again = [...unversioned, ...unwritten.map(({ echo }) => echo)].flatMap(
+    ({ id, table_name: table }) => {
+      const key = tables.get(table)?.primaryKey;
+      const known = key ? recordId(key, id) : null;
+      return known === null ? [] : { table, id: known };
+    },
+  );
+  const removed = refused.filter(
+    ({ operation, table_name: table, id }) =>
+      refusedCreates === 'remove' && operation === 'create' && tables.has(table) && isSendable(id),
+  );
+  const gone = removed.map(({ table_name: table, id }) => ({ table, id }));
+  return {
+    redelivered: byTable(again, { kind: 'redeliver', anew: true }),
+    withdrawn: [
+      ...byTable([...gone, ...respelled(results, items, accepted)], { kind: 'withdraw' }),
+      ...byTable(accepted.flatMap(respelledBefore), { kind: 'withdraw', userId }),
+    ],
+  };
+}
+
+/** Verdicts by which a device drops its change. */
+const DROPS_CHANGE: ReadonlySet<string> = new Set(['rejected_terminal', 'conflict']);
+
+interface RecordName {
+  readonly table: string;
+  readonly id: string;
+}
+
+/**
+ * Ids as this device has them, of rows that go by another text of the same id: Swift writes UUIDs in capitals. The
+ * device gets the row as the server names it, and would hold it twice. What is parked is not there to be got.
+ */
+function respelled(
+  results: readonly PushResult[],
+  items: readonly PushItem[],
+  accepted: readonly PushItem[],
+): readonly RecordName[] {
+  const told = new Set(accepted.map(({ index }) => index));
+  return items.flatMap(({ index, id, echo, table }) => {
+    const isTold = told.has(index) || results[index]?.server_version !== undefined;
+    return isTold && echo.id !== id ? { table: table.table.name, id: echo.id } : [];
+  });
+}
+
+/** The same of a record that was parked: its data say how the device that made it, any of the user's, wrote its id. */
+function respelledBefore({ index, id, data, table: { table, primaryKey } }: PushItem): readonly RecordName[] {
+  const sent = data?.get(primaryKey.name);
+  const isOther = index < 0 && typeof sent === 'string' && sent !== id && recordId(primaryKey, sent) === id;
+  return isOther ? [{ table: table.name, id: sent }] : [];
+}
+
+function byTable(
+  records: readonly RecordName[],
+  what: Pick<PassedOver, 'kind' | 'anew' | 'userId'>,
+): readonly PassedOver[] {
+  const ids = new Map<string, Set<string>>();
+  for (const { table, id } of records) upsert(ids, table, () => new Set()).add(id);
+  return [...ids].map(([table, recordIds]) => ({ ...what, table, recordIds: [...recordIds] }));
+}

@@ -1,0 +1,16 @@
+import type { EntityManager } from 'typeorm';
+import { unloggedPush } from '../../store/sync-clients.js';
+import { isLogAt } from '../../store/wal-progress.js';
+import { awaitLog } from '../await-log.js';
+
+/** Longest time that a snapshot waits for the log, in milliseconds. */
+const LONGEST_WAIT_MS = 2_000;
+
+/**
+ * Waits until the log has what a user's devices have pushed. A device that is told to take a snapshot pushes first, and
+ * drops all rows when the snapshot comes: its own would vanish until its next pull.
+ */
+export async function awaitPushes(manager: EntityManager, userId: string): Promise<void> {
+  const lsn = await unloggedPush(manager, userId);
+  if (lsn !== null) await awaitLog(manager, lsn, () => isLogAt(manager, lsn), LONGEST_WAIT_MS);
+}
