@@ -3,6 +3,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 import { isReadableTimeSql } from '../schema/row-json.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { ownBucketSql } from '../store/default-bucket-sql.js';
+import type { TrackedTables } from './tracked-tables.js';
 
 /**
  * Whether nothing is known of a table's rows yet, nor of any that wait for them: then there is nothing to compare them
@@ -24,8 +25,16 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
  * In the order of the edges' key, so that neighbours share their index pages.
  * @returns whether there are rows that wait for their parents
  */
-export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+export async function backfillEdges(
+  tx: ChangelogTransaction,
+  tracked: TrackedTables,
+  table: SyncTable,
+): Promise<boolean> {
   tx.noteLook();
+  const padded = tracked.paddedColumns(table.schema, table.name);
+  /** A column of the row as the decoder of the stream has it. */
+  const text = (column: string): string =>
+    `t.${quoteIdentifier(column)}${padded.has(column) ? '::bpchar' : ''}::text COLLATE "C"`;
   const { parent } = table;
   const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
@@ -59,9 +68,4 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
         SELECT FROM sync_bucket_edges AS e WHERE e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk})`,
   );
   return (rowCount ?? 0) > 0;
-}
-
-/** A column of the row as the stream would send it; a cast may print it in another way (`char(n)` without its blanks). */
-function text(column: string): string {
-  return `concat(t.${quoteIdentifier(column)}) COLLATE "C"`;
 }

@@ -86,11 +86,11 @@ export class MembershipApplier {
   ): Promise<void> {
     const isFirst = filter === 'all' && options.silent === true && this.rules.isDefault(table);
     if (isFirst && (await isUnknown(tx, table))) {
-      this.open.waiting = (await backfillEdges(tx, table)) || this.open.waiting;
+      this.open.waiting = (await backfillEdges(tx, this.tracked, table)) || this.open.waiting;
       return;
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
-    const rows = currentRows(tx, table, this.tracked.columnsOf(table), filter);
+    const rows = currentRows(tx, this.tracked, table, filter);
     // What becomes of a chunk, and of its children, changes nothing that the next one asks for: tables make no cycles.
     for await (const chunk of ahead(withEdges(tx, table, rows))) {
       await this.resettleRows(tx, table, chunk, options);

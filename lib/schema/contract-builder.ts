@@ -1,7 +1,7 @@
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { portableDefault } from './default-portability.js';
-import type { CatalogColumn } from './introspection.js';
+import type { CatalogColumn } from './catalog-table.js';
 import { logicalTypeOf } from './logical-type.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
 import { keyTypeProblems, type SourceCatalogs } from './key-type-problems.js';
