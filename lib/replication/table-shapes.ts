@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { SynchroError } from '../common/errors.js';
 import { quoteRelation } from '../common/identifiers.js';
+import { parsePgArray } from '../common/pg-array-literal.js';
 import type { Lsn } from '../common/lsn.js';
 import type { TrackedTables } from './tracked-tables.js';
 
@@ -32,8 +33,8 @@ export interface ColumnReading {
   readonly place: number;
   /** Its type, and what it is computed by when it is read. */
   readonly type: string;
-  /** The default of a column in which rows from before it have a value that was never written; null: none has. */
-  readonly fill: string | null;
+  /** Where rows from before the column have a value in it that was never written; null: none has. */
+  readonly fill: { readonly default: string; readonly values: readonly string[] } | null;
 }
 
 /** The shapes of the synced tables at a moment. */
@@ -72,15 +73,33 @@ function readsDifferently(stored: TableShape, shape: TableShape): boolean {
   const last = Math.max(0, ...Object.values(stored.readings).map(({ place }) => place));
   const column = Object.entries(shape.readings).some(([name, { place, type, fill }]) => {
     const before = stored.readings[name];
-    if (!before) return place <= last || (fill !== null && !PLAIN_DEFAULT.test(fill));
-    const { fill: former } = before;
-    return before.place !== place || before.type !== type || (former ?? fill) !== (fill ?? former);
+    if (!before) return place <= last || (fill !== null && !isPlain(fill));
+    if (before.place !== place || before.type !== type) return true;
+    return fill !== null && before.fill !== null && before.fill.default !== fill.default;
   });
   return column || Object.entries(shape.types).some(([key, text]) => (stored.types[key] ?? text) !== text);
 }
 
-/** A default that devices have themselves, in a column that they add. */
-const PLAIN_DEFAULT = /^(?:-?\d+|true|false|'[^'\\]*'::(?:text|character varying))$/;
+/** Whether devices that add the column have the same value in their rows, by its default. */
+function isPlain({ default: sql, values }: Exclude<ColumnReading['fill'], null>): boolean {
+  const text = PLAIN_TEXT.exec(sql)?.[1]?.replaceAll("''", "'");
+  const value = text ?? (sql === 'true' || sql === 'false' ? sql.charAt(0) : INTEGER.test(sql) ? sql : null);
+  return values.length > 0 && values.every((each) => value !== null && parsePgArray(each)?.[0] === value);
+}
+
+const PLAIN_TEXT = /^'((?:[^'\\]|'')*)'::(?:text|character varying)$/;
+const INTEGER = /^-?\d+$/;
+
+/** The labels of all enums, by the OIDs of their rows in pg_enum. */
+export function labelsOf({ byTable }: TableShapes): ReadonlyMap<string, string> {
+  const types = [...byTable.values()].flatMap((shape) => Object.entries(shape.types));
+  return new Map(
+    types.flatMap(([key, text]) => (key.startsWith(LABEL) ? [[key.slice(LABEL.length), text] as const] : [])),
+  );
+}
+
+/** Of the key in {@link TableShape.types}. */
+const LABEL = 'label ';
 
 /** Whether anything at all is another. */
 export function sameShapes(a: TableShapes, b: TableShapes): boolean {
@@ -191,7 +210,7 @@ SELECT w.schema, w.relation, w.required, w.oid IS NOT NULL AS found,
          WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS present,
   ARRAY(SELECT a.attname::text FROM pg_attribute a
          WHERE a.attrelid = w.oid AND a.attnum > 0 AND (a.atttypid = ${BPCHAR} OR a.atttypid >= 16384 AND ${isPaddedSql('a.atttypid')})) AS padded,
-  concat_ws(' ', w.oid, t.xmin, p.oid, p.xmin, r.oid, r.xmin) AS published,
+  concat_ws(' ', w.oid, p.oid, p.xmin, r.oid, r.xmin, t.xmin) AS published,
   (SELECT coalesce(string_agg(concat_ws(' ', a.attnum, a.atttypid, a.attname), ',' ORDER BY a.attnum), '')
      FROM pg_attribute a
     WHERE a.attrelid = w.oid AND NOT a.attisdropped AND a.attname::text = ANY (w.required)) AS rules,
@@ -202,14 +221,16 @@ SELECT w.schema, w.relation, w.required, w.oid IS NOT NULL AS found,
   (SELECT coalesce(jsonb_object_agg(a.attname, jsonb_build_object(
             'place', a.attnum,
             'type', concat_ws(' ', a.atttypid, CASE WHEN a.attgenerated = 'v' THEN pg_get_expr(d.adbin, d.adrelid) END),
-            'fill', CASE WHEN a.attgenerated = 'v' THEN 'GENERATED' WHEN EXISTS (
-              SELECT FROM pg_attribute l WHERE l.attrelid = ANY (f.leaves) AND l.attname = a.attname AND l.atthasmissing)
-              THEN coalesce(pg_get_expr(d.adbin, d.adrelid), '') END)), '{}')
+            'fill', CASE WHEN a.attgenerated = 'v' OR m.values <> '[]'
+              THEN jsonb_build_object('default', coalesce(pg_get_expr(d.adbin, d.adrelid), ''), 'values', m.values) END)), '{}')
      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    CROSS JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(DISTINCT l.attmissingval::text), '[]') AS values FROM pg_attribute l
+       WHERE l.attrelid = ANY (f.leaves) AND l.attname = a.attname AND l.atthasmissing) m
     WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped) AS readings,
   (SELECT coalesce(jsonb_object_agg(x.key, x.text), '{}')
      FROM used u JOIN pg_type y ON y.oid = u.type CROSS JOIN LATERAL (
-       SELECT 'label ' || e.oid, e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = y.oid
+       SELECT '${LABEL}' || e.oid, e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = y.oid
        UNION ALL
        SELECT 'composite ' || y.oid, string_agg(concat_ws(' ', a.attname, a.atttypid), ',' ORDER BY a.attnum)
          FROM pg_attribute a

@@ -1,5 +1,6 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
+import { withLabelsOfNow } from './former-labels.js';
 import { isJsonObject, jsonText, parseJson } from './json.js';
 import { integerText, numberToken } from './numbers.js';
 
@@ -11,7 +12,8 @@ import { integerText, numberToken } from './numbers.js';
  * @param stored the value that the server has now, as it is on the wire (parsed losslessly); undefined if there is
  *   none. It tells what the device started from where the echo alone can't.
  */
-export function columnJson(column: ContractColumn, value: unknown, stored?: unknown): string {
+export function columnJson(column: ContractColumn, sent: unknown, stored?: unknown): string {
+  const value = column.formerLabels === undefined ? sent : withLabelsOfNow(column.formerLabels, sent, stored);
   if (value === null || value === undefined) return 'null';
   if (column.isArray) return arrayJson(value);
   switch (column.baseType) {

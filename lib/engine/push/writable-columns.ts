@@ -54,7 +54,11 @@ export function contentDifferences(
  * create, and a repair would overwrite what was typed since.
  */
 export function needsRepair(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
-  return differences(contract, data, row).some((column) => !isServerStamp(contract, column));
+  // A label that was renamed has another text on the device.
+  const asSent = contract.columns.some(({ formerLabels }) => formerLabels)
+    ? { ...contract, columns: contract.columns.map((column) => ({ ...column, formerLabels: undefined })) }
+    : contract;
+  return differences(asSent, data, row).some((column) => !isServerStamp(contract, column));
 }
 
 function differences(contract: ContractTable, data: ClientData, row: StoredRow): readonly ContractColumn[] {
