@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PgoutputDecoder, type ColumnChoice } from '../lib/replication/pgoutput.js';
+import { PgoutputDecoder, type ColumnChoice, type PaddedColumns } from '../lib/replication/pgoutput.js';
 
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 
@@ -49,8 +49,8 @@ function tuple(...values: readonly (string | null | undefined)[]): Buffer {
 const TASKS = relation(7, 'public', 'tasks', ['id', 'title', 'user_id']);
 
 /** A decoder that knows `public.tasks`. */
-function decoder(choose: ColumnChoice = () => 'all'): PgoutputDecoder {
-  const made = new PgoutputDecoder(choose);
+function decoder(choose: ColumnChoice = () => 'all', padded?: PaddedColumns): PgoutputDecoder {
+  const made = new PgoutputDecoder(choose, padded);
   made.decode(TASKS);
   return made;
 }

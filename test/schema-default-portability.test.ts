@@ -6,11 +6,13 @@ import type { LogicalType } from '../lib/schema/schema-contract.js';
 const scalar = (logicalType: LogicalType): DefaultTarget => ({
   logicalType,
   isArray: false,
+  delimiter: ',',
   elementLogicalType: null,
 });
 const array = (elementLogicalType: LogicalType | null): DefaultTarget => ({
   logicalType: 'json',
   isArray: true,
+  delimiter: ',',
   elementLogicalType,
 });
 

@@ -9,6 +9,7 @@ const RELATION: Relation = {
   columns: ['id'],
   positions: new Map([['id', 0]]),
   decoded: [true],
+  padded: [false],
   identity: new Set(['id']),
 };
 

@@ -39,6 +39,13 @@ export function isCanonicalIdSql(text: string, id: string): string {
   return `(${text} = ${id} OR lower(${text}) = ${id} AND ${id} ~ '${CANONICAL_UUID}')`;
 }
 
+/** A `char(n)` as PostgreSQL casts it to text: its trailing blanks are padding, and mean nothing. */
+export function withoutPadding(value: string): string {
+  let end = value.length;
+  while (end > 0 && value[end - 1] === ' ') end--;
+  return value.slice(0, end);
+}
+
 /** The bucket that every user is subscribed to. */
 export const GLOBAL_BUCKET = 'global';
 

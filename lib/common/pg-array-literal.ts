@@ -4,9 +4,11 @@ export type PgArrayElement = string | null | readonly PgArrayElement[];
 /**
  * Reads PostgreSQL's array text form (`{a,"b c",NULL,{…}}`, array_in of the manual §8.15.6). Null for anything
  * else, and for arrays with bounds of their own (`[0:1]={…}`), which JSON can't express.
+ *
+ * @param delimiter `typdelim` of the elements' type: `;` for box, `,` for all others of PostgreSQL's own
  */
-export function parsePgArray(text: string): readonly PgArrayElement[] | null {
-  const reader = new Reader(text);
+export function parsePgArray(text: string, delimiter = ','): readonly PgArrayElement[] | null {
+  const reader = new Reader(text, delimiter);
   const array = reader.array();
   return array !== null && reader.atEnd() ? array : null;
 }
@@ -33,7 +35,17 @@ function quoted(element: string): string {
 class Reader {
   private position = 0;
 
-  constructor(private readonly text: string) {}
+  private readonly bare: RegExp;
+
+  constructor(
+    private readonly text: string,
+    private readonly delimiter: string,
+  ) {
+    this.bare = new RegExp(
+      String.raw`(?:[^{}"\\\u{${delimiter.codePointAt(0)?.toString(16)}}]|\\[^])+`,
+      'yu',
+    );
+  }
 
   atEnd(): boolean {
     this.skipSpace();
@@ -48,7 +60,7 @@ class Reader {
       const element = this.element();
       if (element === undefined) return null;
       elements.push(element);
-    } while (this.take(','));
+    } while (this.take(this.delimiter));
     return this.take('}') ? elements : null;
   }
 
@@ -58,7 +70,7 @@ class Reader {
     if (this.text[this.position] === '{') return this.array() ?? undefined;
     const quoted = this.match(/"((?:[^"\\]|\\[^])*)"/y);
     if (quoted !== null) return unescape(quoted.slice(1, -1));
-    const bare = this.match(/(?:[^{}",\\]|\\[^])+/y)?.trimEnd();
+    const bare = this.match(this.bare)?.trimEnd();
     if (bare === undefined || bare === '') return undefined;
     return bare.toUpperCase() === 'NULL' ? null : unescape(bare);
   }

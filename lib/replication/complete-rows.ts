@@ -20,7 +20,7 @@ export async function completeRows(
   const values = [...new Set(incomplete.map((event) => event.recordId))];
   const filter = { column: table.idColumn, values };
   const current = new Map<string, ResolveRow['data']>();
-  for await (const rows of currentRows(tx, table, tracked.columnsOf(table), filter)) {
+  for await (const rows of currentRows(tx, tracked, table, filter)) {
     for (const row of rows) current.set(row.recordId, row.data);
   }
   for (const event of incomplete) {

@@ -1,8 +1,10 @@
 import { quoteIdentifier } from '../common/identifiers.js';
+import { withoutPadding } from '../common/canonical-id.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { matchingValues } from './matching-values.js';
+import type { TrackedTables } from './tracked-tables.js';
 
 /**
  * Rows read at once, with the columns that are needed or with all, which may be wide: a cascade or a backfill holds up to
@@ -21,12 +23,14 @@ export type RowFilter = { readonly column: string; readonly values: readonly str
  */
 export async function* currentRows(
   tx: ChangelogTransaction,
+  tracked: TrackedTables,
   table: SyncTable,
-  columns: ReadonlySet<string> | 'all',
   filter: RowFilter,
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.noteLook();
+  const columns = tracked.columnsOf(table);
+  const padded = tracked.paddedColumns(table.schema, table.name);
   const size = CHUNK_ROWS[columns === 'all' ? 'all' : 'needed'];
   const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
@@ -43,9 +47,23 @@ export async function* currentRows(
     const rows = await next;
     isLast = rows.length < size;
     if (!isLast) next = fetch();
-    if (rows.length > 0) yield rows.map((data) => ({ recordId: data[table.idColumn] ?? '', data }));
+    if (rows.length === 0) continue;
+    yield rows.map((row) => {
+      const data = padded.size === 0 ? row : withoutPaddings(row, padded);
+      return { recordId: data[table.idColumn] ?? '', data };
+    });
   }
   await tx.query(`CLOSE ${cursor}`);
+}
+
+/** As the stream's decoder has them. */
+function withoutPaddings(row: ResolveRow['data'], padded: ReadonlySet<string>): ResolveRow['data'] {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [
+      column,
+      value !== null && value !== undefined && padded.has(column) ? withoutPadding(value) : value,
+    ]),
+  );
 }
 
 /** Those of some records that are there now. */

@@ -4,6 +4,7 @@ import { TEXT_LIMITS } from '../common/text-limits.js';
 import { isReadableTimeSql } from '../schema/row-json.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { ownBucketSql } from '../store/default-bucket-sql.js';
+import type { TrackedTables } from './tracked-tables.js';
 
 /**
  * Whether nothing is known of a table's rows yet, nor of any that wait for them: then there is nothing to compare them
@@ -20,8 +21,13 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
 }
 
 /** Whether the table has rows that the sync tables have no place for: those have to be looked at one by one. */
-export async function hasTooLong(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+export async function hasTooLong(
+  tx: ChangelogTransaction,
+  tracked: TrackedTables,
+  table: SyncTable,
+): Promise<boolean> {
   const { recordId, bucket } = TEXT_LIMITS;
+  const text = streamTextSql(tracked, table);
   const own = ownBucketSql(table, text);
   const tooLong = [
     `octet_length(${text(table.idColumn)}) > ${recordId}`,
@@ -40,8 +46,13 @@ export async function hasTooLong(tx: ChangelogTransaction, table: SyncTable): Pr
  * In the order of the edges' key, so that neighbours share their index pages.
  * @returns whether there are rows that wait for their parents
  */
-export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable): Promise<boolean> {
+export async function backfillEdges(
+  tx: ChangelogTransaction,
+  tracked: TrackedTables,
+  table: SyncTable,
+): Promise<boolean> {
   tx.noteLook();
+  const text = streamTextSql(tracked, table);
   const { parent } = table;
   const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
@@ -77,7 +88,8 @@ export async function backfillEdges(tx: ChangelogTransaction, table: SyncTable):
   return (rowCount ?? 0) > 0;
 }
 
-/** A column of the row as the stream would send it; a cast may print it in another way (`char(n)` without its blanks). */
-function text(column: string): string {
-  return `concat(t.${quoteIdentifier(column)}) COLLATE "C"`;
+/** Text expressions of the columns of a row `t`, as the decoder of the stream has them. */
+function streamTextSql(tracked: TrackedTables, { schema, name }: SyncTable): (column: string) => string {
+  const padded = tracked.paddedColumns(schema, name);
+  return (column) => `t.${quoteIdentifier(column)}${padded.has(column) ? '::bpchar' : ''}::text COLLATE "C"`;
 }

@@ -36,13 +36,13 @@ export class MembershipSettler {
     options: ResettleOptions,
   ): Promise<void> {
     const isFirst = filter === 'all' && options.silent === true && this.rules.isDefault(table);
-    if (isFirst && (await isUnknown(tx, table)) && !(await hasTooLong(tx, table))) {
+    if (isFirst && (await isUnknown(tx, table)) && !(await hasTooLong(tx, this.tracked, table))) {
       const backfill = async (): Promise<void> =>
-        void (this.open.waiting = (await backfillEdges(tx, table)) || this.open.waiting);
+        void (this.open.waiting = (await backfillEdges(tx, this.tracked, table)) || this.open.waiting);
       if (await tx.succeeds(backfill)) return;
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
-    const rows = currentRows(tx, table, this.tracked.columnsOf(table), filter);
+    const rows = currentRows(tx, this.tracked, table, filter);
     // What becomes of a chunk, and of its children, changes nothing that the next one asks for: tables make no cycles.
     const chunks = withEdges(tx, table, rows);
     for await (const chunk of tx.careful ? chunks : ahead(chunks)) {

@@ -1,4 +1,5 @@
 import { SynchroError } from '../common/errors.js';
+import { withoutPadding } from '../common/canonical-id.js';
 import type { Lsn } from '../common/lsn.js';
 import { MessageReader } from './message-reader.js';
 
@@ -12,11 +13,13 @@ export interface Relation {
   readonly positions: ReadonlyMap<string, number>;
   /** Which columns are decoded; the others stay undefined in every tuple. */
   readonly decoded: readonly boolean[];
+  /** Which columns' values lose their trailing blanks, as `char(n)` does wherever it becomes text. */
+  readonly padded: readonly boolean[];
   /** Its replica identity: the columns that a delete, and an update that changes one of them, say the old values of. */
   readonly identity: ReadonlySet<string>;
 }
 
-/** PostgreSQL's text of each column; undefined for an unchanged TOASTed value and for columns nobody asked for. */
+/** The text of each column, as a cast would give it; undefined for an unchanged TOASTed value and for columns nobody asked for. */
 export type Tuple = readonly (string | null | undefined)[];
 
 export interface InsertMessage {
@@ -68,6 +71,9 @@ export type WalMessage = BeginMessage | CommitMessage | RowMessage | TruncateMes
 /** Chooses the columns of a relation that are decoded; null when its changes don't matter at all. */
 export type ColumnChoice = (schema: string, name: string) => ReadonlySet<string> | 'all' | null;
 
+/** The columns of a relation that are a `char(n)` in the guise of a domain, or hold keys of that type. */
+export type PaddedColumns = (schema: string, name: string) => ReadonlySet<string>;
+
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 
 /**
@@ -81,7 +87,10 @@ export class PgoutputDecoder {
   /** null: a relation that was not chosen. */
   private readonly relations = new Map<number, Relation | null>();
 
-  constructor(private readonly choose: ColumnChoice) {}
+  constructor(
+    private readonly choose: ColumnChoice,
+    private readonly paddedColumns: PaddedColumns = () => NO_COLUMNS,
+  ) {}
 
   /** @param start where in the buffer the message begins */
   decode(buffer: Buffer, start = 0): WalMessage | null {
@@ -123,14 +132,17 @@ export class PgoutputDecoder {
     const schema = reader.string();
     const name = reader.string();
     reader.skip(1);
+    const known = this.paddedColumns(schema, name);
     const columns: string[] = [];
+    const padded: boolean[] = [];
     const identity = new Set<string>();
     for (let left = reader.uint16(); left > 0; left--) {
       const flags = reader.uint8();
       const column = reader.string();
       columns.push(column);
       if ((flags & 1) === 1) identity.add(column);
-      reader.skip(4 + 4);
+      padded.push(reader.uint32() === BPCHAR || known.has(column));
+      reader.skip(4);
     }
     const chosen = this.choose(schema, name);
     this.relations.set(
@@ -142,6 +154,7 @@ export class PgoutputDecoder {
         columns,
         positions: new Map(columns.map((column, position) => [column, position])),
         decoded: columns.map((column) => chosen === 'all' || chosen.has(column)),
+        padded,
         identity,
       },
     );
@@ -195,12 +208,17 @@ export class PgoutputDecoder {
   }
 }
 
+const NO_COLUMNS: ReadonlySet<string> = new Set();
+
+/** OID of `char(n)`. */
+const BPCHAR = 1042;
+
 function readTime(reader: MessageReader): bigint {
   return reader.uint64() + POSTGRES_EPOCH_MICROS;
 }
 
 function readTuple(reader: MessageReader, relation: Relation): Tuple {
-  const { decoded } = relation;
+  const { decoded, padded } = relation;
   const count = reader.uint16();
   const tuple: (string | null | undefined)[] = [];
   for (let position = 0; position < count; position++) {
@@ -209,8 +227,10 @@ function readTuple(reader: MessageReader, relation: Relation): Tuple {
       tuple.push(null); // 'n'
     } else if (kind === 0x74) {
       const length = reader.uint32(); // 't'
-      if (decoded[position] === true) tuple.push(reader.text(length));
-      else {
+      if (decoded[position] === true) {
+        const text = reader.text(length);
+        tuple.push(padded[position] === true ? withoutPadding(text) : text);
+      } else {
         reader.skip(length);
         tuple.push(undefined);
       }

@@ -71,6 +71,8 @@ async function checkRowSecurity(client: ClientBase, tracked: TrackedTables): Pro
 interface IdentityRow {
   schema: string;
   relation: string;
+  /** The relation, or the partition of it in which the rows are: its own identity counts. */
+  sql: string;
   identity: string;
   columns: string[];
   primary_key: string[];
@@ -87,7 +89,8 @@ async function identityProblems(
 ): Promise<readonly SynchroProblem[]> {
   const relations = tracked.relations();
   const { rows } = await client.query<IdentityRow>(
-    `SELECT n.nspname AS schema, c.relname AS relation, c.relreplident AS identity,
+    `SELECT n.nspname AS schema, r.relname AS relation, c.relreplident AS identity,
+            format('%I.%I', c.relnamespace::regnamespace::name, c.relname) AS sql,
             ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
                     ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
                    WHERE i.indrelid = c.oid AND i.indimmediate
@@ -98,7 +101,10 @@ async function identityProblems(
             ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS all_columns
        FROM unnest($1::text[], $2::text[]) AS wanted (s, r)
        JOIN pg_namespace n ON n.nspname = wanted.s
-       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.r`,
+       JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = wanted.r
+       JOIN pg_class c ON CASE WHEN r.relkind <> 'p' THEN c.oid = r.oid
+         ELSE c.oid IN (SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf) AND c.relkind = 'r' END
+      ORDER BY 1, 2, 4`,
     [relations.map(({ schema }) => schema), relations.map(({ relation }) => relation)],
   );
   return rows.flatMap((row) => {
@@ -110,21 +116,27 @@ async function identityProblems(
         code: 'replica_identity_missing',
         entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
         option: 'REPLICA IDENTITY',
-        message: `a deleted row of ${row.schema}.${row.relation} would not carry ${columns}, which sync needs`,
-        remedy: `put ${columns} into its primary key, or: ALTER TABLE ${quoteRelation(row.schema, row.relation)} REPLICA IDENTITY FULL;`,
+        message: `a deleted row of ${row.sql} would not carry ${columns}, which sync needs`,
+        remedy: `put ${columns} into its primary key, or: ALTER TABLE ${row.sql} REPLICA IDENTITY FULL;`,
       },
     ];
   });
 }
 
-/** That a table has no such column, or another primary key, is told by the schema's own check. */
+/**
+ * That a table has no such column, another primary key, or one that pushes can't insert under, is told by the schema's
+ * own check.
+ */
 function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
   if (row.identity === 'f') return [];
   const found = tracked.find(row.schema, row.relation);
   const id = found?.table?.idColumn;
+  const isPushed = (found?.table?.pushPolicy ?? 'disabled') !== 'disabled';
+  const hasDeferrableKey =
+    row.identity === 'd' && isPushed && id !== undefined && row.primary_key.includes(id);
   const hasOtherKey = row.identity === 'd' && id !== undefined && !row.primary_key.includes(id);
   const needed = [
-    ...(id === undefined || hasOtherKey ? [] : [id]),
+    ...(id === undefined || hasOtherKey || hasDeferrableKey ? [] : [id]),
     ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
   ];
   return needed.filter((column) => row.all_columns.includes(column) && !row.columns.includes(column));

@@ -5,7 +5,7 @@ import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import { formatLsn, type Lsn } from '../common/lsn.js';
 import { disconnect } from './disconnect.js';
-import { PgoutputDecoder, type ColumnChoice, type WalMessage } from './pgoutput.js';
+import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
 
 /** All WAL up to here has been sent; with `mustAnswer` the server waits for a status (it is shutting down). */
 export interface KeepaliveMessage {
@@ -23,6 +23,8 @@ export interface StreamOptions {
   /** The stored position: the server skips what was committed before it. */
   readonly start: Lsn;
   readonly columns: ColumnChoice;
+  /** Default: none beside what the stream itself calls `char(n)`. */
+  readonly padded?: PaddedColumns;
   /** Milliseconds; 0 turns the watchdog off. */
   readonly walSenderTimeout: number;
   /** Told when the server, or the network, has not been heard of for too long: the stream has ended. */
@@ -86,7 +88,7 @@ export class ReplicationStream {
 
   private constructor(private readonly options: StreamOptions) {
     this.acknowledged = options.start;
-    this.decoder = new PgoutputDecoder(options.columns);
+    this.decoder = new PgoutputDecoder(options.columns, options.padded);
     // Automatic acknowledging is off in both forms: it would confirm what is received, not what is durable.
     this.service = new LogicalReplicationService(
       { ...options.connection, query_timeout: 0 },

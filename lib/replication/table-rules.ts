@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { rememberLabels } from '../store/enum-labels.js';
 import type { BucketRules } from './bucket-rules.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { ResettleOptions } from './resettle-options.js';
-import { lookFor, type Look, type TableShape, type TableShapes } from './table-shapes.js';
+import { labelsOf, lookFor, type Look, type TableShape, type TableShapes } from './table-shapes.js';
 
 interface StoredRules {
   readonly hash: string;
@@ -138,6 +139,7 @@ export class TableRules {
     hashes: ReadonlyMap<string, string>,
     shapes: TableShapes | null,
   ): Promise<void> {
+    if (shapes) await rememberLabels(tx, labelsOf(shapes));
     const names = [...hashes.keys()];
     await tx.query(
       `INSERT INTO sync_table_rules AS r (table_name, rules_hash, table_shape)

@@ -1,7 +1,7 @@
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { bucketColumns } from '../resolvers/join-resolver.js';
-import type { ColumnChoice, Relation } from './pgoutput.js';
+import type { ColumnChoice, PaddedColumns, Relation } from './pgoutput.js';
 
 /** A table whose buckets depend on the tracked one, and the column that names its rows. */
 export interface Dependent {
@@ -22,6 +22,8 @@ export class TrackedTables {
   private readonly byRelation = new Map<string, TrackedTable>();
   /** The columns that the relations have now, but for generated ones. */
   private readonly present = new Map<string, readonly string[]>();
+  /** Of those, the ones that are `char(n)`, if only through a domain. */
+  private readonly padded = new Map<string, ReadonlySet<string>>();
 
   /** @param needsAllColumns the table's rule isn't the default one, so it may read any column */
   constructor(
@@ -72,9 +74,32 @@ export class TrackedTables {
   }
 
   /** What a relation looks like now; {@link isPartial} holds the stream against it. */
-  notePresentColumns(schema: string, relation: string, columns: readonly string[]): void {
+  notePresentColumns(
+    schema: string,
+    relation: string,
+    columns: readonly string[],
+    padded: readonly string[],
+  ): void {
     this.present.set(key(schema, relation), columns);
+    this.padded.set(key(schema, relation), new Set(padded));
   }
+
+  /**
+   * The columns whose values lose their trailing blanks: each `char(n)`, and each that names rows whose key is one, with
+   * which PostgreSQL compares it as such (`varchar = char` does not see them).
+   */
+  readonly paddedColumns: PaddedColumns = (schema, relation) => {
+    const found = this.find(schema, relation);
+    const { parent = null, parentFkColumn = null } = found?.table ?? {};
+    const keys = [
+      ...(parent === null ? [] : [{ table: this.registry.get(parent), fkColumn: parentFkColumn ?? '' }]),
+      ...(found?.dependents ?? []),
+    ].filter(({ table }) => this.padded.get(key(table.schema, table.name))?.has(table.idColumn) === true);
+    return new Set([
+      ...(this.padded.get(key(schema, relation)) ?? []),
+      ...keys.map(({ fkColumn }) => fkColumn),
+    ]);
+  };
 
   /**
    * Whether rows of a relation, as the stream describes it, lack a column that a rule may read: they were written

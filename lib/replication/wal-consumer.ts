@@ -189,6 +189,7 @@ export class WalConsumer {
         publicationName,
         start: prepared.confirmedLsn,
         columns: this.tracked.choose,
+        padded: this.tracked.paddedColumns,
         walSenderTimeout,
         // What the writer waits for then may never come either; nothing of an open transaction stays.
         onSilence: (error) => client.connection.stream.destroy(error),

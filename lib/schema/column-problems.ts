@@ -2,7 +2,7 @@ import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import { columnCaseProblems } from '../registry/name-problems.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { CatalogColumn, CatalogTable } from './introspection.js';
+import type { CatalogColumn, CatalogTable } from './catalog-table.js';
 import { logicalTypeOf } from './logical-type.js';
 import { isPushable, isSynced, schemaProblem } from './schema-problem.js';
 

@@ -1,7 +1,8 @@
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
+import type { FormerLabels } from '../store/enum-labels.js';
 import { portableDefault } from './default-portability.js';
-import type { CatalogColumn } from './introspection.js';
+import type { CatalogColumn } from './catalog-table.js';
 import { logicalTypeOf } from './logical-type.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
 import { keyTypeProblems, type SourceCatalogs } from './key-type-problems.js';
@@ -23,11 +24,13 @@ export interface BuiltContract extends SchemaFindings {
  * reference tells them, so that a deployment that changes servers keeps its hash.
  *
  * @param isLate whether a column came after the table
+ * @param labels what was renamed, by the OID of an enum
  */
 export function buildContract(
   entries: readonly TableCatalog[],
   sources: SourceCatalogs,
   isLate: (table: string, column: string) => boolean,
+  labels: RenamedLabels = new Map(),
 ): BuiltContract {
   const problems: SynchroProblem[] = [];
   const warnings: SynchroProblem[] = [];
@@ -41,7 +44,7 @@ export function buildContract(
       .flatMap((column) => {
         const logicalType = logicalTypeOf(column.type, column.elementType);
         if (logicalType === null) return [];
-        const told = toContractColumn(table, column, logicalType);
+        const told = toContractColumn(table, column, logicalType, labels);
         if (!isLate(table.name, column.name) || canBeAdded(told)) return [told];
         if (column.notNull) warnings.push(relaxedWarning(table, column));
         return [relaxed(told, column)];
@@ -51,6 +54,20 @@ export function buildContract(
   }
   problems.push(...keyTypeProblems(entries, sources));
   return { tables, problems, warnings };
+}
+
+/** By the OID of an enum. */
+type RenamedLabels = ReadonlyMap<number, FormerLabels['labels']>;
+
+function formerLabelsOf(
+  { type, elementType }: CatalogColumn,
+  renamed: RenamedLabels,
+): FormerLabels | undefined {
+  const { oid, kind } = elementType ?? type;
+  const own = renamed.get(oid);
+  if (own) return { labels: own, areValues: true };
+  if (renamed.size === 0 || !['c', 'd', 'r', 'm'].includes(kind)) return undefined;
+  return { labels: new Map([...renamed.values()].flatMap((labels) => [...labels])), areValues: false };
 }
 
 /** Whether SQLite takes the column in `ALTER TABLE … ADD COLUMN`. */
@@ -73,11 +90,17 @@ function relaxed(told: ContractColumn, column: CatalogColumn): ContractColumn {
   };
 }
 
-function toContractColumn(table: SyncTable, column: CatalogColumn, logicalType: LogicalType): ContractColumn {
+function toContractColumn(
+  table: SyncTable,
+  column: CatalogColumn,
+  logicalType: LogicalType,
+  labels: RenamedLabels,
+): ContractColumn {
   const generated = column.generated || column.identity === 'always';
   const { kind, sqliteDefaultSql } = portableDefault(column.defaultSql, {
     logicalType,
     isArray: column.type.isArray,
+    delimiter: column.type.delimiter,
     elementLogicalType: column.elementType && elementTypeOf(column),
   });
   const filledByServer = generated || column.identity !== null || kind === 'server_only';
@@ -89,6 +112,7 @@ function toContractColumn(table: SyncTable, column: CatalogColumn, logicalType: 
     baseType: column.type.name,
     isArray: column.type.isArray,
     nullable: !column.notNull || column.mayHoldNull || (filledByServer && clientsMayLeaveOut(table, column)),
+    formerLabels: formerLabelsOf(column, labels),
     nullMeansDefault: column.notNull && (column.defaultSql !== null || column.identity !== null),
     defaultSql: column.defaultSql,
     defaultKind: kind,

@@ -15,6 +15,8 @@ export interface PortableDefault {
 export interface DefaultTarget {
   readonly logicalType: LogicalType;
   readonly isArray: boolean;
+  /** What stands between an array's elements in its text. */
+  readonly delimiter: string;
   /** Of an array's elements; null for what is no array, and for elements that have none. */
   readonly elementLogicalType: LogicalType | null;
 }
@@ -36,7 +38,7 @@ export function portableDefault(defaultSql: string | null, target: DefaultTarget
 
 function toSqlite(value: DefaultValue, target: DefaultTarget): string | null {
   if (value.kind === 'null') return 'NULL';
-  if (target.isArray) return arrayToSqlite(value, target.elementLogicalType);
+  if (target.isArray) return arrayToSqlite(value, target);
   switch (value.kind) {
     case 'boolean':
       return booleanToSqlite(value.value, target.logicalType);
@@ -64,10 +66,14 @@ function numberToSqlite(text: string, type: LogicalType): string | null {
 }
 
 /** The same text as the row's JSON will have, since that is what clients keep of an array. */
-function arrayToSqlite(value: DefaultValue, elementType: LogicalType | null): string | null {
+function arrayToSqlite(value: DefaultValue, { delimiter, elementLogicalType }: DefaultTarget): string | null {
   const elements =
-    value.kind === 'array' ? value.items : value.kind === 'string' ? parsePgArray(value.text) : null;
-  const json = elements && arrayToJson(elements, elementType);
+    value.kind === 'array'
+      ? value.items
+      : value.kind === 'string'
+        ? parsePgArray(value.text, delimiter)
+        : null;
+  const json = elements && arrayToJson(elements, elementLogicalType);
   return json === null ? null : quote(json);
 }
 

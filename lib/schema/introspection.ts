@@ -1,61 +1,5 @@
 import type { EntityManager } from 'typeorm';
-
-/** What a column is made of, as `pg_type` describes it. */
-export interface CatalogType {
-  readonly oid: number;
-  /** `typname`, e.g. `jsonb`, `timestamptz`, `_text`. */
-  readonly name: string;
-  /** `typtype`: `b` base, `e` enum, `r` range, `m` multirange, `c` composite, `p` pseudo, `d` domain (of an array's elements only: a column's are looked through). */
-  readonly kind: string;
-  readonly isArray: boolean;
-  /** PostgreSQL writes its values into JSON through a cast, not as text (hstore, PostGIS geometry). */
-  readonly castsToJson: boolean;
-}
-
-/** One column as the catalogs describe it. */
-export interface CatalogColumn {
-  readonly name: string;
-  /** `format_type`, as declared: a domain's own name, an enum's, `numeric(10,2)`. */
-  readonly dbType: string;
-  /** The same with every domain looked through. */
-  readonly baseDbType: string;
-  /** Its type with every domain looked through. */
-  readonly type: CatalogType;
-  /** The type of an array's elements; null for what is no array. */
-  readonly elementType: CatalogType | null;
-  /** The server refuses null, by the column or by a domain. */
-  readonly notNull: boolean;
-  /** Rows that were there before it did may hold null all the same: the constraint is NOT VALID (PostgreSQL 18). */
-  readonly mayHoldNull: boolean;
-  /** As PostgreSQL prints it, a domain's default included; a generated column's expression is none. */
-  readonly defaultSql: string | null;
-  readonly generated: boolean;
-  readonly identity: 'always' | 'by_default' | null;
-  readonly isPrimaryKey: boolean;
-}
-
-/** What a relation is, as far as its changes are concerned. */
-export type RelationKind =
-  | 'table'
-  | 'view'
-  | 'materialized view'
-  | 'foreign table'
-  | 'unlogged table'
-  | 'partition'
-  | 'inheritance parent';
-
-/** One table as the catalogs describe it. */
-export interface CatalogTable {
-  readonly oid: number;
-  /** A partitioned table is a `table`: its partitions' changes are published under its name. */
-  readonly kind: RelationKind;
-  /** The table that a partition belongs to. */
-  readonly parent: string | null;
-  /** A trigger that may fill columns in before a row is inserted. */
-  readonly hasInsertTrigger: boolean;
-  /** In `attnum` order. */
-  readonly columns: readonly CatalogColumn[];
-}
+import type { CatalogColumn, CatalogTable, CatalogType, RelationKind } from './catalog-table.js';
 
 /**
  * Reads all named relations in one statement. The answer has one entry for each name, in order; null where there is
@@ -81,6 +25,9 @@ interface CatalogRow {
   readonly relation_kind: RelationKind;
   readonly parent: string | null;
   readonly has_insert_trigger: boolean;
+  readonly write_rules: readonly string[];
+  readonly deferrable_key: string | null;
+  readonly unlogged_partitions: readonly string[];
   /** Null for a table without any column. */
   readonly name: string | null;
   readonly db_type: string;
@@ -90,10 +37,15 @@ interface CatalogRow {
   readonly type_kind: string;
   readonly type_casts: boolean;
   readonly is_array: boolean;
+  readonly type_delimiter: string;
+  readonly collation_sql: string | null;
+  readonly collation_deterministic: boolean;
+  readonly collation_default: boolean;
   readonly element_oid: number | null;
   readonly element_name: string | null;
   readonly element_kind: string | null;
   readonly element_casts: boolean;
+  readonly element_delimiter: string | null;
   readonly not_null: boolean;
   readonly may_hold_null: boolean;
   readonly default_sql: string | null;
@@ -112,9 +64,16 @@ WITH RECURSIVE wanted AS (
       WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) THEN 'inheritance parent'
       ELSE 'table' END AS relation_kind,
     (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1) AS parent,
-    -- TRIGGER_TYPE_ROW, _BEFORE and _INSERT
+    -- TRIGGER_TYPE_ROW, _BEFORE and _INSERT; neither DISABLEd nor for a REPLICA alone
     EXISTS (SELECT FROM pg_catalog.pg_trigger g
-      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7) AS has_insert_trigger
+      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgtype & 7 = 7) AS has_insert_trigger,
+    ARRAY(SELECT r.rulename::text FROM pg_catalog.pg_rewrite r
+      WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.ev_enabled IN ('O', 'A') ORDER BY 1) AS write_rules,
+    (SELECT k.conname::text FROM pg_catalog.pg_constraint k
+      WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.condeferrable) AS deferrable_key,
+    ARRAY(SELECT l.oid::regclass::text FROM pg_catalog.pg_partition_tree(c.oid) t
+        JOIN pg_catalog.pg_class l ON l.oid = t.relid
+      WHERE c.relkind = 'p' AND t.isleaf AND (l.relpersistence <> 'p' OR l.relkind = 'f') ORDER BY 1) AS unlogged_partitions
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(schema_name, table_name, ord)
   JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
   JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.table_name
@@ -130,17 +89,22 @@ WITH RECURSIVE wanted AS (
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype = 'd'
 ), base AS (
   SELECT c.oid, c.not_null, t.oid AS base_oid, c.typmod, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
+     t.typdelim,
     ${castsToJsonSql('t')} AS casts
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
 )
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
+  w.write_rules, w.deferrable_key, w.unlogged_partitions,
   a.attname::text AS name,
   pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
   pg_catalog.format_type(b.base_oid, coalesce(b.typmod, a.atttypmod)) AS base_db_type,
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
-  b.casts AS type_casts, b.is_array,
+  b.casts AS type_casts, b.is_array, b.typdelim::text AS type_delimiter,
+  quote_ident(ln.nspname) || '.' || quote_ident(l.collname) AS collation_sql,
+  coalesce(l.collisdeterministic, true) AS collation_deterministic,
+  a.attcollation = 'pg_catalog."default"'::regcollation AS collation_default,
   e.oid::bigint::float8 AS element_oid, e.typname::text AS element_name, e.typtype::text AS element_kind,
-  coalesce(${castsToJsonSql('e')}, false) AS element_casts,
+  coalesce(${castsToJsonSql('e')}, false) AS element_casts, e.typdelim::text AS element_delimiter,
   a.attnotnull OR b.not_null AS not_null,
   a.attnotnull AND EXISTS (SELECT FROM pg_catalog.pg_constraint v
     WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND v.conkey = ARRAY[a.attnum] AND NOT v.convalidated) AS may_hold_null,
@@ -154,6 +118,8 @@ LEFT JOIN attribute a ON a.ord = w.ord
 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN base b ON b.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.is_array
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_constraint p ON p.conrelid = w.oid AND p.contype = 'p'
 ORDER BY w.ord, a.attnum`;
@@ -174,6 +140,9 @@ function toTable(rows: readonly CatalogRow[]): CatalogTable | null {
     kind: first.relation_kind,
     parent: first.parent,
     hasInsertTrigger: first.has_insert_trigger,
+    writeRules: first.write_rules,
+    deferrableKey: first.deferrable_key,
+    unloggedPartitions: first.unlogged_partitions,
     columns: rows.flatMap((row) => (row.name === null ? [] : [toColumn(row, row.name)])),
   };
 }
@@ -189,8 +158,17 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
       kind: row.type_kind,
       isArray: row.is_array,
       castsToJson: row.type_casts,
+      delimiter: row.type_delimiter,
     },
     elementType: toElementType(row),
+    collation:
+      row.collation_sql === null
+        ? null
+        : {
+            sql: row.collation_sql,
+            isDeterministic: row.collation_deterministic,
+            isDefault: row.collation_default,
+          },
     notNull: row.not_null,
     mayHoldNull: row.may_hold_null,
     defaultSql: row.default_sql,
@@ -208,5 +186,6 @@ function toElementType(row: CatalogRow): CatalogType | null {
     kind: row.element_kind ?? 'b',
     isArray: false,
     castsToJson: row.element_casts,
+    delimiter: row.element_delimiter ?? ',',
   };
 }

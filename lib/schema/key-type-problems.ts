@@ -1,7 +1,8 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { CatalogColumn, CatalogTable } from './introspection.js';
+import type { CatalogColumn, CatalogTable } from './catalog-table.js';
+import { identityProblem } from './identity-problems.js';
 import { schemaProblem, type TableCatalog } from './schema-problem.js';
 
 /** The relations that bucket rules read, beyond the synced tables. */
@@ -9,7 +10,8 @@ export type SourceCatalogs = ReadonlyMap<string, CatalogTable | null>;
 
 /**
  * Columns that name another table's rows, but can hold what that table's key can't: a value that is no uuid would
- * stop the consumer at every try. Other guises of the same type (varchar for text, a domain) are fine.
+ * stop the consumer at every try. Types whose values have the same texts are fine: varchar for text or char, bigint for
+ * integer, a domain.
  */
 export function keyTypeProblems(
   tables: readonly TableCatalog[],
@@ -25,7 +27,8 @@ function parentKeyProblems(
   const parent = tables.find((entry) => entry.table.name === table.parent);
   const key = columnOf(parent?.catalog, parent?.table.idColumn);
   const fk = columnOf(catalog, table.parentFkColumn);
-  if (!parent || !key || !fk || sameKeys(key, fk)) return [];
+  if (!parent || !key || !fk) return [];
+  if (sameKeys(key, fk)) return collationProblems(table, key, fk, parent.table.entity);
   return [
     schemaProblem(
       table,
@@ -59,6 +62,8 @@ function sourceProblems(
         ),
       ];
     }
+    const refused = identityProblem(fk, false);
+    if (refused) return [sourceProblem(table, `${sql}.${fkColumn} ${refused.message}`, refused.remedy(sql))];
     if (!key || sameKeys(key, fk)) return [];
     const column = quoteIdentifier(fkColumn);
     return [
@@ -82,11 +87,31 @@ function columnOf(
   return catalog?.columns.find((column) => column.name === name);
 }
 
-function sameKeys(a: CatalogColumn, b: CatalogColumn): boolean {
-  return a.type.oid === b.type.oid || (isText(a) && isText(b));
+/** PostgreSQL compares no texts of two collations of which neither is the default (SQLSTATE 42P22). */
+function collationProblems(
+  table: SyncTable,
+  key: CatalogColumn,
+  fk: CatalogColumn,
+  parent: string,
+): readonly SynchroProblem[] {
+  const [wanted, given] = [key.collation, fk.collation];
+  if (!wanted || !given || wanted.isDefault || given.isDefault || wanted.sql === given.sql) return [];
+  return [
+    schemaProblem(
+      table,
+      'parentFkColumn',
+      `${fk.name} has the collation ${given.sql}, but the key of ${parent} has ${wanted.sql}, so that PostgreSQL can't compare them`,
+      `ALTER TABLE ${table.sql} ALTER COLUMN ${quoteIdentifier(fk.name)} TYPE ${fk.dbType} COLLATE ${wanted.sql}`,
+    ),
+  ];
 }
 
-/** text, varchar, char(n), name; citext by its name, as it has no OID of its own. */
-function isText({ type }: CatalogColumn): boolean {
-  return [25, 1043, 1042, 19].includes(type.oid) || type.name === 'citext';
+function sameKeys({ type: a }: CatalogColumn, { type: b }: CatalogColumn): boolean {
+  return a.oid === b.oid || [TEXTS, INTEGERS].some((oids) => oids.includes(a.oid) && oids.includes(b.oid));
 }
+
+/** OIDs of text, varchar and char(n). */
+const TEXTS: readonly number[] = [25, 1043, 1042];
+
+/** OIDs of smallint, integer and bigint. */
+const INTEGERS: readonly number[] = [21, 23, 20];

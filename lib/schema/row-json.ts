@@ -52,6 +52,9 @@ function columnSql(column: ContractColumn, value: string): string {
       return `${numericSql(value)} AS ${name}`;
     case 'jsonb':
       return `${documentSql(column, value, jsonbSql(value))} AS ${name}`;
+    // A cast leaves out the padding, as the record's id does.
+    case 'bpchar':
+      return `${value}::text AS ${name}`;
     case 'json':
       return `${documentSql(column, value, jsonSql(value))} AS ${name}`;
     default:

@@ -1,4 +1,5 @@
 import type { SyncTable } from '../registry/sync-table.js';
+import type { FormerLabels } from '../store/enum-labels.js';
 
 /** The types that the SDKs' SQLite databases know. */
 export type LogicalType =
@@ -15,6 +16,8 @@ export interface ContractColumn {
   /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly baseType: string;
   readonly isArray: boolean;
+  /** Labels of enums that were renamed; undefined where none was that it may hold. */
+  readonly formerLabels?: FormerLabels | undefined;
   /**
    * What clients are told. Wider than the database where the server fills the value in: a pushable table's NOT
    * NULL column whose default only the server can compute is nullable for them (hazard W-DATA-8).

@@ -1,6 +1,6 @@
 import type { SynchroErrorCode, SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { CatalogTable } from './introspection.js';
+import type { CatalogTable } from './catalog-table.js';
 
 /** What was found about the tables in the database. */
 export interface SchemaFindings {

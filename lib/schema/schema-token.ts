@@ -6,7 +6,8 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
  * catalogs say something else about the registered tables (interleavings 25, hazard W-SCH-1). Written as a
  * sub-select, so that it can stand in the first statement of every request.
  *
- * It hashes the row versions (xmin, ctid) of columns, defaults, primary keys and user-defined types, under the
+ * It hashes the row versions (xmin, ctid) of columns, defaults, primary keys, rules and user-defined types (with their
+ * labels, which defaults are printed with, and their casts to JSON), under the
  * OIDs that the tables' names mean at the moment, so that a table that was dropped and made again is noticed. It
  * may change for nothing (VACUUM FULL of a catalog), which costs a reload and no more.
  */
@@ -30,11 +31,17 @@ function tokenOf(oids: string): string {
     (SELECT sum(hash_record_extended((p.oid, p.xmin, p.ctid), 2))
      FROM pg_catalog.pg_constraint p WHERE p.conrelid = ANY (w.oids) AND p.contype = 'p'),
     CASE WHEN c.types IS NOT NULL THEN (WITH RECURSIVE custom AS (
-       SELECT t.oid, t.typbasetype, t.xmin, t.ctid FROM pg_catalog.pg_type t WHERE t.oid = ANY (c.types)
+       SELECT t.oid, t.typbasetype, t.typelem, t.xmin, t.ctid FROM pg_catalog.pg_type t WHERE t.oid = ANY (c.types)
        UNION
-       SELECT t.oid, t.typbasetype, t.xmin, t.ctid
-       FROM custom JOIN pg_catalog.pg_type t ON t.oid = custom.typbasetype AND t.oid >= 16384
-     ) SELECT sum(hash_record_extended((oid, xmin, ctid), 3)) FROM custom) END)
+       SELECT t.oid, t.typbasetype, t.typelem, t.xmin, t.ctid
+       FROM custom JOIN pg_catalog.pg_type t ON t.oid IN (custom.typbasetype, custom.typelem) AND t.oid >= 16384
+     ) SELECT concat_ws(' ', sum(hash_record_extended((oid, xmin, ctid), 3)),
+         (SELECT sum(hash_record_extended((e.oid, e.xmin, e.ctid), 4))
+          FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM custom)),
+         (SELECT sum(hash_record_extended((k.oid, k.xmin, k.ctid), 5)) FROM pg_catalog.pg_cast k
+           WHERE k.castsource IN (SELECT oid FROM custom) AND k.casttarget = 'pg_catalog.json'::regtype)) FROM custom) END,
+    (SELECT sum(hash_record_extended((r.oid, r.xmin, r.ctid), 6))
+     FROM pg_catalog.pg_rewrite r WHERE r.ev_class = ANY (w.oids)))
   FROM (SELECT ARRAY[${oids}] AS oids OFFSET 0) w
  CROSS JOIN LATERAL (
    SELECT hash_array_extended(array_agg(a.xmin), 0) AS xmins, sum(hashtidextended(a.ctid, a.attrelid::bigint)) AS ctids,

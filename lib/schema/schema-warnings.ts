@@ -1,7 +1,7 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { CatalogColumn } from './introspection.js';
+import type { CatalogColumn } from './catalog-table.js';
 import { isSynced, schemaProblem } from './schema-problem.js';
 
 /** OID of `timestamp without time zone`. */

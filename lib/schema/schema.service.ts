@@ -3,6 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { problemsError, type SynchroProblem } from '../common/errors.js';
 import { quoteRelation } from '../common/identifiers.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
+import { renamedLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction } from '../store/session.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
@@ -147,6 +148,7 @@ export class SchemaService {
         ]),
       ),
       (table, column) => late.has(columnKey(table, column)),
+      withManifest ? await renamedLabels(manager) : new Map(),
     );
     const { problems, warnings } = this.registry.findings;
     return {

@@ -2,9 +2,11 @@ import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { columnProblems } from './column-problems.js';
-import type { CatalogColumn, CatalogTable, RelationKind } from './introspection.js';
+import { identityProblems } from './identity-problems.js';
+import type { CatalogColumn, CatalogTable, RelationKind } from './catalog-table.js';
 import { logicalTypeOf } from './logical-type.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
+import { writeProblems } from './write-problems.js';
 
 /** What the registry says of a table, held against the database (hazard W-REG-4). */
 export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
@@ -16,6 +18,8 @@ export function tableProblems(table: SyncTable, catalog: CatalogTable | null): r
     ...primaryKeyProblems(table, catalog.columns),
     ...timestampProblems(table, catalog.columns),
     ...columnProblems(table, catalog),
+    ...identityProblems(table, catalog),
+    ...writeProblems(table, catalog),
   ];
 }
 
@@ -30,11 +34,24 @@ function missingTable(table: SyncTable): SynchroProblem {
 }
 
 /** Changes are read from the write-ahead log, under the name of the table that they were made in. */
-function kindProblem(table: SyncTable, { kind, parent }: CatalogTable): SynchroProblem | null {
-  if (kind === 'table') return null;
+function kindProblem(
+  table: SyncTable,
+  { kind, parent, unloggedPartitions }: CatalogTable,
+): SynchroProblem | null {
+  if (kind === 'table')
+    return unloggedPartitions.length === 0 ? null : unloggedPartition(table, unloggedPartitions);
   const [message, remedy] = REFUSED_KINDS[kind];
   const of = kind === 'partition' ? ` of ${parent ?? ''}` : '';
   return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, remedy);
+}
+
+function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroProblem {
+  return schemaProblem(
+    table,
+    '@SyncTable',
+    `${table.sql} has partitions that are unlogged or foreign tables, whose changes are not in the write-ahead log: ${names.join(', ')}`,
+    `ALTER TABLE … SET LOGGED, or ALTER TABLE ${table.sql} DETACH PARTITION …`,
+  );
 }
 
 const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, mend: string]>> =

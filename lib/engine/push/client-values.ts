@@ -1,6 +1,7 @@
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import { NULL_DOCUMENT } from '../../schema/row-json.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
+import { withLabelsOfNow } from './former-labels.js';
 import { isJsonObject, jsonText, parseJson } from './json.js';
 import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
@@ -12,7 +13,8 @@ import { integerText, numberToken, withoutTrailing } from './numbers.js';
  * @param stored the value that the server has now, as it is on the wire (parsed losslessly); undefined if there is
  *   none. It tells what the device started from where the echo alone can't.
  */
-export function columnJson(column: ContractColumn, value: unknown, stored?: unknown): string {
+export function columnJson(column: ContractColumn, sent: unknown, stored?: unknown): string {
+  const value = column.formerLabels === undefined ? sent : withLabelsOfNow(column.formerLabels, sent, stored);
   if (value === null || value === undefined) return 'null';
   if (column.isArray) return arrayJson(value);
   switch (column.baseType) {

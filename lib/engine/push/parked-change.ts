@@ -3,7 +3,6 @@ import type { SchemaContract } from '../../schema/schema-contract.js';
 import type { ParkedKey, ParkedRow } from '../../store/parked-rows.js';
 import { jsonText, parseJson } from './json.js';
 import type { PushChange, PushItem } from './push-change.js';
-import { idKey } from './record-id.js';
 
 /** A create as it is parked. */
 export function parkedRow(item: PushItem, { tables }: SchemaContract): ParkedRow {
@@ -12,7 +11,7 @@ export function parkedRow(item: PushItem, { tables }: SchemaContract): ParkedRow
   return {
     ...parkedKey(item),
     parentTable: parent.table.name,
-    parentId: idKey(parent.primaryKey, item.parentId),
+    parentId: item.parentId,
     change: dataJson(item.data),
     clientUpdatedAt: formatMicros(item.clientMicros),
     base: item.base,

@@ -18,7 +18,6 @@ import { ParkingBusyError } from './parking-busy.error.js';
 import { dataJson, parkedChange, parkedKey, parkedRow } from './parked-change.js';
 import type { PushContext, PushItem, PushResult } from './push-change.js';
 import type { PushRows } from './push-rows.js';
-import { idKey } from './record-id.js';
 import { retryable } from './verdicts.js';
 import { waves } from './waves.js';
 
@@ -113,10 +112,7 @@ export class Parking {
   /** Takes up what is parked under rows that this push has inserted, as creates whose verdicts nobody is told. */
   async release(parents: readonly PushItem[]): Promise<readonly PushItem[]> {
     if (!this.used || parents.length === 0) return [];
-    const keys = parents.map(({ table, id }) => ({
-      table: table.table.name,
-      recordId: idKey(table.primaryKey, id),
-    }));
+    const keys = parents.map(({ table, id }) => ({ table: table.table.name, recordId: id }));
     const rows = await parkedUnder(this.sql, this.context.userId, keys);
     return rows.flatMap((row) => this.takeUp(row) ?? []);
   }

@@ -1,6 +1,6 @@
-import { uuidText } from '../../common/canonical-id.js';
+import { uuidText, withoutPadding } from '../../common/canonical-id.js';
 import type { ContractColumn, ContractTable } from '../../schema/schema-contract.js';
-import { integerText, numberToken, withoutTrailing } from './numbers.js';
+import { integerText, numberToken } from './numbers.js';
 
 /**
  * A key as PostgreSQL prints it, or null for what the column's type can't hold: no such record exists. Asking the
@@ -12,7 +12,8 @@ export function recordId(column: ContractColumn, value: unknown): string | null 
   const range = INTEGER_BITS.get(column.baseType);
   if (range !== undefined) return integerId(text, range);
   if (column.baseType === 'uuid') return uuidText(text);
-  return column.baseType === 'bpchar' ? text.slice(0, withoutTrailing(text, ' ')) : text;
+  // Of blanks alone it has no text of its own.
+  return column.baseType === 'bpchar' ? withoutPadding(text) || null : text;
 }
 
 /** Whether a text can be an id at all. */
@@ -21,32 +22,21 @@ export function isSendable(id: string): boolean {
 }
 
 /** One text for each record of all tables. */
-export function recordKey({ table, primaryKey }: ContractTable, id: string): string {
-  return `${table.name}\0${idKey(primaryKey, id)}`;
-}
-
-/** One text for all spellings of an id that its type takes for the same. */
-export function idKey({ baseType }: ContractColumn, id: string): string {
-  return baseType === 'citext' ? id.toLowerCase() : id;
+export function recordKey({ table }: ContractTable, id: string): string {
+  return `${table.name}\0${id}`;
 }
 
 /**
- * A condition that a key column equals an id given as text, in a form that can use the key's index. Types that
- * are unusual for keys are compared as text, and slowly, rather than risking a failing cast.
+ * A condition that a key column equals an id that {@link recordId} made, in a form that can use the key's index.
+ * Every type that a key may have takes its text ({@link identityProblems}).
  */
-export function sameIdSql(column: ContractColumn, value: string, text: string): string {
-  if (TEXTS.has(column.baseType)) return `${value} = ${text}`;
-  if (SAFE_CASTS.has(column.baseType)) return `${value} = ${text}::${column.baseType}`;
-  return column.dbType === 'citext' ? `${value} = ${text}::citext` : `${value}::text = ${text}`;
+export function sameIdSql({ baseType }: ContractColumn, value: string, text: string): string {
+  return `${value} = ${text}::${baseType}`;
 }
 
 /** The same for a key column and the ids in an array of texts: an index is looked into once for each of them. */
-export function idAmongSql(column: ContractColumn, value: string, texts: string): string {
-  if (TEXTS.has(column.baseType)) return `${value} = ANY (${texts}::text[])`;
-  if (SAFE_CASTS.has(column.baseType)) return `${value} = ANY (${texts}::${column.baseType}[])`;
-  return column.dbType === 'citext'
-    ? `${value} = ANY (${texts}::citext[])`
-    : `${value}::text = ANY (${texts}::text[])`;
+export function idAmongSql({ baseType }: ContractColumn, value: string, texts: string): string {
+  return `${value} = ANY (${texts}::${baseType}[])`;
 }
 
 /** NUL and lone surrogates can't reach PostgreSQL as they are. */
@@ -57,10 +47,6 @@ const INTEGER_BITS: ReadonlyMap<string, number> = new Map([
   ['int4', 32],
   ['int8', 64],
 ]);
-
-const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar']);
-
-const SAFE_CASTS: ReadonlySet<string> = new Set(['uuid', 'bpchar', ...INTEGER_BITS.keys()]);
 
 function integerId(text: string, bits: number): string | null {
   const digits = integerText(text);

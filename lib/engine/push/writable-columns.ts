@@ -54,8 +54,12 @@ export function contentDifferences(
  * create, and a repair would overwrite what was typed since.
  */
 export function needsRepair(contract: ContractTable, data: ClientData, row: StoredRow): boolean {
+  // A label that was renamed has another text on the device.
+  const asSent = contract.columns.some(({ formerLabels }) => formerLabels)
+    ? { ...contract, columns: contract.columns.map((column) => ({ ...column, formerLabels: undefined })) }
+    : contract;
   return (
-    differences(contract, data, row).some((column) => !isServerStamp(contract, column)) ||
+    differences(asSent, data, row).some((column) => !isServerStamp(contract, column)) ||
     contract.columns.some((column) => isRespelledUuid(column, data, row))
   );
 }

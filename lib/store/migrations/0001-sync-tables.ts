@@ -227,9 +227,18 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN sync_table_rules.table_shape IS
        'the table, its columns, partitions and place in the publication, up to which nothing was missed'`,
     `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
+
+    `CREATE TABLE IF NOT EXISTS sync_enum_labels (
+       label_oid oid,
+       type_name text COLLATE "C",
+       label text COLLATE "C",
+       PRIMARY KEY (label_oid, type_name, label)
+     )`,
+    `COMMENT ON TABLE sync_enum_labels IS
+       'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS sync_table_rules, sync_requests, sync_subscription_changes, sync_push_failures, sync_parked_rows, sync_waiting_rows,
+    `DROP TABLE IF EXISTS sync_enum_labels, sync_table_rules, sync_requests, sync_subscription_changes, sync_push_failures, sync_parked_rows, sync_waiting_rows,
        sync_schema_manifest, sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
   ],
 };

@@ -1,0 +1,48 @@
+import type { EntityManager } from 'typeorm';
+import type { ChangelogTransaction } from './changelog-transaction.js';
+
+/** What the former labels of enums are called now. */
+export interface FormerLabels {
+  readonly labels: ReadonlyMap<string, string>;
+  /** The values are labels; else they may hold some, as a range or a composite does. */
+  readonly areValues: boolean;
+}
+
+/**
+ * Keeps the labels that enums have, so that a former one is known when a device comes back with it.
+ * @param labels text by the OID of its row in pg_enum
+ */
+export async function rememberLabels(
+  tx: ChangelogTransaction,
+  labels: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (labels.size === 0) return;
+  await tx.query(
+    `INSERT INTO sync_enum_labels (label_oid, type_name, label)
+     SELECT l.oid, t.typname::text, l.label
+       FROM unnest($1::oid[], $2::text[]) AS l (oid, label)
+       JOIN pg_enum e ON e.oid = l.oid JOIN pg_type t ON t.oid = e.enumtypid
+     ON CONFLICT DO NOTHING`,
+    [[...labels.keys()], [...labels.values()]],
+  );
+}
+
+/** The labels that were renamed, by the OID of their type. One that another label has now is that label. */
+export async function renamedLabels(
+  manager: EntityManager,
+): Promise<ReadonlyMap<number, FormerLabels['labels']>> {
+  const rows: { type: number; former: string; label: string }[] = await manager.query(
+    `SELECT e.enumtypid::bigint::float8 AS type, s.label AS former, e.enumlabel::text AS label
+       FROM sync_enum_labels s
+       JOIN pg_catalog.pg_enum e ON e.oid = s.label_oid AND e.enumlabel <> s.label
+       JOIN pg_catalog.pg_type t ON t.oid = e.enumtypid AND t.typname = s.type_name
+      WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_enum x WHERE x.enumtypid = e.enumtypid AND x.enumlabel = s.label)`,
+  );
+  const byType = new Map<number, Map<string, string>>();
+  for (const { type, former, label } of rows) {
+    const labels = byType.get(type) ?? new Map<string, string>();
+    byType.set(type, labels.set(former, label));
+  }
+  return byType;
+}
