@@ -106,10 +106,11 @@ export class Judge {
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
   }
 
-  /** A user id that isn't of the owner column's type is nobody's (interleavings 26). */
+  /** A user id that the owner column can't hold, or prints as another text, owns nothing (interleavings 26). */
   private canOwn({ table: { table, columns } }: PushItem): boolean {
     const owner = columns.find(({ name }) => name === table.ownerColumn);
-    return owner === undefined || recordId(owner, this.context.userId) !== null;
+    const { userId } = this.context;
+    return owner === undefined || recordId(owner, userId) === userId;
   }
 
   private async resolve(item: PushItem, row: StoredRow): Promise<HostAnswer<Resolution>> {
