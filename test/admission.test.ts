@@ -90,7 +90,7 @@ it('those who would wait behind a hundred others of the same user are told to co
   await whileLocked('tasks', async () => {
     held = await pushing(ann, 130);
     const refused = await eventually(async () => {
-      const done = await Promise.all(held.map((each) => Promise.race([each, null])));
+      const done = await Promise.all(held.map((each) => Promise.race([each, Promise.resolve(null)])));
       const answers = done.filter((each) => each !== null);
       return answers.length === 26 && answers;
     });

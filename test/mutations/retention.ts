@@ -57,9 +57,9 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'snapshot-does-not-hold',
-    file: 'lib/store/sync-clients.ts',
-    find: "snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3",
-    replace: "snapshot_expires_at = now() - $2 * interval '1 millisecond', bucket_subs = $3",
+    file: 'lib/store/snapshot-holds.ts',
+    find: "snapshot_expires_at = ${expiresSql(BEGAN, '$2', '$5')}, bucket_subs = $3",
+    replace: "snapshot_expires_at = ${expiresSql(BEGAN, '-$2', '$5')}, bucket_subs = $3",
     tests: [{ file: RETENTION_TEST, name: 'holds back compaction between two of its pages' }],
     why: 'Interleavings 22: from its first page on, a snapshot holds what its pull will need.',
   },
@@ -95,7 +95,7 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'cursor-is-not-bound-to-its-device',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/snapshot-holds.ts',
     find: 'AND $2::bigint <= p.last_seq AND ${where} RETURNING',
     replace: 'AND $2::bigint <= p.last_seq AND (${where} OR true) RETURNING',
     tests: [

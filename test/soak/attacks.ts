@@ -36,7 +36,6 @@ export function attacks(table: AttackTable, ids: AttackerIds, row: string): read
   });
   const create = (values: string): string =>
     `{"id":"${randomUUID()}","table_name":"${table.name}","operation":"create","data":{"${table.text}":"attack",${values}}}`;
-  const many = (count: number, one: () => string): string => Array.from({ length: count }, one).join(',');
   const pull = (name: string, members: string): Attack => ({
     name,
     path: 'pull',
@@ -88,6 +87,10 @@ export function registration(ids: AttackerIds): Attack {
     path: 'register',
     body: JSON.stringify({ ...ids, client_id: randomUUID() }),
   };
+}
+
+function many(count: number, one: () => string): string {
+  return Array.from({ length: count }, one).join(',');
 }
 
 function cursor({ name }: AttackTable): string {

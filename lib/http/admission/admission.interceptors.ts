@@ -20,6 +20,7 @@ export class AdmissionInterceptor implements NestInterceptor {
  * Has a request wait until it may be worked on: once its body is there, which may take a phone minutes, before it is
  * parsed and asks for a connection.
  */
+@Injectable()
 abstract class WorkInterceptor implements NestInterceptor {
   protected abstract readonly work: Work;
 
@@ -36,17 +37,9 @@ abstract class WorkInterceptor implements NestInterceptor {
 @Injectable()
 export class PushInterceptor extends WorkInterceptor {
   protected readonly work = 'push';
-
-  constructor(admission: Admission) {
-    super(admission);
-  }
 }
 
 @Injectable()
 export class ReadInterceptor extends WorkInterceptor {
   protected readonly work = 'read';
-
-  constructor(admission: Admission) {
-    super(admission);
-  }
 }
