@@ -34,8 +34,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'compaction-passes-snapshots-in-progress',
     file: 'lib/store/retention.ts',
-    find: 'FILTER (WHERE snapshot_expires_at > now() AND snapshot_seq >= p.floor_seq)',
-    replace: 'FILTER (WHERE false)',
+    find: 'min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now()',
+    replace: 'min(snapshot_seq) FILTER (WHERE false',
     tests: [{ file: RETENTION_TEST, name: 'holds back compaction between two of its pages' }],
     why: 'W-SNAP-8, interleavings 22: the snapshot would end below the floor, and start over, for ever.',
   },
@@ -153,8 +153,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'push-goes-by-an-outdated-log',
     file: 'lib/engine/sync-engine.ts',
-    find: 'buckets: context.log?.isOutdated ? [] : buckets',
-    replace: 'buckets',
+    find: 'const visible = context.log?.isOutdated ? [] : buckets;',
+    replace: 'const visible = buckets;',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push is taken' }],
     why: 'The same in the answer to a push.',
   },
