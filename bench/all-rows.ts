@@ -1,4 +1,5 @@
 import type { BenchRow } from './bench-row.js';
+import { attacker } from './rows/attacker.js';
 import { edgeBackfill } from './rows/large/edge-backfill.js';
 import { largeTransaction } from './rows/large/large-transaction.js';
 import { manyClients } from './rows/large/many-clients.js';
@@ -30,6 +31,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   snapshotAll,
   ...pushBatches,
   statementsAlone,
+  attacker,
   largeTransaction,
   manyClients,
   edgeBackfill,

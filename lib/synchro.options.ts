@@ -120,13 +120,14 @@ export interface LimitOptions {
    */
   readonly bodyMemory?: number;
   /**
-   * Requests of one user that an instance works on at a time, until their answers are taken. Further ones wait for
-   * their turn, and are answered 503 when that takes too long. Default: 4.
+   * Requests of one user that an instance takes at a time, until their answers are taken; it works on one push and two
+   * pulls or snapshots of theirs at once. Further ones wait for their turn, up to 10 s and 100 of them, and are then
+   * answered 503. Default: 4.
    */
   readonly requestsPerUser?: number;
   /**
-   * Pushes that an instance works on at a time, at most half of them one user's; users take turns. Keep it below the
-   * pool's connections, of which pulls and the host's own requests need some. Default: half of the pool's connections.
+   * Pushes that an instance works on at a time, each of another user; users take turns. Keep it below the pool's
+   * connections, of which pulls and the host's own requests need some. Default: half of the pool's connections.
    */
   readonly pushes?: number;
   /** Devices of one user; a further one takes the place of the one that was idle for longest. Default: 100. */

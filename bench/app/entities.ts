@@ -57,3 +57,23 @@ export class Comment extends SyncedRow {
   @Column('text')
   body!: string;
 }
+
+/** With a column of each kind that an attacker may want to send. */
+@Entity('documents')
+@SyncTable({ ownerColumn: 'user_id' })
+export class Document extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text')
+  title!: string;
+
+  @Column('int', { nullable: true })
+  priority!: number | null;
+
+  @Column('numeric', { nullable: true })
+  amount!: string | null;
+
+  @Column('jsonb', { nullable: true })
+  metadata!: unknown;
+}

@@ -5,7 +5,7 @@ import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } fr
 import { profiler } from '../stage/profiler.js';
 import { recorder } from '../stage/recorder.js';
 import { serve } from '../stage/serve.js';
-import { Comment, Task } from './entities.js';
+import { Comment, Document, Task } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 
 const { env } = process;
@@ -14,7 +14,11 @@ const name = env['SYNC_NAME'] ?? '';
 /** An app as the README makes it. */
 @Module({
   imports: [
-    TypeOrmModule.forRoot({ type: 'postgres', url: env['DATABASE_URL'] ?? '', entities: [Task, Comment] }),
+    TypeOrmModule.forRoot({
+      type: 'postgres',
+      url: env['DATABASE_URL'] ?? '',
+      entities: [Task, Comment, Document],
+    }),
     SynchroModule.forRoot({
       guards: [UserIdHeaderGuard()],
       providers: [{ provide: SubscriptionResolver, useClass: ReaderSubscriptions }],

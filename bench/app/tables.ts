@@ -24,6 +24,18 @@ CREATE TABLE comments (
 );
 CREATE INDEX comments_task_id ON comments (task_id);
 
+CREATE TABLE documents (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  user_id text NOT NULL,
+  title text NOT NULL,
+  priority integer,
+  amount numeric,
+  metadata jsonb,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  deleted_at timestamptz
+);
+
 CREATE FUNCTION add_tasks(first integer, last integer, users integer) RETURNS void LANGUAGE sql AS $$
   INSERT INTO tasks (user_id, title, body, priority, amount)
   SELECT 'user' || n % users, 'Task number ' || n, 'What there is to say about the task with the number ' || n, n % 5, n * 0.25

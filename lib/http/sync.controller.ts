@@ -1,6 +1,10 @@
 import { Req, Res, UseFilters, UseInterceptors } from '@nestjs/common';
 import { SyncEngine } from '../engine/sync-engine.js';
-import { AdmissionInterceptor, PushAdmissionInterceptor } from './admission/admission.interceptors.js';
+import {
+  AdmissionInterceptor,
+  PushInterceptor,
+  ReadInterceptor,
+} from './admission/admission.interceptors.js';
 import { sendAnswer, type HttpResponse } from './answer.js';
 import {
   metaAnswer,
@@ -39,17 +43,19 @@ export class SyncController {
   }
 
   @SyncRoute('POST', 'pull')
+  @UseInterceptors(ReadInterceptor)
   async pull(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, pullAnswer(await this.engine.pull(pullRequest(request))));
   }
 
   @SyncRoute('POST', 'push')
-  @UseInterceptors(PushAdmissionInterceptor)
+  @UseInterceptors(PushInterceptor)
   async push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, pushAnswer(await this.engine.push(pushRequest(request))));
   }
 
   @SyncRoute('POST', 'snapshot')
+  @UseInterceptors(ReadInterceptor)
   async snapshot(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, snapshotAnswer(await this.engine.snapshot(snapshotRequest(request))));
   }

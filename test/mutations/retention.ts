@@ -34,8 +34,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'compaction-passes-snapshots-in-progress',
     file: 'lib/store/retention.ts',
-    find: 'FILTER (WHERE snapshot_expires_at > now() AND snapshot_seq >= p.floor_seq)',
-    replace: 'FILTER (WHERE false)',
+    find: 'min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now()',
+    replace: 'min(snapshot_seq) FILTER (WHERE false',
     tests: [{ file: RETENTION_TEST, name: 'holds back compaction between two of its pages' }],
     why: 'W-SNAP-8, interleavings 22: the snapshot would end below the floor, and start over, for ever.',
   },
@@ -57,9 +57,9 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'snapshot-does-not-hold',
-    file: 'lib/store/sync-clients.ts',
-    find: "snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3",
-    replace: "snapshot_expires_at = now() - $2 * interval '1 millisecond', bucket_subs = $3",
+    file: 'lib/store/snapshot-holds.ts',
+    find: "snapshot_expires_at = ${expiresSql(BEGAN, '$2', '$5')}, bucket_subs = $3",
+    replace: "snapshot_expires_at = ${expiresSql(BEGAN, '-$2', '$5')}, bucket_subs = $3",
     tests: [{ file: RETENTION_TEST, name: 'holds back compaction between two of its pages' }],
     why: 'Interleavings 22: from its first page on, a snapshot holds what its pull will need.',
   },
@@ -95,7 +95,7 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'cursor-is-not-bound-to-its-device',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/snapshot-holds.ts',
     find: 'AND $2::bigint <= p.last_seq AND ${where} RETURNING',
     replace: 'AND $2::bigint <= p.last_seq AND (${where} OR true) RETURNING',
     tests: [
@@ -153,8 +153,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'push-goes-by-an-outdated-log',
     file: 'lib/engine/sync-engine.ts',
-    find: 'buckets: context.log?.isOutdated ? [] : buckets',
-    replace: 'buckets',
+    find: 'const visible = context.log?.isOutdated ? [] : buckets;',
+    replace: 'const visible = buckets;',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push is taken' }],
     why: 'The same in the answer to a push.',
   },

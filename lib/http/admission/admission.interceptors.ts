@@ -2,7 +2,7 @@ import { Injectable, type CallHandler, type ExecutionContext, type NestIntercept
 import { finalize, type Observable } from 'rxjs';
 import type { HttpResponse } from '../answer.js';
 import { type HttpRequest, userOf } from '../sync-request.js';
-import { Admission } from './admission.js';
+import { Admission, type Work } from './admission.js';
 
 /** Has each request wait for its user's turn: once it is known who asks, before any of the body is read. */
 @Injectable()
@@ -17,17 +17,29 @@ export class AdmissionInterceptor implements NestInterceptor {
 }
 
 /**
- * Has a push wait for its turn among all pushes: once its body is there, which may take a phone minutes, before it is
+ * Has a request wait until it may be worked on: once its body is there, which may take a phone minutes, before it is
  * parsed and asks for a connection.
  */
 @Injectable()
-export class PushAdmissionInterceptor implements NestInterceptor {
+abstract class WorkInterceptor implements NestInterceptor {
+  protected abstract readonly work: Work;
+
   constructor(private readonly admission: Admission) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp();
     const user = userOf(http.getRequest<HttpRequest>());
-    const leave = await this.admission.push(user, http.getResponse<HttpResponse>());
+    const leave = await this.admission.work(this.work, user, http.getResponse<HttpResponse>());
     return next.handle().pipe(finalize(leave));
   }
+}
+
+@Injectable()
+export class PushInterceptor extends WorkInterceptor {
+  protected readonly work = 'push';
+}
+
+@Injectable()
+export class ReadInterceptor extends WorkInterceptor {
+  protected readonly work = 'read';
 }

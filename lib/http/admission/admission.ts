@@ -16,13 +16,20 @@ const PATIENCE_MS = 10_000;
 const STALLED_MS = 30_000;
 const LOG_EVERY_MS = 60_000;
 
+/** What an instance works on: `read` is a pull or a page of a snapshot. */
+export type Work = 'push' | 'read';
+
+/** Of one user. A push takes time of everybody's; a second one of the same user would mostly wait for the first. */
+const AT_WORK = { push: 1, read: 2 } as const;
+
 /**
- * Gives each user a share of an instance, not all of it: so many requests at a time, and so many pushes of all that are
- * worked on. The others wait for their turn, and are answered 503 when it doesn't come.
+ * Gives each user a share of an instance, not all of it. What is beyond that waits for its turn, and is answered 503
+ * when it doesn't come.
  */
 @Injectable()
 export class Admission {
   private readonly requests: FairGate;
+  private readonly reads: FairGate;
   private pushes: FairGate | null = null;
   private readonly logger: SyncLogger;
   private quietUntil = 0;
@@ -32,19 +39,14 @@ export class Admission {
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroSettings, 'limits' | 'retryAfter' | 'logger'>,
   ) {
-    const perUser = options.limits.requestsPerUser;
-    this.requests = new FairGate({
-      total: Infinity,
-      perUser,
-      waiting: MOST_WAITING,
-      patience: PATIENCE_MS,
-    });
+    this.requests = gate(Infinity, options.limits.requestsPerUser);
+    this.reads = gate(Infinity, AT_WORK.read);
     this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 
   /**
-   * Resolves when the user's request may be worked on. It takes its place until its answer has been taken, or can't be:
-   * an answer that nobody reads is memory, too.
+   * Resolves when the user's request may come in. It keeps its place until its answer has been taken, or can't be: an
+   * answer that nobody reads is memory, too.
    * @throws ServiceUnavailableException with a `Retry-After`
    */
   async request(user: string, response: HttpResponse): Promise<void> {
@@ -58,21 +60,16 @@ export class Admission {
   }
 
   /**
-   * The same for a push whose body is there.
-   * @returns to be called when its work is done
+   * The same for work on a request whose body is there.
+   * @returns to be called when it is done
    */
-  push(user: string, response: HttpResponse): Promise<Leave> {
-    return this.enter((this.pushes ??= this.pushGate()), user, response);
-  }
-
-  private pushGate(): FairGate {
-    const total = this.options.limits.pushes ?? Math.max(1, Math.floor(poolSize(this.dataSource) / 2));
-    return new FairGate({
-      total,
-      perUser: Math.max(1, Math.floor(total / 2)),
-      waiting: MOST_WAITING,
-      patience: PATIENCE_MS,
-    });
+  work(work: Work, user: string, response: HttpResponse): Promise<Leave> {
+    // Not before: the pool is there by then.
+    const pushes = (this.pushes ??= gate(
+      this.options.limits.pushes ?? Math.max(1, Math.floor(poolSize(this.dataSource) / 2)),
+      AT_WORK.push,
+    ));
+    return this.enter(work === 'push' ? pushes : this.reads, user, response);
   }
 
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
@@ -104,6 +101,10 @@ export class Admission {
       },
     );
   }
+}
+
+function gate(total: number, perUser: number): FairGate {
+  return new FairGate({ total, perUser, waiting: MOST_WAITING, patience: PATIENCE_MS });
 }
 
 export const DEFAULT_RETRY_AFTER_SECONDS = 5;

@@ -1,0 +1,120 @@
+import type { Mutation } from './mutation.js';
+
+const BUCKETS_TEST = 'test/readable-buckets.test.ts';
+const NAMES_TEST = 'test/bucket-names.test.ts';
+const HOLDS_TEST = 'test/history-holds.test.ts';
+const GATE_TEST = 'test/fair-gate.test.ts';
+const ADMISSION_TEST = 'test/admission.test.ts';
+
+/** A user's share of the server, of others' devices and of history. */
+export const SHARE: readonly Mutation[] = [
+  {
+    name: 'push-goes-into-any-bucket',
+    file: 'lib/engine/push/readable-buckets.ts',
+    find: 'return now?.get(key)?.some((bucket) => !readable.has(bucket) && !own.has(bucket));',
+    replace:
+      'return now?.get(key)?.some((bucket) => !readable.has(bucket) && !own.has(bucket) && bucket.length < 0);',
+    tests: [{ file: BUCKETS_TEST, name: 'pushed as superuser refuses a create in projects' }],
+    why: 'Rule 16: whoever names a team would have every member pull their rows.',
+  },
+  {
+    name: 'undelete-goes-into-the-old-bucket',
+    file: 'lib/engine/push/readable-buckets.ts',
+    find: "const own = new Set(kind === 'update' ? held?.get(key) : []);",
+    replace: 'const own = new Set(held?.get(key));',
+    tests: [
+      { file: BUCKETS_TEST, name: 'pushed as superuser takes a delete, and refuses to bring a row back' },
+    ],
+    why: 'Rule 16: a row that was deleted would come back to a team that its user has left.',
+  },
+  {
+    name: 'child-goes-into-its-parents-bucket-unseen',
+    file: 'lib/store/named-buckets-sql.ts',
+    find: 'if (inherited !== null)',
+    replace: 'if (inherited !== null && false)',
+    tests: [
+      {
+        file: BUCKETS_TEST,
+        name: "pushed as superuser refuses a child that would come into its parent's bucket",
+      },
+    ],
+    why: 'Rule 16: it holds for what a row inherits, too.',
+  },
+  {
+    name: 'bucket-is-read-before-triggers',
+    file: 'lib/engine/push/run-writer.ts',
+    find: 'const refused = look.refused(before, results.slice(results.length - looks.length));',
+    replace: 'const refused = look.refused(before, before);',
+    tests: [
+      { file: BUCKETS_TEST, name: 'pushed as superuser goes by the row as it stands when triggers are done' },
+    ],
+    why: 'Rule 16: the row counts, not what was sent.',
+  },
+  {
+    name: 'rule-names-a-bucket-of-sync',
+    file: 'lib/replication/bucket-rules.ts',
+    find: 'if (buckets.some((own) => own.some(isReservedBucket))) {',
+    replace: 'if (buckets.some((own) => own.some((bucket) => isReservedBucket(bucket) && bucket === ""))) {',
+    tests: [{ file: NAMES_TEST, name: 'take no row of a rule that names them' }],
+    why: 'A row would reach one device alone, past every subscription.',
+  },
+  {
+    name: 'subscription-names-a-bucket-of-sync',
+    file: 'lib/resolvers/subscribed-buckets.ts',
+    find: 'return buckets.filter((bucket) => !isReservedBucket(bucket));',
+    replace: 'return buckets;',
+    tests: [{ file: NAMES_TEST, name: 'are not read by a user whose subscriptions name them' }],
+    why: "A user would read what is meant for another one's device.",
+  },
+  {
+    name: 'snapshot-hold-has-no-age',
+    file: 'lib/store/snapshot-holds.ts',
+    find: "snapshot_expires_at = ${expiresSql('c.snapshot_began_at', '$3', '$4')}",
+    replace: "snapshot_expires_at = ${expiresSql('now()', '$3', '$4')}",
+    tests: [{ file: HOLDS_TEST, name: "a snapshot's cursor that is sent again and again" }],
+    why: 'One device could keep compaction from passing it for ever.',
+  },
+  {
+    name: 'snapshot-begins-with-a-new-age-and-the-old-hold',
+    file: 'lib/store/snapshot-holds.ts',
+    find: 'const BEGAN = `CASE WHEN ${LASTS} THEN c.snapshot_began_at ELSE now() END`;',
+    replace: "const BEGAN = 'now()';",
+    tests: [{ file: HOLDS_TEST, name: 'nor does a snapshot that is begun again and again' }],
+    why: 'The same, by beginning again before each hold ends.',
+  },
+  {
+    name: 'max-age-waits-for-holds',
+    file: 'lib/store/retention.ts',
+    find: "snapshot_expires_at > now() AND ${isYounger('coalesce(snapshot_began_at, now())')}",
+    replace: 'snapshot_expires_at > now() AND $2::float8 > 0',
+    tests: [{ file: HOLDS_TEST, name: 'maxAge passes a hold that is older' }],
+    why: 'maxAge bounds the log, whoever holds it.',
+  },
+  {
+    name: 'devices-of-a-user-are-not-counted',
+    file: 'lib/store/sync-clients.ts',
+    find: 'if (row?.isNew === true) await removeSurplus(',
+    replace: 'if (row?.isNew === false) await removeSurplus(',
+    tests: [{ file: 'test/device-limit.test.ts', name: 'a user has as many devices as' }],
+    why: 'Every registration would be a row that is kept and looked at for months.',
+  },
+  {
+    name: 'user-takes-all-places',
+    file: 'lib/http/admission/fair-gate.ts',
+    find: '(this.inside.get(user) ?? 0) < this.limits.perUser',
+    replace: '(this.inside.get(user) ?? 0) < this.limits.total',
+    tests: [
+      { file: GATE_TEST, name: 'lets in so many at once, and of one user fewer' },
+      { file: ADMISSION_TEST, name: "one user's pushes take one connection" },
+    ],
+    why: "Rule 15: one user's worst requests would be everybody's wait.",
+  },
+  {
+    name: 'queue-of-one-user-goes-first',
+    file: 'lib/http/admission/fair-gate.ts',
+    find: '      this.queues.delete(user);\n      // Behind all others.',
+    replace: '      // Behind all others.',
+    tests: [{ file: GATE_TEST, name: 'gives users their turns one after the other' }],
+    why: 'Rule 15: who queues most would be served most.',
+  },
+];
