@@ -110,9 +110,7 @@ describe('a request as a whole is refused [W-REQUESTS-2]', () => {
     ['register', 'app_version', 257],
     ['pull', 'schema_hash', 257],
   ])('of %s, for a %s of %d bytes', async (path, name, length) => {
-    const text = randomBytes(length)
-      .toString('latin1')
-      .replaceAll(/[^a-z]/g, 'x');
+    const text = randomBytes(length).toString('base64').slice(0, length);
     expect(await post(path, `"${name}":"${text}"`)).toMatchObject({ status: 400 });
   });
 
