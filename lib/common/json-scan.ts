@@ -6,8 +6,8 @@ export interface JsonScan {
   readonly nesting: number;
   /** Objects, arrays and commas: as many as the text has values, about. */
   readonly values: number;
-  /** Starts and ends, in turn, of the numbers that JavaScript may print in another way. */
-  readonly inexact: readonly number[];
+  /** Starts and ends, in turn, of the numbers that JavaScript may print in another way; of the others it never does. */
+  readonly unusual: readonly number[];
   /** The same of numbers with an exponent. */
   readonly exponents: readonly number[];
 }
@@ -29,7 +29,7 @@ export function scanJson(
   { nesting: maxNesting, values: maxValues } = UNBOUNDED,
   first = false,
 ): JsonScan {
-  const inexact: number[] = [];
+  const unusual: number[] = [];
   const exponents: number[] = [];
   let [depth, nesting, values, at] = [0, 0, 0, 0];
   for (; at < text.length; at++) {
@@ -40,17 +40,17 @@ export function scanJson(
       values++;
       nesting = Math.max(nesting, ++depth);
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-      if (--depth <= 0 && first) return { end: at + 1, nesting, values, inexact, exponents };
+      if (--depth <= 0 && first) return { end: at + 1, nesting, values, unusual, exponents };
     } else if (isDigit(code) || (code === MINUS && isDigit(text.charCodeAt(at + 1)))) {
       const start = at;
       const form = readNumber(text, start);
       at = form.end - 1;
-      if (!form.isPlain && !isExact(text.slice(start, form.end))) inexact.push(start, form.end);
+      if (!form.isPlain) unusual.push(start, form.end);
       if (form.hasLetter) exponents.push(start, form.end);
     }
     if (nesting > maxNesting || values > maxValues) break;
   }
-  return { end: text.length, nesting, values, inexact, exponents };
+  return { end: text.length, nesting, values, unusual, exponents };
 }
 
 const [QUOTE, COMMA, MINUS, POINT, ZERO] = [0x22, 0x2c, 0x2d, 0x2e, 0x30];
@@ -99,11 +99,6 @@ function readNumber(text: string, start: number): { end: number; isPlain: boolea
 function isPlainFraction(text: string, start: number, next: number): boolean {
   const point = text.charCodeAt(start) === MINUS ? start + 2 : start + 1;
   return text.charCodeAt(point) === POINT && next !== ZERO;
-}
-
-/** Whether JavaScript's number has the same digits, spelled in the same way. */
-function isExact(token: string): boolean {
-  return String(Number(token)) === token;
 }
 
 function isDigit(code: number): boolean {

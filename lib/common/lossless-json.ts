@@ -21,21 +21,26 @@ const SHALLOW = 400;
 export function parseLossless(text: string, scan: JsonScan = scanJson(text)): unknown {
   const safe = withoutInexact(text, scan);
   if (scan.nesting > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
-  return scan.inexact.length === 0 ? JSON.parse(safe) : unwrapAll(JSON.parse(safe));
+  return safe.length === scan.end ? JSON.parse(safe) : unwrapAll(JSON.parse(safe));
 }
 
-function withoutInexact(text: string, { inexact, end: textEnd }: JsonScan): string {
+function withoutInexact(text: string, { unusual, end: textEnd }: JsonScan): string {
   const parts: string[] = [];
   let copied = 0;
-  for (let index = 0; index < inexact.length; index += 2) {
-    const [start = 0, end = 0] = [inexact[index], inexact[index + 1]];
+  for (let index = 0; index < unusual.length; index += 2) {
+    const [start = 0, end = 0] = [unusual[index], unusual[index + 1]];
     const token = text.slice(start, end);
     // What is no number, or where only a key may be, stays what it is, for the parser to refuse.
-    if (!IS_NUMBER.test(token) || isKey(text, end)) continue;
+    if (isExact(token) || !IS_NUMBER.test(token) || isKey(text, end)) continue;
     parts.push(text.slice(copied, start), `"${NUMBER}${token}"`);
     copied = end;
   }
   return copied === 0 ? text.slice(0, textEnd) : parts.join('') + text.slice(copied, textEnd);
+}
+
+/** Whether JavaScript's number has the same digits, spelled in the same way. */
+function isExact(token: string): boolean {
+  return String(Number(token)) === token;
 }
 
 function isKey(text: string, end: number): boolean {

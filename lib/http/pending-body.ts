@@ -94,18 +94,20 @@ export class PendingBody {
   private discardRest(): void {
     const { request } = this.exchange;
     if (request.complete) return;
-    let left = 2 * this.limits.maxBytes;
-    const time = Math.max(this.deadline - performance.now(), TIME_TO_READ_ANSWER);
-    const timer = setTimeout(() => request.destroy(), time).unref();
-    request.once('close', () => clearTimeout(timer));
-    request.on('data', ({ length }: Buffer) => {
-      left -= length;
-      if (left < 0) request.destroy();
-    });
+    const { socket } = request;
+    const end = Math.max(this.deadline, performance.now() + TIME_TO_READ_ANSWER);
+    const maxRead = socket.bytesRead + 2 * this.limits.maxBytes;
+    // Node discards what comes now without an event for it, so the connection's own count is looked at.
+    const timer = setInterval(() => {
+      if (request.complete) clearInterval(timer);
+      else if (performance.now() > end || socket.bytesRead > maxRead) request.destroy();
+    }, CHECK_INTERVAL).unref();
+    request.once('close', () => clearInterval(timer));
     request.resume();
   }
 }
 
+const CHECK_INTERVAL = 100;
 const TIME_TO_READ_ANSWER = 1_000;
 const TOO_SLOW = 'request body took too long';
 

@@ -35,6 +35,7 @@ function isEchoedScalar(sent: unknown, stored: unknown): boolean {
 }
 
 function isEchoedDocument(sent: unknown, stored: unknown): boolean {
+  if (sent === stored) return true;
   const [token, server] = [numberToken(sent), numberToken(stored)];
   if (token !== null && server !== null) return isEchoedNumber(token, server);
   if (Array.isArray(sent) && Array.isArray(stored)) {
@@ -43,7 +44,7 @@ function isEchoedDocument(sent: unknown, stored: unknown): boolean {
       sent.every((element, index) => isEchoedDocument(element, stored[index]))
     );
   }
-  if (!isJsonObject(sent) || !isJsonObject(stored)) return sent === stored;
+  if (!isJsonObject(sent) || !isJsonObject(stored)) return false;
   const names = Object.keys(sent);
   return (
     names.length === Object.keys(stored).length &&
@@ -53,6 +54,7 @@ function isEchoedDocument(sent: unknown, stored: unknown): boolean {
 
 /** Integers of 64 bits are held exactly, all others as doubles. */
 function isEchoedNumber(token: string, stored: string): boolean {
+  if (token === stored) return true;
   const decimal = canonicalDecimal(token);
   if (decimal === null) return false;
   if (decimal === canonicalDecimal(stored)) return true;

@@ -39,6 +39,7 @@ function sameText({ baseType }: ContractColumn, value: string, server: string): 
 }
 
 function sameJson(a: unknown, b: unknown, asDouble: boolean): boolean {
+  if (a === b) return true;
   const [left, right] = [numberToken(a), numberToken(b)];
   if (left !== null && right !== null) {
     return asDouble ? Number(left) === Number(right) : sameDecimal(left, right);
@@ -53,10 +54,11 @@ function sameJson(a: unknown, b: unknown, asDouble: boolean): boolean {
       names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name], asDouble))
     );
   }
-  return a === b;
+  return false;
 }
 
 function sameDecimal(left: string, right: string): boolean {
+  if (left === right) return true;
   const decimal = canonicalDecimal(left);
   return decimal !== null && decimal === canonicalDecimal(right);
 }
