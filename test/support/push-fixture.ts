@@ -57,6 +57,7 @@ export interface PushOptions {
   readonly resolver?: ConflictResolver;
   readonly clockSkewTolerance?: number;
   readonly maxPushChanges?: number;
+  readonly maxPageBytes?: number;
   readonly buckets?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
@@ -95,13 +96,13 @@ export async function pushFixture(
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
-    const { clockSkewTolerance = 0, maxPushChanges } = options;
+    const { clockSkewTolerance = 0, maxPushChanges, maxPageBytes } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
     const hooks = new HookRunner(options, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const settings = { clockSkewTolerance, maxPushChanges, ...pushRole };
+    const settings = { clockSkewTolerance, maxPushChanges, maxPageBytes, ...pushRole };
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
     const begun = await pipelined(
       manager,

@@ -10,7 +10,7 @@ import { KeyReplacedError } from './key-replaced.error.js';
 import type { PushContext, StoredRow } from './push-change.js';
 import { recordKey } from './record-id.js';
 import { endsTransaction, sqlState } from './sqlstate.js';
-import type { Run } from './waves.js';
+import { isRun, type Run } from './waves.js';
 import { deleteSql, insertSql, keptName, type RunShape, updateSql, type WriteForm } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
@@ -56,6 +56,7 @@ export class RunWriter {
     try {
       const outcomes = await this.attempt([run], { form, constraints: 'IMMEDIATE', looksFirst });
       if (looksFirst) await this.roles.command(RELEASE.sql, 'own');
+      this.budget.succeed();
       return outcomes;
     } catch (error) {
       await this.undo(error);
@@ -86,15 +87,17 @@ export class RunWriter {
   }
 
   private async split(run: Run, form: WriteForm, error: unknown): Promise<readonly Outcome[]> {
-    const [first, second] = halves(run);
-    if (!second) {
+    const [write] = run;
+    if (run.length === 1) {
       this.budget.find();
-      const [write] = run;
       const isTaken = write.kind === 'insert' && (await isKeyViolation(this.roles.sync, write, error));
       return [isTaken ? { kind: 'taken', write } : { kind: 'failed', write, error }];
     }
     if (this.budget.splitsNoMore) return run.map((write) => ({ kind: 'postponed', write }));
-    return [...(await this.write(first, form)), ...(await this.write(second, form))];
+    const outcomes: Outcome[] = [];
+    for (const part of parts(run, this.budget.isMostlyBad ? 1 : Math.ceil(run.length / 2)))
+      outcomes.push(...(await this.write(part, form)));
+    return outcomes;
   }
 
   /** `looksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
@@ -184,9 +187,7 @@ function recordText({ item, columns, row }: Write): string {
   return `{${[key, ...members, `${JSON.stringify(keptName(item.table))}:${JSON.stringify(kept)}`].join(',')}}`;
 }
 
-function halves(run: Run): readonly [Run, Run | null] {
-  const [first, ...rest] = run;
-  const middle = Math.ceil(run.length / 2);
-  const [start, ...others] = rest.slice(middle - 1);
-  return [[first, ...rest.slice(0, middle - 1)], start ? [start, ...others] : null];
+function parts(run: Run, size: number): readonly Run[] {
+  const starts = Array.from({ length: Math.ceil(run.length / size) }, (_, n) => n * size);
+  return starts.map((start) => run.slice(start, start + size)).filter((part) => isRun(part));
 }
