@@ -91,10 +91,12 @@ it("an answer has a bound in bytes: what it doesn't carry is told again by a pul
   const changes = Array.from({ length: 1_000 }, (_, n) =>
     change('update', 'tasks', n === 999 ? other : id, { title: `t ${n}` }, stale),
   );
-  const results = await push.push(ALICE, changes, { maxPageBytes: 1_000_000 });
+  const unrepaired: string[] = [];
+  const results = await push.push(ALICE, changes, { maxPageBytes: 1_000_000, unrepaired });
   expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['conflict']));
   const bytes = Buffer.byteLength(JSON.stringify(results));
   expect(bytes).toBeLessThan(1_500_000);
   expect(results[0]?.server_version).toContain(body.slice(0, 100));
   expect(results.at(-1)?.server_version).toBeUndefined();
+  expect(unrepaired.toSorted()).toEqual([id, other].toSorted());
 });

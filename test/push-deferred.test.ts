@@ -162,10 +162,11 @@ describe('a swap under a deferred unique constraint', () => {
   });
 });
 
+const entry = (of: string, amount: number, data: object = {}): PushChange =>
+  change('create', 'entries', randomUUID(), { booking: of, amount, ...data });
+
 it('what a deferred trigger adds up is added up over the whole push [interleaving 18]', async () => {
   const [booking, other] = [randomUUID(), randomUUID()];
-  const entry = (of: string, amount: number, data: object = {}): PushChange =>
-    change('create', 'entries', randomUUID(), { booking: of, amount, ...data });
   const results = await push.push(ALICE, [
     entry(other, 7),
     entry(booking, 5),

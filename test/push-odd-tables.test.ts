@@ -231,7 +231,7 @@ it('a table that takes no statement at all, by a rule that came later, costs the
     answers.push(verdicts(await push.push(ALICE, changes)));
   }
   expect(answers).toEqual([
-    ...Array(MAX_TRIES - 1).fill(['rejected_retryable internal_error', 'applied']),
+    ...Array.from({ length: MAX_TRIES - 1 }, () => ['rejected_retryable internal_error', 'applied']),
     ['rejected_terminal internal_error', 'applied'],
   ]);
   const [kept] = await push.db.query('SELECT change FROM sync_push_failures WHERE record_id = $1', [bad]);

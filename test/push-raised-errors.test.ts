@@ -185,9 +185,9 @@ class Raising extends ConflictResolver {
   }
 }
 
-describe("the host's own code that fails for one record", () => {
-  const raise = (state: string): string => `DO $$ BEGIN RAISE 'x' USING ERRCODE = '${state}'; END $$`;
+const raise = (state: string): string => `DO $$ BEGIN RAISE 'x' USING ERRCODE = '${state}'; END $$`;
 
+describe("the host's own code that fails for one record", () => {
   it.each([null, raise('55000'), raise('40001'), raise('57014'), raise('08006')])(
     'in a resolver ends by a verdict (%s) [W-PUSH-1]',
     async (sql) => {

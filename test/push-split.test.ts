@@ -152,7 +152,7 @@ describe('a push that fails as a whole because of one record', () => {
     const answers = [];
     for (let n = 0; n < MAX_TRIES; n++) answers.push(await push([create(), edit, create()]));
     expect(answers).toEqual([
-      ...Array(MAX_TRIES - 1).fill(['applied', 'rejected_retryable', 'applied']),
+      ...Array.from({ length: MAX_TRIES - 1 }, () => ['applied', 'rejected_retryable', 'applied']),
       ['applied', 'rejected_terminal', 'applied'],
     ]);
   });

@@ -3,6 +3,7 @@ import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
+import { PUSH_FAILURES } from './push-failures.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { WAL } from './wal.js';
@@ -14,6 +15,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PULL,
   ...RETENTION,
   ...PUSH,
+  ...PUSH_FAILURES,
   ...OWNERSHIP,
   ...REQUESTS,
 ];

@@ -153,7 +153,7 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'push-goes-by-an-outdated-log',
     file: 'lib/engine/sync-engine.ts',
-    find: 'buckets: context.log?.isOutdated ? [] : buckets',
+    find: 'context.log?.isOutdated ? [] : buckets',
     replace: 'buckets',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push is taken' }],
     why: 'The same in the answer to a push.',

@@ -64,6 +64,8 @@ export interface PushOptions {
   readonly hooks?: SynchroHooks;
   /** An earlier run lost a race. Default: none did. */
   readonly isRerun?: boolean;
+  /** Gets the ids of the records of which the device is to be told again. */
+  readonly unrepaired?: string[];
 }
 
 /**
@@ -109,6 +111,7 @@ export async function pushFixture(
       pusher.beginning(manager, userId, changes, options.isRerun ?? false),
     );
     const applied = await pusher.apply(manager, context, changes, begun);
+    options.unrepaired?.push(...applied.unrepaired.flatMap(({ recordIds }) => recordIds ?? []));
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;
   };
