@@ -53,6 +53,12 @@ beforeAll(async () => {
        RETURN true;
      END $$`,
   );
+  await database.query(
+    `CREATE FUNCTION race() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '40P01'; END $$`,
+  );
+  await database.query(
+    `CREATE TRIGGER race BEFORE INSERT ON rooms FOR EACH ROW WHEN (NEW.title = 'race') EXECUTE FUNCTION race()`,
+  );
   await database.query('ALTER TABLE rooms ENABLE ROW LEVEL SECURITY');
   await database.query('CREATE POLICY all_rooms ON rooms USING (may_see(title))');
   await database.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON rooms TO ${role.name}`);
@@ -113,26 +119,39 @@ describe('a push that fails as a whole because of one record', () => {
       500,
       ({ manager }: PushAcceptedEvent) => manager.query('INSERT INTO checks VALUES ($1)', [randomUUID()]),
     ],
-  ])('as %s is applied without it in the end, and so is what comes next', async (_, status, fail) => {
-    const changes = Array.from({ length: 9 }, () => create());
-    const [bad = ''] = changes.slice(4, 5).map(({ id }) => id);
-    hook = refuses(bad, fail);
-    const ids = changes.map(({ id }) => id);
-    expect([await push(changes), await push(changes)]).toEqual([status, status]);
-    expect(await stored(ids)).toBe(0);
-    const third = await push(changes);
-    expect(third).toEqual(ids.map((id) => (id === bad ? 'rejected_retryable' : 'applied')));
-    expect(await stored(ids)).toBe(8);
-    const next = create();
-    expect(await push([create(bad), next])).toEqual(['rejected_retryable', 'applied']);
-    expect(await push([create(bad)])).toEqual(['rejected_terminal']);
-    hook = null;
-    expect(await push([create(bad)])).toEqual(['applied']);
-    const left = await database.query('SELECT FROM sync_push_failures WHERE record_id = ANY($1)', [ids]);
-    expect(left).toEqual([]);
+  ])(
+    'as %s is applied without it in the end, and so is what comes next [W-NEWPUSH-10]',
+    async (_, status, fail) => {
+      const changes = Array.from({ length: 9 }, () => create());
+      const [bad = ''] = changes.slice(4, 5).map(({ id }) => id);
+      hook = refuses(bad, fail);
+      const ids = changes.map(({ id }) => id);
+      expect([await push(changes), await push(changes)]).toEqual([status, status]);
+      expect(await stored(ids)).toBe(0);
+      const third = await push(changes);
+      expect(third).toEqual(ids.map((id) => (id === bad ? 'rejected_retryable' : 'applied')));
+      expect(await stored(ids)).toBe(8);
+      const next = create();
+      expect(await push([create(bad), next])).toEqual(['rejected_retryable', 'applied']);
+      expect(await push([create(bad)])).toEqual(['rejected_terminal']);
+      hook = null;
+      expect(await push([create(bad)])).toEqual(['applied']);
+      const left = await database.query('SELECT FROM sync_push_failures WHERE record_id = ANY($1)', [ids]);
+      expect(left).toEqual([]);
+    },
+  );
+
+  it('in a race that never ends is applied without it at once [W-NEWPUSH-1]', async () => {
+    const [good, bad] = [create(), create(randomUUID(), 'race')];
+    const answers = [];
+    for (let n = 0; n < MAX_TRIES; n++) answers.push(await push([bad, good]));
+    expect(answers).toEqual([
+      ...Array.from({ length: MAX_TRIES - 1 }, () => ['rejected_retryable', 'applied']),
+      ['rejected_terminal', 'applied'],
+    ]);
   });
 
-  it('as its connection is lost ends likewise', async () => {
+  it('as its connection is lost ends likewise [W-NEWPUSH-10]', async () => {
     const [good, bad] = [create(), create(randomUUID(), 'kill')];
     const answers = [];
     for (let n = 0; n < MAX_TRIES; n++) answers.push(await push([bad, good]));
@@ -145,7 +164,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('as a policy fails in reading it is applied without it at once', async () => {
+  it('as a policy fails in reading it is applied without it at once [W-NEWPUSH-10]', async () => {
     const bad = randomUUID();
     await database.query(`INSERT INTO rooms (id, user_id, title) VALUES ($1, 'alice', 'unreadable')`, [bad]);
     const edit = { id: bad, table_name: 'rooms', operation: 'update' as const, data: { title: 'mine' } };
@@ -157,7 +176,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('that is refused in the end is told again by a pull', async () => {
+  it('that is refused in the end is told again by a pull [W-NEWPUSH-10]', async () => {
     const id = randomUUID();
     await alice.push([create(id, 'before')]);
     hook = refuses(id, () => Promise.reject(new Error('not this one')));
@@ -175,7 +194,7 @@ describe('a push that fails as a whole because of one record', () => {
   });
 });
 
-it('a hook that asks devices to come later is never overruled', async () => {
+it('a hook that asks devices to come later is never overruled [W-NEWPUSH-10]', async () => {
   const change = create();
   hook = () => Promise.reject(new HttpException('later', 503));
   for (let n = 0; n < MAX_TRIES + 2; n++) expect(await push([change])).toBe(503);

@@ -88,8 +88,8 @@ export const PUSH_FAILURES: readonly Mutation[] = [
     also: [
       {
         file: 'lib/engine/push/push-run.ts',
-        find: 'for (const group of clusters(failed.writes)) if (await this.writeGroup(group))',
-        replace: 'for (const group of clusters(failed.writes)) if (group.length < 0)',
+        find: 'for (const group of clusters(failed.refusedWrites)) if (await this.writeGroup(group))',
+        replace: 'for (const group of clusters(failed.refusedWrites)) if (group.length < 0)',
       },
     ],
     tests: [{ file: DEFERRED, name: 'rows that refer to each other' }],

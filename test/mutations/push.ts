@@ -282,7 +282,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'push-believes-the-first-look-at-the-slot',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/push-requests.ts',
     find: 'isOutdated === true && attempt < SURE',
     replace: 'isOutdated === true && attempt < 0 * SURE',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push looks again' }],

@@ -152,7 +152,7 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'push-goes-by-an-outdated-log',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/push-requests.ts',
     find: 'context.log?.isOutdated ? [] : buckets',
     replace: 'buckets',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push is taken' }],

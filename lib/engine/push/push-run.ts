@@ -111,7 +111,7 @@ export class PushRun {
       if (await this.writeGroup(group)) hasWritten = true;
     }
     if (!budget.triesNoMore) {
-      for (const group of clusters(failed.writes)) if (await this.writeGroup(group)) hasWritten = true;
+      for (const group of clusters(failed.refusedWrites)) if (await this.writeGroup(group)) hasWritten = true;
       return hasWritten;
     }
     // What there was no time for is not refused.
