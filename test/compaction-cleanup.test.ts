@@ -104,6 +104,17 @@ describe('compaction clears up', () => {
     ).toEqual([{ record_id: 'lately' }, { record_id: 'open' }]);
   });
 
+  it('forgets what devices could not push, once nothing is heard of it for long [W-NEWPUSH-2]', async () => {
+    await database.query(
+      `INSERT INTO sync_push_failures (user_key, change_key, user_id, client_id, table_name, record_id, operation, error, updated_at)
+       SELECT 'u', k, 'alice', 'c', 'tasks', 'r', 'create', 'e', now() - age
+         FROM (VALUES ('old', interval '8 days'), ('young', interval '6 days')) AS f(k, age)`,
+    );
+    await compacted();
+    const left = await database.query('SELECT change_key FROM sync_push_failures');
+    expect(left).toEqual([{ change_key: 'young' }]);
+  });
+
   it('keeps the last hundred contracts, and the current one [W-CMP-4]', async () => {
     const { version } = await engine.schema();
     await database.query(

@@ -70,6 +70,7 @@ function column(baseType: string, name: string): ContractColumn {
   return {
     name,
     dbType: baseType,
+    baseDbType: baseType,
     logicalType: 'string',
     baseType,
     isArray: baseType.startsWith('_'),

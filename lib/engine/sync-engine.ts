@@ -10,24 +10,21 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending, type Opened } from '../store/session.js';
-import { notePush, notePushPosition, saveRegistration } from '../store/sync-clients.js';
+import { pipelined } from '../store/pipeline.js';
+import { Ending } from '../store/session.js';
+import { saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
 import { awaitPushes } from './snapshot/await-pushes.js';
 import { Compactor } from './compactor.js';
 import { Glances } from './glances.js';
-import { noteSubscriptions } from './note-subscriptions.js';
 import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
-import { OutdatedLogError } from './outdated-log.error.js';
 import { readBuckets } from './pull/bucket-difference.js';
-import { notePassedOver, passedOverSql } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
-import type { PushContext } from './push/push-change.js';
-import { type AppliedPush, PushService } from './push/push.service.js';
+import { PushRequests } from './push-requests.js';
+import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
@@ -46,15 +43,13 @@ import type {
 } from './sync-requests.js';
 import { checkVersion, gated } from './version-gate.js';
 
-/** So many looks in a row that find the log outdated mean that it is. Fewer than a transaction is tried. */
-const SURE = 3;
-
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()
 export class SyncEngine {
   private readonly transactions: RequestTransactions;
   private readonly contexts: ContextReader;
   private readonly glances: Glances;
+  private readonly pushes: PushRequests;
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
@@ -62,7 +57,7 @@ export class SyncEngine {
     private readonly schemas: SchemaService,
     private readonly subscriptions: SubscribedBuckets,
     private readonly puller: Puller,
-    private readonly pusher: PushService,
+    pusher: PushService,
     private readonly snapshotter: Snapshotter,
     private readonly compactor: Compactor,
     private readonly hooks: HookRunner,
@@ -70,6 +65,7 @@ export class SyncEngine {
     this.transactions = new RequestTransactions(dataSource, schemas, options, () => pusher.runsHostCode);
     this.contexts = new ContextReader(schemas);
     this.glances = new Glances(this.transactions, this.contexts);
+    this.pushes = new PushRequests(dataSource, this.transactions, this.contexts, pusher, hooks);
   }
 
   /** Registers a device, or brings what is known of it up to date. */
@@ -130,61 +126,7 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.of(request);
-    const push = this.pusher.split<PushOutcome>(this.dataSource.manager, request, {
-      apply: (changes, progress) =>
-        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
-          this.pusher.apply(manager, caller, changes, begun, progress),
-        ),
-      giveUp: (changes, why) =>
-        this.pushPart({ ...request, changes, buckets }, (manager, caller, begun) =>
-          this.pusher.giveUp(manager, caller, changes, begun, why),
-        ),
-    });
-    const parts = await push.apply(request.changes);
-    return { results: parts.flatMap(({ results }) => results), contract: parts[0].contract };
-  }
-
-  /** Some of a push's changes in one transaction, with what is to be done once it is committed. */
-  private async pushPart(asked: Bucketed<PushRequest>, work: PushWork): Promise<PushOutcome> {
-    const { userId, clientId, buckets } = asked;
-    // A hook that may refuse the device comes before the push's own beginning, which may change the role.
-    const early = !this.hooks.has('onStaleClient');
-    const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
-      this.pusher.beginning(manager, userId, asked.changes, attempt > 1);
-    const { conflicts, client, ...outcome } = await this.transactions.write(
-      async (manager, opened, attempt) => {
-        const context = this.contexts.open(asked, opened);
-        const client = await admit(this.hooks, manager, asked, context);
-        const { contract } = context;
-        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
-        if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
-        // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
-        const visible = context.log?.isOutdated ? [] : buckets;
-        const isRerun = attempt > 1;
-        const caller = { contract, userId, clientId, buckets: visible, subscriptions: buckets, isRerun };
-        const begun = early ? opened.slice(1) : await pipelined(manager, begin(manager, attempt));
-        const { corrections, ...applied } = await work(manager, caller, begun);
-        const { redelivered, withdrawn } = corrections;
-        await notePassedOver(manager, client, redelivered);
-        // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        const { results } = applied;
-        return new Ending(
-          [notePush(manager, client)],
-          () => ({ ...applied, client, contract }),
-          // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
-          [
-            ...passedOverSql(client, withdrawn),
-            ...(results.some(({ accepted }) => accepted) ? [notePushPosition(manager, client)] : []),
-          ],
-        );
-      },
-      this.contexts.opening(asked, early ? begin : undefined),
-    );
-    // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
-    if (client.acknowledged !== null)
-      await pipelined(this.dataSource.manager, noteSubscriptions(client, buckets, client.acknowledged));
-    for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
-    return outcome;
+    return this.pushes.apply({ ...request, buckets });
   }
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */
@@ -313,5 +255,3 @@ export class SyncEngine {
 }
 
 type Bucketed<Request> = Request & { readonly buckets: readonly string[] };
-
-type PushWork = (manager: EntityManager, caller: PushContext, begun: Opened) => Promise<AppliedPush>;

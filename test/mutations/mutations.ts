@@ -3,6 +3,7 @@ import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
+import { PUSH_FAILURES } from './push-failures.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { SHARE } from './share.js';
@@ -15,6 +16,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PULL,
   ...RETENTION,
   ...PUSH,
+  ...PUSH_FAILURES,
   ...OWNERSHIP,
   ...REQUESTS,
   ...SHARE,

@@ -23,8 +23,8 @@ export const PUSH: readonly Mutation[] = [
     also: [
       {
         file: 'lib/engine/push/run-writer.ts',
-        find: '{ sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },',
-        replace: "{ sql: 'SELECT 1' },",
+        find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
+        replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
     ],
     tests: [{ file: BATCHES, name: 'a record that fails' }],
@@ -33,8 +33,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'failed-run-is-not-split',
     file: 'lib/engine/push/run-writer.ts',
-    find: 'const [first, second] = halves(run);',
-    replace: 'const [first, second] = [run, null];',
+    find: 'if (run.length === 1) {',
+    replace: 'if (run.length > 0) {',
     tests: [
       { file: BATCHES, name: 'a record that fails' },
       { file: BATCHES, name: 'all of a large push may fail' },
@@ -44,18 +44,10 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'constraints-stay-deferred',
     file: 'lib/engine/push/run-writer.ts',
-    find: "{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' },",
+    find: '{ sql: `SET CONSTRAINTS ALL ${constraints}` },',
     replace: "{ sql: 'SELECT 1' },",
     tests: [{ file: BATCHES, name: "a deferred constraint fails in its record's verdict" }],
     why: 'Interleavings 18: the COMMIT would fail, after everyone was told that all is well.',
-  },
-  {
-    name: 'on-conflict-has-no-target',
-    file: 'lib/engine/push/write-sql.ts',
-    find: 'ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING',
-    replace: 'ON CONFLICT DO NOTHING',
-    tests: [{ file: BATCHES, name: 'a violation of another unique constraint is no conflict of keys' }],
-    why: 'Interleavings 19: other unique violations would pass for conflicts of keys.',
   },
   {
     name: 'same-record-twice-in-one-wave',
@@ -83,9 +75,9 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'followers-of-a-failed-change-go-ahead',
-    file: 'lib/engine/push/push-run.ts',
-    find: 'const isBlocked = this.failedKeys.has(item.key);',
-    replace: "const isBlocked = this.failedKeys.has('');",
+    file: 'lib/engine/push/failed-changes.ts',
+    find: 'const isBlocked = this.keys.has(item.key);',
+    replace: "const isBlocked = this.keys.has('');",
     tests: [{ file: BATCHES, name: 'what follows a record that is tried again waits' }],
     why: 'Interleavings 16: changes of one record keep their order.',
   },
@@ -132,13 +124,8 @@ export const PUSH: readonly Mutation[] = [
       },
       {
         file: 'lib/engine/push/run-writer.ts',
-        find: '{ sql: `RELEASE SAVEPOINT ${SAVEPOINT}` },',
-        replace: "{ sql: 'SELECT 1' },",
-      },
-      {
-        file: 'lib/engine/push/run-writer.ts',
-        find: '`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}`',
-        replace: '`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`',
+        find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
+        replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
     ],
     tests: [{ file: CONCURRENCY, name: 'pushes as superuser locks outlive the savepoint' }],
@@ -271,9 +258,9 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'serialization-failure-is-a-verdict',
     file: 'lib/engine/push/sqlstate.ts',
-    find: "['40', 'transient'], // transaction rollback",
-    replace: '',
-    tests: [{ file: BATCHES, name: 'what is no fault of its own' }],
+    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error));',
+    replace: 'return !isRerun && isSchemaRace(error);',
+    tests: [{ file: BATCHES, name: 'what may be a lost race' }],
     why: 'W-PUSH-2: the edit would be rejected for good.',
   },
   {
@@ -287,14 +274,15 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'hooks-run-in-the-role-of-the-push',
     file: 'lib/engine/push/push.service.ts',
-    find: 'await roles.leave();',
-    replace: '',
+    find: `await roles.leave();
+    const surplus`,
+    replace: 'const surplus',
     tests: [{ file: 'test/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },
   {
     name: 'push-believes-the-first-look-at-the-slot',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/push-requests.ts',
     find: 'isOutdated === true && attempt < SURE',
     replace: 'isOutdated === true && attempt < 0 * SURE',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push looks again' }],

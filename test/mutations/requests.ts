@@ -29,8 +29,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'lost-races-are-not-run-again',
     file: 'lib/engine/request-transactions.ts',
-    find: 'error instanceof OutdatedLogError || isRetryable(error);',
-    replace: 'error instanceof OutdatedLogError;',
+    find: 'RUN_AGAIN.some((kind) => error instanceof kind) || isRetryable(error);',
+    replace: 'RUN_AGAIN.some((kind) => error instanceof kind);',
     tests: [
       { file: 'test/before-apply.test.ts', name: 'makes the push run again where PostgreSQL asks for that' },
     ],

@@ -152,9 +152,9 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'push-goes-by-an-outdated-log',
-    file: 'lib/engine/sync-engine.ts',
-    find: 'const visible = context.log?.isOutdated ? [] : buckets;',
-    replace: 'const visible = buckets;',
+    file: 'lib/engine/push-requests.ts',
+    find: 'context.log?.isOutdated ? [] : buckets',
+    replace: 'buckets',
     tests: [{ file: 'test/outdated-log.test.ts', name: 'a push is taken' }],
     why: 'The same in the answer to a push.',
   },

@@ -58,12 +58,15 @@ export interface PushOptions {
   readonly resolver?: ConflictResolver;
   readonly clockSkewTolerance?: number;
   readonly maxPushChanges?: number;
+  readonly maxPageBytes?: number;
   readonly buckets?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
   readonly hooks?: SynchroHooks;
   /** An earlier run lost a race. Default: none did. */
   readonly isRerun?: boolean;
+  /** Gets the ids of the records of which the device is to be told again. */
+  readonly unrepaired?: string[];
 }
 
 /**
@@ -96,7 +99,7 @@ export async function pushFixture(
   const contract = await new SchemaService(registry, dataSource).current();
 
   const apply: PushFixture['apply'] = async (manager, userId, changes, options = {}) => {
-    const { clockSkewTolerance = 0, maxPushChanges } = options;
+    const { clockSkewTolerance = 0, maxPushChanges, maxPageBytes } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
@@ -105,6 +108,7 @@ export async function pushFixture(
     const settings = readSettings({
       clockSkewTolerance,
       ...(maxPushChanges && { maxPushChanges }),
+      ...(maxPageBytes && { maxPageBytes }),
       ...pushRole,
     });
     const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
@@ -113,6 +117,7 @@ export async function pushFixture(
       pusher.beginning(manager, userId, changes, options.isRerun ?? false),
     );
     const applied = await pusher.apply(manager, context, changes, begun);
+    options.unrepaired?.push(...applied.corrections.redelivered.flatMap(({ recordIds }) => recordIds ?? []));
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;
   };

@@ -23,6 +23,11 @@ export class FailedChanges {
     );
   }
 
+  /** Those of them that failed in SQL, and not for want of a parent. */
+  get refusedWrites(): readonly Write[] {
+    return this.writes.filter(({ item }) => this.failures.get(item)?.kind === 'sql');
+  }
+
   has(kind: Failure['kind']): boolean {
     return [...this.failures.values()].some((failure) => failure.kind === kind);
   }

@@ -5,27 +5,28 @@ import type { PushRows } from './push-rows.js';
 import { parseRow } from './writable-columns.js';
 
 /**
- * The writes that may only hold together, as a transaction's with deferred constraints: a row and those that it needs,
- * which refer back to it; two that swap a unique value; several that a deferred trigger adds up. Each write failed alone.
- *
- * First each with what it needs, so that a bad one takes none along that is good without it; then those that have
- * something in common; then all.
+ * The writes that may only hold together, as a transaction's with deferred constraints: a row with those that it needs,
+ * which refer back to it, or two that swap a unique value. Each write failed alone. Whoever needs one takes it along, not
+ * the other way round, so that a bad one spoils none that is good without it.
  */
-export function* groups(writes: readonly Write[], rows: PushRows): Iterable<readonly Write[]> {
-  const tried = new Set<string>();
+export function closures(writes: readonly Write[], rows: PushRows): readonly (readonly Write[])[] {
   const needs = needsOf(writes, rows);
-  const candidates = [
-    ...writes.map((write) => reachable(write, needs)),
-    ...components(writes),
-    new Set(writes),
-  ];
-  for (const members of candidates) {
-    const group = writes.filter((write) => members.has(write));
-    const name = group.map((write) => writes.indexOf(write)).join();
-    if (group.length < 2 || tried.has(name)) continue;
-    tried.add(name);
-    yield group;
+  return distinct(writes.map((write) => [...reachable(write, needs)]));
+}
+
+/** Those that a deferred trigger or an exclusion constraint may judge together: that have an id in common; then all. */
+export function clusters(writes: readonly Write[]): readonly (readonly Write[])[] {
+  return distinct([...components(writes).map((group) => [...group]), [...writes]]);
+}
+
+/** Each group once, in the order of arrival; one write is none. */
+function distinct(groups: readonly (readonly Write[])[]): readonly (readonly Write[])[] {
+  const found = new Map<string, readonly Write[]>();
+  for (const group of groups) {
+    const sorted = group.toSorted((a, b) => a.item.index - b.item.index);
+    if (sorted.length > 1) found.set(sorted.map(({ item }) => item.index).join(), sorted);
   }
+  return [...found.values()];
 }
 
 type Needs = ReadonlyMap<Write, readonly Write[]>;

@@ -6,7 +6,8 @@ import { FailedChanges } from './failed-changes.js';
 import { FailureBudget } from './failure-budget.js';
 import { describeFailure, type Failure } from './failures.js';
 import { finalVerdicts } from './final-verdicts.js';
-import { groups } from './groups.js';
+import { closures, clusters } from './groups.js';
+import type { Write } from './judge.js';
 import type { PushItem, PushResult } from './push-change.js';
 import { PushRows } from './push-rows.js';
 import { applied } from './verdicts.js';
@@ -82,11 +83,13 @@ export class PushRun {
     // The look that follows tells for sure that a parent is not there.
     if (this.state.failed.has('parent_missing')) await this.tools.parking.lock();
     await this.state.rows.load(this.state.failed.open);
+    const { budget } = this.state;
     for (const order of [byArrival, this.byRank]) {
       const items = this.state.failed.open.toSorted(order);
       this.state.failed.take(items);
-      for (const item of items) {
-        if (this.state.budget.triesNoMore) this.state.failed.add(item, { kind: 'postponed' });
+      budget.restart();
+      for (const [index, item] of items.entries()) {
+        if (index > 0 && budget.triesNoMore) this.state.failed.add(item, { kind: 'postponed' });
         else await this.processing.process([item]);
       }
       if (this.state.failed.open.length === items.length) return;
@@ -98,19 +101,36 @@ export class PushRun {
    * @returns whether some were written, so that others may be tried again
    */
   private async writeTogether(): Promise<boolean> {
+    const { failed, budget, rows } = this.state;
+    const tried = new Set<PushItem>();
     let hasWritten = false;
-    for (const group of groups(this.state.failed.writes, this.state.rows)) {
-      const isOpen = group.every(({ item }) => this.state.failed.all.has(item));
-      if (!isOpen || this.state.budget.triesNoMore) continue;
-      const outcomes =
-        (await this.processing.writer.writeTogether(runs(group, this.state.rank))) ??
-        (await this.processing.writer.writeTogether(group.map((write) => [write])));
-      if (!outcomes) continue;
-      hasWritten = true;
-      this.state.failed.take(group.map(({ item }) => item));
-      for (const outcome of outcomes) this.processing.keep(outcome);
+    budget.restart();
+    for (const group of closures(failed.writes, rows)) {
+      if (tried.size > 0 && budget.triesNoMore) break;
+      for (const { item } of group) tried.add(item);
+      if (await this.writeGroup(group)) hasWritten = true;
     }
+    if (!budget.triesNoMore) {
+      for (const group of clusters(failed.refusedWrites)) if (await this.writeGroup(group)) hasWritten = true;
+      return hasWritten;
+    }
+    // What there was no time for is not refused.
+    for (const { item } of closures(failed.writes, rows).flat())
+      if (!tried.has(item)) failed.add(item, { kind: 'postponed' });
     return hasWritten;
+  }
+
+  private async writeGroup(group: readonly Write[]): Promise<boolean> {
+    const { failed, rank } = this.state;
+    const { writer } = this.processing;
+    if (!group.every(({ item }) => failed.all.has(item))) return false;
+    const outcomes =
+      (await writer.writeTogether(runs(group, rank))) ??
+      (await writer.writeTogether(group.map((write) => [write])));
+    if (!outcomes) return false;
+    failed.take(outcomes.map(({ write }) => write.item));
+    for (const outcome of outcomes) this.processing.keep(outcome);
+    return true;
   }
 
   /** Gives each change that failed its verdict. */

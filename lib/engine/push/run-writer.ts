@@ -12,7 +12,7 @@ import type { PushContext, StoredRow } from './push-change.js';
 import { BucketLook } from './readable-buckets.js';
 import { recordKey } from './record-id.js';
 import { endsTransaction, sqlState } from './sqlstate.js';
-import type { Run } from './waves.js';
+import { isRun, type Run } from './waves.js';
 import { deleteSql, insertSql, keptName, type RunShape, updateSql, type WriteForm } from './write-sql.js';
 import { parseRow } from './writable-columns.js';
 
@@ -66,7 +66,10 @@ export class RunWriter {
       const { outcomes, isOpen } = await this.attempt([run], { form, constraints: 'IMMEDIATE', looksFirst });
       const [refused, others] = partition(outcomes, ({ kind }) => kind === 'unreadable');
       if (isOpen) await this.roles.command(refused.length > 0 ? ROLLBACK : RELEASE.sql, 'own');
-      if (refused.length === 0) return outcomes;
+      if (refused.length === 0) {
+        this.budget.succeed();
+        return outcomes;
+      }
       const [first, ...rest] = others.map(({ write }) => write);
       return [...refused, ...(first ? await this.write([first, ...rest], form) : [])];
     } catch (error) {
@@ -98,15 +101,17 @@ export class RunWriter {
   }
 
   private async split(run: Run, form: WriteForm, error: unknown): Promise<readonly Outcome[]> {
-    const [first, second] = halves(run);
-    if (!second) {
+    const [write] = run;
+    if (run.length === 1) {
       this.budget.find();
-      const [write] = run;
       const isTaken = write.kind === 'insert' && (await isKeyViolation(this.roles.sync, write, error));
       return [isTaken ? { kind: 'taken', write } : { kind: 'failed', write, error }];
     }
     if (this.budget.splitsNoMore) return run.map((write) => ({ kind: 'postponed', write }));
-    return [...(await this.write(first, form)), ...(await this.write(second, form))];
+    const outcomes: Outcome[] = [];
+    for (const part of parts(run, this.budget.isMostlyBad ? 1 : Math.ceil(run.length / 2)))
+      outcomes.push(...(await this.write(part, form)));
+    return outcomes;
   }
 
   /** `looksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
@@ -214,9 +219,7 @@ function recordText({ item, columns, row }: Write): string {
   return `{${[key, ...members, `${JSON.stringify(keptName(item.table))}:${JSON.stringify(kept)}`].join(',')}}`;
 }
 
-function halves(run: Run): readonly [Run, Run | null] {
-  const [first, ...rest] = run;
-  const middle = Math.ceil(run.length / 2);
-  const [start, ...others] = rest.slice(middle - 1);
-  return [[first, ...rest.slice(0, middle - 1)], start ? [start, ...others] : null];
+function parts(run: Run, size: number): readonly Run[] {
+  const starts = Array.from({ length: Math.ceil(run.length / size) }, (_, n) => n * size);
+  return starts.map((start) => run.slice(start, start + size)).filter((part) => isRun(part));
 }

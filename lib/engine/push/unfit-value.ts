@@ -11,7 +11,7 @@ export function hasUnfitValue({ item, columns, row }: Write): boolean {
     const value = item.data?.get(column.name);
     if (most === undefined || column.isArray || value === null || value === undefined) return false;
     if (stored !== undefined && isEcho(column, value, stored[column.name])) return false;
-    const token = columnJson(column, value);
+    const token = columnJson(column, value).replaceAll('"', '');
     if (!/^-?\d+$/.test(token)) return false;
     // No integer type has more digits.
     if (token.length > 20) return true;

@@ -50,6 +50,7 @@ export function pushRank(registry: SyncRegistry): PushRank {
 
 const KIND_ORDER = { insert: 0, update: 1, undelete: 1, delete: 2 } as const;
 
-function isRun(writes: readonly Write[]): writes is Run {
+/** A run has at least one write. */
+export function isRun(writes: readonly Write[]): writes is Run {
   return writes.length > 0;
 }
