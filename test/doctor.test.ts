@@ -216,6 +216,14 @@ describe('doctor', () => {
     expect(out).toMatch(
       /Comment: parentFkColumn: no index of .*comments.*\n {2}CREATE INDEX .*\[index_missing\]/,
     );
+    await database.query('CREATE INDEX comments_task_id ON comments (task_id)');
+    const advice = await cli(database.url, ...common);
+    expect(advice.status).toBe(0);
+    expect(advice.out).toMatch(
+      /^nothing is wrong\n\none thing to consider:\n\nTask: updatedAtColumn: .*\[updated_at_stale\]/s,
+    );
+    const json = JSON.parse((await cli(database.url, ...common, '--json')).out);
+    expect(json).toMatchObject({ ok: true, problems: [{ code: 'updated_at_stale', isAdvice: true }] });
     const both = ['--ignore', 'updated_at_stale', '--ignore', 'index_missing'];
     expect((await cli(database.url, ...common, ...both)).status).toBe(0);
   });

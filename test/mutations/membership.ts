@@ -78,8 +78,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-that-are-gone-follow-their-parent',
     file: 'lib/replication/settle-event.ts',
-    find: 'isFollowed ? [] : work.movesAfter',
-    replace: 'isFollowed && isGone ? [] : work.movesAfter',
+    find: 'isFollowed ? event.order : commitEnd',
+    replace: 'commitEnd',
     tests: [{ file: 'test/wal-children.test.ts', name: 'are not told to who gets it' }],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
   },

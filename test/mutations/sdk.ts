@@ -36,14 +36,6 @@ export const SDK: readonly Mutation[] = [
     why: "W-SDK-3: the device's own row would vanish until its next pull.",
   },
   {
-    name: 'snapshot-waits-for-one-device-alone',
-    file: 'lib/store/push-position.ts',
-    find: 'SELECT max(c.pushed_lsn)::text',
-    replace: 'SELECT min(c.pushed_lsn)::text',
-    tests: [{ file: 'test/snapshot-own-pushes.test.ts', name: 'later of two pushes' }],
-    why: 'W-SDK-3: the last push of all the devices of a user counts.',
-  },
-  {
     name: 'respelled-id-stays-on-its-device',
     file: 'lib/engine/push/corrections.ts',
     find: 'return isTold && echo.id !== id ?',
