@@ -39,6 +39,17 @@ class Screw extends SyncedRow {
 
 const TABLES = ['orders', 'details', 'parts', 'screws'] as const;
 
+function push(device: Device): () => Promise<void> {
+  return async () => {
+    for (const { rejected } of await device.pushPending()) expect(rejected).toEqual([]);
+  };
+}
+
+/** Ids of all rows that the device shows. */
+function shown(device: Device): readonly string[] {
+  return TABLES.flatMap((table) => [...device.rows(table).keys()]).toSorted();
+}
+
 describe('a device that made a row hears that it has gone with its parent [W-SDK-6],', () => {
   let database: TestDatabase;
   let app: RunningApp;
@@ -82,15 +93,6 @@ describe('a device that made a row hears that it has gone with its parent [W-SDK
       order,
       user,
     ]);
-  const push = (device: Device) => async (): Promise<void> => {
-    for (const { rejected } of await device.pushPending()) expect(rejected).toEqual([]);
-  };
-
-  /** Ids of all rows that the device shows. */
-  function shown(device: Device): readonly string[] {
-    return TABLES.flatMap((table) => [...device.rows(table).keys()]).toSorted();
-  }
-
   /** An order of Alice's with a detail, a part and a screw, which her device holds. */
   async function old(): Promise<readonly [string, string, string, string]> {
     const ids = [randomUUID(), randomUUID(), randomUUID(), randomUUID()] as const;
