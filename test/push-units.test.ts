@@ -66,7 +66,11 @@ describe('what an SQLSTATE means', () => {
 describe('record ids', () => {
   it.each([
     ['uuid', 'AAAAAAAA-0000-4000-8000-00000000000B', 'aaaaaaaa-0000-4000-8000-00000000000b'],
-    ['uuid', 'aaaaaaaa00004000800000000000000b', null],
+    ['uuid', 'aaaaaaaa00004000800000000000000b', 'aaaaaaaa-0000-4000-8000-00000000000b'],
+    ['uuid', '{AAAAAAAA-0000-4000-8000-00000000000B}', 'aaaaaaaa-0000-4000-8000-00000000000b'],
+    ['uuid', '{aaaaaaaa-0000-4000-8000-00000000000b', null],
+    ['uuid', 'aaaaaaaa-0000-4000-8000-00000000000b-', null],
+    ['uuid', 'aaa-aaaaa-0000-4000-8000-00000000000b', null],
     ['int4', '007', '7'],
     ['int4', '2147483647', '2147483647'],
     ['int4', '2147483648', null],

@@ -166,7 +166,7 @@ describe('a device that made a row hears that it has gone with its parent [W-SDK
   });
 
   it('when the parent goes from hand to hand, each of whom has made some', async () => {
-    const [order, detail, part, screw] = await old();
+    const [order, detail] = await old();
     const [hers, his] = [randomUUID(), randomUUID()];
     await inOneBatch(
       async () => alice.create('details', { order_id: order }, hers),
@@ -191,8 +191,6 @@ describe('a device that made a row hears that it has gone with its parent [W-SDK
       `delete user:${bob.userId}`,
       'create user:carol',
     ]);
-    expect(await logOf(database, 'screws', screw)).not.toContain(`create user:${bob.userId}`);
-    expect(part).toBeDefined();
   });
 
   it('and nobody hears what its parent was within a transaction', async () => {

@@ -98,10 +98,10 @@ export class Judge {
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
   }
 
-  /** A user id that isn't of the owner column's type is nobody's (interleavings 26). */
+  /** A user id that isn't a value of the owner column's, as that is printed, is nobody's (interleavings 26). */
   private canOwn({ table: { table, columns } }: PushItem): boolean {
     const owner = columns.find(({ name }) => name === table.ownerColumn);
-    return owner === undefined || recordId(owner, this.context.userId) !== null;
+    return owner === undefined || recordId(owner, this.context.userId) === this.context.userId;
   }
 
   private async resolve(item: PushItem, row: StoredRow): Promise<Resolution | null> {
