@@ -206,7 +206,7 @@ describe('doctor', () => {
     expect(JSON.parse(out)).toMatchObject({ ok: false, problems: [{ code: 'database_unreachable' }] });
   });
 
-  it('says it in words, and leaves out what is to be ignored', async () => {
+  it('says it in words, advises, and leaves out what is to be ignored [W-SDK-7]', async () => {
     await database.query('DROP INDEX comments_task_id');
     await database.query('DROP TRIGGER touch_tasks ON tasks');
     const common = ['doctor', '-d', DATA_SOURCE, '--slot', database.slotName];

@@ -170,7 +170,7 @@ describe('adding it to an app', () => {
     expect(slots).toEqual([{ slot_name: 'synchro_slot', active: false }]);
   });
 
-  it('the doctor has nothing against its entity', async () => {
+  it('the doctor has nothing against its entity [W-SDK-7]', async () => {
     const dataSource = await new DataSource({ type: 'postgres', url, entities: [Task] }).initialize();
     try {
       const problems = await examine(dataSource);
