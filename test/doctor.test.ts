@@ -206,7 +206,7 @@ describe('doctor', () => {
     expect(JSON.parse(out)).toMatchObject({ ok: false, problems: [{ code: 'database_unreachable' }] });
   });
 
-  it('says it in words, and leaves out what is to be ignored', async () => {
+  it('says it in words, advises, and leaves out what is to be ignored [W-SDK-7]', async () => {
     await database.query('DROP INDEX comments_task_id');
     await database.query('DROP TRIGGER touch_tasks ON tasks');
     const common = ['doctor', '-d', DATA_SOURCE, '--slot', database.slotName];
@@ -216,6 +216,14 @@ describe('doctor', () => {
     expect(out).toMatch(
       /Comment: parentFkColumn: no index of .*comments.*\n {2}CREATE INDEX .*\[index_missing\]/,
     );
+    await database.query('CREATE INDEX comments_task_id ON comments (task_id)');
+    const advice = await cli(database.url, ...common);
+    expect(advice.status).toBe(0);
+    expect(advice.out).toMatch(
+      /^nothing is wrong\n\none thing to consider:\n\nTask: updatedAtColumn: .*\[updated_at_stale\]/s,
+    );
+    const json = JSON.parse((await cli(database.url, ...common, '--json')).out);
+    expect(json).toMatchObject({ ok: true, problems: [{ code: 'updated_at_stale', isAdvice: true }] });
     const both = ['--ignore', 'updated_at_stale', '--ignore', 'index_missing'];
     expect((await cli(database.url, ...common, ...both)).status).toBe(0);
   });

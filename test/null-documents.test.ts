@@ -101,9 +101,11 @@ async function refusedBySqlite(device: Device, { table_name: name, data }: WireR
 
 /** As both SDKs store a record and send it back: documents as text, null as null. */
 function sentBack(data: Row): Row {
-  const text = (value: Json): Json =>
-    typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
-  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, text(value)]));
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, asText(value)]));
+}
+
+function asText(value: Json): Json {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 }
 
 async function stored(id: string): Promise<Readonly<Record<string, unknown>>> {

@@ -15,7 +15,7 @@ import {
   type EntityClass,
 } from 'nestjs-synchro';
 import { SyncDevice, SyncDeviceError } from 'nestjs-synchro/testing';
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PostgresServer } from '../sample-app/postgres/server.js';
 import { startAppProcess } from './support/app-process.js';
@@ -38,6 +38,7 @@ import {
 } from './support/readme.js';
 import { eventually } from './support/wait.js';
 import { send } from './support/wire.js';
+import { examine } from '../lib/doctor/doctor.js';
 
 /** Without a listener, a SIGTERM ends the process at once, and no provider hears of it. */
 const TELL_OF_SIGTERM = `--import=data:text/javascript,process.on('newListener',(e)=>e==='SIGTERM'&&console.log('heeds\\x20SIGTERM'))`;
@@ -110,6 +111,8 @@ async function statusOf(url: string, headers: Record<string, string>): Promise<n
   return (await send(url, { headers })).status;
 }
 
+const node = promisify(execFile);
+
 it('the examples compile with the project’s settings', () => {
   expect(readme.problems).toEqual([]);
 });
@@ -132,7 +135,6 @@ describe('adding it to an app', () => {
   afterAll(() => database.drop());
 
   const env = (): Record<string, string> => ({ DATABASE_URL: url });
-  const node = promisify(execFile);
 
   it('the server gets its setting, and the role its right', async () => {
     await withClient(database.url, async (client) => {
@@ -168,6 +170,17 @@ describe('adding it to an app', () => {
     expect(slots).toEqual([{ slot_name: 'synchro_slot', active: false }]);
   });
 
+  it('the doctor has nothing against its entity [W-SDK-7]', async () => {
+    const dataSource = await new DataSource({ type: 'postgres', url, entities: [Task] }).initialize();
+    try {
+      const problems = await examine(dataSource);
+      expect(problems.filter(({ isAdvice }) => !isAdvice)).toEqual([]);
+      expect(problems.map(({ code }) => code)).toEqual(['updated_at_stale']);
+    } finally {
+      await dataSource.destroy();
+    }
+  });
+
   it('the policies are made by a migration', async () => {
     vi.stubEnv('DATABASE_URL', url);
     const { dataSource } = await example<{ dataSource: DataSource }>('data-source.ts');
@@ -195,6 +208,20 @@ describe('adding it to an app', () => {
 });
 
 describe('who is asking', () => {
+  it('an SDK is let in, which sends a token and nothing else', async () => {
+    await withSync(await example<Sync>('sdk/sync.ts'), {}, async ({ url: target, device, database: own }) => {
+      const made = await node(process.execPath, [script('dev-token.ts'), 'carol'], {
+        env: { ...process.env, JWT_SECRET: SECRET },
+      });
+      const authorization = `Bearer ${made.stdout.trim()}`;
+      expect(await statusOf(`${target}/sync/schema`, { authorization })).toBe(200);
+      expect(await statusOf(`${target}/sync/schema`, { 'x-user-id': 'carol' })).toBe(401);
+      const phone = await device('carol', { authorization });
+      await phone.create('tasks', { title: 'mine' });
+      expect(await own.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'carol' }]);
+    });
+  });
+
   it('JwtGuard admits the user of a token', async () => {
     await withSync(await example<Sync>('identity/jwt.ts'), {}, async ({ url, device }) => {
       const phone = await device('alice', { authorization: `Bearer ${await token({ sub: 'alice' })}` });

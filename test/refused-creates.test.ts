@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettings } from '../lib/synchro.settings.js';
+import { readSettings, type SynchroSettings } from '../lib/synchro.settings.js';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { requestsDone } from './support/consumer.js';
@@ -129,6 +129,10 @@ describe.each([
   });
 });
 
+function given(refusedCreates: unknown): () => SynchroSettings {
+  return () => readSettings({ userId: () => 'alice', refusedCreates: refusedCreates as 'keep' });
+}
+
 describe('a create that is refused for good, removed [W-SDK-5],', () => {
   it('is told to its device alone, and never deletes a row that the user sees', async () => {
     const { database, app, phone } = await start('remove');
@@ -157,8 +161,6 @@ describe('a create that is refused for good, removed [W-SDK-5],', () => {
   });
 
   it('by an option that is one of two words', () => {
-    const given = (refusedCreates: unknown) => () =>
-      readSettings({ userId: () => 'alice', refusedCreates: refusedCreates as 'keep' });
     for (const value of ['drop', '', null, true]) {
       expect(given(value)).toThrow(
         expect.objectContaining({

@@ -113,13 +113,10 @@ describe.each(SPELLINGS)('a row whose device wrote its UUID %s [W-SDK-4]', (_, s
     phone.create('cards', { board_id: spelled(id), title: 'late' }, late);
     await phone.pushPending();
     await synced(phone);
-    const cards = [...phone.rows('cards')].map(([card, { board_id: board, title }]) => [card, board, title]);
-    expect(cards.toSorted()).toEqual(
-      [
-        [early, id, 'early'],
-        [late, id, 'late'],
-      ].toSorted(),
-    );
+    const cards = phone.rows('cards');
+    expect([...cards.keys()].toSorted()).toEqual([early, late].toSorted());
+    expect(cards.get(early)).toMatchObject({ board_id: id, title: 'early' });
+    expect(cards.get(late)).toMatchObject({ board_id: id, title: 'late' });
   });
 });
 

@@ -93,6 +93,17 @@ describe('a snapshot that begins right after a push [W-SDK-3]', () => {
     expect(ids).toContain(id);
   });
 
+  it('has the later of two pushes of two devices', async () => {
+    const [phone, tablet] = [await device('judy'), await device('judy')];
+    await pushTask(tablet);
+    await consumed(database);
+    const ids: string[] = [];
+    const page = await whilePaused(async () => {
+      for (const each of [phone, tablet]) ids.push(await pushTask(each));
+    }, phone);
+    expect(page.ids).toEqual(expect.arrayContaining(ids));
+  });
+
   it('has an edit and a delete', async () => {
     const phone = await device('dave');
     const [edited, gone] = [await pushTask(phone), await pushTask(phone)];

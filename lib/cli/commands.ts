@@ -56,10 +56,9 @@ async function doctor(args: readonly string[], output: CommandOutput): Promise<n
     ...given('replication', connection(values['replication-url'])),
   });
   const problems = found.filter(({ code }) => !values.ignore?.includes(code));
-  output.out(
-    values.json ? JSON.stringify({ ok: problems.length === 0, problems }, null, 2) : report(problems),
-  );
-  return problems.length === 0 ? 0 : 1;
+  const ok = problems.every(({ isAdvice }) => isAdvice);
+  output.out(values.json ? JSON.stringify({ ok, problems }, null, 2) : report(problems));
+  return ok ? 0 : 1;
 }
 
 /** A database that can't be reached is a problem like any other. */
@@ -83,8 +82,14 @@ async function diagnose(
 }
 
 function report(problems: readonly SynchroProblem[]): string {
-  if (problems.length === 0) return 'nothing is wrong';
-  const count = problems.length === 1 ? 'one thing is wrong' : `${problems.length} things are wrong`;
+  const faults = problems.filter(({ isAdvice }) => !isAdvice);
+  const advice = problems.filter(({ isAdvice }) => isAdvice);
+  const wrong = faults.length === 0 ? 'nothing is wrong' : listed(faults, 'is wrong', 'are wrong');
+  return advice.length === 0 ? wrong : `${wrong}\n\n${listed(advice, 'to consider', 'to consider')}`;
+}
+
+function listed(problems: readonly SynchroProblem[], one: string, several: string): string {
+  const count = problems.length === 1 ? `one thing ${one}` : `${problems.length} things ${several}`;
   const lines = problems.map(
     (problem) => `\n${describeProblem({ ...problem, remedy: `\n  ${problem.remedy}` })}  [${problem.code}]`,
   );

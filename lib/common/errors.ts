@@ -38,6 +38,8 @@ export interface SynchroProblem {
   readonly message: string;
   /** The exact SQL, setting or step that mends it. */
   readonly remedy: string;
+  /** Sync works without it: nothing is wrong as long as the host keeps to what the message says. Default: it doesn't. */
+  readonly isAdvice?: true;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 
 /**
  * Tables in which no trigger moves the update time. TypeORM moves it itself, but SQL that forgets it leaves the row
- * with the version that devices know: an older edit of theirs then wins over it.
+ * with the version that devices know: an older edit of theirs then wins over it. Advice, as not all apps have such SQL.
  */
 export async function updatedAtProblems(
   dataSource: DataSource,
@@ -37,8 +37,9 @@ function problem(table: SyncTable): SynchroProblem {
     code: 'updated_at_stale',
     entity: table.entity,
     option: 'updatedAtColumn',
-    message: `an UPDATE in SQL of ${table.sql} leaves ${table.updatedAtColumn} as it is, so an older edit of a device would win over it`,
+    message: `an UPDATE in SQL that does not set ${table.updatedAtColumn} of ${table.sql} leaves it as it is, so an older edit of a device would win over it (TypeORM's own updates set it)`,
     remedy: triggerSql(table),
+    isAdvice: true,
   };
 }
 

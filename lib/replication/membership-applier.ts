@@ -3,17 +3,19 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import type { EdgeRow, RecordIds } from '../store/edges.js';
 import { forgetRules } from '../store/rule-marks.js';
+import { Ancestry } from './ancestry.js';
 import { prepareBatch, type PreparedBatch } from './batch-runs.js';
 import { END, followedEvents } from './bucket-timeline.js';
 import { completeRows } from './complete-rows.js';
-import { bucketsOf, Operation, removeRow, settleRow } from './edge-diff.js';
+import { Operation } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { goneNewcomers } from './gone-newcomers.js';
 import { MembershipSettler } from './membership-settler.js';
-import { neededEdges, readOpenLists, rowState, type MembershipWork } from './membership-work.js';
+import { neededEdges, readOpenLists, type MembershipWork } from './membership-work.js';
 import type { SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
+import { settleEvent } from './settle-event.js';
 import type { Change } from './transaction-batcher.js';
 
 /**
@@ -80,8 +82,9 @@ export class MembershipApplier extends MembershipSettler {
     const left = new Map(byTable);
     const needed = (): RecordIds => neededEdges([...left.values()].flat());
     await work.edges.load(needed());
-    // Parents first, on the batch's final state: a child finds the edges that its parent ends up with. Where another
-    // event of the child follows, or it is gone, it finds those that its parent had then.
+    work.ancestry = await Ancestry.read(work.edges, registry, byTable);
+    // Parents first: a child finds the edges that its parent had when the child's transaction ended, and where no other
+    // event of the child follows, those that it has got since.
     let current = work;
     for (const table of registry.parentsFirst()) {
       await this.applyEvents(tx, current, table, left.get(table.name) ?? []);
@@ -132,28 +135,14 @@ export class MembershipApplier extends MembershipSettler {
     const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
     let next = 0;
     for (const event of events) {
-      const { recordId, row } = event;
-      const record = work.edges.record(table.name, recordId);
-      const before = isParent ? bucketsOf(record.edges) : null;
-      if (row === null) {
-        work.add(event.order, table, recordId, removeRow(record));
-        work.gone(table, recordId);
-      } else {
-        const own = event.unknown ? null : (buckets[next++] ?? null);
-        const { deleted, updatedAt, parentId } = rowState(table, row);
-        const wanted = work.withInherited(table, row, own, placeOf(event));
-        const entries = settleRow(record, {
-          deleted,
-          updatedAt,
-          parentId,
-          buckets: gone.has(event) ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted,
-          commitTime: event.commitTime,
-          writtenAt: tx.begunAt,
-          cause: event.kind === 'insert' ? 'insert' : 'update',
-        });
-        work.add(event.order, table, recordId, entries);
-      }
-      if (before) work.timeline(table.name).note(recordId, event.order, before, record.edges);
+      const isKnown = event.row !== null && !event.unknown;
+      settleEvent(work, event, {
+        own: isKnown ? (buckets[next++] ?? null) : null,
+        isFollowed: followed.has(event),
+        isGone: gone.has(event),
+        isParent,
+        writtenAt: tx.begunAt,
+      });
     }
     work.noteChanges(table, events);
   }

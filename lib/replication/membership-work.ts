@@ -5,7 +5,8 @@ import type { ChangelogEntry, ChangelogTransaction } from '../store/changelog-tr
 import type { RecordIds } from '../store/edges.js';
 import type { WaitingRow } from '../store/waiting-rows.js';
 import type { RuleFailure } from './bucket-rules.js';
-import { BucketTimeline } from './bucket-timeline.js';
+import type { Ancestry } from './ancestry.js';
+import { BucketTimeline, type Moment, momentsAfter } from './bucket-timeline.js';
 import { bucketsOf, type NewEntry, type Operation, type RowState } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 import type { ResettleOptions } from './resettle-options.js';
@@ -45,6 +46,8 @@ export class MembershipWork {
   readonly resolvedRows = new Map<string, Set<string>>();
   private readonly changes = new Map<string, ChangedRecords>();
   private timelines = new Map<string, BucketTimeline>();
+  /** Of what moves though no event tells of it; null: nothing does. */
+  ancestry: Ancestry | null = null;
   private readonly entries: PlacedEntry[] = [];
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
   private isSorted = true;
@@ -59,6 +62,7 @@ export class MembershipWork {
   rest(edges: EdgeWorkspace): MembershipWork {
     const rest = new MembershipWork(edges, this.open);
     rest.timelines = this.timelines;
+    rest.ancestry = this.ancestry;
     return rest;
   }
 
@@ -74,7 +78,7 @@ export class MembershipWork {
   }
 
   hasMovedParents({ parent }: SyncTable): boolean {
-    return parent !== null && this.timeline(parent).hasMoves;
+    return parent !== null && (this.timeline(parent).hasMoves || this.ancestry?.has(parent) === true);
   }
 
   /**
@@ -107,8 +111,22 @@ export class MembershipWork {
   }
 
   /** The buckets (live or dead) that a loaded parent has at a place in the batch. */
-  parentBuckets({ table, id }: RecordName, order: number): ReadonlySet<string> {
-    return this.timelines.get(table)?.at(id, order) ?? bucketsOf(this.edges.record(table, id).edges);
+  parentBuckets(parent: RecordName, place: number): ReadonlySet<string> {
+    const moments = this.momentsOf(parent) ?? [];
+    const at = moments.findLastIndex(({ order }) => order <= place);
+    const { buckets } = at === moments.length - 1 ? {} : (moments[at] ?? {});
+    return buckets ?? bucketsOf(this.edges.record(parent.table, parent.id).edges);
+  }
+
+  /** Where in the batch, after a place, a row's parent has moved: there the row follows it. */
+  movesAfter(table: SyncTable, row: ResolveRow, place: number): readonly Moment[] {
+    const parent = parentOf(table, row);
+    return momentsAfter((parent && this.momentsOf(parent)) ?? [], place);
+  }
+
+  private momentsOf(record: RecordName): readonly Moment[] | undefined {
+    const own = this.timelines.get(record.table)?.of(record.id);
+    return own ?? this.ancestry?.momentsOf(record, (parent) => this.momentsOf(parent));
   }
 
   /** In the order of the log. */
@@ -170,7 +188,7 @@ export class MembershipWork {
   }
 }
 
-interface RecordName {
+export interface RecordName {
   readonly table: string;
   readonly id: string;
 }

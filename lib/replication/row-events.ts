@@ -10,6 +10,8 @@ import type { Change } from './transaction-batcher.js';
 export interface RowEvent {
   /** Place in the batch: entries keep the order of the log. */
   readonly order: number;
+  /** The place of the last change of its transaction, as far as that is in the batch. */
+  readonly commitEnd: number;
   readonly table: SyncTable;
   readonly recordId: string;
   readonly kind: 'insert' | 'update' | 'delete';
@@ -45,13 +47,15 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
   const unseen = new Set<string>();
   const touchedUnnamed = new Set<string>();
   const followed = new Map<Relation, FollowedRelation>();
+  const ends = commitEnds(changes);
   for (const [order, { message, commitTime }] of changes.entries()) {
     if (message.tag === 'truncate') continue;
     const { relation } = message;
     const { source, isPartial } = upsert(followed, relation, () => follow(relation, tracked));
     if (source?.table) {
       const events = upsert(byTable, source.table.name, () => []);
-      addEvents(events, { table: source.table, isPartial, order, commitTime }, message);
+      const commitEnd = ends[order] ?? order;
+      addEvents(events, { table: source.table, isPartial, order, commitEnd, commitTime }, message);
       if (!relation.positions.has(source.table.idColumn)) unseen.add(source.table.name);
       if (!namesFormer(message, source.table.idColumn)) unnamed.add(source.table.name);
     }
@@ -63,6 +67,16 @@ export function toRowEvents(changes: readonly Change[], tracked: TrackedTables):
     }
   }
   return { byTable, touched, unnamed, unseen, touchedUnnamed };
+}
+
+/** For each change the place of the last one of its transaction. */
+function commitEnds(changes: readonly Change[]): readonly number[] {
+  const ends: number[] = [];
+  for (let place = changes.length - 1; place >= 0; place--) {
+    const isLast = changes[place]?.commitLsn !== changes[place + 1]?.commitLsn;
+    ends[place] = isLast ? place : (ends[place + 1] ?? place);
+  }
+  return ends;
 }
 
 interface FollowedRelation {
@@ -93,11 +107,12 @@ interface EventSource {
   /** The relation lacks a column that a rule may read. */
   readonly isPartial: boolean;
   readonly order: number;
+  readonly commitEnd: number;
   readonly commitTime: bigint;
 }
 
 function addEvents(events: RowEvent[], from: EventSource, message: RowMessage): void {
-  const { table, isPartial, order, commitTime } = from;
+  const { table, isPartial, order, commitEnd, commitTime } = from;
   const { relation } = message;
   const previousId = message.tag === 'insert' ? null : value(relation, message.previous, table.idColumn);
   if (message.tag === 'delete') {
@@ -115,6 +130,7 @@ function addEvents(events: RowEvent[], from: EventSource, message: RowMessage): 
   if (previousId !== null && previousId !== recordId) events.push(gone(from, previousId));
   events.push({
     order,
+    commitEnd,
     table,
     recordId,
     kind: message.tag,
@@ -126,9 +142,10 @@ function addEvents(events: RowEvent[], from: EventSource, message: RowMessage): 
   });
 }
 
-function gone({ order, table, commitTime }: EventSource, recordId: string): RowEvent {
+function gone({ order, commitEnd, table, commitTime }: EventSource, recordId: string): RowEvent {
   return {
     order,
+    commitEnd,
     table,
     recordId,
     kind: 'delete',

@@ -77,9 +77,9 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-that-are-gone-follow-their-parent',
-    file: 'lib/replication/membership-applier.ts',
-    find: 'followed.has(event) ? event.order : END)',
-    replace: 'followed.has(event) ? END : END)',
+    file: 'lib/replication/settle-event.ts',
+    find: 'isFollowed ? event.order : commitEnd',
+    replace: 'commitEnd',
     tests: [{ file: 'test/wal-children.test.ts', name: 'are not told to who gets it' }],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
   },

@@ -6,6 +6,7 @@ import { PUSH } from './push.js';
 import { PUSH_FAILURES } from './push-failures.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
+import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
 import { WAL } from './wal.js';
 
@@ -19,5 +20,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PUSH_FAILURES,
   ...OWNERSHIP,
   ...REQUESTS,
+  ...SDK,
   ...SHARE,
 ];

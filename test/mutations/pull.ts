@@ -67,7 +67,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'what-was-refused-out-of-sight-stays-on-the-device',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/push-requests.ts',
     find: 'notePassedOver(manager, client, redelivered)',
     replace: 'notePassedOver(manager, client, redelivered.slice(redelivered.length))',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
@@ -266,8 +266,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'row-that-was-made-anew-is-deleted',
     file: 'lib/engine/pull/puller.ts',
-    find: '(standing === Standing.lost && this.hydrator',
-    replace: '(standing === Standing.untold && this.hydrator',
+    find: 'standing === Standing.lost &&',
+    replace: 'standing === Standing.untold &&',
     tests: [{ file: 'test/hydration-race.test.ts', name: 'a task that its device makes anew' }],
     why: 'Interleavings 9: the device has the version of the entry that follows, and would skip it.',
   },

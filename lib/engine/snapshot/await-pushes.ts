@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { unloggedPush } from '../../store/sync-clients.js';
+import { unloggedPush } from '../../store/push-position.js';
 import { isLogAt } from '../../store/wal-progress.js';
 import { awaitLog } from '../await-log.js';
 
