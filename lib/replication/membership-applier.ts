@@ -5,15 +5,15 @@ import type { EdgeRow, RecordIds } from '../store/edges.js';
 import { forgetRules } from '../store/rule-marks.js';
 import { prepareBatch, type PreparedBatch } from './batch-runs.js';
 import { END, followedEvents } from './bucket-timeline.js';
-import { completeRows } from './complete-rows.js';
 import { bucketsOf, Operation, removeRow, settleRow } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
+import { askForBuckets } from './event-buckets.js';
 import { goneNewcomers } from './gone-newcomers.js';
 import { MembershipSettler } from './membership-settler.js';
 import { neededEdges, readOpenLists, rowState, type MembershipWork } from './membership-work.js';
 import type { SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
-import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
+import type { RowEvent, RowEvents } from './row-events.js';
 import type { Change } from './transaction-batcher.js';
 
 /**
@@ -74,8 +74,9 @@ export class MembershipApplier extends MembershipSettler {
     time: bigint,
   ): Promise<void> {
     const byTable = aside.without(all);
-    for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     const { registry } = this.tracked;
+    for (const [name, events] of byTable)
+      await askForBuckets(tx, this.tracked, this.rules, registry.get(name), events);
     const options = { time };
     const left = new Map(byTable);
     const needed = (): RecordIds => neededEdges([...left.values()].flat());
@@ -123,14 +124,12 @@ export class MembershipApplier extends MembershipSettler {
     table: SyncTable,
     events: readonly RowEvent[],
   ): Promise<void> {
-    const rows = rowsToResolve(events);
-    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
+    const failures = events.map(({ failure }) => failure).filter((failure) => failure !== null);
     work.fail(table, failures, Operation.update);
     const followed = work.hasMovedParents(table) ? followedEvents(events) : new Set<RowEvent>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
-    const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
-    let next = 0;
+    const gone = await goneNewcomers(tx, work, table, events, placeOf);
     for (const event of events) {
       const { recordId, row } = event;
       const record = work.edges.record(table.name, recordId);
@@ -139,9 +138,8 @@ export class MembershipApplier extends MembershipSettler {
         work.add(event.order, table, recordId, removeRow(record));
         work.gone(table, recordId);
       } else {
-        const own = event.unknown ? null : (buckets[next++] ?? null);
         const { deleted, updatedAt, parentId } = rowState(table, row);
-        const wanted = work.withInherited(table, row, own, placeOf(event));
+        const wanted = work.withInherited(table, row, event.own, placeOf(event));
         const entries = settleRow(record, {
           deleted,
           updatedAt,

@@ -81,9 +81,9 @@ export abstract class SentTransaction {
   }
 
   /** Rows with every value as the text that the server sent. */
-  async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
+  async textRows(text: string, values: unknown[] = []): Promise<readonly Record<string, string | null>[]> {
     const types = { getTypeParser: () => (value: string) => value };
-    const { rows } = await this.query<Record<string, string | null>>({ text, types });
+    const { rows } = await this.query<Record<string, string | null>>({ text, values, types });
     return rows;
   }
 
