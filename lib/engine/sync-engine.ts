@@ -1,3 +1,4 @@
+import { isUnstorable } from '../common/database-error.js';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
@@ -26,12 +27,14 @@ import { readBuckets } from './pull/bucket-difference.js';
 import { notePassedOver } from './passed-over.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
+import { pushStorable } from './push/unstorable.js';
 import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { afterSnapshot, type Snapshotted } from './snapshotted.js';
 import { admit } from './stale-client.js';
+import { inAscii } from './ascii-names.js';
 import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
 import type {
   PullRequest,
@@ -77,7 +80,15 @@ export class SyncEngine {
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
-    return gated(this.hooks, event, () => this.saveClient(request, buckets));
+    return gated(this.hooks, event, async () => {
+      try {
+        return await this.saveClient(request, buckets);
+      } catch (error) {
+        if (!isUnstorable(error)) throw error;
+        // A name is for people: one that the database's encoding has no place for must not keep a device out.
+        return this.saveClient(inAscii(request), buckets);
+      }
+    });
   }
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
@@ -127,7 +138,11 @@ export class SyncEngine {
   }
 
   /** Applies a device's changes, each with a verdict of its own. */
-  async push(request: PushRequest): Promise<PushOutcome> {
+  push(request: PushRequest): Promise<PushOutcome> {
+    return pushStorable(this.dataSource, request.changes, (changes) => this.pushAll({ ...request, changes }));
+  }
+
+  private async pushAll(request: PushRequest): Promise<PushOutcome> {
     const buckets = await subscribedBuckets(this.subscriptions, request.userId);
     const asked = { ...request, buckets };
     // A hook that may refuse the device comes before the push's own beginning, which may change the role.

@@ -7,6 +7,7 @@ import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
+import { ENCODING_SQL } from '../store/session.js';
 import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
@@ -286,6 +287,7 @@ export class WalConsumer {
     // Without a listener a lost connection would end the process; the next query reports it.
     client.on('error', () => this.stream?.wake());
     await client.connect();
+    await client.query(ENCODING_SQL);
     return client;
   }
 
