@@ -50,10 +50,12 @@ function create(id: string, body = ''): Parameters<Device['push']>[0][number] {
   return { id, table_name: 'notes', operation: 'create', data: { user_id: 'alice', body } };
 }
 
-describe('in a database of SQL_ASCII', () => {
-  /** Bytes as they are, which the driver would not send. */
-  const raw = (hex: string): string => `convert_from('\\x${hex}', 'SQL_ASCII')`;
+/** Bytes as they are, which the driver would not send. */
+function raw(hex: string): string {
+  return `convert_from('\\x${hex}', 'SQL_ASCII')`;
+}
 
+describe('in a database of SQL_ASCII', () => {
   it('bytes that are no UTF-8 cost no more than themselves [W-POISON-9]', async () => {
     await start('SQL_ASCII');
     await database.query(`INSERT INTO notes (id, user_id) VALUES ('before', 'alice')`);

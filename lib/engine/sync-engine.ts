@@ -1,4 +1,3 @@
-import { isUnstorable } from '../common/database-error.js';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
@@ -34,7 +33,7 @@ import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { afterSnapshot, type Snapshotted } from './snapshotted.js';
 import { admit } from './stale-client.js';
-import { inAscii } from './ascii-names.js';
+import { storable } from './ascii-names.js';
 import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
 import type {
   PullRequest,
@@ -80,15 +79,9 @@ export class SyncEngine {
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
-    return gated(this.hooks, event, async () => {
-      try {
-        return await this.saveClient(request, buckets);
-      } catch (error) {
-        if (!isUnstorable(error)) throw error;
-        // A name is for people: one that the database's encoding has no place for must not keep a device out.
-        return this.saveClient(inAscii(request), buckets);
-      }
-    });
+    return gated(this.hooks, event, () =>
+      storable(request, (names) => this.saveClient({ ...request, ...names }, buckets)),
+    );
   }
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
