@@ -6,12 +6,12 @@ const LENGTHS = 'test/text-lengths.test.ts';
 /** Rows and texts that can't be written, and those beside them. */
 export const POISON: readonly Mutation[] = [
   {
-    name: 'halves-of-a-batch-stay-where-they-were-tried',
-    file: 'lib/replication/poison-rows.ts',
-    find: 'tx.attempt(() => send(half), { trial: true })',
-    replace: 'tx.attempt(() => send(half))',
+    name: 'seqs-of-what-was-taken-back-are-lost',
+    file: 'lib/store/changelog-transaction.ts',
+    find: 'if (failure !== null) this.seq = seq;',
+    replace: 'if (failure !== null) this.seq = this.seq > seq ? this.seq : seq;',
     tests: [{ file: ROWS, name: 'a trigger on the log, in place 149' }],
-    why: 'W-POISON-1: whoever looks for a row that can not be written must not write the others twice.',
+    why: 'Rule 3: seqs are counted, so that what was not written leaves no gaps.',
   },
   {
     name: 'rows-that-can-not-be-written-stop-the-log',
