@@ -109,6 +109,10 @@ describe('a row that cannot be written to the log', () => {
         await commit(...ids.map((id) => insertDoc(id)));
         await applied(database);
         const good = ids.filter((id) => id !== bad);
+        const [seqs] = await database.query(
+          'SELECT max(seq) - min(seq) + 1 = count(*) AS gapless FROM sync_changelog',
+        );
+        expect(seqs).toEqual({ gapless: true });
         expect(await logOfAll('docs')).toEqual(good);
         expect(await edgesOf(database, 'docs', bad)).toEqual([]);
         expect(await openFailures()).toEqual([bad]);

@@ -74,6 +74,12 @@ export function isDataError(error: unknown): boolean {
   return code?.length === 5 && /^[0-9A-Z]{5}$/.test(code) && !isTransient(error) && !OTHER_STATES.test(code);
 }
 
+/** A text has characters, or bytes, that the database's encoding doesn't have. */
+export function isUnstorable(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === '22P05' || code === '22021';
+}
+
 /** Beside those that are transient. */
 const OTHER_STATES = /^(0[3B]|25|26|28|34|3[BDF]|40|58|72|F0)|^(42501|42601|42703|42P01|55006|55P)/;
 

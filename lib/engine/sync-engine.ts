@@ -23,6 +23,7 @@ import { requestReresolve, type RecordId, type ReresolveOptions } from './operat
 import { readBuckets } from './pull/bucket-difference.js';
 import { Puller, snapshotReason } from './pull/puller.js';
 import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
+import { pushStorable } from './push/unstorable.js';
 import { PushRequests } from './push-requests.js';
 import { PushService } from './push/push.service.js';
 import { RequestTransactions } from './request-transactions.js';
@@ -30,6 +31,7 @@ import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
 import { afterSnapshot, type Snapshotted } from './snapshotted.js';
 import { admit } from './stale-client.js';
+import { storable } from './ascii-names.js';
 import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
 import type {
   PullRequest,
@@ -74,7 +76,9 @@ export class SyncEngine {
     const { userId, clientId, appVersion: clientVersion } = request;
     const { minClientVersion: minVersion = '' } = this.options;
     const event = (): SchemaIncompatibleEvent => ({ userId, clientId, clientVersion, minVersion });
-    return gated(this.hooks, event, () => this.saveClient(request, buckets));
+    return gated(this.hooks, event, () =>
+      storable(request, (names) => this.saveClient({ ...request, ...names }, buckets)),
+    );
   }
 
   private saveClient(request: RegisterRequest, buckets: readonly string[]): Promise<RegisterResult> {
@@ -126,7 +130,9 @@ export class SyncEngine {
   /** Applies a device's changes, each with a verdict of its own. */
   async push(request: PushRequest): Promise<PushOutcome> {
     const buckets = await this.subscriptions.of(request);
-    return this.pushes.apply({ ...request, buckets });
+    return pushStorable(this.dataSource, request.changes, (changes) =>
+      this.pushes.apply({ ...request, changes, buckets }),
+    );
   }
 
   /** The next page of all that a device may see, at a checkpoint that the first page fixes. */

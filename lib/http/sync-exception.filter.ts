@@ -1,5 +1,5 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { isTransient, isUnfitTable } from '../common/database-error.js';
+import { isTransient, isUnfitTable, isUnstorable } from '../common/database-error.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
@@ -51,6 +51,8 @@ export class SyncExceptionFilter implements ExceptionFilter {
     if (isTransient(error) || (error instanceof SynchroError && error.code === 'temporarily_unavailable')) {
       return this.retryLater(503, 'service temporarily unavailable');
     }
+    if (isUnstorable(error))
+      return failure(400, 'the request has characters that the database’s encoding does not have');
     this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
     // Nothing is wrong with the request: devices come back, and go on when the tables are mended.
     if (isUnfit(error)) return this.retryLater(503, 'service temporarily unavailable');

@@ -1,5 +1,5 @@
-import type { ClientConfig } from 'pg';
-import { TEXT_SETTINGS } from '../store/session.js';
+import { Client, type ClientConfig } from 'pg';
+import { ENCODING_SQL, TEXT_SETTINGS } from '../store/session.js';
 
 /** The consumer's connections: values as text in one form, and no limit that is meant for requests. */
 export function consumerConnection(connection: ClientConfig, walSenderTimeout: number): ClientConfig {
@@ -25,6 +25,18 @@ export function consumerConnection(connection: ClientConfig, walSenderTimeout: n
     statement_timeout: false,
     query_timeout: 0,
   };
+}
+
+/**
+ * A connection for the changelog.
+ * @param onLost the next query reports why: without a listener a lost connection would end the process
+ */
+export async function connectConsumer(connection: ClientConfig, onLost: () => void): Promise<Client> {
+  const client = new Client({ ...connection, pipeline: true });
+  client.on('error', onLost);
+  await client.connect();
+  await client.query(ENCODING_SQL);
+  return client;
 }
 
 /** For pg a URL's parameters win: those that would take the place of ours are taken out of it. */

@@ -7,15 +7,23 @@ import { matchingValues } from './matching-values.js';
 import type { TrackedTables } from './tracked-tables.js';
 
 /**
- * Rows read at once, with the columns that are needed or with all, which may be wide: a cascade or a backfill holds up to
- * three chunks in memory.
+ * Rows read at once, with the columns that are needed or with all: a cascade or a backfill holds up to three chunks in
+ * memory.
  */
 const CHUNK_ROWS = { needed: 2_000, all: 500 } as const;
+/**
+ * A row with more characters is read again by itself, or with a few others, up to so many altogether: FETCH counts rows,
+ * however wide they are.
+ */
+const WIDE_ROW = 32 * 1024;
+const MOST_TEXT = 8 * 1024 * 1024;
 
 let cursors = 0;
 
 /** Which rows of a table are read. */
 export type RowFilter = { readonly column: string; readonly values: readonly string[] } | 'all';
+
+type RowData = ResolveRow['data'];
 
 /**
  * Reads current rows in chunks through a cursor of the caller's transaction: one scan, however many there are. While a
@@ -31,27 +39,87 @@ export async function* currentRows(
   tx.noteLook();
   const columns = tracked.columnsOf(table);
   const padded = tracked.paddedColumns(table.schema, table.name);
-  const size = CHUNK_ROWS[columns === 'all' ? 'all' : 'needed'];
-  const list = columns === 'all' ? '*' : [...columns].map(quoteIdentifier).join(', ');
+  const toRow = (row: RowData): ResolveRow => {
+    const data = padded.size === 0 ? row : withoutPaddings(row, padded);
+    return { recordId: data[table.idColumn] ?? '', data };
+  };
+  if (columns !== 'all') {
+    const list = [...columns].map(quoteIdentifier).join(', ');
+    const select = (where: string): string => `SELECT ${list} FROM ${table.sql}${where}`;
+    for await (const rows of throughCursor(tx, select, CHUNK_ROWS.needed, filter)) yield rows.map(toRow);
+    return;
+  }
+  for await (const rows of throughCursor(tx, (where) => measuredSql(table, where), CHUNK_ROWS.all, filter)) {
+    const wide = new Map<string, number>();
+    const narrow: ResolveRow[] = [];
+    for (const { [ID]: id, [LENGTH]: length, ...data } of rows) {
+      if (Number(length) > WIDE_ROW) wide.set(id ?? '', Number(length));
+      else narrow.push(toRow(data));
+    }
+    if (narrow.length > 0) yield narrow;
+    for (const ids of byText(wide.keys(), (id) => wide.get(id) ?? 0))
+      yield (
+        await matchingValues(tx, table.idColumn, (condition) =>
+          tx.textRows(`SELECT * FROM ${table.sql} WHERE ${condition}`, [ids]),
+        )
+      ).map(toRow);
+  }
+}
+
+/** Parts of some items, in their order, that come to no more characters than are held at a time, if they are several. */
+export function* byText<Item>(
+  items: Iterable<Item>,
+  lengthOf: (item: Item) => number,
+): Generator<readonly Item[]> {
+  let part: Item[] = [];
+  let text = 0;
+  for (const item of items) {
+    const length = lengthOf(item);
+    if (part.length > 0 && text + length > MOST_TEXT) {
+      yield part;
+      part = [];
+      text = 0;
+    }
+    part.push(item);
+    text += length;
+  }
+  if (part.length > 0) yield part;
+}
+
+const ID = 'sync row id';
+const LENGTH = 'sync row length';
+
+/** All columns of each row, its key and how long it is as text; of a {@link WIDE_ROW} no more than these two. */
+function measuredSql(table: SyncTable, where: string): string {
+  return `SELECT sync_row.${quoteIdentifier(table.idColumn)} AS ${quoteIdentifier(ID)},
+      measured.length AS ${quoteIdentifier(LENGTH)}, narrow.*
+    FROM (SELECT * FROM ${table.sql}${where}) AS sync_row
+    CROSS JOIN LATERAL (SELECT octet_length((sync_row.*)::text) AS length OFFSET 0) AS measured
+    LEFT JOIN LATERAL (SELECT sync_row.*) AS narrow ON measured.length <= ${WIDE_ROW}`;
+}
+
+async function* throughCursor(
+  tx: ChangelogTransaction,
+  select: (where: string) => string,
+  size: number,
+  filter: RowFilter,
+): AsyncGenerator<readonly RowData[]> {
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
-  const declare = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT ${list} FROM ${table.sql}`;
-  if (filter === 'all') await tx.query(declare);
+  const declare = (where: string): string => `DECLARE ${cursor} NO SCROLL CURSOR FOR ${select(where)}`;
+  if (filter === 'all') await tx.query(declare(''));
   else {
     await matchingValues(tx, filter.column, (condition) =>
-      tx.query(`${declare} WHERE ${condition}`, [filter.values]),
+      tx.query(declare(` WHERE ${condition}`), [filter.values]),
     );
   }
-  const fetch = (): Promise<readonly ResolveRow['data'][]> =>
-    tx.asked(tx.textRows(`FETCH ${size} FROM ${cursor}`));
-  for (let next = fetch(), isLast = false; !isLast;) {
-    const rows = await next;
+  const fetch = (): Promise<readonly RowData[]> => tx.asked(tx.textRows(`FETCH ${size} FROM ${cursor}`));
+  // Nothing is under way while a row that can't be written is looked for.
+  let next = tx.careful ? null : fetch();
+  for (let isLast = false; !isLast;) {
+    const rows = await (next ?? fetch());
     isLast = rows.length < size;
-    if (!isLast) next = fetch();
-    if (rows.length === 0) continue;
-    yield rows.map((row) => {
-      const data = padded.size === 0 ? row : withoutPaddings(row, padded);
-      return { recordId: data[table.idColumn] ?? '', data };
-    });
+    next = isLast || tx.careful ? null : fetch();
+    if (rows.length > 0) yield rows;
   }
   await tx.query(`CLOSE ${cursor}`);
 }

@@ -9,7 +9,6 @@ import type { RowEvent } from './row-events.js';
  * say. Nobody holds it by that bucket, so that nobody is to be told of it: neither that it came nor that it went. And it
  * may be no more than the edges of a parent, also gone, that are out of date: what moved it has found no row to move
  * (interleavings 9). What an insert brings is told: the device that made the row holds it.
- * @param buckets of the rows of {@link rowsToResolve}
  * @param place of an event in the batch, by which its parent's buckets go
  */
 export async function goneNewcomers(
@@ -17,15 +16,12 @@ export async function goneNewcomers(
   work: MembershipWork,
   table: SyncTable,
   events: readonly RowEvent[],
-  buckets: readonly (readonly string[] | null)[],
   place: (event: RowEvent) => number,
 ): Promise<ReadonlySet<RowEvent>> {
   const newcomers = new Set<RowEvent>();
-  let next = 0;
   for (const event of events) {
-    if (event.row === null || event.unknown) continue;
-    const own = buckets[next++];
-    if (event.kind !== 'update' || !own) continue;
+    const { own } = event;
+    if (event.row === null || event.kind !== 'update' || !own) continue;
     const parent = parentOf(table, event.row);
     const inherited = parent ? work.parentBuckets(parent, place(event)) : [];
     const { edges } = work.edges.record(table.name, event.recordId);

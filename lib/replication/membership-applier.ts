@@ -6,15 +6,15 @@ import { forgetRules } from '../store/rule-marks.js';
 import { Ancestry } from './ancestry.js';
 import { prepareBatch, type PreparedBatch } from './batch-runs.js';
 import { END, followedEvents } from './bucket-timeline.js';
-import { completeRows } from './complete-rows.js';
 import { Operation } from './edge-diff.js';
 import { EdgeWorkspace } from './edge-workspace.js';
+import { askForBuckets } from './event-buckets.js';
 import { goneNewcomers } from './gone-newcomers.js';
 import { MembershipSettler } from './membership-settler.js';
 import { neededEdges, readOpenLists, type MembershipWork } from './membership-work.js';
 import type { SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
-import { rowsToResolve, type RowEvent, type RowEvents } from './row-events.js';
+import type { RowEvent, RowEvents } from './row-events.js';
 import { settleEvent } from './settle-event.js';
 import type { Change } from './transaction-batcher.js';
 
@@ -76,8 +76,9 @@ export class MembershipApplier extends MembershipSettler {
     time: bigint,
   ): Promise<void> {
     const byTable = aside.without(all);
-    for (const events of byTable.values()) await completeRows(tx, this.tracked, events);
     const { registry } = this.tracked;
+    for (const [name, events] of byTable)
+      await askForBuckets(tx, this.tracked, this.rules, registry.get(name), events);
     const options = { time };
     const left = new Map(byTable);
     const needed = (): RecordIds => neededEdges([...left.values()].flat());
@@ -126,18 +127,15 @@ export class MembershipApplier extends MembershipSettler {
     table: SyncTable,
     events: readonly RowEvent[],
   ): Promise<void> {
-    const rows = rowsToResolve(events);
-    const { buckets, failures } = await this.rules.resolve(tx, table, rows);
+    const failures = events.map(({ failure }) => failure).filter((failure) => failure !== null);
     work.fail(table, failures, Operation.update);
     const followed = work.hasMovedParents(table) ? followedEvents(events) : new Set<RowEvent>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
-    const gone = await goneNewcomers(tx, work, table, events, buckets, placeOf);
-    let next = 0;
+    const gone = await goneNewcomers(tx, work, table, events, placeOf);
     for (const event of events) {
-      const isKnown = event.row !== null && !event.unknown;
       settleEvent(work, event, {
-        own: isKnown ? (buckets[next++] ?? null) : null,
+        own: event.own,
         isFollowed: followed.has(event),
         isGone: gone.has(event),
         isParent,

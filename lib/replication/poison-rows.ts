@@ -103,7 +103,7 @@ interface RecordKey {
   readonly recordId: string;
 }
 
-/** Finds the few among many by halves. What is tried leaves nothing behind. */
+/** Finds the few among many by halves. What was written by then goes with what is thrown for them. */
 async function findPoison(
   tx: ChangelogTransaction,
   records: readonly RecordKey[],
@@ -117,7 +117,7 @@ async function findPoison(
   const middle = records.length >> 1;
   const found: PoisonRow[] = [];
   for (const half of [records.slice(0, middle), records.slice(middle)]) {
-    const failed = await tx.attempt(() => send(half), { trial: true });
+    const failed = await tx.attempt(() => send(half));
     if (failed !== null) found.push(...(await findPoison(tx, half, send, failed)));
   }
   return found;

@@ -4,6 +4,7 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import { formatLsn, type Lsn } from '../common/lsn.js';
+import { ENCODING_SQL } from '../store/session.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
 
@@ -267,9 +268,10 @@ class TextPlugin {
     private readonly receive: (copied: Buffer) => void,
   ) {}
 
-  start(client: Client, slotName: string, lsn: string): Promise<unknown> {
+  async start(client: Client, slotName: string, lsn: string): Promise<unknown> {
     client.connection.removeAllListeners('copyData');
     client.connection.on('copyData', ({ chunk }: { readonly chunk: Buffer }) => this.receive(chunk));
+    await client.query(ENCODING_SQL);
     const publication = quoteLiteral(quoteIdentifier(this.publicationName));
     return client.query(
       `START_REPLICATION SLOT ${quoteIdentifier(slotName)} LOGICAL ${lsn} (proto_version '1', publication_names ${publication})`,

@@ -2,6 +2,7 @@ import { upsert } from '../common/collections.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { RuleRow } from './bucket-function-call.js';
+import type { RuleFailure } from './bucket-rules.js';
 import type { Relation, RowMessage, Tuple } from './pgoutput.js';
 import type { TrackedTable, TrackedTables } from './tracked-tables.js';
 import type { Change } from './transaction-batcher.js';
@@ -23,6 +24,10 @@ export interface RowEvent {
   readonly incomplete: boolean;
   /** It couldn't be read again, as the row is gone by now: it keeps its buckets until its own delete comes. */
   unknown: boolean;
+  /** Whether its rule was asked, which then has failed, or named these buckets of its own. */
+  isAsked: boolean;
+  own: readonly string[] | null;
+  failure: RuleFailure | null;
   readonly commitTime: bigint;
 }
 
@@ -90,11 +95,11 @@ function follow(relation: Relation, tracked: TrackedTables): FollowedRelation {
 
 const NO_DEPENDENTS: TrackedTable['dependents'] = [];
 
-/** The new rows of some events, but for those that are not known. */
+/** The new rows of some events. */
 export function rowsToResolve(events: readonly RowEvent[]): readonly RuleRow[] {
   const rows: RuleRow[] = [];
-  for (const { row, kind, previous, unknown } of events) {
-    if (row === null || unknown) continue;
+  for (const { row, kind, previous } of events) {
+    if (row === null) continue;
     const { recordId, data } = row;
     rows.push({ recordId, data, previous, operation: kind === 'insert' ? 'create' : 'update' });
   }
@@ -138,6 +143,9 @@ function addEvents(events: RowEvent[], from: EventSource, message: RowMessage): 
     previous,
     incomplete: incomplete || isPartial,
     unknown: false,
+    isAsked: false,
+    own: null,
+    failure: null,
     commitTime,
   });
 }
@@ -153,6 +161,9 @@ function gone({ order, commitEnd, table, commitTime }: EventSource, recordId: st
     previous: null,
     incomplete: false,
     unknown: false,
+    isAsked: false,
+    own: null,
+    failure: null,
     commitTime,
   };
 }

@@ -3,6 +3,7 @@ import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { ENCODING_SQL } from '../store/session.js';
 import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
 import type { Caution } from './caution.js';
 import type { MembershipApplier } from './membership-applier.js';
@@ -78,6 +79,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
   let endLease: (() => void) | null = null;
   try {
     await client.connect();
+    await client.query(ENCODING_SQL);
     endLease = await leaseWriter(client, walSenderTimeout);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);

@@ -1,6 +1,6 @@
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
-import type { RowMessage, TruncateMessage, WalMessage } from './pgoutput.js';
+import type { RowMessage, TruncateMessage, Tuple, WalMessage } from './pgoutput.js';
 
 /** One change of the batch with the commit of its source transaction. */
 export interface Change {
@@ -120,6 +120,12 @@ interface OpenTransaction {
 }
 
 function textLength(message: RowMessage | TruncateMessage): number {
-  if (message.tag === 'truncate' || message.tag === 'delete') return 0;
-  return message.next.reduce((length, value) => length + (value?.length ?? 0), 0);
+  if (message.tag === 'truncate') return 0;
+  const next = message.tag === 'delete' ? 0 : tupleLength(message.next);
+  // Under REPLICA IDENTITY FULL the old row comes, too.
+  return next + (message.tag === 'insert' || !message.previous ? 0 : tupleLength(message.previous));
+}
+
+function tupleLength(tuple: Tuple): number {
+  return tuple.reduce((length, value) => length + (value?.length ?? 0), 0);
 }

@@ -1,4 +1,4 @@
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { isDataError } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
@@ -11,8 +11,9 @@ import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { Caution } from './caution.js';
-import { consumerConnection } from './consumer-connection.js';
+import { connectConsumer, consumerConnection } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
+import type { WalConsumerOptions } from './consumer-options.js';
 import { publishPhase } from './consumer-phase.js';
 import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
@@ -28,19 +29,6 @@ import { TableWatch } from './table-watch.js';
 import { TrackedTables } from './tracked-tables.js';
 import { WalReader } from './wal-reader.js';
 import { leaseWriter } from './writer-lease.js';
-
-/** {@link ReplicationOptions} with every default filled in. */
-export interface WalConsumerOptions {
-  readonly slotName: string;
-  readonly publicationName: string;
-  readonly connection: ClientConfig;
-  readonly batchRows: number;
-  readonly maxBatchRows: number;
-  readonly maxSubscriptionRows: number;
-  readonly maxBucketsPerRow: number;
-  readonly ruleTimeout: number;
-  readonly walSenderTimeout: number;
-}
 
 /** How long the app's start waits for the first edges: without them there is nothing that devices could be sent. */
 const FIRST_EDGES_MS = 30_000;
@@ -125,12 +113,8 @@ export class WalConsumer {
     this.monitor.enter('off');
   }
 
-  private get progressed(): boolean {
-    return this.reader?.progressed ?? false;
-  }
-
-  private get reached(): Lsn {
-    return this.reader?.reachedLsn ?? 0n;
+  private get progress(): { readonly progressed: boolean; readonly reachedLsn: Lsn } {
+    return this.reader ?? { progressed: false, reachedLsn: 0n };
   }
 
   private async run(): Promise<void> {
@@ -143,14 +127,14 @@ export class WalConsumer {
         await this.session();
       } catch (error) {
         standby = isSlotBusy(error);
-        // The next session finds the row that could not be written.
-        if (isDataError(error) && this.caution.take(this.reached)) continue;
+        // The next one finds the row.
+        if (isDataError(error) && this.caution.take(this.progress.reachedLsn)) continue;
         this.report(error);
       }
       publishPhase('standby');
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
-      const { progressed } = this;
+      const { progressed } = this.progress;
       attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
@@ -282,12 +266,8 @@ export class WalConsumer {
     }
   }
 
-  private async connect(): Promise<Client> {
-    const client = new Client({ ...this.connection(), pipeline: true });
-    // Without a listener a lost connection would end the process; the next query reports it.
-    client.on('error', () => this.stream?.wake());
-    await client.connect();
-    return client;
+  private connect(): Promise<Client> {
+    return connectConsumer(this.connection(), () => this.stream?.wake());
   }
 
   private connection(): ClientConfig {

@@ -90,10 +90,10 @@ export class ChangelogTransaction extends SentTransaction {
     this.seq = position.lastSeq;
   }
 
-  override async attempt(work: () => Promise<void>, how: { trial?: boolean } = {}): Promise<unknown> {
+  override async attempt(work: () => Promise<void>): Promise<unknown> {
     const { seq } = this;
-    const failure = await super.attempt(work, how);
-    if (failure !== null || how.trial === true) this.seq = seq;
+    const failure = await super.attempt(work);
+    if (failure !== null) this.seq = seq;
     return failure;
   }
 

@@ -39,11 +39,11 @@ export abstract class SentTransaction {
   }
 
   /**
-   * Runs work under a savepoint. When it fails for its data nothing of it stays, nor does of a `trial`.
+   * Runs work under a savepoint. When it fails for its data nothing of it stays.
    * @returns what it failed of; null: it went well
    * @throws any other error
    */
-  async attempt(work: () => Promise<void>, { trial = false }: { trial?: boolean } = {}): Promise<unknown> {
+  async attempt(work: () => Promise<void>): Promise<unknown> {
     await this.query('SAVEPOINT attempt');
     let failure: unknown = null;
     try {
@@ -53,7 +53,7 @@ export abstract class SentTransaction {
       if (!isDataError(error)) throw error;
       failure = error;
     }
-    if (failure !== null || trial) {
+    if (failure !== null) {
       await Promise.allSettled(this.sent);
       this.sent = [];
       await this.query('ROLLBACK TO SAVEPOINT attempt');
@@ -81,9 +81,9 @@ export abstract class SentTransaction {
   }
 
   /** Rows with every value as the text that the server sent. */
-  async textRows(text: string): Promise<readonly Record<string, string | null>[]> {
+  async textRows(text: string, values: unknown[] = []): Promise<readonly Record<string, string | null>[]> {
     const types = { getTypeParser: () => (value: string) => value };
-    const { rows } = await this.query<Record<string, string | null>>({ text, types });
+    const { rows } = await this.query<Record<string, string | null>>({ text, values, types });
     return rows;
   }
 

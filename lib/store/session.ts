@@ -16,6 +16,15 @@ export const TEXT_SETTINGS = {
   extra_float_digits: '1',
 } as const;
 
+/**
+ * A database of SQL_ASCII has whatever bytes it was given. Those that aren't UTF-8 are no error then, but become the
+ * replacement character: they cost no more than themselves.
+ */
+const ENCODING = `CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END`;
+
+/** Sets it for a session: the driver asks for UTF-8 by itself. */
+export const ENCODING_SQL = `SELECT set_config('client_encoding', ${ENCODING}, false)`;
+
 const BEGIN = {
   read: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
   write: 'BEGIN ISOLATION LEVEL READ COMMITTED',
@@ -31,6 +40,7 @@ const SETTINGS = new Statement(
   `SELECT ${Object.entries(TEXT_SETTINGS)
     .map(([name, value]) => `set_config('${name}', '${value}', true)`)
     .join(', ')},
+    set_config('client_encoding', ${ENCODING}, true),
     CASE WHEN $1::text IS NOT NULL THEN set_config('statement_timeout', $1, true) END,
     CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
          THEN set_config('idle_in_transaction_session_timeout', $2, true) END`,

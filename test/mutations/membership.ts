@@ -61,7 +61,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-stay-when-the-parent-moves',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership-settler.ts',
     find: 'values: [...changed] };',
     replace: 'values: [...changed].slice(changed.size) };',
     tests: [{ file: 'test/wal-children.test.ts', name: 'follow a parent that moves to another user' }],
@@ -69,7 +69,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-gone-wait-for-their-own-change',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership-settler.ts',
     find: "filter === 'all' || options.removed !== true",
     replace: "filter === 'all' || (options.removed ?? true)",
     tests: [{ file: 'test/wal-bucket-sources.test.ts', name: 'takes a row along that is gone by then' }],
@@ -103,8 +103,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-follow-ahead-of-the-log',
-    file: 'lib/replication/membership-applier.ts',
-    find: 'work.childrenOf(options.childrenOf, table, current)',
+    file: 'lib/replication/membership-settler.ts',
+    find: 'work\n        .childrenOf(options.childrenOf, table, current)',
     replace: 'current',
     tests: [{ file: 'test/wal-children.test.ts', name: 'that come after their parent has moved' }],
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
@@ -137,7 +137,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'entries-take-the-records-of-other-edges',
-    file: 'lib/replication/edge-workspace.ts',
+    file: 'lib/replication/membership-write.ts',
     find: 'return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;',
     replace: 'return edge !== undefined || table === recordId + bucket;',
     tests: [
@@ -148,7 +148,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'waiting-child-is-not-released',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership-settler.ts',
     find: 'if (!this.open.waiting || appeared.length === 0) return;',
     replace: 'if (appeared.length >= 0) return;',
     tests: [
@@ -244,8 +244,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'rule-failures-are-dropped',
     file: 'lib/replication/rule-failures.ts',
-    find: 'for (const { table, failure, operation } of failures) {',
-    replace: 'for (const { table, failure, operation } of failures.slice(0, 0)) {',
+    find: 'for (const { table, failure, operation } of failures)',
+    replace: 'for (const { table, failure, operation } of failures.slice(0, 0))',
     tests: [
       {
         file: 'test/wal-rule-failures.test.ts',
@@ -306,7 +306,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'first-edges-of-a-subclass-of-the-rule',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership-settler.ts',
     find: 'options.silent === true && this.rules.isDefault(table);',
     replace: 'options.silent === true;',
     tests: [{ file: 'test/edge-backfill.test.ts', name: 'are those of the rule of the host' }],

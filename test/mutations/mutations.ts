@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
+import { POISON } from './poison.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
 import { PUSH_FAILURES } from './push-failures.js';
@@ -14,6 +15,7 @@ import { WAL } from './wal.js';
 export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
   ...MEMBERSHIP,
+  ...POISON,
   ...PULL,
   ...RETENTION,
   ...PUSH,

@@ -222,7 +222,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'writes-are-forgotten-that-came-while-others-were-waited-for',
-    file: 'lib/store/changelog-transaction.ts',
+    file: 'lib/store/sent-transaction.ts',
     find: 'this.sent = this.sent.filter((answer) => !sent.has(answer));',
     replace: 'this.sent = [];',
     tests: [{ file: 'test/changelog-transaction.test.ts', name: 'sent while something else was waited for' }],
@@ -308,8 +308,8 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'look-within-a-batch-does-not-count',
     file: 'lib/replication/membership-applier.ts',
-    find: 'if (!tx.hasLooked) work.edges.add(run.fresh, []);',
-    replace: 'work.edges.add(run.fresh, []);',
+    find: 'if (!tx.hasLooked) work.edges.add(fresh, []);',
+    replace: 'work.edges.add(fresh, []);',
     tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',
   },

@@ -25,11 +25,17 @@ export interface TestDatabase {
  * Creates an empty database on the server of this run, or on a server that the test started itself.
  *
  * @param serverUrl Connects as a superuser to any database of the server.
+ * @param encoding As PostgreSQL names it; others than UTF8 with the locale C.
  */
-export async function createDatabase(serverUrl = testRun().serverUrl): Promise<TestDatabase> {
+export async function createDatabase(
+  serverUrl = testRun().serverUrl,
+  encoding = 'UTF8',
+): Promise<TestDatabase> {
   const name = `${testRun().prefix}_${randomBytes(4).toString('hex')}`;
   await withClient(serverUrl, (client) =>
-    client.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0 ENCODING 'UTF8'`),
+    client.query(
+      `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0 ENCODING '${encoding}'${encoding === 'UTF8' ? '' : " LC_COLLATE 'C' LC_CTYPE 'C'"}`,
+    ),
   );
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;

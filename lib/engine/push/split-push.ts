@@ -1,5 +1,5 @@
 import { HttpException } from '@nestjs/common';
-import { isTransient } from '../../common/database-error.js';
+import { isTransient, isUnstorable } from '../../common/database-error.js';
 import { describeError } from '../../common/describe-error.js';
 import type { SyncLogger } from '../../common/sync-logger.js';
 import type { SqlRunner } from '../../store/session.js';
@@ -126,7 +126,13 @@ export class SplitPush<Part> {
       return { part: await this.transactions.apply(changes, progress) };
     } catch (error) {
       const { stage } = progress;
-      if (stage === 'opening' || error instanceof ParkingBusyError || asksToWait(error)) throw error;
+      if (
+        stage === 'opening' ||
+        error instanceof ParkingBusyError ||
+        isUnstorable(error) ||
+        asksToWait(error)
+      )
+        throw error;
       this.failed += 1;
       return { error, isOfRecord: stage === 'changes' && sqlState(error) !== null && !isTransient(error) };
     }
