@@ -5,7 +5,7 @@ import type { PushChange, PushItem, PushOperation, PushResult } from './push-cha
 import { hasExpandingNumber } from './expanding-numbers.js';
 import { numberToken } from './numbers.js';
 import { recordId, recordKey } from './record-id.js';
-import { echoOf, terminal } from './verdicts.js';
+import { echoOf, retryable, terminal } from './verdicts.js';
 
 /** What the checks need to know. */
 export interface CheckScope {
@@ -23,6 +23,8 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   const echo = echoOf(change, numberToken(change.id));
   if (!table) return terminal(echo, 'table_not_registered', 'table not registered for sync');
   if (table.table.pushPolicy === 'disabled') return terminal(echo, 'table_read_only', 'table is read-only');
+  if (scope.contract.closed.has(table.table.name))
+    return retryable(echo, 'internal_error', `${table.table.name} can't be written at the moment`);
   const { operation } = change;
   if (!isOperation(operation)) {
     return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation}`);
