@@ -24,6 +24,10 @@ async function problems(...tables: readonly SyncTable[]): Promise<readonly strin
   return problems.map(describeProblem);
 }
 
+function kept(parentFkColumn: string): SyncTable {
+  return readOnly('kept', { parent: 'sorted', parentFkColumn, depth: 1 });
+}
+
 /** Types whose values have several texts, or of which equal values have. */
 const REFUSED = [
   'citext', 'nick', 'numeric', 'numeric(10,2)', 'real', 'double precision', 'boolean', 'timestamptz', 'timestamp', 'time',
@@ -103,8 +107,6 @@ describe('columns by which rows, users and buckets are told apart', () => {
     await fixture.db.query(`
       CREATE TABLE sorted (id text COLLATE bytes PRIMARY KEY, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       ${createTableSql('kept', 'posix_id text COLLATE "POSIX", same_id text COLLATE bytes, plain_id text')}`);
-    const kept = (parentFkColumn: string): SyncTable =>
-      readOnly('kept', { parent: 'sorted', parentFkColumn, depth: 1 });
     expect(await problems(readOnly('sorted'), kept('posix_id'))).toEqual([
       'kept: parentFkColumn: posix_id has the collation pg_catalog."POSIX", but the key of sorted has public.bytes, so that ' +
         `PostgreSQL can't compare them; ALTER TABLE "public"."kept" ALTER COLUMN "posix_id" TYPE text COLLATE public.bytes`,

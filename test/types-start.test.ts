@@ -1,6 +1,7 @@
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity, PrimaryColumn, UpdateDateColumn, DeleteDateColumn } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { quoteIdentifier } from '../lib/common/identifiers.js';
 import { createTableSql } from './schema-fixtures.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
@@ -96,9 +97,8 @@ describe('a start', () => {
   });
 
   it('takes names of any spelling, and devices write and read under them [W-TYPES-4]', async () => {
-    const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
     await database.query(`CREATE TABLE "odd names" (
-      "Key""" text PRIMARY KEY, ${quoted(LONG)} text NOT NULL, "select" text,
+      "Key""" text PRIMARY KEY, ${quoteIdentifier(LONG)} text NOT NULL, "select" text,
       "Updated'At" timestamptz NOT NULL DEFAULT now(), "Deleted At" timestamptz)`);
     expect(Buffer.byteLength(LONG)).toBe(63);
     const app = await startWalApp(database, [Odd]);

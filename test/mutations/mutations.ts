@@ -5,11 +5,13 @@ import { PULL } from './pull.js';
 import { PUSH } from './push.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
+import { TYPES } from './types.js';
 import { WAL } from './wal.js';
 
 /** Every break that the suite must notice. */
 export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
+  ...TYPES,
   ...MEMBERSHIP,
   ...PULL,
   ...RETENTION,
