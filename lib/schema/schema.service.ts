@@ -65,9 +65,11 @@ export class SchemaService {
    * so that it can be asked before they are there.
    */
   async check(): Promise<SchemaFindings> {
-    return inTransaction(this.dataSource, 'read', async (manager) =>
-      this.build(manager, await hasManifest(manager)),
-    );
+    return inTransaction(this.dataSource, 'read', async (manager) => {
+      const built = await this.build(manager, await hasManifest(manager));
+      const { problems, warnings, closing, atStart } = built;
+      return { problems: [...problems, ...[...closing.values()].flat(), ...atStart], warnings };
+    });
   }
 
   /**
@@ -118,10 +120,8 @@ export class SchemaService {
   private async read(manager: EntityManager): Promise<ContractDraft> {
     const token = await this.readToken(manager);
     const { tables, problems, closing } = await this.build(manager, true);
-    const closed = new Set([...closing.values()].flat());
-    const fatal = problems.filter((problem) => !closed.has(problem));
-    if (fatal.length > 0) throw problemsError(fatal);
-    for (const problem of closed)
+    if (problems.length > 0) throw problemsError(problems);
+    for (const problem of [...closing.values()].flat())
       this.logger.error('a table is closed for pushes', { problem: describeProblem(problem) });
     const tablesJson = schemaTablesJson(tables);
     const hash = contractHash(tablesJson);
@@ -165,6 +165,7 @@ export class SchemaService {
       problems: [...problems, ...built.problems.filter((problem) => !isTold(problem, problems))],
       warnings: [...warnings, ...built.warnings],
       closing: built.closing,
+      atStart: built.atStart,
     };
   }
 

@@ -41,8 +41,8 @@ export const TYPES: readonly Mutation[] = [
   {
     name: 'loose-collations-are-let-in',
     file: 'lib/schema/identity-problems.ts',
-    find: 'collation === null || collation.isDeterministic',
-    replace: 'true',
+    find: 'collation.isDeterministic',
+    replace: '!collation.isDeterministic || collation.isDeterministic',
     tests: [{ file: 'test/types-problems.test.ts', name: 'text COLLATE loose is refused for an owner' }],
     why: 'W-TYPES-1: snapshot and pull of such a user fail for ever.',
   },
@@ -105,9 +105,11 @@ export const TYPES: readonly Mutation[] = [
   {
     name: 'closed-tables-are-written',
     file: 'lib/engine/push/check-change.ts',
-    find: 'if (scope.contract.closed.has(table.table.name))',
-    replace: 'if (false)',
-    tests: [{ file: 'test/types-live.test.ts', name: 'a rule: edits of it wait on their device' }],
+    find: 'scope.contract.closed.has(table.table.name)',
+    replace: 'scope.contract.closed.has(change.toString())',
+    tests: [
+      { file: 'test/types-live.test.ts', name: 'an owner of another type: edits of it wait on their device' },
+    ],
     why: 'W-TYPES-6: each edit is refused for good, and devices drop what was typed.',
   },
   {
