@@ -1,7 +1,10 @@
+import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProblem } from '../lib/common/errors.js';
 import type { SyncTable } from '../lib/registry/sync-table.js';
+import { tablePrivilegeProblems } from '../lib/store/table-privileges.js';
 import { createTableSql, owned, readOnly, type SchemaFixture, schemaFixture } from './schema-fixtures.js';
+import { createRole } from './support/roles.js';
 
 let fixture: SchemaFixture;
 
@@ -184,4 +187,30 @@ it.each([
   expect(line).toContain('"public"."cut" has partitions that are unlogged or foreign tables');
   expect(line).toContain('cut_rest');
   expect(line).not.toContain('cut_few');
+});
+
+it('a role that may not write or read a table is told with the GRANT that mends it [W-TYPES-4]', async () => {
+  await fixture.db.query(`${createTableSql('granted', 'user_id text')}; ${createTableSql('granted_too')}`);
+  const role = await createRole(fixture.db, 'pool');
+  const dataSource = await new DataSource({ type: 'postgres', url: role.url, poolSize: 1 }).initialize();
+  const missing = async (writes: boolean): Promise<readonly string[]> =>
+    (await tablePrivilegeProblems(dataSource, [owned('granted'), readOnly('granted_too')], writes)).map(
+      ({ remedy }) => remedy,
+    );
+  const grants = ['SELECT', 'INSERT', 'UPDATE'].map(
+    (privilege) => `GRANT ${privilege} ON "public"."granted" TO "${role.name}";`,
+  );
+  const read = `GRANT SELECT ON "public"."granted_too" TO "${role.name}";`;
+  try {
+    expect(await missing(true)).toEqual([...grants, read]);
+    expect(await missing(false)).toEqual([grants[0], read]);
+    await fixture.db.query(`GRANT UPDATE (user_id) ON granted TO "${role.name}"; ${grants[0]} ${read}`);
+    expect(await missing(true), 'columns may be granted one by one').toEqual([grants[1]]);
+    await fixture.db.query(grants[1] ?? '');
+    expect(await missing(true)).toEqual([]);
+  } finally {
+    await dataSource.destroy();
+    await fixture.db.query(`DROP OWNED BY "${role.name}"`);
+    await role.drop();
+  }
 });
