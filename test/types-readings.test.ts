@@ -80,6 +80,20 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
     });
   }
 
+  /** The whole row, as devices send it. */
+  function edit(values: Readonly<Record<string, unknown>>): void {
+    const row = Object.entries(alice.row('diaries', diary) ?? {});
+    expect(row.map(([name]) => name)).toEqual(expect.arrayContaining(['era', 'marks', 'moods']));
+    const stored = row.map(([name, value]) => [name, Array.isArray(value) ? JSON.stringify(value) : value]);
+    alice.update('diaries', diary, { ...Object.fromEntries(stored), ...values });
+  }
+
+  async function logged(entries: number): Promise<void> {
+    await eventually(async () => {
+      expect(await logOf(database, 'diaries', diary)).toHaveLength(entries);
+    });
+  }
+
   it.each<[string, string, Readonly<Record<string, unknown>>]>([
     [
       'an enum label that is renamed',
@@ -165,14 +179,6 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
   });
 
   describe('a device that was away when a label was renamed', () => {
-    /** The whole row, as devices send it. */
-    function edit(values: Readonly<Record<string, unknown>>): void {
-      const row = Object.entries(alice.row('diaries', diary) ?? {});
-      expect(row.map(([name]) => name)).toEqual(expect.arrayContaining(['era', 'marks', 'moods']));
-      const stored = row.map(([name, value]) => [name, Array.isArray(value) ? JSON.stringify(value) : value]);
-      alice.update('diaries', diary, { ...Object.fromEntries(stored), ...values });
-    }
-
     it.each([
       ['at once', false],
       ['once the consumer has seen it', true],
@@ -195,12 +201,6 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       await becomes({ title: 'typed offline', mood: 'blue', moods: ['blue', 'glad', 'blue'] });
       expect(alice.row('diaries', added)).toMatchObject({ mood: 'blue' });
     });
-
-    async function logged(entries: number): Promise<void> {
-      await eventually(async () => {
-        expect(await logOf(database, 'diaries', diary)).toHaveLength(entries);
-      });
-    }
 
     it('but a label that is gone is refused for good, with the version of the server [W-TYPES-3]', async () => {
       edit({ title: 'typed offline' });

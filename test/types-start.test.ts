@@ -1,17 +1,10 @@
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity, PrimaryColumn, UpdateDateColumn, DeleteDateColumn } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTableSql } from './schema-fixtures.js';
+import { quoteIdentifier } from '../lib/common/identifiers.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { startWalApp, SyncedRow } from './support/wal-app.js';
-
-@Entity('notes')
-@SyncTable({ ownerColumn: 'user_id' })
-class Note extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-}
 
 @Entity('pages')
 @SyncTable({ pushPolicy: 'disabled' })
@@ -55,33 +48,6 @@ describe('a start', () => {
     );
   }
 
-  it('that a DEFERRABLE primary key stops says how creates work again, and they do [W-TYPES-4]', async () => {
-    await database.query(
-      `${createTableSql('notes', 'user_id text')};
-       ALTER TABLE notes DROP CONSTRAINT notes_pkey, ADD PRIMARY KEY (id) DEFERRABLE`,
-    );
-    const { message } = await refusal(Note);
-    expect(message).not.toContain('REPLICA IDENTITY');
-    await database.query(/(ALTER TABLE .*);/.exec(message)?.[1] ?? '');
-    const app = await startWalApp(database, [Note]);
-    const alice = new Device(app.url, 'alice');
-    await alice.start();
-    alice.create('notes', {});
-    const [answer] = await alice.pushPending();
-    expect(answer?.accepted).toHaveLength(1);
-    await app.close();
-  });
-
-  it('of a table that devices only read takes a DEFERRABLE one, once deletes name their rows [W-TYPES-4]', async () => {
-    await database.query(
-      `${createTableSql('pages')}; ALTER TABLE pages DROP CONSTRAINT pages_pkey, ADD PRIMARY KEY (id) DEFERRABLE`,
-    );
-    const { message } = await refusal(Page);
-    await database.query(/(ALTER TABLE .* REPLICA IDENTITY FULL);/.exec(message)?.[1] ?? '');
-    const app = await startWalApp(database, [Page]);
-    await app.close();
-  });
-
   it('is stopped by a partition whose deletes would not name their rows [W-TYPES-4]', async () => {
     await database.query(`
       CREATE TABLE pages (id uuid PRIMARY KEY, updated_at timestamptz NOT NULL, deleted_at timestamptz) PARTITION BY HASH (id);
@@ -96,9 +62,8 @@ describe('a start', () => {
   });
 
   it('takes names of any spelling, and devices write and read under them [W-TYPES-4]', async () => {
-    const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
     await database.query(`CREATE TABLE "odd names" (
-      "Key""" text PRIMARY KEY, ${quoted(LONG)} text NOT NULL, "select" text,
+      "Key""" text PRIMARY KEY, ${quoteIdentifier(LONG)} text NOT NULL, "select" text,
       "Updated'At" timestamptz NOT NULL DEFAULT now(), "Deleted At" timestamptz)`);
     expect(Buffer.byteLength(LONG)).toBe(63);
     const app = await startWalApp(database, [Odd]);

@@ -167,6 +167,10 @@ describe('the start is stopped with the statement that mends it', () => {
        CREATE UNIQUE INDEX tasks_n ON tasks (n);
        ALTER TABLE tasks REPLICA IDENTITY USING INDEX tasks_n`,
     ],
+    [
+      'has a deferrable primary key, which is no replica identity',
+      'ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id) DEFERRABLE',
+    ],
   ])('when a table %s [W-WAL-12] [W-REG-4]', async (_, damage) => {
     await database.query(damage);
     const failed = await startWalApp(database, [Task]).then(

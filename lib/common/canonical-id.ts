@@ -25,7 +25,7 @@ export function canonicalId(value: string): string {
  */
 export function canonicalIdSql(text: string): string {
   return `(CASE WHEN ${text} COLLATE "C" = lower(${text} COLLATE "C") THEN ${text}
-    WHEN ${text} ~* '${CANONICAL_UUID}' THEN lower(${text}) ELSE ${text} END)`;
+    WHEN ${text} COLLATE "C" ~* '${CANONICAL_UUID}' THEN lower(${text}) ELSE ${text} END)`;
 }
 
 /**

@@ -3,6 +3,7 @@ import { quoteIdentifier, quoteQualifiedName } from '../common/identifiers.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../store/changelog-transaction.js';
+import { isPaddedSql } from './padded-type-sql.js';
 
 /** A row whose buckets are asked for, with what only a bucket function is told. */
 export interface RuleRow extends ResolveRow {
@@ -79,11 +80,15 @@ interface TypedColumn {
   readonly type: string;
 }
 
-/** Read each time: the table may be altered at any. Generated columns are not in the WAL. */
+/**
+ * Read each time: the table may be altered at any. Generated columns are not in the WAL. A `char(n)` stays without its
+ * padding, which `to_jsonb` would put into the name of a bucket.
+ */
 async function typedColumns(tx: ChangelogTransaction, table: SyncTable): Promise<readonly TypedColumn[]> {
   const { rows } = await tx.query<{ name: string; type: string }>({
     name: 'bucket_function_columns',
-    text: `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+    text: `SELECT attname AS name,
+        CASE WHEN ${isPaddedSql('atttypid')} THEN 'text' ELSE format_type(atttypid, atttypmod) END AS type FROM pg_attribute
       WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
     values: [table.sql],
   });

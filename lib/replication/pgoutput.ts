@@ -1,6 +1,7 @@
 import { SynchroError } from '../common/errors.js';
 import { withoutPadding } from '../common/canonical-id.js';
 import type { Lsn } from '../common/lsn.js';
+import { BPCHAR } from './padded-type-sql.js';
 import { MessageReader } from './message-reader.js';
 
 /** A relation as the stream last described it; a new object after every DDL. */
@@ -209,9 +210,6 @@ export class PgoutputDecoder {
 }
 
 const NO_COLUMNS: ReadonlySet<string> = new Set();
-
-/** OID of `char(n)`. */
-const BPCHAR = 1042;
 
 function readTime(reader: MessageReader): bigint {
   return reader.uint64() + POSTGRES_EPOCH_MICROS;

@@ -123,20 +123,14 @@ async function identityProblems(
   });
 }
 
-/**
- * That a table has no such column, another primary key, or one that pushes can't insert under, is told by the schema's
- * own check.
- */
+/** That a table has no such column, or another primary key, is told by the schema's own check. */
 function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
   if (row.identity === 'f') return [];
   const found = tracked.find(row.schema, row.relation);
   const id = found?.table?.idColumn;
-  const isPushed = (found?.table?.pushPolicy ?? 'disabled') !== 'disabled';
-  const hasDeferrableKey =
-    row.identity === 'd' && isPushed && id !== undefined && row.primary_key.includes(id);
   const hasOtherKey = row.identity === 'd' && id !== undefined && !row.primary_key.includes(id);
   const needed = [
-    ...(id === undefined || hasOtherKey || hasDeferrableKey ? [] : [id]),
+    ...(id === undefined || hasOtherKey ? [] : [id]),
     ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
   ];
   return needed.filter((column) => row.all_columns.includes(column) && !row.columns.includes(column));

@@ -3,6 +3,7 @@ import { SynchroError } from '../common/errors.js';
 import { quoteRelation } from '../common/identifiers.js';
 import { parsePgArray } from '../common/pg-array-literal.js';
 import type { Lsn } from '../common/lsn.js';
+import { isPaddedSql } from './padded-type-sql.js';
 import type { TrackedTables } from './tracked-tables.js';
 
 /**
@@ -177,17 +178,6 @@ interface ShapeRow extends Omit<TableShape, 'sources'> {
   readonly padded: readonly string[];
 }
 
-/** OID of `char(n)`. */
-const BPCHAR = 1042;
-
-/** Whether a type is a domain over `char(n)`. */
-function isPaddedSql(type: string): string {
-  return `(WITH RECURSIVE base AS (
-      SELECT ${type} AS oid UNION ALL
-      SELECT b.typbasetype FROM base JOIN pg_type b ON b.oid = base.oid AND b.typtype = 'd'
-    ) SELECT bool_or(oid = ${BPCHAR}) FROM base)`;
-}
-
 const SHAPES = `
 WITH RECURSIVE wanted AS (
   SELECT w.schema, w.relation, w.required, c.oid, c.relkind, c.reltype
@@ -209,7 +199,7 @@ SELECT w.schema, w.relation, w.required, w.oid IS NOT NULL AS found,
   ARRAY(SELECT a.attname::text FROM pg_attribute a
          WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS present,
   ARRAY(SELECT a.attname::text FROM pg_attribute a
-         WHERE a.attrelid = w.oid AND a.attnum > 0 AND (a.atttypid = ${BPCHAR} OR a.atttypid >= 16384 AND ${isPaddedSql('a.atttypid')})) AS padded,
+         WHERE a.attrelid = w.oid AND a.attnum > 0 AND ${isPaddedSql('a.atttypid')}) AS padded,
   concat_ws(' ', w.oid, p.oid, p.xmin, r.oid, r.xmin, t.xmin) AS published,
   (SELECT coalesce(string_agg(concat_ws(' ', a.attnum, a.atttypid, a.attname), ',' ORDER BY a.attnum), '')
      FROM pg_attribute a

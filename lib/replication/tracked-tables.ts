@@ -123,8 +123,11 @@ export class TrackedTables {
     ]);
   }
 
-  /** For the decoder: other relations are not decoded at all. */
-  readonly choose: ColumnChoice = (schema, name) => this.find(schema, name)?.columns ?? null;
+  /** Other relations are not decoded at all. */
+  private readonly choose: ColumnChoice = (schema, name) => this.find(schema, name)?.columns ?? null;
+
+  /** For the decoder of the stream. */
+  readonly decoding = { columns: this.choose, padded: this.paddedColumns };
 }
 
 function key(schema: string, relation: string): string {

@@ -172,8 +172,7 @@ export class WalConsumer {
         slotName,
         publicationName,
         start: prepared.confirmedLsn,
-        columns: this.tracked.choose,
-        padded: this.tracked.paddedColumns,
+        ...this.tracked.decoding,
         walSenderTimeout,
         // What the writer waits for then may never come either; nothing of an open transaction stays.
         onSilence: (error) => client.connection.stream.destroy(error),

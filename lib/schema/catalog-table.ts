@@ -65,10 +65,8 @@ export interface CatalogTable {
   readonly parent: string | null;
   /** A trigger that may fill columns in before a row is inserted. */
   readonly hasInsertTrigger: boolean;
-  /** Rules (`CREATE RULE`) that rewrite an INSERT or an UPDATE of it. */
+  /** Rules (`CREATE RULE … DO INSTEAD`) that take the place of an INSERT or an UPDATE of it. */
   readonly writeRules: readonly string[];
-  /** The primary key's constraint, if it is DEFERRABLE. */
-  readonly deferrableKey: string | null;
   /** Its partitions whose changes are not in the write-ahead log: unlogged and foreign tables. */
   readonly unloggedPartitions: readonly string[];
   /** In `attnum` order. */

@@ -3,16 +3,22 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { FormerLabels } from '../store/enum-labels.js';
 import { portableDefault } from './default-portability.js';
 import type { CatalogColumn } from './catalog-table.js';
+import { identityProblems } from './identity-problems.js';
 import { logicalTypeOf } from './logical-type.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
 import { keyTypeProblems, type SourceCatalogs } from './key-type-problems.js';
 import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './schema-problem.js';
 import { relaxedWarning, timestampWarnings } from './schema-warnings.js';
 import { tableProblems } from './table-problems.js';
+import { generatedProblems, ruleProblems } from './write-problems.js';
 
 /** The contract of all tables, and what was found on the way. With problems it must not be used. */
 export interface BuiltContract extends SchemaFindings {
   readonly tables: readonly ContractTable[];
+  /** Further problems, with which tables can be read but not written, by table. */
+  readonly closing: ReadonlyMap<SyncTable, readonly SynchroProblem[]>;
+  /** Further problems, which pushes can live with that meet them later: they keep the app from starting. */
+  readonly atStart: readonly SynchroProblem[];
 }
 
 /**
@@ -35,9 +41,14 @@ export function buildContract(
   const problems: SynchroProblem[] = [];
   const warnings: SynchroProblem[] = [];
   const tables: ContractTable[] = [];
+  const closing = new Map<SyncTable, readonly SynchroProblem[]>();
+  const atStart: SynchroProblem[] = [];
   for (const { table, catalog } of entries) {
     problems.push(...tableProblems(table, catalog));
     if (catalog === null) continue;
+    atStart.push(...ruleProblems(table, catalog));
+    const closed = [...identityProblems(table, catalog), ...generatedProblems(table, catalog)];
+    if (closed.length > 0) closing.set(table, closed);
     warnings.push(...timestampWarnings(table, catalog.columns));
     const columns = catalog.columns
       .filter(({ name }) => isSynced(table, name))
@@ -53,7 +64,7 @@ export function buildContract(
     if (primaryKey) tables.push({ table, oid: catalog.oid, columns, primaryKey });
   }
   problems.push(...keyTypeProblems(entries, sources));
-  return { tables, problems, warnings };
+  return { tables, problems, warnings, closing, atStart };
 }
 
 /** By the OID of an enum. */

@@ -26,7 +26,6 @@ interface CatalogRow {
   readonly parent: string | null;
   readonly has_insert_trigger: boolean;
   readonly write_rules: readonly string[];
-  readonly deferrable_key: string | null;
   readonly unlogged_partitions: readonly string[];
   /** Null for a table without any column. */
   readonly name: string | null;
@@ -68,9 +67,7 @@ WITH RECURSIVE wanted AS (
     EXISTS (SELECT FROM pg_catalog.pg_trigger g
       WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgtype & 7 = 7) AS has_insert_trigger,
     ARRAY(SELECT r.rulename::text FROM pg_catalog.pg_rewrite r
-      WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.ev_enabled IN ('O', 'A') ORDER BY 1) AS write_rules,
-    (SELECT k.conname::text FROM pg_catalog.pg_constraint k
-      WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.condeferrable) AS deferrable_key,
+      WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.is_instead AND r.ev_enabled IN ('O', 'A') ORDER BY 1) AS write_rules,
     ARRAY(SELECT l.oid::regclass::text FROM pg_catalog.pg_partition_tree(c.oid) t
         JOIN pg_catalog.pg_class l ON l.oid = t.relid
       WHERE c.relkind = 'p' AND t.isleaf AND (l.relpersistence <> 'p' OR l.relkind = 'f') ORDER BY 1) AS unlogged_partitions
@@ -94,7 +91,7 @@ WITH RECURSIVE wanted AS (
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
 )
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
-  w.write_rules, w.deferrable_key, w.unlogged_partitions,
+  w.write_rules, w.unlogged_partitions,
   a.attname::text AS name,
   pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
   pg_catalog.format_type(b.base_oid, coalesce(b.typmod, a.atttypmod)) AS base_db_type,
@@ -141,7 +138,6 @@ function toTable(rows: readonly CatalogRow[]): CatalogTable | null {
     parent: first.parent,
     hasInsertTrigger: first.has_insert_trigger,
     writeRules: first.write_rules,
-    deferrableKey: first.deferrable_key,
     unloggedPartitions: first.unlogged_partitions,
     columns: rows.flatMap((row) => (row.name === null ? [] : [toColumn(row, row.name)])),
   };

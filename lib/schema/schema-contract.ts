@@ -52,6 +52,8 @@ export interface SchemaContract {
   /** Fingerprint of the catalogs that it was read from (interleavings 25). */
   readonly token: string;
   readonly tables: ReadonlyMap<string, ContractTable>;
+  /** Tables that DDL has made unfit for writing while the app ran: devices keep what they would write there. */
+  readonly closed: ReadonlySet<string>;
   /** The `tables` array of `GET /sync/schema`, as JSON text. */
   readonly schemaTablesJson: string;
   /** The `tables` array of `GET /sync/tables`, as JSON text. */

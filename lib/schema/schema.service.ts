@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { problemsError, type SynchroProblem } from '../common/errors.js';
+import { describeProblem, problemsError, type SynchroProblem } from '../common/errors.js';
 import { quoteRelation } from '../common/identifiers.js';
+import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { renamedLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
@@ -34,21 +35,24 @@ const CONTRACTS_KEPT = 4;
  * instance (interleavings 25), and nothing is locked or written while there is none (hazard W-SCH-1).
  *
  * It is also the one door: nothing is served without a contract, and there is none while the entities or the tables
- * have a problem.
+ * have a problem. But where DDL has only made a table unfit for writing, since the app began, the others go on, and so
+ * does reading it: pushes find it closed (hazard W-TYPES-6).
  */
 @Injectable()
 export class SchemaService {
   /** A sub-select that gives the catalogs' fingerprint as text. */
   readonly tokenSql: string;
+  private readonly logger: SyncLogger;
   private readonly contracts = new Map<string, SchemaContract>();
   private readonly loading = new Map<string, Promise<SchemaContract>>();
 
   constructor(
     private readonly registry: SyncRegistry,
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'schema'> = {},
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'schema' | 'logger'> = {},
   ) {
     this.tokenSql = schemaTokenSql(registry);
+    this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 
   /** The contract of a token, if it is in memory. For those who hold a connection: see {@link current}. */
@@ -61,9 +65,11 @@ export class SchemaService {
    * so that it can be asked before they are there.
    */
   async check(): Promise<SchemaFindings> {
-    return inTransaction(this.dataSource, 'read', async (manager) =>
-      this.build(manager, await hasManifest(manager)),
-    );
+    return inTransaction(this.dataSource, 'read', async (manager) => {
+      const built = await this.build(manager, await hasManifest(manager));
+      const { problems, warnings, closing, atStart } = built;
+      return { problems: [...problems, ...[...closing.values()].flat(), ...atStart], warnings };
+    });
   }
 
   /**
@@ -113,8 +119,10 @@ export class SchemaService {
   /** Everything from one snapshot, so that the token vouches for what was read with it. */
   private async read(manager: EntityManager): Promise<ContractDraft> {
     const token = await this.readToken(manager);
-    const { tables, problems } = await this.build(manager, true);
+    const { tables, problems, closing } = await this.build(manager, true);
     if (problems.length > 0) throw problemsError(problems);
+    for (const problem of [...closing.values()].flat())
+      this.logger.error('a table is closed for pushes', { problem: describeProblem(problem) });
     const tablesJson = schemaTablesJson(tables);
     const hash = contractHash(tablesJson);
     return {
@@ -122,6 +130,7 @@ export class SchemaService {
       hash,
       token,
       tables: new Map(tables.map((table) => [table.table.name, table])),
+      closed: new Set([...closing.keys()].map(({ name }) => name)),
       schemaTablesJson: tablesJson,
       metaTablesJson: metaTablesJson(tables),
     };
@@ -155,6 +164,8 @@ export class SchemaService {
       tables: built.tables,
       problems: [...problems, ...built.problems.filter((problem) => !isTold(problem, problems))],
       warnings: [...warnings, ...built.warnings],
+      closing: built.closing,
+      atStart: built.atStart,
     };
   }
 

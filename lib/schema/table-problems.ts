@@ -2,11 +2,9 @@ import type { SynchroProblem } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { columnProblems } from './column-problems.js';
-import { identityProblems } from './identity-problems.js';
 import type { CatalogColumn, CatalogTable, RelationKind } from './catalog-table.js';
 import { logicalTypeOf } from './logical-type.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
-import { writeProblems } from './write-problems.js';
 
 /** What the registry says of a table, held against the database (hazard W-REG-4). */
 export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
@@ -18,8 +16,6 @@ export function tableProblems(table: SyncTable, catalog: CatalogTable | null): r
     ...primaryKeyProblems(table, catalog.columns),
     ...timestampProblems(table, catalog.columns),
     ...columnProblems(table, catalog),
-    ...identityProblems(table, catalog),
-    ...writeProblems(table, catalog),
   ];
 }
 

@@ -4,38 +4,25 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { CatalogTable } from './catalog-table.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What lets a table be read, but not written by the statements of a push (hazard W-TYPES-4). */
-export function writeProblems(table: SyncTable, catalog: CatalogTable): readonly SynchroProblem[] {
+/**
+ * Rules that put something else into the place of what a push writes (hazard W-TYPES-4). Those that do something besides
+ * are fine. Asked at the start; a push that meets such a rule later gives each change its own verdict.
+ */
+export function ruleProblems(table: SyncTable, { writeRules }: CatalogTable): readonly SynchroProblem[] {
   if (!isPushable(table)) return [];
-  return [
-    ...catalog.writeRules.map((rule) =>
-      schemaProblem(
-        table,
-        'RULE',
-        `PostgreSQL can't run the statements of a push through the rule ${rule} of ${table.sql}`,
-        `DROP RULE ${quoteIdentifier(rule)} ON ${table.sql}, and let a trigger do its work; or set pushPolicy: 'disabled'`,
-      ),
-    ),
-    ...deferrableKey(table, catalog),
-    ...alwaysGenerated(table, catalog),
-  ];
-}
-
-/** `INSERT … ON CONFLICT` takes no deferrable constraint (SQLSTATE 55000), nor can one be altered to be immediate. */
-function deferrableKey(table: SyncTable, { deferrableKey }: CatalogTable): readonly SynchroProblem[] {
-  if (deferrableKey === null) return [];
-  return [
+  return writeRules.map((rule) =>
     schemaProblem(
       table,
-      'idColumn',
-      `the primary key of ${table.sql}, ${deferrableKey}, is DEFERRABLE, so that rows can't be inserted with ON CONFLICT`,
-      `ALTER TABLE ${table.sql} DROP CONSTRAINT ${quoteIdentifier(deferrableKey)}, ADD PRIMARY KEY (${quoteIdentifier(table.idColumn)}); (drop the foreign keys that refer to it before, and add them again after)`,
+      'RULE',
+      `the rule ${rule} of ${table.sql} replaces what pushes write, so that PostgreSQL can't say what became of it`,
+      `DROP RULE ${quoteIdentifier(rule)} ON ${table.sql}, and let a trigger do its work; or set pushPolicy: 'disabled'`,
     ),
-  ];
+  );
 }
 
 /** Sync writes these columns itself; PostgreSQL refuses every value but its own (SQLSTATE 428C9). */
-function alwaysGenerated(table: SyncTable, { columns }: CatalogTable): readonly SynchroProblem[] {
+export function generatedProblems(table: SyncTable, { columns }: CatalogTable): readonly SynchroProblem[] {
+  if (!isPushable(table)) return [];
   const { ownerColumn, parentFkColumn, versionColumn } = table;
   const written = { ownerColumn, parentFkColumn, versionColumn };
   return Object.entries(written).flatMap(([option, name]) => {

@@ -6,6 +6,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { grantsSql } from './rls-grants.js';
 import { inTransaction } from './session.js';
+import { tablePrivilegeProblems } from './table-privileges.js';
 
 /** What the roles of the pool and of pushes lack. */
 export async function roleProblems(
@@ -17,6 +18,7 @@ export async function roleProblems(
     ...(pushRole === undefined
       ? []
       : await problemsOf('SynchroModule', 'pushRole', () => checkPushRole(dataSource, registry, pushRole))),
+    ...(await tablePrivilegeProblems(dataSource, registry.all(), pushRole === undefined)),
     ...(await problemsOf('PostgreSQL', 'policies', () => checkReadPolicies(dataSource, registry))),
   ];
 }

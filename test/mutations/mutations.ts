@@ -9,11 +9,13 @@ import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
+import { TYPES } from './types.js';
 import { WAL } from './wal.js';
 
 /** Every break that the suite must notice. */
 export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
+  ...TYPES,
   ...MEMBERSHIP,
   ...POISON,
   ...PULL,

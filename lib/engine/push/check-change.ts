@@ -6,7 +6,7 @@ import { lengthProblem } from './length-problem.js';
 import { numberToken } from './numbers.js';
 import { recordId, recordKey } from './record-id.js';
 import { isWithinBounds, type ValueBounds } from './value-bounds.js';
-import { echoOf, terminal } from './verdicts.js';
+import { echoOf, retryable, terminal } from './verdicts.js';
 
 /** What the checks need to know. */
 export interface CheckScope {
@@ -25,6 +25,8 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
   const echo = echoOf(change, numberToken(change.id));
   if (!table) return terminal(echo, 'table_not_registered', 'table not registered for sync');
   if (table.table.pushPolicy === 'disabled') return terminal(echo, 'table_read_only', 'table is read-only');
+  if (scope.contract.closed.has(table.table.name))
+    return retryable(echo, 'internal_error', `${table.table.name} can't be written at the moment`);
   const { operation } = change;
   if (!isOperation(operation)) {
     return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation.slice(0, SHOWN)}`);
