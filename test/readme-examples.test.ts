@@ -363,6 +363,7 @@ describe('tables and rules', () => {
     >('teams/teams.ts');
     await withSync(exported, { entities: [Project, TeamMember] }, async ({ device, database, caughtUp }) => {
       const [alice, bob] = [await device('alice'), await device('bob')];
+      await database.query(`INSERT INTO team_members (team_id, user_id) VALUES ('red', 'alice')`);
       const { id } = await alice.create('projects', { name: 'Roof', team_id: 'red' });
       const pulls = async (): Promise<readonly string[]> => {
         // The pull tells of the new subscription, and what that leads to comes with the next one.
@@ -374,8 +375,20 @@ describe('tables and rules', () => {
       expect(await pulls()).toEqual([]);
       await database.query(`INSERT INTO team_members (team_id, user_id) VALUES ('red', 'bob')`);
       expect(await pulls()).toEqual([id]);
-      await database.query('DELETE FROM team_members');
+      await database.query(`DELETE FROM team_members WHERE user_id = 'bob'`);
       expect(await pulls()).toEqual([]);
+    });
+  });
+
+  it('TeamSubscriptions takes no project from who is in no team [W-SHARE-3]', async () => {
+    const { Project, TeamMember, ...exported } = await example<
+      Sync & { Project: EntityClass; TeamMember: EntityClass }
+    >('teams/teams.ts');
+    await withSync(exported, { entities: [Project, TeamMember] }, async ({ device, database }) => {
+      const eve = await device('eve');
+      const verdict = await eve.create('projects', { name: 'Spam', team_id: 'red' });
+      expect(verdict).toMatchObject({ status: 'rejected_terminal', reason_code: 'bucket_not_readable' });
+      expect(await database.query('SELECT FROM projects')).toEqual([]);
     });
   });
 

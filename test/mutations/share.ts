@@ -31,7 +31,7 @@ export const SHARE: readonly Mutation[] = [
     name: 'child-goes-into-its-parents-bucket-unseen',
     file: 'lib/store/named-buckets-sql.ts',
     find: 'if (inherited !== null)',
-    replace: 'if (inherited !== null && false)',
+    replace: 'if (inherited !== null && registry.all().length === 0)',
     tests: [
       {
         file: BUCKETS_TEST,
