@@ -47,6 +47,10 @@ async function verdictOn(data: string): Promise<{ readonly status: string; reado
   return verdict;
 }
 
+function deep(depth: number): string {
+  return `${'['.repeat(depth)}${']'.repeat(depth)}`;
+}
+
 const REFUSED = { status: 'rejected_terminal', reason_code: 'invalid_data' };
 
 describe('a request as a whole is refused [W-REQUESTS-2]', () => {
@@ -140,8 +144,6 @@ describe('a request as a whole is refused [W-REQUESTS-2]', () => {
 });
 
 describe('a change is refused alone [W-REQUESTS-3]', () => {
-  const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
-
   it.each([
     ['a document of 2,000 levels as text', `"metadata":"${deep(2_000)}"`],
     ['a document of 101 levels as text', `"metadata":"${deep(101)}"`],

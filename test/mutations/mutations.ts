@@ -3,6 +3,7 @@ import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
+import { REQUEST_LIMITS } from './request-limits.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { WAL } from './wal.js';
@@ -16,4 +17,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PUSH,
   ...OWNERSHIP,
   ...REQUESTS,
+  ...REQUEST_LIMITS,
 ];
