@@ -30,9 +30,8 @@ async function bodyWith(members: string): Promise<string> {
   return `${head.slice(0, -1)},${members}}`;
 }
 
-async function post(path: string, members: string): Promise<WireAnswer> {
-  return phone.send(path, await bodyWith(members));
-}
+const post = async (path: string, members: string): Promise<WireAnswer> =>
+  phone.send(path, await bodyWith(members));
 
 function create(data: string): string {
   const id = randomUUID();
@@ -47,9 +46,7 @@ async function verdictOn(data: string): Promise<{ readonly status: string; reado
   return verdict;
 }
 
-function deep(depth: number): string {
-  return `${'['.repeat(depth)}${']'.repeat(depth)}`;
-}
+const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
 const REFUSED = { status: 'rejected_terminal', reason_code: 'invalid_data' };
 
