@@ -44,6 +44,21 @@ class LookingGuard implements CanActivate {
   }
 }
 
+/** Begins a POST whose body has `length` bytes, and sends no more of it than `part`. */
+function begin(path: string, part: Buffer, { length = 16 * MEBIBYTE, user = '' } = {}): Unfinished {
+  const { hostname, port } = new URL(app.url);
+  const socket = connect(Number(port), hostname.replaceAll(/[[\]]/g, ''));
+  sockets.push(socket);
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (text: string) => (answer += text));
+  socket.on('error', () => undefined); // it is closed by the server, in the middle perhaps
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${user && `X-User-ID: ${user}\r\n`}\r\n`,
+  );
+  socket.write(part);
+  return { socket, answer: () => answer, status: () => Number(answer.split(' ')[1]) };
+}
+
 describe.each([
   ['Express', () => undefined],
   ['Fastify', () => new FastifyAdapter()],
@@ -52,21 +67,6 @@ describe.each([
     const platform = adapter();
     const synchro = { replication: false, ...options.synchro } as const;
     app = await startApp({ database, ...options, synchro, ...(platform && { adapter: platform }) });
-  }
-
-  /** Begins a POST whose body has `length` bytes, and sends no more of it than `part`. */
-  function begin(path: string, part: Buffer, { length = 16 * MEBIBYTE, user = '' } = {}): Unfinished {
-    const { hostname, port } = new URL(app.url);
-    const socket = connect(Number(port), hostname.replaceAll(/[[\]]/g, ''));
-    sockets.push(socket);
-    let answer = '';
-    socket.setEncoding('latin1').on('data', (text: string) => (answer += text));
-    socket.on('error', () => undefined); // it is closed by the server, in the middle perhaps
-    socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${user && `X-User-ID: ${user}\r\n`}\r\n`,
-    );
-    socket.write(part);
-    return { socket, answer: () => answer, status: () => Number(answer.split(' ')[1]) };
   }
 
   it('nothing of a body is kept before the guards have passed [W-REQUESTS-6]', async () => {
@@ -157,6 +157,6 @@ describe.each([
 interface Unfinished {
   readonly socket: Socket;
   /** What has come so far. */
-  answer(): string;
-  status(): number;
+  readonly answer: () => string;
+  readonly status: () => number;
 }

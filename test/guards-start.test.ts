@@ -69,13 +69,13 @@ describe('JwtGuard does not start [W-REQUESTS-12]', () => {
   });
 });
 
+function start(options: UserIdHeaderGuardOptions): object {
+  const Guard = UserIdHeaderGuard(options) as new (sync: object) => object;
+  return new Guard({ logger: { log: () => {}, error: () => {}, warn: () => {} } });
+}
+
 describe('UserIdHeaderGuard [W-REQUESTS-13]', () => {
   afterEach(() => vi.unstubAllEnvs());
-
-  const start = (options: UserIdHeaderGuardOptions): object => {
-    const Guard = UserIdHeaderGuard(options) as new (sync: object) => object;
-    return new Guard({ logger: { log: () => {}, error: () => {}, warn: () => {} } });
-  };
 
   it.each<[string | undefined, UserIdHeaderGuardOptions]>([
     [undefined, {}],

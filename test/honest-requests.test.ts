@@ -6,6 +6,10 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { toJson, type PushResponse } from './support/wire.js';
 
+function prose(length: number): string {
+  return randomBytes(length).toString('base64').slice(0, length);
+}
+
 /** What the published SDKs send at their most: batches of 1,000 changes, bodies of up to 16 MB. */
 describe.each([
   ['Express', () => undefined],
@@ -48,8 +52,6 @@ describe.each([
     expect(rejected).toEqual([]);
     expect(accepted).toHaveLength(rows.length);
   }
-
-  const prose = (length: number): string => randomBytes(length).toString('base64').slice(0, length);
 
   it('with 1,000 rows of 15 kB', () => push(Array.from({ length: 1_000 }, () => ({ title: prose(15_000) }))));
 

@@ -129,6 +129,8 @@ function leaves(settings: object, path = ''): readonly (readonly [string, number
 
 function valueOf(text: string): number | null {
   if (text === 'none') return null;
+  const [, mebibytes] = /^(\d+) MiB$/.exec(text) ?? [];
+  if (mebibytes !== undefined) return Number(mebibytes) * 1024 * 1024;
   const digits = text.replaceAll(' ', '');
   return /^\d+$/.test(digits) ? Number(digits) : parseDuration('the README', text);
 }

@@ -30,9 +30,8 @@ async function bodyWith(members: string): Promise<string> {
   return `${head.slice(0, -1)},${members}}`;
 }
 
-async function post(path: string, members: string): Promise<WireAnswer> {
-  return phone.send(path, await bodyWith(members));
-}
+const post = async (path: string, members: string): Promise<WireAnswer> =>
+  phone.send(path, await bodyWith(members));
 
 function create(data: string): string {
   const id = randomUUID();
@@ -46,6 +45,8 @@ async function verdictOn(data: string): Promise<{ readonly status: string; reado
   if (!verdict) throw new Error(`no verdict in ${toJson(json)}`);
   return verdict;
 }
+
+const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
 const REFUSED = { status: 'rejected_terminal', reason_code: 'invalid_data' };
 
@@ -140,8 +141,6 @@ describe('a request as a whole is refused [W-REQUESTS-2]', () => {
 });
 
 describe('a change is refused alone [W-REQUESTS-3]', () => {
-  const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
-
   it.each([
     ['a document of 2,000 levels as text', `"metadata":"${deep(2_000)}"`],
     ['a document of 101 levels as text', `"metadata":"${deep(101)}"`],

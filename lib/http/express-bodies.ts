@@ -7,10 +7,12 @@ type Next = (error?: unknown) => void;
 type ExpressRequest = IncomingMessage & { body?: unknown };
 type Middleware = (request: ExpressRequest, response: ServerResponse, next: Next) => void;
 
+const EXPRESS_4 = '_router';
+
 /** As much of Express as is needed here: its router, by the name of version 4 or of version 5. */
 export interface ExpressApp {
   use(middleware: Middleware): unknown;
-  readonly _router?: ExpressRouter;
+  readonly [EXPRESS_4]?: ExpressRouter;
   readonly router?: ExpressRouter;
 }
 
@@ -45,6 +47,6 @@ export function keepExpressBodies(app: ExpressApp, limits: BodyLimits): void {
 
 /** `app.router` throws in Express 4. */
 function syncLayers(app: ExpressApp): readonly ExpressLayer[] {
-  const { stack = [] } = app._router ?? app.router ?? {};
+  const { stack = [] } = app[EXPRESS_4] ?? app.router ?? {};
   return stack.filter(({ route }) => route?.stack.some(({ handle }) => isSyncRoute(handle)) === true);
 }

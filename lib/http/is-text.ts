@@ -26,8 +26,11 @@ export function IsText(maxBytes: number, options?: ValidationOptions): PropertyD
 
 /** A text that can be a key. */
 export function IsKey(): PropertyDecorator {
-  const validate = (value: unknown): boolean => isText(value) && value.length <= MAX_ID_LENGTH;
-  return ValidateBy({ name: 'isKey', validator: { validate } });
+  return ValidateBy({ name: 'isKey', validator: { validate: isKey } });
+}
+
+function isKey(value: unknown): boolean {
+  return isText(value) && value.length <= MAX_ID_LENGTH;
 }
 
 function isText(value: unknown): value is string {

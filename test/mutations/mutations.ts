@@ -5,6 +5,7 @@ import { POISON } from './poison.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
 import { PUSH_FAILURES } from './push-failures.js';
+import { REQUEST_LIMITS } from './request-limits.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { SDK } from './sdk.js';
@@ -26,4 +27,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...REQUESTS,
   ...SDK,
   ...SHARE,
+  ...REQUEST_LIMITS,
 ];

@@ -216,8 +216,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'lost-subscriptions-are-read-on',
     file: 'lib/engine/pull/bucket-difference.ts',
-    find: 'current.includes(bucket) && !client.leaving.includes(bucket)',
-    replace: '!client.leaving.includes(bucket)',
+    find: 'now.has(bucket) && !leaving.has(bucket)',
+    replace: '!leaving.has(bucket)',
     tests: [{ file: SUBSCRIPTIONS, name: 'a lost bucket is out of sight at once' }],
     why: 'Interleavings 3: stored subscriptions are cut with the current ones, or rows leak meanwhile.',
   },
@@ -256,8 +256,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'bucket-that-waits-to-go-is-read-on',
     file: 'lib/engine/pull/bucket-difference.ts',
-    find: 'current.includes(bucket) && !client.leaving.includes(bucket)',
-    replace: 'current.includes(bucket)',
+    find: 'now.has(bucket) && !leaving.has(bucket)',
+    replace: 'now.has(bucket)',
     tests: [
       { file: SUBSCRIPTIONS, name: 'a bucket that waits to go is not read when its reader comes back' },
     ],
