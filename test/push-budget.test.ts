@@ -80,7 +80,7 @@ it.each([
       expect(again.size).toBeLessThan(open.length);
       open = open.filter((id) => again.has(id));
     }
-    expect(Math.max(...work)).toBeLessThan(20_000);
+    expect(Math.max(...work)).toBeLessThan(7_500);
     const rows = await push.db.query('SELECT id FROM tasks WHERE id = ANY($1) ORDER BY id', [ids]);
     expect(rows.map(({ id }) => id)).toEqual([...good].toSorted());
   },

@@ -83,10 +83,10 @@ describe('rows that refer to each other by deferred constraints', () => {
   it('are written beside others that fail, however many there are [interleaving 18] [W-NEWPUSH-7]', async () => {
     const pairs = Array.from({ length: 5 }, () => covered());
     const bad = [covered({ title: 'bad' }), covered({ title: 'bad' })].flat();
-    const lost = change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
+    const hanging = change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
     const results = await push.push(
       ALICE,
-      [bad[0], ...pairs.flat(), lost, ...bad.slice(1)].flatMap((c) => c ?? []),
+      [bad[0], ...pairs.flat(), hanging, ...bad.slice(1)].flatMap((c) => c ?? []),
     );
     expect(statuses(results.slice(1, 11))).toEqual(APPLIED(10));
     expect(new Set(statuses([...results.slice(0, 1), ...results.slice(11)]))).toEqual(
@@ -176,13 +176,19 @@ it('what a deferred trigger adds up is added up over the whole push [interleavin
   expect(statuses(results)).toEqual(['rejected_terminal', ...APPLIED(3)]);
 });
 
+const lost = (): PushChange =>
+  change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
+
 it('nothing is left to fail at COMMIT [interleaving 18] [W-NEWPUSH-7]', async () => {
-  const missing = change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
-  const pair = covered();
-  expect(statuses(await push.push(ALICE, [...pair, missing]))).toEqual([
+  const missing = [lost(), lost()];
+  expect(statuses(await push.push(ALICE, [...covered(), ...missing]))).toEqual([
     'applied',
     'applied',
     'rejected_terminal',
+    'rejected_terminal',
   ]);
-  expect(await push.db.query('SELECT FROM lists WHERE id = $1', [missing.id])).toEqual([]);
+  expect(statuses(await push.push(ALICE, missing))).toEqual(['rejected_terminal', 'rejected_terminal']);
+  expect(await push.db.query('SELECT FROM lists WHERE id = ANY($1)', [missing.map(({ id }) => id)])).toEqual(
+    [],
+  );
 });

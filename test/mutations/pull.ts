@@ -273,7 +273,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'push-does-not-notice-a-lost-bucket',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/push-requests.ts',
     find: 'if (client.acknowledged !== null)',
     replace: 'if (client.acknowledged !== null && client.acknowledged < 0n)',
     tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],

@@ -1,11 +1,11 @@
 import { partition } from '../../common/collections.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
-import { mayHideRows } from '../../store/row-exists.js';
 import type { FailedChanges } from './failed-changes.js';
 import type { FailureBudget } from './failure-budget.js';
 import { type Failure, passedOver } from './failures.js';
 import type { FailedCode } from './host-code.js';
+import { isForbidden } from './is-forbidden.js';
 import { type Judge, serverTimes, takenAsSent, type Write } from './judge.js';
 import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult } from './push-change.js';
@@ -152,9 +152,10 @@ export class ChangeProcessing {
       this.unreadable.push(item);
       this.conclude(item, notReadable(item, this.state.rows.get(item)));
     } else {
-      // The row is locked and the user's, so a policy or a trigger of the host's has refused.
-      const hasPolicies = await mayHideRows(this.tools.roles.host, item.table.table);
-      this.conclude(item, passedOver(write, this.state.rows.get(item), hasPolicies));
+      // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
+      const { roles, registry, context } = this.tools;
+      const forbidden = await isForbidden(roles.host, registry, write, context.userId);
+      this.conclude(item, passedOver(write, this.state.rows.get(item), forbidden));
     }
   }
 

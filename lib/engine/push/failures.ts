@@ -53,15 +53,15 @@ export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow 
 }
 
 /**
- * A statement passed the record over, though it is the user's to write (W-PUSH-3).
- * @param hasPolicies whether a policy may have hidden the row; else it was a trigger or a rule
+ * A statement passed the record over, which was the user's to write (W-PUSH-3).
+ * @param isForbidden whether it is a matter of rights; else it was a trigger or a rule
  */
 export function passedOver(
   { item, kind }: Write,
   row: StoredRow | undefined,
-  hasPolicies: boolean,
+  isForbidden: boolean,
 ): PushResult {
-  if (hasPolicies && kind !== 'insert') return reverted(item, row, ...REASONS.forbidden);
+  if (isForbidden) return reverted(item, row, ...REASONS.forbidden);
   const [reason, message] = OPERATION_FAILED[kind === 'undelete' ? kind : item.operation];
   return reverted(item, row, reason, `${message}: a trigger or a rule of the database passes it over`);
 }
