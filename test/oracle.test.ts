@@ -50,12 +50,11 @@ async function violations(operations: readonly Operation[]): Promise<readonly st
       const users = ['alice', 'bob', 'carol'];
       const world = new World(database, { urls: [app.url], users, seed: SEED, slack: 20, patience: 30_000 });
       for (const one of operations) {
-        await world.noteLag();
         await perform(world, one);
       }
       const found = await world.settle();
       return found
-        .map((one) => `${one.rule} ${one.table} ${one.id}: ${one.what}\n${world.story(one)}`)
+        .map((one) => `${one.rule} ${one.table} ${one.id}: ${one.what}\n${world.watch.story(one)}`)
         .slice(0, 5);
     } finally {
       await app.close();

@@ -4,10 +4,10 @@ import { withClient } from '../support/client.js';
 import type { TestDatabase } from '../support/database.js';
 import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
-import { History, HISTORY_SQL, type HistoryRow } from './history.js';
-import { Oracle, type Violation } from './oracle.js';
-import { now, Phone, type Exchange } from './phone.js';
-import { storyOf } from './story.js';
+
+import { Phone } from './phone.js';
+import { violation, type Violation } from './violation.js';
+import { Watch } from './watch.js';
 import { tableOf, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
@@ -22,15 +22,12 @@ export interface WorldOptions {
   readonly devicesEach?: number;
   /** Time within which everything has to be right once nobody does anything, in milliseconds. Default: 60,000. */
   readonly patience?: number;
+  /** Something is being broken, so that requests may fail. Default: never. */
+  readonly isDisturbed?: () => boolean;
 }
 
-interface Lag {
-  readonly time: number;
-  readonly written: bigint;
-  readonly applied: bigint;
-}
-
-const PAGE_SIZES = [10, 100, 3, 1_000];
+/** Of the devices, one after the other. */
+const PAGE_SIZES = [1, 100, 2, 10, 3, 1_000];
 const TEAMS = ['red', 'blue'];
 /** Others may have rows in the same tables: an attacker's victims, a probe. */
 const OWN = `title LIKE 'text %'`;
@@ -40,22 +37,16 @@ export class World {
   readonly phones: Phone[] = [];
   /** How often each thing was done. */
   readonly counts = new Map<string, number>();
-  readonly history = new History();
-  readonly oracle: Oracle;
-  private readonly exchanges: Exchange[] = [];
+  readonly watch: Watch;
+  private readonly works = new Map<string, Set<string>>();
   private readonly background = new Set<Promise<void>>();
-  private readonly lags: Lag[] = [];
-  private readHistory = '0';
   private made = 0;
 
   constructor(
     readonly database: TestDatabase,
     private readonly options: WorldOptions,
   ) {
-    this.oracle = new Oracle(this.history, {
-      slack: options.slack * 1_000,
-      appliedUntil: (sent) => this.appliedUntil(sent),
-    });
+    this.watch = new Watch(database, this.phones, options.slack);
     for (let n = 0; n < options.users.length * (options.devicesEach ?? 2); n++)
       this.phones.push(this.newPhone(n));
   }
@@ -63,6 +54,7 @@ export class World {
   /** Makes the tables, before the app is started. */
   static async prepare(database: TestDatabase): Promise<void> {
     await database.query(worldSql());
+    await Watch.prepare(database);
     for (const team of TEAMS)
       await database.query(`INSERT INTO team_members VALUES ($1, 'alice') ON CONFLICT DO NOTHING`, [team]);
   }
@@ -81,45 +73,31 @@ export class World {
   async settle(): Promise<readonly Violation[]> {
     await Promise.all(this.background);
     const deadline = performance.now() + (this.options.patience ?? 60_000);
+    const found: Violation[] = [];
     let right = 0;
     for (;;) {
+      const before = this.watch.answers;
       const answered = await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
-      const parked = await this.takeHistory();
+      const parked = await this.watch.parked();
+      await this.watch.readTables();
+      found.push(...this.watch.judge());
       const open = answered.every(Boolean)
-        ? this.phones.flatMap((phone) => this.oracle.divergence(phone, parked))
-        : undefined;
+        ? this.phones.flatMap((phone) => this.watch.oracle.divergence(phone, parked))
+        : [violation('divergence', '', '', `devices can't sync: ${this.watch.lastAnswers()}`)];
+      if (open.length === 0 && this.watch.changesSince(before))
+        open.push(violation('divergence', '', '', 'pulls go on to bring what devices have'));
       // Twice, as it has to stay so.
-      right = open?.length === 0 ? right + 1 : 0;
-      const late = performance.now() > deadline;
-      if (right < 2 && !late) {
-        await pause(20);
-        continue;
-      }
-      const unanswered: readonly Violation[] = [
-        { rule: 'divergence', table: '', id: '', what: `devices can't sync: ${this.lastAnswers()}` },
-      ];
-      const judged = this.exchanges.flatMap((exchange) => this.oracle.judge(exchange));
-      return [...judged, ...this.oracle.broken(parked), ...(open ?? unanswered)];
+      right = open.length === 0 ? right + 1 : 0;
+      if (right === 2 || performance.now() > deadline)
+        return [...found, ...this.watch.oracle.broken(parked), ...open];
+      await pause(20);
     }
   }
 
   /** After a settled moment: what was judged is not needed any more. */
   forget(): void {
     const since = Math.min(...this.phones.map((phone) => phone.lastPull));
-    const before = since - this.options.slack * 2_000;
-    this.history.forget(before);
-    for (const phone of this.phones) phone.forget(before);
-    this.exchanges.length = 0;
-  }
-
-  /** What led to a violation, as far as it came after the last {@link forget}. */
-  story(violation: Violation): string {
-    return storyOf(violation, this.history, this.exchanges);
-  }
-
-  /** The sync tables have been put back to what they once were. */
-  restored(): void {
-    this.oracle.restored(now(), this.phones);
+    this.watch.forget(since - this.options.slack * 2_000);
   }
 
   did(what: string, times = 1): void {
@@ -186,55 +164,25 @@ export class World {
     this.phones[n] = this.newPhone(n);
   }
 
-  /** Keeps an eye on how far the changelog is behind; once every now and then. */
-  async noteLag(): Promise<void> {
-    // Before it is looked at: what is committed meanwhile does not count as seen.
-    const time = now();
-    const [row] = await this.database.query<{ written: string; applied: string; waiting: readonly string[] }>(
-      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied,
-              ARRAY(SELECT client_id FROM sync_clients
-                     WHERE id IN (SELECT client FROM sync_subscription_changes UNION SELECT client FROM sync_requests)
-              ) AS waiting
-         FROM sync_wal_position`,
-    );
-    if (!row) return;
-    this.lags.push({ time, written: BigInt(row.written), applied: BigInt(row.applied) });
-    for (const phone of this.phones) if (!row.waiting.includes(phone.clientId)) phone.noteQuiet(time);
-  }
-
   private newPhone(n: number): Phone {
-    const options = {
+    const user = at(this.options.users, n);
+    const work = this.works.get(user) ?? new Set();
+    this.works.set(user, work);
+    const { isDisturbed = () => false } = this.options;
+    return new Phone(at(this.options.urls, n), user, randomUUID(), {
       pageSize: at(PAGE_SIZES, n),
-      record: (exchange: Exchange) => void this.exchanges.push(exchange),
-    };
-    return new Phone(at(this.options.urls, n), at(this.options.users, n), randomUUID(), options);
+      record: (exchange) => this.watch.record(exchange),
+      before: () => this.watch.noteLag().catch(unless(isDisturbed)),
+      isDisturbed,
+      work,
+    });
   }
+}
 
-  /** Reads what was committed since the last time, and answers what is parked. */
-  private async takeHistory(): Promise<ReadonlySet<string>> {
-    const parked = await this.database.query<{ key: string }>(
-      `SELECT user_id || ' ' || table_name || ' ' || record_id AS key FROM sync_parked_rows`,
-    );
-    const rows = await this.database.query<HistoryRow & { id: string }>(HISTORY_SQL, [this.readHistory]);
-    this.history.add(rows);
-    this.readHistory = rows.reduce(
-      (last, { id }) => (BigInt(id) > BigInt(last) ? id : last),
-      this.readHistory,
-    );
-    return new Set(parked.map(({ key }) => key));
-  }
-
-  private appliedUntil(sent: number): number {
-    const applied = this.lags.findLast(({ time }) => time <= sent)?.applied ?? 0n;
-    return this.lags.findLast(({ written }) => written <= applied)?.time ?? 0;
-  }
-
-  private lastAnswers(): string {
-    const last = new Map(
-      this.exchanges.map(({ phone, path, answer }) => [`${phone.userId} ${path}`, answer]),
-    );
-    return [...last].map(([who, { status, text }]) => `${who} ${status} ${text.slice(0, 200)}`).join('; ');
-  }
+function unless(isDisturbed: () => boolean): (error: unknown) => void {
+  return (error) => {
+    if (!isDisturbed()) throw error;
+  };
 }
 
 /** The item that a number means. */

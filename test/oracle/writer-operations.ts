@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
+import { now } from './phone.js';
 import { at, type World } from './world.js';
 import { GRANTS, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
 
@@ -108,7 +109,9 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
   },
   addColumn: async (world, run, { a, b }) => {
     const column = `extra_${b % 3}`;
+    const from = now();
     await run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`);
+    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
     world.did('addColumn');
   },
   /** Whoever appends to the changelog waits: what is committed meanwhile is not in it yet. */

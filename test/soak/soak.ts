@@ -12,7 +12,7 @@ import {
   WRITER_KINDS,
   type OperationKind,
 } from '../oracle/operation.js';
-import type { Violation } from '../oracle/oracle.js';
+import type { Violation } from '../oracle/violation.js';
 import { perform } from '../oracle/perform.js';
 import { World } from '../oracle/world.js';
 import { Random } from '../support/random.js';
@@ -82,6 +82,7 @@ export class Soak {
       seed: options.seed,
       slack: 500,
       patience: 120_000,
+      isDisturbed: () => soak.disturbed,
     });
     const soak: Soak = new Soak(
       site,
@@ -132,7 +133,7 @@ export class Soak {
       ...this.world.phones.map((_, n) => this.act(weighted(DEVICE_KINDS), PACE.device, n)),
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
       this.act(weighted(ADMIN_KINDS), PACE.administrator),
-      this.repeat(PACE.lag, () => this.world.noteLag().catch(() => undefined)),
+      this.repeat(PACE.lag, () => this.world.watch.noteLag().catch(() => undefined)),
       ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
     ];
     const acting = Promise.all(actors);
@@ -148,7 +149,6 @@ export class Soak {
     }
     await breaking;
     await acting;
-    this.disturbed = false;
   }
 
   private async break(): Promise<void> {
@@ -157,11 +157,13 @@ export class Soak {
     if (!fault || this.stopping) return;
     this.disturbed = true;
     const began = performance.now();
+    const parked = await this.world.watch.parked();
     try {
       await fault.inject(this.site, this.random);
       const injected = Math.round(performance.now() - began);
-      if (fault.name === 'sync-tables-restored') this.world.restored();
+      if (fault.name === 'sync-tables-restored') this.world.watch.restored(parked);
       const recovery = await measureRecovery(this.site);
+      this.disturbed = false;
       this.survived.push({ fault: fault.name, injected, ...recovery });
       this.options.report(
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
@@ -196,7 +198,7 @@ export class Soak {
 
   private tell(violation: Violation): string {
     const { rule, table, id, what } = violation;
-    return `${rule} ${table} ${id}: ${what}\n${this.world.story(violation)}`;
+    return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
   }
 
   private progress(): string {

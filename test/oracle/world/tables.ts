@@ -40,6 +40,19 @@ export function tableOf(name: string): WorldTable {
   return table;
 }
 
+/** How many parents are above a table's rows. */
+export function depthOf(name: string): number {
+  const { parent } = tableOf(name);
+  return parent ? 1 + depthOf(parent.table) : 0;
+}
+
+/** The columns of a pushed row that the server takes from a device. */
+export function writtenColumns(table: TableName, data: Readonly<Record<string, unknown>>): readonly string[] {
+  const { team } = tableOf(table);
+  const free = ['title', 'rank', 'amount', 'data', ...(team ? [team] : [])];
+  return free.filter((column) => data[column] !== undefined);
+}
+
 /** Tables that are not synced, and decide who reads what: their key columns. */
 export const GRANTS = {
   note_shares: ['note_id', 'user_id'],
