@@ -14,6 +14,8 @@ const RUNS = Number(process.env['ORACLE_RUNS'] ?? 25);
 const SEED = Number(process.env['ORACLE_SEED'] ?? 20261122);
 const LENGTH = Number(process.env['ORACLE_LENGTH'] ?? 80);
 
+const USERS = ['alice', 'bob', 'carol'];
+
 const operation: fc.Arbitrary<Operation> = fc.record(
   {
     kind: fc.constantFrom(...weighted(KINDS)),
@@ -41,14 +43,16 @@ async function violations(operations: readonly Operation[]): Promise<readonly st
   const database = await createDatabase(server.url);
   try {
     await World.prepare(database);
+    await World.populate(database, USERS);
     const { url: databaseUrl, slotName, publicationName } = database;
     const app = await startApp({
       database,
       module: WorldModule.forRoot({ databaseUrl, slotName, publicationName }),
     });
     try {
-      const users = ['alice', 'bob', 'carol'];
-      const world = new World(database, { urls: [app.url], users, seed: SEED, slack: 20, patience: 30_000 });
+      const options = { urls: [app.url], users: USERS, seed: SEED, slack: 20, patience: 30_000 };
+      const world = new World(database, options);
+      await world.open();
       for (const one of operations) {
         await perform(world, one);
       }

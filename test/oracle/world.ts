@@ -8,7 +8,8 @@ import { pause } from '../support/wait.js';
 import { Phone } from './phone.js';
 import { violation, type Violation } from './violation.js';
 import { Watch } from './watch.js';
-import { tableOf, worldSql, type TableName } from './world/tables.js';
+import { populateSql } from './world/populate.js';
+import { tableOf, WORLD_APP, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
   /** Where each device finds the app, by the number of the device. */
@@ -57,6 +58,30 @@ export class World {
     await Watch.prepare(database);
     for (const team of TEAMS)
       await database.query(`INSERT INTO team_members VALUES ($1, 'alice') ON CONFLICT DO NOTHING`, [team]);
+  }
+
+  /** Rows that there were before sync, and what their users may read of each other. */
+  static async populate(database: TestDatabase, users: readonly string[]): Promise<void> {
+    await database.query(populateSql(users));
+  }
+
+  /** Opens every app for the first time. */
+  async open(): Promise<void> {
+    await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
+  }
+
+  /** Whether one of these backends is the app's. */
+  async isSync(pids: readonly number[]): Promise<boolean> {
+    const found = await this.database.query(
+      `SELECT FROM pg_stat_activity WHERE pid = ANY($1::int[]) AND application_name = $2`,
+      [pids, WORLD_APP],
+    );
+    return found.length > 0;
+  }
+
+  /** Something is broken on purpose. */
+  isDisturbed(): boolean {
+    return this.options.isDisturbed?.() ?? false;
   }
 
   /** Lets it go on by itself; {@link settle} waits for it, and throws what it throws. */
@@ -152,7 +177,8 @@ export class World {
   }
 
   async compact(): Promise<void> {
-    await fetch(`${at(this.options.urls, 0)}/world/compact`, { method: 'POST' });
+    const { status } = await fetch(`${at(this.options.urls, 0)}/world/compact`, { method: 'POST' });
+    if (status !== 201 && !this.isDisturbed()) throw new Error(`a compaction answered ${status}`);
   }
 
   async withClient(work: (client: Client) => Promise<void>): Promise<void> {
@@ -168,21 +194,18 @@ export class World {
     const user = at(this.options.users, n);
     const work = this.works.get(user) ?? new Set();
     this.works.set(user, work);
-    const { isDisturbed = () => false } = this.options;
     return new Phone(at(this.options.urls, n), user, randomUUID(), {
       pageSize: at(PAGE_SIZES, n),
       record: (exchange) => this.watch.record(exchange),
-      before: () => this.watch.noteLag().catch(unless(isDisturbed)),
-      isDisturbed,
+      before: () => this.watch.noteLag().catch((error: unknown) => this.unlessDisturbed(error)),
+      isDisturbed: () => this.isDisturbed(),
       work,
     });
   }
-}
 
-function unless(isDisturbed: () => boolean): (error: unknown) => void {
-  return (error) => {
-    if (!isDisturbed()) throw error;
-  };
+  private unlessDisturbed(error: unknown): void {
+    if (!this.isDisturbed()) throw error;
+  }
 }
 
 /** The item that a number means. */

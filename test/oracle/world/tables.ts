@@ -17,6 +17,9 @@ export interface WorldTable {
   readonly everyone?: true;
 }
 
+/** By this name PostgreSQL knows the connections of the world's app. */
+export const WORLD_APP = 'world-app';
+
 export const TABLES = [
   { name: 'projects', owner: 'user_id' },
   { name: 'tasks', parent: { table: 'projects', fk: 'project_id' } },

@@ -11,6 +11,7 @@ import {
 } from 'nestjs-synchro';
 import type { SynchroOptions } from 'nestjs-synchro';
 import { DataSource } from 'typeorm';
+import { WORLD_APP } from './tables.js';
 import { WORLD_ENTITIES } from './entities.js';
 
 export interface WorldSettings {
@@ -65,6 +66,7 @@ export class WorldModule {
         TypeOrmModule.forRoot({
           type: 'postgres',
           url: databaseUrl,
+          applicationName: WORLD_APP,
           entities: WORLD_ENTITIES,
           migrations: [...synchroMigrations],
           migrationsRun: true,
