@@ -69,7 +69,7 @@ export class Convergence {
    */
   private looked(phone: Phone, made: number, table: TableName, id: string): boolean {
     const { slack, appliedUntil } = this.evidence;
-    const intervals: readonly Interval[] = this.evidence.shown(phone.userId, table, id);
+    const intervals: readonly Interval[] = this.evidence.shown(phone, table, id);
     return intervals.some(({ from, to }) => {
       const began = Math.max(made, from + slack);
       const inside = phone.looks.filter((look) => look.from >= began && look.to <= to - slack);

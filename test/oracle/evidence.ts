@@ -1,7 +1,8 @@
 import type { History, Version } from './history.js';
 import { covers, overlap, type Interval } from './intervals.js';
-import type { Exchange } from './phone.js';
+import type { Exchange, Phone } from './phone.js';
 import { Rules } from './rules.js';
+import { ofStored } from './sight.js';
 import type { TableName } from './world/tables.js';
 
 export interface EvidenceOptions {
@@ -57,9 +58,12 @@ export class Evidence {
     return this.history.of(table, id).flatMap((version) => this.exact.writable(user, table, version));
   }
 
-  /** When a row was there for a user to see, not soft-deleted. */
-  shown(user: string, table: TableName, id: string): readonly Interval[] {
+  /** When a row was there for a device to see, not soft-deleted, by the subscriptions that were stored for it. */
+  shown(phone: Phone, table: TableName, id: string): readonly Interval[] {
     const live = this.history.of(table, id).filter(({ row }) => row['deleted_at'] === null);
-    return live.flatMap((version) => overlap([version], this.exact.readable(user, table, version)));
+    const sight = ofStored(phone);
+    return live.flatMap((version) =>
+      overlap([version], this.exact.readable(phone.userId, table, version, sight)),
+    );
   }
 }

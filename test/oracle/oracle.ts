@@ -48,6 +48,11 @@ export class Oracle {
     return records.flatMap((record) => this.pulls.record(exchange, record));
   }
 
+  /** How often what has to be tried was tried. */
+  get paths(): ReadonlyMap<string, number> {
+    return this.promises.paths;
+  }
+
   /** What was accepted, and is nowhere. @param parked see {@link Promises.broken} */
   broken(parked: ReadonlySet<string>): readonly Violation[] {
     return this.promises.broken(parked);

@@ -65,6 +65,7 @@ export class Phone extends Device {
   private quiet: readonly number[] = [];
   private snapshotAt = 0;
   private schemaAt = 0;
+  private settledAt = 0;
   private restart = true;
   private columns = new Map<string, readonly string[]>();
   private turn: Promise<unknown> = Promise.resolve();
@@ -126,9 +127,10 @@ export class Phone extends Device {
     await this.send('push', { client_id: this.clientId, changes, ...(await this.schemaIds()) });
   }
 
-  async tryPush(times: 1 | 2): Promise<void> {
+  /** Pushes the oldest edits, once or twice at the same time. */
+  async tryPush(times: 1 | 2, limit = this.pageSize): Promise<void> {
     if (this.restart || this.store.pendingCount === 0) return;
-    const batch = this.store.pending(this.pageSize);
+    const batch = this.store.pending(limit);
     const sent = await Promise.allSettled(Array.from({ length: times }, () => this.push(batch)));
     for (const one of sent) if (one.status === 'rejected') this.comesBack(one.reason);
   }
@@ -138,8 +140,16 @@ export class Phone extends Device {
     this.quiet = [...this.quiet, at];
   }
 
-  /** Lets go of what was before. */
+  /** When what was granted at a moment was certainly stored for the device. */
+  subscribedFrom(granted: number): number {
+    if (granted < this.settledAt) return granted;
+    const look = this.looks.find(({ from }) => from >= granted);
+    return (look && this.quiet.find((at) => at >= look.to)) ?? Infinity;
+  }
+
+  /** Lets go of what was before; everything had come to rest. */
   forget(before: number): void {
+    this.settledAt = before;
     this.looks = this.looks.filter(({ to }) => to >= before);
     this.unanswered = this.unanswered.filter(({ to }) => to >= before);
     this.quiet = this.quiet.filter((at) => at >= before);

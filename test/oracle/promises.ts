@@ -8,11 +8,17 @@ import { tableOf, writtenColumns, type TableName } from './world/tables.js';
 /** What was accepted before its parent was there, by `<user> <table> <id>`: the last change of each. */
 export class Promises {
   private readonly kept = new Map<string, PushChange>();
+  /** How often something was parked, and released. */
+  readonly paths = new Map([
+    ['parked', 0],
+    ['released', 0],
+  ]);
 
   constructor(private readonly evidence: Evidence) {}
 
   make(user: string, change: PushChange): void {
     this.kept.set(keyOf(user, change.table_name, change.id), change);
+    this.count('parked');
   }
 
   has(user: string, table: string, id: string): boolean {
@@ -47,7 +53,10 @@ export class Promises {
       this.kept.delete(key);
       const columns = writtenColumns(table, data ?? {});
       const versions = this.evidence.history.of(table, id);
-      if (versions.some(({ row }) => same(columns, data ?? {}, row))) return [];
+      if (versions.some(({ row }) => same(columns, data ?? {}, row))) {
+        this.count('released');
+        return [];
+      }
       const why = parked.has(key) ? 'still waits, though its parent is there' : 'was never written';
       return [violation('loss', table, id, `was accepted, and ${why}: ${JSON.stringify(data)}`)];
     });
@@ -62,6 +71,10 @@ export class Promises {
     const gone = [...this.kept.keys()].filter((key) => parked.has(key));
     for (const key of gone) this.kept.delete(key);
     return gone;
+  }
+
+  private count(path: string): void {
+    this.paths.set(path, (this.paths.get(path) ?? 0) + 1);
   }
 
   private isMissing(key: string, table: TableName, data: Readonly<Record<string, unknown>>): boolean {

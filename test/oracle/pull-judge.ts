@@ -79,7 +79,7 @@ export class PullJudge {
       violation('leak', table, id, `${phone.userId} is told to delete ${what}`, phone),
     ];
     // Nothing has taken it away: it would be gone from the device, until something brings it back.
-    const shown = evidence.shown(phone.userId, table, id);
+    const shown = evidence.shown(phone, table, id);
     if (evidence.throughout(shown, from, received)) {
       const what = `${phone.userId} is told to delete what it could see all the time`;
       return [violation('loss', table, id, what, phone)];

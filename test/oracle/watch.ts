@@ -4,6 +4,7 @@ import { History, HISTORY_SQL, type HistoryRow } from './history.js';
 import type { Interval } from './intervals.js';
 import { Oracle } from './oracle.js';
 import { now, type Exchange, type Phone } from './phone.js';
+import { pathsOf } from './paths.js';
 import { storyOf } from './story.js';
 import type { Violation } from './violation.js';
 
@@ -113,6 +114,11 @@ export class Watch {
       const { changes, deletes, has_more: hasMore } = (answer.json ?? {}) as Record<string, unknown>;
       return path === 'pull' && (!isEmpty(changes) || !isEmpty(deletes) || hasMore !== false);
     });
+  }
+
+  /** How often answers had what is worth trying. */
+  paths(): ReadonlyMap<string, number> {
+    return new Map([...this.oracle.paths, ...pathsOf(this.exchanges)]);
   }
 
   forget(before: number): void {

@@ -59,6 +59,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const team = table === 'boards' && c % 2 === 0 ? `, team = '${world.team(c)}'` : '';
     const time = a % 2 === 0 ? ', updated_at = now()' : '';
     await change(world, run, table, b, 1, `user_id = ${owner}${team}${time}`);
+    world.did('moved');
   },
   moveParent: async (world, run, { a, b, c }) => {
     const table = at(['tasks', 'comments', 'cards'] as const, a);
@@ -66,6 +67,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const [above] = await world.someIds((parent?.table ?? '') as TableName, c, 1);
     if (!parent || above === undefined) return;
     await change(world, run, table, b, 1, `${parent.fk} = '${above}', updated_at = now()`);
+    world.did('moved');
   },
   share: async (world, run, { b, c }) =>
     grant(world, run, 'note_shares', await world.someIds('notes', b, 1), c),

@@ -73,7 +73,10 @@ export class Soak {
         insertSql: `INSERT INTO projects (id, user_id, title) SELECT id, $2, 'a probe' FROM unnest($1::uuid[]) AS t (id)`,
         row: { title: 'a probe' },
       },
-      prepare: (database) => World.prepare(database),
+      prepare: async (database) => {
+        await World.prepare(database);
+        await World.populate(database, USERS);
+      },
       settings: { track_commit_timestamp: 'on' },
     });
     const world = new World(site.database, {
