@@ -5,7 +5,7 @@ import type { Interval } from './intervals.js';
 import type { Phone } from './phone.js';
 import { keyOf } from './promises.js';
 import { violation, type Violation } from './violation.js';
-import { TABLE_NAMES, tableOf, type TableName } from './world/tables.js';
+import { parentOf, TABLE_NAMES, type TableName } from './world/tables.js';
 
 /** Compares devices with the tables, once everything has come to rest. */
 export class Convergence {
@@ -57,10 +57,8 @@ export class Convergence {
   }
 
   private isParentMissing(user: string, table: TableName, row: Facts): boolean {
-    const { parent } = tableOf(table);
-    return (
-      parent !== undefined && !this.evidence.ownsNow(user, parent.table as TableName, String(row[parent.fk]))
-    );
+    const parent = parentOf(table, row);
+    return parent !== undefined && !this.evidence.ownsNow(user, parent.table, parent.id);
   }
 
   /**

@@ -3,7 +3,7 @@ import { same } from './content.js';
 import type { Evidence } from './evidence.js';
 import type { Exchange } from './phone.js';
 import { violation, type Violation } from './violation.js';
-import { tableOf, writtenColumns, type TableName } from './world/tables.js';
+import { parentOf, writtenColumns, type TableName } from './world/tables.js';
 
 /** What was accepted before its parent was there, by `<user> <table> <id>`: the last change of each. */
 export class Promises {
@@ -33,12 +33,11 @@ export class Promises {
   giveUp(exchange: Exchange, table: TableName, id: string): void {
     const { evidence } = this;
     const user = exchange.phone.userId;
-    const { parent } = tableOf(table);
-    const parentId = parent && this.kept.get(keyOf(user, table, id))?.data?.[parent.fk];
-    if (!parent || typeof parentId !== 'string') return;
-    const above = parent.table as TableName;
-    const isThere = evidence.met(above, parentId, exchange).length > 0;
-    if (isThere && !evidence.ownedThroughout(user, above, parentId, exchange)) this.end(user, table, id);
+    const parent = parentOf(table, this.kept.get(keyOf(user, table, id))?.data ?? {});
+    if (!parent) return;
+    const isThere = evidence.met(parent.table, parent.id, exchange).length > 0;
+    if (isThere && !evidence.ownedThroughout(user, parent.table, parent.id, exchange))
+      this.end(user, table, id);
   }
 
   /**
@@ -79,9 +78,8 @@ export class Promises {
 
   private isMissing(key: string, table: TableName, data: Readonly<Record<string, unknown>>): boolean {
     const [user = ''] = key.split(' ');
-    const { parent } = tableOf(table);
-    if (!parent) return false;
-    return !this.evidence.ownsNow(user, parent.table as TableName, String(data[parent.fk]));
+    const parent = parentOf(table, data);
+    return parent !== undefined && !this.evidence.ownsNow(user, parent.table, parent.id);
   }
 }
 

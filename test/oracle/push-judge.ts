@@ -8,7 +8,7 @@ import type { PullJudge } from './pull-judge.js';
 import { hasCause } from './refusals.js';
 import { during } from './rules.js';
 import { violation, type Violation } from './violation.js';
-import { tableOf, writtenColumns, type TableName } from './world/tables.js';
+import { parentOf, tableOf, writtenColumns, type TableName } from './world/tables.js';
 
 /** Judges what becomes of what devices push. */
 export class PushJudge {
@@ -98,15 +98,14 @@ export class PushJudge {
   /** Only a child waits, and only while its parent is not there as its user's. */
   private mayWait(exchange: Exchange, change: PushChange, waited: boolean): boolean {
     const { table_name: table, id, operation, data } = change;
-    const { parent } = tableOf(table);
+    const parent = parentOf(table, data ?? {});
     const user = exchange.phone.userId;
     if (!parent) return false;
     // The row itself is there, and the user's.
     if (this.evidence.ownedThroughout(user, table as TableName, id, exchange)) return false;
     if (operation === 'delete') return waited || this.maybe.has(`${user} ${nameOf(change)}`);
     if (operation === 'update' && !waited && !this.maybe.has(`${user} ${nameOf(change)}`)) return false;
-    const above = parent.table as TableName;
-    return !this.evidence.ownedThroughout(user, above, String(data?.[parent.fk]), exchange);
+    return !this.evidence.ownedThroughout(user, parent.table, parent.id, exchange);
   }
 
   /** A row that was made during the request has the parent and the owner that it was sent with. */

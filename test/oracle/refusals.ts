@@ -3,7 +3,7 @@ import type { PushChange, PushResult } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Facts, Version } from './history.js';
 import type { Exchange } from './phone.js';
-import { tableOf, type TableName } from './world/tables.js';
+import { parentOf, type TableName } from './world/tables.js';
 
 /** What a device pushed and was refused: whether something in the history is a reason for it. */
 export function hasCause(
@@ -59,10 +59,9 @@ function isParentThere(
   exchange: Exchange,
   { table_name: table, data }: PushChange,
 ): boolean {
-  const { parent } = tableOf(table);
+  const parent = parentOf(table, data ?? {});
   if (!parent) return true;
-  const above = parent.table as TableName;
-  return evidence.ownedThroughout(exchange.phone.userId, above, String(data?.[parent.fk]), exchange);
+  return evidence.ownedThroughout(exchange.phone.userId, parent.table, parent.id, exchange);
 }
 
 function isUnderAnothers(
@@ -70,10 +69,8 @@ function isUnderAnothers(
   exchange: Exchange,
   { table_name: table, data }: PushChange,
 ): boolean {
-  const { parent } = tableOf(table);
+  const parent = parentOf(table, data ?? {});
   if (!parent) return false;
-  const above = parent.table as TableName;
-  const id = String(data?.[parent.fk]);
-  const isOwned = evidence.ownedThroughout(exchange.phone.userId, above, id, exchange);
-  return evidence.met(above, id, exchange).length > 0 && !isOwned;
+  const isOwned = evidence.ownedThroughout(exchange.phone.userId, parent.table, parent.id, exchange);
+  return evidence.met(parent.table, parent.id, exchange).length > 0 && !isOwned;
 }

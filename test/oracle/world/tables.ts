@@ -49,6 +49,16 @@ export function depthOf(name: string): number {
   return parent ? 1 + depthOf(parent.table) : 0;
 }
 
+/** The parent that a row names; undefined where its table has none. */
+export function parentOf(
+  name: string,
+  row: Readonly<Record<string, unknown>>,
+): { readonly table: TableName; readonly id: string } | undefined {
+  const { parent } = tableOf(name);
+  const id = parent && row[parent.fk];
+  return parent && { table: parent.table as TableName, id: typeof id === 'string' ? id : '' };
+}
+
 /** The columns of a pushed row that the server takes from a device. */
 export function writtenColumns(table: TableName, data: Readonly<Record<string, unknown>>): readonly string[] {
   const { team } = tableOf(table);
