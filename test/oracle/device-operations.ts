@@ -102,6 +102,17 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   reinstall: (world, phone) => {
     world.replacePhone(phone);
   },
+  /** Another one signs in; the app keeps its identity, and drops what was there. */
+  changeUser: (world, phone, { b }) => {
+    world.replacePhone(phone, world.user(b), phone.clientId);
+    world.did('changeUser');
+  },
+  /** An app that asks for some tables first, and throws the answer away. */
+  pullSome: async (world, phone, { b, c }) => {
+    const tables = [at(TABLE_NAMES, b), at(TABLE_NAMES, c)];
+    await phone.attempt(() => phone.pullPage({ tables, limit: 1 + (c % 5) }));
+    world.did('pullSome');
+  },
 };
 
 function create(

@@ -13,7 +13,11 @@ export interface EvidenceOptions {
   readonly slack: number;
   /** Up to when everything that was committed had been applied when a request was sent, in microseconds. */
   readonly appliedUntil: (sent: number) => number;
+  /** Whether the tables take no such row. Default: they take every one. */
+  readonly refuses?: Refuses | undefined;
 }
+
+export type Refuses = (table: string, data: Readonly<Record<string, unknown>>) => boolean;
 
 /** What the judges go by: who could see what, and when. Shares no code with the library. */
 export class Evidence {
@@ -23,15 +27,17 @@ export class Evidence {
   readonly exact: Rules;
   readonly slack: number;
   readonly appliedUntil: EvidenceOptions['appliedUntil'];
+  readonly refuses: Refuses;
 
   constructor(
     readonly history: History,
-    { slack, appliedUntil }: EvidenceOptions,
+    { slack, appliedUntil, refuses = () => false }: EvidenceOptions,
   ) {
     this.rules = new Rules(history, slack);
     this.exact = new Rules(history, 0);
     this.slack = slack;
     this.appliedUntil = appliedUntil;
+    this.refuses = refuses;
   }
 
   /** The versions of a row that a request may have met. */

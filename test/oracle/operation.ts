@@ -24,6 +24,8 @@ export const DEVICE_KINDS = {
   loseAnswer: 4,
   reopen: 1,
   reinstall: 1,
+  changeUser: 1,
+  pullSome: 2,
 } as const;
 
 export const WRITER_KINDS = {

@@ -1,5 +1,5 @@
-/** Somebody has deleted the parent meanwhile, or a transaction has held what it waits for itself for too long. */
-const ALWAYS = ['23503', '25P03'];
+/** Somebody has deleted the parent meanwhile, a CHECK refuses it, or a transaction has held what it waits for itself for too long. */
+const ALWAYS = ['23503', '23514', '25P03'];
 /**
  * What a writer's statement may end with besides, when a server goes away: classes of SQLSTATEs of lost connections,
  * aborted transactions, conflicts, resources, locks and shutdown.

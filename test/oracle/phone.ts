@@ -38,6 +38,8 @@ export interface PhoneOptions extends DeviceOptions {
   /** Called before each request that reads. */
   readonly before: () => Promise<void>;
   readonly isDisturbed: () => boolean;
+  /** Milliseconds by which its clock is wrong. */
+  readonly skew: number;
   /** Ids of the rows that any device of the user has made. */
   readonly work: Set<string>;
 }
@@ -190,7 +192,7 @@ export class Phone extends Device {
 
   override async push(changes: readonly PushChange[]): Promise<PushResponse> {
     for (const { id } of changes) this.known.add(id);
-    const response = await super.push(changes);
+    const response = await super.push(changes.map((change) => this.byOwnClock(change)));
     for (const { table_name: table, id, operation } of response.accepted) {
       this.left.delete(`${table} ${id}`);
       if (operation === 'create') this.made.set(`${table} ${id}`, now());
@@ -254,6 +256,12 @@ export class Phone extends Device {
       this.made.delete(`${table} ${id}`);
       this.left.delete(`${table} ${id}`);
     }
+  }
+
+  private byOwnClock(change: PushChange): PushChange {
+    const { client_updated_at: time } = change;
+    if (this.hooks.skew === 0 || time === undefined) return change;
+    return { ...change, client_updated_at: new Date(Date.parse(time) + this.hooks.skew).toISOString() };
   }
 
   private took(began: number): void {

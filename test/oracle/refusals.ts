@@ -27,19 +27,29 @@ export function hasCause(
     case 'reference_missing':
       return change.operation === 'create' && !isOwned && !isParentThere(evidence, exchange, change);
     case 'record_exists':
-      return change.operation === 'create' && met.some((version) => wins(version, change));
+      return change.operation === 'create' && met.some((version) => wins(version, change, exchange.received));
     case 'server_won_conflict':
-      return met.some((version) => wins(version, change));
+      return met.some((version) => wins(version, change, exchange.received));
     case 'record_deleted':
       return change.operation === 'update' && met.some(({ row }) => row['deleted_at'] !== null);
+    case 'create_failed':
+    case 'update_failed':
+    case 'resurrection_failed':
+      return evidence.refuses(table, change.data ?? {});
     default:
       return false;
   }
 }
 
-/** Last write wins, and who has changed the present version wins against it. */
-function wins({ row }: Version, { client_updated_at: made, base_updated_at: base }: PushChange): boolean {
-  return timeOf(row) >= (instant(made) ?? 0n) && (base == null || !isVersion(row, base));
+/** Last write wins, by a clock that is not ahead of the server's, and who has changed the present version wins against it. */
+function wins(
+  { row }: Version,
+  { client_updated_at: made, base_updated_at: base }: PushChange,
+  received: number,
+): boolean {
+  const latest = BigInt(Math.trunc(received));
+  const client = instant(made) ?? 0n;
+  return timeOf(row) >= (client < latest ? client : latest) && (base == null || !isVersion(row, base));
 }
 
 /** A base of milliseconds is compared by milliseconds. */

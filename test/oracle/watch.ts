@@ -1,5 +1,6 @@
 import type { TestDatabase } from '../support/database.js';
 import { Commits } from './commits.js';
+import type { Refuses } from './evidence.js';
 import { History, HISTORY_SQL, type HistoryRow } from './history.js';
 import type { Interval } from './intervals.js';
 import { Oracle } from './oracle.js';
@@ -41,12 +42,14 @@ export class Watch {
     private readonly database: TestDatabase,
     private readonly phones: readonly Phone[],
     slack: number,
+    refuses?: Refuses,
   ) {
     this.commits = new Commits(database);
     this.oracle = new Oracle(this.history, {
       slack: slack * 1_000,
       appliedUntil: (sent) => this.appliedUntil(sent),
       schemaChanges: this.schemaChanges,
+      refuses,
     });
   }
 

@@ -5,6 +5,7 @@ import type { TestDatabase } from '../support/database.js';
 import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
 
+import type { Refuses } from './evidence.js';
 import { Phone } from './phone.js';
 import { violation, type Violation } from './violation.js';
 import { Watch } from './watch.js';
@@ -25,10 +26,18 @@ export interface WorldOptions {
   readonly patience?: number;
   /** Something is being broken, so that requests may fail. Default: never. */
   readonly isDisturbed?: () => boolean;
+  /** See `EvidenceOptions.refuses`. */
+  readonly refuses?: Refuses;
+  /** Of the devices, one after the other. Default: 10, 100, 3, 1,000. */
+  readonly pageSizes?: readonly number[];
+  /** Milliseconds by which clocks of devices are wrong, one after the other. Default: none is. */
+  readonly skews?: readonly number[];
 }
 
 /** Of the devices, one after the other. */
-const PAGE_SIZES = [1, 100, 2, 10, 3, 1_000];
+const PAGE_SIZES = [10, 100, 3, 1_000];
+/** How often devices are looked at before the time counts: a small page makes them slow. */
+const LOOKS = 6;
 const TEAMS = ['red', 'blue'];
 /** Others may have rows in the same tables: an attacker's victims, a probe. */
 const OWN = `title LIKE 'text %'`;
@@ -47,14 +56,14 @@ export class World {
     readonly database: TestDatabase,
     private readonly options: WorldOptions,
   ) {
-    this.watch = new Watch(database, this.phones, options.slack);
+    this.watch = new Watch(database, this.phones, options.slack, options.refuses);
     for (let n = 0; n < options.users.length * (options.devicesEach ?? 2); n++)
       this.phones.push(this.newPhone(n));
   }
 
   /** Makes the tables, before the app is started. */
-  static async prepare(database: TestDatabase): Promise<void> {
-    await database.query(worldSql());
+  static async prepare(database: TestDatabase, besides?: string): Promise<void> {
+    await database.query(worldSql(besides));
     await Watch.prepare(database);
     for (const team of TEAMS)
       await database.query(`INSERT INTO team_members VALUES ($1, 'alice') ON CONFLICT DO NOTHING`, [team]);
@@ -100,7 +109,7 @@ export class World {
     const deadline = performance.now() + (this.options.patience ?? 60_000);
     const found: Violation[] = [];
     let right = 0;
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       const before = this.watch.answers;
       const answered = await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
       const parked = await this.watch.parked();
@@ -113,7 +122,7 @@ export class World {
         open.push(violation('divergence', '', '', 'pulls go on to bring what devices have'));
       // Twice, as it has to stay so.
       right = open.length === 0 ? right + 1 : 0;
-      if (right === 2 || performance.now() > deadline)
+      if (right === 2 || (looks >= LOOKS && performance.now() > deadline))
         return [...found, ...this.watch.oracle.broken(parked), ...open];
       await pause(20);
     }
@@ -185,21 +194,22 @@ export class World {
     await withClient(this.database.url, work);
   }
 
-  replacePhone(phone: Phone): void {
+  /** @param clientId of the new one. Default: another */
+  replacePhone(phone: Phone, user?: string, clientId?: string): void {
     const n = this.phones.indexOf(phone);
-    this.phones[n] = this.newPhone(n);
+    this.phones[n] = this.newPhone(n, user, clientId);
   }
 
-  private newPhone(n: number): Phone {
-    const user = at(this.options.users, n);
+  private newPhone(n: number, user = at(this.options.users, n), clientId: string = randomUUID()): Phone {
     const work = this.works.get(user) ?? new Set();
     this.works.set(user, work);
-    return new Phone(at(this.options.urls, n), user, randomUUID(), {
-      pageSize: at(PAGE_SIZES, n),
+    return new Phone(at(this.options.urls, n), user, clientId, {
+      pageSize: at(this.options.pageSizes ?? PAGE_SIZES, n),
       record: (exchange) => this.watch.record(exchange),
       before: () => this.watch.noteLag().catch((error: unknown) => this.unlessDisturbed(error)),
       isDisturbed: () => this.isDisturbed(),
       work,
+      skew: at(this.options.skews ?? [0], n),
     });
   }
 

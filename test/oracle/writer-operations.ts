@@ -81,9 +81,9 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
   },
   bulk: async (world, run, { a, b, c }) => {
     const table = at(TABLE_NAMES, a);
-    await insert(world, run, table, b, 100);
-    await change(world, run, table, b, 60, `rank = ${c % 1000}, updated_at = clock_timestamp()`);
-    const ids = await world.someIds(table, c, 90);
+    await insert(world, run, table, b, 40);
+    await change(world, run, table, b, 20, `rank = ${c % 1000}, updated_at = clock_timestamp()`);
+    const ids = await world.someIds(table, c, 35);
     await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids);
   },
   /** Several kinds of change in one transaction, on the same rows, too; some are rolled back. */

@@ -114,7 +114,7 @@ CREATE TABLE history (
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO history (table_name, before, after)
-  VALUES (TG_TABLE_NAME, CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+  VALUES (TG_ARGV[0], CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
   RETURN NULL;
 END $$;
 CREATE FUNCTION note_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -132,10 +132,10 @@ LANGUAGE sql STABLE AS $$
 $$`;
 
 /** Everything that the world's database has before its app is started for the first time. */
-export function worldSql(): string {
+export function worldSql(besides = ''): string {
   const noted = [...TABLE_NAMES, ...Object.keys(GRANTS)].map(
     (name) => `
-CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION note_change('${name}');
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION note_truncate()`,
   );
   return [
@@ -144,6 +144,7 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUT
     'CREATE TABLE team_members (team text, user_id text, PRIMARY KEY (team, user_id))',
     'CREATE TABLE watches (task_id uuid, user_id text, PRIMARY KEY (task_id, user_id))',
     NOTE_BUCKETS,
+    ...(besides === '' ? [] : [besides]),
     HISTORY,
     ...noted,
   ].join(';\n');

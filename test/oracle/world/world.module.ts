@@ -26,7 +26,7 @@ export interface WorldSettings {
   /** Default: the library's. */
   readonly maxPageBytes?: number;
   /** Default: the library's. */
-  readonly maxSubscriptionRows?: number;
+  readonly preparedStatements?: boolean;
 }
 
 /** Besides what is theirs, people read what their teams have, and the comments of the tasks that they watch. */
