@@ -160,11 +160,12 @@ function tooThin(paths: Paths, runs: number): readonly string[] {
 
 /** Of 25 runs. */
 const LEAST: Readonly<Record<string, number>> = {
-  parked: 20,
+  parked: 15,
   released: 10,
   moved: 50,
-  truncate: 10,
-  restore: 15,
+  truncate: 6,
+  restore: 6,
+  newSnapshot: 3,
   cutPage: 100,
   deleteTold: 100,
   conflict: 5,

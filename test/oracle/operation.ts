@@ -49,7 +49,7 @@ export const WRITER_KINDS = {
   longTransaction: 2,
 } as const;
 
-export const ADMIN_KINDS = { truncate: 2, compact: 3, addColumn: 1, holdConsumer: 3 } as const;
+export const ADMIN_KINDS = { loseSlot: 1, truncate: 2, compact: 3, addColumn: 1, holdConsumer: 3 } as const;
 
 export type DeviceKind = keyof typeof DEVICE_KINDS;
 export type WriterKind = keyof typeof WRITER_KINDS;

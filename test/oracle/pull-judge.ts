@@ -20,6 +20,7 @@ export class PullJudge {
     // To say it again tells nothing.
     for (const { id } of deletes) exchange.phone.known.add(id);
     return [
+      ...changes.flatMap((record) => this.dead(exchange, record)),
       ...changes.flatMap((record) => this.record(exchange, record)),
       ...ids,
       ...page(exchange, response),
@@ -51,6 +52,19 @@ export class PullJudge {
       versions.length === 0 ? 'no such version was ever committed' : 'it could not see that version';
     const what = `${user} got from ${exchange.path}: ${why}: ${JSON.stringify(data)}`;
     return [violation('leak', table, id, what, phone)];
+  }
+
+  /** What the log knew to be soft-deleted is no change any more (interleavings 8). */
+  private dead(exchange: Exchange, { table_name: table, id, data }: WireRecord): readonly Violation[] {
+    const { history, appliedUntil, slack } = this.evidence;
+    const { phone, sent, received } = exchange;
+    if (data['deleted_at'] === null) return [];
+    const since = appliedUntil(sent) - slack;
+    const isLive = history
+      .of(table as TableName, id)
+      .some(({ row, from, to }) => row['deleted_at'] === null && from <= received && to >= since);
+    if (isLive) return [];
+    return [violation('leak', table, id, `${phone.userId} is given what was deleted before`, phone)];
   }
 
   /**

@@ -51,6 +51,7 @@ export class World {
   private readonly works = new Map<string, Set<string>>();
   private readonly background = new Set<Promise<void>>();
   private made = 0;
+  private disturbances = 0;
 
   constructor(
     readonly database: TestDatabase,
@@ -90,7 +91,17 @@ export class World {
 
   /** Something is broken on purpose. */
   isDisturbed(): boolean {
-    return this.options.isDisturbed?.() ?? false;
+    return this.disturbances > 0 || (this.options.isDisturbed?.() ?? false);
+  }
+
+  /** Breaks something; requests may fail until it is over. */
+  async whileDisturbed(work: () => Promise<void>): Promise<void> {
+    this.disturbances++;
+    try {
+      await work();
+    } finally {
+      this.disturbances--;
+    }
   }
 
   /** Lets it go on by itself; {@link settle} waits for it, and throws what it throws. */

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
 import { now } from './phone.js';
@@ -104,6 +105,11 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
   truncate: async (world, run, { a, b }) => {
     await run(`TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares'], a + b)}`);
     world.did('truncate');
+  },
+  /** The slot is dropped, and with it what was not read yet: every device takes a snapshot. */
+  loseSlot: async (world) => {
+    await world.whileDisturbed(() => loseSlot(world.database));
+    world.did('loseSlot');
   },
   compact: async (world) => {
     await world.compact();

@@ -135,7 +135,8 @@ export class Soak {
     const actors = [
       ...this.world.phones.map((_, n) => this.act(weighted(DEVICE_KINDS), PACE.device, n)),
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
-      this.act(weighted(ADMIN_KINDS), PACE.administrator),
+      // Slots are lost by faults.
+      this.act(weighted({ ...ADMIN_KINDS, loseSlot: 0 }), PACE.administrator),
       this.repeat(PACE.lag, () => this.world.watch.noteLag().catch(() => undefined)),
       ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
     ];
