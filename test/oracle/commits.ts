@@ -1,4 +1,6 @@
+import { DatabaseError } from 'pg';
 import type { TestDatabase } from '../support/database.js';
+import { now } from './phone.js';
 
 /** Where the log of the server has a transaction that has changed a table of the world. */
 interface Commit {
@@ -20,20 +22,22 @@ export class Commits {
   private commits: readonly Commit[] = [];
   /** The earliest time of a commit and those after it. */
   private earliest: readonly number[] = [];
+  private readUntil = 0;
 
   constructor(private readonly database: TestDatabase) {}
 
   static async prepare(database: TestDatabase): Promise<void> {
     await database.query(`CREATE PUBLICATION ${publication(database)} FOR TABLE history`);
-    await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [slot(database)]);
+    await createSlot(database);
   }
 
   /** Reads what was committed since the last time. */
   async read(): Promise<void> {
-    const rows = await this.database.query<{ end: string; time: string }>(READ, [
-      slot(this.database),
-      publication(this.database),
-    ]);
+    const began = now();
+    const rows = await this.database
+      .query<{ end: string; time: string }>(READ, [slot(this.database), publication(this.database)])
+      .catch((error: unknown) => this.startAgain(error));
+    this.readUntil = began;
     this.keep([...this.commits, ...rows.map(({ end, time }) => ({ end: BigInt(end), time: Number(time) }))]);
   }
 
@@ -52,6 +56,20 @@ export class Commits {
     return this.earliest[low] ?? Infinity;
   }
 
+  /**
+   * The slot was lost, as a fault of the soak does to every slot. What was committed since the last time may have been
+   * committed at any moment up to now.
+   */
+  private async startAgain(error: unknown): Promise<readonly { end: string; time: string }[]> {
+    if (!(error instanceof DatabaseError) || error.code !== SLOT_LOST) throw error;
+    await this.database.query('SELECT pg_drop_replication_slot($1)', [slot(this.database)]);
+    await createSlot(this.database);
+    return this.database.query(
+      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS end, $1::text AS time`,
+      [this.readUntil],
+    );
+  }
+
   private keep(commits: readonly Commit[]): void {
     this.commits = commits;
     let earliest = Infinity;
@@ -60,6 +78,13 @@ export class Commits {
       .map(({ time }) => (earliest = Math.min(earliest, time)))
       .toReversed();
   }
+}
+
+/** object_not_in_prerequisite_state: it was invalidated. */
+const SLOT_LOST = '55000';
+
+async function createSlot(database: TestDatabase): Promise<void> {
+  await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [slot(database)]);
 }
 
 function slot({ name }: TestDatabase): string {
