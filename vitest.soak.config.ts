@@ -1,9 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import config from './vitest.config.js';
 
 /** `npm run test:soak`: runs for SOAK_MINUTES, so `npm test` leaves it out. */
 export default defineConfig({
+  resolve: config.resolve ?? {},
   test: {
-    include: ['test/soak/*.check.ts'],
+    include: ['test/soak/*.check.ts', 'test/kill.test.ts'],
+    env: { KILLS: 'all' },
+    fileParallelism: false,
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     reporters: ['verbose'],

@@ -98,10 +98,12 @@ describe('a transaction of the changelog', () => {
 
   it('lets the next one begin at its end alone', async () => {
     const first = await ChangelogTransaction.begin(successor, start);
-    const waiting = ChangelogTransaction.begin(former, start);
+    const refused = expect(ChangelogTransaction.begin(former, start)).rejects.toMatchObject({
+      code: 'position_conflict',
+    });
     first.append([ENTRY]);
     await first.commit(200n).durable;
-    await expect(waiting).rejects.toMatchObject({ code: 'position_conflict' });
+    await refused;
   });
 
   it('lets the next one of the same connection begin before its commit is answered', async () => {

@@ -5,6 +5,7 @@ import { allSent, consumed, consumerWaits, requestsDone, withPausedConsumer } fr
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertComment, insertTask, retitle } from './support/sample-rows.js';
+import type { PushResponse } from './support/wire.js';
 
 let database: TestDatabase;
 let app: RunningApp;
@@ -233,5 +234,9 @@ it("a push's conflict answer shows nothing of it either [interleaving 9]", async
     });
     expect(answer.status).toBe(200);
     expect(answer.text).not.toContain('secret of Bob');
+    const { accepted, rejected } = answer.json as unknown as PushResponse;
+    expect(accepted).toEqual([]);
+    expect(rejected).toEqual([expect.objectContaining({ id: task, status: 'rejected_terminal' })]);
+    expect(rejected[0]).not.toHaveProperty('server_version');
   });
 });

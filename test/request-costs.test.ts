@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { Client } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
@@ -278,12 +279,15 @@ describe('reading', () => {
       // So that all come while the first one is asked about.
       const pages = await withClient(database.url, async (client) => {
         await client.query('BEGIN; LOCK TABLE sync_clients IN ACCESS EXCLUSIVE MODE');
+        const came = vi.fn();
+        (app.app.getHttpServer() as Server).on('request', came);
         const answers = Promise.all(devices.map((device) => device.pullPage()));
+        await eventually(() => expect(came).toHaveBeenCalledTimes(devices.length));
         await eventually(async () => {
           const waiting = await database.query(
             `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
           );
-          expect(waiting.length).toBeGreaterThan(1);
+          expect(waiting.length).toBeGreaterThan(0);
         });
         await client.query('COMMIT');
         return answers;
@@ -297,7 +301,7 @@ describe('reading', () => {
         JSON.stringify(config)?.includes('has_news'),
       ).length;
       expect(glances).toBeGreaterThan(0);
-      expect(glances).toBeLessThan(devices.length);
+      expect(glances).toBeLessThan(devices.length / 2);
     } finally {
       query.mockRestore();
     }

@@ -1,8 +1,11 @@
 import { Logger, type LoggerService } from '@nestjs/common';
 import { printable } from './printable.js';
+import { describeError } from './describe-error.js';
 
 /** What a log line is about: names, counts, ids. Never row data, never a token. */
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
+
+type Level = 'debug' | 'log' | 'warn' | 'error';
 
 /**
  * Log lines with a stable message and fields of their own. A logger of the host's (`logger` in the options) gets
@@ -20,23 +23,36 @@ export class SyncLogger {
   }
 
   debug(message: string, fields: LogFields = {}): void {
-    if (this.host) this.host.debug?.(...this.structured(message, fields));
-    else this.nest.debug(asText(message, fields));
+    this.write('debug', message, fields);
   }
 
   log(message: string, fields: LogFields = {}): void {
-    if (this.host) this.host.log(...this.structured(message, fields));
-    else this.nest.log(asText(message, fields));
+    this.write('log', message, fields);
   }
 
   warn(message: string, fields: LogFields = {}): void {
-    if (this.host) this.host.warn(...this.structured(message, fields));
-    else this.nest.warn(asText(message, fields));
+    this.write('warn', message, fields);
   }
 
   error(message: string, fields: LogFields = {}): void {
-    if (this.host) this.host.error(...this.structured(message, fields));
-    else this.nest.error(asText(message, fields));
+    this.write('error', message, fields);
+  }
+
+  /** A logger that fails costs its line the format, not the caller its work: it would end the consumer, or the process. */
+  private write(level: Level, message: string, fields: LogFields): void {
+    const failed = (error: unknown): void => {
+      const thrown = error instanceof Error ? describeError(error) : typeof error;
+      const why = asText('the logger failed', { context: this.context, error: thrown });
+      process.stderr.write(`${why}\n${asText(message, fields)}\n`);
+    };
+    try {
+      const written: unknown = this.host
+        ? this.host[level]?.(...this.structured(message, fields))
+        : this.nest[level](asText(message, fields));
+      if (isPromise(written)) written.then(undefined, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   private structured(message: string, fields: LogFields): [object, string] {
@@ -47,6 +63,9 @@ export class SyncLogger {
 /** Characters of a message, an error or a stack, and of any other field, such as an id. */
 const [LONG, SHORT] = [8_000, 256];
 const LONG_FIELDS: ReadonlySet<string> = new Set(['error', 'stack', 'first', 'reason', 'tables']);
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
 
 function asText(message: string, fields: LogFields): string {
   const shown = present(fields).map(([name, value]) => `${name}=${quoted(String(value))}`);

@@ -4,6 +4,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { endLeftServers } from './left-servers.js';
 import { editsOf, applyEdit, type Mutation } from './mutation.js';
 import { MUTATIONS } from './mutations.js';
+import { ORACLE_ENV, oracleLane } from './oracle-lane.js';
 import { copyProject, type ProjectCopy } from './project-copy.js';
 import { TypeChecker } from './type-checker.js';
 import { VitestRuns, type TestReport } from './vitest-runs.js';
@@ -28,19 +29,36 @@ interface Outcome {
  * isn't found exactly once, or when the broken file does not compile with all types checked. It is caught when at least
  * one test that ran has failed; a hook or an import that fails, no test at all, and a run that does not end are not that.
  *
+ * A second lane does the same for losses and leaks with the oracle alone: `--oracle` runs that lane only, `--tests` the
+ * first one only.
+ *
  * @param root of the project
- * @param names of mutations. Default: all
+ * @param args names of mutations, by default all, and the lane
  * @returns the exit code: 0 when every one was caught
  */
-export async function testMutations(root: string, names: readonly string[]): Promise<number> {
-  const mutations = MUTATIONS.filter(({ name }) => names.length === 0 || names.includes(name));
+export async function testMutations(root: string, args: readonly string[]): Promise<number> {
+  const names = args.filter((arg) => !arg.startsWith('--'));
   const unknown = names.filter((name) => !MUTATIONS.some((mutation) => mutation.name === name));
   if (unknown.length > 0) {
     process.stderr.write(`There is no mutation ${unknown.join(', ')}.\n`);
     return 1;
   }
+  const chosen = (all: readonly Mutation[]): readonly Mutation[] =>
+    all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const first = args.includes('--oracle') ? 0 : await testAll(root, chosen(MUTATIONS), {});
+  if (first !== 0 || args.includes('--tests')) return first;
+  return testAll(root, chosen(oracleLane(MUTATIONS)), ORACLE_ENV);
+}
+
+/** @param env for the tests, besides the process's own */
+async function testAll(
+  root: string,
+  mutations: readonly Mutation[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  if (mutations.length === 0) return 0;
   const folder = await temporaryFolder();
-  const runs = new VitestRuns(folder);
+  const runs = new VitestRuns(folder, env);
   let interrupted = false;
   const interrupt = (): void => {
     interrupted = true;

@@ -23,8 +23,14 @@ export class VitestRuns {
   private readonly children = new Set<ChildProcess>();
   private stopped = false;
 
-  /** @param temporary the folder for what the tests leave in `os.tmpdir()` */
-  constructor(private readonly temporary: string) {}
+  /**
+   * @param temporary the folder for what the tests leave in `os.tmpdir()`
+   * @param env variables besides the process's own
+   */
+  constructor(
+    private readonly temporary: string,
+    private readonly env: Readonly<Record<string, string>> = {},
+  ) {}
 
   /** @param bail ends with the first test that fails */
   async run(
@@ -63,7 +69,7 @@ export class VitestRuns {
     // In a group of its own: Ctrl-C reaches the runner alone, which ends it in order.
     const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...args], {
       cwd: folder,
-      env: { ...process.env, NO_COLOR: '1', TMPDIR: this.temporary },
+      env: { ...process.env, ...this.env, NO_COLOR: '1', TMPDIR: this.temporary },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

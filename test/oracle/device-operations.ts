@@ -1,3 +1,4 @@
+import { pause } from '../support/wait.js';
 import type { Row } from '../support/wire.js';
 import type { DeviceKind, Operation } from './operation.js';
 import { Phone } from './phone.js';
@@ -13,14 +14,18 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   create: (world, phone, { b, c }) => {
     create(world, phone, at(WRITABLE, b), c);
   },
-  /** A row of each level; now and then the upper one is edited last, and so is pushed last. */
-  createTree: (world, phone, { b, c }) => {
+  /** A row of each level; now and then the upper one is edited last, and so is pushed last, by itself. */
+  createTree: async (world, phone, { b, c }) => {
     const [top, ...below] =
       b % 3 === 0 ? (['boards', 'cards'] as const) : (['projects', 'tasks', 'comments'] as const);
     const root = create(world, phone, top, c);
     let parent = root;
     for (const table of below) parent = create(world, phone, table, c, parent) ?? parent;
-    if (root && b % 2 === 0) edit(world, phone, top, root);
+    if (!root || b % 2 === 0) return;
+    // Times of edits are milliseconds.
+    await pause(2);
+    edit(world, phone, top, root);
+    await phone.tryPush(1, phone.store.pendingCount - 1);
   },
   edit: (world, phone, { b, c }) => {
     const [table, id] = anyRow(phone, b, c);
@@ -42,10 +47,13 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   },
   /** An app's INSERT OR REPLACE of what it had deleted. */
   restore: (world, phone, { b, c }) => {
-    const table = at(WRITABLE, b);
-    const dead = [...phone.store.all(table)].filter(([, row]) => row['deleted_at'] !== null);
+    const dead = WRITABLE.flatMap((table) =>
+      [...phone.store.all(table)]
+        .filter(([, row]) => row['deleted_at'] !== null)
+        .map(([id, row]) => [table, id, row] as const),
+    );
     if (dead.length === 0) return;
-    const [id, row] = at(dead, c);
+    const [table, id, row] = at(dead, b + c);
     phone.create(table, { ...row, ...world.values(), deleted_at: null }, id);
     world.did('restore');
   },
@@ -75,8 +83,8 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   sync: async (_world, phone) => {
     await phone.trySync();
   },
-  push: async (_world, phone) => {
-    await phone.tryPush(1);
+  push: async (_world, phone, { b }) => {
+    await phone.tryPush(1, 1 + (b % 4));
   },
   pushTwice: async (_world, phone) => {
     await phone.tryPush(2);
@@ -93,6 +101,17 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   /** The app is deleted, and installed again: what was not pushed is gone, as its user was told. */
   reinstall: (world, phone) => {
     world.replacePhone(phone);
+  },
+  /** Another one signs in; the app keeps its identity, and drops what was there. */
+  changeUser: (world, phone, { b }) => {
+    world.replacePhone(phone, world.user(b), phone.clientId);
+    world.did('changeUser');
+  },
+  /** An app that asks for some tables first, and throws the answer away. */
+  pullSome: async (world, phone, { b, c }) => {
+    const tables = [at(TABLE_NAMES, b), at(TABLE_NAMES, c)];
+    await phone.attempt(() => phone.pullPage({ tables, limit: 1 + (c % 5) }));
+    world.did('pullSome');
   },
 };
 

@@ -11,11 +11,11 @@ export interface Operation {
 /** How often each kind comes, in relation to the others. */
 export const DEVICE_KINDS = {
   create: 8,
-  createTree: 4,
+  createTree: 6,
   edit: 10,
   editMany: 2,
-  remove: 3,
-  restore: 2,
+  remove: 4,
+  restore: 4,
   moveLocally: 1,
   forge: 2,
   sync: 14,
@@ -24,6 +24,8 @@ export const DEVICE_KINDS = {
   loseAnswer: 4,
   reopen: 1,
   reinstall: 1,
+  changeUser: 1,
+  pullSome: 2,
 } as const;
 
 export const WRITER_KINDS = {
@@ -47,7 +49,7 @@ export const WRITER_KINDS = {
   longTransaction: 2,
 } as const;
 
-export const ADMIN_KINDS = { truncate: 1, compact: 3, addColumn: 1, holdConsumer: 3 } as const;
+export const ADMIN_KINDS = { loseSlot: 1, truncate: 2, compact: 3, addColumn: 1, holdConsumer: 3 } as const;
 
 export type DeviceKind = keyof typeof DEVICE_KINDS;
 export type WriterKind = keyof typeof WRITER_KINDS;

@@ -1,17 +1,25 @@
+/** Somebody has deleted the parent meanwhile, a CHECK refuses it, or a transaction has held what it waits for itself for too long. */
+const ALWAYS = ['23503', '23514', '25P03'];
 /**
- * SQLSTATEs, or classes of them, that a writer's statement may end with when others write, too, or a server goes away:
- * lost connections, foreign keys, aborted and idle transactions, conflicts, resources, locks, shutdown.
+ * What a writer's statement may end with besides, when a server goes away: classes of SQLSTATEs of lost connections,
+ * aborted transactions, conflicts, resources, locks and shutdown.
  */
-const PASSING = ['08', '23503', '25P02', '25P03', '40', '53', '55', '57'];
+const DISTURBED = ['08', '25P02', '40', '53', '55', '57'];
 /** What pg says of a connection that ended. */
 const LOST = ['Connection terminated', 'Client has encountered a connection error'];
 const CONNECTION = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 
-/** Whether it is nobody's fault that this failed, and a retry may succeed. */
-export function passing(error: unknown): boolean {
+/**
+ * Whether it is nobody's fault that this failed, and a retry may succeed.
+ *
+ * @param isDisturbed something is broken on purpose
+ */
+export function passing(error: unknown, isDisturbed: boolean): boolean {
   if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  if (ALWAYS.includes(code)) return true;
+  if (!isDisturbed) return false;
   if (LOST.some((start) => error.message.startsWith(start))) return true;
   if (error instanceof TypeError && error.message === 'fetch failed') return true;
-  const code = 'code' in error ? String(error.code) : '';
-  return CONNECTION.includes(code) || PASSING.some((start) => code.startsWith(start) && code.length === 5);
+  return CONNECTION.includes(code) || DISTURBED.some((start) => code.startsWith(start) && code.length === 5);
 }

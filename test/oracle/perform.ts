@@ -1,3 +1,4 @@
+import { DatabaseError } from 'pg';
 import { DEVICE_WORK } from './device-operations.js';
 import type { AdminKind, DeviceKind, Operation, WriterKind } from './operation.js';
 import { passing } from './passing.js';
@@ -15,6 +16,7 @@ export async function perform(world: World, operation: Operation): Promise<void>
 
 async function doIt(world: World, operation: Operation): Promise<void> {
   const { kind, a } = operation;
+  let isDisturbed = world.isDisturbed();
   try {
     if (kind in DEVICE_WORK) {
       const phone = at(world.phones, a);
@@ -27,7 +29,35 @@ async function doIt(world: World, operation: Operation): Promise<void> {
       await work(world, (sql, ...values) => world.database.query(sql, values), operation);
     }
   } catch (error) {
-    if (!passing(error)) throw error;
+    isDisturbed ||= world.isDisturbed();
+    if (!passing(error, isDisturbed) && !(await isDeadlock(world, kind, error)))
+      throw new Error(`${kind} failed`, { cause: error });
     world.did('failed');
   }
 }
+
+/** What locks several rows one after the other may meet another one that does. */
+const LOCKS_SEVERAL: ReadonlySet<string> = new Set<WriterKind | AdminKind>([
+  'update',
+  'updateSilently',
+  'softDelete',
+  'undelete',
+  'hardDelete',
+  'rekey',
+  'bulk',
+  'manyAtOnce',
+  'longTransaction',
+  'truncate',
+  'addColumn',
+]);
+
+/** Whether the host's own code ran into itself, or into sync where nobody could help it, which is counted. */
+async function isDeadlock(world: World, kind: string, error: unknown): Promise<boolean> {
+  if (!(error instanceof DatabaseError) || error.code !== DEADLOCK) return false;
+  const pids = [...(error.detail ?? '').matchAll(/[Pp]rocess (\d+)/g)].map(([, pid]) => Number(pid));
+  if (!(await world.isSync(pids))) return true;
+  world.did('deadlockedBySync');
+  return LOCKS_SEVERAL.has(kind);
+}
+
+const DEADLOCK = '40P01';

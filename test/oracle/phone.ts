@@ -1,6 +1,14 @@
 import type { Interval } from './intervals.js';
 import { Device, RetryableRejectionError, SyncHttpError, type DeviceOptions } from '../support/device.js';
-import type { PullResponse, PushChange, PushResponse, SchemaResponse, WireAnswer } from '../support/wire.js';
+import type {
+  PullResponse,
+  PushChange,
+  PushResponse,
+  Row,
+  SchemaResponse,
+  SnapshotResponse,
+  WireAnswer,
+} from '../support/wire.js';
 
 /** A request as a phone sent it, and what came back. Times are microseconds since 1970. */
 export interface Exchange {
@@ -19,23 +27,32 @@ export interface Exchange {
   readonly lastTold: number;
   /** When its last snapshot began; 0: never. */
   readonly snapshotAt: number;
+  /** When it began to read the schema that it goes by; 0: never. */
+  readonly schemaAt: number;
+  /** Something was broken on purpose meanwhile, so that requests may fail. */
+  readonly isDisturbed: boolean;
 }
 
 export interface PhoneOptions extends DeviceOptions {
   readonly record: (exchange: Exchange) => void;
+  /** Called before each request that reads. */
+  readonly before: () => Promise<void>;
+  readonly isDisturbed: () => boolean;
+  /** Milliseconds by which its clock is wrong. */
+  readonly skew: number;
+  /** Ids of the rows that any device of the user has made. */
+  readonly work: Set<string>;
 }
 
 /** A device that is watched, loses answers, and helps itself as an app does that an SDK throws an error at. */
 export class Phone extends Device {
-  /** What the server refused without a version of its own: the SDKs leave such rows as they are. By table and id. */
-  readonly refused = new Set<string>();
-  /** When it was last told that a change of its own was accepted, by table and id. */
-  readonly accepted = new Map<string, number>();
-  /** Every id that this phone was ever given, or has made. */
+  /** Rows of which the server knows nothing, or only what it never told: they stay as they are. By table and id. */
+  readonly left = new Set<string>();
+  /** When the server took what the device has made, and what it was never given since; by table and id. */
+  readonly made = new Map<string, number>();
+  /** Every id that this phone was ever given, or has sent. */
   readonly known = new Set<string>();
-  /** Answers that never came, and answers that asked to try again. */
-  failures = 0;
-  private readonly record: PhoneOptions['record'];
+  private readonly hooks: PhoneOptions;
   /** When it began the last pull or snapshot that it has taken as a whole; 0: never. */
   lastPull = 0;
   /** When it pulled, or read a page of a snapshot, since the last {@link forget}. */
@@ -49,13 +66,26 @@ export class Phone extends Device {
   /** Moments at which nothing waited for the consumer that concerns it. */
   private quiet: readonly number[] = [];
   private snapshotAt = 0;
+  private schemaAt = 0;
+  private settledAt = 0;
   private restart = true;
   private columns = new Map<string, readonly string[]>();
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(url: string, userId: string, clientId: string, { record, ...options }: PhoneOptions) {
+  constructor(url: string, userId: string, clientId: string, options: PhoneOptions) {
     super(url, userId, clientId, options);
-    this.record = record;
+    this.hooks = options;
+  }
+
+  /** Whether the user has made this row, on whatever device: its id is no secret to them. */
+  isOwnWork(id: string): boolean {
+    return this.hooks.work.has(id);
+  }
+
+  override create(table: string, values: Row, id?: string): string {
+    const made = super.create(table, values, id);
+    this.hooks.work.add(made);
+    return made;
   }
 
   /** One after the other: an SDK does one thing at a time, and an app edits in between. */
@@ -99,9 +129,10 @@ export class Phone extends Device {
     await this.send('push', { client_id: this.clientId, changes, ...(await this.schemaIds()) });
   }
 
-  async tryPush(times: 1 | 2): Promise<void> {
+  /** Pushes the oldest edits, once or twice at the same time. */
+  async tryPush(times: 1 | 2, limit = this.pageSize): Promise<void> {
     if (this.restart || this.store.pendingCount === 0) return;
-    const batch = this.store.pending(this.pageSize);
+    const batch = this.store.pending(limit);
     const sent = await Promise.allSettled(Array.from({ length: times }, () => this.push(batch)));
     for (const one of sent) if (one.status === 'rejected') this.comesBack(one.reason);
   }
@@ -111,8 +142,16 @@ export class Phone extends Device {
     this.quiet = [...this.quiet, at];
   }
 
-  /** Lets go of what was before. */
+  /** When what was granted at a moment was certainly stored for the device. */
+  subscribedFrom(granted: number): number {
+    if (granted < this.settledAt) return granted;
+    const look = this.looks.find(({ from }) => from >= granted);
+    return (look && this.quiet.find((at) => at >= look.to)) ?? Infinity;
+  }
+
+  /** Lets go of what was before; everything had come to rest. */
   forget(before: number): void {
+    this.settledAt = before;
     this.looks = this.looks.filter(({ to }) => to >= before);
     this.unanswered = this.unanswered.filter(({ to }) => to >= before);
     this.quiet = this.quiet.filter((at) => at >= before);
@@ -132,7 +171,9 @@ export class Phone extends Device {
 
   /** A local table or column that is gone makes the SDKs drop everything, edits included, and take a snapshot. */
   override async schema(): Promise<SchemaResponse> {
+    const began = now();
     const schema = await super.schema();
+    this.schemaAt = began;
     const columns = new Map(
       schema.tables.map((table) => [table.table_name, table.columns.map(({ name }) => name)]),
     );
@@ -151,14 +192,14 @@ export class Phone extends Device {
 
   override async push(changes: readonly PushChange[]): Promise<PushResponse> {
     for (const { id } of changes) this.known.add(id);
-    const response = await super.push(changes);
-    for (const { table_name: table, id } of response.accepted) this.accepted.set(`${table} ${id}`, now());
-    for (const result of [...response.accepted, ...response.rejected]) {
-      if (result.status === 'rejected_retryable') continue;
-      const key = `${result.table_name} ${result.id}`;
-      if (response.rejected.includes(result) && !result.server_version) this.refused.add(key);
-      else this.refused.delete(key);
+    const response = await super.push(changes.map((change) => this.byOwnClock(change)));
+    for (const { table_name: table, id, operation } of response.accepted) {
+      this.left.delete(`${table} ${id}`);
+      if (operation === 'create') this.made.set(`${table} ${id}`, now());
     }
+    // The SDKs keep a row whose create was refused.
+    for (const { table_name: table, id, operation, server_version: version } of response.rejected)
+      if (operation === 'create' && !version) this.left.add(`${table} ${id}`);
     return response;
   }
 
@@ -174,28 +215,53 @@ export class Phone extends Device {
     this.restart = true;
     const began = now();
     this.snapshotAt = began;
+    this.left.clear();
+    this.made.clear();
     const pages = await super.snapshot();
     this.restart = false;
     this.took(began);
-    this.refused.clear();
     return pages;
   }
 
   override async send(path: string, body?: unknown): Promise<WireAnswer> {
-    const sent = now();
-    const { lastPull, lastTold, snapshotAt } = this;
     const isLook = ['pull', 'snapshot'].includes(path);
+    if (isLook) await this.hooks.before();
+    const sent = now();
+    const { lastPull, lastTold, snapshotAt, schemaAt } = this;
+    let isDisturbed = this.hooks.isDisturbed();
+    const note = (answer: WireAnswer): void => {
+      const received = now() + 1_000;
+      isDisturbed ||= this.hooks.isDisturbed();
+      const times = { sent, received, lastPull, lastTold, snapshotAt, schemaAt };
+      this.hooks.record({ phone: this, path, body, answer, isDisturbed, ...times });
+      const look = { from: sent, to: received };
+      if (isLook && answer.status === 200) this.looks = [...this.looks, look];
+      else if (isLook) this.unanswered = [...this.unanswered, look];
+    };
     const answer = await super.send(path, body).catch((error: unknown) => {
-      if (isLook) this.unanswered = [...this.unanswered, { from: sent, to: now() + 1_000 }];
+      note(NO_ANSWER);
+      if (!isDisturbed) throw new Error(`${path} had no answer`, { cause: error });
       throw error;
     });
-    const received = now() + 1_000;
-    this.record({ phone: this, path, body, answer, sent, received, lastPull, lastTold, snapshotAt });
-    const look = { from: sent, to: received };
-    if (isLook && answer.status === 200) this.looks = [...this.looks, look];
-    else if (isLook) this.unanswered = [...this.unanswered, look];
+    note(answer);
     if (this.losing > 0 && --this.losing === 0) throw new TypeError('The answer was lost.');
+    if (isLook && answer.status === 200) this.given(answer);
     return answer;
+  }
+
+  /** What the device has from the server it is told of when it goes. */
+  private given({ json }: WireAnswer): void {
+    const { changes = [], records = [] } = json as unknown as Partial<PullResponse & SnapshotResponse>;
+    for (const { table_name: table, id } of [...changes, ...records]) {
+      this.made.delete(`${table} ${id}`);
+      this.left.delete(`${table} ${id}`);
+    }
+  }
+
+  private byOwnClock(change: PushChange): PushChange {
+    const { client_updated_at: time } = change;
+    if (this.hooks.skew === 0 || time === undefined) return change;
+    return { ...change, client_updated_at: new Date(Date.parse(time) + this.hooks.skew).toISOString() };
   }
 
   private took(began: number): void {
@@ -209,7 +275,6 @@ export class Phone extends Device {
   }
 
   private comesBack(error: unknown): false {
-    this.failures += 1;
     // No connection, or none any more; a timeout.
     if (error instanceof TypeError || error instanceof DOMException) return false;
     if (error instanceof RetryableRejectionError) return false;
@@ -222,6 +287,9 @@ export class Phone extends Device {
     throw error;
   }
 }
+
+/** Of a request that has failed on its way. */
+const NO_ANSWER: WireAnswer = { status: 0, headers: new Headers(), text: '', json: null };
 
 /** Microseconds since 1970, by the system's clock as PostgreSQL's are. */
 export function now(): number {

@@ -1,5 +1,5 @@
 import { joinedUnlessSeen, type Interval } from './intervals.js';
-import type { Exchange } from './phone.js';
+import type { Exchange, Phone } from './phone.js';
 
 /**
  * What sync can know of when somebody was granted something: the host is asked at the beginning of each request, and
@@ -32,6 +32,14 @@ export function ofLog(
       ),
       phone.looks,
     );
+}
+
+/** What was certainly stored for a device: what it asked for after the grant, once the consumer had done it. */
+export function ofStored(phone: Phone): Sight {
+  return (granted) =>
+    granted
+      .map(({ from, to }) => ({ from: phone.subscribedFrom(from), to }))
+      .filter(({ from, to }) => from < to);
 }
 
 function foundBy(requests: readonly Interval[]): Sight {

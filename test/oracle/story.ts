@@ -1,6 +1,6 @@
-import type { Violation } from './oracle.js';
 import type { History } from './history.js';
 import type { Exchange } from './phone.js';
+import type { Violation } from './violation.js';
 import { tableOf, type GrantName, type TableName } from './world/tables.js';
 
 /** Longest piece of an answer. */
@@ -56,7 +56,10 @@ function mentions({ sent, received, phone, path, answer, body }: Exchange, id: s
 /** How the device went on. */
 function steps({ sent, received, path, answer, body, lastPull }: Exchange): Line {
   const from = (body as { checkpoint?: unknown } | undefined)?.checkpoint;
-  const { checkpoint, has_more, snapshot_reason, bucket_updates } = answer.json as Record<string, unknown>;
+  const { checkpoint, has_more, snapshot_reason, bucket_updates } = (answer.json ?? {}) as Record<
+    string,
+    unknown
+  >;
   const told = { from, checkpoint, has_more, snapshot_reason, bucket_updates, lastPull };
   return [sent, `its ${path} (until ${received}): ${answer.status} ${JSON.stringify(told)}`];
 }

@@ -4,11 +4,13 @@ import { withClient } from '../support/client.js';
 import type { TestDatabase } from '../support/database.js';
 import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
-import { History, HISTORY_SQL, type HistoryRow } from './history.js';
-import { Oracle, type Violation } from './oracle.js';
-import { now, Phone, type Exchange } from './phone.js';
-import { storyOf } from './story.js';
-import { tableOf, worldSql, type TableName } from './world/tables.js';
+
+import type { Refuses } from './evidence.js';
+import { Phone } from './phone.js';
+import { violation, type Violation } from './violation.js';
+import { Watch } from './watch.js';
+import { populateSql } from './world/populate.js';
+import { tableOf, WORLD_APP, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
   /** Where each device finds the app, by the number of the device. */
@@ -22,15 +24,20 @@ export interface WorldOptions {
   readonly devicesEach?: number;
   /** Time within which everything has to be right once nobody does anything, in milliseconds. Default: 60,000. */
   readonly patience?: number;
+  /** Something is being broken, so that requests may fail. Default: never. */
+  readonly isDisturbed?: () => boolean;
+  /** See `EvidenceOptions.refuses`. */
+  readonly refuses?: Refuses;
+  /** Of the devices, one after the other. Default: 10, 100, 3, 1,000. */
+  readonly pageSizes?: readonly number[];
+  /** Milliseconds by which clocks of devices are wrong, one after the other. Default: none is. */
+  readonly skews?: readonly number[];
 }
 
-interface Lag {
-  readonly time: number;
-  readonly written: bigint;
-  readonly applied: bigint;
-}
-
+/** Of the devices, one after the other. */
 const PAGE_SIZES = [10, 100, 3, 1_000];
+/** How often devices are looked at before the time counts: a small page makes them slow. */
+const LOOKS = 6;
 const TEAMS = ['red', 'blue'];
 /** Others may have rows in the same tables: an attacker's victims, a probe. */
 const OWN = `title LIKE 'text %'`;
@@ -40,31 +47,61 @@ export class World {
   readonly phones: Phone[] = [];
   /** How often each thing was done. */
   readonly counts = new Map<string, number>();
-  readonly history = new History();
-  readonly oracle: Oracle;
-  private readonly exchanges: Exchange[] = [];
+  readonly watch: Watch;
+  private readonly works = new Map<string, Set<string>>();
   private readonly background = new Set<Promise<void>>();
-  private readonly lags: Lag[] = [];
-  private readHistory = '0';
   private made = 0;
+  private disturbances = 0;
 
   constructor(
     readonly database: TestDatabase,
     private readonly options: WorldOptions,
   ) {
-    this.oracle = new Oracle(this.history, {
-      slack: options.slack * 1_000,
-      appliedUntil: (sent) => this.appliedUntil(sent),
-    });
+    this.watch = new Watch(database, this.phones, options.slack, options.refuses);
     for (let n = 0; n < options.users.length * (options.devicesEach ?? 2); n++)
       this.phones.push(this.newPhone(n));
   }
 
   /** Makes the tables, before the app is started. */
-  static async prepare(database: TestDatabase): Promise<void> {
-    await database.query(worldSql());
+  static async prepare(database: TestDatabase, besides?: string): Promise<void> {
+    await database.query(worldSql(besides));
+    await Watch.prepare(database);
     for (const team of TEAMS)
       await database.query(`INSERT INTO team_members VALUES ($1, 'alice') ON CONFLICT DO NOTHING`, [team]);
+  }
+
+  /** Rows that there were before sync, and what their users may read of each other. */
+  static async populate(database: TestDatabase, users: readonly string[]): Promise<void> {
+    await database.query(populateSql(users));
+  }
+
+  /** Opens every app for the first time. */
+  async open(): Promise<void> {
+    await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
+  }
+
+  /** Whether one of these backends is the app's. */
+  async isSync(pids: readonly number[]): Promise<boolean> {
+    const found = await this.database.query(
+      `SELECT FROM pg_stat_activity WHERE pid = ANY($1::int[]) AND application_name = $2`,
+      [pids, WORLD_APP],
+    );
+    return found.length > 0;
+  }
+
+  /** Something is broken on purpose. */
+  isDisturbed(): boolean {
+    return this.disturbances > 0 || (this.options.isDisturbed?.() ?? false);
+  }
+
+  /** Breaks something; requests may fail until it is over. */
+  async whileDisturbed(work: () => Promise<void>): Promise<void> {
+    this.disturbances++;
+    try {
+      await work();
+    } finally {
+      this.disturbances--;
+    }
   }
 
   /** Lets it go on by itself; {@link settle} waits for it, and throws what it throws. */
@@ -81,45 +118,31 @@ export class World {
   async settle(): Promise<readonly Violation[]> {
     await Promise.all(this.background);
     const deadline = performance.now() + (this.options.patience ?? 60_000);
+    const found: Violation[] = [];
     let right = 0;
-    for (;;) {
+    for (let looks = 1; ; looks++) {
+      const before = this.watch.answers;
       const answered = await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
-      const parked = await this.takeHistory();
+      const parked = await this.watch.parked();
+      await this.watch.readTables();
+      found.push(...this.watch.judge());
       const open = answered.every(Boolean)
-        ? this.phones.flatMap((phone) => this.oracle.divergence(phone, parked))
-        : undefined;
+        ? this.phones.flatMap((phone) => this.watch.oracle.divergence(phone, parked))
+        : [violation('divergence', '', '', `devices can't sync: ${this.watch.lastAnswers()}`)];
+      if (open.length === 0 && this.watch.changesSince(before))
+        open.push(violation('divergence', '', '', 'pulls go on to bring what devices have'));
       // Twice, as it has to stay so.
-      right = open?.length === 0 ? right + 1 : 0;
-      const late = performance.now() > deadline;
-      if (right < 2 && !late) {
-        await pause(20);
-        continue;
-      }
-      const unanswered: readonly Violation[] = [
-        { rule: 'divergence', table: '', id: '', what: `devices can't sync: ${this.lastAnswers()}` },
-      ];
-      const judged = this.exchanges.flatMap((exchange) => this.oracle.judge(exchange));
-      return [...judged, ...this.oracle.broken(parked), ...(open ?? unanswered)];
+      right = open.length === 0 ? right + 1 : 0;
+      if (right === 2 || (looks >= LOOKS && performance.now() > deadline))
+        return [...found, ...this.watch.oracle.broken(parked), ...open];
+      await pause(20);
     }
   }
 
   /** After a settled moment: what was judged is not needed any more. */
   forget(): void {
     const since = Math.min(...this.phones.map((phone) => phone.lastPull));
-    const before = since - this.options.slack * 2_000;
-    this.history.forget(before);
-    for (const phone of this.phones) phone.forget(before);
-    this.exchanges.length = 0;
-  }
-
-  /** What led to a violation, as far as it came after the last {@link forget}. */
-  story(violation: Violation): string {
-    return storyOf(violation, this.history, this.exchanges);
-  }
-
-  /** The sync tables have been put back to what they once were. */
-  restored(): void {
-    this.oracle.restored(now(), this.phones);
+    this.watch.forget(since - this.options.slack * 2_000);
   }
 
   did(what: string, times = 1): void {
@@ -174,66 +197,35 @@ export class World {
   }
 
   async compact(): Promise<void> {
-    await fetch(`${at(this.options.urls, 0)}/world/compact`, { method: 'POST' });
+    const { status } = await fetch(`${at(this.options.urls, 0)}/world/compact`, { method: 'POST' });
+    if (status !== 201 && !this.isDisturbed()) throw new Error(`a compaction answered ${status}`);
   }
 
   async withClient(work: (client: Client) => Promise<void>): Promise<void> {
     await withClient(this.database.url, work);
   }
 
-  replacePhone(phone: Phone): void {
+  /** @param clientId of the new one. Default: another */
+  replacePhone(phone: Phone, user?: string, clientId?: string): void {
     const n = this.phones.indexOf(phone);
-    this.phones[n] = this.newPhone(n);
+    this.phones[n] = this.newPhone(n, user, clientId);
   }
 
-  /** Keeps an eye on how far the changelog is behind; once every now and then. */
-  async noteLag(): Promise<void> {
-    // Before it is looked at: what is committed meanwhile does not count as seen.
-    const time = now();
-    const [row] = await this.database.query<{ written: string; applied: string; waiting: readonly string[] }>(
-      `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS written, confirmed_lsn::text AS applied,
-              ARRAY(SELECT client_id FROM sync_clients
-                     WHERE id IN (SELECT client FROM sync_subscription_changes UNION SELECT client FROM sync_requests)
-              ) AS waiting
-         FROM sync_wal_position`,
-    );
-    if (!row) return;
-    this.lags.push({ time, written: BigInt(row.written), applied: BigInt(row.applied) });
-    for (const phone of this.phones) if (!row.waiting.includes(phone.clientId)) phone.noteQuiet(time);
+  private newPhone(n: number, user = at(this.options.users, n), clientId: string = randomUUID()): Phone {
+    const work = this.works.get(user) ?? new Set();
+    this.works.set(user, work);
+    return new Phone(at(this.options.urls, n), user, clientId, {
+      pageSize: at(this.options.pageSizes ?? PAGE_SIZES, n),
+      record: (exchange) => this.watch.record(exchange),
+      before: () => this.watch.noteLag().catch((error: unknown) => this.unlessDisturbed(error)),
+      isDisturbed: () => this.isDisturbed(),
+      work,
+      skew: at(this.options.skews ?? [0], n),
+    });
   }
 
-  private newPhone(n: number): Phone {
-    const options = {
-      pageSize: at(PAGE_SIZES, n),
-      record: (exchange: Exchange) => void this.exchanges.push(exchange),
-    };
-    return new Phone(at(this.options.urls, n), at(this.options.users, n), randomUUID(), options);
-  }
-
-  /** Reads what was committed since the last time, and answers what is parked. */
-  private async takeHistory(): Promise<ReadonlySet<string>> {
-    const parked = await this.database.query<{ key: string }>(
-      `SELECT user_id || ' ' || table_name || ' ' || record_id AS key FROM sync_parked_rows`,
-    );
-    const rows = await this.database.query<HistoryRow & { id: string }>(HISTORY_SQL, [this.readHistory]);
-    this.history.add(rows);
-    this.readHistory = rows.reduce(
-      (last, { id }) => (BigInt(id) > BigInt(last) ? id : last),
-      this.readHistory,
-    );
-    return new Set(parked.map(({ key }) => key));
-  }
-
-  private appliedUntil(sent: number): number {
-    const applied = this.lags.findLast(({ time }) => time <= sent)?.applied ?? 0n;
-    return this.lags.findLast(({ written }) => written <= applied)?.time ?? 0;
-  }
-
-  private lastAnswers(): string {
-    const last = new Map(
-      this.exchanges.map(({ phone, path, answer }) => [`${phone.userId} ${path}`, answer]),
-    );
-    return [...last].map(([who, { status, text }]) => `${who} ${status} ${text.slice(0, 200)}`).join('; ');
+  private unlessDisturbed(error: unknown): void {
+    if (!this.isDisturbed()) throw error;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Client } from 'pg';
+import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
+import { now } from './phone.js';
 import { at, type World } from './world.js';
 import { GRANTS, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
 
@@ -58,6 +60,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const team = table === 'boards' && c % 2 === 0 ? `, team = '${world.team(c)}'` : '';
     const time = a % 2 === 0 ? ', updated_at = now()' : '';
     await change(world, run, table, b, 1, `user_id = ${owner}${team}${time}`);
+    world.did('moved');
   },
   moveParent: async (world, run, { a, b, c }) => {
     const table = at(['tasks', 'comments', 'cards'] as const, a);
@@ -65,6 +68,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const [above] = await world.someIds((parent?.table ?? '') as TableName, c, 1);
     if (!parent || above === undefined) return;
     await change(world, run, table, b, 1, `${parent.fk} = '${above}', updated_at = now()`);
+    world.did('moved');
   },
   share: async (world, run, { b, c }) =>
     grant(world, run, 'note_shares', await world.someIds('notes', b, 1), c),
@@ -78,9 +82,9 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
   },
   bulk: async (world, run, { a, b, c }) => {
     const table = at(TABLE_NAMES, a);
-    await insert(world, run, table, b, 100);
-    await change(world, run, table, b, 60, `rank = ${c % 1000}, updated_at = clock_timestamp()`);
-    const ids = await world.someIds(table, c, 90);
+    await insert(world, run, table, b, 40);
+    await change(world, run, table, b, 20, `rank = ${c % 1000}, updated_at = clock_timestamp()`);
+    const ids = await world.someIds(table, c, 35);
     await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids);
   },
   /** Several kinds of change in one transaction, on the same rows, too; some are rolled back. */
@@ -102,13 +106,20 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
     await run(`TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares'], a + b)}`);
     world.did('truncate');
   },
+  /** The slot is dropped, and with it what was not read yet: every device takes a snapshot. */
+  loseSlot: async (world) => {
+    await world.whileDisturbed(() => loseSlot(world.database));
+    world.did('loseSlot');
+  },
   compact: async (world) => {
     await world.compact();
     world.did('compact');
   },
   addColumn: async (world, run, { a, b }) => {
     const column = `extra_${b % 3}`;
+    const from = now();
     await run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`);
+    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
     world.did('addColumn');
   },
   /** Whoever appends to the changelog waits: what is committed meanwhile is not in it yet. */

@@ -12,7 +12,7 @@ import {
   WRITER_KINDS,
   type OperationKind,
 } from '../oracle/operation.js';
-import type { Violation } from '../oracle/oracle.js';
+import type { Violation } from '../oracle/violation.js';
 import { perform } from '../oracle/perform.js';
 import { World } from '../oracle/world.js';
 import { Random } from '../support/random.js';
@@ -77,7 +77,10 @@ export class Soak {
         insertSql: `INSERT INTO projects (id, user_id, title) SELECT id, $2, 'a probe' FROM unnest($1::uuid[]) AS t (id)`,
         row: { title: 'a probe' },
       },
-      prepare: (database) => World.prepare(database),
+      prepare: async (database) => {
+        await World.prepare(database);
+        await World.populate(database, USERS);
+      },
       settings: { track_commit_timestamp: 'on' },
     });
     const world = new World(site.database, {
@@ -86,6 +89,7 @@ export class Soak {
       seed: options.seed,
       slack: 500,
       patience: 120_000,
+      isDisturbed: () => soak.disturbed,
     });
     const soak: Soak = new Soak(
       site,
@@ -163,8 +167,9 @@ export class Soak {
     const actors = [
       ...this.world.phones.map((_, n) => this.act(weighted(DEVICE_KINDS), PACE.device, n)),
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
-      this.act(weighted(ADMIN_KINDS), PACE.administrator),
-      this.repeat(PACE.lag, () => this.world.noteLag().catch(() => undefined)),
+      // Slots are lost by faults.
+      this.act(weighted({ ...ADMIN_KINDS, loseSlot: 0 }), PACE.administrator),
+      this.repeat(PACE.lag, () => this.world.watch.noteLag().catch(() => undefined)),
       ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
     ];
     const acting = Promise.all(actors);
@@ -180,7 +185,6 @@ export class Soak {
     }
     await breaking;
     await acting;
-    this.disturbed = false;
   }
 
   private async break(): Promise<void> {
@@ -189,11 +193,13 @@ export class Soak {
     if (!fault || this.stopping) return;
     this.disturbed = true;
     const began = performance.now();
+    const parked = await this.world.watch.parked();
     try {
       await fault.inject(this.site, this.random);
       const injected = Math.round(performance.now() - began);
-      if (fault.name === 'sync-tables-restored') this.world.restored();
+      if (fault.name === 'sync-tables-restored') this.world.watch.restored(parked);
       const recovery = await measureRecovery(this.site);
+      this.disturbed = false;
       this.survived.push({ fault: fault.name, injected, ...recovery });
       this.options.report(
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
@@ -228,7 +234,7 @@ export class Soak {
 
   private tell(violation: Violation): string {
     const { rule, table, id, what } = violation;
-    return `${rule} ${table} ${id}: ${what}\n${this.world.story(violation)}`;
+    return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
   }
 
   private progress(): string {

@@ -17,6 +17,9 @@ export interface WorldTable {
   readonly everyone?: true;
 }
 
+/** By this name PostgreSQL knows the connections of the world's app. */
+export const WORLD_APP = 'world-app';
+
 export const TABLES = [
   { name: 'projects', owner: 'user_id' },
   { name: 'tasks', parent: { table: 'projects', fk: 'project_id' } },
@@ -38,6 +41,29 @@ export function tableOf(name: string): WorldTable {
   const table = BY_NAME.get(name);
   if (!table) throw new Error(`The world has no table ${name}.`);
   return table;
+}
+
+/** How many parents are above a table's rows. */
+export function depthOf(name: string): number {
+  const { parent } = tableOf(name);
+  return parent ? 1 + depthOf(parent.table) : 0;
+}
+
+/** The parent that a row names; undefined where its table has none. */
+export function parentOf(
+  name: string,
+  row: Readonly<Record<string, unknown>>,
+): { readonly table: TableName; readonly id: string } | undefined {
+  const { parent } = tableOf(name);
+  const id = parent && row[parent.fk];
+  return parent && { table: parent.table as TableName, id: typeof id === 'string' ? id : '' };
+}
+
+/** The columns of a pushed row that the server takes from a device. */
+export function writtenColumns(table: TableName, data: Readonly<Record<string, unknown>>): readonly string[] {
+  const { team } = tableOf(table);
+  const free = ['title', 'rank', 'amount', 'data', ...(team ? [team] : [])];
+  return free.filter((column) => data[column] !== undefined);
 }
 
 /** Tables that are not synced, and decide who reads what: their key columns. */
@@ -88,7 +114,7 @@ CREATE TABLE history (
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO history (table_name, before, after)
-  VALUES (TG_TABLE_NAME, CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+  VALUES (TG_ARGV[0], CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
   RETURN NULL;
 END $$;
 CREATE FUNCTION note_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -106,10 +132,10 @@ LANGUAGE sql STABLE AS $$
 $$`;
 
 /** Everything that the world's database has before its app is started for the first time. */
-export function worldSql(): string {
+export function worldSql(besides = ''): string {
   const noted = [...TABLE_NAMES, ...Object.keys(GRANTS)].map(
     (name) => `
-CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION note_change('${name}');
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION note_truncate()`,
   );
   return [
@@ -118,6 +144,7 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUT
     'CREATE TABLE team_members (team text, user_id text, PRIMARY KEY (team, user_id))',
     'CREATE TABLE watches (task_id uuid, user_id text, PRIMARY KEY (task_id, user_id))',
     NOTE_BUCKETS,
+    ...(besides === '' ? [] : [besides]),
     HISTORY,
     ...noted,
   ].join(';\n');

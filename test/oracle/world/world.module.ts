@@ -11,6 +11,7 @@ import {
 } from 'nestjs-synchro';
 import type { SynchroOptions } from 'nestjs-synchro';
 import { DataSource } from 'typeorm';
+import { WORLD_APP } from './tables.js';
 import { WORLD_ENTITIES } from './entities.js';
 
 export interface WorldSettings {
@@ -22,6 +23,10 @@ export interface WorldSettings {
   readonly staleThreshold?: string;
   /** Milliseconds. Default: the library's. */
   readonly statementTimeout?: number;
+  /** Default: the library's. */
+  readonly maxPageBytes?: number;
+  /** Default: the library's. */
+  readonly preparedStatements?: boolean;
 }
 
 /** Besides what is theirs, people read what their teams have, and the comments of the tasks that they watch. */
@@ -58,13 +63,15 @@ class WorldController {
 /** A host app with every kind of bucket rule: by owner, parent, team, watched task, SQL function, and for everyone. */
 @Module({})
 export class WorldModule {
-  static forRoot({ databaseUrl, slotName, publicationName, ...settings }: WorldSettings): DynamicModule {
+  static forRoot(given: WorldSettings): DynamicModule {
+    const { databaseUrl, slotName, publicationName, replication, staleThreshold = '1s', ...limits } = given;
     return {
       module: WorldModule,
       imports: [
         TypeOrmModule.forRoot({
           type: 'postgres',
           url: databaseUrl,
+          applicationName: WORLD_APP,
           entities: WORLD_ENTITIES,
           migrations: [...synchroMigrations],
           migrationsRun: true,
@@ -73,9 +80,9 @@ export class WorldModule {
         SynchroModule.forRoot({
           guards: [UserIdHeaderGuard()],
           providers: [{ provide: SubscriptionResolver, useClass: WorldSubscriptions }],
-          compaction: { staleThreshold: settings.staleThreshold ?? '1s' },
-          replication: { slotName, publicationName, ...settings.replication },
-          ...(settings.statementTimeout && { statementTimeout: settings.statementTimeout }),
+          compaction: { staleThreshold },
+          replication: { slotName, publicationName, ...replication },
+          ...limits,
         }),
       ],
       controllers: [WorldController],

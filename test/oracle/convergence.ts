@@ -1,0 +1,85 @@
+import { differences } from './content.js';
+import type { Evidence } from './evidence.js';
+import type { Facts } from './history.js';
+import type { Interval } from './intervals.js';
+import type { Phone } from './phone.js';
+import { keyOf } from './promises.js';
+import { violation, type Violation } from './violation.js';
+import { parentOf, TABLE_NAMES, type TableName } from './world/tables.js';
+
+/** Compares devices with the tables, once everything has come to rest. */
+export class Convergence {
+  constructor(private readonly evidence: Evidence) {}
+
+  /** What keeps a phone from holding exactly what its user may see, as the tables have it. */
+  divergence(phone: Phone, parked: ReadonlySet<string>): readonly Violation[] {
+    return TABLE_NAMES.flatMap((table) => {
+      const shown = phone.rows(table);
+      const expected = new Map(
+        [...this.evidence.history.current(table)]
+          .filter((row) => row['deleted_at'] === null && this.readsNow(phone.userId, table, row))
+          .map((row) => [String(row['id']), row]),
+      );
+      const wrong = new Map<string, string>();
+      for (const [id, row] of shown) {
+        if (!expected.has(id) && !this.mayStay(phone, table, id, row, parked))
+          wrong.set(id, 'is on the device, and should not be');
+      }
+      for (const [id, row] of expected) {
+        phone.left.delete(`${table} ${id}`);
+        const local = shown.get(id);
+        const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
+        if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
+      }
+      return [...wrong].map(([id, what]) =>
+        violation('divergence', table, id, `${phone.userId}: ${what}`, phone),
+      );
+    });
+  }
+
+  /** Rows that the device has made itself, and that the server never gave it: of those alone it may know nothing. */
+  private mayStay(
+    phone: Phone,
+    table: TableName,
+    id: string,
+    row: Facts,
+    parked: ReadonlySet<string>,
+  ): boolean {
+    const key = `${table} ${id}`;
+    // Its create was refused, and the SDKs leave such rows as they are.
+    if (phone.left.has(key)) return true;
+    if (parked.has(keyOf(phone.userId, table, id))) return this.isParentMissing(phone.userId, table, row);
+    const made = phone.made.get(key);
+    if (made === undefined || this.looked(phone, made, table, id)) return false;
+    // It stays when the row is gone, too.
+    phone.left.add(key);
+    return true;
+  }
+
+  private isParentMissing(user: string, table: TableName, row: Facts): boolean {
+    const parent = parentOf(table, row);
+    return parent !== undefined && !this.evidence.ownsNow(user, parent.table, parent.id);
+  }
+
+  /**
+   * Whether the phone, since it made the row, certainly asked while its user could see it, and again once what it asked
+   * for then was in the log.
+   */
+  private looked(phone: Phone, made: number, table: TableName, id: string): boolean {
+    const { slack, appliedUntil } = this.evidence;
+    const intervals: readonly Interval[] = this.evidence.shown(phone, table, id);
+    return intervals.some(({ from, to }) => {
+      const began = Math.max(made, from + slack);
+      const inside = phone.looks.filter((look) => look.from >= began && look.to <= to - slack);
+      const noticed = inside[0]?.to ?? Infinity;
+      return inside.some((look) => appliedUntil(look.from) >= noticed);
+    });
+  }
+
+  private readsNow(user: string, table: TableName, row: Facts): boolean {
+    const last = this.evidence.history.of(table, String(row['id'])).at(-1);
+    return (
+      last !== undefined && this.evidence.exact.readable(user, table, last).some(({ to }) => to === Infinity)
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import type { TestDatabase } from '../support/database.js';
+import { eventually } from '../support/wait.js';
+
+/** Drops the slot that the app reads; resolves once a new one has started an epoch. */
+export async function loseSlot(database: TestDatabase): Promise<void> {
+  const before = await epochOf(database);
+  await eventually(async () => {
+    await database.query(
+      'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+      [database.slotName],
+    );
+    // Fails while a walsender has not let go of it, or the next one has it already.
+    await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
+  });
+  await eventually(async () => (await epochOf(database)) !== before);
+}
+
+async function epochOf(database: TestDatabase): Promise<string | undefined> {
+  const [row] = await database.query<{ epoch: string }>(
+    'SELECT epoch_seq::text AS epoch FROM sync_wal_position',
+  );
+  return row?.epoch;
+}

@@ -1,0 +1,93 @@
+import type { PullResponse } from '../support/wire.js';
+import type { Evidence } from './evidence.js';
+import type { Interval } from './intervals.js';
+import type { Exchange } from './phone.js';
+import { during } from './rules.js';
+import { violation, type Violation } from './violation.js';
+import { type GrantName } from './world/tables.js';
+
+/** The keys that an answer may have, by its status. */
+const BODIES: Readonly<Record<number, readonly string[]>> = {
+  404: ['error'],
+  409: ['code', 'message', 'server_schema_version', 'server_schema_hash'],
+  503: ['error', 'retry_after'],
+};
+const PATHS: Readonly<Record<string, readonly string[]>> = {
+  schema: ['tables', 'server_time', 'schema_version', 'schema_hash'],
+  register: ['id', 'server_time', 'last_sync_at', 'checkpoint', 'schema_version', 'schema_hash'],
+  pull: [
+    'changes',
+    'deletes',
+    'checkpoint',
+    'has_more',
+    'snapshot_required',
+    'snapshot_reason',
+    'bucket_updates',
+    'schema_version',
+    'schema_hash',
+  ],
+  snapshot: ['records', 'cursor', 'checkpoint', 'has_more', 'schema_version', 'schema_hash'],
+  push: ['accepted', 'rejected', 'checkpoint', 'server_time', 'schema_version', 'schema_hash'],
+};
+
+/** Judges what answers tell besides rows: nothing of others, and the truth. */
+export class Protocol {
+  constructor(
+    private readonly evidence: Evidence,
+    /** When the schema was changed. */
+    private readonly schemaChanges: readonly Interval[],
+  ) {}
+
+  judge(exchange: Exchange): readonly Violation[] {
+    const { path, answer, phone } = exchange;
+    const tell = (what: string): Violation =>
+      violation('protocol', '', '', `${phone.userId}'s ${path} (${answer.status}): ${what}`, phone);
+    const keys = answer.status === 200 ? PATHS[path] : BODIES[answer.status];
+    const body = answer.json;
+    if (!keys || typeof body !== 'object' || body === null || Array.isArray(body))
+      return [tell(answer.text.slice(0, 300))];
+    const strange = Object.keys(body).filter((key) => !keys.includes(key));
+    const found = strange.map((key) => tell(`tells ${key}`));
+    // The world's rows are all called so.
+    if (answer.status !== 200 && /text \d/.test(answer.text)) found.push(tell('tells of rows'));
+    if (answer.status !== 200 && !this.hasCause(exchange)) found.push(tell('for no reason'));
+    if (answer.status === 200 && path === 'pull') found.push(...this.buckets(exchange).map(tell));
+    return found;
+  }
+
+  private hasCause({ answer, phone, sent, received, schemaAt, isDisturbed }: Exchange): boolean {
+    if (isDisturbed) return true;
+    return (
+      answer.status === 409 &&
+      phone.hasSchema &&
+      during(this.schemaChanges, schemaAt, Math.max(sent, received))
+    );
+  }
+
+  /** What devices are told of their buckets, which they tell in turn. */
+  private buckets({ phone, answer, body, sent, received }: Exchange): readonly string[] {
+    const { bucket_updates: updates } = answer.json as unknown as PullResponse;
+    const { known_buckets: known } = body as { readonly known_buckets: readonly string[] | null };
+    const { added = [], removed = [] } = updates ?? {};
+    const granted = (bucket: string): readonly Interval[] => this.granted(phone.userId, bucket);
+    const strange = added.filter((bucket) => !during(granted(bucket), sent, received));
+    const held = removed.filter(
+      (bucket) => !known?.includes(bucket) || this.evidence.throughout(granted(bucket), sent, received),
+    );
+    return [
+      ...strange.map((bucket) => `tells of ${bucket}, which is another's`),
+      ...held.map((bucket) => `takes ${bucket} away, which it should not`),
+    ];
+  }
+
+  private granted(user: string, bucket: string): readonly Interval[] {
+    if (bucket === 'global' || bucket === `user:${user}`) return [{ from: -Infinity, to: Infinity }];
+    const [kind = '', what] = bucket.split(/:(.*)/s);
+    const grant = GRANT_OF[kind];
+    if (!grant) return [];
+    const { slack } = this.evidence;
+    return this.evidence.history.granted(grant, what, user).map(({ from, to }) => ({ from, to: to + slack }));
+  }
+}
+
+const GRANT_OF: Readonly<Record<string, GrantName>> = { team: 'team_members', task: 'watches' };

@@ -1,0 +1,31 @@
+import { basename } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take long, the longest first: begun last, one of them would run alone at the end. */
+const LONGEST = [
+  'oracle',
+  'kill',
+  'faults',
+  'faults-instances',
+  'fuzz-requests',
+  'million-rows',
+  'million-cascade',
+  'server-restart',
+  'instances',
+  'embedded-postgres',
+  'silent-network',
+  'readme-examples',
+];
+
+/** Begins with the longest files, whatever an earlier run has left in a cache. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => placeOf(a) - placeOf(b));
+  }
+}
+
+function placeOf({ moduleId }: TestSpecification): number {
+  const place = LONGEST.indexOf(basename(moduleId, '.test.ts'));
+  return place === -1 ? LONGEST.length : place;
+}
