@@ -21,6 +21,7 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
+import { poolProblems } from './store/pool-checks.js';
 import { outliveNewConnections } from './store/pool-errors.js';
 import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
@@ -50,6 +51,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async onApplicationBootstrap(): Promise<void> {
     outliveNewConnections(this.dataSource);
+    const pool = await poolProblems(this.dataSource);
+    if (pool.length > 0) throw problemsError(pool);
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     const consumer = this.newConsumer();
     await this.check(consumer);

@@ -2,7 +2,9 @@ import { Client, type ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../common/errors.js';
 import { discoverTables } from '../registry/discovery.js';
+import { connectConsumer, consumerConnection } from '../replication/consumer-connection.js';
 import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from '../replication/default-names.js';
+import { poolerProblems } from '../replication/pooler-problems.js';
 import { setupProblems } from '../replication/setup-problems.js';
 import { TrackedTables } from '../replication/tracked-tables.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -51,12 +53,15 @@ export async function examine(
   if (problems.length + migrations.length > 0) return [...problems, ...migrations];
   const tracked = new TrackedTables(registry, () => true);
   const tables = registry.all();
-  const consumer = await connect(options.replication ?? connectionConfig(dataSource));
+  const connection = consumerConnection(options.replication ?? connectionConfig(dataSource), 0);
+  const pooler = await poolerProblems(connection);
+  if (pooler.length > 0) return pooler;
+  const consumer = await connect(connection);
   try {
     return [
       ...(await privilegeProblems(dataSource, registry)),
       ...(await roleProblems(dataSource, registry, pushRole)),
-      ...(await setupProblems(consumer, tracked, publicationName)),
+      ...(await setupProblems(consumer, tracked, { slotName, publicationName })),
       ...(await publicationGaps(consumer, publicationName, tracked)),
       ...(await slotProblems(consumer, slotName, maxRetainedWal)),
       ...(await indexProblems(dataSource, tables)),
@@ -72,6 +77,5 @@ export async function examine(
 async function connect(connection: ClientConfig): Promise<Client> {
   const client = new Client({ ...connection, application_name: 'nestjs-synchro doctor' });
   client.on('error', () => undefined); // the query in flight, or the next one, reports it
-  await client.connect();
-  return client;
+  return connectConsumer(client);
 }

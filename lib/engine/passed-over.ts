@@ -1,6 +1,7 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { ContractTable } from '../schema/schema-contract.js';
 import { enqueueRequest, type NewRequest } from '../store/requests.js';
+import { inTransaction } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import type { Hydrated } from './pull/hydrator.js';
 
@@ -29,4 +30,14 @@ export async function notePassedOver(
   records: readonly PassedOver[],
 ): Promise<void> {
   for (const each of records) await enqueueRequest(manager, { ...each, client: client.id });
+}
+
+/** The same in a transaction of its own. */
+export async function askForPassedOver(
+  dataSource: DataSource,
+  client: SyncClient,
+  records: readonly PassedOver[],
+): Promise<void> {
+  if (records.length === 0) return;
+  await inTransaction(dataSource, 'write', (manager) => notePassedOver(manager, client, records));
 }

@@ -86,14 +86,15 @@ export class RequestTransactions {
       try {
         return await transaction((manager, opened) => work(manager, opened, attempt), options);
       } catch (error) {
-        if (attempt === ATTEMPTS || !(await this.helps(error, attempt))) throw error;
+        if (attempt === ATTEMPTS || !(await this.helps(error, attempt, keepsPlans))) throw error;
       }
     }
   }
 
   /** Whether another run may do better. */
-  private async helps(error: unknown, attempt: number): Promise<boolean> {
-    if (this.keepsPlans && LOST_PLANS.has(errorCode(error) ?? '')) {
+  private async helps(error: unknown, attempt: number, keptPlans: boolean): Promise<boolean> {
+    // By what this attempt did: another request may have found out meanwhile, and none keeps plans any more.
+    if (keptPlans && LOST_PLANS.has(errorCode(error) ?? '')) {
       this.keepsPlans = false;
       return true;
     }

@@ -11,7 +11,7 @@ import { deleteClient, listClients, type ClientInfo } from '../store/client-admi
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending } from '../store/session.js';
+import { Ending, inTransaction, writeTogether } from '../store/session.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -99,11 +99,11 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
-    const { manager } = this.dataSource;
+    const { dataSource } = this;
     if (nothing?.result.snapshotReason === null)
-      await pipelined(manager, pullNotes(manager, request, buckets, nothing));
+      await writeTogether(dataSource, pullNotes(dataSource.manager, request, buckets, nothing));
     const pulled = nothing ?? (await this.pullPage(request, buckets));
-    await afterPull(manager, this.hooks, request, pulled);
+    await afterPull(dataSource, this.hooks, request, pulled);
     this.glances.learn(request, pulled.result);
     return pulled.result;
   }
@@ -153,7 +153,7 @@ export class SyncEngine {
     );
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)
-      await pipelined(this.dataSource.manager, noteSubscriptions(client, buckets, client.acknowledged));
+      await writeTogether(this.dataSource, noteSubscriptions(client, buckets, client.acknowledged));
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
   }
@@ -163,7 +163,7 @@ export class SyncEngine {
     const buckets = await this.subscriptions.resolveSubscriptions(request.userId);
     const asked = { ...request, buckets };
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
-    await afterSnapshot(this.dataSource.manager, page);
+    await afterSnapshot(this.dataSource, page);
     return page.result;
   }
 
@@ -222,7 +222,7 @@ export class SyncEngine {
     { manager }: ReresolveOptions = {},
   ): Promise<void> {
     const ask = (own: EntityManager): Promise<void> => requestReresolve(own, this.schemas, entity, ids);
-    await (manager ? ask(manager) : this.dataSource.transaction(ask));
+    await (manager ? ask(manager) : inTransaction(this.dataSource, 'write', ask));
   }
 
   /**

@@ -1,30 +1,59 @@
-import type { ClientConfig } from 'pg';
-import { TEXT_SETTINGS } from '../store/session.js';
+import { Client, type ClientConfig } from 'pg';
+import { OWN_SETTINGS, unlimitedSql } from '../store/session-settings.js';
 
 /** The consumer's connections: values as text in one form, and no limit that is meant for requests. */
 export function consumerConnection(connection: ClientConfig, walSenderTimeout: number): ClientConfig {
   const settings = {
-    ...TEXT_SETTINGS,
-    DateStyle: 'ISO',
+    ...OWN_SETTINGS,
     wal_sender_timeout: `${walSenderTimeout}ms`,
-    // A position that was acknowledged, and a seq that a device holds, must outlive a crash.
-    synchronous_commit: 'on',
-    // A batch takes as long as it takes: the host's limits are for its requests.
-    statement_timeout: '0',
-    lock_timeout: '0',
     // Rows that a policy hides would be missing from the edges without a word: such a query fails (W-WAL-7).
     row_security: 'off',
-    idle_in_transaction_session_timeout: '0',
   };
-  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${escapeOption(value)}`);
   const { options, ...given } = withOptionsOfUrl(connection);
   return {
     ...given,
     application_name: 'nestjs-synchro',
     options: [options ?? '', ...ours].join(' ').trim(),
     statement_timeout: false,
+    lock_timeout: 0,
+    idle_in_transaction_session_timeout: 0,
     query_timeout: 0,
   };
+}
+
+/**
+ * Connects. The limit of PostgreSQL 17 for whole transactions is lifted here, as older servers refuse a connection that names
+ * it; it holds for a walsender, too, which decodes each transaction within one of its own.
+ */
+export async function connectConsumer(client: Client): Promise<Client> {
+  await client.connect();
+  await liftTransactionLimit(client);
+  return client;
+}
+
+/** Runs work on a connection that is closed behind it. @param connection a {@link consumerConnection} */
+export async function withConsumer<Result>(
+  connection: ClientConfig,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new Client(connection);
+  client.on('error', () => undefined); // the query in flight, or the next one, reports it
+  try {
+    return await work(await connectConsumer(client));
+  } finally {
+    await client.end();
+  }
+}
+
+/** What {@link connectConsumer} does behind connecting. */
+export async function liftTransactionLimit(client: Client): Promise<void> {
+  await client.query(`SELECT ${unlimitedSql({ local: false })}`);
+}
+
+/** In `options`, a space would end the value. */
+function escapeOption(value: string): string {
+  return value.replaceAll(/[\s\\]/g, String.raw`\$&`);
 }
 
 /** For pg a URL's parameters win: those that would take the place of ours are taken out of it. */
@@ -33,7 +62,16 @@ function withOptionsOfUrl(connection: ClientConfig): ClientConfig {
   if (connectionString === undefined || !URL.canParse(connectionString)) return connection;
   const url = new URL(connectionString);
   const options = url.searchParams.get('options') ?? connection.options;
-  for (const name of ['options', 'application_name', 'statement_timeout', 'query_timeout'])
-    url.searchParams.delete(name);
+  for (const name of OURS_ALONE) url.searchParams.delete(name);
   return { ...connection, connectionString: url.href, ...(options !== undefined && { options }) };
 }
+
+/** Parameters of a URL that would take the place of what is set here. */
+const OURS_ALONE = [
+  'options',
+  'application_name',
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'query_timeout',
+];

@@ -4,6 +4,7 @@ import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
+import { connectConsumer } from './consumer-connection.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,
@@ -14,6 +15,7 @@ import {
   isAhead,
   type SystemIdentity,
 } from './slot.js';
+import type { SlotBlocker } from './slot-wait.js';
 import type { TableRules } from './table-rules.js';
 import type { TableShapes } from './table-shapes.js';
 import { leaseWriter } from './writer-lease.js';
@@ -33,6 +35,8 @@ export interface SlotSetup {
   /** As they were before the slot is made. */
   readonly shapes: TableShapes;
   readonly onRebuild: (reason: string) => void;
+  /** Told which transaction keeps a slot from being made. */
+  readonly onWait: (blocker: SlotBlocker) => void;
 }
 
 /**
@@ -70,14 +74,14 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, rules, shapes } = setup;
-  const slot = await createSlot(connection, slotName);
+  const slot = await createSlot(connection, slotName, setup.client, setup.onWait);
   const client = new Client({ ...connection, pipeline: true });
   client.on('error', () => undefined); // the query in flight reports it
   let endLease: (() => void) | null = null;
   try {
-    await client.connect();
+    await connectConsumer(client);
     endLease = await leaseWriter(client, walSenderTimeout);
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
     const previous = await readPosition(client);
     const start = await startEpoch(

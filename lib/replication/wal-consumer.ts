@@ -8,12 +8,13 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
-import { consumerConnection } from './consumer-connection.js';
+import { connectConsumer, consumerConnection, withConsumer } from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
+import { poolerProblems } from './pooler-problems.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { setupProblems } from './setup-problems.js';
@@ -82,12 +83,9 @@ export class WalConsumer {
 
   /** What keeps it from starting: in the server, the role, the tables or the publication. */
   async problems(): Promise<readonly SynchroProblem[]> {
-    const client = await this.connect();
-    try {
-      return await setupProblems(client, this.tracked, this.options.publicationName);
-    } finally {
-      await client.end();
-    }
+    const pooler = await poolerProblems(this.connection());
+    if (pooler.length > 0) return pooler;
+    return withConsumer(this.connection(), (client) => setupProblems(client, this.tracked, this.options));
   }
 
   /**
@@ -97,12 +95,9 @@ export class WalConsumer {
    */
   async start(): Promise<void> {
     this.monitor.enter('starting');
-    const client = await this.connect();
-    try {
-      await ensurePublication(client, this.options.publicationName, this.tracked);
-    } finally {
-      await client.end();
-    }
+    await withConsumer(this.connection(), (client) =>
+      ensurePublication(client, this.options.publicationName, this.tracked),
+    );
     this.running = this.run();
     await pause(FIRST_EDGES_MS, AbortSignal.any([this.edgesMissing.signal, this.stopping.signal]));
     if (!this.edgesMissing.signal.aborted)
@@ -139,8 +134,8 @@ export class WalConsumer {
       publishPhase('standby');
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
-      const { progressed } = this;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
+      const milliseconds = performance.now() - began;
+      attempt = nextAttempt(attempt, { standby, progressed: this.progressed, milliseconds });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -165,6 +160,7 @@ export class WalConsumer {
         rules,
         shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
+        onWait: (blocker) => this.logger.warn('making the slot has to wait', { ...blocker }),
       });
       this.edgesMissing.abort();
       stream = await ReplicationStream.open({
@@ -218,9 +214,8 @@ export class WalConsumer {
     applier: MembershipApplier,
     watch: TableWatch,
   ): Promise<void> {
-    const { registry } = this;
-    const { maxSubscriptionRows } = this.options;
-    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
+    const { registry, options } = this;
+    const housekeeping = new Housekeeping({ ...options, client, reader, registry, applier });
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();
@@ -268,8 +263,7 @@ export class WalConsumer {
     const client = new Client({ ...this.connection(), pipeline: true });
     // Without a listener a lost connection would end the process; the next query reports it.
     client.on('error', () => this.stream?.wake());
-    await client.connect();
-    return client;
+    return connectConsumer(client);
   }
 
   private connection(): ClientConfig {

@@ -3,7 +3,7 @@ import { inTransaction } from '../store/session.js';
 
 /** One contract that was ever in force. */
 export interface ManifestEntry {
-  readonly version: bigint;
+  readonly version: string;
   readonly hash: string;
   /** ISO text in UTC. */
   readonly createdAt: string;
@@ -88,7 +88,7 @@ export async function manifestHistory(
       [limit],
     );
     return rows.map(({ version, hash, created_at }) => ({
-      version: BigInt(version),
+      version,
       hash,
       createdAt: created_at,
     }));

@@ -54,7 +54,7 @@ export class ChangelogTransaction {
    */
   static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
     inOnePiece(client);
-    const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
     try {
       const [tx] = await Promise.all([ChangelogTransaction.join(client, expected), begun]);
       return tx;

@@ -108,5 +108,5 @@ async function query<Row>(
   sql: string,
   parameters: unknown[] = [],
 ): Promise<readonly Row[]> {
-  return dataSource.query(sql, parameters);
+  return inTransaction(dataSource, 'read', (manager) => manager.query(sql, parameters));
 }

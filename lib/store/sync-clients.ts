@@ -92,13 +92,13 @@ const PULLED = new Statement(
     WHERE id = $1`,
 );
 
-/** Notes where the log stood when rows were read for a device that has more of them to come. */
-export async function noteServed(manager: EntityManager, client: SyncClient, served: bigint): Promise<void> {
-  if (client.served >= served) return;
-  await manager.query('UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1', [
-    client.id,
-    served.toString(),
-  ]);
+/** The statement that notes where the log stood when rows were read for a device that has more of them to come. */
+export function noteServed(client: SyncClient, served: bigint): PipelinedStatement | null {
+  if (client.served >= served) return null;
+  return {
+    sql: 'UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1',
+    parameters: [client.id, served.toString()],
+  };
 }
 
 /** The statement that notes a push. */
@@ -255,25 +255,24 @@ export function noteOlderSchema(client: SyncClient): PipelinedStatement {
 }
 
 /**
- * Notes that a device holds everything up to a checkpoint, as far as its schema goes.
+ * The statement that notes that a device holds everything up to a checkpoint, as far as its schema goes.
  * @param served where the log stood when the last page was read
  */
-export async function completeSnapshot(
-  manager: EntityManager,
+export function completeSnapshot(
   client: SyncClient,
   checkpoint: bigint,
   served: bigint,
   isOlderSchema: boolean,
-): Promise<void> {
-  await manager.query(
-    `UPDATE sync_clients
+): PipelinedStatement {
+  return {
+    sql: `UPDATE sync_clients
         SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,
             snapshot_completed_at = CASE WHEN $3 THEN '-infinity' ELSE now() END,
             last_pull_at = now(), last_sync_at = now(), is_active = true,
             served_seq = greatest(served_seq, $4::bigint)
       WHERE id = $1`,
-    [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
-  );
+    parameters: [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
+  };
 }
 
 /** Key of the advisory lock between beginning snapshots (shared) and compaction (exclusive). */

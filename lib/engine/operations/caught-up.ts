@@ -8,6 +8,7 @@ import {
   markWal,
   type WalMark,
 } from '../../store/wal-progress.js';
+import { inTransaction } from '../../store/session.js';
 
 export interface CaughtUpOptions {
   /** Milliseconds to wait at most. Default: 30 000. */
@@ -30,9 +31,9 @@ export async function caughtUp(
   tables: readonly string[],
   { timeout = DEFAULT_TIMEOUT_MS }: CaughtUpOptions = {},
 ): Promise<void> {
-  const mark = await markWal(dataSource.manager);
+  const mark = await inTransaction(dataSource, 'read', markWal);
   if (await reach(dataSource, tables, mark, timeout)) return;
-  const progress = await describeProgress(dataSource.manager, mark);
+  const progress = await inTransaction(dataSource, 'read', (manager) => describeProgress(manager, mark));
   throw new SynchroError(
     'not_caught_up',
     `the changelog is not caught up after ${timeout} ms: ${progress}`,
@@ -42,7 +43,7 @@ export async function caughtUp(
 
 /** @returns whether the mark was reached within that many milliseconds */
 export async function reach(
-  { manager }: DataSource,
+  dataSource: DataSource,
   tables: readonly string[],
   mark: WalMark,
   timeout: number,
@@ -50,11 +51,12 @@ export async function reach(
   const deadline = performance.now() + timeout;
   let announced = -Infinity;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
-    if (await isMarkReached(manager, mark, tables)) return true;
+    if (await inTransaction(dataSource, 'read', (manager) => isMarkReached(manager, mark, tables)))
+      return true;
     const now = performance.now();
     if (now >= deadline) return false;
     if (now - announced >= ANNOUNCE_MS) {
-      await announceMark(manager, mark.lsn);
+      await inTransaction(dataSource, 'write', (manager) => announceMark(manager, mark.lsn));
       announced = now;
     }
     await sleep(Math.min(pause, deadline - now));

@@ -25,6 +25,9 @@ export function sqlState(error: unknown): string | null {
 }
 
 const BY_STATE: ReadonlyMap<string, SqlFailure> = new Map([
+  // A pooler has another connection's prepared statements: the whole transaction is run again without any.
+  ['26000', 'transient'],
+  ['42P05', 'transient'],
   ['23503', 'reference'],
   ['42P10', 'transient'], // invalid_column_reference: no key, or a publication's row filter that its identity lacks
   ['42501', 'forbidden'],
