@@ -23,6 +23,7 @@ import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
 import { poolProblems } from './store/pool-checks.js';
 import { outliveNewConnections } from './store/pool-errors.js';
+import { syncSchema } from './store/sync-schema.js';
 import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
@@ -95,6 +96,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       slotName: replication.slotName ?? DEFAULT_SLOT_NAME,
       publicationName: replication.publicationName ?? DEFAULT_PUBLICATION_NAME,
       connection: replication.connection ?? connectionConfig(this.dataSource),
+      schema: syncSchema(this.dataSource),
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 1_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { getDataSourceToken } from '@nestjs/typeorm';
 import { SyncEngine, SyncStatus, SyncTable } from 'nestjs-synchro';
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { Column, Entity } from 'typeorm';
+import { Column, type DataSource, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import { withClient } from './support/client.js';
@@ -344,8 +345,8 @@ describe("the main job doesn't depend on anybody's settings", () => {
     await phone.sync();
     // Those by which PostgreSQL reads the host's own SQL stay; how it writes values is ours, as documented.
     expect(seen).toEqual([{ strings: 'off', nulls: 'on', zone: 'UTC', durable: 'local' }]);
-    const { dataSource } = app.app.get(SyncEngine) as unknown as { dataSource: { query: Query } };
-    const rows = await dataSource.query<{ name: string; setting: string }>(
+    const dataSource = app.app.get<DataSource>(getDataSourceToken(), { strict: false });
+    const rows = await dataSource.query<{ name: string; setting: string }[]>(
       `SELECT lower(name) AS name, current_setting(name) AS setting FROM pg_settings WHERE source = 'database user'`,
     );
     const names = rows.map(({ name }) => name);
@@ -372,5 +373,3 @@ describe("the main job doesn't depend on anybody's settings", () => {
     expect(left).toEqual([]);
   });
 });
-
-type Query = <Row>(sql: string) => Promise<readonly Row[]>;

@@ -93,14 +93,41 @@ describe('a pooler that takes statements of one connection to another', () => {
 });
 
 describe.runIf(hasPgBouncer())('PgBouncer', () => {
-  async function start(mode: string, settings: readonly string[] = []): Promise<string> {
-    const folder = await testFolder();
-    const { hostname, port, username, password, pathname } = new URL(database.url);
-    const own = await freePort();
-    await writeFile(join(folder, 'users.txt'), `"${username}" "${decodeURIComponent(password)}"\n`);
-    await writeFile(
-      join(folder, 'pgbouncer.ini'),
-      `[databases]
+  it(
+    'in transaction mode serves 40 devices that come to a fresh app at once [W-SETTINGS-8]',
+    { timeout: 60_000 },
+    async () => {
+      await (await startApp({ database })).close();
+      await manyAtOnce(await startBehind(await startPgBouncer('transaction')));
+    },
+  );
+
+  it('in transaction mode is refused as the way of replication, by a name [W-SETTINGS-9]', async () => {
+    await (await startApp({ database })).close();
+    expectRefused(await whyNotStarted(database.url, await startPgBouncer('transaction')));
+    const ignoring = await startPgBouncer('transaction', [
+      'ignore_startup_parameters = extra_float_digits,options,replication',
+    ]);
+    expectRefused(await whyNotStarted(database.url, ignoring));
+  });
+
+  it('in statement mode is refused as a pool, with what to set [W-SETTINGS-9]', async () => {
+    await (await startApp({ database })).close();
+    const failed = await whyNotStarted(await startPgBouncer('statement'), database.url);
+    expect(failed).toMatchObject({ code: 'configuration_invalid' });
+    expect(failed.message).toContain('gives no transactions');
+    expect(failed.message).toContain('pool_mode');
+  });
+});
+
+async function startPgBouncer(mode: string, settings: readonly string[] = []): Promise<string> {
+  const folder = await testFolder();
+  const { hostname, port, username, password, pathname } = new URL(database.url);
+  const own = await freePort();
+  await writeFile(join(folder, 'users.txt'), `"${username}" "${decodeURIComponent(password)}"\n`);
+  await writeFile(
+    join(folder, 'pgbouncer.ini'),
+    `[databases]
 * = host=${hostname} port=${port}
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -113,42 +140,15 @@ default_pool_size = 5
 max_client_conn = 200
 ${settings.join('\n')}
 `,
-    );
-    // It refuses to run as root.
-    const account = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-    if (account.length > 0) execFileSync('chmod', ['-R', 'a+rX', folder]);
-    const child = spawn('pgbouncer', [...account, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' });
-    ends.push(() => ended(child));
-    await eventually(() => listening(own));
-    return `postgres://${username}:${password}@127.0.0.1:${own}${pathname}`;
-  }
-
-  it(
-    'in transaction mode serves 40 devices that come to a fresh app at once [W-SETTINGS-8]',
-    { timeout: 60_000 },
-    async () => {
-      await (await startApp({ database })).close();
-      await manyAtOnce(await startBehind(await start('transaction')));
-    },
   );
-
-  it('in transaction mode is refused as the way of replication, by a name [W-SETTINGS-9]', async () => {
-    await (await startApp({ database })).close();
-    expectRefused(await whyNotStarted(database.url, await start('transaction')));
-    const ignoring = await start('transaction', [
-      'ignore_startup_parameters = extra_float_digits,options,replication',
-    ]);
-    expectRefused(await whyNotStarted(database.url, ignoring));
-  });
-
-  it('in statement mode is refused as a pool, with what to set [W-SETTINGS-9]', async () => {
-    await (await startApp({ database })).close();
-    const failed = await whyNotStarted(await start('statement'), database.url);
-    expect(failed).toMatchObject({ code: 'configuration_invalid' });
-    expect(failed.message).toContain('gives no transactions');
-    expect(failed.message).toContain('pool_mode');
-  });
-});
+  // It refuses to run as root.
+  const account = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
+  if (account.length > 0) execFileSync('chmod', ['-R', 'a+rX', folder]);
+  const child = spawn('pgbouncer', [...account, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' });
+  ends.push(() => ended(child));
+  await eventually(() => listening(own));
+  return `postgres://${username}:${password}@127.0.0.1:${own}${pathname}`;
+}
 
 function expectRefused(failed: Error): void {
   expect(failed).toMatchObject({ code: 'configuration_invalid' });

@@ -15,6 +15,7 @@ function column(baseType: string): ContractColumn {
   return {
     name: 'c',
     dbType: baseType,
+    sqlType: baseType,
     logicalType: 'string',
     baseType,
     isArray: baseType.startsWith('_'),

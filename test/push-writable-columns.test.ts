@@ -11,6 +11,7 @@ function column(name: string): ContractColumn {
   return {
     name,
     dbType: 'text',
+    sqlType: 'text',
     logicalType: 'string',
     baseType: 'text',
     isArray: false,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SyncTable } from '../lib/registry/sync-table.js';
 import { synchroMigrationsSql } from '../lib/store/migrations/index.js';
 import { rlsSql } from '../lib/store/rls.js';
+import { qualify } from '../lib/store/sync-schema.js';
 import { createTableSql, owned, readOnly } from './schema-fixtures.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -76,7 +77,7 @@ describe('the statements', () => {
       { bucketFunction: { schema: 'public', name: 'buckets_of', text: 'buckets_of' } },
     ]) {
       const read = policy(rlsSql([readOnly('news', rule)]), 'sync_read_news');
-      expect(read).toMatch(/USING \(EXISTS \(SELECT FROM sync_bucket_edges/);
+      expect(read).toMatch(/USING \(EXISTS \(SELECT FROM :sync.sync_bucket_edges/);
     }
   });
 
@@ -129,7 +130,7 @@ describe('in a database', () => {
       createTableSql(files.sql, `user_id uuid, order_id uuid REFERENCES ${items.sql}`),
       createTableSql(teams.sql, 'team text'),
     ])
-      await db.query(sql);
+      await db.query(qualify(sql, 'public'));
     await apply(tables);
     await db.query(
       `INSERT INTO ${lists.sql} (id, "The Owner") VALUES ($1, $2), ($3, $4), ($5, NULL), ($6, '')`,

@@ -8,6 +8,7 @@ import { owned, readOnly } from './schema-fixtures.js';
 const id: ContractColumn = {
   name: 'id',
   dbType: 'uuid',
+  sqlType: 'uuid',
   logicalType: 'string',
   baseType: 'uuid',
   isArray: false,

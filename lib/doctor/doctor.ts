@@ -1,4 +1,4 @@
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../common/errors.js';
 import { discoverTables } from '../registry/discovery.js';
@@ -11,7 +11,7 @@ import { SchemaService } from '../schema/schema.service.js';
 import { connectionConfig } from '../store/connection-config.js';
 import { migrationProblems } from '../store/migration-runner.js';
 import { roleProblems } from '../store/role-checks.js';
-import { currentSchema } from '../store/session.js';
+import { syncSchema } from '../store/sync-schema.js';
 import { indexProblems } from './index-problems.js';
 import { publicationGaps } from './publication-gaps.js';
 import { privilegeProblems } from './privilege-problems.js';
@@ -46,17 +46,21 @@ export async function examine(
 ): Promise<readonly SynchroProblem[]> {
   const { slotName = DEFAULT_SLOT_NAME, publicationName = DEFAULT_PUBLICATION_NAME } = options;
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
-  const registry = discoverTables(dataSource, await currentSchema(dataSource));
+  const registry = discoverTables(dataSource, syncSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();
   const migrations = await migrationProblems(dataSource);
   // Every further question is about tables and columns that are there.
   if (problems.length + migrations.length > 0) return [...problems, ...migrations];
   const tracked = new TrackedTables(registry, () => true);
   const tables = registry.all();
-  const connection = consumerConnection(options.replication ?? connectionConfig(dataSource), 0);
+  const connection = consumerConnection(
+    options.replication ?? connectionConfig(dataSource),
+    0,
+    syncSchema(dataSource),
+  );
   const pooler = await poolerProblems(connection);
   if (pooler.length > 0) return pooler;
-  const consumer = await connect(connection);
+  const consumer = await connectConsumer({ ...connection, application_name: 'nestjs-synchro doctor' });
   try {
     return [
       ...(await privilegeProblems(dataSource, registry)),
@@ -72,10 +76,4 @@ export async function examine(
   } finally {
     await consumer.end();
   }
-}
-
-async function connect(connection: ClientConfig): Promise<Client> {
-  const client = new Client({ ...connection, application_name: 'nestjs-synchro doctor' });
-  client.on('error', () => undefined); // the query in flight, or the next one, reports it
-  return connectConsumer(client);
 }

@@ -12,6 +12,7 @@ import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
 import { Ending, inTransaction, writeTogether } from '../store/session.js';
+import { qualified } from '../store/sync-schema.js';
 import { notePush, saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -221,8 +222,9 @@ export class SyncEngine {
     ids?: readonly RecordId[],
     { manager }: ReresolveOptions = {},
   ): Promise<void> {
-    const ask = (own: EntityManager): Promise<void> => requestReresolve(own, this.schemas, entity, ids);
-    await (manager ? ask(manager) : inTransaction(this.dataSource, 'write', ask));
+    const ask = (own: Parameters<typeof requestReresolve>[0]): Promise<void> =>
+      requestReresolve(own, this.schemas, entity, ids);
+    await (manager ? ask(qualified(manager)) : inTransaction(this.dataSource, 'write', ask));
   }
 
   /**

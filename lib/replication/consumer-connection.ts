@@ -1,8 +1,19 @@
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type QueryConfig } from 'pg';
 import { OWN_SETTINGS, unlimitedSql } from '../store/session-settings.js';
+import { qualify } from '../store/sync-schema.js';
+
+/** As {@link consumerConnection} makes it. */
+export interface ConsumerConfig extends ClientConfig {
+  /** Of the sync tables. */
+  readonly schema: string;
+}
 
 /** The consumer's connections: values as text in one form, and no limit that is meant for requests. */
-export function consumerConnection(connection: ClientConfig, walSenderTimeout: number): ClientConfig {
+export function consumerConnection(
+  connection: ClientConfig,
+  walSenderTimeout: number,
+  schema: string,
+): ConsumerConfig {
   const settings = {
     ...OWN_SETTINGS,
     wal_sender_timeout: `${walSenderTimeout}ms`,
@@ -19,6 +30,7 @@ export function consumerConnection(connection: ClientConfig, walSenderTimeout: n
     lock_timeout: 0,
     idle_in_transaction_session_timeout: 0,
     query_timeout: 0,
+    schema,
   };
 }
 
@@ -26,21 +38,27 @@ export function consumerConnection(connection: ClientConfig, walSenderTimeout: n
  * Connects. The limit of PostgreSQL 17 for whole transactions is lifted here, as older servers refuse a connection that names
  * it; it holds for a walsender, too, which decodes each transaction within one of its own.
  */
-export async function connectConsumer(client: Client): Promise<Client> {
-  await client.connect();
-  await liftTransactionLimit(client);
-  return client;
+export async function connectConsumer(config: ConsumerConfig): Promise<Client> {
+  const client = new SyncClient(config);
+  client.on('error', () => undefined); // the query in flight, or the next one, reports it
+  try {
+    await client.connect();
+    await liftTransactionLimit(client);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined); // it may not have begun
+    throw error;
+  }
 }
 
 /** Runs work on a connection that is closed behind it. @param connection a {@link consumerConnection} */
 export async function withConsumer<Result>(
-  connection: ClientConfig,
+  connection: ConsumerConfig,
   work: (client: Client) => Promise<Result>,
 ): Promise<Result> {
-  const client = new Client(connection);
-  client.on('error', () => undefined); // the query in flight, or the next one, reports it
+  const client = await connectConsumer(connection);
   try {
-    return await work(await connectConsumer(client));
+    return await work(client);
   } finally {
     await client.end();
   }
@@ -49,6 +67,25 @@ export async function withConsumer<Result>(
 /** What {@link connectConsumer} does behind connecting. */
 export async function liftTransactionLimit(client: Client): Promise<void> {
   await client.query(`SELECT ${unlimitedSql({ local: false })}`);
+}
+
+/** Takes statements with `:sync`. */
+export class SyncClient extends Client {
+  constructor({ schema, ...config }: ConsumerConfig) {
+    super(config);
+    const query = this.query.bind(this) as (statement: unknown, ...rest: unknown[]) => unknown;
+    const withSchema = (statement: unknown): unknown => {
+      if (typeof statement === 'string') return qualify(statement, schema);
+      return isQueryConfig(statement) ? { ...statement, text: qualify(statement.text, schema) } : statement;
+    };
+    this.query = ((statement: unknown, ...rest: unknown[]) =>
+      query(withSchema(statement), ...rest)) as Client['query'];
+  }
+}
+
+/** Not what sends itself, as a cursor or a COPY does. */
+function isQueryConfig(statement: unknown): statement is QueryConfig {
+  return typeof statement === 'object' && statement !== null && !('submit' in statement);
 }
 
 /** In `options`, a space would end the value. */

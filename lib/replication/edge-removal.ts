@@ -23,5 +23,5 @@ export async function removeOrphans(
 /** Removes all edges of a table that was truncated, and forgets which of its rows were waiting. */
 export async function removeAllEdges(tx: ChangelogTransaction, table: SyncTable): Promise<void> {
   await tx.removeEdges(table.name, 'true', Operation.delete);
-  await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1', [table.name]);
+  await tx.query('DELETE FROM :sync.sync_waiting_rows WHERE table_name = $1', [table.name]);
 }

@@ -1,8 +1,7 @@
-import type { ClientConfig } from 'pg';
 import { describeError } from '../common/describe-error.js';
 import { errorCode } from '../common/database-error.js';
 import type { SynchroProblem } from '../common/errors.js';
-import { withConsumer } from './consumer-connection.js';
+import { withConsumer, type ConsumerConfig } from './consumer-connection.js';
 import { identifySystem } from './slot.js';
 
 /** A pooler that takes no parameters of a session: `unsupported startup parameter`. */
@@ -16,7 +15,7 @@ const SYNTAX_ERROR = '42601';
  * @param connection as the consumer uses it
  * @returns none for any other failure: whoever needs the connection is told
  */
-export async function poolerProblems(connection: ClientConfig): Promise<readonly SynchroProblem[]> {
+export async function poolerProblems(connection: ConsumerConfig): Promise<readonly SynchroProblem[]> {
   const why = (await settingsLost(connection)) ?? (await replicationRefused(connection));
   if (why === null) return [];
   return [
@@ -31,7 +30,7 @@ export async function poolerProblems(connection: ClientConfig): Promise<readonly
   ];
 }
 
-async function settingsLost(connection: ClientConfig): Promise<string | null> {
+async function settingsLost(connection: ConsumerConfig): Promise<string | null> {
   try {
     const { rows } = await withConsumer(connection, (client) =>
       client.query<{ kept: boolean }>(`SELECT current_setting('row_security') = 'off' AS kept`),
@@ -43,7 +42,7 @@ async function settingsLost(connection: ClientConfig): Promise<string | null> {
   }
 }
 
-async function replicationRefused(connection: ClientConfig): Promise<string | null> {
+async function replicationRefused(connection: ConsumerConfig): Promise<string | null> {
   try {
     await identifySystem(connection);
     return null;

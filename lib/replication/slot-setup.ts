@@ -1,10 +1,10 @@
-import { Client, type ClientBase, type ClientConfig } from 'pg';
+import type { Client, ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
-import { connectConsumer } from './consumer-connection.js';
+import { withConsumer, type ConsumerConfig } from './consumer-connection.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,
@@ -26,7 +26,7 @@ const SETUP_LOCK = 91_110_043;
 export interface SlotSetup {
   /** An ordinary connection of the consumer's own. */
   readonly client: ClientBase;
-  readonly connection: ClientConfig;
+  readonly connection: ConsumerConfig;
   readonly slotName: string;
   /** Milliseconds; also how long making the slot anew may be without a sign of life. */
   readonly walSenderTimeout: number;
@@ -75,11 +75,8 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName, setup.client, setup.onWait);
-  const client = new Client({ ...connection, pipeline: true });
-  client.on('error', () => undefined); // the query in flight reports it
-  let endLease: (() => void) | null = null;
-  try {
-    await connectConsumer(client);
+  let endLease: (() => void) | undefined;
+  const make = async (client: Client): Promise<WalPosition> => {
     endLease = await leaseWriter(client, walSenderTimeout);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
@@ -93,14 +90,16 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     await rules.resettleAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(
-      `UPDATE sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`,
+      `UPDATE :sync.sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE live)`,
     );
     const { position, durable } = tx.commit(slot.consistentPoint);
     await durable;
     return position;
+  };
+  try {
+    return await withConsumer({ ...connection, pipeline: true }, make);
   } finally {
     endLease?.();
-    await client.end();
     await slot.close();
   }
 }

@@ -25,7 +25,7 @@ export async function namingBlocker<Result>(
   create: () => Promise<Result>,
   onWait: (blocker: SlotBlocker) => void,
 ): Promise<Result> {
-  let observing: Promise<void> | null = null;
+  let observing = Promise.resolve();
   const timer = setTimeout(() => {
     // Should the connection break, whoever goes on with it is told.
     observing = findBlocker(observer, pid).then(

@@ -1,10 +1,10 @@
-import { Client, type ClientBase, type ClientConfig, type QueryResult } from 'pg';
+import type { Client, ClientBase, QueryResult } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
 import type { WalPosition } from '../store/wal-position.js';
-import { connectConsumer } from './consumer-connection.js';
+import { connectConsumer, type ConsumerConfig } from './consumer-connection.js';
 import { checkSlotOwner, SLOT_OWNER_COLUMNS, type SlotOwner } from './slot-owner.js';
 import { namingBlocker, type SlotBlocker } from './slot-wait.js';
 
@@ -90,7 +90,7 @@ export interface NewSlot {
  * @throws SynchroError `temporarily_unavailable` with that transaction, when it has not ended in time
  */
 export async function createSlot(
-  connection: ClientConfig,
+  connection: ConsumerConfig,
   name: string,
   observer: ClientBase,
   onWait: (blocker: SlotBlocker) => void,
@@ -145,7 +145,7 @@ export async function dropSlot(client: ClientBase, name: string): Promise<void> 
 }
 
 /** Whom we are talking to; a replication connection is the only place where everyone who may replicate may ask. */
-export async function identifySystem(connection: ClientConfig): Promise<SystemIdentity> {
+export async function identifySystem(connection: ConsumerConfig): Promise<SystemIdentity> {
   const client = await connectReplication(connection);
   try {
     const { rows } = await client.query<{ systemid: string; timeline: string | number }>('IDENTIFY_SYSTEM');
@@ -155,15 +155,9 @@ export async function identifySystem(connection: ClientConfig): Promise<SystemId
   }
 }
 
-async function connectReplication(connection: ClientConfig): Promise<Client> {
-  const config: ClientConfig & { replication: string } = {
-    ...connection,
-    replication: 'database',
-    query_timeout: 0,
-  };
-  const client = new Client(config);
-  client.on('error', () => undefined); // the query in flight, or the next one, reports it
-  return connectConsumer(client);
+async function connectReplication(connection: ConsumerConfig): Promise<Client> {
+  const config: ConsumerConfig & { replication: string } = { ...connection, replication: 'database' };
+  return connectConsumer(config);
 }
 
 interface SlotRow extends SlotOwner {

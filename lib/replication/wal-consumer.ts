@@ -1,4 +1,4 @@
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncLogger } from '../common/sync-logger.js';
@@ -8,16 +8,20 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
-import { connectConsumer, consumerConnection, withConsumer } from './consumer-connection.js';
+import {
+  connectConsumer,
+  consumerConnection,
+  withConsumer,
+  type ConsumerConfig,
+} from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import { publishPhase } from './consumer-phase.js';
 import { disconnect } from './disconnect.js';
 import { Housekeeping } from './housekeeping.js';
 import { MembershipApplier } from './membership-applier.js';
-import { poolerProblems } from './pooler-problems.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
-import { setupProblems } from './setup-problems.js';
+import { consumerProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
@@ -31,6 +35,8 @@ export interface WalConsumerOptions {
   readonly slotName: string;
   readonly publicationName: string;
   readonly connection: ClientConfig;
+  /** Of the sync tables. */
+  readonly schema: string;
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;
@@ -55,6 +61,7 @@ const LAST_BATCH_MS = 3_000;
  */
 export class WalConsumer {
   private readonly stopping = new AbortController();
+  private readonly connection: ConsumerConfig;
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private stream: ReplicationStream | null = null;
@@ -78,14 +85,13 @@ export class WalConsumer {
       time: options.ruleTimeout,
       onLate: (what) => this.reportLate(what),
     });
+    this.connection = consumerConnection(options.connection, options.walSenderTimeout, options.schema);
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /** What keeps it from starting: in the server, the role, the tables or the publication. */
   async problems(): Promise<readonly SynchroProblem[]> {
-    const pooler = await poolerProblems(this.connection());
-    if (pooler.length > 0) return pooler;
-    return withConsumer(this.connection(), (client) => setupProblems(client, this.tracked, this.options));
+    return consumerProblems(this.connection, this.tracked, this.options);
   }
 
   /**
@@ -95,7 +101,7 @@ export class WalConsumer {
    */
   async start(): Promise<void> {
     this.monitor.enter('starting');
-    await withConsumer(this.connection(), (client) =>
+    await withConsumer(this.connection, (client) =>
       ensurePublication(client, this.options.publicationName, this.tracked),
     );
     this.running = this.run();
@@ -153,7 +159,7 @@ export class WalConsumer {
       const watch = await TableWatch.begin(client, this.tracked, publicationName);
       const prepared = await prepareSlot({
         client,
-        connection: this.connection(),
+        connection: this.connection,
         slotName,
         walSenderTimeout,
         applier,
@@ -164,7 +170,7 @@ export class WalConsumer {
       });
       this.edgesMissing.abort();
       stream = await ReplicationStream.open({
-        connection: this.connection(),
+        connection: this.connection,
         slotName,
         publicationName,
         start: prepared.confirmedLsn,
@@ -260,14 +266,9 @@ export class WalConsumer {
   }
 
   private async connect(): Promise<Client> {
-    const client = new Client({ ...this.connection(), pipeline: true });
-    // Without a listener a lost connection would end the process; the next query reports it.
+    const client = await connectConsumer({ ...this.connection, pipeline: true });
     client.on('error', () => this.stream?.wake());
-    return connectConsumer(client);
-  }
-
-  private connection(): ClientConfig {
-    return consumerConnection(this.options.connection, this.options.walSenderTimeout);
+    return client;
   }
 
   private reportRebuild(reason: string): void {

@@ -84,6 +84,7 @@ function toContractColumn(table: SyncTable, column: CatalogColumn, logicalType: 
   return {
     name: column.name,
     dbType: column.dbType,
+    sqlType: column.sqlType,
     logicalType,
     baseType: column.type.name,
     isArray: column.type.isArray,

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { SqlRunner } from '../store/session.js';
 
 /** What a column is made of, as `pg_type` describes it. */
 export interface CatalogType {
@@ -15,8 +15,10 @@ export interface CatalogType {
 /** One column as the catalogs describe it. */
 export interface CatalogColumn {
   readonly name: string;
-  /** `format_type`, as declared: a domain's own name, an enum's, `numeric(10,2)`. */
+  /** `format_type`, as declared, without a schema: a domain's own name, an enum's, `numeric(10,2)`. */
   readonly dbType: string;
+  /** The same for SQL: with its schema, where that is not PostgreSQL's own. */
+  readonly sqlType: string;
   /** Its type with every domain looked through. */
   readonly type: CatalogType;
   /** The type of an array's elements; null for what is no array. */
@@ -61,7 +63,7 @@ export interface CatalogTable {
  * the defaults are printed in the session's time zone, so run it under `TEXT_SETTINGS`.
  */
 export async function introspect(
-  manager: EntityManager,
+  manager: SqlRunner,
   tables: readonly { readonly schema: string; readonly name: string }[],
 ): Promise<readonly (CatalogTable | null)[]> {
   const rows: CatalogRow[] = await manager.query(CATALOG_SQL, [
@@ -80,6 +82,7 @@ interface CatalogRow {
   /** Null for a table without any column. */
   readonly name: string | null;
   readonly db_type: string;
+  readonly sql_type: string;
   readonly type_oid: number;
   readonly type_name: string;
   readonly type_kind: string;
@@ -129,7 +132,7 @@ WITH RECURSIVE wanted AS (
 )
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
   a.attname::text AS name,
-  pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
+  f.bare AS db_type, CASE WHEN f.prefix = 'pg_catalog.' THEN f.bare ELSE f.prefix || f.bare END AS sql_type,
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
   b.casts AS type_casts, b.is_array,
   e.oid::bigint::float8 AS element_oid, e.typname::text AS element_name, e.typtype::text AS element_kind,
@@ -143,6 +146,11 @@ SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kin
 FROM wanted w
 LEFT JOIN attribute a ON a.ord = w.ord
 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN LATERAL (
+  -- format_type names the schema of what is not on the search path.
+  SELECT p.prefix, CASE WHEN starts_with(p.declared, p.prefix) THEN substr(p.declared, length(p.prefix) + 1) ELSE p.declared END AS bare
+    FROM (SELECT quote_ident(n.nspname) || '.' AS prefix, pg_catalog.format_type(a.atttypid, a.atttypmod) AS declared
+            FROM pg_catalog.pg_namespace n WHERE n.oid = t.typnamespace) p) f ON true
 LEFT JOIN base b ON b.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.is_array
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -173,6 +181,7 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
   return {
     name,
     dbType: row.db_type,
+    sqlType: row.sql_type,
     type: {
       oid: row.type_oid,
       name: row.type_name,

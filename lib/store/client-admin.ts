@@ -26,7 +26,7 @@ export async function listClients(manager: EntityManager, userId: string): Promi
             last_pull_seq::text AS checkpoint, is_active AS active, ${rfc3339('created_at')} AS "createdAt",
             ${rfc3339('last_sync_at')} AS "lastSyncAt", ${rfc3339('last_pull_at')} AS "lastPullAt",
             ${rfc3339('last_push_at')} AS "lastPushAt"
-       FROM sync_clients c WHERE user_id = $1 ORDER BY c.created_at, client_id`,
+       FROM :sync.sync_clients c WHERE user_id = $1 ORDER BY c.created_at, client_id`,
     [userId],
   );
 }
@@ -38,7 +38,7 @@ export async function deleteClient(
   clientId: string,
 ): Promise<boolean> {
   const [, count]: [unknown[], number] = await manager.query(
-    'DELETE FROM sync_clients WHERE user_id = $1 AND client_id = $2',
+    'DELETE FROM :sync.sync_clients WHERE user_id = $1 AND client_id = $2',
     [userId, clientId],
   );
   return count > 0;

@@ -6,6 +6,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { grantsSql } from './rls-grants.js';
 import { inTransaction } from './session.js';
+import { qualify, syncSchema } from './sync-schema.js';
 
 /** What the roles of the pool and of pushes lack. */
 export async function roleProblems(
@@ -76,9 +77,10 @@ export async function checkReadPolicies(dataSource: DataSource, registry: SyncRe
 async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role: string): Promise<void> {
   const tables = registry.all();
   const parents = tables.filter(({ name }) => registry.children(name).length > 0);
+  const schema = syncSchema(dataSource);
   const needed = [
     ...tables.flatMap((table) => privilegesOn(table, parents).map((privilege) => [table.sql, privilege])),
-    ['sync_bucket_edges', 'SELECT'],
+    [qualify(':sync.sync_bucket_edges', schema), 'SELECT'],
   ];
   const missing = await query<{ relation: string; privilege: string }>(
     dataSource,
@@ -93,7 +95,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
   throw new SynchroError(
     'permission_missing',
     `pushRole: role ${role} may not ${first.privilege} on ${first.relation}`,
-    `${grantsSql(tables, parents, role).join(';\n    ')};`,
+    qualify(`${grantsSql(tables, parents, role).join(';\n    ')};`, schema),
   );
 }
 

@@ -4,6 +4,7 @@ import { SynchroError } from '../common/errors.js';
 import { pipelined, type Statement as PipelinedStatement } from './pipeline.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, Statement } from './statement.js';
+import { qualifyOn } from './sync-schema.js';
 
 const BEGIN = {
   read: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
@@ -169,6 +170,7 @@ async function onConnection<Result>(
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
+    qualifyOn(runner);
     if (keepsPlans === true) keepPlans(runner);
     try {
       return await work(runner);
@@ -180,12 +182,6 @@ async function onConnection<Result>(
   } finally {
     await runner.release();
   }
-}
-
-/** The schema in which unqualified names are made. */
-export async function currentSchema(dataSource: DataSource): Promise<string> {
-  const rows: { schema: string | null }[] = await dataSource.query('SELECT current_schema() AS schema');
-  return rows[0]?.schema ?? 'public';
 }
 
 function connectionLost(cause: unknown): SynchroError {

@@ -49,7 +49,7 @@ export async function saveRegistration(
   buckets: readonly string[],
 ): Promise<string> {
   const rows: { id: string }[] = await manager.query(
-    `INSERT INTO sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
+    `INSERT INTO :sync.sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (user_id, client_id) DO UPDATE
        SET client_name = excluded.client_name, platform = excluded.platform, app_version = excluded.app_version,
@@ -86,7 +86,7 @@ export function notePull(
 }
 
 const PULLED = new Statement(
-  `UPDATE sync_clients
+  `UPDATE :sync.sync_clients
       SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
           is_active = true, served_seq = greatest(served_seq, $3::bigint)
     WHERE id = $1`,
@@ -96,7 +96,7 @@ const PULLED = new Statement(
 export function noteServed(client: SyncClient, served: bigint): PipelinedStatement | null {
   if (client.served >= served) return null;
   return {
-    sql: 'UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1',
+    sql: 'UPDATE :sync.sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1',
     parameters: [client.id, served.toString()],
   };
 }
@@ -107,7 +107,7 @@ export function notePush(manager: EntityManager, client: SyncClient): PipelinedS
 }
 
 const PUSHED = new Statement(
-  'UPDATE sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
+  'UPDATE :sync.sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
 );
 
 /**
@@ -131,12 +131,12 @@ export function changeSubscriptions(
   return {
     sql: `WITH client AS MATERIALIZED (
        SELECT id, bucket_subs, bucket_since, served_seq, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
-         FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+         FROM :sync.sync_clients WHERE id = $1 FOR NO KEY UPDATE
      ), unwanted AS (
-       DELETE FROM sync_subscription_changes s USING client
+       DELETE FROM :sync.sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
-       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
+       INSERT INTO :sync.sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
        SELECT id, b, NULL::bigint, NULL::bigint, NULL::boolean, lsn
          FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
        UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
@@ -167,22 +167,22 @@ export async function beginSnapshot(
 ): Promise<bigint | null> {
   await leaseTransaction(manager);
   // The position comes before the other locks, as with compaction and the consumer.
-  if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
+  if (changes) await manager.query('UPDATE :sync.sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
   const rows: { checkpoint: string; seq: string }[] = await manager.query(
-    `UPDATE sync_clients c
+    `UPDATE :sync.sync_clients c
         SET snapshot_seq = CASE WHEN c.snapshot_expires_at > now() AND c.snapshot_seq >= greatest(p.floor_seq, p.epoch_seq)
                                 THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
             snapshot_expires_at = now() + $2 * interval '1 millisecond', bucket_subs = $3,
             bucket_since = CASE WHEN $4 THEN '{}' ELSE c.bucket_since END,
             resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
-       FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
+       FROM :sync.sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, holdMilliseconds, buckets, changes],
   );
   // Nor is there anything that had to be told after earlier pages.
   await manager.query(
-    `WITH told AS (DELETE FROM sync_requests WHERE client = $1)
-     DELETE FROM sync_subscription_changes WHERE client = $1`,
+    `WITH told AS (DELETE FROM :sync.sync_requests WHERE client = $1)
+     DELETE FROM :sync.sync_subscription_changes WHERE client = $1`,
     [client.id],
   );
   const [row] = updated(rows);
@@ -233,9 +233,9 @@ async function hold(
   { seq, where }: { readonly seq: string; readonly where: string },
 ): Promise<boolean> {
   const rows: unknown[] = await manager.query(
-    `UPDATE sync_clients c
+    `UPDATE :sync.sync_clients c
         SET snapshot_seq = ${seq}, snapshot_expires_at = now() + $3 * interval '1 millisecond'
-       FROM sync_wal_position p
+       FROM :sync.sync_wal_position p
       WHERE c.id = $1 AND $2::bigint <= p.last_seq AND ${where} RETURNING c.id`,
     [client.id, checkpoint.toString(), milliseconds],
   );
@@ -248,7 +248,7 @@ async function hold(
  */
 export function noteOlderSchema(client: SyncClient): PipelinedStatement {
   return {
-    sql: `UPDATE sync_clients SET snapshot_completed_at = '-infinity'
+    sql: `UPDATE :sync.sync_clients SET snapshot_completed_at = '-infinity'
       WHERE id = $1 AND snapshot_completed_at > '-infinity'`,
     parameters: [client.id],
   };
@@ -265,7 +265,7 @@ export function completeSnapshot(
   isOlderSchema: boolean,
 ): PipelinedStatement {
   return {
-    sql: `UPDATE sync_clients
+    sql: `UPDATE :sync.sync_clients
         SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,
             snapshot_completed_at = CASE WHEN $3 THEN '-infinity' ELSE now() END,
             last_pull_at = now(), last_sync_at = now(), is_active = true,

@@ -32,7 +32,7 @@ export function idKey({ baseType }: ContractColumn, id: string): string {
 export function sameIdSql(column: ContractColumn, value: string, text: string): string {
   if (TEXTS.has(column.baseType)) return `${value} = ${text}`;
   if (SAFE_CASTS.has(column.baseType)) return `${value} = ${text}::${column.baseType}`;
-  return column.dbType === 'citext' ? `${value} = ${text}::citext` : `${value}::text = ${text}`;
+  return column.dbType === 'citext' ? `${value} = ${text}::${column.sqlType}` : `${value}::text = ${text}`;
 }
 
 /** The same for a key column and the ids in an array of texts: an index is looked into once for each of them. */
@@ -40,7 +40,7 @@ export function idAmongSql(column: ContractColumn, value: string, texts: string)
   if (TEXTS.has(column.baseType)) return `${value} = ANY (${texts}::text[])`;
   if (SAFE_CASTS.has(column.baseType)) return `${value} = ANY (${texts}::${column.baseType}[])`;
   return column.dbType === 'citext'
-    ? `${value} = ANY (${texts}::citext[])`
+    ? `${value} = ANY (${texts}::${column.sqlType}[])`
     : `${value}::text = ANY (${texts}::text[])`;
 }
 

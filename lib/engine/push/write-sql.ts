@@ -93,8 +93,8 @@ function recordsSql({ contract, columns }: RunShape): string {
   const definitions = [
     contract.primaryKey,
     ...columns,
-    { name: keptName(contract), dbType: 'integer[]' },
-  ].map(({ name, dbType }) => `${quoteIdentifier(name)} ${dbType}`);
+    { name: keptName(contract), sqlType: 'integer[]' },
+  ].map(({ name, sqlType }) => `${quoteIdentifier(name)} ${sqlType}`);
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
