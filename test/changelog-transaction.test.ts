@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SyncClient } from '../lib/replication/consumer-connection.js';
+import { ConsumerClient } from '../lib/replication/consumer-connection.js';
 import { ChangelogTransaction } from '../lib/store/changelog-transaction.js';
 import { synchroMigrationsSql } from '../lib/store/migrations/index.js';
 import { startEpoch, type WalPosition } from '../lib/store/wal-position.js';
@@ -37,7 +37,7 @@ describe('a transaction of the changelog', () => {
   });
 
   function connection(): Client {
-    return new SyncClient({ connectionString: database.url, pipeline: true, schema: 'public' });
+    return new ConsumerClient({ connectionString: database.url, pipeline: true, schema: 'public' });
   }
 
   it('moves entries and position together', async () => {

@@ -130,7 +130,7 @@ describe('in a database', () => {
       createTableSql(files.sql, `user_id uuid, order_id uuid REFERENCES ${items.sql}`),
       createTableSql(teams.sql, 'team text'),
     ])
-      await db.query(qualify(sql, 'public'));
+      await db.query(sql);
     await apply(tables);
     await db.query(
       `INSERT INTO ${lists.sql} (id, "The Owner") VALUES ($1, $2), ($3, $4), ($5, NULL), ($6, '')`,
@@ -153,7 +153,7 @@ describe('in a database', () => {
   });
 
   async function apply(of: readonly SyncTable[], options: Parameters<typeof rlsSql>[1] = {}): Promise<void> {
-    for (const sql of rlsSql(of, { role: role.name, ...options })) await db.query(sql);
+    for (const sql of rlsSql(of, { role: role.name, ...options })) await db.query(qualify(sql, 'public'));
   }
 
   /** What a statement of the role's returns, in a transaction that is rolled back; the SQLSTATE where it fails. */

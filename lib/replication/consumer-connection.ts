@@ -39,7 +39,7 @@ export function consumerConnection(
  * it; it holds for a walsender, too, which decodes each transaction within one of its own.
  */
 export async function connectConsumer(config: ConsumerConfig): Promise<Client> {
-  const client = new SyncClient(config);
+  const client = new ConsumerClient(config);
   client.on('error', () => undefined); // the query in flight, or the next one, reports it
   try {
     await client.connect();
@@ -70,7 +70,7 @@ export async function liftTransactionLimit(client: Client): Promise<void> {
 }
 
 /** Takes statements with `:sync`. */
-export class SyncClient extends Client {
+export class ConsumerClient extends Client {
   constructor({ schema, ...config }: ConsumerConfig) {
     super(config);
     const query = this.query.bind(this) as (statement: unknown, ...rest: unknown[]) => unknown;

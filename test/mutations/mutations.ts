@@ -5,6 +5,7 @@ import { PULL } from './pull.js';
 import { PUSH } from './push.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
+import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
 
 /** Every break that the suite must notice. */
@@ -16,4 +17,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PUSH,
   ...OWNERSHIP,
   ...REQUESTS,
+  ...SETTINGS,
 ];
