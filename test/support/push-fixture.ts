@@ -17,6 +17,7 @@ import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
 import { pipelined } from '../../lib/store/pipeline.js';
 import { rlsSql } from '../../lib/store/rls.js';
 import { callerSql, inTransaction } from '../../lib/store/session.js';
+import { qualify } from '../../lib/store/sync-schema.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { createRole, type TestRole } from './roles.js';
 import { eventually } from './wait.js';
@@ -167,7 +168,7 @@ export async function pushFixture(
 
 async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
   const role = await createRole(db);
-  for (const statement of rlsSql(tables, { role: role.name })) await db.query(statement);
+  for (const statement of rlsSql(tables, { role: role.name })) await db.query(qualify(statement, 'public'));
   return role;
 }
 
