@@ -1,13 +1,15 @@
 import { problemsOf, type SynchroProblem } from './common/errors.js';
 import { checkMinimum } from './engine/version-gate.js';
 import { isSchemaHash } from './schema/schema-gate.js';
+import { replicationNameProblems } from './replication/replication-names.js';
 import type { SynchroOptions } from './synchro.options.js';
 
 /** What is wrong with the module's own options. */
 export async function optionProblems({
   minClientVersion,
+  replication = {},
   schema,
-}: Pick<SynchroOptions, 'minClientVersion' | 'schema'>): Promise<readonly SynchroProblem[]> {
+}: Pick<SynchroOptions, 'minClientVersion' | 'replication' | 'schema'>): Promise<readonly SynchroProblem[]> {
   const hashes = (schema?.compatibleHashes ?? []).filter((hash) => !isSchemaHash(hash));
   return [
     ...hashes.map((hash) => ({
@@ -17,6 +19,7 @@ export async function optionProblems({
       message: `${hash} is no schema's hash`,
       remedy: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
     })),
+    ...(replication === false ? [] : replicationNameProblems(replication)),
     ...(await problemsOf('SynchroModule', 'minClientVersion', () => checkMinimum(minClientVersion))),
   ];
 }

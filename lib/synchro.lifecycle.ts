@@ -22,7 +22,9 @@ import { SchemaService } from './schema/schema.service.js';
 import { connectionConfig } from './store/connection-config.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
 import { migrationProblems, runMigrations } from './store/migration-runner.js';
+import { poolProblems } from './store/pool-checks.js';
 import { outliveNewConnections } from './store/pool-errors.js';
+import { syncSchema } from './store/sync-schema.js';
 import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
@@ -51,6 +53,8 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async onApplicationBootstrap(): Promise<void> {
     outliveNewConnections(this.dataSource);
+    const pool = await poolProblems(this.dataSource);
+    if (pool.length > 0) throw problemsError(pool);
     if (this.options.migrationsRun === true) await runMigrations(this.dataSource);
     const consumer = this.newConsumer();
     await this.check(consumer);
@@ -93,6 +97,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       slotName: replication.slotName ?? DEFAULT_SLOT_NAME,
       publicationName: replication.publicationName ?? DEFAULT_PUBLICATION_NAME,
       connection: replication.connection ?? connectionConfig(this.dataSource),
+      schema: syncSchema(this.dataSource),
       batchRows: replication.batchRows ?? 1_000,
       maxBatchRows: replication.maxBatchRows ?? 1_000,
       maxSubscriptionRows: replication.maxSubscriptionRows ?? 50_000,

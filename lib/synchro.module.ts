@@ -27,7 +27,7 @@ import { SubscribedBuckets } from './resolvers/subscribed-buckets.js';
 import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
-import { currentSchema } from './store/session.js';
+import { syncSchema } from './store/sync-schema.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
 import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
@@ -89,7 +89,7 @@ const SETTINGS: Provider = {
 const REGISTRY: Provider = {
   provide: SyncRegistry,
   inject: [SYNC_DATA_SOURCE],
-  useFactory: async (dataSource: DataSource) => discoverTables(dataSource, await currentSchema(dataSource)),
+  useFactory: (dataSource: DataSource) => discoverTables(dataSource, syncSchema(dataSource)),
 };
 
 const SERVICES: readonly Provider[] = [

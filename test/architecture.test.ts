@@ -111,3 +111,20 @@ describe('the rooms of lib/', () => {
     expect(long.map(([file]) => file)).toEqual([]);
   });
 });
+
+describe('SQL of lib/', () => {
+  /** Where PostgreSQL expects a table. */
+  const BARE =
+    /(?<!\bINDEX IF NOT )\b(?:FROM|JOIN|INTO|UPDATE|USING|REFERENCES|EXISTS|ON|TABLE|COLUMN) +sync_[a-z_]+|'sync_[a-z_]+'/g;
+
+  it('names the schema of every sync table: `:sync.sync_…` [W-SETTINGS-10]', () => {
+    const found = [...sources].flatMap(([file, text]) =>
+      text
+        .split('\n')
+        .filter((each) => !/^\s*(?:\*|\/\/|\/\*)/.test(each))
+        .flatMap((each) => each.match(BARE) ?? [])
+        .map((name) => `${file}: ${name}`),
+    );
+    expect(found).toEqual([]);
+  });
+});

@@ -1,5 +1,6 @@
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ConsumerClient } from '../lib/replication/consumer-connection.js';
 import { ChangelogTransaction } from '../lib/store/changelog-transaction.js';
 import { synchroMigrationsSql } from '../lib/store/migrations/index.js';
 import { startEpoch, type WalPosition } from '../lib/store/wal-position.js';
@@ -36,7 +37,7 @@ describe('a transaction of the changelog', () => {
   });
 
   function connection(): Client {
-    return new Client({ connectionString: database.url, pipeline: true });
+    return new ConsumerClient({ connectionString: database.url, pipeline: true, schema: 'public' });
   }
 
   it('moves entries and position together', async () => {

@@ -222,7 +222,7 @@ it('SyncEngine.schemaHistory tells the schemas, newest first', async () => {
   const hashes = all.map(({ hash }) => hash);
   expect(hashes.indexOf(newer.schema_hash)).toBeLessThan(hashes.indexOf(older.schema_hash));
   expect(all.map(({ version }) => version)).toEqual(
-    all.map(({ version }) => version).toSorted((a, b) => Number(b - a)),
+    all.map(({ version }) => version).toSorted((a, b) => Number(b) - Number(a)),
   );
   await expect(engine.schemaHistory(1)).resolves.toEqual(all.slice(0, 1));
   for (const limit of [0, -5]) await expect(engine.schemaHistory(limit)).resolves.toEqual(all);

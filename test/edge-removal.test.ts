@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ConsumerClient } from '../lib/replication/consumer-connection.js';
 import type { SyncTable } from '../lib/registry/sync-table.js';
 import { removeOrphans } from '../lib/replication/edge-removal.js';
 import { ChangelogTransaction } from '../lib/store/changelog-transaction.js';
@@ -18,7 +19,7 @@ beforeAll(async () => {
   database = await createDatabase();
   for (const statement of synchroMigrationsSql()) await database.query(statement);
   await database.query('CREATE TABLE docs (id uuid PRIMARY KEY)');
-  client = new Client({ connectionString: database.url, pipeline: true });
+  client = new ConsumerClient({ connectionString: database.url, pipeline: true, schema: 'public' });
   await client.connect();
 });
 afterAll(async () => {

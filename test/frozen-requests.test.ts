@@ -36,7 +36,7 @@ it.each([
   let [taken, thaw] = [(): void => {}, (): void => {}];
   const isTaken = new Promise<void>((resolve) => (taken = resolve));
   const thawed = new Promise<void>((resolve) => (thaw = resolve));
-  const frozen = app.app.get(DataSource).transaction(async (manager) => {
+  const frozen = inTransaction(app.app.get(DataSource), 'write', async (manager) => {
     await take(manager);
     taken();
     await thawed;

@@ -279,7 +279,7 @@ describe('OnPullComplete', () => {
     await consumed(database);
     const [page] = await alice.pull();
     expect(events('pull')).toEqual([
-      { userId: 'alice', clientId: alice.clientId, checkpoint: BigInt(alice.checkpoint), count: 3 },
+      { userId: 'alice', clientId: alice.clientId, checkpoint: String(alice.checkpoint), count: 3 },
     ]);
     expect(page?.changes).toHaveLength(3);
   });
@@ -367,10 +367,10 @@ describe('OnSnapshotRequired', () => {
     const { last: lastSeq } = await logState(database);
     await alice.pullPage({ checkpoint: 1 });
     await alice.pullPage({ checkpoint: lastSeq + 1000 });
-    const common = { userId: 'alice', clientId: alice.clientId, minSeq: BigInt(lastSeq) };
+    const common = { userId: 'alice', clientId: alice.clientId, minSeq: String(lastSeq) };
     expect(events('snapshot')).toEqual([
-      { ...common, checkpoint: 1n, reason: 'checkpoint_before_retention' },
-      { ...common, checkpoint: BigInt(lastSeq + 1000), reason: 'history_unavailable' },
+      { ...common, checkpoint: '1', reason: 'checkpoint_before_retention' },
+      { ...common, checkpoint: String(lastSeq + 1000), reason: 'history_unavailable' },
     ]);
     expect(events('pull')).toEqual([]);
   });

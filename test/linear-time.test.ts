@@ -70,7 +70,8 @@ function column(baseType: string, name: string): ContractColumn {
   return {
     name,
     dbType: baseType,
-    baseDbType: baseType,
+    sqlType: baseType,
+    baseSqlType: baseType,
     logicalType: 'string',
     baseType,
     isArray: baseType.startsWith('_'),

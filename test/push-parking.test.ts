@@ -508,9 +508,10 @@ describe('the bounds of parking', () => {
       `UPDATE sync_parked_rows SET created_at = now() - interval '8 days' WHERE record_id = $1`,
       [comment],
     );
-    const { manager } = push.dataSource;
-    expect(await recordLongParked(manager, WEEK_MS)).toBe(1);
-    expect(await recordLongParked(manager, WEEK_MS)).toBe(0);
+    const record = (): Promise<number> =>
+      inTransaction(push.dataSource, 'write', (manager) => recordLongParked(manager, WEEK_MS));
+    expect(await record()).toBe(1);
+    expect(await record()).toBe(0);
     expect(await openFailures()).toEqual([
       {
         table_name: 'comments',

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { PushChange } from '../lib/engine/push/push-change.js';
 import { inTransaction } from '../lib/store/session.js';
+import { qualifyOn } from '../lib/store/sync-schema.js';
 import { change, only, type PushFixture, pushFixture } from './support/push-fixture.js';
 import { ALICE, BOB, DDL, TABLES } from './support/push-tables.js';
 import { createRole } from './support/roles.js';
@@ -111,6 +112,7 @@ it("it comes back to the role that the connection was in, which needn't be that 
   await own.grantSyncTables();
   await push.db.query(`GRANT ${pushRole} TO "${push.db.name}_own ""role"""`);
   const runner = push.dataSource.createQueryRunner();
+  qualifyOn(runner);
   try {
     await runner.query(`SET ROLE "${push.db.name}_own ""role"""`);
     await runner.query('BEGIN');

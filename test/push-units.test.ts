@@ -15,7 +15,8 @@ function column(baseType: string): ContractColumn {
   return {
     name: 'c',
     dbType: baseType,
-    baseDbType: baseType,
+    baseSqlType: baseType,
+    sqlType: baseType,
     logicalType: 'string',
     baseType,
     isArray: baseType.startsWith('_'),

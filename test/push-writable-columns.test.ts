@@ -11,7 +11,8 @@ function column(name: string): ContractColumn {
   return {
     name,
     dbType: 'text',
-    baseDbType: 'text',
+    baseSqlType: 'text',
+    sqlType: 'text',
     logicalType: 'string',
     baseType: 'text',
     isArray: false,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SyncTable } from '../lib/registry/sync-table.js';
 import { synchroMigrationsSql } from '../lib/store/migrations/index.js';
 import { rlsSql } from '../lib/store/rls.js';
+import { qualify } from '../lib/store/sync-schema.js';
 import { createTableSql, owned, readOnly } from './schema-fixtures.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -76,7 +77,7 @@ describe('the statements', () => {
       { bucketFunction: { schema: 'public', name: 'buckets_of', text: 'buckets_of' } },
     ]) {
       const read = policy(rlsSql([readOnly('news', rule)]), 'sync_read_news');
-      expect(read).toMatch(/USING \(EXISTS \(SELECT FROM sync_bucket_edges/);
+      expect(read).toMatch(/USING \(EXISTS \(SELECT FROM :sync.sync_bucket_edges/);
     }
   });
 
@@ -152,7 +153,7 @@ describe('in a database', () => {
   });
 
   async function apply(of: readonly SyncTable[], options: Parameters<typeof rlsSql>[1] = {}): Promise<void> {
-    for (const sql of rlsSql(of, { role: role.name, ...options })) await db.query(sql);
+    for (const sql of rlsSql(of, { role: role.name, ...options })) await db.query(qualify(sql, 'public'));
   }
 
   /** What a statement of the role's returns, in a transaction that is rolled back; the SQLSTATE where it fails. */

@@ -8,7 +8,8 @@ import { owned, readOnly } from './schema-fixtures.js';
 const id: ContractColumn = {
   name: 'id',
   dbType: 'uuid',
-  baseDbType: 'uuid',
+  baseSqlType: 'uuid',
+  sqlType: 'uuid',
   logicalType: 'string',
   baseType: 'uuid',
   isArray: false,
@@ -24,7 +25,7 @@ const title: ContractColumn = {
   ...id,
   name: 'title',
   dbType: 'text',
-  baseDbType: 'text',
+  baseSqlType: 'text',
   nullable: true,
   defaultSql: "'<a> & b\u2028'::text",
   defaultKind: 'portable',

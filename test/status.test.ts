@@ -142,7 +142,7 @@ describe('the status', () => {
           safeWalSize: null,
         },
         lag: { bytes: 0, seconds: 0 },
-        changelog: { lastSeq: 2n, floorSeq: 0n, epochSeq: 0n },
+        changelog: { lastSeq: '2', floorSeq: '0', epochSeq: '0' },
         openRuleFailures: 0,
         waitingRows: 0,
         parkedRows: 0,

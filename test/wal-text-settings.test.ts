@@ -111,7 +111,7 @@ describe('what the database URL says', () => {
     url.searchParams.set('options', '-c TimeZone=Asia/Kathmandu -c work_mem=5MB');
     url.searchParams.set('statement_timeout', '1');
     url.searchParams.set('application_name', 'host');
-    const client = new Client(consumerConnection({ connectionString: url.href }, 7_000));
+    const client = new Client(consumerConnection({ connectionString: url.href }, 7_000, 'public'));
     try {
       await client.connect();
       const { rows } = await client.query(

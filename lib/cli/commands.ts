@@ -17,8 +17,8 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 ]);
 
 async function migrations(args: readonly string[], { out }: CommandOutput): Promise<number> {
-  parse(args, {});
-  out(script(synchroMigrationsSql()));
+  const { schema } = parse(args, { schema: { type: 'string' } });
+  out(script(synchroMigrationsSql(given('schema', schema))));
   return 0;
 }
 

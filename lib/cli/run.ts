@@ -42,6 +42,8 @@ const USAGE = `nestjs-synchro <command>
   rls                   prints the SQL of the synced tables' row-level security
   doctor                says what is wrong with the database, the roles and the tables, and what mends it
 
+Options of migrations:
+  --schema              schema of the sync tables (default: that of the tool that runs the SQL)
 Options of rls and doctor:
   -d, --data-source     JavaScript file that exports the app's TypeORM DataSource (as for TypeORM's own commands)
 Options of rls:

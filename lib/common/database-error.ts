@@ -64,6 +64,12 @@ export function isTransient(error: unknown): boolean {
   return errorsIn(error).some((inner) => inner instanceof Error && TRANSIENT_MESSAGES.test(inner.message));
 }
 
+/** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
+export function isLostPlan(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === '26000' || code === '42P05';
+}
+
 /**
  * A statement failed for a row that it met or a value in it, as far as can be told: whoever can do without that row may go
  * on. Triggers and checks raise what they like, so it is whatever is not about the server, the session, the transaction or

@@ -7,6 +7,7 @@ export type SynchroErrorCode =
   | 'publication_invalid'
   | 'replica_identity_missing'
   | 'slot_busy'
+  | 'slot_taken'
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'

@@ -1,15 +1,17 @@
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../common/errors.js';
 import { discoverTables } from '../registry/discovery.js';
+import { connectConsumer, consumerConnection } from '../replication/consumer-connection.js';
 import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from '../replication/default-names.js';
+import { poolerProblems } from '../replication/pooler-problems.js';
 import { setupProblems } from '../replication/setup-problems.js';
 import { TrackedTables } from '../replication/tracked-tables.js';
 import { SchemaService } from '../schema/schema.service.js';
 import { connectionConfig } from '../store/connection-config.js';
 import { migrationProblems } from '../store/migration-runner.js';
 import { roleProblems } from '../store/role-checks.js';
-import { currentSchema } from '../store/session.js';
+import { syncSchema } from '../store/sync-schema.js';
 import { indexProblems } from './index-problems.js';
 import { publicationGaps } from './publication-gaps.js';
 import { privilegeProblems } from './privilege-problems.js';
@@ -44,19 +46,26 @@ export async function examine(
 ): Promise<readonly SynchroProblem[]> {
   const { slotName = DEFAULT_SLOT_NAME, publicationName = DEFAULT_PUBLICATION_NAME } = options;
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
-  const registry = discoverTables(dataSource, await currentSchema(dataSource));
+  const registry = discoverTables(dataSource, syncSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();
   const migrations = await migrationProblems(dataSource);
   // Every further question is about tables and columns that are there.
   if (problems.length + migrations.length > 0) return [...problems, ...migrations];
   const tracked = new TrackedTables(registry, () => true);
   const tables = registry.all();
-  const consumer = await connect(options.replication ?? connectionConfig(dataSource));
+  const connection = consumerConnection(
+    options.replication ?? connectionConfig(dataSource),
+    0,
+    syncSchema(dataSource),
+  );
+  const pooler = await poolerProblems(connection);
+  if (pooler.length > 0) return pooler;
+  const consumer = await connectConsumer({ ...connection, application_name: 'nestjs-synchro doctor' });
   try {
     return [
       ...(await privilegeProblems(dataSource, registry)),
       ...(await roleProblems(dataSource, registry, pushRole)),
-      ...(await setupProblems(consumer, tracked, publicationName)),
+      ...(await setupProblems(consumer, tracked, { slotName, publicationName })),
       ...(await publicationGaps(consumer, publicationName, tracked)),
       ...(await slotProblems(consumer, slotName, maxRetainedWal)),
       ...(await indexProblems(dataSource, tables)),
@@ -67,11 +76,4 @@ export async function examine(
   } finally {
     await consumer.end();
   }
-}
-
-async function connect(connection: ClientConfig): Promise<Client> {
-  const client = new Client({ ...connection, application_name: 'nestjs-synchro doctor' });
-  client.on('error', () => undefined); // the query in flight, or the next one, reports it
-  await client.connect();
-  return client;
 }

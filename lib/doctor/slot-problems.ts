@@ -4,7 +4,6 @@ import { quoteLiteral } from '../common/identifiers.js';
 
 interface SlotRow {
   readonly plugin: string | null;
-  readonly database: string | null;
   readonly ours: boolean;
   readonly active: boolean;
   readonly lost: boolean;
@@ -12,8 +11,7 @@ interface SlotRow {
 }
 
 /**
- * A replication slot that can't be read from, that serves something else, that nobody reads while its WAL grows, or
- * for which there is no room.
+ * A replication slot that can't be read from, that nobody reads while its WAL grows, or for which there is no room.
  */
 export async function slotProblems(
   client: ClientBase,
@@ -21,7 +19,7 @@ export async function slotProblems(
   maxRetainedWal: number,
 ): Promise<readonly SynchroProblem[]> {
   const { rows } = await client.query<SlotRow>(
-    `SELECT plugin, database, database = current_database() AS ours, active,
+    `SELECT plugin, database = current_database() AS ours, active,
             wal_status = 'lost' OR restart_lsn IS NULL AS lost,
             coalesce(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn), 0) AS retained
        FROM pg_replication_slots WHERE slot_name = $1`,
@@ -30,15 +28,8 @@ export async function slotProblems(
   const [slot] = rows;
   if (!slot) return roomProblems(client, name);
   const drop = `SELECT pg_drop_replication_slot(${quoteLiteral(name)});`;
-  if (slot.plugin !== 'pgoutput' || !slot.ours) {
-    const owner = `database ${slot.database ?? '(none)'} and plugin ${slot.plugin ?? '(physical)'}`;
-    return [
-      problem(
-        `slot ${name} belongs to ${owner}`,
-        `set another replication.slotName (slot names are unique in a whole cluster), or, if nobody needs it: ${drop}`,
-      ),
-    ];
-  }
+  // Whose it is, is a problem of the set-up.
+  if (slot.plugin !== 'pgoutput' || !slot.ours) return [];
   if (slot.lost) {
     return [
       problem(

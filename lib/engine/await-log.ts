@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { Lsn } from '../common/lsn.js';
+import { inTransaction } from '../store/session.js';
 import { announceMark } from '../store/wal-progress.js';
 
 /** Pauses between two looks double from the first to the last: the consumer may run in another process. */
@@ -17,19 +18,19 @@ const ANNOUNCE_MS = 1_000;
  * @returns whether it came about in time
  */
 export async function awaitLog(
-  manager: EntityManager,
+  dataSource: DataSource,
   lsn: Lsn,
-  isThere: () => Promise<boolean>,
+  isThere: (manager: EntityManager) => Promise<boolean>,
   timeout: number,
 ): Promise<boolean> {
   const deadline = performance.now() + timeout;
   let announced = -Infinity;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
-    if (await isThere()) return true;
+    if (await inTransaction(dataSource, 'read', isThere)) return true;
     const now = performance.now();
     if (now >= deadline) return false;
     if (now - announced >= ANNOUNCE_MS) {
-      await announceMark(manager, lsn);
+      await inTransaction(dataSource, 'write', (manager) => announceMark(manager, lsn));
       announced = now;
     }
     await sleep(Math.min(pause, deadline - now));

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaService } from '../schema/schema.service.js';
@@ -11,6 +11,7 @@ import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { recordLongParked } from '../store/parked-rows.js';
 import { deactivateStaleClients, deleteEntries, lastSeqOlderThan, raiseFloor } from '../store/retention.js';
+import { inTransaction, UNLIMITED } from '../store/session.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { CompactionSettings, SynchroSettings } from '../synchro.settings.js';
 
@@ -69,24 +70,25 @@ export class Compactor {
   }
 
   private async compact(settings: CompactionSettings): Promise<CompactionResult> {
-    const { manager } = this.dataSource;
     const { staleThreshold, batchSize, removeClientsAfter } = settings;
-    const deactivatedClients = await deactivateStaleClients(manager, staleThreshold);
+    const deactivatedClients = await this.write((manager) => deactivateStaleClients(manager, staleThreshold));
     const safeSeq = await this.raiseFloor(settings.maxAge);
     const deletedEntries = await this.deleteEntries(safeSeq, batchSize);
     const removedClients = await this.inBatches(batchSize, () =>
-      removeDeadClients(manager, removeClientsAfter, batchSize),
+      this.write((manager) => removeDeadClients(manager, removeClientsAfter, batchSize)),
     );
     const removedFailures = await this.inBatches(batchSize, () =>
-      removeResolvedFailures(manager, staleThreshold, batchSize),
+      this.write((manager) => removeResolvedFailures(manager, staleThreshold, batchSize)),
     );
-    await this.inBatches(batchSize, () => removeOldPushFailures(manager, staleThreshold, batchSize));
+    await this.inBatches(batchSize, () =>
+      this.write((manager) => removeOldPushFailures(manager, staleThreshold, batchSize)),
+    );
     const { version } = await this.schemas.current();
-    const removedManifests = await removeOldManifests(manager, version);
+    const removedManifests = await this.write((manager) => removeOldManifests(manager, version));
     await this.reportLongParked();
     return {
       deactivatedClients,
-      safeSeq,
+      safeSeq: safeSeq.toString(),
       deletedEntries,
       removedClients,
       removedFailures,
@@ -94,16 +96,21 @@ export class Compactor {
     };
   }
 
+  /** The host's limits are for its requests: a batch takes as long as it takes. */
+  private write<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    return inTransaction(this.dataSource, 'write', work, UNLIMITED);
+  }
+
   private async raiseFloor(maxAge: number): Promise<bigint> {
     // Before the transaction: appenders wait for that one.
-    const aged = await lastSeqOlderThan(this.dataSource.manager, maxAge);
-    return this.dataSource.transaction((manager) => raiseFloor(manager, maxAge, aged));
+    const aged = await this.write((manager) => lastSeqOlderThan(manager, maxAge));
+    return this.write((manager) => raiseFloor(manager, maxAge, aged));
   }
 
   private async deleteEntries(floor: bigint, batchSize: number): Promise<number> {
     let last = 0n;
     return this.inBatches(batchSize, async () => {
-      const batch = await deleteEntries(this.dataSource.manager, last, floor, batchSize);
+      const batch = await this.write((manager) => deleteEntries(manager, last, floor, batchSize));
       last = batch.last;
       return batch.count;
     });
@@ -122,7 +129,7 @@ export class Compactor {
 
   /** A create whose parent never comes was answered as applied: somebody has to know (interleavings 20). */
   private async reportLongParked(): Promise<void> {
-    const count = await recordLongParked(this.dataSource.manager, LONG_PARKED_MS);
+    const count = await this.write((manager) => recordLongParked(manager, LONG_PARKED_MS));
     if (count === 0) return;
     this.logger.warn('creates have waited for their parents for over a week (see sync_rule_failures)', {
       count,

@@ -1,7 +1,8 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { ContractTable } from '../schema/schema-contract.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
 import { type NewRequest, requestSql } from '../store/requests.js';
+import { inTransaction } from '../store/session.js';
 import type { SyncClient } from '../store/sync-clients.js';
 import type { Hydrated } from './pull/hydrator.js';
 
@@ -36,4 +37,14 @@ export async function notePassedOver(
 /** The statements of {@link notePassedOver}. */
 export function passedOverSql(client: SyncClient, records: readonly PassedOver[]): readonly Statement[] {
   return records.flatMap((each) => requestSql({ ...each, client: client.id }));
+}
+
+/** The same in a transaction of its own. */
+export async function askForPassedOver(
+  dataSource: DataSource,
+  client: SyncClient,
+  records: readonly PassedOver[],
+): Promise<void> {
+  if (records.length === 0) return;
+  await inTransaction(dataSource, 'write', (manager) => notePassedOver(manager, client, records));
 }

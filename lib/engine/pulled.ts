@@ -1,10 +1,10 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { HookRunner } from '../hooks/hook-runner.js';
 import type { Statement } from '../store/pipeline.js';
 import { noteOlderSchema, notePull, type SyncClient } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { difference } from './pull/bucket-difference.js';
-import { notePassedOver } from './passed-over.js';
+import { askForPassedOver } from './passed-over.js';
 import type { PullPage, SnapshotReason } from './pull/puller.js';
 import type { LogState, SyncContext } from './sync-context.js';
 import type { PullRequest, PullResult } from './sync-requests.js';
@@ -76,7 +76,7 @@ export function pullNotes(
 
 /** Leaves to the consumer what a pull has passed over, and tells the hooks. */
 export async function afterPull(
-  manager: EntityManager,
+  dataSource: DataSource,
   hooks: HookRunner,
   request: PullRequest,
   { result, client, log }: Pulled,
@@ -87,8 +87,13 @@ export async function afterPull(
     if (reason !== 'initial_sync_required') await tellSnapshotRequired(hooks, request, log, reason);
     return;
   }
-  await notePassedOver(manager, client, passedOver);
-  await hooks.inform('onPullComplete', { userId, clientId, checkpoint, count: changes.count });
+  await askForPassedOver(dataSource, client, passedOver);
+  await hooks.inform('onPullComplete', {
+    userId,
+    clientId,
+    checkpoint: checkpoint.toString(),
+    count: changes.count,
+  });
 }
 
 async function tellSnapshotRequired(
@@ -98,5 +103,11 @@ async function tellSnapshotRequired(
   reason: Exclude<SnapshotReason, 'initial_sync_required'>,
 ): Promise<void> {
   const minSeq = floorSeq > epochSeq ? floorSeq : epochSeq;
-  await hooks.inform('onSnapshotRequired', { userId, clientId, checkpoint, minSeq, reason });
+  await hooks.inform('onSnapshotRequired', {
+    userId,
+    clientId,
+    checkpoint: checkpoint.toString(),
+    minSeq: minSeq.toString(),
+    reason,
+  });
 }

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { HookRunner } from '../hooks/hook-runner.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending, type Opened } from '../store/session.js';
+import { Ending, inTransaction, type Opened, type SqlRunner, writeTogether } from '../store/session.js';
 import { notePushPosition } from '../store/push-position.js';
 import { notePush } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
@@ -32,7 +32,7 @@ export class PushRequests {
   ) {}
 
   async apply(request: BucketedPush): Promise<PushOutcome> {
-    const push = this.pusher.split<PushOutcome>(this.dataSource.manager, request, {
+    const push = this.pusher.split<PushOutcome>(ownTransactions(this.dataSource), request, {
       apply: (changes, progress) =>
         this.run({ ...request, changes }, (manager, caller, begun) =>
           this.pusher.apply(manager, caller, changes, begun, progress),
@@ -84,8 +84,16 @@ export class PushRequests {
     );
     // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
     if (client.acknowledged !== null)
-      await pipelined(this.dataSource.manager, noteSubscriptions(client, buckets, client.acknowledged));
+      await writeTogether(this.dataSource, noteSubscriptions(client, buckets, client.acknowledged));
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
   }
+}
+
+/** Statements that are each a transaction, on a connection of their own. */
+function ownTransactions(dataSource: DataSource): SqlRunner {
+  return {
+    query: (sql: string, parameters?: unknown[]) =>
+      inTransaction(dataSource, 'write', (manager) => manager.query(sql, parameters)),
+  };
 }

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { errorCode, isRetryable, isSchemaRace } from '../common/database-error.js';
+import { isLostPlan, isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import {
   alone,
@@ -30,9 +30,6 @@ type Work<Result> = (
 
 /** Its first statements, which go out with BEGIN. */
 export type Opening = (manager: EntityManager, attempt: number) => readonly Statement[];
-
-/** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
-const LOST_PLANS = new Set(['26000', '42P05']);
 
 export interface RequestSettings {
   readonly statementTimeout?: number;
@@ -90,14 +87,15 @@ export class RequestTransactions {
       try {
         return await transaction((manager, opened) => work(manager, opened, attempt), options);
       } catch (error) {
-        if (attempt === ATTEMPTS || !(await this.helps(error, attempt))) throw error;
+        if (attempt === ATTEMPTS || !(await this.helps(error, attempt, keepsPlans))) throw error;
       }
     }
   }
 
   /** Whether another run may do better. */
-  private async helps(error: unknown, attempt: number): Promise<boolean> {
-    if (this.keepsPlans && LOST_PLANS.has(errorCode(error) ?? '')) {
+  private async helps(error: unknown, attempt: number, keptPlans: boolean): Promise<boolean> {
+    // By what this attempt did: another request may have found out meanwhile, and none keeps plans any more.
+    if (keptPlans && isLostPlan(error)) {
       this.keepsPlans = false;
       return true;
     }

@@ -1,6 +1,7 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
+import { writeTogether } from '../store/session.js';
 import { completeSnapshot, noteServed, type SyncClient } from '../store/sync-clients.js';
-import { notePassedOver } from './passed-over.js';
+import { askForPassedOver } from './passed-over.js';
 import type { SnapshotResult } from './sync-requests.js';
 
 /** A page of a snapshot, and what it was read from. */
@@ -14,11 +15,12 @@ export interface Snapshotted {
 
 /** Notes what a page says of its device, and leaves to the consumer what it has passed over. */
 export async function afterSnapshot(
-  manager: EntityManager,
+  dataSource: DataSource,
   { result, client, served, isOlderSchema }: Snapshotted,
 ): Promise<void> {
   const { next, checkpoint, passedOver } = result;
-  await notePassedOver(manager, client, passedOver);
-  if (next !== null) await noteServed(manager, client, served);
-  else await completeSnapshot(manager, client, checkpoint, served, isOlderSchema);
+  await askForPassedOver(dataSource, client, passedOver);
+  const note =
+    next === null ? completeSnapshot(client, checkpoint, served, isOlderSchema) : noteServed(client, served);
+  await writeTogether(dataSource, note ? [note] : []);
 }

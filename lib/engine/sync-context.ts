@@ -127,8 +127,8 @@ export class ContextReader {
 function contextSql(tokenSql: string): string {
   return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token, ${CLIENT}, ${LOG}, ${IS_OUTDATED} AS is_outdated
   FROM (SELECT) AS asked
-  LEFT JOIN sync_clients c ON c.user_id = $1 AND c.client_id = $2
-  LEFT JOIN sync_wal_position p ON true`;
+  LEFT JOIN :sync.sync_clients c ON c.user_id = $1 AND c.client_id = $2
+  LEFT JOIN :sync.sync_wal_position p ON true`;
 }
 
 /**
@@ -140,24 +140,24 @@ function contextSql(tokenSql: string): string {
 function glancesSql(tokenSql: string): string {
   return `WITH log AS MATERIALIZED (
     SELECT ${tokenSql} AS token, p.last_seq, p.floor_seq, p.epoch_seq, ${IS_OUTDATED} AS is_outdated
-      FROM (SELECT) AS asked LEFT JOIN sync_wal_position p ON true)
+      FROM (SELECT) AS asked LEFT JOIN :sync.sync_wal_position p ON true)
   SELECT p.token, p.is_outdated, ${CLIENT}, ${LOG}, EXISTS (
          SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
           CROSS JOIN LATERAL (
-            SELECT FROM sync_changelog l
+            SELECT FROM :sync.sync_changelog l
              WHERE (l.bucket_id, l.seq) > (b.bucket_id, asked.checkpoint) AND (l.bucket_id, l.seq) <= (b.bucket_id, p.last_seq)
              ORDER BY l.bucket_id, l.seq LIMIT 1) AS e) AS has_news
     FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS asked (user_id, client_id, checkpoint, n)
    CROSS JOIN log AS p
     LEFT JOIN LATERAL (
-      SELECT * FROM sync_clients c WHERE c.user_id = asked.user_id AND c.client_id = asked.client_id OFFSET 0) AS c ON true
+      SELECT * FROM :sync.sync_clients c WHERE c.user_id = asked.user_id AND c.client_id = asked.client_id OFFSET 0) AS c ON true
    ORDER BY asked.n`;
 }
 
 const CLIENT = `c.id, c.bucket_subs, c.bucket_since, c.is_active,
-       ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+       ARRAY(SELECT s.bucket_id FROM :sync.sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
-       ARRAY(SELECT s.bucket_id FROM sync_subscription_changes s
+       ARRAY(SELECT s.bucket_id FROM :sync.sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
        c.last_pull_at >= now() - interval '1 minute' AS has_pulled_lately, c.served_seq::text,
        c.snapshot_seq::text, (extract(epoch FROM c.snapshot_expires_at - now()) * 1000)::float8 AS snapshot_left,

@@ -10,8 +10,8 @@ import { SchemaService } from '../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
 import type { CompactionResult } from '../store/compaction-result.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { pipelined } from '../store/pipeline.js';
-import { Ending } from '../store/session.js';
+import { Ending, inTransaction, writeTogether } from '../store/session.js';
+import { qualified } from '../store/sync-schema.js';
 import { saveRegistration } from '../store/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../synchro.options.js';
 import type { SynchroSettings } from '../synchro.settings.js';
@@ -101,11 +101,11 @@ export class SyncEngine {
     const buckets = await this.subscriptions.of(request);
     // The hook for stale clients is given the transaction, for what it reads.
     const nothing = this.hooks.has('onStaleClient') ? null : await this.glances.pull(request, buckets);
-    const { manager } = this.dataSource;
+    const { dataSource } = this;
     if (nothing?.result.snapshotReason === null)
-      await pipelined(manager, pullNotes(manager, request, buckets, nothing));
+      await writeTogether(dataSource, pullNotes(dataSource.manager, request, buckets, nothing));
     const pulled = nothing ?? (await this.pullPage(request, buckets));
-    await afterPull(manager, this.hooks, request, pulled);
+    await afterPull(dataSource, this.hooks, request, pulled);
     this.glances.learn(request, pulled.result);
     return pulled.result;
   }
@@ -139,9 +139,9 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.of(request);
     const asked = { ...request, buckets };
-    if (request.cursor === null) await awaitPushes(this.dataSource.manager, request.userId);
+    if (request.cursor === null) await awaitPushes(this.dataSource, request.userId);
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
-    await afterSnapshot(this.dataSource.manager, page);
+    await afterSnapshot(this.dataSource, page);
     return page.result;
   }
 
@@ -199,8 +199,9 @@ export class SyncEngine {
     ids?: readonly RecordId[],
     { manager }: ReresolveOptions = {},
   ): Promise<void> {
-    const ask = (own: EntityManager): Promise<void> => requestReresolve(own, this.schemas, entity, ids);
-    await (manager ? ask(manager) : this.dataSource.transaction(ask));
+    const ask = (own: Parameters<typeof requestReresolve>[0]): Promise<void> =>
+      requestReresolve(own, this.schemas, entity, ids);
+    await (manager ? ask(qualified(manager)) : inTransaction(this.dataSource, 'write', ask));
   }
 
   /**

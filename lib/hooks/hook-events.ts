@@ -31,8 +31,8 @@ export interface ConflictEvent {
 export interface PullCompleteEvent {
   readonly userId: string;
   readonly clientId: string;
-  /** The checkpoint that was answered. */
-  readonly checkpoint: bigint;
+  /** The checkpoint that was answered, as text, for it has 64 bits. */
+  readonly checkpoint: string;
   /** Rows that were answered; deletes don't count. */
   readonly count: number;
 }
@@ -61,10 +61,10 @@ export interface CompactionEvent {
 export interface SnapshotRequiredEvent {
   readonly userId: string;
   readonly clientId: string;
-  /** The device's checkpoint. */
-  readonly checkpoint: bigint;
-  /** The lowest checkpoint from which a device could go on. */
-  readonly minSeq: bigint;
+  /** The device's checkpoint, as text, for it has 64 bits. */
+  readonly checkpoint: string;
+  /** The lowest checkpoint from which a device could go on, as text. */
+  readonly minSeq: string;
   /** `history_unavailable`: the checkpoint is of another user's, another epoch's or a restored database's history. */
   readonly reason: 'checkpoint_before_retention' | 'history_unavailable';
 }

@@ -75,7 +75,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
 /** The tables are not, at the moment, what the entities say. Sync's own are nobody's to change. */
 function isUnfit(error: unknown): boolean {
   if (error instanceof SynchroError) return error.problems.length > 0;
-  return isUnfitTable(error) && !/"sync_\w+"/.test(describeError(error));
+  return isUnfitTable(error) && !/[".]sync_\w+"/.test(describeError(error));
 }
 
 /** The body's values are all strings: SDKs decode it as such. */

@@ -5,6 +5,8 @@ export interface WalConsumerOptions {
   readonly slotName: string;
   readonly publicationName: string;
   readonly connection: ClientConfig;
+  /** Of the sync tables. */
+  readonly schema: string;
   readonly batchRows: number;
   readonly maxBatchRows: number;
   readonly maxSubscriptionRows: number;

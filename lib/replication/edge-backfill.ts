@@ -12,9 +12,9 @@ import type { TrackedTables } from './tracked-tables.js';
  */
 export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): Promise<boolean> {
   const { rows } = await tx.query<{ known: boolean }>(
-    `SELECT EXISTS (SELECT FROM sync_bucket_edges WHERE table_name = $1)
-         OR EXISTS (SELECT FROM sync_waiting_rows WHERE table_name = $1 OR parent_table = $1)
-         OR EXISTS (SELECT FROM sync_rule_failures WHERE table_name = $1 AND resolved_at IS NULL) AS known`,
+    `SELECT EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE table_name = $1)
+         OR EXISTS (SELECT FROM :sync.sync_waiting_rows WHERE table_name = $1 OR parent_table = $1)
+         OR EXISTS (SELECT FROM :sync.sync_rule_failures WHERE table_name = $1 AND resolved_at IS NULL) AS known`,
     [name],
   );
   return rows[0]?.known === false;
@@ -69,21 +69,21 @@ export async function backfillEdges(
       ? []
       : [
           `SELECT ${columns}, e.bucket_id FROM ${table.sql} AS t
-             JOIN sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}
+             JOIN :sync.sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}
              ${own === null ? '' : `WHERE e.bucket_id IS DISTINCT FROM ${own}`}`,
         ]),
   ];
   await tx.query(
-    `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
+    `INSERT INTO :sync.sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
      SELECT ${name}, r.record_id, r.bucket_id, r.live, r.row_updated_at, r.parent_id
        FROM (${sources.join(' UNION ALL ')}) AS r ORDER BY r.record_id COLLATE "C", r.bucket_id COLLATE "C"`,
   );
   if (parent === null) return false;
   const { rowCount } = await tx.query(
-    `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
+    `INSERT INTO :sync.sync_waiting_rows (table_name, record_id, parent_table, parent_id)
      SELECT ${name}, ${id}, ${quoteLiteral(parent)}, ${fk} FROM ${table.sql} AS t
       WHERE ${hasParent} AND NOT EXISTS (
-        SELECT FROM sync_bucket_edges AS e WHERE e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk})`,
+        SELECT FROM :sync.sync_bucket_edges AS e WHERE e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk})`,
   );
   return (rowCount ?? 0) > 0;
 }

@@ -37,7 +37,7 @@ export async function* recordsWithEdges(
 ): AsyncGenerator<ReadonlySet<string>> {
   for (let after = ''; ;) {
     const { rows } = await tx.query<{ id: string }>(
-      `SELECT DISTINCT e.record_id AS id FROM sync_bucket_edges e
+      `SELECT DISTINCT e.record_id AS id FROM :sync.sync_bucket_edges e
         WHERE e.table_name = $1 AND e.record_id > $2 AND ${condition} ORDER BY e.record_id LIMIT ${PAGE_ROWS}`,
       [table.name, after],
     );

@@ -34,11 +34,11 @@ export class Housekeeping {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
     await reader.verify();
     const { rows } = await client.query<Waiting>(
-      `SELECT EXISTS (SELECT FROM sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
-              greatest((SELECT max(after_lsn) FROM sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
-                       (SELECT max(after_lsn) FROM sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
-              EXISTS (SELECT FROM sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}) AS requests,
-              $2 AND EXISTS (SELECT FROM sync_rule_failures WHERE ${DUE}) AS failures`,
+      `SELECT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
+              greatest((SELECT max(after_lsn) FROM :sync.sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
+                       (SELECT max(after_lsn) FROM :sync.sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
+              EXISTS (SELECT FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}) AS requests,
+              $2 AND EXISTS (SELECT FROM :sync.sync_rule_failures WHERE ${DUE}) AS failures`,
       [this.tables, applier.open.failures],
     );
     const { subscriptions = false, awaited = null, requests = false, failures = false } = rows[0] ?? {};

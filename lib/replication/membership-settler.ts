@@ -72,7 +72,7 @@ export class MembershipSettler {
   protected async removeAllEdges(tx: ChangelogTransaction, table: SyncTable): Promise<void> {
     if (!(await tx.succeeds(() => tx.removeEdges(table.name, 'true', Operation.delete))))
       await this.removeEach(tx, table, 'true', false);
-    await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1', [table.name]);
+    await tx.query('DELETE FROM :sync.sync_waiting_rows WHERE table_name = $1', [table.name]);
   }
 
   private async removeEach(

@@ -32,8 +32,8 @@ export interface OpenLists {
 
 export async function readOpenLists(tx: ChangelogTransaction): Promise<OpenLists | undefined> {
   const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
-    `SELECT EXISTS (SELECT FROM sync_waiting_rows) AS waiting,
-            EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
+    `SELECT EXISTS (SELECT FROM :sync.sync_waiting_rows) AS waiting,
+            EXISTS (SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
   );
   return rows[0];
 }

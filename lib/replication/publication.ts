@@ -72,7 +72,7 @@ export async function publicationProblems(
       WHERE p.pubname = $1 AND (p.puballtables OR EXISTS (
         SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
           JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
-         WHERE c.oid = to_regclass('sync_changelog') AND t.pubname = p.pubname))`,
+         WHERE c.oid = to_regclass(':sync.sync_changelog') AND t.pubname = p.pubname))`,
     [name],
   );
   return rows.map(({ all }) => ({
@@ -107,14 +107,14 @@ async function publishedRelations(client: ClientBase, name: string): Promise<Rea
  * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
  * anew, too (see `discontinuity`).
  */
-const VOID_POSITION = `UPDATE sync_wal_position SET system_id = NULL
+const VOID_POSITION = `UPDATE :sync.sync_wal_position SET system_id = NULL
   WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000`;
 
 /** The same for a publication that somebody made by hand: it is another one than the tables were followed by. */
 async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
   await client.query(
     `${VOID_POSITION}
-       AND EXISTS (SELECT FROM sync_table_rules t JOIN pg_publication p ON p.pubname = $1
+       AND EXISTS (SELECT FROM :sync.sync_table_rules t JOIN pg_publication p ON p.pubname = $1
                     WHERE split_part(t.table_shape ->> 'published', ' ', 2) <> p.oid::text)`,
     [name],
   );

@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream';
 import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../common/errors.js';
-import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
+import { quoteIdentifier } from '../common/identifiers.js';
 import { formatLsn, type Lsn } from '../common/lsn.js';
-import { ENCODING_SQL } from '../store/session.js';
+import { liftTransactionLimit } from './consumer-connection.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
 
@@ -269,10 +269,11 @@ class TextPlugin {
   ) {}
 
   async start(client: Client, slotName: string, lsn: string): Promise<unknown> {
+    await liftTransactionLimit(client);
     client.connection.removeAllListeners('copyData');
     client.connection.on('copyData', ({ chunk }: { readonly chunk: Buffer }) => this.receive(chunk));
-    await client.query(ENCODING_SQL);
-    const publication = quoteLiteral(quoteIdentifier(this.publicationName));
+    // A replication command's string: a quote is doubled, and a backslash is nothing else.
+    const publication = `'${quoteIdentifier(this.publicationName).replaceAll("'", "''")}'`;
     return client.query(
       `START_REPLICATION SLOT ${quoteIdentifier(slotName)} LOGICAL ${lsn} (proto_version '1', publication_names ${publication})`,
     );

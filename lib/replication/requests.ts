@@ -81,7 +81,7 @@ function withdraw(
   return () =>
     tx.appendSelect(
       `SELECT $1 || c.id::text, $2, r, ${Operation.delete}, NULL::timestamptz
-       FROM sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4 OR c.id = $5`,
+       FROM :sync.sync_clients c CROSS JOIN unnest($3::text[]) AS r WHERE c.user_id = $4 OR c.id = $5`,
       [clientBucket(''), table.name, recordIds, userId, client],
     );
 }
@@ -95,8 +95,8 @@ function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): ()
     tx.appendSelect(
       `SELECT $1, e.table_name, e.record_id, ${Operation.create},
             CASE WHEN q.anew THEN greatest(clock_timestamp(), max(e.row_updated_at) + interval '1 millisecond') END
-       FROM sync_requests q JOIN sync_clients c ON c.id = q.client
-       JOIN sync_bucket_edges e ON e.record_id = ANY(q.record_ids) AND e.table_name = q.table_name
+       FROM :sync.sync_requests q JOIN :sync.sync_clients c ON c.id = q.client
+       JOIN :sync.sync_bucket_edges e ON e.record_id = ANY(q.record_ids) AND e.table_name = q.table_name
             AND e.bucket_id = ANY(c.bucket_subs) AND e.live
       WHERE q.id = $2 GROUP BY q.anew, e.table_name, e.record_id`,
       [clientBucket(client ?? ''), id],
@@ -106,7 +106,7 @@ function redeliver(tx: ChangelogTransaction, { id, client }: SyncRequestRow): ()
 /** A device that can't be told of a record, as that can't be written, takes everything anew. */
 async function sendToSnapshot(tx: ChangelogTransaction, { userId, client }: SyncRequestRow): Promise<void> {
   await tx.query(
-    'UPDATE sync_clients SET resync_seq = $3, updated_at = now() WHERE user_id = $1 OR id = $2',
+    'UPDATE :sync.sync_clients SET resync_seq = $3, updated_at = now() WHERE user_id = $1 OR id = $2',
     [userId, client, tx.mark().toString()],
   );
 }

@@ -75,7 +75,7 @@ async function insertFailure(
   text: string,
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
+    `INSERT INTO :sync.sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
      VALUES ($1, $2, $3, $4, now() + interval '1 second')
      ON CONFLICT ${OPEN_FAILURE} DO UPDATE
        SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation,
@@ -96,7 +96,7 @@ export async function retryFailures(
   // Of those that could not be written most can't be now.
   await tx.beCareful();
   const { rows } = await tx.query<{ table_name: string; record_id: string }>(
-    `SELECT table_name, record_id FROM sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
+    `SELECT table_name, record_id FROM :sync.sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
     [registry.all().map((table) => table.name)],
   );
   const due = new Map<string, string[]>();
@@ -106,14 +106,14 @@ export async function retryFailures(
     // It may be the delete of a row that could not be written.
     await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
   }
-  const left = await tx.query('SELECT FROM sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
+  const left = await tx.query('SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
   return left.rows.length > 0;
 }
 
 async function closeFailures(tx: ChangelogTransaction, table: string, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await tx.query(
-    `UPDATE sync_rule_failures SET resolved_at = now()
+    `UPDATE :sync.sync_rule_failures SET resolved_at = now()
       WHERE table_name = $1 AND record_id = ANY($2::text[]) AND resolved_at IS NULL`,
     [table, ids],
   );

@@ -1,11 +1,11 @@
-import { Client, type ClientBase, type ClientConfig } from 'pg';
+import type { Client, ClientBase } from 'pg';
 import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteLiteral } from '../common/identifiers.js';
 import { ChangelogTransaction } from '../store/changelog-transaction.js';
-import { ENCODING_SQL } from '../store/session.js';
 import { readPosition, startEpoch, voidPosition, type WalPosition } from '../store/wal-position.js';
 import type { Caution } from './caution.js';
+import { withConsumer, type ConsumerConfig } from './consumer-connection.js';
 import type { MembershipApplier } from './membership-applier.js';
 import {
   createSlot,
@@ -16,6 +16,7 @@ import {
   isAhead,
   type SystemIdentity,
 } from './slot.js';
+import type { SlotBlocker } from './slot-wait.js';
 import type { TableRules } from './table-rules.js';
 import type { TableShapes } from './table-shapes.js';
 import { leaseWriter } from './writer-lease.js';
@@ -26,7 +27,7 @@ const SETUP_LOCK = 91_110_043;
 export interface SlotSetup {
   /** An ordinary connection of the consumer's own. */
   readonly client: ClientBase;
-  readonly connection: ClientConfig;
+  readonly connection: ConsumerConfig;
   readonly slotName: string;
   /** Milliseconds; also how long making the slot anew may be without a sign of life. */
   readonly walSenderTimeout: number;
@@ -36,6 +37,8 @@ export interface SlotSetup {
   /** As they were before the slot is made. */
   readonly shapes: TableShapes;
   readonly onRebuild: (reason: string) => void;
+  /** Told which transaction keeps a slot from being made. */
+  readonly onWait: (blocker: SlotBlocker) => void;
 }
 
 /**
@@ -73,15 +76,11 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, caution, rules, shapes } = setup;
-  const slot = await createSlot(connection, slotName);
-  const client = new Client({ ...connection, pipeline: true });
-  client.on('error', () => undefined); // the query in flight reports it
-  let endLease: (() => void) | null = null;
-  try {
-    await client.connect();
-    await client.query(ENCODING_SQL);
+  const slot = await createSlot(connection, slotName, setup.client, setup.onWait);
+  let endLease: (() => void) | undefined;
+  const make = async (client: Client): Promise<WalPosition> => {
     endLease = await leaseWriter(client, walSenderTimeout);
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
     const previous = await readPosition(client);
     const start = await startEpoch(
@@ -94,14 +93,16 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     await rules.resettleAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(
-      `UPDATE sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`,
+      `UPDATE :sync.sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE live)`,
     );
     const { position, durable } = tx.commit(slot.consistentPoint);
     await durable;
     return position;
+  };
+  try {
+    return await withConsumer({ ...connection, pipeline: true }, make);
   } finally {
     endLease?.();
-    await client.end();
     await slot.close();
   }
 }

@@ -1,8 +1,12 @@
-import { Client, type ClientBase, type ClientConfig } from 'pg';
+import type { Client, ClientBase, QueryResult } from 'pg';
+import { errorCode } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
 import { formatLsn, parseLsn, type Lsn } from '../common/lsn.js';
 import type { WalPosition } from '../store/wal-position.js';
+import { connectConsumer, type ConsumerConfig } from './consumer-connection.js';
+import { checkSlotOwner, SLOT_OWNER_COLUMNS, type SlotOwner } from './slot-owner.js';
+import { namingBlocker, type SlotBlocker } from './slot-wait.js';
 
 /** A cluster's identity and history. */
 export interface SystemIdentity {
@@ -21,24 +25,18 @@ export interface SlotState {
 /** How long making a slot may wait for running transactions before it is tried again. */
 const CREATE_LOCK_TIMEOUT = '30s';
 
-/** @throws SynchroError when a slot of that name serves something else */
+/** @throws SynchroError `slot_taken` when a slot of that name serves something else */
 export async function inspectSlot(client: ClientBase, name: string): Promise<SlotState | null> {
   // to_jsonb: invalidation_reason exists from PostgreSQL 17 on only.
   const { rows } = await client.query<SlotRow>(
-    `SELECT plugin, database, database = current_database() AS ours, active, wal_status, restart_lsn::text,
+    `SELECT ${SLOT_OWNER_COLUMNS}, active, wal_status, restart_lsn::text,
             confirmed_flush_lsn::text, to_jsonb(s) ->> 'invalidation_reason' AS invalidation
        FROM pg_replication_slots s WHERE slot_name = $1`,
     [name],
   );
   const [row] = rows;
   if (!row) return null;
-  if (row.plugin !== 'pgoutput' || !row.ours) {
-    throw new SynchroError(
-      'slot_busy',
-      `replication slot ${name} belongs to database ${row.database ?? '(none)'} and plugin ${row.plugin ?? '(physical)'}`,
-      'choose another replication.slotName: slot names are unique in a whole cluster.',
-    );
-  }
+  checkSlotOwner(name, row);
   const lost =
     row.invalidation ??
     (row.wal_status === 'lost' || row.restart_lsn === null || row.confirmed_flush_lsn === null
@@ -85,8 +83,23 @@ export interface NewSlot {
   close(): Promise<void>;
 }
 
-/** Makes a slot; the connection stays open and idle, for the exported snapshot lives as long as it does. */
-export async function createSlot(connection: ClientConfig, name: string): Promise<NewSlot> {
+/**
+ * Makes a slot; the connection stays open and idle, for the exported snapshot lives as long as it does.
+ * @param observer an ordinary connection that is idle meanwhile
+ * @param onWait is told which transaction it waits for
+ * @throws SynchroError `temporarily_unavailable` with that transaction, when it has not ended in time
+ */
+export async function createSlot(
+  connection: ConsumerConfig,
+  name: string,
+  observer: ClientBase,
+  onWait: (blocker: SlotBlocker) => void,
+): Promise<NewSlot> {
+  let blocker: SlotBlocker | null = null;
+  const noteBlocker = (found: SlotBlocker): void => {
+    blocker = found;
+    onWait(found);
+  };
   const client = await connectReplication(connection);
   try {
     await client.query(`SET lock_timeout = '${CREATE_LOCK_TIMEOUT}'`);
@@ -94,9 +107,9 @@ export async function createSlot(connection: ClientConfig, name: string): Promis
     const version = Number(versions[0]?.server_version_num ?? 0);
     // From 17 on a slot can follow a failover to a standby that synchronizes slots.
     const options = version >= 170_000 ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
-    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`,
-    );
+    const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`;
+    const create = (): Promise<QueryResult<NewSlotRow>> => client.query<NewSlotRow>(sql);
+    const { rows } = await namingBlocker(observer, processId(client), create, noteBlocker);
     const [row] = rows;
     if (!row) throw new SynchroError('slot_lost', `the server did not say where slot ${name} begins`);
     return {
@@ -106,8 +119,25 @@ export async function createSlot(connection: ClientConfig, name: string): Promis
     };
   } catch (error) {
     await client.end();
+    if (errorCode(error) === '55P03') throw waitedTooLong(name, blocker, error);
     throw error;
   }
+}
+
+function waitedTooLong(name: string, blocker: SlotBlocker | null, cause: unknown): SynchroError {
+  const { description = 'a transaction that was open before', remedy } = blocker ?? {};
+  const message = `slot ${name} was not made within ${CREATE_LOCK_TIMEOUT}: it waits for ${description}`;
+  return new SynchroError('temporarily_unavailable', message, remedy, { cause });
+}
+
+/** Of the backend. pg has it from the handshake on; its types don't. */
+function processId(client: Client): number | null {
+  return (client as Client & { readonly processID: number | null }).processID;
+}
+
+interface NewSlotRow {
+  readonly consistent_point: string;
+  readonly snapshot_name: string;
 }
 
 export async function dropSlot(client: ClientBase, name: string): Promise<void> {
@@ -115,7 +145,7 @@ export async function dropSlot(client: ClientBase, name: string): Promise<void> 
 }
 
 /** Whom we are talking to; a replication connection is the only place where everyone who may replicate may ask. */
-export async function identifySystem(connection: ClientConfig): Promise<SystemIdentity> {
+export async function identifySystem(connection: ConsumerConfig): Promise<SystemIdentity> {
   const client = await connectReplication(connection);
   try {
     const { rows } = await client.query<{ systemid: string; timeline: string | number }>('IDENTIFY_SYSTEM');
@@ -125,22 +155,12 @@ export async function identifySystem(connection: ClientConfig): Promise<SystemId
   }
 }
 
-async function connectReplication(connection: ClientConfig): Promise<Client> {
-  const config: ClientConfig & { replication: string } = {
-    ...connection,
-    replication: 'database',
-    query_timeout: 0,
-  };
-  const client = new Client(config);
-  client.on('error', () => undefined); // the query in flight, or the next one, reports it
-  await client.connect();
-  return client;
+async function connectReplication(connection: ConsumerConfig): Promise<Client> {
+  const config: ConsumerConfig & { replication: string } = { ...connection, replication: 'database' };
+  return connectConsumer(config);
 }
 
-interface SlotRow {
-  plugin: string | null;
-  database: string | null;
-  ours: boolean;
+interface SlotRow extends SlotOwner {
   active: boolean;
   wal_status: string | null;
   restart_lsn: string | null;

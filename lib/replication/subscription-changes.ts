@@ -39,7 +39,7 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
       !(await tx.succeeds(() => tellDifference(tx, change)));
     const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
-      `UPDATE sync_clients
+      `UPDATE :sync.sync_clients
           SET bucket_subs = ARRAY(SELECT unnest(bucket_subs) EXCEPT SELECT unnest($2::text[])) || $3::text[],
               bucket_since = (bucket_since - $2::text[])
                 || coalesce((SELECT jsonb_object_agg(b, $5::text) FROM unnest($3::text[]) AS b), '{}'),
@@ -66,7 +66,7 @@ async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChan
     await tx.appendSelect(
       `SELECT $1, table_name, record_id, ${Operation.create},
               greatest(clock_timestamp(), max(row_updated_at) + interval '1 millisecond')
-         FROM sync_bucket_edges WHERE bucket_id = ANY($2::text[]) AND live GROUP BY table_name, record_id`,
+         FROM :sync.sync_bucket_edges WHERE bucket_id = ANY($2::text[]) AND live GROUP BY table_name, record_id`,
       [bucket, change.coming],
     );
 }
@@ -78,9 +78,9 @@ async function exceeds(
 ): Promise<boolean> {
   const { rows } = await tx.query<{ n: string }>(
     `SELECT count(*) AS n FROM (
-       SELECT FROM sync_bucket_edges WHERE bucket_id = ANY($1::text[]) AND live
+       SELECT FROM :sync.sync_bucket_edges WHERE bucket_id = ANY($1::text[]) AND live
        UNION ALL SELECT FROM unnest($2::text[], $3::bigint[]) AS g (bucket_id, from_seq)
-         JOIN sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
+         JOIN :sync.sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
        LIMIT $4) e`,
     [[...coming, ...given], given, from, maxRows + 1],
   );
@@ -93,17 +93,17 @@ async function exceeds(
  */
 const CHANGES = `
 WITH client AS MATERIALIZED (
-  SELECT id FROM sync_clients WHERE id IN (SELECT client FROM sync_subscription_changes WHERE ${LOG_IS_THERE})
+  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE})
    ORDER BY id FOR NO KEY UPDATE
 ), change AS (
-  DELETE FROM sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
+  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.given), '{}') AS given,
        coalesce(array_agg(c.from_seq::text) FILTER (WHERE c.given), '{}') AS "from",
        coalesce(array_agg(c.served_seq::text) FILTER (WHERE c.given), '{}') AS served,
-       coalesce(min(c.from_seq) FILTER (WHERE c.given) < (SELECT floor_seq FROM sync_wal_position), false) AS "tooLate"
+       coalesce(min(c.from_seq) FILTER (WHERE c.given) < (SELECT floor_seq FROM :sync.sync_wal_position), false) AS "tooLate"
   FROM change c GROUP BY c.client`;
 
 /**
@@ -118,11 +118,11 @@ WITH leaving AS (
 ), first AS MATERIALIZED (
   SELECT DISTINCT ON (l.bucket_id, l.table_name, l.record_id) l.bucket_id, l.table_name, l.record_id,
          l.operation = ${Operation.create} AND l.seq > g.served_seq AS unseen
-    FROM leaving g JOIN sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
+    FROM leaving g JOIN :sync.sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
    ORDER BY l.bucket_id, l.table_name, l.record_id, l.seq
 )
 SELECT table_name, record_id FROM first WHERE NOT unseen
 UNION
-SELECT e.table_name, e.record_id FROM leaving g JOIN sync_bucket_edges e ON e.bucket_id = g.bucket_id AND e.live
+SELECT e.table_name, e.record_id FROM leaving g JOIN :sync.sync_bucket_edges e ON e.bucket_id = g.bucket_id AND e.live
  WHERE NOT EXISTS (SELECT FROM first f WHERE f.bucket_id = e.bucket_id AND f.table_name = e.table_name
                       AND f.record_id = e.record_id)`;

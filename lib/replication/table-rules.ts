@@ -88,7 +88,7 @@ export class TableRules {
     looks: Map<string, Look>,
   ): Promise<readonly string[]> {
     if ([...looks.values()].every((look) => look === 'none')) return [];
-    const clients = await tx.query('SELECT FROM sync_clients LIMIT 1');
+    const clients = await tx.query('SELECT FROM :sync.sync_clients LIMIT 1');
     const silent = clients.rows.length === 0;
     const tables: string[] = [];
     for (const table of this.registry.parentsFirst()) {
@@ -121,14 +121,14 @@ export class TableRules {
 
   private async stored(tx: ChangelogTransaction): Promise<ReadonlyMap<string, StoredRules>> {
     const { rows } = await tx.query<{ name: string; hash: string; shape: TableShape | null }>(
-      'SELECT table_name AS name, rules_hash AS hash, table_shape AS shape FROM sync_table_rules',
+      'SELECT table_name AS name, rules_hash AS hash, table_shape AS shape FROM :sync.sync_table_rules',
     );
     return new Map(rows.map(({ name, hash, shape }) => [name, { hash, shape }]));
   }
 
   /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
   private async forgetUnknown(tx: ChangelogTransaction): Promise<void> {
-    await tx.query('DELETE FROM sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
+    await tx.query('DELETE FROM :sync.sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
       this.registry.all().map(({ name }) => name),
     ]);
   }
@@ -142,7 +142,7 @@ export class TableRules {
     if (shapes) await rememberLabels(tx, labelsOf(shapes));
     const names = [...hashes.keys()];
     await tx.query(
-      `INSERT INTO sync_table_rules AS r (table_name, rules_hash, table_shape)
+      `INSERT INTO :sync.sync_table_rules AS r (table_name, rules_hash, table_shape)
        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
        ON CONFLICT (table_name) DO UPDATE SET rules_hash = excluded.rules_hash, updated_at = now(),
            table_shape = coalesce(excluded.table_shape, r.table_shape)

@@ -1,4 +1,4 @@
-import type { Client, ClientConfig } from 'pg';
+import type { Client } from 'pg';
 import { isDataError } from '../common/database-error.js';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
@@ -11,7 +11,12 @@ import { forgetForeignPositions } from '../store/wal-position.js';
 import { backoff, nextAttempt, pause } from './backoff.js';
 import { BucketRules } from './bucket-rules.js';
 import { Caution } from './caution.js';
-import { connectConsumer, consumerConnection } from './consumer-connection.js';
+import {
+  connectConsumer,
+  consumerConnection,
+  withConsumer,
+  type ConsumerConfig,
+} from './consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import type { WalConsumerOptions } from './consumer-options.js';
 import { publishPhase } from './consumer-phase.js';
@@ -21,7 +26,7 @@ import { MembershipApplier } from './membership-applier.js';
 import { ensurePublication } from './publication.js';
 import { ReplicationStream } from './replication-stream.js';
 import { rowReports } from './row-reports.js';
-import { setupProblems } from './setup-problems.js';
+import { consumerProblems } from './setup-problems.js';
 import { FIRST_START } from './slot.js';
 import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
 import { TableRules } from './table-rules.js';
@@ -46,6 +51,7 @@ const LAST_BATCH_MS = 3_000;
  */
 export class WalConsumer {
   private readonly stopping = new AbortController();
+  private readonly connection: ConsumerConfig;
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private readonly caution = new Caution();
@@ -70,17 +76,13 @@ export class WalConsumer {
       time: options.ruleTimeout,
       onLate: (what) => this.reportLate(what),
     });
+    this.connection = consumerConnection(options.connection, options.walSenderTimeout, options.schema);
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
   /** What keeps it from starting: in the server, the role, the tables or the publication. */
   async problems(): Promise<readonly SynchroProblem[]> {
-    const client = await this.connect();
-    try {
-      return await setupProblems(client, this.tracked, this.options.publicationName);
-    } finally {
-      await client.end();
-    }
+    return consumerProblems(this.connection, this.tracked, this.options);
   }
 
   /**
@@ -90,12 +92,9 @@ export class WalConsumer {
    */
   async start(): Promise<void> {
     this.monitor.enter('starting');
-    const client = await this.connect();
-    try {
-      await ensurePublication(client, this.options.publicationName, this.tracked);
-    } finally {
-      await client.end();
-    }
+    await withConsumer(this.connection, (client) =>
+      ensurePublication(client, this.options.publicationName, this.tracked),
+    );
     this.running = this.run();
     await pause(FIRST_EDGES_MS, AbortSignal.any([this.edgesMissing.signal, this.stopping.signal]));
     if (!this.edgesMissing.signal.aborted)
@@ -134,8 +133,8 @@ export class WalConsumer {
       publishPhase('standby');
       // Another instance consumes, so there are edges.
       if (standby) this.edgesMissing.abort();
-      const { progressed } = this.progress;
-      attempt = nextAttempt(attempt, { standby, progressed, milliseconds: performance.now() - began });
+      const milliseconds = performance.now() - began;
+      attempt = nextAttempt(attempt, { standby, progressed: this.progress.progressed, milliseconds });
       await pause(backoff(standby ? STANDBY_ATTEMPT : attempt), this.stopping.signal);
     }
   }
@@ -157,7 +156,7 @@ export class WalConsumer {
       const watch = await TableWatch.begin(client, this.tracked, publicationName);
       const prepared = await prepareSlot({
         client,
-        connection: this.connection(),
+        connection: this.connection,
         slotName,
         walSenderTimeout,
         applier,
@@ -165,10 +164,11 @@ export class WalConsumer {
         rules,
         shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
+        onWait: (blocker) => this.logger.warn('making the slot has to wait', { ...blocker }),
       });
       this.edgesMissing.abort();
       stream = await ReplicationStream.open({
-        connection: this.connection(),
+        connection: this.connection,
         slotName,
         publicationName,
         start: prepared.confirmedLsn,
@@ -219,9 +219,8 @@ export class WalConsumer {
     applier: MembershipApplier,
     watch: TableWatch,
   ): Promise<void> {
-    const { registry } = this;
-    const { maxSubscriptionRows } = this.options;
-    const housekeeping = new Housekeeping({ client, reader, registry, applier, maxSubscriptionRows });
+    const { registry, options } = this;
+    const housekeeping = new Housekeeping({ ...options, client, reader, registry, applier });
     const announce = (): void => {
       this.workWaiting = true;
       stream.wake();
@@ -265,12 +264,10 @@ export class WalConsumer {
     }
   }
 
-  private connect(): Promise<Client> {
-    return connectConsumer(this.connection(), () => this.stream?.wake());
-  }
-
-  private connection(): ClientConfig {
-    return consumerConnection(this.options.connection, this.options.walSenderTimeout);
+  private async connect(): Promise<Client> {
+    const client = await connectConsumer({ ...this.connection, pipeline: true });
+    client.on('error', () => this.stream?.wake());
+    return client;
   }
 
   private reportRebuild(reason: string): void {

@@ -27,8 +27,10 @@ export interface CatalogColumn {
   readonly name: string;
   /** `format_type`, as declared: a domain's own name, an enum's, `numeric(10,2)`. */
   readonly dbType: string;
+  /** The same for SQL: with its schema, where that is not PostgreSQL's own. */
+  readonly sqlType: string;
   /** The same with every domain looked through. */
-  readonly baseDbType: string;
+  readonly baseSqlType: string;
   /** Its type with every domain looked through. */
   readonly type: CatalogType;
   /** The type of an array's elements; null for what is no array. */

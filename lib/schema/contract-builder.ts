@@ -118,7 +118,8 @@ function toContractColumn(
   return {
     name: column.name,
     dbType: column.dbType,
-    baseDbType: column.baseDbType,
+    baseSqlType: column.baseSqlType,
+    sqlType: column.sqlType,
     logicalType,
     baseType: column.type.name,
     isArray: column.type.isArray,

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { SqlRunner } from '../store/session.js';
 import type { CatalogColumn, CatalogTable, CatalogType, RelationKind } from './catalog-table.js';
 
 /**
@@ -9,7 +9,7 @@ import type { CatalogColumn, CatalogTable, CatalogType, RelationKind } from './c
  * the defaults are printed in the session's time zone, so run it under `TEXT_SETTINGS`.
  */
 export async function introspect(
-  manager: EntityManager,
+  manager: SqlRunner,
   tables: readonly { readonly schema: string; readonly name: string }[],
 ): Promise<readonly (CatalogTable | null)[]> {
   const rows: CatalogRow[] = await manager.query(CATALOG_SQL, [
@@ -30,7 +30,8 @@ interface CatalogRow {
   /** Null for a table without any column. */
   readonly name: string | null;
   readonly db_type: string;
-  readonly base_db_type: string;
+  readonly sql_type: string;
+  readonly base_sql_type: string;
   readonly type_oid: number;
   readonly type_name: string;
   readonly type_kind: string;
@@ -85,7 +86,7 @@ WITH RECURSIVE wanted AS (
   SELECT c.oid, t.typbasetype, t.typtypmod, c.not_null OR t.typnotnull
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype = 'd'
 ), base AS (
-  SELECT c.oid, c.not_null, t.oid AS base_oid, c.typmod, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
+  SELECT c.oid, c.not_null, t.oid AS base_oid, t.typnamespace AS namespace, c.typmod, t.typname, t.typtype, t.typcategory = 'A' AS is_array, t.typelem,
      t.typdelim,
     ${castsToJsonSql('t')} AS casts
   FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.step AND t.typtype <> 'd'
@@ -93,8 +94,7 @@ WITH RECURSIVE wanted AS (
 SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kind, w.parent, w.has_insert_trigger,
   w.write_rules, w.unlogged_partitions,
   a.attname::text AS name,
-  pg_catalog.format_type(a.atttypid, a.atttypmod) AS db_type,
-  pg_catalog.format_type(b.base_oid, coalesce(b.typmod, a.atttypmod)) AS base_db_type,
+  f.bare AS db_type, ${qualifiedTypeSql('f')} AS sql_type, ${qualifiedTypeSql('bf')} AS base_sql_type,
   b.base_oid::bigint::float8 AS type_oid, b.typname::text AS type_name, b.typtype::text AS type_kind,
   b.casts AS type_casts, b.is_array, b.typdelim::text AS type_delimiter,
   quote_ident(ln.nspname) || '.' || quote_ident(l.collname) AS collation_sql,
@@ -113,7 +113,9 @@ SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kin
 FROM wanted w
 LEFT JOIN attribute a ON a.ord = w.ord
 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN LATERAL ${typeTextSql('t.typnamespace', 'a.atttypid', 'a.atttypmod')} f ON true
 LEFT JOIN base b ON b.oid = a.atttypid
+LEFT JOIN LATERAL ${typeTextSql('b.namespace', 'b.base_oid', 'coalesce(b.typmod, a.atttypmod)')} bf ON true
 LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.is_array
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
@@ -147,7 +149,8 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
   return {
     name,
     dbType: row.db_type,
-    baseDbType: row.base_db_type,
+    sqlType: row.sql_type,
+    baseSqlType: row.base_sql_type,
     type: {
       oid: row.type_oid,
       name: row.type_name,
@@ -184,4 +187,21 @@ function toElementType(row: CatalogRow): CatalogType | null {
     castsToJson: row.element_casts,
     delimiter: row.element_delimiter ?? ',',
   };
+}
+
+/** A lateral subquery: the schema of a type with its dot, and its declaration without it. */
+function typeTextSql(namespace: string, type: string, typmod: string): string {
+  // format_type names the schema of what is not on the search path.
+  return `(
+  SELECT p.prefix, CASE WHEN starts_with(p.declared, p.prefix) THEN substr(p.declared, length(p.prefix) + 1) ELSE p.declared END AS bare
+    FROM (SELECT quote_ident(n.nspname) || '.' AS prefix, pg_catalog.format_type(${type}, ${typmod}) AS declared
+            FROM pg_catalog.pg_namespace n WHERE n.oid = ${namespace}) p)`;
+}
+
+/**
+ * A type's text with its schema, where that is not PostgreSQL's own.
+ * @param from the alias of a {@link typeTextSql}
+ */
+function qualifiedTypeSql(from: string): string {
+  return `CASE WHEN ${from}.prefix = 'pg_catalog.' THEN ${from}.bare ELSE ${from}.prefix || ${from}.bare END`;
 }

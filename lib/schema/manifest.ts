@@ -1,9 +1,9 @@
-import type { DataSource, EntityManager } from 'typeorm';
-import { inTransaction } from '../store/session.js';
+import type { DataSource } from 'typeorm';
+import { inTransaction, type SqlRunner } from '../store/session.js';
 
 /** One contract that was ever in force. */
 export interface ManifestEntry {
-  readonly version: bigint;
+  readonly version: string;
   readonly hash: string;
   /** ISO text in UTC. */
   readonly createdAt: string;
@@ -13,18 +13,18 @@ export interface ManifestEntry {
 export type ContractColumns = ReadonlyMap<string, readonly string[]>;
 
 /** Whether the manifest's table is there, as this version needs it. */
-export async function hasManifest(manager: EntityManager): Promise<boolean> {
+export async function hasManifest(manager: SqlRunner): Promise<boolean> {
   const rows: { found: boolean }[] = await manager.query(
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-      WHERE attrelid = to_regclass('sync_schema_manifest') AND attname = 'contract_columns') AS found`,
+      WHERE attrelid = to_regclass(':sync.sync_schema_manifest') AND attname = 'contract_columns') AS found`,
   );
   return rows[0]?.found === true;
 }
 
 /** The version under which a hash is known; null if it is new (or the reference noted it, without the columns). */
-export async function findVersion(manager: EntityManager, hash: string): Promise<bigint | null> {
+export async function findVersion(manager: SqlRunner, hash: string): Promise<bigint | null> {
   const rows: { version: string }[] = await manager.query(
-    `SELECT schema_version::text AS version FROM sync_schema_manifest
+    `SELECT schema_version::text AS version FROM :sync.sync_schema_manifest
       WHERE schema_hash = $1 AND contract_columns IS NOT NULL`,
     [hash],
   );
@@ -40,8 +40,8 @@ export async function addVersion(
   return inTransaction(dataSource, 'write', async (manager) => {
     await manager.query('SELECT pg_advisory_xact_lock($1)', [MANIFEST_LOCK]);
     await manager.query(
-      `INSERT INTO sync_schema_manifest AS m (schema_version, schema_hash, created_at, contract_columns)
-       SELECT coalesce(max(schema_version), 0) + 1, $1, now(), $2::jsonb FROM sync_schema_manifest
+      `INSERT INTO :sync.sync_schema_manifest AS m (schema_version, schema_hash, created_at, contract_columns)
+       SELECT coalesce(max(schema_version), 0) + 1, $1, now(), $2::jsonb FROM :sync.sync_schema_manifest
        ON CONFLICT (schema_hash) DO UPDATE SET contract_columns = excluded.contract_columns
          WHERE m.contract_columns IS NULL`,
       [hash, JSON.stringify(Object.fromEntries(columns))],
@@ -57,14 +57,14 @@ export async function addVersion(
  * devices that have it without them. Once late, a column stays it.
  */
 export async function lateColumns(
-  manager: EntityManager,
+  manager: SqlRunner,
   columns: readonly (readonly [table: string, column: string])[],
 ): Promise<ReadonlySet<string>> {
   const rows: { key: string }[] = await manager.query(
     `SELECT jsonb_build_array(k.table_name, k.column_name)::text AS key
        FROM unnest($1::text[], $2::text[]) AS k(table_name, column_name)
       WHERE EXISTS (
-        SELECT FROM sync_schema_manifest m
+        SELECT FROM :sync.sync_schema_manifest m
          WHERE m.contract_columns ? k.table_name AND NOT m.contract_columns -> k.table_name ? k.column_name)`,
     [columns.map(([table]) => table), columns.map(([, column]) => column)],
   );
@@ -84,11 +84,11 @@ export async function manifestHistory(
   return inTransaction(dataSource, 'read', async (manager) => {
     const rows: { version: string; hash: string; created_at: string }[] = await manager.query(
       `SELECT schema_version::text AS version, schema_hash AS hash, to_json(created_at)#>>'{}' AS created_at
-       FROM sync_schema_manifest ORDER BY schema_version DESC LIMIT $1`,
+       FROM :sync.sync_schema_manifest ORDER BY schema_version DESC LIMIT $1`,
       [limit],
     );
     return rows.map(({ version, hash, created_at }) => ({
-      version: BigInt(version),
+      version,
       hash,
       createdAt: created_at,
     }));

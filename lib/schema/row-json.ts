@@ -1,4 +1,4 @@
-import { quoteIdentifier } from '../common/identifiers.js';
+import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { ContractColumn, ContractTable } from './schema-contract.js';
 
 /**
@@ -109,7 +109,7 @@ function jsonbSql(value: string): string {
 
 /** json keeps its text as it was written. */
 function jsonSql(value: string): string {
-  return `CASE WHEN ${value}::text ~ '${SUSPECT_JSON}' THEN ${wholeCharacters(withPoints(value))}::json ELSE ${value} END`;
+  return `CASE WHEN ${value}::text ~ ${quoteLiteral(SUSPECT_JSON)} THEN ${wholeCharacters(withPoints(value))}::json ELSE ${value} END`;
 }
 
 const SUSPECT_JSON = String.raw`[0-9]{19}|[0-9][eE]\+?[0-9]{3}|(^|[^0-9A-Za-z"])-?[0-9]+[eE]|\\u[dD][89a-fA-F]`;
@@ -119,10 +119,13 @@ const SUSPECT_JSON = String.raw`[0-9]{19}|[0-9][eE]\+?[0-9]{3}|(^|[^0-9A-Za-z"])
  * would refuse the whole answer. As an escape, which every encoding of a database has.
  */
 function wholeCharacters(text: string): string {
-  return String.raw`(SELECT string_agg(
-      CASE WHEN t.m[1] ~ '^\\u[dD][89a-fA-F]..$' THEN '\ufffd' ELSE t.m[1] END, '' ORDER BY t.n)
-    FROM regexp_matches(${text}, '${ESCAPE_TOKEN}', 'g') WITH ORDINALITY AS t(m, n))`;
+  return `(SELECT string_agg(
+      CASE WHEN t.m[1] ~ ${HALF_A_PAIR} THEN ${REPLACEMENT} ELSE t.m[1] END, '' ORDER BY t.n)
+    FROM regexp_matches(${text}, ${quoteLiteral(ESCAPE_TOKEN)}, 'g') WITH ORDINALITY AS t(m, n))`;
 }
+
+const HALF_A_PAIR = quoteLiteral(String.raw`^\\u[dD][89a-fA-F]..$`);
+const REPLACEMENT = quoteLiteral(String.raw`\ufffd`);
 
 /** The longest wins: a pair, half of one, any other escape, and the text between. */
 const ESCAPE_TOKEN = String.raw`(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.|[^\\]+)`;
@@ -134,7 +137,7 @@ const ESCAPE_TOKEN = String.raw`(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-
  * would write an infinity into the document.
  */
 function withPoints(value: string): string {
-  const exponent = `substring(t.m[1] FROM '[eE]\\+?0*([0-9]+)$')`;
+  const exponent = `substring(t.m[1] FROM '[eE][+]?0*([0-9]+)$')`;
   const power = `CASE WHEN length(${exponent}) > 3 THEN 999 ELSE coalesce(${exponent}::integer, 0) END`;
   return `(SELECT string_agg(CASE
     WHEN t.m[1] !~ '^-?[0-9]' THEN t.m[1]
@@ -142,7 +145,7 @@ function withPoints(value: string): string {
     WHEN t.m[1] ~ '^-?[0-9]+[eE]' THEN regexp_replace(t.m[1], '[eE]', '.0e')
     WHEN t.m[1] ~ '^-?[0-9]{19,}$' AND t.m[1]::numeric NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN t.m[1] || '.0'
     ELSE t.m[1] END, '' ORDER BY t.n)
-    FROM regexp_matches(${value}::text, '${JSON_TOKEN}', 'g') WITH ORDINALITY AS t(m, n))`;
+    FROM regexp_matches(${value}::text, ${quoteLiteral(JSON_TOKEN)}, 'g') WITH ORDINALITY AS t(m, n))`;
 }
 
 /**

@@ -10,8 +10,10 @@ export interface ContractColumn {
   readonly name: string;
   /** PostgreSQL's `format_type`, e.g. `numeric(10,2)`. */
   readonly dbType: string;
+  /** The same for SQL: with its schema, where that is not PostgreSQL's own. */
+  readonly sqlType: string;
   /** The same with every domain looked through. */
-  readonly baseDbType: string;
+  readonly baseSqlType: string;
   readonly logicalType: LogicalType;
   /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly baseType: string;

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { describeProblem, problemsError, type SynchroProblem } from '../common/errors.js';
 import { quoteRelation } from '../common/identifiers.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { renamedLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { inTransaction } from '../store/session.js';
+import { inTransaction, type SqlRunner } from '../store/session.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
 import { introspect } from './introspection.js';
@@ -96,7 +96,7 @@ export class SchemaService {
   }
 
   /** The tables of the contract as of now, by the caller's connection alone. */
-  async tables(manager: EntityManager): Promise<SchemaContract['tables']> {
+  async tables(manager: SqlRunner): Promise<SchemaContract['tables']> {
     const { tables } = this.contracts.get(await this.readToken(manager)) ?? (await this.read(manager));
     return tables;
   }
@@ -117,7 +117,7 @@ export class SchemaService {
   }
 
   /** Everything from one snapshot, so that the token vouches for what was read with it. */
-  private async read(manager: EntityManager): Promise<ContractDraft> {
+  private async read(manager: SqlRunner): Promise<ContractDraft> {
     const token = await this.readToken(manager);
     const { tables, problems, closing } = await this.build(manager, true);
     if (problems.length > 0) throw problemsError(problems);
@@ -136,7 +136,7 @@ export class SchemaService {
     };
   }
 
-  private async build(manager: EntityManager, withManifest: boolean): Promise<BuiltContract> {
+  private async build(manager: SqlRunner, withManifest: boolean): Promise<BuiltContract> {
     const tables = this.registry.all();
     const sources = tables.flatMap((table) => table.bucketSources);
     const catalogs = await introspect(manager, [
@@ -177,7 +177,7 @@ export class SchemaService {
     return contract;
   }
 
-  private async readToken(manager: EntityManager): Promise<string> {
+  private async readToken(manager: SqlRunner): Promise<string> {
     const rows: { token: string }[] = await manager.query(`SELECT ${this.tokenSql} AS token`);
     return rows[0]?.token ?? '';
   }

@@ -46,16 +46,16 @@ const EDGES = `SELECT coalesce(t, ($1::text[])[1]), r, b, coalesce(live, ($4::bo
          AS e (t, r, b, live, updated_at, parent)
    ORDER BY r COLLATE "C"`;
 
-const INSERT_EDGES = `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
+const INSERT_EDGES = `INSERT INTO :sync.sync_bucket_edges (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
   ${EDGES}`;
 
 /** (By a join, a plan made while the statistics are young would read all edges.) */
-const UPSERT_EDGES = `INSERT INTO sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
+const UPSERT_EDGES = `INSERT INTO :sync.sync_bucket_edges AS e (table_name, record_id, bucket_id, live, row_updated_at, parent_id)
   ${EDGES}
   ON CONFLICT (table_name, record_id, bucket_id) DO UPDATE
     SET live = excluded.live, row_updated_at = excluded.row_updated_at, parent_id = excluded.parent_id, updated_at = now()`;
 
-export const DELETE_EDGES = `DELETE FROM sync_bucket_edges e
+export const DELETE_EDGES = `DELETE FROM :sync.sync_bucket_edges e
   USING unnest($1::text[], $2::text[], $3::text[]) AS gone (t, r, b)
   WHERE e.table_name = coalesce(gone.t, ($1::text[])[1]) AND e.record_id = gone.r AND e.bucket_id = gone.b`;
 
@@ -72,7 +72,7 @@ export const WRITE_EDGES_AND_APPEND = {
 } as const;
 
 function appendSql(operations: string, times: string, seq: string): string {
-  return `INSERT INTO sync_changelog (seq, table_name, record_id, bucket_id, operation, served_at)
+  return `INSERT INTO :sync.sync_changelog (seq, table_name, record_id, bucket_id, operation, served_at)
     SELECT ${seq}::bigint + n, coalesce(t, ($1::text[])[1]), r, b, coalesce(o, (${operations}::smallint[])[1]),
            CASE WHEN cardinality(${times}::timestamptz[]) = 1 THEN (${times}::timestamptz[])[1] ELSE s END
       FROM unnest($1::text[], $2::text[], $3::text[], ${operations}::smallint[], ${times}::timestamptz[])

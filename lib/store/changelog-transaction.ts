@@ -53,7 +53,7 @@ export class ChangelogTransaction extends SentTransaction {
    */
   static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
     inOnePiece(client);
-    const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
     try {
       const [tx] = await Promise.all([ChangelogTransaction.join(client, expected), begun]);
       return tx;
@@ -112,7 +112,7 @@ export class ChangelogTransaction extends SentTransaction {
    */
   async appendSelect(select: string, values: unknown[]): Promise<number> {
     const { rowCount } = await this.query(
-      `INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
+      `INSERT INTO :sync.sync_changelog (seq, bucket_id, table_name, record_id, operation, served_at)
        SELECT $${values.length + 1}::bigint + row_number() OVER (), e.*
          FROM (${select}) AS e (bucket_id, table_name, record_id, operation, served_at)`,
       [...values, this.seq.toString()],
@@ -190,10 +190,10 @@ export class ChangelogTransaction extends SentTransaction {
   async removeEdges(table: string, condition: string, operation: number | null): Promise<number> {
     const { rows } = await this.query<{ edges: number; entries: number }>(
       `WITH removed AS (
-         DELETE FROM sync_bucket_edges e WHERE e.table_name = $1 AND ${condition}
+         DELETE FROM :sync.sync_bucket_edges e WHERE e.table_name = $1 AND ${condition}
          RETURNING e.bucket_id, e.table_name, e.record_id, e.live
        ), entry AS (
-         INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+         INSERT INTO :sync.sync_changelog (seq, bucket_id, table_name, record_id, operation)
          SELECT $2::bigint + row_number() OVER (), bucket_id, table_name, record_id, $3::smallint
            FROM removed WHERE live AND $3::smallint IS NOT NULL
          RETURNING seq
@@ -215,7 +215,7 @@ export class ChangelogTransaction extends SentTransaction {
     const position = { ...this.position, confirmedLsn, lastSeq: this.seq };
     this.write(
       'store_position',
-      `UPDATE sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now(),
+      `UPDATE :sync.sync_wal_position SET confirmed_lsn = $2, last_seq = $3, updated_at = now(),
               applied_until = coalesce($4, applied_until) WHERE slot_name = $1`,
       [
         position.slotName,

@@ -16,8 +16,8 @@ export function removeDeadClients(
   // One that is locked is just coming back.
   return deleted(
     manager,
-    `DELETE FROM sync_clients WHERE id IN (
-       SELECT id FROM sync_clients
+    `DELETE FROM :sync.sync_clients WHERE id IN (
+       SELECT id FROM :sync.sync_clients
         WHERE NOT is_active AND coalesce(snapshot_expires_at, '-infinity') <= now()
           AND greatest(created_at, updated_at, last_sync_at) < now() - $1 * interval '1 millisecond'
         LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -33,8 +33,8 @@ export function removeResolvedFailures(
 ): Promise<number> {
   return deleted(
     manager,
-    `DELETE FROM sync_rule_failures WHERE id IN (
-       SELECT id FROM sync_rule_failures WHERE resolved_at < now() - $1 * interval '1 millisecond' LIMIT $2)`,
+    `DELETE FROM :sync.sync_rule_failures WHERE id IN (
+       SELECT id FROM :sync.sync_rule_failures WHERE resolved_at < now() - $1 * interval '1 millisecond' LIMIT $2)`,
     [milliseconds, batchSize],
   );
 }
@@ -47,8 +47,8 @@ export function removeResolvedFailures(
 export function removeOldManifests(manager: EntityManager, current: bigint): Promise<number> {
   return deleted(
     manager,
-    `DELETE FROM sync_schema_manifest WHERE schema_version <> $1
-        AND schema_version <= (SELECT max(schema_version) FROM sync_schema_manifest) - $2`,
+    `DELETE FROM :sync.sync_schema_manifest WHERE schema_version <> $1
+        AND schema_version <= (SELECT max(schema_version) FROM :sync.sync_schema_manifest) - $2`,
     [current.toString(), MANIFESTS_KEPT],
   );
 }

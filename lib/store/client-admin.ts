@@ -9,8 +9,8 @@ export interface ClientInfo {
   readonly clientName: string | null;
   readonly platform: string;
   readonly appVersion: string;
-  /** What it last acknowledged; null before its first snapshot. */
-  readonly checkpoint: bigint | null;
+  /** What it last acknowledged, as text, for it has 64 bits; null before its first snapshot. */
+  readonly checkpoint: string | null;
   /** Whether it holds history back. */
   readonly active: boolean;
   readonly createdAt: string;
@@ -21,15 +21,14 @@ export interface ClientInfo {
 
 /** A user's devices, the first one first. Times need a session in UTC, as `inTransaction` gives one. */
 export async function listClients(manager: EntityManager, userId: string): Promise<readonly ClientInfo[]> {
-  const rows: (Omit<ClientInfo, 'checkpoint'> & { checkpoint: string | null })[] = await manager.query(
+  return manager.query(
     `SELECT id, client_id AS "clientId", client_name AS "clientName", platform, app_version AS "appVersion",
             last_pull_seq::text AS checkpoint, is_active AS active, ${rfc3339('created_at')} AS "createdAt",
             ${rfc3339('last_sync_at')} AS "lastSyncAt", ${rfc3339('last_pull_at')} AS "lastPullAt",
             ${rfc3339('last_push_at')} AS "lastPushAt"
-       FROM sync_clients c WHERE user_id = $1 ORDER BY c.created_at, client_id`,
+       FROM :sync.sync_clients c WHERE user_id = $1 ORDER BY c.created_at, client_id`,
     [userId],
   );
-  return rows.map((row) => ({ ...row, checkpoint: row.checkpoint === null ? null : BigInt(row.checkpoint) }));
 }
 
 /** Forgets a device, with the history that it holds back. @returns whether there was one */
@@ -39,7 +38,7 @@ export async function deleteClient(
   clientId: string,
 ): Promise<boolean> {
   const [, count]: [unknown[], number] = await manager.query(
-    'DELETE FROM sync_clients WHERE user_id = $1 AND client_id = $2',
+    'DELETE FROM :sync.sync_clients WHERE user_id = $1 AND client_id = $2',
     [userId, clientId],
   );
   return count > 0;

@@ -1,12 +1,13 @@
 import { Client, type ClientConfig } from 'pg';
 import { SynchroError } from '../common/errors.js';
+import { unlimitedSql } from './session-settings.js';
 
 /** Key of the advisory lock that a compaction holds from its first statement to its last. */
 const COMPACTION_LOCK = 91_110_047;
 
 /** However long the others take, and however long this one is idle: the host's limits are not meant for it. */
 const BEGIN = `BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;
-  SET LOCAL idle_in_transaction_session_timeout = 0`;
+  SET LOCAL idle_in_transaction_session_timeout = 0; SELECT ${unlimitedSql({ local: true })}`;
 
 /**
  * Runs `work` while no other instance does the same.

@@ -1,9 +1,9 @@
-/** What a compaction run has done. */
+/** What a compaction run has done, fit for JSON. */
 export interface CompactionResult {
   /** Devices that have not pulled for longer than the threshold: they hold no history back until they pull again. */
   readonly deactivatedClients: number;
-  /** The floor: entries up to here are gone; 0 when nothing was ever compacted. */
-  readonly safeSeq: bigint;
+  /** The floor, as text, for it has 64 bits: entries up to here are gone; `0` when nothing was ever compacted. */
+  readonly safeSeq: string;
   readonly deletedEntries: number;
   /** Devices that were forgotten. */
   readonly removedClients: number;

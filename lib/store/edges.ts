@@ -29,7 +29,7 @@ export async function readEdges(client: Queryable, records: RecordIds): Promise<
   // One `= ANY` per table: a join with unnest picks a bad plan while the statistics are young.
   const selects = tables.map(
     (_, index) => `SELECT table_name, record_id, bucket_id, live, row_updated_at::text, parent_id
-      FROM sync_bucket_edges WHERE table_name = $${2 * index + 1} AND record_id = ANY($${2 * index + 2}::text[])`,
+      FROM :sync.sync_bucket_edges WHERE table_name = $${2 * index + 1} AND record_id = ANY($${2 * index + 2}::text[])`,
   );
   const { rows } = await client.query({
     name: `edges_${tables.length}`,

@@ -1,5 +1,5 @@
-import type { EntityManager } from 'typeorm';
 import type { ChangelogTransaction } from './changelog-transaction.js';
+import type { SqlRunner } from './session.js';
 
 /** What the former labels of enums are called now. */
 export interface FormerLabels {
@@ -18,7 +18,7 @@ export async function rememberLabels(
 ): Promise<void> {
   if (labels.size === 0) return;
   await tx.query(
-    `INSERT INTO sync_enum_labels (label_oid, type_name, label)
+    `INSERT INTO :sync.sync_enum_labels (label_oid, type_name, label)
      SELECT l.oid, t.typname::text, l.label
        FROM unnest($1::oid[], $2::text[]) AS l (oid, label)
        JOIN pg_enum e ON e.oid = l.oid JOIN pg_type t ON t.oid = e.enumtypid
@@ -29,11 +29,11 @@ export async function rememberLabels(
 
 /** The labels that were renamed, by the OID of their type. One that another label has now is that label. */
 export async function renamedLabels(
-  manager: EntityManager,
+  manager: SqlRunner,
 ): Promise<ReadonlyMap<number, FormerLabels['labels']>> {
   const rows: { type: number; former: string; label: string }[] = await manager.query(
     `SELECT e.enumtypid::bigint::float8 AS type, s.label AS former, e.enumlabel::text AS label
-       FROM sync_enum_labels s
+       FROM :sync.sync_enum_labels s
        JOIN pg_catalog.pg_enum e ON e.oid = s.label_oid AND e.enumlabel <> s.label
        JOIN pg_catalog.pg_type t ON t.oid = e.enumtypid AND t.typname = s.type_name
       WHERE NOT EXISTS (

@@ -65,7 +65,7 @@ export async function listRuleFailures(
             (ARRAY['create', 'update', 'delete'])[operation] AS operation, created_at AS "failedAt",
             CASE WHEN resolved_at IS NULL AND isfinite(retry_at) THEN retry_at END AS "nextRetry",
             resolved_at AS "resolvedAt"
-       FROM sync_rule_failures
+       FROM :sync.sync_rule_failures
       WHERE ($1 = 'all' OR (resolved_at IS NULL) = ($1 = 'open'))
         AND ($2::text IS NULL OR table_name = $2) AND ($3::text[] IS NULL OR record_id = ANY($3))
       ORDER BY sync_rule_failures.id DESC LIMIT $4 OFFSET $5`,
@@ -80,7 +80,7 @@ export async function hastenRuleFailures(
 ): Promise<number> {
   const [row]: { count: number }[] = await manager.query(
     `WITH due AS (
-       UPDATE sync_rule_failures SET retry_at = now()
+       UPDATE :sync.sync_rule_failures SET retry_at = now()
         WHERE resolved_at IS NULL AND isfinite(retry_at)
           AND ($1::text IS NULL OR table_name = $1) AND ($2::text[] IS NULL OR record_id = ANY($2))
        RETURNING id)
@@ -99,7 +99,7 @@ export async function listWaitingRows(
   return manager.query(
     `SELECT table_name AS "table", record_id AS "recordId", parent_table AS "parentTable",
             parent_id AS "parentId", created_at AS since
-       FROM sync_waiting_rows WHERE $1::text IS NULL OR table_name = $1
+       FROM :sync.sync_waiting_rows WHERE $1::text IS NULL OR table_name = $1
       ORDER BY created_at, table_name, record_id LIMIT $2 OFFSET $3`,
     [table ?? null, ...window(page)],
   );
@@ -114,7 +114,7 @@ export async function listParkedRows(
   return manager.query(
     `SELECT user_id AS "userId", client_id AS "clientId", table_name AS "table", record_id AS "recordId",
             parent_table AS "parentTable", parent_id AS "parentId", change AS data, created_at AS since
-       FROM sync_parked_rows
+       FROM :sync.sync_parked_rows
       WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR table_name = $2)
       ORDER BY created_at, table_name, record_id LIMIT $3 OFFSET $4`,
     [userId ?? null, table ?? null, ...window(page)],

@@ -57,7 +57,7 @@ const PARKING_LOCK = 91_110_046;
 
 /** A boolean SQL expression: has this user any parked rows? */
 export function hasParkedRowsSql(user: string): string {
-  return `EXISTS (SELECT FROM sync_parked_rows WHERE user_id = ${user})`;
+  return `EXISTS (SELECT FROM :sync.sync_parked_rows WHERE user_id = ${user})`;
 }
 
 /** Those of the records that are parked. */
@@ -97,12 +97,12 @@ export async function discardParkedRow(
 ): Promise<boolean> {
   const rows: unknown[] = await sql.query(
     `WITH gone AS (
-       DELETE FROM sync_parked_rows WHERE user_id = $1 AND table_name = $2 AND record_id = $3 RETURNING *),
+       DELETE FROM :sync.sync_parked_rows WHERE user_id = $1 AND table_name = $2 AND record_id = $3 RETURNING *),
      closed AS (
-       UPDATE sync_rule_failures f SET resolved_at = now() FROM gone
+       UPDATE :sync.sync_rule_failures f SET resolved_at = now() FROM gone
         WHERE f.table_name = gone.table_name COLLATE "default" AND f.record_id = gone.record_id COLLATE "default"
           AND f.resolved_at IS NULL AND f.retry_at = 'infinity')
-     INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, payload, retry_at, resolved_at)
+     INSERT INTO :sync.sync_rule_failures (table_name, record_id, operation, error_text, payload, retry_at, resolved_at)
      SELECT table_name, record_id, ${INSERT}, 'the parked create was discarded by hand',
             jsonb_build_object('user_id', user_id, 'client_id', client_id, 'parent_table', parent_table,
               'parent_id', parent_id, 'change', change, 'client_updated_at', client_updated_at, 'parked_at', created_at),
@@ -133,7 +133,7 @@ export async function parkedSize(
 ): Promise<{ readonly rows: number; readonly bytes: number }> {
   const rows: { rows: number; bytes: number }[] = await sql.query(
     `SELECT count(*)::integer AS rows, coalesce(sum(octet_length(change)), 0)::float8 AS bytes
-       FROM sync_parked_rows WHERE user_id = $1`,
+       FROM :sync.sync_parked_rows WHERE user_id = $1`,
     [userId],
   );
   return rows[0] ?? { rows: 0, bytes: 0 };
@@ -147,7 +147,7 @@ export async function saveParkedRows(
 ): Promise<void> {
   if (rows.length === 0) return;
   await sql.query(
-    `INSERT INTO sync_parked_rows AS p
+    `INSERT INTO :sync.sync_parked_rows AS p
        (user_id, client_id, table_name, record_id, parent_table, parent_id, change, client_updated_at, base)
      SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])
      ON CONFLICT (user_id, table_name, record_id) DO UPDATE
@@ -176,9 +176,9 @@ export async function deleteParkedRows(
   if (keys.length === 0) return;
   await sql.query(
     `WITH gone AS (
-       DELETE FROM sync_parked_rows p USING unnest($2::text[], $3::text[]) AS k(t, r)
+       DELETE FROM :sync.sync_parked_rows p USING unnest($2::text[], $3::text[]) AS k(t, r)
         WHERE p.user_id = $1 AND p.table_name = k.t AND p.record_id = k.r RETURNING k.t, k.r)
-     UPDATE sync_rule_failures f SET resolved_at = now() FROM gone
+     UPDATE :sync.sync_rule_failures f SET resolved_at = now() FROM gone
       WHERE f.table_name = gone.t AND f.record_id = gone.r AND f.resolved_at IS NULL AND f.retry_at = 'infinity'`,
     [userId, ...columns(keys)],
   );
@@ -194,7 +194,7 @@ export async function recordParkedFailures(
 ): Promise<void> {
   if (failures.length === 0) return;
   await sql.query(
-    `INSERT INTO sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
+    `INSERT INTO :sync.sync_rule_failures AS f (table_name, record_id, operation, error_text, retry_at)
      SELECT t, r, ${INSERT}, e, 'infinity' FROM unnest($1::text[], $2::text[], $3::text[]) AS k(t, r, e)
      ON CONFLICT ${OPEN_FAILURE} DO UPDATE
        SET attempts = f.attempts + 1, error_text = excluded.error_text, operation = excluded.operation
@@ -209,13 +209,13 @@ export async function recordParkedFailures(
  */
 export async function recordLongParked(sql: SqlRunner, milliseconds: number): Promise<number> {
   const rows: unknown[] = await sql.query(
-    `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at)
+    `INSERT INTO :sync.sync_rule_failures (table_name, record_id, operation, error_text, retry_at)
      SELECT DISTINCT ON (p.table_name, p.record_id) p.table_name, p.record_id, ${INSERT},
             format('a create of user %s has waited in sync_parked_rows since %s for its parent %s/%s', p.user_id,
                    p.created_at, p.parent_table, p.parent_id), 'infinity'
-       FROM sync_parked_rows p
+       FROM :sync.sync_parked_rows p
       WHERE p.created_at < now() - $1 * interval '1 millisecond' AND NOT EXISTS (
-        SELECT FROM sync_rule_failures f
+        SELECT FROM :sync.sync_rule_failures f
          WHERE f.table_name = p.table_name COLLATE "default" AND f.record_id = p.record_id COLLATE "default"
            AND f.resolved_at IS NULL)
       ORDER BY p.table_name, p.record_id, p.created_at
@@ -232,7 +232,7 @@ const SELECT = `SELECT p.table_name AS "table", p.record_id AS "recordId", p.par
     p.parent_id AS "parentId", p.change, p.base,
     to_char(p.client_updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "clientUpdatedAt",
     p.client_id AS "clientId"
-  FROM sync_parked_rows p`;
+  FROM :sync.sync_parked_rows p`;
 
 function columns(keys: readonly ParkedKey[]): [string[], string[]] {
   return [keys.map(({ table }) => table), keys.map(({ recordId }) => recordId)];

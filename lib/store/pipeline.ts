@@ -1,5 +1,6 @@
 import { Query, type Connection, type QueryConfig, type ResultBuilder, type Submittable } from 'pg';
 import { QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
+import { qualify, syncSchema } from './sync-schema.js';
 
 /** One statement and its parameters. */
 export interface Statement {
@@ -29,7 +30,11 @@ export async function pipelined(
   const runner = manager.queryRunner;
   const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
   const gains = statements.length > 1 || statements[0]?.name !== undefined;
-  if (gains && runner && isPipelining(client)) return send(client, statements, runner);
+  if (gains && runner && isPipelining(client)) {
+    const schema = syncSchema(manager.dataSource);
+    const texts = statements.map((each) => ({ ...each, sql: qualify(each.sql, schema) }));
+    return send(client, texts, runner);
+  }
   const results: Rows[] = [];
   for (const { sql, parameters } of statements) {
     results.push(rowsOf(await manager.query(sql, parameters && [...parameters])));

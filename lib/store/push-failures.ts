@@ -29,7 +29,7 @@ export function digest(text: string): string {
 
 /** A boolean SQL expression: has anything of this user's failed lately? `user` is a {@link digest} */
 export function hasPushFailuresSql(user: string): string {
-  return `EXISTS (SELECT FROM sync_push_failures WHERE user_key = ${user})`;
+  return `EXISTS (SELECT FROM :sync.sync_push_failures WHERE user_key = ${user})`;
 }
 
 /** Counts one more failure of each change. @returns by change, how often it has failed by now */
@@ -40,7 +40,7 @@ export async function countPushFailures(
 ): Promise<ReadonlyMap<string, number>> {
   const userKey = digest(userId);
   const rows: { change_key: string; attempts: number }[] = await sql.query(
-    `INSERT INTO sync_push_failures AS f
+    `INSERT INTO :sync.sync_push_failures AS f
        (user_key, change_key, user_id, client_id, table_name, record_id, operation, error)
      SELECT DISTINCT ON (c) $1, c, left($2, ${TEXT}), left($3, ${TEXT}), left(t, ${TEXT}), left(r, ${TEXT}), left(o, 20), left(e, 2000)
        FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) AS u(c, t, r, o, e) ORDER BY c
@@ -59,8 +59,8 @@ export async function countPushFailures(
     ],
   );
   await sql.query(
-    `DELETE FROM sync_push_failures WHERE user_key = $1 AND change_key IN (
-       SELECT change_key FROM sync_push_failures WHERE user_key = $1
+    `DELETE FROM :sync.sync_push_failures WHERE user_key = $1 AND change_key IN (
+       SELECT change_key FROM :sync.sync_push_failures WHERE user_key = $1
         ORDER BY updated_at DESC, change_key OFFSET ${MAX_PUSH_FAILURES})`,
     [userKey],
   );
@@ -74,8 +74,8 @@ export async function keepRefusedChanges(
   changes: readonly (PushFailureKey & { readonly data: string })[],
 ): Promise<void> {
   await sql.query(
-    `UPDATE sync_push_failures f SET refused_at = now(), change = CASE WHEN (
-        SELECT coalesce(sum(octet_length(k.change)), 0) FROM sync_push_failures k WHERE k.user_key = $1
+    `UPDATE :sync.sync_push_failures f SET refused_at = now(), change = CASE WHEN (
+        SELECT coalesce(sum(octet_length(k.change)), 0) FROM :sync.sync_push_failures k WHERE k.user_key = $1
       ) + (SELECT sum(octet_length(d)) FROM unnest($3::text[]) AS s(d)) <= ${MAX_REFUSED_BYTES} THEN u.d END
        FROM unnest($2::text[], $3::text[]) AS u(c, d)
       WHERE f.user_key = $1 AND f.change_key = u.c`,
@@ -89,7 +89,7 @@ export async function forgetPushFailures(
   userId: string,
   changeKeys: readonly string[],
 ): Promise<void> {
-  await sql.query(`DELETE FROM sync_push_failures WHERE user_key = $1 AND change_key = ANY ($2)`, [
+  await sql.query(`DELETE FROM :sync.sync_push_failures WHERE user_key = $1 AND change_key = ANY ($2)`, [
     digest(userId),
     changeKeys,
   ]);
@@ -102,8 +102,8 @@ export async function removeOldPushFailures(
   batchSize: number,
 ): Promise<number> {
   const [, count]: [unknown[], number] = await manager.query(
-    `DELETE FROM sync_push_failures WHERE (user_key, change_key) IN (
-       SELECT user_key, change_key FROM sync_push_failures
+    `DELETE FROM :sync.sync_push_failures WHERE (user_key, change_key) IN (
+       SELECT user_key, change_key FROM :sync.sync_push_failures
         WHERE updated_at < now() - $1 * interval '1 millisecond' LIMIT $2)`,
     [milliseconds, batchSize],
   );

@@ -14,7 +14,7 @@ export function notePushPosition(manager: EntityManager, client: SyncClient): Pi
 
 /** The position is read first: to look at the table may write WAL, which the log would have to pass, too. */
 const PUSH_POSITION = new Statement(
-  `UPDATE sync_clients SET pushed_lsn = here.lsn - '0/0'
+  `UPDATE :sync.sync_clients SET pushed_lsn = here.lsn - '0/0'
      FROM (SELECT pg_current_wal_insert_lsn() AS lsn, $1::uuid AS client,
                   set_config('synchronous_commit', 'off', true) OFFSET 0) AS here
     WHERE id = here.client`,
@@ -27,6 +27,6 @@ export async function unloggedPush(manager: EntityManager, userId: string): Prom
 }
 
 const UNLOGGED_PUSH = new Statement<{ readonly lsn: string | null }>(
-  `SELECT max(c.pushed_lsn)::text AS lsn FROM sync_clients c
-     JOIN sync_wal_position p ON c.pushed_lsn > p.confirmed_lsn WHERE c.user_id = $1`,
+  `SELECT max(c.pushed_lsn)::text AS lsn FROM :sync.sync_clients c
+     JOIN :sync.sync_wal_position p ON c.pushed_lsn > p.confirmed_lsn WHERE c.user_id = $1`,
 );

@@ -1,8 +1,8 @@
-import type { EntityManager } from 'typeorm';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import { chunks } from '../common/collections.js';
 import type { ChangelogTransaction } from './changelog-transaction.js';
-import { pipelined, type Statement } from './pipeline.js';
+import type { Statement } from './pipeline.js';
+import type { SqlRunner } from './session.js';
 import { LOG_IS_THERE } from './wal-position.js';
 
 /** What an instance asks of the WAL consumer, wherever that runs. */
@@ -39,8 +39,8 @@ const REQUEST_ROWS = 5_000;
  * Leaves work to the WAL consumer, and wakes it. What a device is told again waits until the log has all that was committed
  * before: it may have more to say of it. For a client that has been removed in the meantime there is nothing to do.
  */
-export async function enqueueRequest(manager: EntityManager, request: NewRequest): Promise<void> {
-  await pipelined(manager, requestSql(request));
+export async function enqueueRequest(runner: SqlRunner, request: NewRequest): Promise<void> {
+  for (const { sql, parameters = [] } of requestSql(request)) await runner.query(sql, [...parameters]);
 }
 
 /** The statements of {@link enqueueRequest}. */
@@ -49,9 +49,9 @@ export function requestSql(request: NewRequest): readonly Statement[] {
   const pieces = recordIds === null ? [null] : chunks(recordIds, REQUEST_ROWS);
   return [
     ...pieces.map((piece) => ({
-      sql: `INSERT INTO sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
+      sql: `INSERT INTO :sync.sync_requests (kind, table_name, record_ids, anew, user_id, client, after_lsn)
        SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $1 <> 'reresolve' THEN pg_current_wal_insert_lsn() - '0/0' END
-        WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM sync_clients WHERE id = $6 FOR KEY SHARE)`,
+        WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM :sync.sync_clients WHERE id = $6 FOR KEY SHARE)`,
       parameters: [kind, table, piece, anew, userId, client],
     })),
     { sql: 'SELECT pg_notify($1, $2)', parameters: [WORK_CHANNEL, ''] },
@@ -66,7 +66,7 @@ export async function oldestRequest(
   const { rows } = await tx.query<SyncRequestRow>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
             user_id AS "userId", client
-       FROM sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}
+       FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}
       ORDER BY sync_requests.id LIMIT 1`,
     [tables],
   );
@@ -75,7 +75,7 @@ export async function oldestRequest(
 
 /** Asks for a whole table, from within the consumer's own transaction. */
 export async function requestWholeTable(tx: ChangelogTransaction, table: string): Promise<void> {
-  await tx.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', $1)`, [table]);
+  await tx.query(`INSERT INTO :sync.sync_requests (kind, table_name) VALUES ('reresolve', $1)`, [table]);
 }
 
 /** @param afterId where it goes on; null: it is done */
@@ -84,6 +84,6 @@ export async function advanceRequest(
   { id }: SyncRequestRow,
   afterId: string | null,
 ): Promise<void> {
-  if (afterId === null) await tx.query('DELETE FROM sync_requests WHERE id = $1', [id]);
-  else await tx.query('UPDATE sync_requests SET after_id = $2 WHERE id = $1', [id, afterId]);
+  if (afterId === null) await tx.query('DELETE FROM :sync.sync_requests WHERE id = $1', [id]);
+  else await tx.query('UPDATE :sync.sync_requests SET after_id = $2 WHERE id = $1', [id, afterId]);
 }

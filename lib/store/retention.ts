@@ -9,7 +9,7 @@ import { SNAPSHOT_HOLD_LOCK } from './snapshot-holds.js';
  */
 export async function deactivateStaleClients(manager: EntityManager, milliseconds: number): Promise<number> {
   const [, count]: [unknown[], number] = await manager.query(
-    `UPDATE sync_clients SET is_active = false
+    `UPDATE :sync.sync_clients SET is_active = false
       WHERE is_active
         AND least(last_sync_at, coalesce(last_pull_at, created_at)) < now() - $1 * interval '1 millisecond'`,
     [milliseconds],
@@ -24,8 +24,8 @@ export async function deactivateStaleClients(manager: EntityManager, millisecond
  */
 export async function lastSeqOlderThan(manager: EntityManager, milliseconds: number): Promise<bigint | null> {
   const rows: { seq: string | null }[] = await manager.query(
-    `SELECT max(seq)::text AS seq FROM sync_changelog
-      WHERE seq < coalesce((SELECT seq FROM sync_changelog WHERE created_at >= now() - $1 * interval '1 millisecond'
+    `SELECT max(seq)::text AS seq FROM :sync.sync_changelog
+      WHERE seq < coalesce((SELECT seq FROM :sync.sync_changelog WHERE created_at >= now() - $1 * interval '1 millisecond'
                              ORDER BY seq LIMIT 1), ${ABOVE_ALL})`,
     [milliseconds],
   );
@@ -50,22 +50,22 @@ export async function raiseFloor(
   aged: bigint | null,
 ): Promise<bigint> {
   await leaseTransaction(manager);
-  await manager.query('SELECT FROM sync_wal_position FOR UPDATE');
+  await manager.query('SELECT FROM :sync.sync_wal_position FOR UPDATE');
   await manager.query('SELECT pg_advisory_xact_lock($1)', [SNAPSHOT_HOLD_LOCK]);
   // Where nobody is known and nothing is old, greatest and least are null, and the floor stays.
   await manager.query(
-    `UPDATE sync_wal_position p SET floor_seq = greatest(p.floor_seq, (
+    `UPDATE :sync.sync_wal_position p SET floor_seq = greatest(p.floor_seq, (
        SELECT least(greatest(min(last_pull_seq) FILTER (WHERE is_active AND snapshot_completed_at IS NOT NULL
                                                           AND last_pull_seq >= greatest(p.floor_seq, resync_seq)), $1::bigint),
                     min(snapshot_seq) FILTER (WHERE snapshot_expires_at > now() AND ${isYounger('coalesce(snapshot_began_at, now())')}
                                                 AND snapshot_seq >= p.floor_seq),
-                    (SELECT min(from_seq) FROM sync_subscription_changes
+                    (SELECT min(from_seq) FROM :sync.sync_subscription_changes
                       WHERE from_seq >= p.floor_seq AND ${isYounger('created_at')}))
-         FROM sync_clients))`,
+         FROM :sync.sync_clients))`,
     [aged?.toString() ?? null, maxAge],
   );
   const rows: { floor: string }[] = await manager.query(
-    'SELECT floor_seq::text AS floor FROM sync_wal_position',
+    'SELECT floor_seq::text AS floor FROM :sync.sync_wal_position',
   );
   return BigInt(rows[0]?.floor ?? 0);
 }
@@ -91,8 +91,8 @@ export async function deleteEntries(
 ): Promise<DeletedEntries> {
   const rows: { count: number; last: string | null }[] = await manager.query(
     `WITH gone AS (
-       DELETE FROM sync_changelog WHERE seq IN (
-         SELECT seq FROM sync_changelog WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3)
+       DELETE FROM :sync.sync_changelog WHERE seq IN (
+         SELECT seq FROM :sync.sync_changelog WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3)
        RETURNING seq)
      SELECT count(*)::integer AS count, max(seq)::text AS last FROM gone`,
     [after.toString(), floor.toString(), batchSize],

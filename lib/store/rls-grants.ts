@@ -12,6 +12,7 @@ export function grantsSql(
   const others = tables.filter(({ pushPolicy }) => pushPolicy !== 'owner_only');
   return [
     ...schemasOf(tables).map((schema) => `GRANT USAGE ON SCHEMA ${schema} ${to}`),
+    `GRANT USAGE ON SCHEMA :sync ${to}`,
     ...(pushed.length > 0 ? [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${listSql(pushed)} ${to}`] : []),
     // For keys and columns that count.
     ...schemasOf(pushed).map((schema) => `GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} ${to}`),
@@ -20,7 +21,7 @@ export function grantsSql(
     ...others
       .filter((table) => parents.includes(table))
       .map((table) => `GRANT UPDATE (${quoteIdentifier(table.idColumn)}) ON ${table.sql} ${to}`),
-    `GRANT SELECT ON sync_bucket_edges ${to}`,
+    `GRANT SELECT ON :sync.sync_bucket_edges ${to}`,
   ];
 }
 

@@ -7,7 +7,8 @@ import type { SyncTable } from '../registry/sync-table.js';
 import { ownedSql, parentOwnedSql, unownedSql } from './ownership-sql.js';
 import { grantsSql } from './rls-grants.js';
 import { hasRowSql } from './row-exists.js';
-import { BUCKETS_SETTING, currentSchema, USER_SETTING } from './session.js';
+import { BUCKETS_SETTING, USER_SETTING } from './session.js';
+import { qualify, syncSchema } from './sync-schema.js';
 
 export interface RlsOptions {
   /**
@@ -38,10 +39,11 @@ export async function synchroRlsSql(
   dataSource: DataSource,
   options: RlsOptions = {},
 ): Promise<readonly string[]> {
-  const registry = discoverTables(dataSource, await currentSchema(dataSource));
+  const schema = syncSchema(dataSource);
+  const registry = discoverTables(dataSource, schema);
   const { problems } = registry.findings;
   if (problems.length > 0) throw problemsError(problems);
-  return rlsSql(registry.all(), options);
+  return rlsSql(registry.all(), options).map((sql) => qualify(sql, schema));
 }
 
 /**
@@ -139,7 +141,7 @@ function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptio
 /** Dead edges count: a pull asks of a soft-deleted row whether it is back. */
 function inBucketSql({ name, idColumn }: SyncTable): string {
   const key = `${quoteIdentifier(name)}.${quoteIdentifier(idColumn)}`;
-  return `EXISTS (SELECT FROM sync_bucket_edges AS sync_edge WHERE sync_edge.table_name = ${quoteLiteral(name)}
+  return `EXISTS (SELECT FROM :sync.sync_bucket_edges AS sync_edge WHERE sync_edge.table_name = ${quoteLiteral(name)}
       AND sync_edge.record_id = ${key}::text COLLATE "C" AND sync_edge.bucket_id = ANY(${BUCKETS}))`;
 }
 

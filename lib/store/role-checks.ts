@@ -7,6 +7,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 import { grantsSql } from './rls-grants.js';
 import { inTransaction } from './session.js';
 import { tablePrivilegeProblems } from './table-privileges.js';
+import { qualify, syncSchema } from './sync-schema.js';
 
 /** What the roles of the pool and of pushes lack. */
 export async function roleProblems(
@@ -78,9 +79,10 @@ export async function checkReadPolicies(dataSource: DataSource, registry: SyncRe
 async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role: string): Promise<void> {
   const tables = registry.all();
   const parents = tables.filter(({ name }) => registry.children(name).length > 0);
+  const schema = syncSchema(dataSource);
   const needed = [
     ...tables.flatMap((table) => privilegesOn(table, parents).map((privilege) => [table.sql, privilege])),
-    ['sync_bucket_edges', 'SELECT'],
+    [qualify(':sync.sync_bucket_edges', schema), 'SELECT'],
   ];
   const missing = await query<{ relation: string; privilege: string }>(
     dataSource,
@@ -95,7 +97,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
   throw new SynchroError(
     'permission_missing',
     `pushRole: role ${role} may not ${first.privilege} on ${first.relation}`,
-    `${grantsSql(tables, parents, role).join(';\n    ')};`,
+    qualify(`${grantsSql(tables, parents, role).join(';\n    ')};`, schema),
   );
 }
 
@@ -110,5 +112,5 @@ async function query<Row>(
   sql: string,
   parameters: unknown[] = [],
 ): Promise<readonly Row[]> {
-  return dataSource.query(sql, parameters);
+  return inTransaction(dataSource, 'read', (manager) => manager.query(sql, parameters));
 }

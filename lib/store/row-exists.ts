@@ -38,9 +38,9 @@ END`;
 /** Whether rows of the table may be hidden from this connection, while the function of {@link hasRowSql} sees them. */
 export async function canAskForHidden(sql: SqlRunner, table: SyncTable): Promise<boolean> {
   const rows: { ask: boolean }[] = await sql.query(
-    `SELECT row_security_active($1::text) AND to_regprocedure($2) IS NOT NULL
-        AND has_function_privilege(to_regprocedure($2), 'EXECUTE') AS ask`,
-    [table.sql, SIGNATURE],
+    `SELECT row_security_active($1::text) AND to_regprocedure('${SIGNATURE}') IS NOT NULL
+        AND has_function_privilege(to_regprocedure('${SIGNATURE}'), 'EXECUTE') AS ask`,
+    [table.sql],
   );
   return rows[0]?.ask === true;
 }
@@ -53,4 +53,4 @@ export async function mayHideRows(sql: SqlRunner, table: SyncTable): Promise<boo
   return rows[0]?.hides === true;
 }
 
-const SIGNATURE = 'sync_row_exists(text, text)';
+const SIGNATURE = ':sync.sync_row_exists(text, text)';

@@ -6,5 +6,5 @@ export async function forgetRules(
   client: { query(text: string, values: unknown[]): Promise<unknown> },
   tables: readonly string[],
 ): Promise<void> {
-  await client.query('DELETE FROM sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
+  await client.query('DELETE FROM :sync.sync_table_rules WHERE table_name = ANY($1::text[])', [tables]);
 }

@@ -2,19 +2,9 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from '../common/database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { pipelined, type Statement as PipelinedStatement } from './pipeline.js';
+import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, Statement } from './statement.js';
-
-/**
- * How values are written as text, whatever the host's or the server's defaults are: in UTC, at full precision
- * (interleavings 2, hazard W-DATA-5). The same on pooled and on replication connections.
- */
-export const TEXT_SETTINGS = {
-  TimeZone: 'UTC',
-  DateStyle: 'ISO, MDY',
-  IntervalStyle: 'postgres',
-  bytea_output: 'hex',
-  extra_float_digits: '1',
-} as const;
+import { qualifyOn } from './sync-schema.js';
 
 /**
  * A database of SQL_ASCII has whatever bytes it was given. Those that aren't UTF-8 are no error then, but become the
@@ -27,23 +17,25 @@ export const ENCODING_SQL = `SELECT set_config('client_encoding', ${ENCODING}, f
 
 const BEGIN = {
   read: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-  write: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+  write: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
 } as const;
 
 /**
- * $1 milliseconds that a statement may take; null: the session's own.
+ * $1 milliseconds that a statement may take, $2 that it may wait for a lock; null: the session's own.
  *
- * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after $2: an
- * ALTER TABLE would wait for it, and everybody for that. A host that has set a time of its own keeps it.
+ * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after $3: an
+ * ALTER TABLE would wait for it, and everybody for that. A longer time of the host's stays.
+ *
+ * What a device was told to be applied must outlive a crash, also where the host lets its own commits be lost.
  */
 const SETTINGS = new Statement(
-  `SELECT ${Object.entries(TEXT_SETTINGS)
-    .map(([name, value]) => `set_config('${name}', '${value}', true)`)
-    .join(', ')},
+  `SELECT ${localSettingsSql(POOLED_SETTINGS)}, ${unlimitedSql({ local: true })},
     set_config('client_encoding', ${ENCODING}, true),
+    CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'local', true) END,
     CASE WHEN $1::text IS NOT NULL THEN set_config('statement_timeout', $1, true) END,
-    CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
-         THEN set_config('idle_in_transaction_session_timeout', $2, true) END`,
+    CASE WHEN $2::text IS NOT NULL THEN set_config('lock_timeout', $2, true) END,
+    CASE WHEN current_setting('idle_in_transaction_session_timeout')::interval < $3::text::interval
+         THEN set_config('idle_in_transaction_session_timeout', $3, true) END`,
 );
 
 /** How long a transaction may be idle: code of the host's may take its time between two statements. */
@@ -70,6 +62,8 @@ export type SqlRunner = Pick<EntityManager, 'query'>;
 export interface TransactionOptions {
   /** Milliseconds. Default: the session's own. */
   readonly statementTimeout?: number;
+  /** Milliseconds. Default: the session's own. */
+  readonly lockTimeout?: number;
   /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
   readonly keepsPlans?: boolean;
   /** The host's code may run in it. Default: false. */
@@ -77,6 +71,9 @@ export interface TransactionOptions {
   /** Its first statements, which go out with BEGIN. */
   readonly opening?: (manager: EntityManager) => readonly PipelinedStatement[];
 }
+
+/** For work that no request waits for. */
+export const UNLIMITED: TransactionOptions = { statementTimeout: 0, lockTimeout: 0 };
 
 /** What a transaction does. `opened` is what its opening brought. */
 export type TransactionWork<Result> = (
@@ -90,7 +87,8 @@ export type Opened = readonly (readonly unknown[])[];
 export class Ending<Result> {
   /**
    * @param result made of the rows of each statement
-   * @param following statements that go out behind COMMIT, as a transaction of their own under the session's settings
+   * @param following statements that go out behind COMMIT, as a transaction of their own. Of the settings it has the
+   *   session's: it must not write times or floating-point numbers as text
    */
   constructor(
     readonly statements: readonly PipelinedStatement[],
@@ -110,22 +108,52 @@ export async function inTransaction<Result>(
   work: TransactionWork<Result>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  const { statementTimeout, runsHostCode = false, opening } = options;
+  const { statementTimeout = null, lockTimeout = null, runsHostCode = false, opening } = options;
   return onConnection(dataSource, options.keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
       const [, , ...opened] = await pipelined(manager, [
         { sql: BEGIN[kind] },
-        SETTINGS.bind(manager, [statementTimeout ?? null, idleTimeout(runsHostCode)]),
+        SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]),
         ...(opening?.(manager) ?? []),
       ]);
       const done = await work(manager, opened);
       const { statements, result, following } = done instanceof Ending ? done : new Ending([], () => done);
-      const rows = await pipelined(manager, [...statements, { sql: 'COMMIT' }, ...following]);
+      const rows = await pipelined(manager, [...statements, COMMIT, ...alongside(following)]);
       return result(rows.slice(0, statements.length));
     } catch (error) {
-      // A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell.
-      if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);
+      await rollBack(runner);
+      throw error;
+    }
+  });
+}
+
+/** A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell. */
+async function rollBack(runner: QueryRunner): Promise<void> {
+  if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);
+}
+
+const COMMIT = { sql: 'COMMIT' };
+
+/** Statements as a transaction that may write, whatever the session's default. */
+function alongside(statements: readonly PipelinedStatement[]): readonly PipelinedStatement[] {
+  return statements.length === 0 ? [] : [{ sql: BEGIN.write }, ...statements, COMMIT];
+}
+
+/**
+ * Runs statements as one transaction, all in a single round trip. Of the settings it has the session's, as those
+ * that follow an {@link Ending}.
+ */
+export async function writeTogether(
+  dataSource: DataSource,
+  statements: readonly PipelinedStatement[],
+): Promise<void> {
+  if (statements.length === 0) return;
+  await onConnection(dataSource, false, async (runner) => {
+    try {
+      await pipelined(runner.manager, alongside(statements));
+    } catch (error) {
+      await rollBack(runner);
       throw error;
     }
   });
@@ -152,6 +180,7 @@ async function onConnection<Result>(
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
+    qualifyOn(runner);
     if (keepsPlans === true) keepPlans(runner);
     try {
       return await work(runner);
@@ -163,12 +192,6 @@ async function onConnection<Result>(
   } finally {
     await runner.release();
   }
-}
-
-/** The schema in which unqualified names are made. */
-export async function currentSchema(dataSource: DataSource): Promise<string> {
-  const rows: { schema: string | null }[] = await dataSource.query('SELECT current_schema() AS schema');
-  return rows[0]?.schema ?? 'public';
 }
 
 function connectionLost(cause: unknown): SynchroError {

@@ -30,21 +30,21 @@ export async function beginSnapshot(
 ): Promise<bigint | null> {
   await leaseTransaction(manager);
   // The position comes before the other locks, as with compaction and the consumer.
-  if (changes) await manager.query('UPDATE sync_wal_position SET last_seq = last_seq + 1');
+  if (changes) await manager.query('UPDATE :sync.sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);
   const rows: { checkpoint: string }[] = await manager.query(
-    `UPDATE sync_clients c
+    `UPDATE :sync.sync_clients c
         SET snapshot_seq = CASE WHEN ${LASTS} THEN least(c.snapshot_seq, p.last_seq) ELSE p.last_seq END,
             snapshot_began_at = ${BEGAN}, snapshot_expires_at = ${expiresSql(BEGAN, '$2', '$5')}, bucket_subs = $3,
             bucket_since = CASE WHEN $4 THEN '{}' ELSE c.bucket_since END,
             resync_seq = CASE WHEN $4 THEN p.last_seq ELSE c.resync_seq END
-       FROM sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
+       FROM :sync.sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, duration, buckets, changes, maxAge],
   );
   // Nor is there anything that had to be told after earlier pages.
   await manager.query(
-    `WITH told AS (DELETE FROM sync_requests WHERE client = $1)
-     DELETE FROM sync_subscription_changes WHERE client = $1`,
+    `WITH told AS (DELETE FROM :sync.sync_requests WHERE client = $1)
+     DELETE FROM :sync.sync_subscription_changes WHERE client = $1`,
     [client.id],
   );
   const [row] = updated(rows);
@@ -105,9 +105,9 @@ async function hold(
   { seq, where }: { readonly seq: string; readonly where: string },
 ): Promise<boolean> {
   const rows: unknown[] = await manager.query(
-    `UPDATE sync_clients c
+    `UPDATE :sync.sync_clients c
         SET snapshot_seq = ${seq}, snapshot_expires_at = ${expiresSql('c.snapshot_began_at', '$3', '$4')}
-       FROM sync_wal_position p
+       FROM :sync.sync_wal_position p
       WHERE c.id = $1 AND $2::bigint <= p.last_seq AND ${where} RETURNING c.id`,
     [client.id, checkpoint.toString(), duration, maxAge],
   );

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
 import type { Statement as PipelinedStatement } from './pipeline.js';
+import { qualify, syncSchema } from './sync-schema.js';
 
 const keeping = new WeakSet<QueryRunner>();
 
@@ -14,39 +15,48 @@ export function keepPlans(runner: QueryRunner): void {
  * takes longer than the rest where little is read. It keeps it for as long as it lives, so there have to be few of them.
  */
 export class Statement<Row> {
-  /** By the text: behind a pooler, processes of several versions share a connection. */
-  private readonly name: string;
+  /** For each schema of sync tables: two apps in one process may have two. */
+  private readonly prepared = new Map<string, PreparedText>();
 
-  constructor(private readonly sql: string) {
+  constructor(private readonly text: string) {}
+
+  private forSchema(schema: string): PreparedText {
+    const known = this.prepared.get(schema);
+    if (known) return known;
+    const sql = qualify(this.text, schema);
+    // By the text: behind a pooler, processes of several versions share a connection.
     const hash = createHash('sha256').update(sql).digest('base64url');
-    this.name = `synchro_${hash.slice(0, 22)}`;
+    const prepared = { sql, name: `synchro_${hash.slice(0, 22)}` };
+    this.prepared.set(schema, prepared);
+    return prepared;
   }
 
   /** The same for {@link pipelined}. */
   bind(manager: EntityManager, parameters: readonly unknown[]): PipelinedStatement {
     const { queryRunner: runner } = manager;
-    const { sql, name } = this;
+    const { sql, name } = this.forSchema(syncSchema(manager.dataSource));
     return runner && keeping.has(runner) ? { sql, parameters, name } : { sql, parameters };
   }
 
   /** As `manager.query` does it, whose place it takes, as TypeORM knows no names. */
   async run(manager: EntityManager, values: unknown[]): Promise<Row[]> {
     const { queryRunner: runner } = manager;
-    if (!runner || runner.isReleased || !keeping.has(runner)) return manager.query(this.sql, values);
+    const { sql, name } = this.forSchema(syncSchema(manager.dataSource));
+    if (!runner || runner.isReleased || !keeping.has(runner)) return manager.query(sql, values);
     const { logger, options } = manager.dataSource;
     const client: PostgresClient = await runner.connect();
-    logger.logQuery(this.sql, values, runner);
+    logger.logQuery(sql, values, runner);
     const began = performance.now();
     try {
-      const { rows } = await client.query({ name: this.name, text: this.sql, values });
+      const { rows } = await client.query({ name, text: sql, values });
       const took = performance.now() - began;
       const { maxQueryExecutionTime: slow = 0 } = options;
-      if (slow > 0 && took > slow) logger.logQuerySlow(took, this.sql, values, runner);
+      if (slow > 0 && took > slow) logger.logQuerySlow(took, sql, values, runner);
       return rows as Row[];
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause));
-      logger.logQueryError(error, this.sql, values, runner);
-      throw new QueryFailedError(this.sql, values, error);
+      logger.logQueryError(error, sql, values, runner);
+      throw new QueryFailedError(sql, values, error);
     }
   }
 }
@@ -65,6 +75,11 @@ export function kept(manager: EntityManager, statement: PipelinedStatement): Pip
     KEPT.set(sql, known);
   }
   return known.bind(manager, parameters);
+}
+
+interface PreparedText {
+  readonly sql: string;
+  readonly name: string;
 }
 
 /** As much of pg's client as is needed here. */

@@ -40,11 +40,11 @@ export async function readStatus(
             here.lsn::text AS lsn, 
             (CASE WHEN p.slot_name IS NOT NULL THEN greatest(here.lsn - p.confirmed_lsn, 0) END)::text AS "lagBytes",
             extract(epoch FROM clock_timestamp() - p.applied_until)::float8 AS "secondsSinceApplied",
-            ${counted('sync_rule_failures WHERE resolved_at IS NULL')} AS "openFailures",
-            ${counted('sync_waiting_rows')} AS "waitingRows", ${counted('sync_parked_rows')} AS "parkedRows",
-            ${counted('sync_requests')} AS requests
+            ${counted(':sync.sync_rule_failures WHERE resolved_at IS NULL')} AS "openFailures",
+            ${counted(':sync.sync_waiting_rows')} AS "waitingRows", ${counted(':sync.sync_parked_rows')} AS "parkedRows",
+            ${counted(':sync.sync_requests')} AS requests
        FROM (SELECT coalesce($2::numeric, pg_current_wal_insert_lsn() - '0/0'::pg_lsn) AS lsn) AS here
-       LEFT JOIN sync_wal_position p ON true
+       LEFT JOIN :sync.sync_wal_position p ON true
        LEFT JOIN pg_replication_slots s ON s.slot_name = coalesce(p.slot_name, $1)`,
     [slotName, lsn],
   );

@@ -51,7 +51,7 @@ export async function saveRegistration(
   most: number,
 ): Promise<string> {
   const [row]: { id: string; isNew: boolean }[] = await manager.query(
-    `INSERT INTO sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
+    `INSERT INTO :sync.sync_clients (user_id, client_id, client_name, platform, app_version, bucket_subs)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (user_id, client_id) DO UPDATE
        SET client_name = excluded.client_name, platform = excluded.platform, app_version = excluded.app_version,
@@ -78,9 +78,9 @@ async function removeSurplus(
   most: number,
 ): Promise<void> {
   await manager.query(
-    `DELETE FROM sync_clients WHERE id IN (
-       SELECT id FROM sync_clients WHERE id IN (
-         SELECT id FROM sync_clients WHERE user_id = $1 AND id <> $2
+    `DELETE FROM :sync.sync_clients WHERE id IN (
+       SELECT id FROM :sync.sync_clients WHERE id IN (
+         SELECT id FROM :sync.sync_clients WHERE user_id = $1 AND id <> $2
           ORDER BY greatest(created_at, updated_at, last_sync_at) DESC, id OFFSET $3)
           FOR UPDATE SKIP LOCKED)`,
     [userId, newest, most - 1],
@@ -106,19 +106,19 @@ export function notePull(
 }
 
 const PULLED = new Statement(
-  `UPDATE sync_clients
+  `UPDATE :sync.sync_clients
       SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
           is_active = true, served_seq = greatest(served_seq, $3::bigint)
     WHERE id = $1`,
 );
 
-/** Notes where the log stood when rows were read for a device that has more of them to come. */
-export async function noteServed(manager: EntityManager, client: SyncClient, served: bigint): Promise<void> {
-  if (client.served >= served) return;
-  await manager.query('UPDATE sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1', [
-    client.id,
-    served.toString(),
-  ]);
+/** The statement that notes where the log stood when rows were read for a device that has more of them to come. */
+export function noteServed(client: SyncClient, served: bigint): PipelinedStatement | null {
+  if (client.served >= served) return null;
+  return {
+    sql: 'UPDATE :sync.sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1',
+    parameters: [client.id, served.toString()],
+  };
 }
 
 /** The statement that notes a push. */
@@ -127,7 +127,7 @@ export function notePush(manager: EntityManager, client: SyncClient): PipelinedS
 }
 
 const PUSHED = new Statement(
-  'UPDATE sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
+  'UPDATE :sync.sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
 );
 
 /**
@@ -151,12 +151,12 @@ export function changeSubscriptions(
   return {
     sql: `WITH client AS MATERIALIZED (
        SELECT id, bucket_subs, bucket_since, served_seq, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
-         FROM sync_clients WHERE id = $1 FOR NO KEY UPDATE
+         FROM :sync.sync_clients WHERE id = $1 FOR NO KEY UPDATE
      ), unwanted AS (
-       DELETE FROM sync_subscription_changes s USING client
+       DELETE FROM :sync.sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
-       INSERT INTO sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
+       INSERT INTO :sync.sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
        SELECT id, b, NULL::bigint, NULL::bigint, NULL::boolean, lsn
          FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
        UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
@@ -177,30 +177,29 @@ export function changeSubscriptions(
  */
 export function noteOlderSchema(client: SyncClient): PipelinedStatement {
   return {
-    sql: `UPDATE sync_clients SET snapshot_completed_at = '-infinity'
+    sql: `UPDATE :sync.sync_clients SET snapshot_completed_at = '-infinity'
       WHERE id = $1 AND snapshot_completed_at > '-infinity'`,
     parameters: [client.id],
   };
 }
 
 /**
- * Notes that a device holds everything up to a checkpoint, as far as its schema goes.
+ * The statement that notes that a device holds everything up to a checkpoint, as far as its schema goes.
  * @param served where the log stood when the last page was read
  */
-export async function completeSnapshot(
-  manager: EntityManager,
+export function completeSnapshot(
   client: SyncClient,
   checkpoint: bigint,
   served: bigint,
   isOlderSchema: boolean,
-): Promise<void> {
-  await manager.query(
-    `UPDATE sync_clients
+): PipelinedStatement {
+  return {
+    sql: `UPDATE :sync.sync_clients
         SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,
             snapshot_completed_at = CASE WHEN $3 THEN '-infinity' ELSE now() END,
             last_pull_at = now(), last_sync_at = now(), is_active = true,
             served_seq = greatest(served_seq, $4::bigint)
       WHERE id = $1`,
-    [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
-  );
+    parameters: [client.id, checkpoint.toString(), isOlderSchema, served.toString()],
+  };
 }

@@ -12,7 +12,7 @@ export interface WaitingRow {
 export async function saveWaiting(tx: ChangelogTransaction, rows: readonly WaitingRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
-    `INSERT INTO sync_waiting_rows (table_name, record_id, parent_table, parent_id)
+    `INSERT INTO :sync.sync_waiting_rows (table_name, record_id, parent_table, parent_id)
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
      ON CONFLICT (table_name, record_id) DO UPDATE
        SET parent_table = excluded.parent_table, parent_id = excluded.parent_id`,
@@ -32,10 +32,10 @@ export async function deleteWaiting(
   recordIds: readonly string[],
 ): Promise<void> {
   if (recordIds.length === 0) return;
-  await tx.query('DELETE FROM sync_waiting_rows WHERE table_name = $1 AND record_id = ANY($2::text[])', [
-    table,
-    recordIds,
-  ]);
+  await tx.query(
+    'DELETE FROM :sync.sync_waiting_rows WHERE table_name = $1 AND record_id = ANY($2::text[])',
+    [table, recordIds],
+  );
 }
 
 /** Takes the rows that waited for some parents out of the waiting list. */
@@ -46,7 +46,7 @@ export async function releaseWaiting(
 ): Promise<readonly Pick<WaitingRow, 'table' | 'recordId'>[]> {
   const { rows } = await tx.query<{ table: string; recordId: string }>({
     name: 'release_waiting',
-    text: `DELETE FROM sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
+    text: `DELETE FROM :sync.sync_waiting_rows WHERE parent_table = $1 AND parent_id = ANY($2::text[])
      RETURNING table_name AS "table", record_id AS "recordId"`,
     values: [parentTable, parentIds],
   });

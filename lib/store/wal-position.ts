@@ -15,14 +15,14 @@ export interface WalPosition {
 }
 
 /** For rows with an `after_lsn`: whether what was committed before that is in the changelog. */
-export const LOG_IS_THERE = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)`;
+export const LOG_IS_THERE = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM :sync.sync_wal_position), true)`;
 
 /** A position ahead of the server's own is another server's: what waits for it would wait for ever. */
 export async function forgetForeignPositions(client: ClientBase): Promise<void> {
   const waiting = [
-    ['sync_subscription_changes', 'after_lsn'],
-    ['sync_requests', 'after_lsn'],
-    ['sync_clients', 'pushed_lsn'],
+    [':sync.sync_subscription_changes', 'after_lsn'],
+    [':sync.sync_requests', 'after_lsn'],
+    [':sync.sync_clients', 'pushed_lsn'],
   ] as const;
   for (const [table, lsn] of waiting)
     await client.query(
@@ -35,7 +35,7 @@ const EPOCH_STEP = 1n << 32n;
 
 const POSITION = `SELECT slot_name, confirmed_lsn::text, last_seq::text, epoch_seq::text, system_id, timeline,
     pg_current_snapshot()::text AS snapshot,
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS begun_at FROM sync_wal_position`;
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS begun_at FROM :sync.sync_wal_position`;
 
 /**
  * Takes the position's row until the transaction ends, as every appender does before its first seq.
@@ -58,7 +58,7 @@ export async function readPosition(client: ClientBase): Promise<WalPosition | nu
 
 /** Says that nothing is to be read by the stored position and what goes with it, until an epoch starts. */
 export async function voidPosition(client: ClientBase): Promise<void> {
-  await client.query('UPDATE sync_wal_position SET system_id = NULL');
+  await client.query('UPDATE :sync.sync_wal_position SET system_id = NULL');
 }
 
 /**
@@ -72,9 +72,9 @@ export async function startEpoch(
 ): Promise<WalPosition> {
   const lastSeq = previous === null ? 1n : previous.lastSeq + EPOCH_STEP;
   const epochSeq = previous === null ? 0n : lastSeq;
-  await client.query('DELETE FROM sync_wal_position');
+  await client.query('DELETE FROM :sync.sync_wal_position');
   await client.query(
-    `INSERT INTO sync_wal_position (slot_name, confirmed_lsn, last_seq, epoch_seq, floor_seq, system_id, timeline)
+    `INSERT INTO :sync.sync_wal_position (slot_name, confirmed_lsn, last_seq, epoch_seq, floor_seq, system_id, timeline)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
     [
       start.slotName,

@@ -16,7 +16,7 @@ export async function markWal(manager: EntityManager): Promise<WalMark> {
   // Where the WAL is inserted, not where it is written: a commit may be asynchronous.
   const [row]: { lsn: string; request: string; at: string }[] = await manager.query(
     `SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text AS lsn, clock_timestamp()::text AS at,
-            (SELECT coalesce(max(id), 0)::text FROM sync_requests) AS request`,
+            (SELECT coalesce(max(id), 0)::text FROM :sync.sync_requests) AS request`,
   );
   return { lsn: BigInt(row?.lsn ?? 0), request: row?.request ?? '0', at: row?.at ?? '-infinity' };
 }
@@ -32,7 +32,7 @@ export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<vo
 /** Whether the log has what was committed before a position in the WAL. */
 export async function isLogAt(manager: EntityManager, lsn: Lsn): Promise<boolean> {
   const rows: unknown[] = await manager.query(
-    'SELECT FROM sync_wal_position WHERE confirmed_lsn >= $1::bigint',
+    'SELECT FROM :sync.sync_wal_position WHERE confirmed_lsn >= $1::bigint',
     [lsn.toString()],
   );
   return rows.length > 0;
@@ -50,12 +50,12 @@ export async function isMarkReached(
 ): Promise<boolean> {
   const [row]: { reached: boolean }[] = await manager.query(
     `SELECT p.confirmed_lsn >= $1::bigint
-            AND NOT EXISTS (SELECT FROM sync_requests WHERE id <= $2::bigint
+            AND NOT EXISTS (SELECT FROM :sync.sync_requests WHERE id <= $2::bigint
                   AND (kind = 'reresolve' OR table_name = ANY($4::text[])))
-            AND NOT EXISTS (SELECT FROM sync_subscription_changes WHERE created_at <= $3::timestamptz)
-            AND NOT EXISTS (SELECT FROM sync_rule_failures WHERE resolved_at IS NULL
+            AND NOT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE created_at <= $3::timestamptz)
+            AND NOT EXISTS (SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL
                   AND retry_at <= $3::timestamptz AND table_name = ANY($4::text[])) AS reached
-       FROM sync_wal_position p`,
+       FROM :sync.sync_wal_position p`,
     [lsn.toString(), request, at, tables],
   );
   return row?.reached ?? false;
@@ -65,8 +65,8 @@ export async function isMarkReached(
 export async function describeProgress(manager: EntityManager, { lsn, request }: WalMark): Promise<string> {
   const [row]: { confirmed: string | null; requests: number; active: boolean | null }[] = await manager.query(
     `SELECT p.confirmed_lsn::text AS confirmed, s.active,
-            (SELECT count(*)::int FROM sync_requests WHERE id <= $1::bigint) AS requests
-       FROM (SELECT) AS one LEFT JOIN sync_wal_position p ON true
+            (SELECT count(*)::int FROM :sync.sync_requests WHERE id <= $1::bigint) AS requests
+       FROM (SELECT) AS one LEFT JOIN :sync.sync_wal_position p ON true
        LEFT JOIN pg_replication_slots s ON s.slot_name = p.slot_name`,
     [request],
   );

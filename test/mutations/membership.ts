@@ -299,8 +299,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'first-edges-do-not-inherit-from-dead-ones',
     file: 'lib/replication/edge-backfill.ts',
-    find: 'JOIN sync_bucket_edges AS e ON e.table_name',
-    replace: 'JOIN sync_bucket_edges AS e ON e.live AND e.table_name',
+    find: 'JOIN :sync.sync_bucket_edges AS e ON e.table_name',
+    replace: 'JOIN :sync.sync_bucket_edges AS e ON e.live AND e.table_name',
     tests: [{ file: 'test/edge-backfill.test.ts', name: 'whether the database writes them' }],
     why: 'Interleavings 8: what stands under a deleted row stays with its readers.',
   },

@@ -11,6 +11,7 @@ import { RETENTION } from './retention.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
 import { TYPES } from './types.js';
+import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
 
 /** Every break that the suite must notice. */
@@ -28,4 +29,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...SDK,
   ...SHARE,
   ...REQUEST_LIMITS,
+  ...SETTINGS,
 ];

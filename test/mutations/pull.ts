@@ -232,7 +232,7 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'bucket-comes-before-the-log-is-there',
     file: 'lib/store/wal-position.ts',
-    find: 'coalesce(after_lsn <= (SELECT confirmed_lsn FROM sync_wal_position), true)',
+    find: 'coalesce(after_lsn <= (SELECT confirmed_lsn FROM :sync.sync_wal_position), true)',
     replace: 'coalesce(after_lsn <= 9223372036854775807, true)',
     tests: [{ file: SUBSCRIPTIONS, name: 'of what came and went before, which the log does not have yet' }],
     why: 'Interleavings 3: what came and went before a user could see the bucket would be told by its id.',

@@ -222,8 +222,8 @@ export const PUSH: readonly Mutation[] = [
     also: [
       {
         file: 'lib/store/parked-rows.ts',
-        find: 'FROM sync_parked_rows WHERE user_id = ${user})`',
-        replace: 'FROM sync_parked_rows WHERE ${user}::text IS NOT NULL)`',
+        find: 'FROM :sync.sync_parked_rows WHERE user_id = ${user})`',
+        replace: 'FROM :sync.sync_parked_rows WHERE ${user}::text IS NOT NULL)`',
       },
     ],
     tests: [

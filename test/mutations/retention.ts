@@ -8,7 +8,7 @@ export const RETENTION: readonly Mutation[] = [
     name: 'retention-goes-by-the-oldest-entry',
     file: 'lib/engine/sync-context.ts',
     find: 'p.floor_seq::text',
-    replace: 'coalesce((SELECT min(seq) FROM sync_changelog), 0)::text AS floor_seq',
+    replace: 'coalesce((SELECT min(seq) FROM :sync.sync_changelog), 0)::text AS floor_seq',
     tests: [
       { file: RETENTION_TEST, name: 'is never sent to a snapshot, and never holds compaction back' },
       { file: RETENTION_TEST, name: 'tells a client below it, and none at it or above' },
@@ -19,13 +19,14 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'floor-is-not-raised',
     file: 'lib/store/retention.ts',
-    find: 'UPDATE sync_wal_position p SET floor_seq = greatest(p.floor_seq, (',
-    replace: 'UPDATE sync_wal_position p SET floor_seq = least(p.floor_seq, (',
+    find: 'UPDATE :sync.sync_wal_position p SET floor_seq = greatest(p.floor_seq, (',
+    replace: 'UPDATE :sync.sync_wal_position p SET floor_seq = least(p.floor_seq, (',
     also: [
       {
         file: 'lib/store/retention.ts',
-        find: "'SELECT floor_seq::text AS floor FROM sync_wal_position',",
-        replace: "'SELECT coalesce(min(last_pull_seq), 0)::text AS floor FROM sync_clients WHERE is_active',",
+        find: "'SELECT floor_seq::text AS floor FROM :sync.sync_wal_position',",
+        replace:
+          "'SELECT coalesce(min(last_pull_seq), 0)::text AS floor FROM :sync.sync_clients WHERE is_active',",
       },
     ],
     tests: [{ file: RETENTION_TEST, name: 'is stored: it outlasts the entries' }],
@@ -111,7 +112,7 @@ export const RETENTION: readonly Mutation[] = [
     file: 'lib/engine/snapshot/snapshotter.ts',
     find: 'FROM unnest($1::text[]) AS b (bucket_id)',
     replace:
-      'FROM (SELECT bucket_id FROM sync_bucket_edges EXCEPT SELECT unnest($1::text[]) WHERE false) AS b',
+      'FROM (SELECT bucket_id FROM :sync.sync_bucket_edges EXCEPT SELECT unnest($1::text[]) WHERE false) AS b',
     tests: [
       { file: 'test/snapshot-pages.test.ts', name: 'is that of the edges: shared rows come' },
       { file: 'test/sharing.test.ts', name: 'comes with all that is under it' },
@@ -121,7 +122,7 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'rows-from-before-the-slot-raise-no-floor',
     file: 'lib/replication/slot-setup.ts',
-    find: 'WHERE EXISTS (SELECT FROM sync_bucket_edges WHERE live)`',
+    find: 'WHERE EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE live)`',
     replace: 'WHERE false`',
     tests: [{ file: RETENTION_TEST, name: 'where rows were there before the slot' }],
     why: 'Interleavings 24: those rows have no entries, so a pull from 0 would miss them.',
@@ -129,8 +130,8 @@ export const RETENTION: readonly Mutation[] = [
   {
     name: 'stale-devices-hold-history-back',
     file: 'lib/store/retention.ts',
-    find: 'UPDATE sync_clients SET is_active = false\n      WHERE is_active',
-    replace: 'UPDATE sync_clients SET is_active = false\n      WHERE NOT is_active',
+    find: 'UPDATE :sync.sync_clients SET is_active = false\n      WHERE is_active',
+    replace: 'UPDATE :sync.sync_clients SET is_active = false\n      WHERE NOT is_active',
     tests: [{ file: 'test/compaction.test.ts', name: 'that is silent for the threshold no longer counts' }],
     why: 'W-CMP-2: a phone that was lost would keep the log for ever.',
   },

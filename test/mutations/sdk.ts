@@ -21,9 +21,9 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'kept-domains-are-read',
     file: 'lib/engine/push/write-sql.ts',
-    find: '].map(({ name, baseDbType }) => `${quoteIdentifier(name)} ${baseDbType}`);',
+    find: '].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);',
     replace:
-      "].map(({ name, baseDbType, ...rest }) => `${quoteIdentifier(name)} ${'dbType' in rest ? rest.dbType : baseDbType}`);",
+      "].map(({ name, baseSqlType, ...rest }) => `${quoteIdentifier(name)} ${'dbType' in rest ? rest.dbType : baseSqlType}`);",
     tests: [{ file: 'test/null-documents.test.ts', name: 'is left alone by an edit beside it' }],
     why: 'W-SDK-2: every edit of such a row would be refused.',
   },

@@ -74,8 +74,8 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'position-is-not-stored-with-the-batch',
     file: 'lib/store/changelog-transaction.ts',
-    find: 'UPDATE sync_wal_position SET confirmed_lsn = $2,',
-    replace: 'UPDATE sync_wal_position SET confirmed_lsn = least(confirmed_lsn, $2),',
+    find: 'UPDATE :sync.sync_wal_position SET confirmed_lsn = $2,',
+    replace: 'UPDATE :sync.sync_wal_position SET confirmed_lsn = least(confirmed_lsn, $2),',
     tests: [
       { file: 'test/wal-recovery.test.ts', name: 'goes on with what was committed while nobody consumed' },
     ],
@@ -214,7 +214,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'pooled-sessions-keep-their-time-zone',
-    file: 'lib/store/session.ts',
+    file: 'lib/store/session-settings.ts',
     find: "TimeZone: 'UTC',",
     replace: "TimeZone: 'Asia/Tokyo',",
     tests: [{ file: 'test/timestamp-without-zone.test.ts', name: 'on its way' }],

@@ -61,7 +61,7 @@ function isVersion(row: Facts, base: string): boolean {
 }
 
 function timeOf(row: Facts): bigint {
-  return instant(row['updated_at'] as string) ?? 0n;
+  return instant(row['updated_at']) ?? 0n;
 }
 
 function isParentThere(

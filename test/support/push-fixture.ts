@@ -20,6 +20,7 @@ import { pipelined } from '../../lib/store/pipeline.js';
 import { rlsSql } from '../../lib/store/rls.js';
 import { callerSql, inTransaction } from '../../lib/store/session.js';
 import { readSettings } from '../../lib/synchro.settings.js';
+import { qualify } from '../../lib/store/sync-schema.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { createRole, type TestRole } from './roles.js';
 import { eventually } from './wait.js';
@@ -183,7 +184,7 @@ const RUN_AGAIN = [ParkingBusyError, KeyReplacedError];
 
 async function boundRole(db: TestDatabase, tables: readonly SyncTable[]): Promise<TestRole> {
   const role = await createRole(db);
-  for (const statement of rlsSql(tables, { role: role.name })) await db.query(statement);
+  for (const statement of rlsSql(tables, { role: role.name })) await db.query(qualify(statement, 'public'));
   return role;
 }
 

@@ -1,6 +1,7 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import { describeProgress, isMarkReached, markWal } from '../../store/wal-progress.js';
+import { inTransaction } from '../../store/session.js';
 import { awaitLog } from '../await-log.js';
 
 export interface CaughtUpOptions {
@@ -15,13 +16,14 @@ const DEFAULT_TIMEOUT_MS = 30_000;
  * @throws SynchroError `not_caught_up` when that takes longer than `timeout`
  */
 export async function caughtUp(
-  { manager }: DataSource,
+  dataSource: DataSource,
   tables: readonly string[],
   { timeout = DEFAULT_TIMEOUT_MS }: CaughtUpOptions = {},
 ): Promise<void> {
-  const mark = await markWal(manager);
-  if (await awaitLog(manager, mark.lsn, () => isMarkReached(manager, mark, tables), timeout)) return;
-  const progress = await describeProgress(manager, mark);
+  const mark = await inTransaction(dataSource, 'read', markWal);
+  const isThere = (manager: EntityManager): Promise<boolean> => isMarkReached(manager, mark, tables);
+  if (await awaitLog(dataSource, mark.lsn, isThere, timeout)) return;
+  const progress = await inTransaction(dataSource, 'read', (manager) => describeProgress(manager, mark));
   throw new SynchroError(
     'not_caught_up',
     `the changelog is not caught up after ${timeout} ms: ${progress}`,

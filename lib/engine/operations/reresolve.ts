@@ -3,6 +3,7 @@ import { SynchroError } from '../../common/errors.js';
 import type { SchemaService } from '../../schema/schema.service.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { enqueueRequest } from '../../store/requests.js';
+import type { SqlRunner } from '../../store/session.js';
 import { recordId } from '../push/record-id.js';
 
 /** A primary key as the host has it. */
@@ -18,7 +19,7 @@ export interface ReresolveOptions {
 
 /** Leaves it to the WAL consumer to resolve rows again. @throws SynchroError `bad_request` */
 export async function requestReresolve(
-  manager: EntityManager,
+  manager: SqlRunner & Pick<EntityManager, 'dataSource'>,
   schemas: SchemaService,
   entity: EntityTarget<object>,
   ids?: readonly RecordId[],

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { canonicalId } from '../../common/canonical-id.js';
 import { SynchroError } from '../../common/errors.js';
 import { SyncLogger } from '../../common/sync-logger.js';
@@ -18,6 +18,7 @@ import {
 } from '../../store/operation-lists.js';
 import { discardParkedRow, findParkedRow, lockParkedRows, type ParkedKey } from '../../store/parked-rows.js';
 import { enqueueRequest } from '../../store/requests.js';
+import { inTransaction } from '../../store/session.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 import { parkedChange } from '../push/parked-change.js';
 import { SyncEngine } from '../sync-engine.js';
@@ -51,7 +52,7 @@ export class SyncOperations {
   }: RuleFailureFilter & ListPage & { readonly state?: 'open' | 'resolved' | 'all' } = {}): Promise<
     readonly RuleFailure[]
   > {
-    return listRuleFailures(this.dataSource.manager, state, filter, filter);
+    return this.transaction((manager) => listRuleFailures(manager, state, filter, filter));
   }
 
   /**
@@ -61,12 +62,12 @@ export class SyncOperations {
    * @returns how many it is about
    */
   replayRuleFailures(filter: RuleFailureFilter = {}): Promise<number> {
-    return hastenRuleFailures(this.dataSource.manager, filter);
+    return this.transaction((manager) => hastenRuleFailures(manager, filter));
   }
 
   /** Rows that no device gets through their parent yet, as the parent is not there; the oldest first. */
   waitingRows(filter: { readonly table?: string } & ListPage = {}): Promise<readonly WaitingRow[]> {
-    return listWaitingRows(this.dataSource.manager, filter, filter);
+    return this.transaction((manager) => listWaitingRows(manager, filter, filter));
   }
 
   /** Creates that devices have pushed and that wait for their parents, all or a user's; the oldest first. */
@@ -75,11 +76,8 @@ export class SyncOperations {
   ): Promise<readonly ParkedRow[]> {
     const { userId, table } = filter;
     const user = userId === undefined ? {} : { userId: canonicalId(userId) };
-    return listParkedRows(
-      this.dataSource.manager,
-      { ...user, ...(table !== undefined && { table }) },
-      filter,
-    );
+    const asked = { ...user, ...(table !== undefined && { table }) };
+    return this.transaction((manager) => listParkedRows(manager, asked, filter));
   }
 
   /**
@@ -89,13 +87,13 @@ export class SyncOperations {
    */
   async retryParkedRow(key: ParkedRowKey): Promise<boolean> {
     const userId = canonicalId(key.userId);
-    const { manager } = this.dataSource;
-    const row = await findParkedRow(manager, userId, key);
+    const row = await this.transaction((manager) => findParkedRow(manager, userId, key));
     if (!row) throw unknownRow(key);
     const { version, hash } = await this.schemas.current();
     const { clientId } = row;
     await this.engine.push({ userId, clientId, schema: { version, hash }, changes: [parkedChange(row)] });
-    return (await findParkedRow(manager, userId, key)) === undefined;
+    const left = await this.transaction((manager) => findParkedRow(manager, userId, key));
+    return left === undefined;
   }
 
   /**
@@ -106,7 +104,7 @@ export class SyncOperations {
   async discardParkedRow(key: ParkedRowKey): Promise<void> {
     const { table, recordId } = key;
     const userId = canonicalId(key.userId);
-    await this.dataSource.transaction(async (manager) => {
+    await this.transaction(async (manager) => {
       await lockParkedRows(manager, userId);
       if (!(await discardParkedRow(manager, userId, key))) throw unknownRow(key);
       await enqueueRequest(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });
@@ -116,6 +114,10 @@ export class SyncOperations {
       recordId,
       userId,
     });
+  }
+
+  private transaction<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    return inTransaction(this.dataSource, 'write', work);
   }
 }
 

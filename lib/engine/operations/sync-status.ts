@@ -5,10 +5,11 @@ import { ConsumerMonitor, type ConsumerReport } from '../../replication/consumer
 import { DEFAULT_SLOT_NAME } from '../../replication/default-names.js';
 import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
 import { readStatus, type StoredStatus } from '../../store/status-sql.js';
+import { inTransaction } from '../../store/session.js';
 import { announceMark } from '../../store/wal-progress.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
 
-/** How sync is doing. Sizes are bytes; counts stop at 10 000, which then means that or more. */
+/** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {
   /** What the WAL consumer of this instance is doing. */
   readonly consumer: ConsumerReport;
@@ -30,12 +31,12 @@ export interface SyncStatusReport {
     readonly seconds: number | null;
   };
   readonly changelog: {
-    /** The last seq that was issued; null before the first start. */
-    readonly lastSeq: bigint | null;
+    /** The last seq that was issued, as text, for it has 64 bits; null before the first start. */
+    readonly lastSeq: string | null;
     /** Below it, history was compacted away. */
-    readonly floorSeq: bigint | null;
+    readonly floorSeq: string | null;
     /** First seq of the epoch: it moves when a lost slot sent the devices to a snapshot. */
-    readonly epochSeq: bigint | null;
+    readonly epochSeq: string | null;
   };
   readonly openRuleFailures: number;
   readonly waitingRows: number;
@@ -78,9 +79,9 @@ export class SyncStatus {
         seconds: behind ? stored.secondsSinceApplied : 0,
       },
       changelog: {
-        lastSeq: bigintOf(stored.lastSeq),
-        floorSeq: bigintOf(stored.floorSeq),
-        epochSeq: bigintOf(stored.epochSeq),
+        lastSeq: stored.lastSeq,
+        floorSeq: stored.floorSeq,
+        epochSeq: stored.epochSeq,
       },
       openRuleFailures: stored.openFailures,
       waitingRows: stored.waitingRows,
@@ -94,14 +95,16 @@ export class SyncStatus {
    * was asked (see `WalReader.want`).
    */
   private async readSettled(): Promise<StoredStatus> {
-    const { manager } = this.dataSource;
-    let stored = await readStatus(manager, this.slotName, null);
+    const { dataSource } = this;
+    const look = (to: string | null): Promise<StoredStatus> =>
+      inTransaction(dataSource, 'read', (manager) => readStatus(manager, this.slotName, to));
+    let stored = await look(null);
     const { lsn } = stored;
     if (stored.active !== true || stored.lagBytes === '0') return stored;
-    await announceMark(manager, BigInt(lsn));
+    await inTransaction(dataSource, 'write', (manager) => announceMark(manager, BigInt(lsn)));
     for (let pause = FIRST_PAUSE_MS; pause <= LAST_PAUSE_MS && stored.lagBytes !== '0'; pause *= 2) {
       await sleep(pause);
-      stored = await readStatus(manager, this.slotName, lsn);
+      stored = await look(lsn);
     }
     return stored;
   }
@@ -114,8 +117,4 @@ export class SyncStatus {
 
 function numberOf(text: string | null): number | null {
   return text === null ? null : Number(text);
-}
-
-function bigintOf(text: string | null): bigint | null {
-  return text === null ? null : BigInt(text);
 }

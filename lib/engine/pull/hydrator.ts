@@ -113,7 +113,7 @@ export class Hydrator {
       `SELECT w.id FROM unnest($2::text[]) AS w (id)
         CROSS JOIN LATERAL (
           SELECT ${columnList([...columns])} FROM ${table.sql} AS t
-           WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
+           WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
         WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
       [buckets, ids],
     );
@@ -178,7 +178,7 @@ export class Hydrator {
              FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
-               WHERE t.${key} = w.id::${primaryKey.dbType} OFFSET 0) AS t
+               WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
             CROSS JOIN LATERAL (SELECT ${seen} AS seen OFFSET 0) AS s
             WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)) AS r`;
   }

@@ -120,7 +120,7 @@ WITH bucket AS (
     CASE WHEN $5::text[] IS NULL AND cardinality($3::text[]) >= ${MANY_BUCKETS} THEN (
       SELECT e.seq FROM bucket AS b
        CROSS JOIN LATERAL (
-         SELECT l.seq FROM sync_changelog l
+         SELECT l.seq FROM :sync.sync_changelog l
           WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, $6::bigint)
           ORDER BY l.bucket_id, l.seq LIMIT $4::int / cardinality($3::text[]) + 8) AS e
        ORDER BY e.seq OFFSET $4::int LIMIT 1) END, $6::bigint) AS seq
@@ -128,7 +128,7 @@ WITH bucket AS (
   SELECT e.* FROM bucket AS b CROSS JOIN last
    CROSS JOIN LATERAL (
      SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at, l.created_at,
-            l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM sync_changelog l
+            l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM :sync.sync_changelog l
       WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, last.seq)
         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
       ORDER BY l.bucket_id, l.seq LIMIT $4::int + 1) AS e
@@ -150,15 +150,15 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
            CASE WHEN r.live THEN ${Standing.member}
                 WHEN r.only_came THEN ${Standing.untold}
                 WHEN NOT r.live THEN ${Standing.dead}
-                WHEN EXISTS (SELECT FROM sync_bucket_edges e
+                WHEN EXISTS (SELECT FROM :sync.sync_bucket_edges e
                   WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.left}
                 ELSE ${Standing.lost} END AS standing
       FROM (
         SELECT r.*,
-               CASE WHEN r.bucket_id = ANY($3::text[]) AND (SELECT e.live FROM sync_bucket_edges e
+               CASE WHEN r.bucket_id = ANY($3::text[]) AND (SELECT e.live FROM :sync.sync_bucket_edges e
                       WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = r.bucket_id)
                     THEN true
-                    ELSE (SELECT bool_or(e.live) FROM sync_bucket_edges e
+                    ELSE (SELECT bool_or(e.live) FROM :sync.sync_bucket_edges e
                       WHERE e.table_name = r.table_name AND e.record_id = r.record_id AND e.bucket_id = ANY($3::text[]))
                END AS live
           FROM record r OFFSET 0) AS r OFFSET 0) AS r

@@ -15,7 +15,7 @@ import { hasParkedRowsSql, parkedRowsLock } from '../../store/parked-rows.js';
 import type { Statement } from '../../store/pipeline.js';
 import { digest, hasPushFailuresSql } from '../../store/push-failures.js';
 import { RoleSwitch } from '../../store/role-switch.js';
-import type { Opened } from '../../store/session.js';
+import type { Opened, SqlRunner } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
@@ -152,11 +152,11 @@ export class PushService {
 
   /** A push whose transactions are tried in parts where they fail. */
   split<Part>(
-    manager: EntityManager,
+    sql: SqlRunner,
     caller: Pick<PushContext, 'userId' | 'clientId'>,
     transactions: PushTransactions<Part>,
   ): SplitPush<Part> {
-    return new SplitPush(manager, this.limit, caller, transactions, this.logger);
+    return new SplitPush(sql, this.limit, caller, transactions, this.logger);
   }
 
   /** A create in a table that has children. */

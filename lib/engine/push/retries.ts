@@ -119,7 +119,7 @@ async function print(
 ): Promise<readonly JsonObject[]> {
   const wanted = new Set(candidates.flatMap(({ columns }) => columns));
   const columns = contract.columns.filter((column) => wanted.has(column));
-  const definitions = columns.map(({ name, dbType }) => `${quoteIdentifier(name)} ${dbType}`).join(', ');
+  const definitions = columns.map(({ name, sqlType }) => `${quoteIdentifier(name)} ${sqlType}`).join(', ');
   const records = candidates.map(({ row, data, columns: own }) => {
     const stored = parseRow(row);
     const members = own.map((column) => {

@@ -58,7 +58,7 @@ export function readSql(
      FROM ${table.sql} AS t
      CROSS JOIN LATERAL (SELECT coalesce(${ownedSql(registry, table, 't', '$2::text')}, false) AS owned) AS o
      WHERE ${idAmongSql(contract.primaryKey, keySql(contract), '$1')} AND (o.owned OR EXISTS (
-       SELECT FROM sync_bucket_edges e
+       SELECT FROM :sync.sync_bucket_edges e
        WHERE e.table_name = $3 AND e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])
      ) ${rule})`,
     parameters: [ids, userId, table.name, buckets],
@@ -78,7 +78,7 @@ export async function foreignRows(
     return sql.query(
       `SELECT (k.n - 1)::integer AS n
        FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
-       WHERE sync_row_exists($3, k.id) AND NOT EXISTS (
+       WHERE :sync.sync_row_exists($3, k.id) AND NOT EXISTS (
          SELECT FROM ${table.sql} AS t
          WHERE ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')} AND ${ownedSql(registry, table, 't', '$2::text')})`,
       [ids, userId, table.name],

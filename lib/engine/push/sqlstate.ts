@@ -1,5 +1,5 @@
 import { QueryFailedError } from 'typeorm';
-import { isRetryable, isSchemaRace } from '../../common/database-error.js';
+import { isLostPlan, isRetryable, isSchemaRace } from '../../common/database-error.js';
 import { KeyReplacedError } from './key-replaced.error.js';
 
 /**
@@ -32,7 +32,7 @@ export function sqlFailure(error: unknown): SqlFailure {
 export function endsTransaction(error: unknown, isRerun: boolean): boolean {
   if (error instanceof KeyReplacedError) return !isRerun;
   if (sqlState(error) === null) return true;
-  return !isRerun && (isRetryable(error) || isSchemaRace(error));
+  return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));
 }
 
 /** PostgreSQL's error code; null for an error that didn't come from the server. */

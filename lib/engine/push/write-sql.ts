@@ -111,8 +111,8 @@ function recordsSql({ contract, columns }: RunShape): string {
   const definitions = [
     contract.primaryKey,
     ...columns,
-    { name: keptName(contract), baseDbType: 'integer[]' },
-  ].map(({ name, baseDbType }) => `${quoteIdentifier(name)} ${baseDbType}`);
+    { name: keptName(contract), baseSqlType: 'integer[]' },
+  ].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
@@ -130,13 +130,13 @@ function changedSql({ contract }: RunShape, column: ContractColumn, index: numbe
 }
 
 /** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
-function valueSql({ name, baseType, dbType, baseDbType, ...column }: ContractColumn): string {
+function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
   const read = `r.${quoteIdentifier(name)}`;
   const isDocument = baseType === 'json' || baseType === 'jsonb';
   // Devices may be told that it takes null: theirs means the default.
   const refusesNull = !column.nullable || column.nullMeansDefault;
   const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
-  return dbType === baseDbType ? value : `${value}::${dbType}`;
+  return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
 }
 
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */

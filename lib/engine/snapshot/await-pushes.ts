@@ -1,5 +1,6 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { unloggedPush } from '../../store/push-position.js';
+import { alone } from '../../store/session.js';
 import { isLogAt } from '../../store/wal-progress.js';
 import { awaitLog } from '../await-log.js';
 
@@ -10,7 +11,8 @@ const LONGEST_WAIT_MS = 2_000;
  * Waits until the log has what a user's devices have pushed. A device that is told to take a snapshot pushes first, and
  * drops all rows when the snapshot comes: its own would vanish until its next pull.
  */
-export async function awaitPushes(manager: EntityManager, userId: string): Promise<void> {
-  const lsn = await unloggedPush(manager, userId);
-  if (lsn !== null) await awaitLog(manager, lsn, () => isLogAt(manager, lsn), LONGEST_WAIT_MS);
+export async function awaitPushes(dataSource: DataSource, userId: string): Promise<void> {
+  const lsn = await alone(dataSource, (manager) => unloggedPush(manager, userId));
+  if (lsn === null) return;
+  await awaitLog(dataSource, lsn, (manager) => isLogAt(manager, lsn), LONGEST_WAIT_MS);
 }

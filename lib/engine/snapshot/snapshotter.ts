@@ -198,7 +198,7 @@ SELECT array_agg(e.record_id ORDER BY e.record_id)::text AS ids, count(*)::int A
     SELECT DISTINCT e.record_id
       FROM unnest($1::text[]) AS b (bucket_id)
      CROSS JOIN LATERAL (
-       SELECT record_id FROM sync_bucket_edges
+       SELECT record_id FROM :sync.sync_bucket_edges
         WHERE (bucket_id, table_name, record_id) > (b.bucket_id, $2, $3)
           AND (bucket_id, table_name) <= (b.bucket_id, $2) AND live
         ORDER BY bucket_id, table_name, record_id LIMIT $4::int) AS e

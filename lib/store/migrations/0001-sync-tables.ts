@@ -10,7 +10,7 @@ export const syncTables: SynchroMigration = {
   number: 1,
   name: 'sync tables',
   up: [
-    `CREATE TABLE IF NOT EXISTS sync_changelog (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_changelog (
        seq bigint PRIMARY KEY,
        bucket_id text COLLATE "C" NOT NULL,
        table_name text COLLATE "C" NOT NULL,
@@ -18,14 +18,14 @@ export const syncTables: SynchroMigration = {
        operation smallint NOT NULL,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `ALTER TABLE sync_changelog ADD COLUMN IF NOT EXISTS served_at timestamptz`,
+    `ALTER TABLE :sync.sync_changelog ADD COLUMN IF NOT EXISTS served_at timestamptz`,
     // A writer that takes numbers from a sequence would break seq order: it must fail loudly.
-    `ALTER TABLE sync_changelog ALTER COLUMN seq DROP DEFAULT`,
-    `CREATE INDEX IF NOT EXISTS sync_changelog_bucket ON sync_changelog (bucket_id, seq)`,
-    `COMMENT ON COLUMN sync_changelog.served_at IS
+    `ALTER TABLE :sync.sync_changelog ALTER COLUMN seq DROP DEFAULT`,
+    `CREATE INDEX IF NOT EXISTS sync_changelog_bucket ON :sync.sync_changelog (bucket_id, seq)`,
+    `COMMENT ON COLUMN :sync.sync_changelog.served_at IS
        'updated_at to serve with this entry where the row''s own would make devices skip it'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_clients (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_clients (
        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
        user_id text COLLATE "C" NOT NULL,
        client_id text COLLATE "C" NOT NULL,
@@ -42,7 +42,7 @@ export const syncTables: SynchroMigration = {
        updated_at timestamptz NOT NULL DEFAULT now(),
        UNIQUE (user_id, client_id)
      )`,
-    `ALTER TABLE sync_clients
+    `ALTER TABLE :sync.sync_clients
        ADD COLUMN IF NOT EXISTS snapshot_seq bigint,
        ADD COLUMN IF NOT EXISTS snapshot_expires_at timestamptz,
        ADD COLUMN IF NOT EXISTS snapshot_began_at timestamptz,
@@ -51,40 +51,40 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS bucket_since jsonb NOT NULL DEFAULT '{}',
        ADD COLUMN IF NOT EXISTS pushed_lsn bigint`,
-    `COMMENT ON COLUMN sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
-    `COMMENT ON COLUMN sync_clients.bucket_since IS
+    `COMMENT ON COLUMN :sync.sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
+    `COMMENT ON COLUMN :sync.sync_clients.bucket_since IS
        'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
-    `COMMENT ON COLUMN sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
-    `COMMENT ON COLUMN sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
-    `COMMENT ON COLUMN sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
-    `COMMENT ON COLUMN sync_clients.snapshot_completed_at IS
+    `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
+    `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
+    `COMMENT ON COLUMN :sync.sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS
        'since when the client holds every row; -infinity: as far as an older schema goes'`,
-    `COMMENT ON COLUMN sync_clients.snapshot_began_at IS
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS
        'first page of the snapshot for which history was last held: a hold has an age from there on'`,
-    `COMMENT ON COLUMN sync_clients.snapshot_seq IS
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS
        'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_wal_position (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_wal_position (
        slot_name text PRIMARY KEY,
        confirmed_lsn bigint NOT NULL DEFAULT 0,
        updated_at timestamptz NOT NULL DEFAULT now()
      ) WITH (fillfactor = 20)`,
-    `ALTER TABLE sync_wal_position
+    `ALTER TABLE :sync.sync_wal_position
        ADD COLUMN IF NOT EXISTS last_seq bigint NOT NULL DEFAULT 1,
        ADD COLUMN IF NOT EXISTS floor_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS epoch_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS system_id text,
        ADD COLUMN IF NOT EXISTS timeline integer,
        ADD COLUMN IF NOT EXISTS applied_until timestamptz NOT NULL DEFAULT now()`,
-    `DELETE FROM sync_wal_position a USING sync_wal_position b
+    `DELETE FROM :sync.sync_wal_position a USING :sync.sync_wal_position b
       WHERE (a.updated_at, a.slot_name) < (b.updated_at, b.slot_name)`,
-    `UPDATE sync_wal_position SET last_seq = greatest(last_seq, (SELECT coalesce(max(seq), 1) FROM sync_changelog))`,
-    `CREATE UNIQUE INDEX IF NOT EXISTS sync_wal_position_single ON sync_wal_position ((true))`,
-    `COMMENT ON TABLE sync_wal_position IS
+    `UPDATE :sync.sync_wal_position SET last_seq = greatest(last_seq, (SELECT coalesce(max(seq), 1) FROM :sync.sync_changelog))`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_wal_position_single ON :sync.sync_wal_position ((true))`,
+    `COMMENT ON TABLE :sync.sync_wal_position IS
        'the one row that every appender to sync_changelog locks: the log''s position, high-water mark and retention floor'`,
-    `COMMENT ON COLUMN sync_wal_position.applied_until IS 'what was committed before this is in the changelog'`,
+    `COMMENT ON COLUMN :sync.sync_wal_position.applied_until IS 'what was committed before this is in the changelog'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_bucket_edges (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_bucket_edges (
        table_name text COLLATE "C" NOT NULL,
        record_id text COLLATE "C" NOT NULL,
        bucket_id text COLLATE "C" NOT NULL,
@@ -93,18 +93,18 @@ export const syncTables: SynchroMigration = {
        PRIMARY KEY (record_id, table_name, bucket_id) INCLUDE (live)
      ) WITH (fillfactor = 80)`,
     // The reference's has no such columns, and another order in its key, which serves as well.
-    `ALTER TABLE sync_bucket_edges
+    `ALTER TABLE :sync.sync_bucket_edges
        ADD COLUMN IF NOT EXISTS live boolean NOT NULL DEFAULT true,
        ADD COLUMN IF NOT EXISTS row_updated_at timestamptz,
        ADD COLUMN IF NOT EXISTS parent_id text COLLATE "C"`,
     `CREATE INDEX IF NOT EXISTS sync_bucket_edges_bucket
-       ON sync_bucket_edges (bucket_id, table_name, record_id) WHERE live`,
-    `COMMENT ON COLUMN sync_bucket_edges.live IS
+       ON :sync.sync_bucket_edges (bucket_id, table_name, record_id) WHERE live`,
+    `COMMENT ON COLUMN :sync.sync_bucket_edges.live IS
        'false: the row is soft-deleted; children still inherit the bucket, pull and snapshot ignore it'`,
-    `COMMENT ON COLUMN sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
-    `COMMENT ON COLUMN sync_bucket_edges.parent_id IS 'whose child the row is as far as the log has come; null: nobody''s'`,
+    `COMMENT ON COLUMN :sync.sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
+    `COMMENT ON COLUMN :sync.sync_bucket_edges.parent_id IS 'whose child the row is as far as the log has come; null: nobody''s'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_rule_failures (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_rule_failures (
        id bigserial PRIMARY KEY,
        table_name text NOT NULL,
        record_id text NOT NULL,
@@ -113,23 +113,23 @@ export const syncTables: SynchroMigration = {
        payload jsonb,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `ALTER TABLE sync_rule_failures
+    `ALTER TABLE :sync.sync_rule_failures
        ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 1,
        ADD COLUMN IF NOT EXISTS retry_at timestamptz NOT NULL DEFAULT now(),
        ADD COLUMN IF NOT EXISTS resolved_at timestamptz`,
-    `CREATE UNIQUE INDEX IF NOT EXISTS sync_rule_failures_open ON sync_rule_failures ${OPEN_FAILURE}`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_rule_failures_open ON :sync.sync_rule_failures ${OPEN_FAILURE}`,
 
-    `CREATE TABLE IF NOT EXISTS sync_schema_manifest (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_schema_manifest (
        schema_version bigint PRIMARY KEY,
        schema_hash text NOT NULL,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `ALTER TABLE sync_schema_manifest ADD COLUMN IF NOT EXISTS contract_columns jsonb`,
-    `COMMENT ON COLUMN sync_schema_manifest.contract_columns IS
+    `ALTER TABLE :sync.sync_schema_manifest ADD COLUMN IF NOT EXISTS contract_columns jsonb`,
+    `COMMENT ON COLUMN :sync.sync_schema_manifest.contract_columns IS
        'table -> the columns that devices were told of: tells which came later'`,
-    `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON sync_schema_manifest (schema_hash)`,
+    `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON :sync.sync_schema_manifest (schema_hash)`,
 
-    `CREATE TABLE IF NOT EXISTS sync_waiting_rows (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_waiting_rows (
        table_name text COLLATE "C" NOT NULL,
        record_id text COLLATE "C" NOT NULL,
        parent_table text COLLATE "C" NOT NULL,
@@ -137,10 +137,10 @@ export const syncTables: SynchroMigration = {
        created_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (table_name, record_id)
      )`,
-    `CREATE INDEX IF NOT EXISTS sync_waiting_rows_parent ON sync_waiting_rows (parent_table, parent_id)`,
-    `COMMENT ON TABLE sync_waiting_rows IS 'rows whose parent has no edges yet'`,
+    `CREATE INDEX IF NOT EXISTS sync_waiting_rows_parent ON :sync.sync_waiting_rows (parent_table, parent_id)`,
+    `COMMENT ON TABLE :sync.sync_waiting_rows IS 'rows whose parent has no edges yet'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_parked_rows (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_parked_rows (
        user_id text COLLATE "C" NOT NULL,
        client_id text COLLATE "C" NOT NULL,
        table_name text COLLATE "C" NOT NULL,
@@ -153,13 +153,13 @@ export const syncTables: SynchroMigration = {
        created_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (user_id, table_name, record_id)
      )`,
-    `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON sync_parked_rows (user_id, parent_table, parent_id)`,
-    `COMMENT ON TABLE sync_parked_rows IS
+    `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON :sync.sync_parked_rows (user_id, parent_table, parent_id)`,
+    `COMMENT ON TABLE :sync.sync_parked_rows IS
        'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
     // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
-    `COMMENT ON COLUMN sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
+    `COMMENT ON COLUMN :sync.sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_push_failures (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_push_failures (
        user_key text COLLATE "C" NOT NULL,
        change_key text COLLATE "C" NOT NULL,
        user_id text NOT NULL,
@@ -175,12 +175,12 @@ export const syncTables: SynchroMigration = {
        updated_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (user_key, change_key)
      )`,
-    `COMMENT ON TABLE sync_push_failures IS
+    `COMMENT ON TABLE :sync.sync_push_failures IS
        'pushed changes that failed alone: tried a bounded number of times, then refused for good'`,
-    `COMMENT ON COLUMN sync_push_failures.change IS 'the data of a change that was refused for good, as JSON'`,
+    `COMMENT ON COLUMN :sync.sync_push_failures.change IS 'the data of a change that was refused for good, as JSON'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_subscription_changes (
-       client uuid REFERENCES sync_clients ON DELETE CASCADE,
+    `CREATE TABLE IF NOT EXISTS :sync.sync_subscription_changes (
+       client uuid REFERENCES :sync.sync_clients ON DELETE CASCADE,
        bucket_id text COLLATE "C" NOT NULL,
        from_seq bigint,
        served_seq bigint,
@@ -189,18 +189,18 @@ export const syncTables: SynchroMigration = {
        created_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (client, bucket_id)
      )`,
-    `COMMENT ON TABLE sync_subscription_changes IS
+    `COMMENT ON TABLE :sync.sync_subscription_changes IS
        'buckets that come to a client or leave it: the WAL consumer writes the entries and sync_clients.bucket_subs together'`,
-    `COMMENT ON COLUMN sync_subscription_changes.from_seq IS
+    `COMMENT ON COLUMN :sync.sync_subscription_changes.from_seq IS
        'the bucket leaves, and its entries after this one are not read any more; null: it comes'`,
-    `COMMENT ON COLUMN sync_subscription_changes.served_seq IS
+    `COMMENT ON COLUMN :sync.sync_subscription_changes.served_seq IS
        'where the log stood when the client was last given rows of a bucket that leaves'`,
-    `COMMENT ON COLUMN sync_subscription_changes.given IS
+    `COMMENT ON COLUMN :sync.sync_subscription_changes.given IS
        'the client may hold rows by a bucket that leaves: it has read the log since the bucket came'`,
-    `COMMENT ON COLUMN sync_subscription_changes.after_lsn IS
+    `COMMENT ON COLUMN :sync.sync_subscription_changes.after_lsn IS
        'a bucket comes once the log is as far as this: what came and went in it before is not the client''s'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_requests (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_requests (
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
        kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw', 'redeliver')),
        table_name text COLLATE "C" NOT NULL,
@@ -209,36 +209,35 @@ export const syncTables: SynchroMigration = {
        after_lsn bigint,
        after_id text,
        user_id text COLLATE "C",
-       client uuid REFERENCES sync_clients ON DELETE CASCADE,
+       client uuid REFERENCES :sync.sync_clients ON DELETE CASCADE,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `COMMENT ON TABLE sync_requests IS
+    `COMMENT ON TABLE :sync.sync_requests IS
        'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
-    `COMMENT ON COLUMN sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
-    `COMMENT ON COLUMN sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
-    `COMMENT ON COLUMN sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
+    `COMMENT ON COLUMN :sync.sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
+    `COMMENT ON COLUMN :sync.sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
+    `COMMENT ON COLUMN :sync.sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_table_rules (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_table_rules (
        table_name text PRIMARY KEY,
        rules_hash text NOT NULL,
        table_shape jsonb,
        updated_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `COMMENT ON COLUMN sync_table_rules.table_shape IS
+    `COMMENT ON COLUMN :sync.sync_table_rules.table_shape IS
        'the table, its columns, partitions and place in the publication, up to which nothing was missed'`,
-    `COMMENT ON TABLE sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
+    `COMMENT ON TABLE :sync.sync_table_rules IS 'the bucket rules by which each table''s edges were last resolved'`,
 
-    `CREATE TABLE IF NOT EXISTS sync_enum_labels (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_enum_labels (
        label_oid oid,
        type_name text COLLATE "C",
        label text COLLATE "C",
        PRIMARY KEY (label_oid, type_name, label)
      )`,
-    `COMMENT ON TABLE sync_enum_labels IS
+    `COMMENT ON TABLE :sync.sync_enum_labels IS
        'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS sync_enum_labels, sync_table_rules, sync_requests, sync_subscription_changes, sync_push_failures, sync_parked_rows, sync_waiting_rows,
-       sync_schema_manifest, sync_rule_failures, sync_bucket_edges, sync_wal_position, sync_clients, sync_changelog`,
+    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_requests, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
   ],
 };

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { qualify, syncSchema, unqualified } from '../sync-schema.js';
 import { syncTables } from './0001-sync-tables.js';
 import type { SynchroMigration } from './migration.js';
 
@@ -7,7 +8,7 @@ const MIGRATIONS: readonly SynchroMigration[] = [syncTables];
 /** The highest migration number: what the database must have before the app may start. */
 export const LATEST_MIGRATION = MIGRATIONS.length;
 
-const LEDGER = `CREATE TABLE IF NOT EXISTS sync_migrations (
+const LEDGER = `CREATE TABLE IF NOT EXISTS :sync.sync_migrations (
        number integer PRIMARY KEY,
        name text NOT NULL,
        applied_at timestamptz NOT NULL DEFAULT now()
@@ -19,16 +20,25 @@ const LEDGER = `CREATE TABLE IF NOT EXISTS sync_migrations (
  */
 export const synchroMigrations: readonly (new () => MigrationInterface)[] = MIGRATIONS.map(typeormMigration);
 
+export interface MigrationsSqlOptions {
+  /**
+   * Where the sync tables are to be: the DataSource's option `schema`, or else the first one of its role's search path.
+   * Default: the statements name no schema, so that of the tool that runs them decides.
+   */
+  readonly schema?: string;
+}
+
 /** The same migrations as SQL statements, for any other migration tool. */
-export function synchroMigrationsSql(): readonly string[] {
-  return MIGRATIONS.flatMap(upStatements);
+export function synchroMigrationsSql({ schema }: MigrationsSqlOptions = {}): readonly string[] {
+  const statements = MIGRATIONS.flatMap(upStatements);
+  return statements.map((sql) => (schema === undefined ? unqualified(sql) : qualify(sql, schema)));
 }
 
 function upStatements(migration: SynchroMigration): readonly string[] {
   return [
     LEDGER,
     ...migration.up,
-    `INSERT INTO sync_migrations (number, name) VALUES (${migration.number}, '${migration.name}')
+    `INSERT INTO :sync.sync_migrations (number, name) VALUES (${migration.number}, '${migration.name}')
      ON CONFLICT (number) DO NOTHING`,
   ];
 }
@@ -39,12 +49,16 @@ function typeormMigration(migration: SynchroMigration): new () => MigrationInter
     readonly name = `NestjsSynchro${1_700_000_000_000 + migration.number}`;
 
     async up(runner: QueryRunner): Promise<void> {
-      for (const statement of upStatements(migration)) await runner.query(statement);
+      const schema = syncSchema(runner.manager.dataSource);
+      for (const statement of upStatements(migration)) await runner.query(qualify(statement, schema));
     }
 
     async down(runner: QueryRunner): Promise<void> {
-      for (const statement of migration.down) await runner.query(statement);
-      await runner.query('DELETE FROM sync_migrations WHERE number = $1', [migration.number]);
+      const schema = syncSchema(runner.manager.dataSource);
+      for (const statement of migration.down) await runner.query(qualify(statement, schema));
+      await runner.query(qualify('DELETE FROM :sync.sync_migrations WHERE number = $1', schema), [
+        migration.number,
+      ]);
     }
   };
 }

@@ -1,0 +1,81 @@
+import type { Mutation } from './mutation.js';
+
+const SETTINGS_TEST = 'test/foreign-settings.test.ts';
+const SLOT_TEST = 'test/slot-set-up.test.ts';
+const POOLER_TEST = 'test/poolers.test.ts';
+
+/** Other people's settings, search paths, slots and poolers. */
+export const SETTINGS: readonly Mutation[] = [
+  {
+    name: 'transactions-are-limited',
+    file: 'lib/store/session-settings.ts',
+    find: `true) <> '0'`,
+    replace: `true) = 'never'`,
+    tests: [{ file: SETTINGS_TEST, name: 'with odd limits' }],
+    why: 'W-SETTINGS-2: a transaction_timeout of the database would end batches for ever.',
+  },
+  {
+    name: 'begin-does-not-say-read-write',
+    file: 'lib/store/session.ts',
+    find: 'READ COMMITTED READ WRITE',
+    replace: 'READ COMMITTED',
+    tests: [{ file: SETTINGS_TEST, name: 'with odd transactions' }],
+    why: 'W-SETTINGS-1: default_transaction_read_only of the role would refuse every push.',
+  },
+  {
+    name: 'array-nulls-are-the-roles',
+    file: 'lib/store/session-settings.ts',
+    find: "  array_nulls: 'on',\n",
+    replace: '',
+    tests: [{ file: SETTINGS_TEST, name: 'with odd parsing' }],
+    why: 'W-SETTINGS-1: a null in a parameter would become the text NULL.',
+  },
+  {
+    name: 'any-slot-name-will-do',
+    file: 'lib/replication/replication-names.ts',
+    find: '!SLOT_NAME.test(slotName)',
+    replace: 'slotName.length > 1_000',
+    tests: [{ file: SLOT_TEST, name: 'which no slot can have' }],
+    why: 'W-SETTINGS-5: the app would start, and its consumer would fail for ever.',
+  },
+  {
+    name: 'a-slot-of-another-database-will-do',
+    file: 'lib/replication/slot-owner.ts',
+    find: "plugin === 'pgoutput' && ours && !temporary",
+    replace: "plugin === 'pgoutput' && !temporary",
+    tests: [{ file: SLOT_TEST, name: 'belongs to another database of the server' }],
+    why: 'W-SETTINGS-6: the app would stand by for ever.',
+  },
+  {
+    name: 'lost-plans-are-judged-by-what-others-found',
+    file: 'lib/engine/request-transactions.ts',
+    find: 'if (keptPlans && LOST_PLANS',
+    replace: 'if (this.keepsPlans && LOST_PLANS',
+    tests: [{ file: POOLER_TEST, name: 'is not noticed by 40 devices that come to a fresh app at once' }],
+    why: 'W-SETTINGS-8: requests under way when the first one finds out would be answered 500.',
+  },
+  {
+    name: 'a-pooler-may-lose-the-consumers-settings',
+    file: 'lib/replication/pooler-problems.ts',
+    find: 'rows[0]?.kept === false',
+    replace: 'rows[0] === undefined',
+    also: [
+      {
+        file: 'lib/replication/pooler-problems.ts',
+        find: 'if (code === SYNTAX_ERROR)',
+        replace: 'if (code === null)',
+      },
+    ],
+    tests: [{ file: POOLER_TEST, name: 'where it ignores what a session asks for' }],
+    why: 'W-SETTINGS-9: the consumer would loop on statements that other connections have.',
+  },
+  {
+    name: 'the-search-path-names-the-sync-tables',
+    file: 'lib/store/sync-schema.ts',
+    find: '  const name = quoteIdentifier(schema);\n',
+    replace:
+      "  if (schema) return sql.replaceAll(/(?<!:):sync\\./g, '');\n  const name = quoteIdentifier(schema);\n",
+    tests: [{ file: 'test/search-path.test.ts', name: 'on every pooled connection' }],
+    why: 'W-SETTINGS-10: a search path that the host left on a connection would be a 500.',
+  },
+];
