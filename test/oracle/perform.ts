@@ -49,6 +49,7 @@ const LOCKS_SEVERAL: ReadonlySet<string> = new Set<WriterKind | AdminKind>([
   'longTransaction',
   'truncate',
   'addColumn',
+  'dropColumn',
 ]);
 
 /** Whether the host's own code ran into itself, or into sync where nobody could help it, which is counted. */

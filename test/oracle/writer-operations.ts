@@ -3,6 +3,7 @@ import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
 import { now } from './phone.js';
+import { TROUBLE_WORK } from './troubles.js';
 import { at, type World } from './world.js';
 import { GRANTS, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
 
@@ -102,6 +103,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
 
 /** What an administrator does. */
 export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
+  ...TROUBLE_WORK,
   truncate: async (world, run, { a, b }) => {
     await run(`TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares'], a + b)}`);
     world.did('truncate');
