@@ -55,7 +55,7 @@ export const WRITER_KINDS = {
  */
 export const TROUBLE_KINDS = {
   dropColumn: 1,
-  deferredPair: 1,
+  deferredPair: 3,
   oddSettings: 0,
   longBucket: 0,
   raisingTrigger: 0,
