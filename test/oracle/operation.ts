@@ -24,6 +24,7 @@ export const DEVICE_KINDS = {
   loseAnswer: 4,
   reopen: 1,
   reinstall: 1,
+  peek: 5,
   changeUser: 1,
   pullSome: 2,
 } as const;
@@ -45,6 +46,7 @@ export const WRITER_KINDS = {
   unwatch: 1,
   rekey: 2,
   bulk: 1,
+  pileUp: 5,
   manyAtOnce: 3,
   longTransaction: 2,
 } as const;

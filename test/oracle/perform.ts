@@ -46,6 +46,7 @@ const LOCKS_SEVERAL: ReadonlySet<string> = new Set<WriterKind | AdminKind>([
   'rekey',
   'bulk',
   'manyAtOnce',
+  'pileUp',
   'longTransaction',
   'truncate',
   'addColumn',
