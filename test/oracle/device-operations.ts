@@ -1,6 +1,7 @@
 import { pause } from '../support/wait.js';
 import type { Row } from '../support/wire.js';
 import type { DeviceKind, Operation } from './operation.js';
+import { peek } from './peek.js';
 import { Phone } from './phone.js';
 import { at, type World } from './world.js';
 import { TABLE_NAMES, tableOf, type TableName } from './world/tables.js';
@@ -102,6 +103,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   reinstall: (world, phone) => {
     world.replacePhone(phone);
   },
+  peek,
   /** Another one signs in; the app keeps its identity, and drops what was there. */
   changeUser: (world, phone, { b }) => {
     world.replacePhone(phone, world.user(b), phone.clientId);

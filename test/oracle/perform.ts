@@ -46,9 +46,11 @@ const LOCKS_SEVERAL: ReadonlySet<string> = new Set<WriterKind | AdminKind>([
   'rekey',
   'bulk',
   'manyAtOnce',
+  'pileUp',
   'longTransaction',
   'truncate',
   'addColumn',
+  'dropColumn',
 ]);
 
 /** Whether the host's own code ran into itself, or into sync where nobody could help it, which is counted. */

@@ -69,8 +69,11 @@ export class Protocol {
     const { bucket_updates: updates } = answer.json as unknown as PullResponse;
     const { known_buckets: known } = body as { readonly known_buckets: readonly string[] | null };
     const { added = [], removed = [] } = updates ?? {};
+    const { slack } = this.evidence;
     const granted = (bucket: string): readonly Interval[] => this.granted(phone.userId, bucket);
-    const strange = added.filter((bucket) => !during(granted(bucket), sent, received));
+    const maybe = (bucket: string): readonly Interval[] =>
+      granted(bucket).map(({ from, to }) => ({ from, to: to + slack }));
+    const strange = added.filter((bucket) => !during(maybe(bucket), sent, received));
     const held = removed.filter(
       (bucket) => !known?.includes(bucket) || this.evidence.throughout(granted(bucket), sent, received),
     );
@@ -85,8 +88,7 @@ export class Protocol {
     const [kind = '', what] = bucket.split(/:(.*)/s);
     const grant = GRANT_OF[kind];
     if (!grant) return [];
-    const { slack } = this.evidence;
-    return this.evidence.history.granted(grant, what, user).map(({ from, to }) => ({ from, to: to + slack }));
+    return this.evidence.history.granted(grant, what, user);
   }
 }
 

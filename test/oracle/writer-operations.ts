@@ -3,6 +3,8 @@ import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
 import { now } from './phone.js';
+import { pileUp } from './pile-up.js';
+import { TROUBLE_WORK } from './troubles.js';
 import { at, type World } from './world.js';
 import { GRANTS, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
 
@@ -87,6 +89,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const ids = await world.someIds(table, c, 35);
     await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids);
   },
+  pileUp,
   /** Several kinds of change in one transaction, on the same rows, too; some are rolled back. */
   manyAtOnce: (world, _run, operation) =>
     transaction(world, operation.c % 5 === 0, async (client) => {
@@ -102,6 +105,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
 
 /** What an administrator does. */
 export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
+  ...TROUBLE_WORK,
   truncate: async (world, run, { a, b }) => {
     await run(`TRUNCATE ${at(['comments', 'cards', 'tags', 'notes, note_shares'], a + b)}`);
     world.did('truncate');

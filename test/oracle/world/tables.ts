@@ -82,7 +82,7 @@ function createSql(table: WorldTable): string {
     ...(table.team ? ['team text NOT NULL'] : []),
     ...(table.parent
       ? [
-          `${table.parent.fk} uuid NOT NULL REFERENCES ${table.parent.table} ON UPDATE CASCADE ON DELETE CASCADE`,
+          `${table.parent.fk} uuid NOT NULL REFERENCES ${table.parent.table} ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE`,
         ]
       : []),
     'title text NOT NULL',

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { Operation, TroubleKind } from './operation.js';
+import { now } from './phone.js';
+import { at, type World } from './world.js';
+import { TABLE_NAMES } from './world/tables.js';
+
+type Run = (sql: string, ...values: readonly unknown[]) => Promise<unknown>;
+type Work = (world: World, run: Run, operation: Operation) => Promise<unknown>;
+
+/** Settings that somebody else may have made, for whoever connects from now on. */
+const SETTINGS = [
+  `standard_conforming_strings = off`,
+  `transaction_timeout = '1s'`,
+  `bytea_output = 'escape'`,
+  `DateStyle = 'SQL, DMY'`,
+  `default_transaction_isolation = 'serializable'`,
+  `search_path = ''`,
+] as const;
+
+/** What other people's schemas, settings and rows do to sync. */
+export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
+  /** Devices drop what they have, as a local column is gone. */
+  dropColumn: async (world, run, { a, b }) => {
+    const from = now();
+    await run(`ALTER TABLE ${at(TABLE_NAMES, a)} DROP COLUMN IF EXISTS extra_${b % 3}`);
+    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    world.did('dropColumn');
+  },
+  oddSettings: async (world, run, { b }) => {
+    await run(`ALTER DATABASE ${world.database.name} SET ${at(SETTINGS, b)}`);
+    world.did('oddSettings');
+  },
+  /** No index of a bucket takes it. */
+  longBucket: async (world, run, { b }) => {
+    const team = randomBytes(5_000).toString('base64');
+    const columns = `(id, user_id, team, title)`;
+    await run(
+      `INSERT INTO boards ${columns} VALUES ($1, $2, $3, $4)`,
+      world.newId(),
+      world.user(b),
+      team,
+      world.text(),
+    );
+    world.did('longBucket');
+  },
+  /** For some rows, whatever SQLSTATE somebody has chosen; nobody may write them then. */
+  raisingTrigger: async (world, run, { b }) => {
+    const state = at(['55000', 'P0001', '40001', '22023', '57014'], b);
+    await run(`
+      CREATE OR REPLACE FUNCTION raise_for_some() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF NEW.rank % 10 = 7 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '${state}'; END IF;
+        RETURN NEW;
+      END $$;
+      CREATE OR REPLACE TRIGGER raise_for_some BEFORE INSERT OR UPDATE ON tags
+        FOR EACH ROW EXECUTE FUNCTION raise_for_some()`);
+    world.did('raisingTrigger');
+  },
+  /** A row and the one that it names come with one commit, the wrong way round. */
+  deferredPair: async (world, _run, { b }) => {
+    const [board, card] = [world.newId(), world.newId()];
+    await world.withClient(async (client) => {
+      await client.query('BEGIN; SET CONSTRAINTS ALL DEFERRED');
+      const values = `'${card}', '${board}', '${world.text()}'`;
+      await client.query(`INSERT INTO cards (id, board_id, title) VALUES (${values})`);
+      const above = `'${board}', '${world.user(b)}', '${world.team(b)}', '${world.text()}'`;
+      await client.query(`INSERT INTO boards (id, user_id, team, title) VALUES (${above})`);
+      await client.query('COMMIT');
+    });
+    world.did('deferredPair');
+  },
+};
