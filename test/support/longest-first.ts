@@ -20,7 +20,7 @@ const LONGEST = [
 /** Begins with the longest files, whatever an earlier run has left in a cache. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const byCache = super.sort(files);
+    const byCache = BaseSequencer.prototype.sort.call(this, files);
     return (await byCache).toSorted((a, b) => placeOf(a) - placeOf(b));
   }
 }
