@@ -2,7 +2,7 @@ import { instant } from '../support/instant.js';
 import type { PushChange, PushResult } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Facts, Version } from './history.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import { parentOf, type TableName } from './world/tables.js';
 
 /** What a device pushed and was refused: whether something in the history is a reason for it. */
@@ -61,7 +61,7 @@ function isVersion(row: Facts, base: string): boolean {
 }
 
 function timeOf(row: Facts): bigint {
-  return instant(row['updated_at'] as string) ?? 0n;
+  return instant(row['updated_at']) ?? 0n;
 }
 
 function isParentThere(
