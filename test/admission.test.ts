@@ -57,7 +57,7 @@ async function waitingForLocks(): Promise<number> {
   return row?.n ?? 0;
 }
 
-it("one user's pushes take one connection, so that others push and pull meanwhile [W-SHARE-2]", async () => {
+it("one user's pushes take one connection, so that others push and pull meanwhile [W-LOAD-16]", async () => {
   const [ann, ben] = [await started('ann'), await started('ben')];
   let held: readonly Promise<Response>[] = [];
   await whileLocked('tasks', async () => {
@@ -72,7 +72,7 @@ it("one user's pushes take one connection, so that others push and pull meanwhil
   expect(statuses, 'all came to their turn').toEqual(Array(21).fill(200));
 });
 
-it('pushes of many users leave half of the pool to pulls and to the host [W-SHARE-2]', async () => {
+it('pushes of many users leave half of the pool to pulls and to the host [W-LOAD-16]', async () => {
   const devices = await Promise.all(Array.from({ length: 12 }, (_, n) => started(`many-${n}`)));
   let held: readonly Promise<Response>[] = [];
   await whileLocked('tasks', async () => {
@@ -84,7 +84,7 @@ it('pushes of many users leave half of the pool to pulls and to the host [W-SHAR
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(24).fill(200));
 });
 
-it('those who would wait behind a hundred others of the same user are told to come back, at times of their own [W-SHARE-1]', async () => {
+it('those who would wait behind a hundred others of the same user are told to come back, at times of their own [W-LOAD-15]', async () => {
   const ann = await started('queue');
   let held: readonly Promise<Response>[] = [];
   await whileLocked('tasks', async () => {

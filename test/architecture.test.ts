@@ -117,7 +117,7 @@ describe('SQL of lib/', () => {
   const BARE =
     /(?<!\bINDEX IF NOT )\b(?:FROM|JOIN|INTO|UPDATE|USING|REFERENCES|EXISTS|ON|TABLE|COLUMN) +sync_[a-z_]+|'sync_[a-z_]+'/g;
 
-  it('names the schema of every sync table: `:sync.sync_…` [W-SETTINGS-10]', () => {
+  it('names the schema of every sync table: `:sync.sync_…` [W-HOST-20]', () => {
     const found = [...sources].flatMap(([file, text]) =>
       text
         .split('\n')

@@ -69,7 +69,7 @@ describe.each([
     app = await startApp({ database, ...options, synchro, ...(platform && { adapter: platform }) });
   }
 
-  it('nothing of a body is kept before the guards have passed [W-REQUESTS-6]', async () => {
+  it('nothing of a body is kept before the guards have passed [W-LOAD-6]', async () => {
     await start();
     const part = randomBytes(4 * MEBIBYTE);
     const before = process.memoryUsage();
@@ -83,7 +83,7 @@ describe.each([
     expect((arrayBuffers - before.arrayBuffers) / MEBIBYTE).toBeLessThan(60);
   });
 
-  it('a body that was refused is read to a bound, then the connection is closed [W-REQUESTS-6]', async () => {
+  it('a body that was refused is read to a bound, then the connection is closed [W-LOAD-6]', async () => {
     await start({ synchro: { maxBodyBytes: MEBIBYTE } });
     const { socket, status } = begin('/sync/push', randomBytes(3 * MEBIBYTE), { length: 100 * MEBIBYTE });
     await once(socket, 'close');
@@ -98,14 +98,14 @@ describe.each([
     await eventually(() => expect(answer()).toContain('schema_hash'));
   });
 
-  it('a body that does not end in time is answered 408, and the connection closed [W-REQUESTS-7]', async () => {
+  it('a body that does not end in time is answered 408, and the connection closed [W-LOAD-7]', async () => {
     await start({ synchro: { limits: { bodyTimeout: 200 } } });
     const { socket, status } = begin('/sync/push', randomBytes(1000), { user: 'alice' });
     await once(socket, 'close');
     expect(status()).toBe(408);
   });
 
-  it('of bodies that are too much together the largest goes, and small ones pass [W-REQUESTS-7]', async () => {
+  it('of bodies that are too much together the largest goes, and small ones pass [W-LOAD-7]', async () => {
     await start({ synchro: { maxBodyBytes: MEBIBYTE, limits: { bodyMemory: MEBIBYTE } } });
     const options = { length: MEBIBYTE, user: 'mallory' };
     const larger = begin('/sync/push', randomBytes(600_000), options);
@@ -119,7 +119,7 @@ describe.each([
     expect(smaller.answer()).toBe('');
   });
 
-  it("routes of the host's own are not taken, whatever they are called [W-REQUESTS-8]", async () => {
+  it("routes of the host's own are not taken, whatever they are called [W-LOAD-8]", async () => {
     await start({ host: { controllers: [OwnRoutes] }, configure: (each) => each.setGlobalPrefix('api') });
     for (const path of ['other/sync/push', 'devices/register', 'register/push']) {
       const answer = await send(`${app.url}/api/${path}`, { body: { n: 1 } });
@@ -129,7 +129,7 @@ describe.each([
     expect(own).toMatchObject({ status: 400, json: { error: 'schema_version is required' } });
   });
 
-  it("with an empty path, routes of the host's own are not taken either [W-REQUESTS-8]", async () => {
+  it("with an empty path, routes of the host's own are not taken either [W-LOAD-8]", async () => {
     await start({ synchro: { path: '' }, host: { controllers: [OwnRoutes] } });
     expect(await send(`${app.url}/devices/register`, { body: { n: 1 } })).toMatchObject({
       json: { body: { n: 1 } },
@@ -138,14 +138,14 @@ describe.each([
     expect(own).toMatchObject({ status: 400, json: { error: 'schema_version is required' } });
   });
 
-  it('guards see the headers, and an empty body [W-REQUESTS-6]', async () => {
+  it('guards see the headers, and an empty body [W-LOAD-6]', async () => {
     await start({ synchro: { guards: [LookingGuard, UserIdHeaderGuard()] } });
     seen.length = 0;
     await send(`${app.url}/sync/pull`, { body: { n: 1 }, headers: { 'Content-Type': 'application/x-own' } });
     expect(seen).toEqual([{ body: {}, type: 'application/x-own' }]);
   });
 
-  it('a packed body is refused before a byte of it is unpacked [W-REQUESTS-6]', async () => {
+  it('a packed body is refused before a byte of it is unpacked [W-LOAD-6]', async () => {
     await start();
     for (const encoding of ['gzip', 'br', 'deflate', 'zstd', 'gzip, gzip']) {
       const headers = { 'X-User-ID': 'alice', 'Content-Encoding': encoding };

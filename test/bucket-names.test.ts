@@ -21,7 +21,7 @@ describe('a bucketPrefix', () => {
     ["what begins with sync's own", owned('a', { ...named, bucketPrefix: 'client:x-' })],
     ["sync's own, where no device writes", readOnly('a', { ...named, bucketPrefix: 'client:' })],
     ['none, where anything may be named', owned('a', { ...named, bucketPrefix: '', writeBuckets: 'any' })],
-  ])('that a value could make a reserved name of stops the start: %s [W-SHARE-4]', (_, table) => {
+  ])('that a value could make a reserved name of stops the start: %s [W-LOAD-18]', (_, table) => {
     expect(ruleProblems([table])).toMatchObject([
       { code: 'configuration_invalid', entity: table.entity, option: 'bucketPrefix' },
     ]);
@@ -96,7 +96,7 @@ describe("the buckets that are sync's own", () => {
     return { device, bucket: `client:${row?.id}` };
   }
 
-  it('take no row of a rule that names them: the row is recorded, and its neighbours come [W-SHARE-4]', async () => {
+  it('take no row of a rule that names them: the row is recorded, and its neighbours come [W-LOAD-18]', async () => {
     const { device, bucket } = await started('ann');
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(
@@ -113,7 +113,7 @@ describe("the buckets that are sync's own", () => {
     ]);
   });
 
-  it('are not read by a user whose subscriptions name them; what else they name is [W-SHARE-4]', async () => {
+  it('are not read by a user whose subscriptions name them; what else they name is [W-LOAD-18]', async () => {
     const { bucket } = await started('ben');
     subscribed.set('eve', [bucket, 'place:x']);
     const { device } = await started('eve');
@@ -122,7 +122,7 @@ describe("the buckets that are sync's own", () => {
     expect(row).toEqual({ bucket_subs: ['user:eve', 'global', 'place:x'] });
   });
 
-  it('take no push that names them [W-SHARE-4]', async () => {
+  it('take no push that names them [W-LOAD-18]', async () => {
     const { bucket } = await started('cem');
     const { device } = await started('dan');
     const id = randomUUID();

@@ -104,7 +104,7 @@ describe('compaction clears up', () => {
     ).toEqual([{ record_id: 'lately' }, { record_id: 'open' }]);
   });
 
-  it('forgets what devices could not push, once nothing is heard of it for long [W-NEWPUSH-2]', async () => {
+  it('forgets what devices could not push, once nothing is heard of it for long [W-HOST-29]', async () => {
     await database.query(
       `INSERT INTO sync_push_failures (user_key, change_key, user_id, client_id, table_name, record_id, operation, error, updated_at)
        SELECT 'u', k, 'alice', 'c', 'tasks', 'r', 'create', 'e', now() - age

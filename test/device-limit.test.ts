@@ -31,12 +31,12 @@ async function known(userId: string): Promise<readonly string[]> {
   return clients.map(({ clientId }) => clientId);
 }
 
-it('a user has as many devices as limits.clientsPerUser says, those that were in use last [W-SHARE-6]', async () => {
+it('a user has as many devices as limits.clientsPerUser says, those that were in use last [W-LOAD-20]', async () => {
   await registered('ann', 9);
   expect(await known('ann')).toEqual(['ann-4', 'ann-5', 'ann-6', 'ann-7', 'ann-8']);
 });
 
-it('the one that is idle for longest goes, not the one that came first [W-SHARE-6]', async () => {
+it('the one that is idle for longest goes, not the one that came first [W-LOAD-20]', async () => {
   const [first] = await registered('ben', 5);
   await database.query(
     `UPDATE sync_clients SET last_sync_at = now() + interval '1 second' WHERE client_id = 'ben-0'`,
@@ -61,7 +61,7 @@ it('one that had to go comes back with its next start', async () => {
   expect(await known('eve')).toContain('eve-0');
 });
 
-it('many at once leave no more either, once another one comes [W-SHARE-6]', async () => {
+it('many at once leave no more either, once another one comes [W-LOAD-20]', async () => {
   const devices = Array.from({ length: 30 }, (_, n) => new Device(app.url, 'many', `many-${n}`));
   await Promise.all(devices.map(async (device) => device.schema().then(() => device.register())));
   await new Device(app.url, 'many', 'last').start();

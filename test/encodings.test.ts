@@ -56,7 +56,7 @@ function raw(hex: string): string {
 }
 
 describe('in a database of SQL_ASCII', () => {
-  it('bytes that are no UTF-8 cost no more than themselves [W-POISON-9]', async () => {
+  it('bytes that are no UTF-8 cost no more than themselves [W-HOST-9]', async () => {
     await start('SQL_ASCII');
     await database.query(`INSERT INTO notes (id, user_id) VALUES ('before', 'alice')`);
     await database.query(`INSERT INTO notes (id, user_id) VALUES ('owner', ${raw('626f62ff')})`);
@@ -75,7 +75,7 @@ describe('in a database of SQL_ASCII', () => {
       expect(device.row('notes', id)).toMatchObject({ body: 'changed' });
   });
 
-  it('they may be there at the first start [W-POISON-9]', async () => {
+  it('they may be there at the first start [W-HOST-9]', async () => {
     await start('SQL_ASCII');
     await app.close();
     await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
@@ -89,7 +89,7 @@ describe('in a database of SQL_ASCII', () => {
 });
 
 describe('in a database of LATIN1', () => {
-  it('an emoji in a device’s name does not keep it out [W-POISON-10]', async () => {
+  it('an emoji in a device’s name does not keep it out [W-HOST-10]', async () => {
     await start('LATIN1');
     const device = new Device(app.url, 'alice');
     const ids = await device.schemaIds();
@@ -108,7 +108,7 @@ describe('in a database of LATIN1', () => {
   it.each([
     ['its id', 'alice', 'phone-📱'],
     ['its user', 'alice-🙂', 'phone'],
-  ])('an emoji in %s is a bad request [W-POISON-10]', async (_, user, clientId) => {
+  ])('an emoji in %s is a bad request [W-HOST-10]', async (_, user, clientId) => {
     await start('LATIN1', {
       userId: (context) => decodeURIComponent(context.switchToHttp().getRequest().headers['x-user-id']),
     });
@@ -119,7 +119,7 @@ describe('in a database of LATIN1', () => {
     });
   });
 
-  it('an emoji in a change is a verdict on that change alone [W-POISON-10]', async () => {
+  it('an emoji in a change is a verdict on that change alone [W-HOST-10]', async () => {
     await start('LATIN1');
     const device = await started('alice');
     const { accepted, rejected } = await device.push([
@@ -142,7 +142,7 @@ describe('in a database of LATIN1', () => {
     expect(await edgesOf(database, 'notes', 'first')).toEqual(['user:alice']);
   });
 
-  it('an emoji in what a rule answers, or throws, is that row’s failure [W-POISON-10]', async () => {
+  it('an emoji in what a rule answers, or throws, is that row’s failure [W-HOST-10]', async () => {
     await start('LATIN1', { providers: [{ provide: OwnershipResolver, useClass: EmojiResolver }] });
     await database.query(
       `INSERT INTO notes (id, user_id) VALUES ('first', 'alice'), ('bucket', 'b'), ('error', 'e'), ('last', 'alice')`,

@@ -25,7 +25,7 @@ class Visitors {
   }
 }
 
-it('lets in so many at once, and of one user fewer [W-SHARE-1]', async () => {
+it('lets in so many at once, and of one user fewer [W-LOAD-15]', async () => {
   const visitors = new Visitors(new FairGate(LIMITS));
   for (const name of ['a1', 'a2', 'b1', 'c1']) void visitors.enter(name);
   await visitors.leaves('nobody');
@@ -35,14 +35,14 @@ it('lets in so many at once, and of one user fewer [W-SHARE-1]', async () => {
   expect(visitors.inside, 'who leaves twice gives one place').toEqual(['a1', 'b1', 'a2']);
 });
 
-it('gives users their turns one after the other, whatever queue one of them has [W-SHARE-1]', async () => {
+it('gives users their turns one after the other, whatever queue one of them has [W-LOAD-15]', async () => {
   const visitors = new Visitors(new FairGate({ ...LIMITS, total: 1 }));
   for (const name of ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1']) void visitors.enter(name);
   for (const name of ['a1', 'a2', 'b1', 'c1', 'a3', 'b2']) await visitors.leaves(name);
   expect(visitors.inside).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4']);
 });
 
-it('refuses those of a user who would wait behind too many of the same, and no others [W-SHARE-1]', async () => {
+it('refuses those of a user who would wait behind too many of the same, and no others [W-LOAD-15]', async () => {
   const visitors = new Visitors(new FairGate(LIMITS));
   for (const name of ['a1', 'a2', 'a3', 'a4']) void visitors.enter(name);
   await expect(visitors.enter('a5')).rejects.toThrow(GateBusyError);
@@ -50,7 +50,7 @@ it('refuses those of a user who would wait behind too many of the same, and no o
   expect(visitors.inside).toEqual(['a1', 'b1']);
 });
 
-it('refuses those who have waited for too long, and gives their turn to the next [W-SHARE-1]', async () => {
+it('refuses those who have waited for too long, and gives their turn to the next [W-LOAD-15]', async () => {
   const visitors = new Visitors(new FairGate({ ...LIMITS, patience: 20 }));
   await visitors.enter('a1');
   await expect(visitors.enter('a2')).rejects.toThrow(GateBusyError);

@@ -245,7 +245,7 @@ describe("the main job doesn't depend on anybody's settings", () => {
   it.each([
     ...Object.entries(ODD),
     ['all at once', Object.assign({}, ...Object.values(ODD)) as Record<string, string>] as const,
-  ])('with odd %s [W-SETTINGS-1]', { timeout: 60_000 }, async (_, settings) => {
+  ])('with odd %s [W-HOST-11]', { timeout: 60_000 }, async (_, settings) => {
     const { database, own } = await under(settings);
     const folder = randomUUID();
     await database.query(`INSERT INTO folders (id, user_id) VALUES ($1, 'alice')`, [folder]);
@@ -304,7 +304,7 @@ describe("the main job doesn't depend on anybody's settings", () => {
   });
 
   it(
-    'brings a transaction of 60,000 rows, however short a transaction may take [W-SETTINGS-2]',
+    'brings a transaction of 60,000 rows, however short a transaction may take [W-HOST-12]',
     {
       timeout: 120_000,
     },
@@ -323,7 +323,7 @@ describe("the main job doesn't depend on anybody's settings", () => {
     },
   );
 
-  it("leaves the host's settings to the host, behind a transaction and within [W-SETTINGS-3]", async () => {
+  it("leaves the host's settings to the host, behind a transaction and within [W-HOST-13]", async () => {
     const odd = { ...ODD['text'], ...ODD['parsing'], ...ODD['planner'], synchronous_commit: 'off' };
     const { own } = await under(odd);
     const seen: unknown[] = [];
@@ -359,7 +359,7 @@ describe("the main job doesn't depend on anybody's settings", () => {
     await app.close();
   });
 
-  it('and no setting that may matter is left out of these tests [W-SETTINGS-1]', async () => {
+  it('and no setting that may matter is left out of these tests [W-HOST-11]', async () => {
     const tried = new Set(
       Object.values(ODD).flatMap((settings) => Object.keys(settings).map((name) => name.toLowerCase())),
     );

@@ -10,7 +10,7 @@ const logger = new SyncLogger({ log: () => {}, error: () => {}, warn: () => {} }
 /** What is left of a type when the value comes from the environment. */
 type FromEnvironment<Options> = { readonly [Name in keyof Options]: unknown };
 
-describe('JwtGuard does not start [W-REQUESTS-12]', () => {
+describe('JwtGuard does not start [W-LOAD-12]', () => {
   it.each<[string, FromEnvironment<TokenOptions>, RegExp]>([
     ['with a secret of one byte', { secret: 'x' }, /secret has 1 bytes.*needs 32/],
     ['with a secret of 31 bytes', { secret: 'x'.repeat(31) }, /secret has 31 bytes/],
@@ -74,7 +74,7 @@ function start(options: UserIdHeaderGuardOptions): object {
   return new Guard({ logger: { log: () => {}, error: () => {}, warn: () => {} } });
 }
 
-describe('UserIdHeaderGuard [W-REQUESTS-13]', () => {
+describe('UserIdHeaderGuard [W-LOAD-13]', () => {
   afterEach(() => vi.unstubAllEnvs());
 
   it.each<[string | undefined, UserIdHeaderGuardOptions]>([

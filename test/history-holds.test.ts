@@ -63,7 +63,7 @@ async function paging(): Promise<Device> {
   return device;
 }
 
-it("a snapshot's cursor that is sent again and again holds history no longer than limits.snapshotAge [W-SHARE-5]", async () => {
+it("a snapshot's cursor that is sent again and again holds history no longer than limits.snapshotAge [W-LOAD-19]", async () => {
   const device = await paging();
   const first = await device.snapshotPage();
   await historyGrows();
@@ -75,7 +75,7 @@ it("a snapshot's cursor that is sent again and again holds history no longer tha
   expect(await floor()).toBeGreaterThan(first.checkpoint);
 });
 
-it('nor does a snapshot that is begun again and again [W-SHARE-5]', async () => {
+it('nor does a snapshot that is begun again and again [W-LOAD-19]', async () => {
   const device = await paging();
   const first = await device.snapshotPage();
   await historyGrows();
@@ -87,7 +87,7 @@ it('nor does a snapshot that is begun again and again [W-SHARE-5]', async () => 
   expect(await floor()).toBeGreaterThan(first.checkpoint);
 });
 
-it('nor the last page of one that is finished, asked for again and again [W-SHARE-5]', async () => {
+it('nor the last page of one that is finished, asked for again and again [W-LOAD-19]', async () => {
   const device = await paging();
   const first = await device.snapshotPage();
   let page = first;
@@ -135,7 +135,7 @@ it('and where it is gone, takes one more snapshot, with a hold as young as it is
   expect(device.snapshotReasons).toHaveLength(1);
 });
 
-it('a device that always pulls from an old checkpoint holds history for 30 days, and is then sent to a snapshot [W-SHARE-5]', async () => {
+it('a device that always pulls from an old checkpoint holds history for 30 days, and is then sent to a snapshot [W-LOAD-19]', async () => {
   const device = new Device(app.url, 'old');
   await device.start();
   const { checkpoint } = device;
@@ -152,7 +152,7 @@ it('a device that always pulls from an old checkpoint holds history for 30 days,
   });
 });
 
-it('maxAge passes a hold that is older, whatever limits.snapshotAge says [W-SHARE-5]', async () => {
+it('maxAge passes a hold that is older, whatever limits.snapshotAge says [W-LOAD-19]', async () => {
   await app.close();
   snapshotAge = '90d';
   app = await startApp({ database, synchro: { compaction: { maxAge: '1d' }, limits: { snapshotAge } } });

@@ -14,7 +14,7 @@ function prose(length: number): string {
 describe.each([
   ['Express', () => undefined],
   ['Fastify', () => new FastifyAdapter()],
-])('on %s, an honest device is not refused [W-REQUESTS-9]', (_, adapter) => {
+])('on %s, an honest device is not refused [W-LOAD-9]', (_, adapter) => {
   let database: TestDatabase;
   let app: RunningApp;
   let phone: Device;

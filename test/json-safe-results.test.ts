@@ -42,7 +42,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('every result and event can be returned from a controller as it is [W-SETTINGS-4]', async () => {
+it('every result and event can be returned from a controller as it is [W-HOST-14]', async () => {
   const alice = new Device(app.url, 'alice');
   await alice.start();
   await insertTask(database, 'alice', 'one');

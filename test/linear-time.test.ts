@@ -190,11 +190,11 @@ function expectLinear(work: (text: string) => void, shape: (length: number) => s
 }
 
 describe.each(Object.entries(SHAPES))('%s takes a time that is linear in its length', (_, shape) => {
-  it.each(TYPES)('as a value of type %s [W-REQUESTS-1]', (type) => {
+  it.each(TYPES)('as a value of type %s [W-LOAD-1]', (type) => {
     expectLinear((text) => pushed(type, text), shape);
   });
 
-  it.each(Object.keys(TEXTS))('as %s [W-REQUESTS-1]', (name) => {
+  it.each(Object.keys(TEXTS))('as %s [W-LOAD-1]', (name) => {
     expectLinear((text) => TEXTS[name]?.(text), shape);
   });
 });

@@ -46,7 +46,7 @@ const FAILURES: readonly (readonly [string, () => unknown])[] = [
 ];
 
 // A rejection that nobody handles fails the run.
-it.each(FAILURES)("a host's logger that %s costs nobody anything [W-ORACLE-1]", async (_, fail) => {
+it.each(FAILURES)("a host's logger that %s costs nobody anything [W-HOST-38]", async (_, fail) => {
   const { logger, lines } = failing(fail);
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   app = await startApp({ database, synchro: { logger, compaction: { interval: 20 } } });

@@ -100,7 +100,7 @@ describe('a row that cannot be written to the log', () => {
 
   for (const [fault, sql] of Object.entries(FAULTS)) {
     it.each([0, 1, 149, 299])(
-      `stops nobody but itself, with ${fault}, in place %i of a large transaction [W-POISON-1]`,
+      `stops nobody but itself, with ${fault}, in place %i of a large transaction [W-HOST-1]`,
       async (place) => {
         await database.query(sql);
         const ids = Array.from({ length: 300 }, () => randomUUID());
@@ -126,7 +126,7 @@ describe('a row that cannot be written to the log', () => {
     );
   }
 
-  it('keeps the buckets that it had, and so do its children [W-POISON-2]', async () => {
+  it('keeps the buckets that it had, and so do its children [W-HOST-2]', async () => {
     const [doc, other] = [randomUUID(), randomUUID()];
     const [page, otherPage, late] = [randomUUID(), randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the edges']);
@@ -149,7 +149,7 @@ describe('a row that cannot be written to the log', () => {
     ]);
   });
 
-  it('lets the children of a new row wait for it [W-POISON-2]', async () => {
+  it('lets the children of a new row wait for it [W-HOST-2]', async () => {
     const [doc, page] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the log']);
     await poison(doc);
@@ -161,7 +161,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await logOf(database, 'pages', page)).toEqual(['create user:alice']);
   });
 
-  it('is left where it was as the child of a row that moves [W-POISON-2]', async () => {
+  it('is left where it was as the child of a row that moves [W-HOST-2]', async () => {
     const [doc, bad, good] = [randomUUID(), randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the edges']);
     await commit(insertDoc(doc), insertPage(bad, doc), insertPage(good, doc));
@@ -175,7 +175,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await edgesOf(database, 'pages', bad)).toEqual(['user:bob']);
   });
 
-  it('is told of as deleted once that can be written [W-POISON-3]', async () => {
+  it('is told of as deleted once that can be written [W-HOST-3]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the log']);
     await commit(insertDoc(bad), insertDoc(good));
@@ -190,7 +190,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await logOf(database, 'docs', bad)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('is one of a truncated table [W-POISON-3]', async () => {
+  it('is one of a truncated table [W-HOST-3]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the log']);
     await commit(insertDoc(bad), insertDoc(good));
@@ -205,7 +205,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await logOf(database, 'docs', bad)).toEqual(['create user:alice', 'delete user:alice']);
   });
 
-  it('may be any, wherever they are, and all others arrive once and in order [W-POISON-1]', async () => {
+  it('may be any, wherever they are, and all others arrive once and in order [W-HOST-1]', async () => {
     const random = new Random(Number(process.env['POISON_SEED'] ?? 16));
     await database.query(FAULTS['a trigger on the log']);
     const docs = Array.from({ length: 120 }, () => randomUUID());
@@ -261,7 +261,7 @@ describe('a row that cannot be written to the log', () => {
     return client ?? { subscriptions: [], resync: false };
   }
 
-  it('sends the devices that come to its bucket to a snapshot, and no others [W-POISON-4]', async () => {
+  it('sends the devices that come to its bucket to a snapshot, and no others [W-HOST-4]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the log']);
     await commit(insertDoc(bad), insertDoc(good, 'bob'));
@@ -285,7 +285,7 @@ describe('a row that cannot be written to the log', () => {
   });
 
   it.each(['redeliver', 'withdraw'])(
-    'sends the device to a snapshot that is to be told of it by %s [W-POISON-4]',
+    'sends the device to a snapshot that is to be told of it by %s [W-HOST-4]',
     async (kind) => {
       const [bad, good] = [randomUUID(), randomUUID()];
       await database.query(FAULTS['a trigger on the log']);
@@ -305,7 +305,7 @@ describe('a row that cannot be written to the log', () => {
     },
   );
 
-  it('is one of those that are resolved again on demand, and of a table whose rule is another one [W-POISON-5]', async () => {
+  it('is one of those that are resolved again on demand, and of a table whose rule is another one [W-HOST-5]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the edges']);
     await commit(insertDoc(bad), insertDoc(good));
@@ -328,7 +328,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
   });
 
-  it('is there at the first start: the others are, too [W-POISON-5]', async () => {
+  it('is there at the first start: the others are, too [W-HOST-5]', async () => {
     await app.close();
     const [bad, good, page] = [randomUUID(), randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the edges']);

@@ -73,7 +73,7 @@ describe('a pooler that takes statements of one connection to another', () => {
   });
 
   it(
-    'is not noticed by 40 devices that come to a fresh app at once [W-SETTINGS-8]',
+    'is not noticed by 40 devices that come to a fresh app at once [W-HOST-18]',
     { timeout: 60_000 },
     async () => {
       const pooler = await TransactionPooler.start(database.url);
@@ -83,7 +83,7 @@ describe('a pooler that takes statements of one connection to another', () => {
   );
 
   it.each(['refuse', 'ignore'] as const)(
-    'is refused as the way of replication, by a name, where it %ss what a session asks for [W-SETTINGS-9]',
+    'is refused as the way of replication, by a name, where it %ss what a session asks for [W-HOST-19]',
     async (startup) => {
       const pooler = await TransactionPooler.start(database.url, startup);
       ends.push(() => pooler.stop());
@@ -94,7 +94,7 @@ describe('a pooler that takes statements of one connection to another', () => {
 
 describe.runIf(hasPgBouncer())('PgBouncer', () => {
   it(
-    'in transaction mode serves 40 devices that come to a fresh app at once [W-SETTINGS-8]',
+    'in transaction mode serves 40 devices that come to a fresh app at once [W-HOST-18]',
     { timeout: 60_000 },
     async () => {
       await (await startApp({ database })).close();
@@ -102,7 +102,7 @@ describe.runIf(hasPgBouncer())('PgBouncer', () => {
     },
   );
 
-  it('in transaction mode is refused as the way of replication, by a name [W-SETTINGS-9]', async () => {
+  it('in transaction mode is refused as the way of replication, by a name [W-HOST-19]', async () => {
     await (await startApp({ database })).close();
     expectRefused(await whyNotStarted(database.url, await startPgBouncer('transaction')));
     const ignoring = await startPgBouncer('transaction', [
@@ -111,7 +111,7 @@ describe.runIf(hasPgBouncer())('PgBouncer', () => {
     expectRefused(await whyNotStarted(database.url, ignoring));
   });
 
-  it('in statement mode is refused as a pool, with what to set [W-SETTINGS-9]', async () => {
+  it('in statement mode is refused as a pool, with what to set [W-HOST-19]', async () => {
     await (await startApp({ database })).close();
     const failed = await whyNotStarted(await startPgBouncer('statement'), database.url);
     expect(failed).toMatchObject({ code: 'configuration_invalid' });

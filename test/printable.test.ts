@@ -20,7 +20,7 @@ it.each([
   [String.raw`host=db password = 'hun\'ter 2' dbname=app`, 'host=db password = *** dbname=app'],
   ['host=db PASSWORD=hunter2', 'host=db PASSWORD=***'],
   ['two: amqp://a:hunter2@x and redis://:hunter2@y', 'two: amqp://a:***@x and redis://:***@y'],
-])('passwords of %s are masked [W-REQUESTS-10]', (text, masked) => {
+])('passwords of %s are masked [W-LOAD-10]', (text, masked) => {
   expect(withoutPasswords(text)).toBe(masked);
   expect(printable(text, 1000)).toBe(masked);
   expect(describeError(new Error(text))).toBe(masked);
@@ -39,11 +39,11 @@ it.each([
   ['\u2066a\u200b\ufeff', String.raw`\u2066a\u200b\ufeff`],
   ['\u{e0041}', String.raw`\u{e0041}`],
   ['\u0000\u007f\ud800', String.raw`\u0000\u007f\ud800`],
-])('what a terminal obeys in %j is escaped [W-REQUESTS-11]', (text, escaped) => {
+])('what a terminal obeys in %j is escaped [W-LOAD-11]', (text, escaped) => {
   expect(printable(text, 100)).toBe(escaped);
 });
 
-it("an id of a device's is cut, and forges no line or field, in both forms of the log [W-REQUESTS-11]", () => {
+it("an id of a device's is cut, and forges no line or field, in both forms of the log [W-LOAD-11]", () => {
   const clientId = `x" level=fatal\n\u001b[31m${'y'.repeat(10_000)}`;
   const lines: string[] = [];
   Logger.overrideLogger({

@@ -48,7 +48,7 @@ it.each([
   ['small', '40000.0e0'],
   ['small', '-32769'],
   ['big', '9223372036854775808'],
-])('integers beyond their column (%s: %s) cost no statement each [W-NEWPUSH-8]', async (column, value) => {
+])('integers beyond their column (%s: %s) cost no statement each [W-HOST-35]', async (column, value) => {
   const ids = sortedIds(400);
   const changes = ids.map((id, index) =>
     change('create', 'tasks', id, `{"title":"x","${column}":${index === 7 ? 5 : value}}`),
@@ -65,7 +65,7 @@ it.each([
   [300, 'a check refuses', { title: 'bad' }],
   [2_000, "their column can't hold", { at: 'never' }],
 ])(
-  'a device gets through with %i records that %s, in few pushes of bounded work [W-NEWPUSH-8]',
+  'a device gets through with %i records that %s, in few pushes of bounded work [W-HOST-35]',
   async (size, _, data) => {
     const ids = sortedIds(size);
     const good = new Set(ids.filter((_id, index) => index % 150 === 75));
@@ -86,7 +86,7 @@ it.each([
   },
 );
 
-it("an answer has a bound in bytes: what it doesn't carry is told again by a pull [W-NEWPUSH-9]", async () => {
+it("an answer has a bound in bytes: what it doesn't carry is told again by a pull [W-HOST-36]", async () => {
   const [id, other] = [randomUUID(), randomUUID()];
   const body = randomBytes(75_000).toString('base64');
   await push.push(ALICE, [bad(id, { body }), bad(other, { body: 'short' })]);

@@ -74,13 +74,13 @@ const seat = async (place: string): Promise<string> => {
 };
 
 describe('rows that refer to each other by deferred constraints', () => {
-  it('are written together, in either order [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('are written together, in either order [interleaving 18] [W-HOST-34]', async () => {
     const pairs = [covered(), covered()];
     expect(statuses(await push.push(ALICE, pairs[0] ?? []))).toEqual(APPLIED(2));
     expect(statuses(await push.push(ALICE, pairs[1]?.toReversed() ?? []))).toEqual(APPLIED(2));
   });
 
-  it('are written beside others that fail, however many there are [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('are written beside others that fail, however many there are [interleaving 18] [W-HOST-34]', async () => {
     const pairs = Array.from({ length: 5 }, () => covered());
     const bad = [covered({ title: 'bad' }), covered({ title: 'bad' })].flat();
     const hanging = change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
@@ -94,7 +94,7 @@ describe('rows that refer to each other by deferred constraints', () => {
     );
   });
 
-  it('a bad one that needs a good pair takes it not along [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('a bad one that needs a good pair takes it not along [interleaving 18] [W-HOST-34]', async () => {
     const [list, item] = covered();
     const hanger = change('create', 'lists', randomUUID(), { title: 'bad', cover_item_id: item.id });
     expect(statuses(await push.push(ALICE, [hanger, list, item]))).toEqual([
@@ -104,7 +104,7 @@ describe('rows that refer to each other by deferred constraints', () => {
     ]);
   });
 
-  it('three of them make a circle, too, with others that follow [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('three of them make a circle, too, with others that follow [interleaving 18] [W-HOST-34]', async () => {
     const [a, b, c] = [randomUUID(), randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [
       change('create', 'rounds', a, { next_id: b, title: 'x' }),
@@ -118,7 +118,7 @@ describe('rows that refer to each other by deferred constraints', () => {
 });
 
 describe('a swap under a deferred unique constraint', () => {
-  it('may name different columns [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('may name different columns [interleaving 18] [W-HOST-34]', async () => {
     const [a, b] = [await seat('a'), await seat('b')];
     const results = await push.push(ALICE, [
       change('update', 'seats', a, { place: 'b' }),
@@ -127,7 +127,7 @@ describe('a swap under a deferred unique constraint', () => {
     expect(statuses(results)).toEqual(APPLIED(2));
   });
 
-  it('may go round among three, beside one that is refused [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('may go round among three, beside one that is refused [interleaving 18] [W-HOST-34]', async () => {
     const [a, b, c, d] = [await seat('1'), await seat('2'), await seat('3'), await seat('4')];
     await seat('5');
     const results = await push.push(ALICE, [
@@ -139,7 +139,7 @@ describe('a swap under a deferred unique constraint', () => {
     expect(statuses(results)).toEqual(['rejected_terminal', ...APPLIED(3)]);
   });
 
-  it('may be one of a create with an update [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('may be one of a create with an update [interleaving 18] [W-HOST-34]', async () => {
     const [a, b] = [await seat('here'), randomUUID()];
     const results = await push.push(ALICE, [
       change('create', 'seats', b, { place: 'here' }),
@@ -148,7 +148,7 @@ describe('a swap under a deferred unique constraint', () => {
     expect(statuses(results)).toEqual(APPLIED(2));
   });
 
-  it('is judged as a whole by an exclusion constraint [interleaving 18] [W-NEWPUSH-7]', async () => {
+  it('is judged as a whole by an exclusion constraint [interleaving 18] [W-HOST-34]', async () => {
     const [a, b] = [randomUUID(), randomUUID()];
     await push.push(ALICE, [
       change('create', 'slots', a, { during: '[1,5)' }),
@@ -165,7 +165,7 @@ describe('a swap under a deferred unique constraint', () => {
 const entry = (of: string, amount: number, data: object = {}): PushChange =>
   change('create', 'entries', randomUUID(), { booking: of, amount, ...data });
 
-it('what a deferred trigger adds up is added up over the whole push [interleaving 18] [W-NEWPUSH-7]', async () => {
+it('what a deferred trigger adds up is added up over the whole push [interleaving 18] [W-HOST-34]', async () => {
   const [booking, other] = [randomUUID(), randomUUID()];
   const results = await push.push(ALICE, [
     entry(other, 7),
@@ -179,7 +179,7 @@ it('what a deferred trigger adds up is added up over the whole push [interleavin
 const lost = (): PushChange =>
   change('create', 'lists', randomUUID(), { title: 'x', cover_item_id: randomUUID() });
 
-it('nothing is left to fail at COMMIT [interleaving 18] [W-NEWPUSH-7]', async () => {
+it('nothing is left to fail at COMMIT [interleaving 18] [W-HOST-34]', async () => {
   const missing = [lost(), lost()];
   expect(statuses(await push.push(ALICE, [...covered(), ...missing]))).toEqual([
     'applied',

@@ -85,7 +85,7 @@ const count = async (table: string): Promise<number> => {
 describe.each(['late_keys', 'later_keys', 'ruled'])(
   'a table that takes plain statements only (%s)',
   (table) => {
-    it('is written: creates, updates and deletes, each record with its own verdict [W-NEWPUSH-3]', async () => {
+    it('is written: creates, updates and deletes, each record with its own verdict [W-HOST-30]', async () => {
       const ids = sortedIds(5);
       const created = await push.push(ALICE, [
         ...ids.slice(0, 3).map((id) => create(table, id)),
@@ -145,14 +145,14 @@ it('unique and exclusion constraints besides the key are no conflict of keys [in
 });
 
 describe('what a trigger or a rule passes over', () => {
-  it('is not stored, and the verdict says so [W-NEWPUSH-5]', async () => {
+  it('is not stored, and the verdict says so [W-HOST-32]', async () => {
     const [good, bad] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [create('silent', bad, 'trigger'), create('silent', good)]);
     expect(verdicts(results)).toEqual(['rejected_terminal create_failed', 'applied']);
     expect(results[0]?.message).toContain('passes it over');
   });
 
-  it('is told apart for updates and deletes, too, and the device gets its row back [W-NEWPUSH-5]', async () => {
+  it('is told apart for updates and deletes, too, and the device gets its row back [W-HOST-32]', async () => {
     const id = randomUUID();
     await push.push(ALICE, [create('silent', id)]);
     const update = await push.pushOne(ALICE, change('update', 'silent', id, { title: 'no' }));
@@ -174,7 +174,7 @@ describe('what a trigger or a rule passes over', () => {
 });
 
 describe('a trigger that gives a record another key', () => {
-  it('stores nothing, however often the device sends it [W-NEWPUSH-4]', async () => {
+  it('stores nothing, however often the device sends it [W-HOST-31]', async () => {
     const [good, bad] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [create('renamed', bad, 'rename'), create('renamed', good)]);
     expect(verdicts(results)).toEqual(['rejected_terminal create_failed', 'applied']);
@@ -183,7 +183,7 @@ describe('a trigger that gives a record another key', () => {
     expect(await count('renamed')).toBe(1);
   });
 
-  it('changes nothing by an update [W-NEWPUSH-4]', async () => {
+  it('changes nothing by an update [W-HOST-31]', async () => {
     const id = randomUUID();
     await push.push(ALICE, [create('renamed', id)]);
     const result = await push.pushOne(ALICE, change('update', 'renamed', id, { title: 'rename' }));
@@ -192,7 +192,7 @@ describe('a trigger that gives a record another key', () => {
     expect(await push.db.query('SELECT title FROM renamed WHERE id = $1', [id])).toEqual([{ title: 'x' }]);
   });
 
-  it('stores no child under its parent either [W-NEWPUSH-4]', async () => {
+  it('stores no child under its parent either [W-HOST-31]', async () => {
     const [parent, child] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [
       create('plain', parent),
@@ -204,7 +204,7 @@ describe('a trigger that gives a record another key', () => {
 });
 
 describe('a trigger that gives a record away', () => {
-  it('is the word of the host: it is applied, and later changes are not the user’s to make [W-NEWPUSH-6]', async () => {
+  it('is the word of the host: it is applied, and later changes are not the user’s to make [W-HOST-33]', async () => {
     const id = randomUUID();
     const results = await push.push(ALICE, [
       create('given', id, 'give'),
@@ -223,7 +223,7 @@ describe('a trigger that gives a record away', () => {
   });
 });
 
-it('a table that takes no statement at all, by a rule that came later, costs the device nothing at once [W-NEWPUSH-3]', async () => {
+it('a table that takes no statement at all, by a rule that came later, costs the device nothing at once [W-HOST-30]', async () => {
   const [bad, good] = [randomUUID(), randomUUID()];
   const answers: (readonly string[])[] = [];
   for (let n = 0; n < MAX_TRIES; n++) {

@@ -83,7 +83,7 @@ describe.each([
   ["a domain's check", 'd', 'domained'],
 ])('what %s raises', (_, prefix, column) => {
   it.each(STATES.split(' '))(
-    'as %s costs no other record its place, and ends by a verdict [W-NEWPUSH-1]',
+    'as %s costs no other record its place, and ends by a verdict [W-HOST-28]',
     async (state) => {
       const ids = sortedIds(9);
       const bad = newTask({ [column]: `${prefix}:${state}` }, ids[4]);
@@ -99,7 +99,7 @@ describe.each([
 });
 
 it.each(['early', 'gone'])(
-  'a trigger that fails by itself (%s) holds nobody up [W-NEWPUSH-1]',
+  'a trigger that fails by itself (%s) holds nobody up [W-HOST-28]',
   async (state) => {
     const [good, bad] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [newTask({ state }, bad), newTask({}, good)]);
@@ -108,7 +108,7 @@ it.each(['early', 'gone'])(
   },
 );
 
-it("a lock that a trigger of the host's waits for in vain is its record's [W-NEWPUSH-1]", async () => {
+it("a lock that a trigger of the host's waits for in vain is its record's [W-HOST-28]", async () => {
   const ids = sortedIds(6);
   const changes = ids.map((id, index) =>
     change('create', 'slow', id, { title: index === 2 ? 'locks' : 'works' }),
@@ -122,7 +122,7 @@ it("a lock that a trigger of the host's waits for in vain is its record's [W-NEW
 });
 
 describe('the tries of a change', () => {
-  it('are counted for updates, whose device gets its row back in the end [W-NEWPUSH-2]', async () => {
+  it('are counted for updates, whose device gets its row back in the end [W-HOST-29]', async () => {
     const id = randomUUID();
     await push.push(ALICE, [newTask({ title: 'before' }, id)]);
     const bad = change('update', 'tasks', id, { title: 'after', state: 't:55000' });
@@ -132,7 +132,7 @@ describe('the tries of a change', () => {
     expect(JSON.parse(results.at(-1)?.server_version ?? '{}')).toMatchObject({ data: { title: 'before' } });
   });
 
-  it('are those of this user, record and content [W-NEWPUSH-2]', async () => {
+  it('are those of this user, record and content [W-HOST-29]', async () => {
     const id = randomUUID();
     const bad = newTask({ state: 't:55000' }, id);
     for (let n = 1; n < MAX_TRIES; n++) await push.pushOne(ALICE, bad);
@@ -147,7 +147,7 @@ describe('the tries of a change', () => {
     expect((await push.pushOne(ALICE, bad)).status).toBe('rejected_terminal');
   });
 
-  it('are forgotten when it succeeds [W-NEWPUSH-2]', async () => {
+  it('are forgotten when it succeeds [W-HOST-29]', async () => {
     const id = randomUUID();
     const bad = newTask({ state: 'early' }, id);
     for (let n = 1; n < MAX_TRIES; n++) await push.pushOne(ALICE, bad);
@@ -163,7 +163,7 @@ describe('the tries of a change', () => {
     expect(await push.db.query('SELECT FROM sync_push_failures WHERE record_id = $1', [id])).toEqual([]);
   });
 
-  it('end with what was typed kept for an operator [W-NEWPUSH-2]', async () => {
+  it('end with what was typed kept for an operator [W-HOST-29]', async () => {
     const id = randomUUID();
     await statusesUntilDone(newTask({ state: 't:XX000', title: 'long typed' }, id));
     const row = only(await push.db.query('SELECT * FROM sync_push_failures WHERE record_id = $1', [id]));
@@ -189,7 +189,7 @@ const raise = (state: string): string => `DO $$ BEGIN RAISE 'x' USING ERRCODE = 
 
 describe("the host's own code that fails for one record", () => {
   it.each([null, raise('55000'), raise('40001'), raise('57014'), raise('08006')])(
-    'in a resolver ends by a verdict (%s) [W-NEWPUSH-1]',
+    'in a resolver ends by a verdict (%s) [W-HOST-28]',
     async (sql) => {
       const id = randomUUID();
       await push.push(ALICE, [newTask({}, id)]);
@@ -199,7 +199,7 @@ describe("the host's own code that fails for one record", () => {
   );
 
   it.each([null, raise('55000'), raise('40P01'), raise('53300')])(
-    'in a validator ends by a verdict (%s), and the others are applied [W-NEWPUSH-1]',
+    'in a validator ends by a verdict (%s), and the others are applied [W-HOST-28]',
     async (sql) => {
       const [good, bad] = [newTask(), newTask({ title: 'bad' })];
       const options: PushOptions = {

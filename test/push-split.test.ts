@@ -120,7 +120,7 @@ describe('a push that fails as a whole because of one record', () => {
       ({ manager }: PushAcceptedEvent) => manager.query('INSERT INTO checks VALUES ($1)', [randomUUID()]),
     ],
   ])(
-    'as %s is applied without it in the end, and so is what comes next [W-NEWPUSH-10]',
+    'as %s is applied without it in the end, and so is what comes next [W-HOST-37]',
     async (_, status, fail) => {
       const changes = Array.from({ length: 9 }, () => create());
       const [bad = ''] = changes.slice(4, 5).map(({ id }) => id);
@@ -141,7 +141,7 @@ describe('a push that fails as a whole because of one record', () => {
     },
   );
 
-  it('in a race that never ends is applied without it at once [W-NEWPUSH-1]', async () => {
+  it('in a race that never ends is applied without it at once [W-HOST-28]', async () => {
     const [good, bad] = [create(), create(randomUUID(), 'race')];
     const answers = [];
     for (let n = 0; n < MAX_TRIES; n++) answers.push(await push([bad, good]));
@@ -151,7 +151,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('as its connection is lost ends likewise [W-NEWPUSH-10]', async () => {
+  it('as its connection is lost ends likewise [W-HOST-37]', async () => {
     const [good, bad] = [create(), create(randomUUID(), 'kill')];
     const answers = [];
     for (let n = 0; n < MAX_TRIES; n++) answers.push(await push([bad, good]));
@@ -164,7 +164,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('as a policy fails in reading it is applied without it at once [W-NEWPUSH-10]', async () => {
+  it('as a policy fails in reading it is applied without it at once [W-HOST-37]', async () => {
     const bad = randomUUID();
     await database.query(`INSERT INTO rooms (id, user_id, title) VALUES ($1, 'alice', 'unreadable')`, [bad]);
     const edit = { id: bad, table_name: 'rooms', operation: 'update' as const, data: { title: 'mine' } };
@@ -176,7 +176,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('that is refused in the end is told again by a pull [W-NEWPUSH-10]', async () => {
+  it('that is refused in the end is told again by a pull [W-HOST-37]', async () => {
     const id = randomUUID();
     await alice.push([create(id, 'before')]);
     hook = refuses(id, () => Promise.reject(new Error('not this one')));
@@ -194,7 +194,7 @@ describe('a push that fails as a whole because of one record', () => {
   });
 });
 
-it('a hook that asks devices to come later is never overruled [W-NEWPUSH-10]', async () => {
+it('a hook that asks devices to come later is never overruled [W-HOST-37]', async () => {
   const change = create();
   hook = () => Promise.reject(new HttpException('later', 503));
   for (let n = 0; n < MAX_TRIES + 2; n++) expect(await push([change])).toBe(503);

@@ -91,7 +91,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     ['polls', { team_id: 'red' }],
     ['assignments', { assignee: BOB }],
     ['assignments', { assignee: BOB.toUpperCase() }],
-  ])('refuses a create in %s with %j [W-SHARE-3]', async (table, data) => {
+  ])('refuses a create in %s with %j [W-LOAD-17]', async (table, data) => {
     expect(await create(table, data)).toMatchObject(REFUSED);
     expect(await stored(table)).toEqual([]);
   });
@@ -113,7 +113,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await create('diaries', { name: 'x' }, { buckets: [] })).toMatchObject({ status: 'applied' });
   });
 
-  it('refuses an update that moves a row into a bucket of others, and gives the row back [W-SHARE-3]', async () => {
+  it('refuses an update that moves a row into a bucket of others, and gives the row back [W-LOAD-17]', async () => {
     await insertProject('red');
     const moved = await push.pushOne(ALICE, change('update', 'projects', id, { team_id: 'blue' }), READS_RED);
     expect(moved).toMatchObject(REFUSED);
@@ -130,7 +130,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await stored('projects')).toMatchObject([{ team_id: null, name: id }]);
   });
 
-  it('takes a delete, and refuses to bring a row back where its user reads no more [W-SHARE-3]', async () => {
+  it('takes a delete, and refuses to bring a row back where its user reads no more [W-LOAD-17]', async () => {
     await insertProject('red');
     expect(await push.pushOne(ALICE, change('delete', 'projects', id))).toMatchObject({ status: 'applied' });
     const back = change('create', 'projects', id, { team_id: 'red' });
@@ -138,7 +138,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await push.pushOne(ALICE, back, READS_RED)).toMatchObject({ status: 'applied' });
   });
 
-  it("refuses a child that would come into its parent's bucket, and takes it where that is read [W-SHARE-3]", async () => {
+  it("refuses a child that would come into its parent's bucket, and takes it where that is read [W-LOAD-17]", async () => {
     await insertProject('red');
     const child = change('create', 'jobs', randomUUID(), { project_id: id });
     expect(await push.pushOne(ALICE, child)).toMatchObject(REFUSED);
@@ -151,7 +151,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await push.pushOne(ALICE, child)).toMatchObject({ status: 'applied' });
   });
 
-  it("refuses it where that key is a user's id, and the prefix users' [W-SHARE-3]", async () => {
+  it("refuses it where that key is a user's id, and the prefix users' [W-LOAD-17]", async () => {
     id = BOB;
     await insertProject(null);
     const child = change('create', 'replies', randomUUID(), { project_id: BOB });
@@ -159,7 +159,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     await push.db.query('DELETE FROM projects WHERE id = $1', [BOB]);
   });
 
-  it('goes by the row as it stands when triggers are done [W-SHARE-3]', async () => {
+  it('goes by the row as it stands when triggers are done [W-LOAD-17]', async () => {
     expect(await create('moved', { wanted: 'red' })).toMatchObject(REFUSED);
     expect(await create('moved', { wanted: 'red' }, READS_RED)).toMatchObject({ status: 'applied' });
     const away = change('update', 'moved', id, { wanted: 'blue' });
@@ -183,7 +183,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     );
   });
 
-  it('holds for a child that was parked until its parent came [W-SHARE-3]', async () => {
+  it('holds for a child that was parked until its parent came [W-LOAD-17]', async () => {
     const child = change('create', 'jobs', randomUUID(), { project_id: id });
     expect(await push.pushOne(ALICE, child)).toMatchObject({ status: 'applied' });
     expect(await create('projects', { team_id: 'red' }, READS_RED)).toMatchObject({ status: 'applied' });

@@ -380,7 +380,7 @@ describe('tables and rules', () => {
     });
   });
 
-  it('TeamSubscriptions takes no project from who is in no team [W-SHARE-3]', async () => {
+  it('TeamSubscriptions takes no project from who is in no team [W-LOAD-17]', async () => {
     const { Project, TeamMember, ...exported } = await example<
       Sync & { Project: EntityClass; TeamMember: EntityClass }
     >('teams/teams.ts');

@@ -50,7 +50,7 @@ const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)
 
 const REFUSED = { status: 'rejected_terminal', reason_code: 'invalid_data' };
 
-describe('a request as a whole is refused [W-REQUESTS-2]', () => {
+describe('a request as a whole is refused [W-LOAD-2]', () => {
   it.each([
     [
       'eight million changes',
@@ -140,7 +140,7 @@ describe('a request as a whole is refused [W-REQUESTS-2]', () => {
   });
 });
 
-describe('a change is refused alone [W-REQUESTS-3]', () => {
+describe('a change is refused alone [W-LOAD-3]', () => {
   it.each([
     ['a document of 2,000 levels as text', `"metadata":"${deep(2_000)}"`],
     ['a document of 101 levels as text', `"metadata":"${deep(101)}"`],
@@ -185,7 +185,7 @@ describe('a change is refused alone [W-REQUESTS-3]', () => {
   });
 });
 
-it('what PostgreSQL writes out is bounded by what was sent [W-REQUESTS-4]', async () => {
+it('what PostgreSQL writes out is bounded by what was sent [W-LOAD-4]', async () => {
   const document = JSON.stringify(`[${Array.from({ length: 600 }, (_, n) => `${n}e1${n % 10}`).join()}]`);
   const changes = Array.from({ length: 50 }, () => create(`"metadata":${document}`)).join();
   const body = `"changes":[${changes}]`;
@@ -195,7 +195,7 @@ it('what PostgreSQL writes out is bounded by what was sent [W-REQUESTS-4]', asyn
   expect((row as { readonly size: number }).size).toBeLessThan(5 * body.length + 50 * 4_096);
 });
 
-it('a filter by tables that nobody knows does not read the log [W-REQUESTS-5]', async () => {
+it('a filter by tables that nobody knows does not read the log [W-LOAD-5]', async () => {
   phone.create('tasks', { user_id: 'alice', title: 'in the log' });
   await phone.sync();
   const statements: string[] = [];

@@ -16,7 +16,7 @@ it.each([
     }),
   ],
 ])(
-  "without reading by bucket, a table with %s and no owner is nobody's to read [W-REQUESTS-14]",
+  "without reading by bucket, a table with %s and no owner is nobody's to read [W-LOAD-14]",
   (_, table) => {
     expect(readPolicy(table, false)).toBe('USING (false)');
     expect(readPolicy(table, true)).toContain('sync_bucket_edges');

@@ -125,7 +125,7 @@ async function schemasOfSyncTables(): Promise<readonly unknown[]> {
 }
 
 describe('the search path decides nothing', () => {
-  it("with the tables in the schema of the role's own name, and a role for pushes [W-SETTINGS-10]", async () => {
+  it("with the tables in the schema of the role's own name, and a role for pushes [W-HOST-20]", async () => {
     await createTables(role);
     const push = `${role}_push`;
     await database.query(`CREATE ROLE ${escapeIdentifier(push)} NOLOGIN`);
@@ -142,7 +142,7 @@ describe('the search path decides nothing', () => {
   });
 
   it.each(['pg_catalog', 'elsewhere, pg_temp', `''`])(
-    'when the host leaves "SET search_path = %s" on every pooled connection [W-SETTINGS-10]',
+    'when the host leaves "SET search_path = %s" on every pooled connection [W-HOST-20]',
     async (path) => {
       await createTables(role);
       const app = await start({ compaction: {} });
@@ -164,7 +164,7 @@ describe('the search path decides nothing', () => {
     },
   );
 
-  it("with a schema that the DataSource's option names, in capitals and with a quote [W-SETTINGS-10]", async () => {
+  it("with a schema that the DataSource's option names, in capitals and with a quote [W-HOST-20]", async () => {
     const schema = `It's "Mine"`;
     await createTables(schema);
     const dataSource = new DataSource({ type: 'postgres', url: roleUrl, schema, entities: [Folder, Note] });
@@ -176,7 +176,7 @@ describe('the search path decides nothing', () => {
     ]);
   });
 
-  it('and where there is no schema at all, the start says what to do [W-SETTINGS-11]', async () => {
+  it('and where there is no schema at all, the start says what to do [W-HOST-21]', async () => {
     await createTables('app');
     await database.query(`ALTER ROLE ${escapeIdentifier(role)} SET search_path = ''`);
     const failed = await start().then(

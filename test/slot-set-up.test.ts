@@ -34,7 +34,7 @@ async function whyNotStarted(replication: WalAppOptions['replication']): Promise
 
 describe('a start is refused', () => {
   it.each(['my-app', 'MyApp', 'täglich', 'a b', '', 'x'.repeat(64)])(
-    'with the slot name "%s", which no slot can have [W-SETTINGS-5]',
+    'with the slot name "%s", which no slot can have [W-HOST-15]',
     async (slotName) => {
       const failed = await whyNotStarted({ slotName });
       expect(failed).toMatchObject({ code: 'configuration_invalid' });
@@ -46,7 +46,7 @@ describe('a start is refused', () => {
   );
 
   it.each(['', 'ä'.repeat(32)])(
-    'with a publication name that no publication can have [W-SETTINGS-5]',
+    'with a publication name that no publication can have [W-HOST-15]',
     async (publicationName) => {
       const failed = await whyNotStarted({ publicationName });
       expect(failed).toMatchObject({ code: 'configuration_invalid' });
@@ -54,7 +54,7 @@ describe('a start is refused', () => {
     },
   );
 
-  it('while the slot belongs to another database of the server, which it names [W-SETTINGS-6]', async () => {
+  it('while the slot belongs to another database of the server, which it names [W-HOST-16]', async () => {
     await other.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [database.slotName]);
     const failed = await whyNotStarted({});
     expect(failed).toMatchObject({ code: 'slot_taken' });
@@ -62,7 +62,7 @@ describe('a start is refused', () => {
     expect(failed.message).toContain('replication.slotName');
   });
 
-  it('while the slot is physical, or decodes with another plugin [W-SETTINGS-6]', async () => {
+  it('while the slot is physical, or decodes with another plugin [W-HOST-16]', async () => {
     await database.query('SELECT pg_create_physical_replication_slot($1)', [database.slotName]);
     expect(await whyNotStarted({})).toMatchObject({
       code: 'slot_taken',
@@ -82,7 +82,7 @@ describe('a start is refused', () => {
       );
   });
 
-  it('while the slot is temporary [W-SETTINGS-6]', async () => {
+  it('while the slot is temporary [W-HOST-16]', async () => {
     await withClient(database.url, async (client) => {
       await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput', true)`, [
         database.slotName,
@@ -96,7 +96,7 @@ describe('a start is refused', () => {
 });
 
 it.each(['my-app', 'Täglich "1"', `it's`, String.raw`back\slash`, 'x'.repeat(63)])(
-  'a publication may be called %s [W-SETTINGS-5]',
+  'a publication may be called %s [W-HOST-15]',
   async (publicationName) => {
     const app = await startWalApp(database, [Task], { replication: { publicationName } });
     await applied(database);
@@ -108,7 +108,7 @@ it.each(['my-app', 'Täglich "1"', `it's`, String.raw`back\slash`, 'x'.repeat(63
 );
 
 describe('a first start waits for the transactions that are open', () => {
-  it('and names the one that it waits for, in another database, too [W-SETTINGS-7]', async () => {
+  it('and names the one that it waits for, in another database, too [W-HOST-17]', async () => {
     const lines: string[] = [];
     const note = (line: unknown): void => void lines.push(JSON.stringify(line));
     const logger = { log: () => undefined, warn: note, error: note, debug: () => undefined };

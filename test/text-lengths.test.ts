@@ -108,7 +108,7 @@ describe('a text that is too long for the sync tables', () => {
     return device;
   }
 
-  it('is refused in a bucket column, and its neighbours are written [W-POISON-6]', async () => {
+  it('is refused in a bucket column, and its neighbours are written [W-HOST-6]', async () => {
     const device = await started('alice');
     const [long, good] = [randomUUID(), randomUUID()];
     const answer = await device.push([
@@ -133,7 +133,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'messages', good)).toEqual(['room:alice']);
   });
 
-  it('is refused in an update, which tells the row as it is [W-POISON-6]', async () => {
+  it('is refused in an update, which tells the row as it is [W-HOST-6]', async () => {
     const device = await started('alice');
     const id = randomUUID();
     await insert('messages', { id, user_id: 'alice', room: 'alice' });
@@ -152,7 +152,7 @@ describe('a text that is too long for the sync tables', () => {
   });
 
   it.each(['create', 'update', 'delete'] as const)(
-    'is refused as the key of a %s [W-POISON-6]',
+    'is refused as the key of a %s [W-HOST-6]',
     async (operation) => {
       const device = await started('alice');
       const data = operation === 'delete' ? null : { user_id: 'alice' };
@@ -163,7 +163,7 @@ describe('a text that is too long for the sync tables', () => {
     },
   );
 
-  it('is refused as a parent’s key, whose create would wait for it [W-POISON-6]', async () => {
+  it('is refused as a parent’s key, whose create would wait for it [W-HOST-6]', async () => {
     const device = await started('alice');
     const id = randomUUID();
     const data = { user_id: 'alice', note_id: text(2_000) };
@@ -194,7 +194,7 @@ describe('a text that is too long for the sync tables', () => {
       'lines.note_id has 3000 bytes: a key',
     ],
   ])(
-    'makes a row of the host’s a rule failure: %s [W-POISON-6]',
+    'makes a row of the host’s a rule failure: %s [W-HOST-6]',
     async (_, table, row: Record<string, string>, message) => {
       await insert(table, row);
       await insert('notes', { id: 'good', user_id: 'alice' });
@@ -209,7 +209,7 @@ describe('a text that is too long for the sync tables', () => {
     },
   );
 
-  it('is no failure any more once it is shorter [W-POISON-6]', async () => {
+  it('is no failure any more once it is shorter [W-HOST-6]', async () => {
     await insert('notes', { id: 'n', user_id: text(5_000) });
     await applied(database);
     await database.query(`UPDATE notes SET user_id = 'alice'`);
@@ -218,7 +218,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await logOf(database, 'notes', 'n')).toEqual(['create user:alice']);
   });
 
-  it('is one at the first start as well [W-POISON-6]', async () => {
+  it('is one at the first start as well [W-HOST-6]', async () => {
     await app.close();
     await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
     const id = text(2_500);
@@ -232,7 +232,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'notes', 'good')).toEqual(['user:alice']);
   });
 
-  it('is none at the limits, all at once, in every page of a snapshot and a pull [W-POISON-6]', async () => {
+  it('is none at the limits, all at once, in every page of a snapshot and a pull [W-HOST-6]', async () => {
     // The default prefix is `user:`; a user has 1,024 bytes at most.
     const room = text(1_275);
     const notes = Array.from({ length: 3 }, () => text(1_024));
@@ -255,7 +255,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(device.rows('notes').size).toBe(4);
   });
 
-  it('does not keep a user from the buckets that have shorter names [W-POISON-7]', async () => {
+  it('does not keep a user from the buckets that have shorter names [W-HOST-7]', async () => {
     const id = randomUUID();
     const device = await started('alice');
     Rooms.more.push(`room:${text(4_000)}`, 'room:bob');
@@ -271,7 +271,7 @@ describe('a text that is too long for the sync tables', () => {
     Rooms.more.splice(0);
   });
 
-  it('fails for the row alone where a function of the host’s names the bucket [W-POISON-7]', async () => {
+  it('fails for the row alone where a function of the host’s names the bucket [W-HOST-7]', async () => {
     await insert('papers', { id: 'long', user_id: text(3_000) });
     await insert('papers', { id: 'good', user_id: 'alice' });
     await applied(database);
@@ -281,7 +281,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'papers', 'good')).toEqual(['user:alice']);
   });
 
-  it('fails for the row alone where a resolver of the host’s names the bucket [W-POISON-7]', async () => {
+  it('fails for the row alone where a resolver of the host’s names the bucket [W-HOST-7]', async () => {
     await app.close();
     await start({ providers: [{ provide: OwnershipResolver, useClass: UserBuckets }] });
     await insert('notes', { id: 'long', user_id: text(3_000) });
@@ -293,7 +293,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'notes', 'good')).toEqual(['user:alice']);
   });
 
-  it('is refused as the id of a user, or of a device [W-POISON-6]', async () => {
+  it('is refused as the id of a user, or of a device [W-HOST-6]', async () => {
     const [user, device] = [new Device(app.url, text(1_025)), new Device(app.url, 'alice', text(256))];
     for (const each of [user, device]) await expect(each.register()).rejects.toMatchObject({ status: 400 });
   });

@@ -34,7 +34,7 @@ it.each([
   ['boolean[]', `'{t,f,NULL}'`, true],
   ['bigint[]', `'{{9007199254740993},{-1}}'`, true],
 ])(
-  'devices have the default of %s %s as the rows have it, or leave it to the server: %s [W-TYPES-5]',
+  'devices have the default of %s %s as the rows have it, or leave it to the server: %s [W-HOST-26]',
   async (type, sql, portable) => {
     await fixture.db.query(`
     DROP TABLE IF EXISTS lists;
@@ -52,7 +52,7 @@ it.each([
   },
 );
 
-it('an array of boxes is read by its own delimiter, in any depth [W-TYPES-5]', () => {
+it('an array of boxes is read by its own delimiter, in any depth [W-HOST-26]', () => {
   expect(parsePgArray('{{(1,1),(0,0);NULL};{"(3,3),(2,2)";(5,5),(4,4)}}', ';')).toEqual([
     ['(1,1),(0,0)', null],
     ['(3,3),(2,2)', '(5,5),(4,4)'],

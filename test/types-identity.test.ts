@@ -92,7 +92,7 @@ describe('keys, owners, buckets and parents have one text in the log, in SQL and
       user: randomUUID(),
       ids: [randomUUID(), randomUUID(), randomUUID()],
     },
-  ])('for $key, $fk and $owner [W-TYPES-1]', async ({ user, ids: [first, second, third], ...types }) => {
+  ])('for $key, $fk and $owner [W-HOST-22]', async ({ user, ids: [first, second, third], ...types }) => {
     database = await createDatabase();
     await database.query(tablesSql(types));
     const place = types.place === 'date' ? '2026-02-03' : 'here';
@@ -143,7 +143,7 @@ describe('keys, owners, buckets and parents have one text in the log, in SQL and
     expect([...maker.rows('parts').keys()].toSorted()).toEqual(parts.slice(1).toSorted());
   });
 
-  it('a child whose varchar has blanks that its char parent has not arrives, as its foreign key lets it in [W-TYPES-1]', async () => {
+  it('a child whose varchar has blanks that its char parent has not arrives, as its foreign key lets it in [W-HOST-22]', async () => {
     database = await createDatabase();
     await database.query(tablesSql({ key: 'char(8)', fk: 'varchar(20)', owner: 'text' }));
     await database.query(`INSERT INTO crates (id, owner, title) VALUES ('p1', 'alice', 'x')`);
@@ -159,7 +159,7 @@ describe('keys, owners, buckets and parents have one text in the log, in SQL and
   });
 
   it.each(['char(10)', 'short'])(
-    "a bucket function is told the owner's text, not the padding of %s [W-TYPES-1]",
+    "a bucket function is told the owner's text, not the padding of %s [W-HOST-22]",
     async (type) => {
       database = await createDatabase();
       await database.query(`${DOMAINS}; ${createTableSql('boxes', `owner ${type}`)};

@@ -61,7 +61,7 @@ describe('DDL that makes one table unfit for writing while the app runs', () => 
       `CREATE TYPE who AS ENUM ('Alice', 'Bob'); ALTER TABLE songs ALTER COLUMN user_id TYPE who USING user_id::who`,
       'ALTER TABLE songs ALTER COLUMN user_id TYPE text',
     ],
-  ])('%s: edits of it wait on their device, all else goes on [W-TYPES-6]', async (_, ddl, mend) => {
+  ])('%s: edits of it wait on their device, all else goes on [W-HOST-27]', async (_, ddl, mend) => {
     const [alice, bob] = [new Device(app.url, 'Alice'), new Device(app.url, 'Bob')];
     await alice.start();
     await bob.start();

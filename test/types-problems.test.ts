@@ -39,7 +39,7 @@ const REFUSED = [
 ]; // prettier-ignore
 
 describe('columns by which rows, users and buckets are told apart', () => {
-  it.each([...REFUSED, 'mood', 'date'])('%s is refused for an owner, by name [W-TYPES-1]', async (type) => {
+  it.each([...REFUSED, 'mood', 'date'])('%s is refused for an owner, by name [W-HOST-22]', async (type) => {
     await fixture.db.query(
       `DROP TABLE IF EXISTS typed; ${createTableSql('typed', `user_id ${type}, n int`)}`,
     );
@@ -51,7 +51,7 @@ describe('columns by which rows, users and buckets are told apart', () => {
     await expect(problems(readOnly('typed')), 'where it is just a value').resolves.toEqual([]);
   });
 
-  it.each(REFUSED)('%s is refused for a bucket, by name [W-TYPES-1]', async (type) => {
+  it.each(REFUSED)('%s is refused for a bucket, by name [W-HOST-22]', async (type) => {
     await fixture.db.query(`DROP TABLE IF EXISTS typed; ${createTableSql('typed', `room ${type}`)}`);
     const [line, ...others] = await problems(
       readOnly('typed', { bucketByColumn: 'room', bucketPrefix: 'room:' }),
@@ -61,7 +61,7 @@ describe('columns by which rows, users and buckets are told apart', () => {
   });
 
   it.each(REFUSED.filter((type) => !['jsonb', 'xid', 'xml'].includes(type)))(
-    '%s is refused for a key, by name [W-TYPES-1]',
+    '%s is refused for a key, by name [W-HOST-22]',
     async (type) => {
       await fixture.db.query(
         `DROP TABLE IF EXISTS typed;
@@ -91,7 +91,7 @@ describe('columns by which rows, users and buckets are told apart', () => {
     ['text', 'citext', false],
     ['text', 'uuid', false],
     ['bigint', 'text', false],
-  ])("a parent's key %s and a foreign key %s: %s [W-TYPES-1]", async (key, fk, isFine) => {
+  ])("a parent's key %s and a foreign key %s: %s [W-HOST-22]", async (key, fk, isFine) => {
     await fixture.db.query(`
       DROP TABLE IF EXISTS typed, held, shares;
       CREATE TABLE typed (id ${key} PRIMARY KEY, updated_at timestamptz NOT NULL, deleted_at timestamptz);
@@ -106,7 +106,7 @@ describe('columns by which rows, users and buckets are told apart', () => {
     expect(told.length > 0).toBe(!isFine);
   });
 
-  it('two collations that PostgreSQL can not compare are refused for key and foreign key [W-TYPES-1]', async () => {
+  it('two collations that PostgreSQL can not compare are refused for key and foreign key [W-HOST-22]', async () => {
     await fixture.db.query(`
       CREATE TABLE sorted (id text COLLATE bytes PRIMARY KEY, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       ${createTableSql('kept', 'posix_id text COLLATE "POSIX", same_id text COLLATE bytes, plain_id text')}`);
@@ -126,7 +126,7 @@ describe('tables that pushes could not write are refused, unless devices only re
       'conditional',
       'CREATE RULE audit AS ON UPDATE TO ruled WHERE old.user_id IS DISTINCT FROM new.user_id DO INSTEAD NOTHING',
     ],
-  ])('a %s rule [W-TYPES-4]', async (_, rule) => {
+  ])('a %s rule [W-HOST-25]', async (_, rule) => {
     await fixture.db.query(`DROP TABLE IF EXISTS ruled; ${createTableSql('ruled', 'user_id text')}; ${rule}`);
     expect(await problems(owned('ruled'))).toEqual([
       `ruled: RULE: the rule audit of "public"."ruled" replaces what pushes write, so that PostgreSQL can't say what became of it; ` +
@@ -149,7 +149,7 @@ describe('tables that pushes could not write are refused, unless devices only re
     ['ownerColumn', 'user_id int GENERATED ALWAYS AS IDENTITY, version int'],
     ['versionColumn', 'user_id text, version int GENERATED ALWAYS AS IDENTITY'],
     ['versionColumn', 'user_id text, n int, version int GENERATED ALWAYS AS (n + 1) STORED'],
-  ])('a generated %s [W-TYPES-4]', async (option, columns) => {
+  ])('a generated %s [W-HOST-25]', async (option, columns) => {
     await fixture.db.query(`DROP TABLE IF EXISTS made; ${createTableSql('made', columns)}`);
     const [line, ...others] = await problems(owned('made', { versionColumn: 'version' }));
     expect(others).toEqual([]);
@@ -157,7 +157,7 @@ describe('tables that pushes could not write are refused, unless devices only re
     expect(line).toContain('GENERATED ALWAYS');
   });
 
-  it('a column that only a trigger for replicas would fill [W-TYPES-4]', async () => {
+  it('a column that only a trigger for replicas would fill [W-HOST-25]', async () => {
     await fixture.db.query(`
       ${createTableSql('replica_filled', 'user_id text, secret text NOT NULL')};
       CREATE FUNCTION fill_secret() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.secret := 1; RETURN new; END';
@@ -177,7 +177,7 @@ it.each([
     `CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;
      CREATE FOREIGN TABLE cut_rest PARTITION OF cut DEFAULT SERVER elsewhere`,
   ],
-])('%s is refused by name, as its changes are not in the log [W-TYPES-4]', async (_, partition) => {
+])('%s is refused by name, as its changes are not in the log [W-HOST-25]', async (_, partition) => {
   await fixture.db.query(`
     DROP TABLE IF EXISTS cut;
     CREATE TABLE cut (id int${partition.includes('FOREIGN') ? '' : ' PRIMARY KEY'}, updated_at timestamptz NOT NULL, deleted_at timestamptz) PARTITION BY RANGE (id);
@@ -189,7 +189,7 @@ it.each([
   expect(line).not.toContain('cut_few');
 });
 
-it('a role that may not write or read a table is told with the GRANT that mends it [W-TYPES-4]', async () => {
+it('a role that may not write or read a table is told with the GRANT that mends it [W-HOST-25]', async () => {
   await fixture.db.query(`${createTableSql('granted', 'user_id text')}; ${createTableSql('granted_too')}`);
   const role = await createRole(fixture.db, 'pool');
   const dataSource = await new DataSource({ type: 'postgres', url: role.url, poolSize: 1 }).initialize();

@@ -141,12 +141,12 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       `CREATE SCHEMA attic; ALTER TABLE diaries SET SCHEMA attic; UPDATE attic.diaries SET title = 'dusty'; ALTER TABLE attic.diaries SET SCHEMA public`,
       { title: 'dusty' },
     ],
-  ])('%s: rows are delivered again [W-TYPES-2]', async (_, ddl, expected) => {
+  ])('%s: rows are delivered again [W-HOST-23]', async (_, ddl, expected) => {
     await database.query(ddl);
     await becomes(expected);
   });
 
-  it('an expression that is computed on reading: rows are delivered again [W-TYPES-2]', async ({ skip }) => {
+  it('an expression that is computed on reading: rows are delivered again [W-HOST-23]', async ({ skip }) => {
     const [server] = await database.query<{ version: number }>(
       `SELECT current_setting('server_version_num')::int AS version`,
     );
@@ -157,7 +157,7 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
     await becomes({ loud: 'FIRST' });
   });
 
-  it('but nothing is announced again for a label, an attribute or a column that is new, or is away [W-TYPES-2]', async () => {
+  it('but nothing is announced again for a label, an attribute or a column that is new, or is away [W-HOST-23]', async () => {
     for (const ddl of [
       `ALTER TYPE mood ADD VALUE 'wild'`,
       'ALTER TABLE diaries ADD COLUMN d text',
@@ -182,7 +182,7 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
     it.each([
       ['at once', false],
       ['once the consumer has seen it', true],
-    ])('pushes %s: what was typed is kept, the label is the one of now [W-TYPES-3]', async (_, later) => {
+    ])('pushes %s: what was typed is kept, the label is the one of now [W-HOST-24]', async (_, later) => {
       edit({ title: 'typed offline' });
       const added = alice.create('diaries', { title: 'made offline', mood: 'sad' });
       await database.query(`ALTER TYPE mood RENAME VALUE 'sad' TO 'gloomy'`);
@@ -202,7 +202,7 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       expect(alice.row('diaries', added)).toMatchObject({ mood: 'blue' });
     });
 
-    it('but a label that is gone is refused for good, with the version of the server [W-TYPES-3]', async () => {
+    it('but a label that is gone is refused for good, with the version of the server [W-HOST-24]', async () => {
       edit({ title: 'typed offline' });
       await database.query(`
         CREATE TYPE mood2 AS ENUM ('low', 'glad', 'calm');
@@ -217,7 +217,7 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       await becomes({ title: 'first', mood: 'low' });
     });
 
-    it('and one that was given away to another label is that label [W-TYPES-3]', async () => {
+    it('and one that was given away to another label is that label [W-HOST-24]', async () => {
       await database.query(`ALTER TYPE mood RENAME VALUE 'calm' TO 'cool'; ALTER TYPE mood ADD VALUE 'calm'`);
       await alice.schema();
       edit({ mood: 'calm' });

@@ -48,7 +48,7 @@ describe('a start', () => {
     );
   }
 
-  it('is stopped by a partition whose deletes would not name their rows [W-TYPES-4]', async () => {
+  it('is stopped by a partition whose deletes would not name their rows [W-HOST-25]', async () => {
     await database.query(`
       CREATE TABLE pages (id uuid PRIMARY KEY, updated_at timestamptz NOT NULL, deleted_at timestamptz) PARTITION BY HASH (id);
       CREATE TABLE pages_even PARTITION OF pages FOR VALUES WITH (MODULUS 2, REMAINDER 0);
@@ -61,7 +61,7 @@ describe('a start', () => {
     await app.close();
   });
 
-  it('takes names of any spelling, and devices write and read under them [W-TYPES-4]', async () => {
+  it('takes names of any spelling, and devices write and read under them [W-HOST-25]', async () => {
     await database.query(`CREATE TABLE "odd names" (
       "Key""" text PRIMARY KEY, ${quoteIdentifier(LONG)} text NOT NULL, "select" text,
       "Updated'At" timestamptz NOT NULL DEFAULT now(), "Deleted At" timestamptz)`);

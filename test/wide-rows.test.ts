@@ -61,7 +61,7 @@ async function known(table: string, rows: number): Promise<void> {
 }
 
 it.each(['files', 'papers'])(
-  'wide rows are there at the first start, behind narrow ones: %s [W-POISON-8]',
+  'wide rows are there at the first start, behind narrow ones: %s [W-HOST-8]',
   async (table) => {
     await insert(table, 1_500, 0);
     await insert(table, ROWS, MEGABYTES);
@@ -72,7 +72,7 @@ it.each(['files', 'papers'])(
 );
 
 it(
-  'wide rows change in one transaction, their content being none that the log has [W-POISON-8]',
+  'wide rows change in one transaction, their content being none that the log has [W-HOST-8]',
   { timeout: TIMEOUT },
   async () => {
     await start();
@@ -92,7 +92,7 @@ it(
   },
 );
 
-it('wide rows are deleted under REPLICA IDENTITY FULL [W-POISON-8]', { timeout: TIMEOUT }, async () => {
+it('wide rows are deleted under REPLICA IDENTITY FULL [W-HOST-8]', { timeout: TIMEOUT }, async () => {
   await database.query('ALTER TABLE files REPLICA IDENTITY FULL');
   await start();
   await insert('files', ROWS, MEGABYTES);

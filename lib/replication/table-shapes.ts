@@ -67,7 +67,7 @@ export function lookFor(stored: TableShape | null, shape: TableShape): Look {
 }
 
 /**
- * Whether rows read as something else without having been written: nothing of that is in the stream (hazard W-TYPES-2).
+ * Whether rows read as something else without having been written: nothing of that is in the stream (hazard W-HOST-23).
  * What is new changes no row, but for a column that rows have a value in already.
  */
 function readsDifferently(stored: TableShape, shape: TableShape): boolean {

@@ -8,7 +8,7 @@ import { schemaProblem } from './schema-problem.js';
  * The columns by which sync says whose a row is: key, owner, bucket and parent. Their values are compared as text: by
  * the WAL consumer, by SQL and by devices. So their types must have one text for each value, the same as `::text` gives
  * it (the stream's `char(n)` loses its padding in the decoder, as it does in a cast), and equal values must have equal
- * texts, which those of citext, numeric and a nondeterministic collation have not (hazard W-TYPES-1).
+ * texts, which those of citext, numeric and a nondeterministic collation have not (hazard W-HOST-22).
  */
 export function identityProblems(table: SyncTable, { columns }: CatalogTable): readonly SynchroProblem[] {
   const roles = [

@@ -36,7 +36,7 @@ const CONTRACTS_KEPT = 4;
  *
  * It is also the one door: nothing is served without a contract, and there is none while the entities or the tables
  * have a problem. But where DDL has only made a table unfit for writing, since the app began, the others go on, and so
- * does reading it: pushes find it closed (hazard W-TYPES-6).
+ * does reading it: pushes find it closed (hazard W-HOST-27).
  */
 @Injectable()
 export class SchemaService {

@@ -5,7 +5,7 @@ import type { CatalogTable } from './catalog-table.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
 /**
- * Rules that put something else into the place of what a push writes (hazard W-TYPES-4). Those that do something besides
+ * Rules that put something else into the place of what a push writes (hazard W-HOST-25). Those that do something besides
  * are fine. Asked at the start; a push that meets such a rule later gives each change its own verdict.
  */
 export function ruleProblems(table: SyncTable, { writeRules }: CatalogTable): readonly SynchroProblem[] {

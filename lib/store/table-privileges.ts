@@ -5,7 +5,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 
 /**
  * What the pool's role may not do with the synced tables: without SELECT every pull would fail, and without INSERT and
- * UPDATE every change would be refused for good, so that devices took back what was typed (hazard W-TYPES-4). Columns
+ * UPDATE every change would be refused for good, so that devices took back what was typed (hazard W-HOST-25). Columns
  * may be granted one by one.
  * @param writes whether pushes are written by this role, too
  */

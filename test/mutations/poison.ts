@@ -19,7 +19,7 @@ export const POISON: readonly Mutation[] = [
     find: 'if (rows.length === 0) throw failure;',
     replace: 'if (rows.length > 0) throw failure;',
     tests: [{ file: ROWS, name: 'a trigger on the edges, in place 0' }],
-    why: 'W-POISON-1: a row that can not be written would stop every user for ever.',
+    why: 'W-HOST-1: a row that can not be written would stop every user for ever.',
   },
   {
     name: 'rows-that-were-set-aside-are-worked-out-again',
@@ -27,7 +27,7 @@ export const POISON: readonly Mutation[] = [
     find: 'const byTable = aside.without(all);',
     replace: 'const byTable = aside.rows.length > 0 ? all : aside.without(all);',
     tests: [{ file: ROWS, name: 'keeps the buckets that it had' }],
-    why: 'W-POISON-2: what was set aside must not be worked out again, or nothing gets on.',
+    why: 'W-HOST-2: what was set aside must not be worked out again, or nothing gets on.',
   },
   {
     name: 'deletes-that-could-not-be-written-are-dropped',
@@ -35,7 +35,7 @@ export const POISON: readonly Mutation[] = [
     find: 'refresh: true, removed: true',
     replace: 'refresh: true, removed: false',
     tests: [{ file: ROWS, name: 'is told of as deleted once that can be written' }],
-    why: 'W-POISON-3: devices would keep a row that is gone.',
+    why: 'W-HOST-3: devices would keep a row that is gone.',
   },
   {
     name: 'checks-at-the-commit-come-too-late',
@@ -43,7 +43,7 @@ export const POISON: readonly Mutation[] = [
     find: "await this.query('SET CONSTRAINTS ALL IMMEDIATE');",
     replace: "await this.query('SELECT 1');",
     tests: [{ file: ROWS, name: 'a check at the commit, in place 0' }],
-    why: 'W-POISON-1: what fails with the commit is of no row that could be found.',
+    why: 'W-HOST-1: what fails with the commit is of no row that could be found.',
   },
   {
     name: 'devices-are-not-told-what-could-not-be-written',
@@ -51,7 +51,7 @@ export const POISON: readonly Mutation[] = [
     find: 'if (!(await tx.succeeds(tell))) await sendToSnapshot(tx, request);',
     replace: 'await tx.succeeds(tell);',
     tests: [{ file: ROWS, name: 'is to be told of it by withdraw' }],
-    why: 'W-POISON-4: the device would keep a row that its user is not to have.',
+    why: 'W-HOST-4: the device would keep a row that its user is not to have.',
   },
   {
     name: 'keys-of-any-length-are-pushed',
@@ -59,7 +59,7 @@ export const POISON: readonly Mutation[] = [
     find: "if (tooLong !== null) return terminal(echo, 'invalid_data', tooLong);",
     replace: '',
     tests: [{ file: LENGTHS, name: 'is refused as the key of a create' }],
-    why: 'W-POISON-6: it was applied, and then no index could hold it.',
+    why: 'W-HOST-6: it was applied, and then no index could hold it.',
   },
   {
     name: 'buckets-of-any-length-are-updated',
@@ -67,7 +67,7 @@ export const POISON: readonly Mutation[] = [
     find: "if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);",
     replace: '',
     tests: [{ file: LENGTHS, name: 'is refused in an update' }],
-    why: 'W-POISON-6: it was applied, and then no index could hold it.',
+    why: 'W-HOST-6: it was applied, and then no index could hold it.',
   },
   {
     name: 'buckets-that-can-not-be-are-subscribed-to',
@@ -75,7 +75,7 @@ export const POISON: readonly Mutation[] = [
     find: 'return buckets.every(canBe) ? buckets : buckets.filter(canBe);',
     replace: 'return buckets.every(canBe) ? buckets : [...buckets];',
     tests: [{ file: LENGTHS, name: 'does not keep a user from the buckets' }],
-    why: 'W-POISON-7: one bucket of that name would keep its user from all others.',
+    why: 'W-HOST-7: one bucket of that name would keep its user from all others.',
   },
   {
     name: 'bytes-of-the-stream-are-taken-for-utf-8',
@@ -83,6 +83,6 @@ export const POISON: readonly Mutation[] = [
     find: '    await client.query(ENCODING_SQL);\n',
     replace: '',
     tests: [{ file: 'test/encodings.test.ts', name: 'bytes that are no UTF-8 cost no more' }],
-    why: 'W-POISON-9: one invalid byte would end the stream for ever.',
+    why: 'W-HOST-9: one invalid byte would end the stream for ever.',
   },
 ];

@@ -12,7 +12,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: `true) <> '0'`,
     replace: `true) = 'never'`,
     tests: [{ file: SETTINGS_TEST, name: 'with odd limits' }],
-    why: 'W-SETTINGS-2: a transaction_timeout of the database would end batches for ever.',
+    why: 'W-HOST-12: a transaction_timeout of the database would end batches for ever.',
   },
   {
     name: 'begin-does-not-say-read-write',
@@ -20,7 +20,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: 'READ COMMITTED READ WRITE',
     replace: 'READ COMMITTED',
     tests: [{ file: SETTINGS_TEST, name: 'with odd transactions' }],
-    why: 'W-SETTINGS-1: default_transaction_read_only of the role would refuse every push.',
+    why: 'W-HOST-11: default_transaction_read_only of the role would refuse every push.',
   },
   {
     name: 'array-nulls-are-the-roles',
@@ -28,7 +28,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: "  array_nulls: 'on',\n",
     replace: '',
     tests: [{ file: SETTINGS_TEST, name: 'with odd parsing' }],
-    why: 'W-SETTINGS-1: a null in a parameter would become the text NULL.',
+    why: 'W-HOST-11: a null in a parameter would become the text NULL.',
   },
   {
     name: 'any-slot-name-will-do',
@@ -36,7 +36,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: '!SLOT_NAME.test(slotName)',
     replace: 'slotName.length > 1_000',
     tests: [{ file: SLOT_TEST, name: 'which no slot can have' }],
-    why: 'W-SETTINGS-5: the app would start, and its consumer would fail for ever.',
+    why: 'W-HOST-15: the app would start, and its consumer would fail for ever.',
   },
   {
     name: 'a-slot-of-another-database-will-do',
@@ -44,7 +44,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: "plugin === 'pgoutput' && ours && !temporary",
     replace: "plugin === 'pgoutput' && !temporary",
     tests: [{ file: SLOT_TEST, name: 'belongs to another database of the server' }],
-    why: 'W-SETTINGS-6: the app would stand by for ever.',
+    why: 'W-HOST-16: the app would stand by for ever.',
   },
   {
     name: 'lost-plans-are-judged-by-what-others-found',
@@ -52,7 +52,7 @@ export const SETTINGS: readonly Mutation[] = [
     find: 'if (keptPlans && LOST_PLANS',
     replace: 'if (this.keepsPlans && LOST_PLANS',
     tests: [{ file: POOLER_TEST, name: 'is not noticed by 40 devices that come to a fresh app at once' }],
-    why: 'W-SETTINGS-8: requests under way when the first one finds out would be answered 500.',
+    why: 'W-HOST-18: requests under way when the first one finds out would be answered 500.',
   },
   {
     name: 'a-pooler-may-lose-the-consumers-settings',
@@ -67,7 +67,7 @@ export const SETTINGS: readonly Mutation[] = [
       },
     ],
     tests: [{ file: POOLER_TEST, name: 'where it ignores what a session asks for' }],
-    why: 'W-SETTINGS-9: the consumer would loop on statements that other connections have.',
+    why: 'W-HOST-19: the consumer would loop on statements that other connections have.',
   },
   {
     name: 'the-search-path-names-the-sync-tables',
@@ -76,6 +76,6 @@ export const SETTINGS: readonly Mutation[] = [
     replace:
       "  if (schema) return sql.replaceAll(/(?<!:):sync\\./g, '');\n  const name = quoteIdentifier(schema);\n",
     tests: [{ file: 'test/search-path.test.ts', name: 'on every pooled connection' }],
-    why: 'W-SETTINGS-10: a search path that the host left on a connection would be a 500.',
+    why: 'W-HOST-20: a search path that the host left on a connection would be a 500.',
   },
 ];

@@ -12,7 +12,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'padded[position] === true ? withoutPadding(text) : text',
     replace: 'text',
     tests: [{ file: IDENTITY, name: "for 'char(8)', 'varchar(20)'" }],
-    why: 'W-TYPES-1: the bucket of an owner with blanks is nobody’s, so rows never arrive.',
+    why: 'W-HOST-22: the bucket of an owner with blanks is nobody’s, so rows never arrive.',
   },
   {
     name: 'rows-read-again-keep-the-padding',
@@ -20,7 +20,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'padded.size === 0 ? row : withoutPaddings(row, padded)',
     replace: 'row',
     tests: [{ file: IDENTITY, name: "for 'char(8)', 'char(12)'" }],
-    why: 'W-TYPES-1: a cascade finds no parent for children, and devices keep or lose them.',
+    why: 'W-HOST-22: a cascade finds no parent for children, and devices keep or lose them.',
   },
   {
     name: 'wire-keeps-the-padding',
@@ -28,7 +28,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'return `${value}::text AS ${name}`;',
     replace: 'return value;',
     tests: [{ file: IDENTITY, name: "for 'char(8)', 'varchar(20)'" }],
-    why: 'W-TYPES-1: the device that made a row is told of a second one, whose key has blanks.',
+    why: 'W-HOST-22: the device that made a row is told of a second one, whose key has blanks.',
   },
   {
     name: 'first-edges-keep-the-blanks-of-a-foreign-key',
@@ -36,7 +36,7 @@ export const TYPES: readonly Mutation[] = [
     find: "${padded.has(column) ? '::bpchar' : ''}",
     replace: '',
     tests: [{ file: IDENTITY, name: 'a child whose varchar has blanks' }],
-    why: 'W-TYPES-1: the child waits for a parent that is there.',
+    why: 'W-HOST-22: the child waits for a parent that is there.',
   },
   {
     name: 'loose-collations-are-let-in',
@@ -44,7 +44,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'collation.isDeterministic',
     replace: '!collation.isDeterministic || collation.isDeterministic',
     tests: [{ file: 'test/types-problems.test.ts', name: 'text COLLATE loose is refused for an owner' }],
-    why: 'W-TYPES-1: snapshot and pull of such a user fail for ever.',
+    why: 'W-HOST-22: snapshot and pull of such a user fail for ever.',
   },
   {
     name: 'renamed-labels-go-unnoticed',
@@ -52,7 +52,7 @@ export const TYPES: readonly Mutation[] = [
     find: '(stored.types[key] ?? text) !== text',
     replace: 'key === text',
     tests: [{ file: READINGS, name: 'an enum label that is renamed' }],
-    why: 'W-TYPES-2: devices keep the former label.',
+    why: 'W-HOST-23: devices keep the former label.',
   },
   {
     name: 'a-column-made-anew-goes-unnoticed',
@@ -60,7 +60,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'before.place !== place || ',
     replace: '',
     tests: [{ file: READINGS, name: 'a column that is dropped and made again' }],
-    why: 'W-TYPES-2: devices keep the values of the column that is gone.',
+    why: 'W-HOST-23: devices keep the values of the column that is gone.',
   },
   {
     name: 'defaults-that-were-never-written-go-unnoticed',
@@ -68,7 +68,7 @@ export const TYPES: readonly Mutation[] = [
     find: '(fill !== null && !isPlain(fill))',
     replace: 'false',
     tests: [{ file: READINGS, name: 'a default that is never written' }],
-    why: 'W-TYPES-2: devices have null where every row has a value.',
+    why: 'W-HOST-23: devices have null where every row has a value.',
   },
   {
     name: 'a-table-that-was-away-goes-unnoticed',
@@ -76,7 +76,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'r.xmin, t.xmin) AS published',
     replace: 'r.xmin) AS published',
     tests: [{ file: READINGS, name: 'a table that goes, and comes back' }],
-    why: 'W-TYPES-2: what was written meanwhile came under another name in the stream, and was not followed.',
+    why: 'W-HOST-23: what was written meanwhile came under another name in the stream, and was not followed.',
   },
   {
     name: 'former-labels-are-not-understood',
@@ -84,7 +84,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'if (areValues) return mapTexts(value, (text) => labels.get(text) ?? text);',
     replace: 'if (areValues) return sent;',
     tests: [{ file: READINGS, name: 'pushes at once: what was typed is kept' }],
-    why: 'W-TYPES-3: a whole-row edit is refused for a label that the user did not touch.',
+    why: 'W-HOST-24: a whole-row edit is refused for a label that the user did not touch.',
   },
   {
     name: 'catalogs-fingerprint-leaves-labels-out',
@@ -92,7 +92,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM custom)',
     replace: 'FROM pg_catalog.pg_enum e WHERE false',
     tests: [{ file: READINGS, name: 'pushes at once: what was typed is kept' }],
-    why: 'W-TYPES-3: a running instance goes on with the labels of before.',
+    why: 'W-HOST-24: a running instance goes on with the labels of before.',
   },
   {
     name: 'devices-are-not-told-of-the-label-of-now',
@@ -100,7 +100,7 @@ export const TYPES: readonly Mutation[] = [
     find: 'differences(asSent, data, row)',
     replace: 'differences(contract, data, row)',
     tests: [{ file: READINGS, name: 'pushes once the consumer has seen it' }],
-    why: 'W-TYPES-3: the device takes the former label for stored, and no row that is newer comes.',
+    why: 'W-HOST-24: the device takes the former label for stored, and no row that is newer comes.',
   },
   {
     name: 'closed-tables-are-written',
@@ -110,7 +110,7 @@ export const TYPES: readonly Mutation[] = [
     tests: [
       { file: 'test/types-live.test.ts', name: 'an owner of another type: edits of it wait on their device' },
     ],
-    why: 'W-TYPES-6: each edit is refused for good, and devices drop what was typed.',
+    why: 'W-HOST-27: each edit is refused for good, and devices drop what was typed.',
   },
   {
     name: 'arrays-are-parted-at-commas',
@@ -118,6 +118,6 @@ export const TYPES: readonly Mutation[] = [
     find: 'parsePgArray(value.text, delimiter)',
     replace: 'parsePgArray(value.text)',
     tests: [{ file: 'test/types-arrays.test.ts', name: 'devices have the default of box[]' }],
-    why: 'W-TYPES-5: devices fill new rows with pieces of boxes.',
+    why: 'W-HOST-26: devices fill new rows with pieces of boxes.',
   },
 ];

@@ -20,6 +20,9 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
+  HOST: 38,
+  SDK: 7,
+  LOAD: 20,
 };
 
 export const LISTS: readonly CoverList[] = [

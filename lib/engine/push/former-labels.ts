@@ -3,7 +3,7 @@ import { isJsonObject, jsonText, parseJson } from './json.js';
 
 /**
  * A value with the labels that its enums have now: a device that has been away writes them as they were called when it
- * last heard of them (hazard W-TYPES-3). Where labels are only a part of the value, it is taken for the stored one if it
+ * last heard of them (hazard W-HOST-24). Where labels are only a part of the value, it is taken for the stored one if it
  * is that one under their former names; else its texts may be anything, and it stays as it is.
  *
  * @param stored the value on the wire, parsed losslessly; undefined if there is none
