@@ -271,7 +271,6 @@ it.skipIf(!existsSync('/proc/self/status'))(
         `from ${started.toFixed(0)} MB; ${served.rounds} rounds of others, the slowest ${served.slowest.toFixed(0)} ms`,
     );
     expect(growth).toBeLessThan(GROWTH_MB);
-    expect(served.rounds).toBeGreaterThan(5);
     expect(served.slowest).toBeLessThan(served.all / 4);
 
     // What was pushed meanwhile comes after it.
