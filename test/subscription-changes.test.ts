@@ -386,7 +386,7 @@ async function whileChangeWaits(
     await eventually(async () => {
       const waiting = await database.query(
         `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-           AND query LIKE '%FROM sync_clients%'`,
+           AND query LIKE '%.sync_clients%'`,
       );
       return waiting.length === 1;
     });
