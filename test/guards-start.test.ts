@@ -17,6 +17,19 @@ describe('JwtGuard does not start [W-LOAD-12]', () => {
     ['with a secret of white space', { secret: ' '.repeat(64) }, /secret has 0 bytes/],
     ['with a short secret in white space', { secret: `${' '.repeat(40)}abc\n` }, /secret has 3 bytes/],
     ['with short bytes', { secret: new Uint8Array(16).fill(65) }, /secret has 16 bytes/],
+    // As text of another encoding they would be 32.
+    ['with 16 bytes above 127', { secret: new Uint8Array(16).fill(0xff) }, /secret has 16 bytes/],
+    [
+      'with short bytes in white space',
+      { secret: Buffer.from(`${' '.repeat(40)}é\n`) },
+      /secret has 2 bytes/,
+    ],
+    ['with a list of secrets', { secret: ['x'.repeat(40)] }, /secret has 0 bytes/],
+    [
+      'with an empty issuer of a class of settings',
+      Object.create({ secret: SECRET, issuer: '' }) as TokenOptions,
+      /issuer is given, but empty/,
+    ],
     ['without a secret', { secret: undefined }, /neither secret nor jwksUrl/],
     ['with an empty issuer', { secret: SECRET, issuer: '' }, /issuer is given, but empty/],
     [
@@ -60,6 +73,7 @@ describe('JwtGuard does not start [W-LOAD-12]', () => {
 
   it.each<[string, TokenOptions]>([
     ['a secret of 32 bytes', { secret: 'x'.repeat(32) }],
+    ['32 bytes of any kind', { secret: new Uint8Array(32).fill(0xff) }],
     ['several issuers', { secret: SECRET, issuer: ['https://a', 'https://b'], audience: 'sync' }],
     ['keys over https', { jwksUrl: 'https://login.example.com/keys' }],
     ['keys on localhost', { jwksUrl: 'http://localhost:8080/keys' }],
@@ -82,6 +96,10 @@ describe('UserIdHeaderGuard [W-LOAD-13]', () => {
     ['', {}],
     ['staging', {}],
     ['Production', {}],
+    [' development', {}],
+    ['DEVELOPMENT', {}],
+    [undefined, { development: 'false' as unknown as boolean }],
+    ['production', { allowInProduction: 'false' as unknown as boolean }],
     ['test', { development: false }],
     ['production', { development: true }],
   ])('does not start with NODE_ENV %j and %j', (environment, options) => {

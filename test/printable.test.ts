@@ -20,16 +20,33 @@ it.each([
   [String.raw`host=db password = 'hun\'ter 2' dbname=app`, 'host=db password = *** dbname=app'],
   ['host=db PASSWORD=hunter2', 'host=db PASSWORD=***'],
   ['two: amqp://a:hunter2@x and redis://:hunter2@y', 'two: amqp://a:***@x and redis://:***@y'],
+  ['postgres://me:hun ter2@db/app', 'postgres://me:***@db/app'],
+  [`postgres://me:hun'te"r<2>@db/app`, 'postgres://me:***@db/app'],
+  [String.raw`postgres:\/\/me:hunter2@db`, String.raw`postgres:\/\/me:***@db`],
+  ['jdbc:postgresql://db/app?user=a;password=hunter2', 'jdbc:postgresql://db/app?user=a;password=***'],
+  ['Server=db;Pwd=hunter2;Uid=me', 'Server=db;Pwd=***;Uid=me'],
+  ['host=db password="hunter 2" dbname=app', 'host=db password=*** dbname=app'],
+  [`host=db password=h&n'te"r2 dbname=app`, 'host=db password=*** dbname=app'],
+  [String.raw`host=db password=hun\ ter2 dbname=app`, 'host=db password=*** dbname=app'],
+  ['PGPASSWORD="hunter2" psql', 'PGPASSWORD=*** psql'],
+  ['{"user":"me","password":"hunter2","port":5432}', '{"user":"me","password":***,"port":5432}'],
+  [String.raw`{\"password\":\"hunter2\",\"port\":5432}`, String.raw`{\"password\":***,\"port\":5432}`],
+  [`{ password: 'hunter2', port: 5432 }`, '{ password: ***, port: 5432 }'],
+  ['password: hunter2', 'password: ***'],
+  [`ALTER ROLE me PASSWORD 'hun''ter2' LOGIN`, 'ALTER ROLE me PASSWORD *** LOGIN'],
 ])('passwords of %s are masked [W-LOAD-10]', (text, masked) => {
   expect(withoutPasswords(text)).toBe(masked);
   expect(printable(text, 1000)).toBe(masked);
   expect(describeError(new Error(text))).toBe(masked);
 });
 
-it.each(['https://example.com:8443/keys', 'no password in here: a@b', 'passwords are=not shown'])(
-  '%s stays as it is',
-  (text) => expect(withoutPasswords(text)).toBe(text),
-);
+it.each([
+  'https://example.com:8443/keys',
+  'no password in here: a@b',
+  'passwords are=not shown',
+  'password authentication failed for user "me"',
+  'http://a:8080 as me@b',
+])('%s stays as it is', (text) => expect(withoutPasswords(text)).toBe(text));
 
 it.each([
   ['\u001b[2Jgone', String.raw`\u001b[2Jgone`],

@@ -27,15 +27,30 @@ function escapeControls(text: string): string {
 const MASK = '***';
 
 /**
- * Masks the passwords of URLs (`postgres://user:password@host`, `?password=…`) and of libpq's keyword strings
- * (`password='…'`, `sslpassword=…`), as errors of drivers quote them.
+ * Masks the passwords of URLs (`postgres://user:password@host`, `?password=…`), of libpq's keyword strings
+ * (`password='…'`, `sslpassword=…`), of objects (`"password":"…"`) and of SQL (`PASSWORD '…'`), as errors of drivers
+ * quote them. Where it can't be told where a password ends, too much is masked.
  */
 export function withoutPasswords(text: string): string {
-  return text.replaceAll(URL_TEXT, maskUserInfo).replaceAll(KEYWORD, maskKeyword);
+  const urls = text.replaceAll(URL_WITH_SPACE, `$1${MASK}@`).replaceAll(URL_TEXT, maskUserInfo);
+  const parts: string[] = [];
+  let copied = 0;
+  for (const { index, 0: keyword, 1: name = '' } of urls.matchAll(KEYWORD)) {
+    const start = index + keyword.length;
+    if (start < copied || !PASSWORD.test(decoded(name))) continue;
+    VALUE.lastIndex = start;
+    const length = VALUE.exec(urls)?.[0].length ?? 0;
+    if (length === 0) continue;
+    parts.push(urls.slice(copied, start), MASK);
+    copied = start + length;
+  }
+  return parts.join('') + urls.slice(copied);
 }
 
 /** A password may have been put there without being encoded: up to the last `@` it may be one. */
-const URL_TEXT = /:\/\/[^\s"'<>`]+/g;
+const URL_TEXT = /:(?:\\?\/){2}\S+/g;
+/** Node's URLs take spaces; a number before one is a port. */
+const URL_WITH_SPACE = /(:\/\/[^\s/@:]*:)(?!\d{1,5}\s)[^\n/@]{1,100}@/g;
 
 function maskUserInfo(url: string): string {
   const at = url.lastIndexOf('@');
@@ -43,13 +58,12 @@ function maskUserInfo(url: string): string {
   return colon === -1 || colon > at ? url : `${url.slice(0, colon)}:${MASK}${url.slice(at)}`;
 }
 
-/** A name that may be percent-encoded, and a value that ends where URLs, keyword strings and prose have an end. */
-const KEYWORD = /(?<![\w%])([\w%]+)(\s{0,8}=\s{0,8})('(?:[^'\\]|\\.)*'?|[^\s&'"<>]+)/gs;
+/** A name that may be percent-encoded, and what stands between it and its value: nothing but space in SQL. */
+const KEYWORD = /(?<![\w%])([\w%]+)(?:\\?["'])?(?:\s{0,8}(?:=>?|:)\s{0,8}|\s{1,8}(?='))/g;
+/** In quotes, or up to the next space or the next keyword of a URL. */
+const VALUE =
+  /'(?:[^'\\]|\\.|'')*'?|\\?"(?:[^"\\]|\\[^"])*(?:\\?")?|(?:[^\s&;\\]|\\.|[&;](?!\s?[\w%]{1,40}=))+/sy;
 const PASSWORD = /pass(?:word|wd|phrase)?$|pwd$|secret$/i;
-
-function maskKeyword(whole: string, name: string, equals: string): string {
-  return PASSWORD.test(decoded(name)) ? `${name}${equals}${MASK}` : whole;
-}
 
 function decoded(name: string): string {
   try {

@@ -11,7 +11,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'every-error-but-data-ends-the-push',
     file: 'lib/engine/push/sqlstate.ts',
-    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error));',
+    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
     replace: "return sqlFailure(error) === 'doubtful';",
     tests: [{ file: RAISED, name: 'what a trigger raises' }],
     why: 'One record whose trigger raises 55000 would hold its device up for ever.',
@@ -137,7 +137,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'conflicts-without-a-version-are-not-told-again',
-    file: 'lib/engine/push/push.service.ts',
+    file: 'lib/engine/push/corrections.ts',
     find: "new Set(['rejected_terminal', 'conflict'])",
     replace: "new Set(['rejected_terminal'])",
     tests: [{ file: BUDGET, name: 'an answer has a bound in bytes' }],
@@ -162,8 +162,8 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'hooks-that-ask-to-wait-are-overruled',
     file: 'lib/engine/push/split-push.ts',
-    find: 'error instanceof ParkingBusyError || asksToWait(error)',
-    replace: 'error instanceof ParkingBusyError || (asksToWait(error) && changes.length < 0)',
+    find: '        asksToWait(error)\n',
+    replace: '        (asksToWait(error) && changes.length < 0)\n',
     tests: [{ file: SPLIT, name: 'a hook that asks devices to come later' }],
     why: 'Edits would be refused for good while the host asks for patience.',
   },

@@ -38,9 +38,9 @@ export const REQUESTS: readonly Mutation[] = [
   },
   {
     name: 'lost-statements-fail-the-request',
-    file: 'lib/engine/request-transactions.ts',
-    find: "const LOST_PLANS = new Set(['26000', '42P05']);",
-    replace: 'const LOST_PLANS = new Set<string>();',
+    file: 'lib/common/database-error.ts',
+    find: "return code === '26000' || code === '42P05';",
+    replace: "return code === '';",
     tests: [{ file: 'test/prepared-statements.test.ts', name: 'a pooler that loses statements' }],
     why: 'Behind a pooler that shares connections every request would be a 500.',
   },

@@ -30,8 +30,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'snapshot-does-not-wait-for-its-device',
     file: 'lib/engine/snapshot/await-pushes.ts',
-    find: 'if (lsn !== null)',
-    replace: 'if (lsn !== null && lsn < 0n)',
+    find: 'if (lsn === null) return;',
+    replace: 'if (lsn === null || lsn >= 0n) return;',
     tests: [{ file: 'test/snapshot-own-pushes.test.ts', name: 'waits for the log, and has what was pushed' }],
     why: "W-SDK-3: the device's own row would vanish until its next pull.",
   },

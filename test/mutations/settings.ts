@@ -49,8 +49,8 @@ export const SETTINGS: readonly Mutation[] = [
   {
     name: 'lost-plans-are-judged-by-what-others-found',
     file: 'lib/engine/request-transactions.ts',
-    find: 'if (keptPlans && LOST_PLANS',
-    replace: 'if (this.keepsPlans && LOST_PLANS',
+    find: 'if (keptPlans && isLostPlan(error)) {',
+    replace: 'if (this.keepsPlans && isLostPlan(error)) {',
     tests: [{ file: POOLER_TEST, name: 'is not noticed by 40 devices that come to a fresh app at once' }],
     why: 'W-HOST-18: requests under way when the first one finds out would be answered 500.',
   },

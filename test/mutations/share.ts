@@ -53,8 +53,8 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'rule-names-a-bucket-of-sync',
     file: 'lib/replication/bucket-rules.ts',
-    find: 'if (buckets.some((own) => own.some(isReservedBucket))) {',
-    replace: 'if (buckets.some((own) => own.some((bucket) => isReservedBucket(bucket) && bucket === ""))) {',
+    find: 'if (answers.some((own) => own.some(isReservedBucket))) {',
+    replace: 'if (answers.some((own) => own.some((bucket) => isReservedBucket(bucket) && bucket === ""))) {',
     tests: [{ file: NAMES_TEST, name: 'take no row of a rule that names them' }],
     why: 'A row would reach one device alone, past every subscription.',
   },

@@ -38,9 +38,8 @@ const MIN_SECRET_BYTES = 32;
  */
 export function checkTokenOptions(options: TokenOptions): void {
   const { secret, clockTolerance = 0 } = options;
-  const text = secret instanceof Uint8Array ? new TextDecoder('latin1').decode(secret) : secret;
-  const bytes = typeof text === 'string' ? Buffer.byteLength(text.trim()) : 0;
-  if (text && bytes < MIN_SECRET_BYTES) {
+  const bytes = secretBytes(secret);
+  if (bytes !== null && bytes < MIN_SECRET_BYTES) {
     throw invalid(`the secret has ${bytes} bytes without the space around it; it needs ${MIN_SECRET_BYTES}`);
   }
   for (const name of ['issuer', 'audience', 'userClaim'] as const) checkNames(name, options);
@@ -49,9 +48,22 @@ export function checkTokenOptions(options: TokenOptions): void {
   }
 }
 
+/** Without the white space around them; null for a secret that counts as none. */
+function secretBytes(secret: unknown): number | null {
+  if (secret === undefined || secret === null || secret === '') return null;
+  if (typeof secret === 'string') return Buffer.byteLength(secret.trim());
+  if (!(secret instanceof Uint8Array)) return 0;
+  if (secret.length === 0) return null;
+  // Byte by byte: as text of another encoding a byte may count as several.
+  const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+  const start = secret.findIndex((byte) => !isSpace(byte));
+  return start === -1 ? 0 : secret.findLastIndex((byte) => !isSpace(byte)) + 1 - start;
+}
+
 /** Given and undefined is not left out: it is what `process.env` says of a variable that nobody has set. */
 function checkNames(name: string, options: object): void {
-  if (!Object.hasOwn(options, name)) return;
+  // A class of settings has getters on its prototype.
+  if (!(name in options)) return;
   const value: unknown = options[name as keyof typeof options];
   const names = Array.isArray(value) ? (value as unknown[]) : [value];
   if (names.length > 0 && names.every((each) => typeof each === 'string' && each.trim() !== '')) return;

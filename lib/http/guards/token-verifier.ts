@@ -28,7 +28,7 @@ export class TokenVerifier {
     options: TokenOptions,
     private readonly logger: SyncLogger,
   ) {
-    const { clockTolerance = 0, requireExpiry = true } = options;
+    const { clockTolerance = 0, requireExpiry } = options;
     checkTokenOptions(options);
     const { key, algorithms } = this.keyOf(options);
     this.key = key;
@@ -37,7 +37,8 @@ export class TokenVerifier {
       clockTolerance,
       ...(options.issuer && { issuer: options.issuer }),
       ...(options.audience && { audience: options.audience }),
-      requiredClaims: requireExpiry ? ['exp'] : [],
+      // A null, as of a missing variable, does not say false.
+      requiredClaims: requireExpiry === false ? [] : ['exp'],
     };
   }
 

@@ -54,12 +54,13 @@ const DEVELOPMENT: ReadonlySet<string | undefined> = new Set(['development', 'te
 
 function checkEnvironment(
   header: string,
-  { allowInProduction = false, development }: UserIdHeaderGuardOptions,
+  { allowInProduction, development }: UserIdHeaderGuardOptions,
 ): void {
-  if (allowInProduction) return;
+  // The text 'false' of an environment variable is not true.
+  if (allowInProduction === true) return;
   const environment = process.env['NODE_ENV'];
   const isProduction = environment === 'production';
-  if (!isProduction && (development ?? DEVELOPMENT.has(environment))) return;
+  if (!isProduction && (development ?? DEVELOPMENT.has(environment)) === true) return;
   throw new SynchroError(
     'configuration_invalid',
     `UserIdHeaderGuard would let anybody be anybody ${isProduction ? 'in production (NODE_ENV)' : 'where nobody says that this is development'}, by the header ${header}`,
