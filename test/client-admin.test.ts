@@ -178,7 +178,7 @@ describe('the devices of a user', () => {
         clientName: null,
         platform: 'test',
         appVersion: '1.0.0',
-        checkpoint: BigInt(first.checkpoint),
+        checkpoint: String(first.checkpoint),
         active: true,
         createdAt: time,
         lastSyncAt: time,

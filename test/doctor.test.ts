@@ -183,7 +183,7 @@ describe('doctor', () => {
   it('finds a slot that is not for decoding, and knows its mend', async () => {
     await database.query('SELECT pg_create_physical_replication_slot($1)', [database.slotName]);
     const problems = await doctor(database);
-    expect(codes(problems)).toEqual(['slot_unhealthy']);
+    expect(codes(problems)).toEqual(['slot_taken']);
     await database.query(sqlOf(problems[0]?.remedy ?? ''));
     await expectMended(database);
   });

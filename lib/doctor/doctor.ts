@@ -14,7 +14,6 @@ import { roleProblems } from '../store/role-checks.js';
 import { syncSchema } from '../store/sync-schema.js';
 import { indexProblems } from './index-problems.js';
 import { publicationGaps } from './publication-gaps.js';
-import { privilegeProblems } from './privilege-problems.js';
 import { rlsProblems } from './rls-problems.js';
 import { slotProblems } from './slot-problems.js';
 import { timeZoneProblems } from './time-zone-problems.js';
@@ -63,7 +62,6 @@ export async function examine(
   const consumer = await connectConsumer({ ...connection, application_name: 'nestjs-synchro doctor' });
   try {
     return [
-      ...(await privilegeProblems(dataSource, registry)),
       ...(await roleProblems(dataSource, registry, pushRole)),
       ...(await setupProblems(consumer, tracked, { slotName, publicationName })),
       ...(await publicationGaps(consumer, publicationName, tracked)),
