@@ -9,7 +9,7 @@ export const FAULTS: readonly Mutation[] = [
     file: 'lib/engine/push/run-writer.ts',
     find: 'if (isTransient(second)) throw new ServerStateError(second, name);',
     replace: '',
-    tests: [{ file: FILE, name: "a create that everybody would fail with by storm('57014')" }],
+    tests: [{ file: FILE, name: 'a create that everybody would fail with' }],
     why: 'W-FAULTS-1: after five tries, everybody would lose what was typed while the server was unwell.',
   },
   {
@@ -17,7 +17,7 @@ export const FAULTS: readonly Mutation[] = [
     file: 'lib/engine/push/split-push.ts',
     find: 'error instanceof ServerStateError ||',
     replace: '',
-    tests: [{ file: FILE, name: "a create that everybody would fail with by storm('40001')" }],
+    tests: [{ file: FILE, name: 'a create that everybody would fail with' }],
     why: 'W-FAULTS-1: after five tries, everybody would lose what was typed while the server was unwell.',
   },
   {

@@ -11,7 +11,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'every-error-but-data-ends-the-push',
     file: 'lib/engine/push/sqlstate.ts',
-    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error));',
+    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
     replace: "return sqlFailure(error) === 'doubtful';",
     tests: [{ file: RAISED, name: 'what a trigger raises' }],
     why: 'One record whose trigger raises 55000 would hold its device up for ever.',
@@ -162,8 +162,9 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'hooks-that-ask-to-wait-are-overruled',
     file: 'lib/engine/push/split-push.ts',
-    find: 'error instanceof ParkingBusyError || asksToWait(error)',
-    replace: 'error instanceof ParkingBusyError || (asksToWait(error) && changes.length < 0)',
+    find: `isUnstorable(error) ||
+        asksToWait(error)`,
+    replace: 'isUnstorable(error) || (asksToWait(error) && changes.length < 0)',
     tests: [{ file: SPLIT, name: 'a hook that asks devices to come later' }],
     why: 'Edits would be refused for good while the host asks for patience.',
   },

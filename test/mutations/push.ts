@@ -258,8 +258,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'serialization-failure-is-a-verdict',
     file: 'lib/engine/push/sqlstate.ts',
-    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error));',
-    replace: 'return !isRerun && isSchemaRace(error);',
+    find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
+    replace: 'return !isRerun && (isSchemaRace(error) || isLostPlan(error));',
     tests: [{ file: BATCHES, name: 'what may be a lost race' }],
     why: 'W-PUSH-2: the edit would be rejected for good.',
   },

@@ -116,8 +116,9 @@ export class RunWriter {
     if (!isTransient(error) || this.writable.has(what)) return;
     const { registry, context, roles } = this;
     const blank = runStatement(registry, context.userId, { run, form, records: [] });
+    const begin = { sql: `SAVEPOINT ${SAVEPOINT}` };
     try {
-      await roles.together([{ sql: `SAVEPOINT ${SAVEPOINT}` }, blank, RELEASE], 'own');
+      await roles.together([begin, blank, RELEASE], 'own');
     } catch (second) {
       if (isTransient(second)) throw new ServerStateError(second, name);
       await this.undo(second);
