@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
+import { FAULTS } from './faults.js';
 import { POISON } from './poison.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
@@ -19,6 +20,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
   ...TYPES,
   ...MEMBERSHIP,
+  ...FAULTS,
   ...POISON,
   ...PULL,
   ...RETENTION,

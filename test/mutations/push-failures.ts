@@ -162,8 +162,9 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'hooks-that-ask-to-wait-are-overruled',
     file: 'lib/engine/push/split-push.ts',
-    find: '        asksToWait(error)\n',
-    replace: '        (asksToWait(error) && changes.length < 0)\n',
+    find: `isUnstorable(error) ||
+        asksToWait(error)`,
+    replace: 'isUnstorable(error) || (asksToWait(error) && changes.length < 0)',
     tests: [{ file: SPLIT, name: 'a hook that asks devices to come later' }],
     why: 'Edits would be refused for good while the host asks for patience.',
   },

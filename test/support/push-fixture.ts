@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { parse } from 'lossless-json';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/push-change.js';
-import { isRetryable, isSchemaRace } from '../../lib/common/database-error.js';
+import { isLostPlan, isRetryable, isSchemaRace } from '../../lib/common/database-error.js';
 import { KeyReplacedError } from '../../lib/engine/push/key-replaced.error.js';
 import { ParkingBusyError } from '../../lib/engine/push/parking-busy.error.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
@@ -128,7 +128,12 @@ export async function pushFixture(
     try {
       return await run(false);
     } catch (error) {
-      if (RUN_AGAIN.some((kind) => error instanceof kind) || isRetryable(error) || isSchemaRace(error))
+      if (
+        RUN_AGAIN.some((kind) => error instanceof kind) ||
+        isRetryable(error) ||
+        isSchemaRace(error) ||
+        isLostPlan(error)
+      )
         return run(true);
       throw error;
     }

@@ -1,9 +1,7 @@
 import { partition } from '../../common/collections.js';
+import { isTransient } from '../../common/database-error.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
-import type { Statement } from '../../store/pipeline.js';
 import type { RoleSwitch } from '../../store/role-switch.js';
-import { columnJson } from './client-values.js';
-import { isEcho } from './echo.js';
 import type { FailureBudget } from './failure-budget.js';
 import type { Write } from './judge.js';
 import { isKeyViolation } from './key-violation.js';
@@ -11,10 +9,11 @@ import { KeyReplacedError } from './key-replaced.error.js';
 import type { PushContext, StoredRow } from './push-change.js';
 import { BucketLook } from './readable-buckets.js';
 import { recordKey } from './record-id.js';
+import { runStatement } from './run-statement.js';
+import { ServerStateError } from './server-state.error.js';
 import { endsTransaction, sqlState } from './sqlstate.js';
 import { isRun, type Run } from './waves.js';
-import { deleteSql, insertSql, keptName, type RunShape, updateSql, type WriteForm } from './write-sql.js';
-import { parseRow } from './writable-columns.js';
+import type { WriteForm } from './write-sql.js';
 
 /** What became of one write. */
 export type Outcome =
@@ -47,6 +46,9 @@ interface Passed {
 
 /** Writes runs set-based, each in a savepoint. */
 export class RunWriter {
+  /** Kinds of writes that the server takes, though records in them fail. */
+  private readonly writable = new Set<string>();
+
   constructor(
     private readonly roles: RoleSwitch,
     private readonly registry: SyncRegistry,
@@ -74,6 +76,7 @@ export class RunWriter {
       return [...refused, ...(first ? await this.write([first, ...rest], form) : [])];
     } catch (error) {
       await this.undo(error);
+      await this.expectWritable(run, form, error);
       if (form === 'usual' && REFUSED_FORMS.has(sqlState(error) ?? '')) return this.write(run, 'plain');
       return this.split(run, form, error);
     }
@@ -98,6 +101,29 @@ export class RunWriter {
       await this.undo(error);
       return null;
     }
+  }
+
+  /**
+   * Tells a record's fault from the server's: a trigger may raise for its row what the server says under load, to
+   * everybody. So the same statement is tried without any record.
+   *
+   * @throws ServerStateError when it fails like this, too
+   */
+  private async expectWritable(run: Run, form: WriteForm, error: unknown): Promise<void> {
+    const [{ item, kind }] = run;
+    const { name } = item.table.table;
+    const what = `${kind} ${name}`;
+    if (!isTransient(error) || this.writable.has(what)) return;
+    const { registry, context, roles } = this;
+    const blank = runStatement(registry, context.userId, { run, form, records: [] });
+    const begin = { sql: `SAVEPOINT ${SAVEPOINT}` };
+    try {
+      await roles.together([begin, blank, RELEASE], 'own');
+    } catch (second) {
+      if (isTransient(second)) throw new ServerStateError(second, name);
+      await this.undo(second);
+    }
+    this.writable.add(what);
   }
 
   private async split(run: Run, form: WriteForm, error: unknown): Promise<readonly Outcome[]> {
@@ -129,7 +155,7 @@ export class RunWriter {
         // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
         { sql: `SET CONSTRAINTS ALL ${constraints}` },
         ...looks,
-        ...group.map((run) => statement(registry, context.userId, run, form)),
+        ...group.map((run) => runStatement(registry, context.userId, { run, form, records: run })),
         ...(constraints === 'DEFERRED' ? [{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' }] : []),
         ...(isOpen ? looks : [RELEASE]),
       ],
@@ -189,34 +215,6 @@ function matched(run: Run, rows: readonly StoredRow[]): readonly (Written | Pass
   });
   if (outcomes.filter(({ kind }) => kind === 'written').length < rows.length) throw new KeyReplacedError();
   return outcomes;
-}
-
-function statement(registry: SyncRegistry, userId: string, run: Run, form: WriteForm): Statement {
-  const [{ item, kind, columns }] = run;
-  const shape: RunShape = { contract: item.table, columns, form };
-  const records = `[${run.map(recordText).join(',')}]`;
-  switch (kind) {
-    case 'insert':
-      return insertSql(registry, shape, records, userId);
-    case 'delete':
-      return deleteSql(registry, shape, records, userId);
-    default:
-      return updateSql(registry, shape, records, userId, kind === 'undelete');
-  }
-}
-
-function recordText({ item, columns, row }: Write): string {
-  const stored = row && parseRow(row);
-  const kept: number[] = [];
-  const members = columns.map((column, index) => {
-    const sent = item.data?.get(column.name);
-    const isKept = stored !== undefined && isEcho(column, sent, stored[column.name]);
-    if (isKept) kept.push(index);
-    const value = isKept ? 'null' : columnJson(column, sent, stored?.[column.name]);
-    return `${JSON.stringify(column.name)}:${value}`;
-  });
-  const key = `${JSON.stringify(item.table.primaryKey.name)}:${JSON.stringify(row?.id ?? item.id)}`;
-  return `{${[key, ...members, `${JSON.stringify(keptName(item.table))}:${JSON.stringify(kept)}`].join(',')}}`;
 }
 
 function parts(run: Run, size: number): readonly Run[] {

@@ -6,7 +6,8 @@ import type { SqlRunner } from '../../store/session.js';
 import { ChangeTries, MAX_TRIES } from './change-tries.js';
 import type { PushChange, PushContext } from './push-change.js';
 import { ParkingBusyError } from './parking-busy.error.js';
-import { sqlState } from './sqlstate.js';
+import { ServerStateError } from './server-state.error.js';
+import { isLockWait, sqlState } from './sqlstate.js';
 
 /** A push that has failed as a whole so often is tried in parts, so that what makes it fail is found. */
 const SPLIT_AFTER = 3;
@@ -73,7 +74,7 @@ export class SplitPush<Part> {
     const { error } = answer;
     const [taken, surplus] = [changes.slice(0, this.maxChanges), changes.slice(this.maxChanges)];
     if (!(await this.mayBeSplit(taken, answer))) throw error;
-    const [first, ...others] = await this.split(taken, error);
+    const [first, ...others] = await this.split(taken, answer);
     if (surplus.length === 0) return [first, ...others];
     return [first, ...others, await this.transactions.giveUp(surplus, { error, isFinal: false })];
   }
@@ -95,12 +96,13 @@ export class SplitPush<Part> {
     return isOfRecord || [...this.counts.values()].some((tries) => tries >= SPLIT_AFTER);
   }
 
-  private async split(changes: readonly PushChange[], error: unknown): Promise<Parts<Part>> {
+  private async split(changes: readonly PushChange[], failed: FailedPart): Promise<Parts<Part>> {
+    const { error } = failed;
     const [change] = changes;
     if (change === undefined) throw error;
     if (changes.length === 1) {
       this.foundAt ??= performance.now();
-      const isFinal = (this.counts.get(change) ?? 0) >= MAX_TRIES;
+      const isFinal = !failed.isLockWait && (this.counts.get(change) ?? 0) >= MAX_TRIES;
       return [await this.transactions.giveUp(changes, { error, isFinal })];
     }
     const middle = Math.ceil(changes.length / 2);
@@ -111,7 +113,7 @@ export class SplitPush<Part> {
   private async part(changes: readonly PushChange[], error: unknown): Promise<Parts<Part>> {
     if (this.isSpent) return [await this.transactions.giveUp(changes, { error, isFinal: false })];
     const answer = await this.attempt(changes);
-    return 'error' in answer ? this.split(changes, answer.error) : [answer.part];
+    return 'error' in answer ? this.split(changes, answer) : [answer.part];
   }
 
   private get isSpent(): boolean {
@@ -129,12 +131,14 @@ export class SplitPush<Part> {
       if (
         stage === 'opening' ||
         error instanceof ParkingBusyError ||
+        error instanceof ServerStateError ||
         isUnstorable(error) ||
         asksToWait(error)
       )
         throw error;
       this.failed += 1;
-      return { error, isOfRecord: stage === 'changes' && sqlState(error) !== null && !isTransient(error) };
+      const isOfRecord = stage === 'changes' && sqlState(error) !== null && !isTransient(error);
+      return { error, isOfRecord, isLockWait: stage === 'changes' && isLockWait(error) };
     }
   }
 }
@@ -143,6 +147,8 @@ interface FailedPart {
   readonly error: unknown;
   /** Neither a hook of the host's nor the state of the server has failed. */
   readonly isOfRecord: boolean;
+  /** Somebody else holds a lock on a row or a table: the change waits for it, however long. */
+  readonly isLockWait: boolean;
 }
 
 /** A hook's own word that the device is to come back later. */

@@ -40,6 +40,12 @@ export function sqlState(error: unknown): string | null {
   return serverError(error)?.code ?? null;
 }
 
+/** Whether a statement that locks rows ran out of time, by the server's word: what code of the host's raises is none. */
+export function isLockWait(error: unknown): boolean {
+  const { code = '', routine } = serverError(error) ?? {};
+  return (code === '55P03' || code === '57014') && routine !== 'exec_stmt_raise';
+}
+
 /** The server's own error; null for one that didn't come from it. */
 export function serverError(error: unknown): ServerError | null {
   const driverError: unknown = error instanceof QueryFailedError ? error.driverError : error;
