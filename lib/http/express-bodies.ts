@@ -4,10 +4,13 @@ import { hasKeptBody, keepBody } from './sync-request.js';
 import { isSyncRoute } from './sync-route.js';
 
 type Next = (error?: unknown) => void;
-type ExpressRequest = IncomingMessage & { body?: unknown };
+type ExpressRequest = IncomingMessage & { readonly path: string; body?: unknown };
 type Middleware = (request: ExpressRequest, response: ServerResponse, next: Next) => void;
 
 const EXPRESS_4 = '_router';
+
+/** Under which Nest keeps a controller's path on its handlers. */
+const PATH_METADATA = 'path';
 
 /** As much of Express as is needed here: its router, by the name of version 4 or of version 5. */
 export interface ExpressApp {
@@ -21,7 +24,11 @@ interface ExpressRouter {
 }
 
 interface ExpressLayer {
-  readonly route?: { readonly stack: readonly { readonly handle: object }[] };
+  readonly route?: {
+    /** By their names in lower case; `_all` for `app.all`. */
+    readonly methods: Readonly<Record<string, boolean | undefined>>;
+    readonly stack: readonly { readonly handle: object }[];
+  };
   match(path: string): boolean;
 }
 
@@ -30,12 +37,11 @@ interface ExpressLayer {
  * Guards, which come after them, see `{}` as its body.
  */
 export function keepExpressBodies(app: ExpressApp, limits: BodyLimits): void {
-  let layers: readonly ExpressLayer[] | undefined;
+  let routes: NestRoutes | undefined;
   app.use((request, response, next) => {
-    const [path = ''] = (request.url ?? '').split('?', 1);
     // Asked for with the first request, when all routes are there.
-    layers ??= syncLayers(app);
-    if (!hasKeptBody(request) && layers.some((layer) => layer.match(path))) {
+    routes ??= nestRoutes(app);
+    if (!hasKeptBody(request) && isForSync(routes, request)) {
       keepBody(request, new PendingBody({ request, response }, limits));
       delete request.headers['content-length'];
       delete request.headers['transfer-encoding'];
@@ -45,8 +51,31 @@ export function keepExpressBodies(app: ExpressApp, limits: BodyLimits): void {
   });
 }
 
+interface NestRoutes {
+  readonly ours: readonly ExpressLayer[];
+  /** Of the host, and asked before ours. */
+  readonly earlier: readonly ExpressLayer[];
+}
+
+/** The path is Express's own reading of the URL, which may name a host, or go on after a `#`. */
+function isForSync({ ours, earlier }: NestRoutes, { path, method = '' }: ExpressRequest): boolean {
+  if (!ours.some((layer) => layer.match(path))) return false;
+  const name = method.toLowerCase();
+  return !earlier.some(
+    (layer) => (layer.route?.methods[name] ?? layer.route?.methods['_all']) && layer.match(path),
+  );
+}
+
 /** `app.router` throws in Express 4. */
-function syncLayers(app: ExpressApp): readonly ExpressLayer[] {
+function nestRoutes(app: ExpressApp): NestRoutes {
   const { stack = [] } = app[EXPRESS_4] ?? app.router ?? {};
-  return stack.filter(({ route }) => route?.stack.some(({ handle }) => isSyncRoute(handle)) === true);
+  const has = (test: (handle: object) => boolean): readonly ExpressLayer[] =>
+    stack.filter(({ route }) => route?.stack.some(({ handle }) => test(handle)));
+  const ours = has(isSyncRoute);
+  // A route that is Express's alone may hand on what it gets (`app.all('*', …)`); a controller answers it.
+  const answered = new Set(
+    has((handle) => Reflect.hasMetadata(PATH_METADATA, handle) && !isSyncRoute(handle)),
+  );
+  const first = stack.findIndex((layer) => ours.includes(layer));
+  return { ours, earlier: stack.slice(0, Math.max(first, 0)).filter((layer) => answered.has(layer)) };
 }
