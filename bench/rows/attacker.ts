@@ -56,7 +56,7 @@ async function prepare(stage: Stage): Promise<Duel> {
     Array.from({ length: USERS }, (_, n) => new BenchDevice(new HttpLoad(app.url), `user${n}`).start()),
   );
   // What honest requests take by themselves is rest.
-  await asAlways(devices, stage.size(3_000, 1_000));
+  const atRest = await asAlways(devices, stage.size(3_000, 1_000));
   const rest = memoryOf(app.pid);
   const usage = { node: 0, backends: 0, walsender: 0, load: 0, peakMb: 0 };
   const all: Times[] = [];
@@ -91,6 +91,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       const list = answers.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, n]) => `${name} × ${n}`);
       return [
         `attacker: others' pulls ${text(all.flatMap(({ pull }) => pull))}; pushes ${text(all.flatMap(({ push }) => push))}; at rest ${rest.toFixed(0)} MB`,
+        `attacker: without an attack, pulls ${text(atRest.pull)}; pushes ${text(atRest.push)}`,
         `attacker: was answered ${list.join(', ')}`,
       ];
     },

@@ -1,3 +1,5 @@
+import { atOnce, type Pieces } from './pieces.js';
+
 /** What a JSON text is made of, told without building anything of it. */
 export interface JsonScan {
   /** Where its first object or array ends; the text's length where none does. */
@@ -24,17 +26,26 @@ const UNBOUNDED: JsonBounds = { nesting: Infinity, values: Infinity };
  * One pass over a text, JSON or not, in time linear in its length: strings are passed over by the native search.
  * @param first ends behind the first object or array
  */
-export function scanJson(
+export function scanJson(text: string, bounds = UNBOUNDED, first = false): JsonScan {
+  return atOnce(scanning(text, bounds, first));
+}
+
+/** {@link scanJson} in pieces. */
+export function* scanning(
   text: string,
   { nesting: maxNesting, values: maxValues } = UNBOUNDED,
   first = false,
-): JsonScan {
+): Pieces<JsonScan> {
   const unusual: number[] = [];
   const exponents: number[] = [];
-  let [depth, nesting, values, at] = [0, 0, 0, 0];
+  let [depth, nesting, values, at, pieceEnd] = [0, 0, 0, 0, PIECE];
   for (; at < text.length; at++) {
+    if (at >= pieceEnd) {
+      yield;
+      pieceEnd = at + PIECE;
+    }
     const code = text.charCodeAt(at);
-    if (code === QUOTE) at = closingQuote(text, at);
+    if (code === QUOTE) at = yield* closingQuote(text, at);
     else if (code === COMMA) values++;
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       values++;
@@ -53,15 +64,23 @@ export function scanJson(
   return { end: text.length, nesting, values, unusual, exponents };
 }
 
+/** Characters. */
+const PIECE = 100_000;
+
 const [QUOTE, COMMA, MINUS, POINT, ZERO] = [0x22, 0x2c, 0x2d, 0x2e, 0x30];
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /** The position of the quote that ends the string that begins at `open`; past the end where there is none. */
-function closingQuote(text: string, open: number): number {
+function* closingQuote(text: string, open: number): Pieces<number> {
   let close = text.indexOf('"', open + 1);
-  while (close !== -1 && isEscaped(text, close)) close = text.indexOf('"', close + 1);
+  for (let count = 1; close !== -1 && isEscaped(text, close); count++) {
+    if (count % ESCAPES === 0) yield;
+    close = text.indexOf('"', close + 1);
+  }
   return close === -1 ? text.length : close;
 }
+
+const ESCAPES = 10_000;
 
 function isEscaped(text: string, position: number): boolean {
   let before = position - 1;

@@ -1,15 +1,19 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import { scanJson, type JsonScan } from './json-scan.js';
+import { atOnce, type Pieces } from './pieces.js';
 
 /** A number as {@link parseLossless} gives it: JavaScript's own where that prints the same digits. */
 export type ExactNumber = number | LosslessNumber;
 
 /** Begins the text that stands for a number while the rest is parsed. Nobody knows it, so nobody can send it. */
-const NUMBER = randomUUID();
+const NUMBER = randomBytes(9).toString('base64url');
 
 /** Of what goes deeper, the native parser itself is asked whether it is too deep for the stack. */
-const SHALLOW = 400;
+const SHALLOW = 1_000;
+
+/** Numbers, or other values. */
+const PIECE = 5_000;
 
 /**
  * Parses JSON into plain values. Numbers that JavaScript would print in another way (`5.00`, those beyond 2⁵³) become
@@ -19,15 +23,26 @@ const SHALLOW = 400;
  * @throws SyntaxError for what is no JSON; RangeError for nesting beyond the stack
  */
 export function parseLossless(text: string, scan: JsonScan = scanJson(text)): unknown {
-  const safe = withoutInexact(text, scan);
-  if (scan.nesting > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
-  return safe.length === scan.end ? JSON.parse(safe) : unwrapAll(JSON.parse(safe));
+  return atOnce(parsing(text, scan));
 }
 
-function withoutInexact(text: string, { unusual, end: textEnd }: JsonScan): string {
+/** {@link parseLossless} in pieces; the native parser's is one. */
+export function* parsing(text: string, scan: JsonScan): Pieces<unknown> {
+  const safe = yield* withoutInexact(text, scan);
+  if (scan.nesting > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
+  const value: unknown = JSON.parse(safe);
+  yield;
+  return safe.length === scan.end ? value : yield* unwrapAll(value);
+}
+
+function* withoutInexact(text: string, { unusual, end: textEnd }: JsonScan): Pieces<string> {
+  let [safe, copied] = ['', 0];
   const parts: string[] = [];
-  let copied = 0;
   for (let index = 0; index < unusual.length; index += 2) {
+    if (parts.length > PIECE) {
+      safe += parts.splice(0).join('');
+      yield;
+    }
     const [start = 0, end = 0] = [unusual[index], unusual[index + 1]];
     const token = text.slice(start, end);
     // What is no number, or where only a key may be, stays what it is, for the parser to refuse.
@@ -35,7 +50,7 @@ function withoutInexact(text: string, { unusual, end: textEnd }: JsonScan): stri
     parts.push(text.slice(copied, start), `"${NUMBER}${token}"`);
     copied = end;
   }
-  return copied === 0 ? text.slice(0, textEnd) : parts.join('') + text.slice(copied, textEnd);
+  return copied === 0 ? text.slice(0, textEnd) : safe + parts.join('') + text.slice(copied, textEnd);
 }
 
 /** Whether JavaScript's number has the same digits, spelled in the same way. */
@@ -61,13 +76,19 @@ function unwrap(value: unknown): unknown {
 }
 
 /** In place. A reviver would do the same, and take several times as long. */
-function unwrapAll(value: unknown): unknown {
-  if (typeof value === 'string') return unwrap(value);
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) value[index] = unwrapAll(value[index]);
-  } else if (typeof value === 'object' && value !== null) {
-    const members = value as Record<string, unknown>;
-    for (const key of Object.keys(members)) members[key] = unwrapAll(members[key]);
+function* unwrapAll(root: unknown): Pieces<unknown> {
+  const open: unknown[] = [[root]];
+  const [holder] = open as [unknown[]];
+  let seen = 0;
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const members = next as Record<string, unknown>;
+    const keys = Array.isArray(next) ? next.keys() : Object.keys(members);
+    for (const key of keys) {
+      if (++seen % PIECE === 0) yield;
+      const member = members[key];
+      if (typeof member === 'string') members[key] = unwrap(member);
+      else if (typeof member === 'object' && member !== null) open.push(member);
+    }
   }
-  return value;
+  return holder[0];
 }

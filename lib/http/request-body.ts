@@ -1,7 +1,8 @@
 import { validateSync } from 'class-validator';
 import { SynchroError } from '../common/errors.js';
-import { scanJson } from '../common/json-scan.js';
-import { parseLossless } from '../common/lossless-json.js';
+import { scanning } from '../common/json-scan.js';
+import { parsing } from '../common/lossless-json.js';
+import { atOnce, type Pieces } from '../common/pieces.js';
 import { isJsonObject, type JsonObject } from '../engine/push/json.js';
 import type { LimitSettings } from '../synchro.settings.js';
 
@@ -20,11 +21,20 @@ export type BodyContentLimits = Pick<LimitSettings, 'changes' | 'listEntries' | 
  * @throws SynchroError `bad_request`
  */
 export function readBody<Body extends object>(
-  { bytes, limits }: ReceivedBody,
+  body: ReceivedBody,
   Dto: new () => Body,
   required: readonly string[],
 ): Body {
-  const received = parseObject(bytes, limits);
+  return atOnce(readingBody(body, Dto, required));
+}
+
+/** {@link readBody} in pieces. */
+export function* readingBody<Body extends object>(
+  { bytes, limits }: ReceivedBody,
+  Dto: new () => Body,
+  required: readonly string[],
+): Pieces<Body> {
+  const received = yield* parseObject(bytes, limits);
   for (const key of required) {
     if (!Object.hasOwn(received, key)) throw new SynchroError('bad_request', `${key} is required`);
   }
@@ -62,14 +72,14 @@ export function pickFields<Name extends string>(
  * The first JSON object of a body; what follows it is ignored (wire-protocol §1). Its brackets and commas are counted
  * first, so that no parser has to follow more of them than is allowed.
  */
-function parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits): JsonObject {
+function* parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits): Pieces<JsonObject> {
   const text = bytes.toString('utf8');
-  const scan = scanJson(text, { nesting, values: bodyValues }, true);
+  const scan = yield* scanning(text, { nesting, values: bodyValues }, true);
   if (scan.nesting > nesting) throw invalidBody();
   if (scan.values > bodyValues) throw tooMany('the request body', bodyValues, 'values');
   let value: unknown;
   try {
-    value = parseLossless(text, scan);
+    value = yield* parsing(text, scan);
   } catch (error) {
     throw invalidBody(error);
   }

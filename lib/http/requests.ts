@@ -1,4 +1,5 @@
 import { SynchroError } from '../common/errors.js';
+import { inTurns } from '../common/pieces.js';
 import { isJsonObject } from '../engine/push/json.js';
 import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
@@ -11,7 +12,7 @@ import type {
 } from '../engine/sync-requests.js';
 import { toInt64 } from './is-int64.js';
 import { CursorBody, PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
-import { pickFields, readBody, toDto } from './request-body.js';
+import { pickFields, readBody, readingBody, toDto } from './request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;
@@ -19,8 +20,8 @@ const CLIENT_KEYS = ['client_id', ...SCHEMA_KEYS] as const;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 
-export function registerRequest(request: HttpRequest): RegisterRequest {
-  const body = readBody(bodyOf(request), RegisterBody, SCHEMA_KEYS);
+export async function registerRequest(request: HttpRequest): Promise<RegisterRequest> {
+  const body = await readInTurns(request, RegisterBody, SCHEMA_KEYS);
   // Devices without an id of their own would be one device (hazard W-CLI-2).
   if (!body.client_id) throw new SynchroError('bad_request', 'client_id is required');
   return {
@@ -31,8 +32,8 @@ export function registerRequest(request: HttpRequest): RegisterRequest {
   };
 }
 
-export function pullRequest(request: HttpRequest): PullRequest {
-  const body = readBody(bodyOf(request), PullBody, CLIENT_KEYS);
+export async function pullRequest(request: HttpRequest): Promise<PullRequest> {
+  const body = await readInTurns(request, PullBody, CLIENT_KEYS);
   return {
     ...common(request, body),
     checkpoint: toInt64(body.checkpoint),
@@ -42,14 +43,23 @@ export function pullRequest(request: HttpRequest): PullRequest {
   };
 }
 
-export function pushRequest(request: HttpRequest): PushRequest {
-  const body = readBody(bodyOf(request), PushBody, SCHEMA_KEYS);
+export async function pushRequest(request: HttpRequest): Promise<PushRequest> {
+  const body = await readInTurns(request, PushBody, SCHEMA_KEYS);
   return { ...common(request, body), changes: (body.changes ?? []).map(changeOf) };
 }
 
-export function snapshotRequest(request: HttpRequest): SnapshotRequest {
-  const body = readBody(bodyOf(request), SnapshotBody, CLIENT_KEYS);
+export async function snapshotRequest(request: HttpRequest): Promise<SnapshotRequest> {
+  const body = await readInTurns(request, SnapshotBody, CLIENT_KEYS);
   return { ...common(request, body), cursor: cursorOf(body), limit: limitOf(body) };
+}
+
+/** Others are served while a large body is read. */
+function readInTurns<Body extends object>(
+  request: HttpRequest,
+  Dto: new () => Body,
+  required: readonly string[],
+): Promise<Body> {
+  return inTurns(readingBody(bodyOf(request), Dto, required));
 }
 
 /** Which device asks, as far as its body can be read; null for a request without one. */

@@ -39,25 +39,25 @@ export class SyncController {
 
   @SyncRoute('POST', 'register')
   async register(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
-    sendAnswer(response, registerAnswer(await this.engine.register(registerRequest(request))));
+    sendAnswer(response, registerAnswer(await this.engine.register(await registerRequest(request))));
   }
 
   @SyncRoute('POST', 'pull')
   @UseInterceptors(ReadInterceptor)
   async pull(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
-    sendAnswer(response, pullAnswer(await this.engine.pull(pullRequest(request))));
+    sendAnswer(response, pullAnswer(await this.engine.pull(await pullRequest(request))));
   }
 
   @SyncRoute('POST', 'push')
   @UseInterceptors(PushInterceptor)
   async push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
-    sendAnswer(response, pushAnswer(await this.engine.push(pushRequest(request))));
+    sendAnswer(response, pushAnswer(await this.engine.push(await pushRequest(request))));
   }
 
   @SyncRoute('POST', 'snapshot')
   @UseInterceptors(ReadInterceptor)
   async snapshot(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
-    sendAnswer(response, snapshotAnswer(await this.engine.snapshot(snapshotRequest(request))));
+    sendAnswer(response, snapshotAnswer(await this.engine.snapshot(await snapshotRequest(request))));
   }
 
   @SyncRoute('GET', 'tables')

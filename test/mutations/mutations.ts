@@ -1,4 +1,5 @@
 import type { Mutation } from './mutation.js';
+import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
 import { FAULTS } from './faults.js';
@@ -31,5 +32,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...SDK,
   ...SHARE,
   ...REQUEST_LIMITS,
+  ...LOAD,
   ...SETTINGS,
 ];

@@ -29,8 +29,8 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
   {
     name: 'documents-as-text-may-be-nested-without-end',
     file: 'lib/engine/push/value-bounds.ts',
-    find: 'return nesting > bounds.nesting ||',
-    replace: 'return nesting > 1e9 * bounds.nesting ||',
+    find: 'if (scan.nesting <= bounds.nesting &&',
+    replace: 'if (scan.nesting <= 1e9 * bounds.nesting &&',
     tests: [{ file: 'test/request-limits.test.ts', name: 'a document of 2,000 levels as text' }],
     why: 'Parsers of devices stop at 512 levels: they could never pull again.',
   },

@@ -1,3 +1,4 @@
+import { inTurns, type Pieces } from '../../common/pieces.js';
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText } from './json.js';
@@ -18,8 +19,24 @@ export interface CheckScope {
   readonly bounds: ValueBounds;
 }
 
+type Checked = PushItem | PushResult;
+
+/** {@link checkChange} of each; as documents of megabytes are gone through, others are served between two of them. */
+export function checkChanges(changes: readonly PushChange[], scope: CheckScope): Promise<readonly Checked[]> {
+  return inTurns(checkEach(changes, scope));
+}
+
+function* checkEach(changes: readonly PushChange[], scope: CheckScope): Pieces<readonly Checked[]> {
+  const checked: Checked[] = [];
+  for (const [index, change] of changes.entries()) {
+    checked.push(checkChange(change, index, scope));
+    yield;
+  }
+  return checked;
+}
+
 /** The item that a change amounts to, or the verdict that needs no look at the database. */
-export function checkChange(change: PushChange, index: number, scope: CheckScope): PushItem | PushResult {
+export function checkChange(change: PushChange, index: number, scope: CheckScope): Checked {
   const table =
     typeof change.table_name === 'string' ? scope.contract.tables.get(change.table_name) : undefined;
   const echo = echoOf(change, numberToken(change.id));

@@ -18,6 +18,16 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** Whether a text is JSON, however deep. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    return !(error instanceof SyntaxError);
+  }
+}
+
 /** Neither an array nor a number, which lossless JSON makes an object of. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && numberToken(value) === null;

@@ -1,6 +1,6 @@
-import { scanJson } from '../../common/json-scan.js';
+import type { JsonScan } from '../../common/json-scan.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
-import { isJsonObject, jsonText, parseJson } from './json.js';
+import { isJson, isJsonObject } from './json.js';
 import { numberToken } from './numbers.js';
 
 /** Characters of a number; a double has 24 at most, a device's exact numeric rarely a hundred. */
@@ -15,25 +15,40 @@ const FREE_FACTOR = 4;
 /**
  * Characters by which a value grows too much when PostgreSQL writes its numbers out: `1e300` in a document becomes 301
  * digits, and every device gets them all. Numbers are counted where the column's type keeps them as numerics.
+ * @param scan of a document that is sent as text
  * @returns Infinity for a number that is none of a device's
  */
-export function excessGrowth(column: ContractColumn, value: unknown): number {
-  const growth = growthOf(column.baseType.replace(/^_/, ''), value, column.isArray);
+export function excessGrowth(column: ContractColumn, value: unknown, scan: JsonScan | null = null): number {
+  const growth = growthOf(column, value, scan);
   if (growth === 0 || growth === Infinity) return growth;
-  const size = typeof value === 'string' ? value.length : jsonText(value).length;
-  return Math.max(0, growth - FREE_FACTOR * size);
+  return Math.max(0, growth - FREE_FACTOR * sizeOf(value));
 }
 
-function growthOf(type: string, value: unknown, isArray: boolean): number {
+function growthOf({ baseType, isArray }: ContractColumn, value: unknown, scan: JsonScan | null): number {
+  const type = baseType.replace(/^_/, '');
   const keepsSpelling = KEEPS_SPELLING.has(type);
   if (typeof value !== 'string') {
-    const tokens = numbersOf(value);
-    if (tokens.some((token) => token.length > MAX_NUMBER_LENGTH)) return Infinity;
-    return keepsSpelling ? 0 : sum(tokens.map(numberGrowth));
+    let growth = 0;
+    for (const token of numbersOf(value)) {
+      if (token.length > MAX_NUMBER_LENGTH) return Infinity;
+      if (!keepsSpelling) growth += numberGrowth(token);
+    }
+    return growth;
   }
   if (keepsSpelling || !MAY_GROW.test(value)) return 0;
   // An array's text may be PostgreSQL's own form, whose elements have quotes within quotes.
-  return type === 'jsonb' && !isArray ? documentGrowth(value) : sum(value.split(NO_NUMBER).map(numberGrowth));
+  if (type !== 'jsonb' || isArray) return sum(value.split(NO_NUMBER).map(numberGrowth));
+  return scan === null ? numberGrowth(value.trim()) : documentGrowth(value, scan);
+}
+
+/** About as many characters as the value was sent with. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  const token = numberToken(value);
+  if (token !== null) return token.length;
+  if (Array.isArray(value)) return value.reduce<number>((size, element) => size + 1 + sizeOf(element), 1);
+  if (!isJsonObject(value)) return String(value).length;
+  return Object.entries(value).reduce((size, [key, member]) => size + key.length + 4 + sizeOf(member), 1);
 }
 
 /** Types whose values come back about as long as they were sent, or as doubles. */
@@ -46,24 +61,21 @@ const MAY_GROW = /[eE][+-]?\d/;
 const NO_NUMBER = /[^\w.+-]/;
 
 /** A text that is no JSON becomes a string, whatever it looks like. */
-function documentGrowth(text: string): number {
-  const { exponents } = scanJson(text);
+function documentGrowth(text: string, { exponents }: JsonScan): number {
   let growth = 0;
   for (let index = 0; index < exponents.length; index += 2) {
     growth += numberGrowth(text.slice(exponents[index], exponents[index + 1]));
   }
-  return growth > 0 && parseJson(text) === undefined ? 0 : growth;
+  return growth > 0 && !isJson(text) ? 0 : growth;
 }
 
 function numberGrowth(token: string): number {
   const mark = Math.max(token.indexOf('e'), token.indexOf('E'));
   if (mark === -1) return 0;
   // PostgreSQL takes 1_000 for a number.
-  const [mantissa, exponent] = [token.slice(0, mark), token.slice(mark + 1)].map((part) =>
-    part.replaceAll('_', ''),
-  );
-  if (!mantissa || !exponent || Number.isNaN(Number(mantissa)) || Number.isNaN(Number(exponent))) return 0;
-  const power = Math.abs(Number(exponent));
+  const plain = token.includes('_') ? token.replaceAll('_', '') : token;
+  if (Number.isNaN(Number(plain))) return 0;
+  const power = Math.abs(Number(plain.slice(Math.max(plain.indexOf('e'), plain.indexOf('E')) + 1)));
   return power > MAX_EXPONENT ? Infinity : power;
 }
 

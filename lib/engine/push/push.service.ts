@@ -21,7 +21,7 @@ import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
 import { DEFAULT_PAGE_BYTES } from '../pull/hydrator.js';
 import { ChangeTries } from './change-tries.js';
-import { type CheckScope, checkChange } from './check-change.js';
+import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed } from './corrections.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
@@ -93,7 +93,7 @@ export class PushService {
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
     const { used, roles, locked, hasFailed, ...scope } = this.begin(manager, context.contract, begun);
-    const checked = this.taken(changes).map((change, index) => checkChange(change, index, scope));
+    const checked = await checkChanges(this.taken(changes), scope);
     const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);

@@ -1,5 +1,6 @@
-import { scanJson, type JsonBounds } from '../../common/json-scan.js';
+import { scanJson, type JsonBounds, type JsonScan } from '../../common/json-scan.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
+import { isJson } from './json.js';
 import { excessGrowth } from './number-growth.js';
 
 /** What the values of one change may hold and grow to. */
@@ -18,34 +19,35 @@ export function isWithinBounds(
 ): boolean {
   let growth = 0;
   for (const [column, value] of values) {
-    if (typeof value === 'string' && isTooDeep(column, value, bounds)) return false;
-    growth += excessGrowth(column, value);
+    const scan = typeof value === 'string' ? scanDocument(column, value, bounds) : null;
+    if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return false;
+    growth += excessGrowth(column, value, scan);
     if (growth > MAX_GROWTH) return false;
   }
   return true;
 }
 
-/** Of documents and arrays that are sent as text; what is sent as JSON was bounded with the body. */
-function isTooDeep({ baseType, isArray }: ContractColumn, text: string, bounds: JsonBounds): boolean {
+/**
+ * What a document or an array that is sent as text holds; null for other texts. What is sent as JSON was bounded with the
+ * body.
+ */
+function scanDocument(column: ContractColumn, text: string, bounds: JsonBounds): JsonScan | null {
+  if (!(column.isArray || DOCUMENTS.has(column.baseType)) || !OPENS.test(text)) return null;
   // Documents within an array are texts within a text.
-  if (isArray && DOCUMENTS.has(baseType)) return exceeds(text.replaceAll(/["\\]/g, ''), bounds);
-  if (!isArray && !DOCUMENTS.has(baseType)) return false;
-  return exceeds(text, bounds) && mayBeJson(text);
+  return scanJson(isArrayOfDocuments(column) ? text.replaceAll(/["\\]/g, '') : text, bounds);
+}
+
+function isTooDeep(column: ContractColumn, text: string, scan: JsonScan, bounds: JsonBounds): boolean {
+  if (scan.nesting <= bounds.nesting && scan.values <= bounds.values) return false;
+  // Prose may have any number of brackets and commas.
+  return isArrayOfDocuments(column) || isJson(text);
+}
+
+function isArrayOfDocuments({ baseType, isArray }: ContractColumn): boolean {
+  return isArray && DOCUMENTS.has(baseType);
 }
 
 const DOCUMENTS: ReadonlySet<string> = new Set(['json', 'jsonb', '_json', '_jsonb']);
 
-function exceeds(text: string, bounds: JsonBounds): boolean {
-  const { nesting, values } = scanJson(text, bounds);
-  return nesting > bounds.nesting || values > bounds.values;
-}
-
-/** Prose may have any number of brackets and commas. */
-function mayBeJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch (error) {
-    return !(error instanceof SyntaxError);
-  }
-}
+/** What doesn't is one value, or none. */
+const OPENS = /^\s*[[{]/;

@@ -1,0 +1,21 @@
+import type { Mutation } from './mutation.js';
+
+/** One breach each of what lets others be served while one user's large request is worked on. */
+export const LOAD: readonly Mutation[] = [
+  {
+    name: 'large-bodies-are-read-without-a-break',
+    file: 'lib/common/pieces.ts',
+    find: 'if (performance.now() - began < TURN_MS) continue;',
+    replace: 'if (performance.now() - began >= 0) continue;',
+    tests: [{ file: 'test/pieces.test.ts', name: 'is read while others have their turns' }],
+    why: 'W-LOAD-1: a body of a million numbers would keep everybody waiting for it.',
+  },
+  {
+    name: 'escapes-are-looked-through-without-a-break',
+    file: 'lib/common/json-scan.ts',
+    find: 'if (count % ESCAPES === 0) yield;',
+    replace: '',
+    tests: [{ file: 'test/pieces.test.ts', name: 'of escapes is read while others have their turns' }],
+    why: 'W-LOAD-1: 7 million escaped quotes in one text would keep everybody waiting.',
+  },
+];
