@@ -1,7 +1,7 @@
 import type { Mutation } from './mutation.js';
 
 /** Runs of the oracle within which each has to be caught. */
-const RUNS = 8;
+const RUNS = 20;
 
 /** Breaks by which rows are lost or leaked. */
 const NAMES: ReadonlySet<string> = new Set([

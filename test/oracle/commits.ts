@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import type { TestDatabase } from '../support/database.js';
-import { now } from './phone.js';
+import { now } from './exchange.js';
 
 /** Where the log of the server has a transaction that has changed a table of the world. */
 interface Commit {

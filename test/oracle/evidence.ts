@@ -1,6 +1,7 @@
 import type { History, Version } from './history.js';
 import { covers, overlap, type Interval } from './intervals.js';
-import type { Exchange, Phone } from './phone.js';
+import type { Exchange } from './exchange.js';
+import type { Phone } from './phone.js';
 import { Rules } from './rules.js';
 import { ofStored } from './sight.js';
 import type { TableName } from './world/tables.js';

@@ -18,8 +18,9 @@ export function passing(error: unknown, isDisturbed: boolean): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
   if (ALWAYS.includes(code)) return true;
-  if (!isDisturbed) return false;
+  // So ends who is idle in a transaction for too long, too.
   if (LOST.some((start) => error.message.startsWith(start))) return true;
+  if (!isDisturbed) return false;
   if (error instanceof TypeError && error.message === 'fetch failed') return true;
   return CONNECTION.includes(code) || DISTURBED.some((start) => code.startsWith(start) && code.length === 5);
 }

@@ -1,5 +1,5 @@
 import type { PullResponse, PushResponse } from '../support/wire.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 
 /** How often answers had what is worth trying. */
 export function pathsOf(exchanges: readonly Exchange[]): ReadonlyMap<string, number> {

@@ -23,7 +23,7 @@ export async function peek(world: World, phone: Phone, { b, c }: Operation): Pro
   await update('updated_at = now()');
   await pause(APPLIED);
   await world.withClient(async (client) => {
-    await client.query(`SET idle_in_transaction_session_timeout = '3s'; BEGIN`);
+    await client.query(`SET idle_in_transaction_session_timeout = '20s'; BEGIN`);
     await client.query('SELECT FROM sync_wal_position FOR UPDATE');
     await update(`user_id = '${world.user(c)}'`);
     if (c % 3 === 0) await phone.attempt(() => phone.snapshotPage({ limit: 1_000 }));

@@ -1,5 +1,6 @@
+import { byClock, NO_ANSWER, now, type PhoneOptions } from './exchange.js';
 import type { Interval } from './intervals.js';
-import { Device, RetryableRejectionError, SyncHttpError, type DeviceOptions } from '../support/device.js';
+import { Device, RetryableRejectionError, SyncHttpError } from '../support/device.js';
 import type {
   PullResponse,
   PushChange,
@@ -9,40 +10,6 @@ import type {
   SnapshotResponse,
   WireAnswer,
 } from '../support/wire.js';
-
-/** A request as a phone sent it, and what came back. Times are microseconds since 1970. */
-export interface Exchange {
-  readonly phone: Phone;
-  readonly path: string;
-  readonly body: unknown;
-  readonly answer: WireAnswer;
-  readonly sent: number;
-  readonly received: number;
-  /** When the phone sent the last pull whose answer it took. */
-  readonly lastPull: number;
-  /**
-   * The same of the last pull before which nothing waited for the consumer that a pull of the phone had left to it: what
-   * was noticed since then may still have to be told.
-   */
-  readonly lastTold: number;
-  /** When its last snapshot began; 0: never. */
-  readonly snapshotAt: number;
-  /** When it began to read the schema that it goes by; 0: never. */
-  readonly schemaAt: number;
-  /** Something was broken on purpose meanwhile, so that requests may fail. */
-  readonly isDisturbed: boolean;
-}
-
-export interface PhoneOptions extends DeviceOptions {
-  readonly record: (exchange: Exchange) => void;
-  /** Called before each request that reads. */
-  readonly before: () => Promise<void>;
-  readonly isDisturbed: () => boolean;
-  /** Milliseconds by which its clock is wrong. */
-  readonly skew: number;
-  /** Ids of the rows that any device of the user has made. */
-  readonly work: Set<string>;
-}
 
 /** A device that is watched, loses answers, and helps itself as an app does that an SDK throws an error at. */
 export class Phone extends Device {
@@ -192,7 +159,7 @@ export class Phone extends Device {
 
   override async push(changes: readonly PushChange[]): Promise<PushResponse> {
     for (const { id } of changes) this.known.add(id);
-    const response = await super.push(changes.map((change) => this.byOwnClock(change)));
+    const response = await super.push(changes.map((change) => byClock(change, this.hooks.skew)));
     for (const { table_name: table, id, operation } of response.accepted) {
       this.left.delete(`${table} ${id}`);
       if (operation === 'create') this.made.set(`${table} ${id}`, now());
@@ -258,12 +225,6 @@ export class Phone extends Device {
     }
   }
 
-  private byOwnClock(change: PushChange): PushChange {
-    const { client_updated_at: time } = change;
-    if (this.hooks.skew === 0 || time === undefined) return change;
-    return { ...change, client_updated_at: new Date(Date.parse(time) + this.hooks.skew).toISOString() };
-  }
-
   private took(began: number): void {
     this.lastPull = began;
     this.pulls = [...this.pulls, { from: began, to: now() + 1_000 }];
@@ -286,12 +247,4 @@ export class Phone extends Device {
     }
     throw error;
   }
-}
-
-/** Of a request that has failed on its way. */
-const NO_ANSWER: WireAnswer = { status: 0, headers: new Headers(), text: '', json: null };
-
-/** Microseconds since 1970, by the system's clock as PostgreSQL's are. */
-export function now(): number {
-  return Date.now() * 1_000;
 }

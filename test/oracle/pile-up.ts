@@ -31,7 +31,7 @@ export async function pileUp(world: World, run: Run, { b, c }: Operation): Promi
     () => run('DELETE FROM notes WHERE id = $1', note),
   ];
   await world.withClient(async (client) => {
-    await client.query(`SET idle_in_transaction_session_timeout = '3s'; BEGIN`);
+    await client.query(`SET idle_in_transaction_session_timeout = '20s'; BEGIN`);
     await client.query('SELECT FROM sync_wal_position FOR UPDATE');
     for (let n = 0; n < STEPS; n++) await at(steps, (b >> n) + c * (n + 1))();
     await client.query('ROLLBACK');

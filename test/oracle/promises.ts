@@ -1,7 +1,7 @@
 import type { PushChange } from '../support/wire.js';
 import { same } from './content.js';
 import type { Evidence } from './evidence.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import { violation, type Violation } from './violation.js';
 import { parentOf, writtenColumns, type TableName } from './world/tables.js';
 

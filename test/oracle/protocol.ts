@@ -1,7 +1,7 @@
 import type { PullResponse } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Interval } from './intervals.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import { during } from './rules.js';
 import { violation, type Violation } from './violation.js';
 import { type GrantName } from './world/tables.js';

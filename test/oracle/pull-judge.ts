@@ -2,7 +2,7 @@ import type { PullResponse, WireRecord } from '../support/wire.js';
 import { same } from './content.js';
 import type { Evidence } from './evidence.js';
 import { overlap, type Interval } from './intervals.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import { during } from './rules.js';
 import { ofLog, ofRequest } from './sight.js';
 import { violation, type Violation } from './violation.js';

@@ -2,7 +2,7 @@ import type { PushChange, PushResponse, PushResult } from '../support/wire.js';
 import { same } from './content.js';
 import type { Evidence } from './evidence.js';
 import type { Version } from './history.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import type { Promises } from './promises.js';
 import type { PullJudge } from './pull-judge.js';
 import { hasCause } from './refusals.js';

@@ -2,7 +2,7 @@ import { instant } from '../support/instant.js';
 import type { PushChange, PushResult } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Facts, Version } from './history.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import { parentOf, type TableName } from './world/tables.js';
 
 /** What a device pushed and was refused: whether something in the history is a reason for it. */
@@ -27,9 +27,9 @@ export function hasCause(
     case 'reference_missing':
       return change.operation === 'create' && !isOwned && !isParentThere(evidence, exchange, change);
     case 'record_exists':
-      return change.operation === 'create' && met.some((version) => wins(version, change, exchange.received));
+      return change.operation === 'create' && met.some((version) => wins(version, change, exchange.sent));
     case 'server_won_conflict':
-      return met.some((version) => wins(version, change, exchange.received));
+      return met.some((version) => wins(version, change, exchange.sent));
     case 'record_deleted':
       return change.operation === 'update' && met.some(({ row }) => row['deleted_at'] !== null);
     case 'create_failed':
@@ -41,13 +41,13 @@ export function hasCause(
   }
 }
 
-/** Last write wins, by a clock that is not ahead of the server's, and who has changed the present version wins against it. */
+/** Last write wins, by a clock that is cut to the server's when the push begins, and who has changed the present version wins against it. */
 function wins(
   { row }: Version,
   { client_updated_at: made, base_updated_at: base }: PushChange,
-  received: number,
+  sent: number,
 ): boolean {
-  const latest = BigInt(Math.trunc(received));
+  const latest = BigInt(Math.trunc(sent));
   const client = instant(made) ?? 0n;
   return timeOf(row) >= (client < latest ? client : latest) && (base == null || !isVersion(row, base));
 }

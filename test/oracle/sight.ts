@@ -1,5 +1,6 @@
 import { joinedUnlessSeen, type Interval } from './intervals.js';
-import type { Exchange, Phone } from './phone.js';
+import type { Exchange } from './exchange.js';
+import type { Phone } from './phone.js';
 
 /**
  * What sync can know of when somebody was granted something: the host is asked at the beginning of each request, and

@@ -1,5 +1,5 @@
 import type { History } from './history.js';
-import type { Exchange } from './phone.js';
+import type { Exchange } from './exchange.js';
 import type { Violation } from './violation.js';
 import { tableOf, type GrantName, type TableName } from './world/tables.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Operation, TroubleKind } from './operation.js';
-import { now } from './phone.js';
+import { now } from './exchange.js';
 import { at, type World } from './world.js';
 import { TABLE_NAMES } from './world/tables.js';
 

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
-import { now } from './phone.js';
+import { now } from './exchange.js';
 import { pileUp } from './pile-up.js';
 import { TROUBLE_WORK } from './troubles.js';
 import { at, type World } from './world.js';
