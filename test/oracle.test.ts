@@ -10,7 +10,7 @@ import { World, type WorldOptions } from './oracle/world.js';
 import { ODD_SETTINGS, ODD_SQL, oddRefuses } from './oracle/world/odd.js';
 import { WorldModule } from './oracle/world/world.module.js';
 import { startApp } from './support/app.js';
-import { createDatabase } from './support/database.js';
+import { createDatabase, STEADY_SETTINGS } from './support/database.js';
 import { join } from 'node:path';
 import { testRun } from './support/run.js';
 
@@ -66,7 +66,7 @@ async function violations(
   { besides, settings, options: given, adapter }: Place,
   paths: Paths,
 ): Promise<readonly string[]> {
-  const database = await createDatabase(server.url);
+  const database = await createDatabase(server.url, 'UTF8', STEADY_SETTINGS);
   try {
     await World.prepare(database, besides);
     await World.populate(database, USERS);
@@ -81,8 +81,9 @@ async function violations(
         seed: SEED,
         slack: 20,
         patience: 30_000,
-        ...(isTight && { pageSizes: [1, 100, 2, 10, 3, 1_000] }),
+        ...(settings?.maxPageBytes !== undefined && { pageBytes: settings.maxPageBytes }),
         ...given,
+        ...(isTight && { pageSizes: [1, 100, 2, 10, 3, 1_000], pageBytes: tight.maxPageBytes }),
       };
       const world = new World(database, options);
       await world.open();

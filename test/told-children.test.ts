@@ -291,4 +291,26 @@ describe('a device that made a row hears that it has gone with its parent [W-SDK
     ] as const)
       expect(await logOf(database, table, id)).toEqual([`create user:${bob.userId}`]);
   });
+
+  it('nor of what was made then under a row that is moved itself before and after', async () => {
+    const [order] = await old();
+    const [elsewhere, detail, part] = [randomUUID(), randomUUID(), randomUUID()];
+    await database.query(`INSERT INTO orders (id, user_id) VALUES ('${elsewhere}', 'carol')`);
+    await database.query('INSERT INTO details (id, order_id) VALUES ($1, $2)', [detail, elsewhere]);
+    await applied(database);
+    const under = (id: string) => () =>
+      database.query('UPDATE details SET order_id = $2 WHERE id = $1', [detail, id]);
+    await inOneBatch(
+      under(order),
+      move(order, bob.userId),
+      () => database.query('INSERT INTO parts (id, detail_id) VALUES ($1, $2)', [part, detail]),
+      under(elsewhere),
+    );
+    expect(await logOf(database, 'parts', part)).toEqual([
+      `create user:${bob.userId}`,
+      `delete user:${bob.userId}`,
+      'create user:carol',
+    ]);
+    expect(await logOf(database, 'details', detail)).toContain(`create user:${bob.userId}`);
+  });
 });

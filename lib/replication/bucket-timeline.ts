@@ -53,13 +53,14 @@ export class BucketTimeline {
 /** The place behind all events of a batch. */
 export const END = Infinity;
 
-/** Events of records that have another one behind them. */
-export function followedEvents(events: readonly RowEvent[]): ReadonlySet<RowEvent> {
-  const followed = new Set<RowEvent>();
-  const seen = new Set<string>();
+/** Where the next event of the record is, by the events that have one behind them. */
+export function followedEvents(events: readonly RowEvent[]): ReadonlyMap<RowEvent, number> {
+  const followed = new Map<RowEvent, number>();
+  const next = new Map<string, number>();
   for (const event of events.toReversed()) {
-    if (seen.has(event.recordId)) followed.add(event);
-    seen.add(event.recordId);
+    const order = next.get(event.recordId);
+    if (order !== undefined) followed.set(event, order);
+    next.set(event.recordId, event.order);
   }
   return followed;
 }

@@ -129,14 +129,14 @@ export class MembershipApplier extends MembershipSettler {
   ): Promise<void> {
     const failures = events.map(({ failure }) => failure).filter((failure) => failure !== null);
     work.fail(table, failures, Operation.update);
-    const followed = work.hasMovedParents(table) ? followedEvents(events) : new Set<RowEvent>();
+    const followed = work.hasMovedParents(table) ? followedEvents(events) : new Map<RowEvent, number>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await goneNewcomers(tx, work, table, events, placeOf);
     for (const event of events) {
       settleEvent(work, event, {
         own: event.own,
-        isFollowed: followed.has(event),
+        until: followed.get(event) ?? END,
         isGone: gone.has(event),
         isParent,
         writtenAt: tx.begunAt,

@@ -1,3 +1,4 @@
+import { END } from './bucket-timeline.js';
 import { bucketsOf, removeRow, settleRow } from './edge-diff.js';
 import { rowState, type MembershipWork } from './membership-work.js';
 import type { RowEvent } from './row-events.js';
@@ -6,8 +7,8 @@ import type { RowEvent } from './row-events.js';
 export interface EventContext {
   /** The row's own buckets; null: not known, so it keeps those that it has. */
   readonly own: readonly string[] | null;
-  /** Another event of the record is behind it in the batch. */
-  readonly isFollowed: boolean;
+  /** The place of the record's next event in the batch; {@link END}: there is none. */
+  readonly until: number;
   /** It is gone by now: it comes into no bucket. */
   readonly isGone: boolean;
   /** The table has children. */
@@ -24,7 +25,7 @@ export interface EventContext {
 export function settleEvent(
   work: MembershipWork,
   event: RowEvent,
-  { own, isFollowed, isGone, isParent, writtenAt }: EventContext,
+  { own, until, isGone, isParent, writtenAt }: EventContext,
 ): void {
   const { table, recordId, row, commitEnd, commitTime, kind } = event;
   const record = work.edges.record(table.name, recordId);
@@ -38,7 +39,8 @@ export function settleEvent(
     work.gone(table, recordId);
     return;
   }
-  const moves = isFollowed ? [] : work.movesAfter(table, row, commitEnd);
+  const isFollowed = until < END;
+  const moves = work.movesAfter(table, row, commitEnd).filter(({ order }) => order < until);
   const settle = (moment: Pick<RowEvent, 'order' | 'commitEnd'>, place: number): void => {
     const wanted = work.withInherited(table, row, own, place);
     const cause = moment !== event ? 'resettled' : kind === 'insert' ? 'insert' : 'update';

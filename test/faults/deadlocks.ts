@@ -59,7 +59,7 @@ async function cross(
   victim: string,
   provoke: () => Promise<void>,
 ): Promise<boolean> {
-  return withClient(site.database.url, async (client) => {
+  return withClient(site.database.ownUrl, async (client) => {
     await client.query(`SET deadlock_timeout = '2s'`);
     await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
     const crossed = new AbortController();

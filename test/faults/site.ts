@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPostgres, type PostgresServer, type StopMode } from '../../sample-app/postgres/server.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
+import { createDatabase, STEADY_SETTINGS, type TestDatabase } from '../support/database.js';
 import { startAgain } from '../support/own-server.js';
 import { testFolder } from '../support/run.js';
 import { patiently } from './patience.js';
@@ -89,7 +89,7 @@ export class Site {
     // A run that is interrupted ends without its teardown.
     process.on('exit', discard);
     try {
-      const database = await createDatabase(server.url);
+      const database = await createDatabase(server.url, 'UTF8', STEADY_SETTINGS);
       await options.prepare?.(database);
       const { main = SAMPLE_HOST, host = SAMPLE_ADAPTER, instances = 3 } = options;
       const env = {

@@ -1,7 +1,7 @@
 import { differences } from './content.js';
 import type { Evidence } from './evidence.js';
 import type { Facts } from './history.js';
-import type { Interval } from './intervals.js';
+import { rowKey } from './ids.js';
 import type { Phone } from './phone.js';
 import { keyOf } from './promises.js';
 import { violation, type Violation } from './violation.js';
@@ -26,7 +26,7 @@ export class Convergence {
           wrong.set(id, 'is on the device, and should not be');
       }
       for (const [id, row] of expected) {
-        phone.left.delete(`${table} ${id}`);
+        phone.left.delete(rowKey(table, id));
         const local = shown.get(id);
         const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
         if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
@@ -37,7 +37,7 @@ export class Convergence {
     });
   }
 
-  /** Rows that the device has made itself, and that the server never gave it: of those alone it may know nothing. */
+  /** Rows that the device has made itself, and that no table has: their creates were refused, or wait. */
   private mayStay(
     phone: Phone,
     table: TableName,
@@ -45,35 +45,14 @@ export class Convergence {
     row: Facts,
     parked: ReadonlySet<string>,
   ): boolean {
-    const key = `${table} ${id}`;
     // Its create was refused, and the SDKs leave such rows as they are.
-    if (phone.left.has(key)) return true;
-    if (parked.has(keyOf(phone.userId, table, id))) return this.isParentMissing(phone.userId, table, row);
-    const made = phone.made.get(key);
-    if (made === undefined || this.looked(phone, made, table, id)) return false;
-    // It stays when the row is gone, too.
-    phone.left.add(key);
-    return true;
+    if (phone.left.has(rowKey(table, id))) return true;
+    return parked.has(keyOf(phone.userId, table, id)) && this.isParentMissing(phone.userId, table, row);
   }
 
   private isParentMissing(user: string, table: TableName, row: Facts): boolean {
     const parent = parentOf(table, row);
     return parent !== undefined && !this.evidence.ownsNow(user, parent.table, parent.id);
-  }
-
-  /**
-   * Whether the phone, since it made the row, certainly asked while its user could see it, and again once what it asked
-   * for then was in the log.
-   */
-  private looked(phone: Phone, made: number, table: TableName, id: string): boolean {
-    const { slack, appliedUntil } = this.evidence;
-    const intervals: readonly Interval[] = this.evidence.shown(phone, table, id);
-    return intervals.some(({ from, to }) => {
-      const began = Math.max(made, from + slack);
-      const inside = phone.looks.filter((look) => look.from >= began && look.to <= to - slack);
-      const noticed = inside[0]?.to ?? Infinity;
-      return inside.some((look) => appliedUntil(look.from) >= noticed);
-    });
   }
 
   private readsNow(user: string, table: TableName, row: Facts): boolean {

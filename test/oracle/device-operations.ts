@@ -75,10 +75,9 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     if (!row) return;
     const base = c % 2 === 0 ? row.updated_at : null;
     const operation = at(['create', 'update', 'delete'] as const, c);
-    const data = { id: row.id, ...world.values(), ...foreignKeys(table, row), user_id: phone.userId };
-    await phone.attempt(() =>
-      phone.forge({ id: row.id, table_name: table, operation, data, base_updated_at: base }),
-    );
+    const id = c % 5 === 0 ? row.id.toUpperCase() : row.id;
+    const data = { id, ...world.values(), ...foreignKeys(table, row), user_id: phone.userId };
+    await phone.attempt(() => phone.forge({ id, table_name: table, operation, data, base_updated_at: base }));
     world.did('forge');
   },
   sync: async (_world, phone) => {
@@ -131,14 +130,26 @@ function create(
     ...world.values(),
     ...(owner && { user_id: phone.userId }),
     ...(team && { team: world.team(choice) }),
+    ...mood(phone, table, choice),
     ...(parent && above ? { [parent.fk]: above } : {}),
   };
   world.did('create');
-  return phone.create(table, values, world.newId());
+  const id = world.newId();
+  if (choice % 4 !== 0) return phone.create(table, values, id);
+  world.did('capitals');
+  return phone.create(table, values, id.toUpperCase());
+}
+
+/** Another row's label, as the device has it. */
+function mood(phone: Phone, table: TableName, choice: number): Row {
+  const [other] = tableOf(table).moody ? pick(phone, table, choice) : [];
+  const label = other === undefined ? undefined : phone.row(table, other)?.['mood'];
+  return label == null ? {} : { mood: label };
 }
 
 function edit(world: World, phone: Phone, table: TableName, id: string): void {
-  phone.update(table, id, world.values());
+  const values = world.values();
+  phone.update(table, id, { ...values, ...mood(phone, table, Number(values['rank'])) });
   world.did('edit');
 }
 

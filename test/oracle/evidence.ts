@@ -1,8 +1,9 @@
+import type { PushChange } from '../support/wire.js';
 import type { History, Version } from './history.js';
 import { covers, overlap, type Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
 import type { Phone } from './phone.js';
-import { Rules } from './rules.js';
+import { during, Rules } from './rules.js';
 import { ofStored } from './sight.js';
 import type { TableName } from './world/tables.js';
 
@@ -16,6 +17,10 @@ export interface EvidenceOptions {
   readonly appliedUntil: (sent: number) => number;
   /** Whether the tables take no such row. Default: they take every one. */
   readonly refuses?: Refuses | undefined;
+  /** When a trigger raised for tags whose rank ends with 7. Default: never. */
+  readonly raising?: readonly Interval[];
+  /** From how many bytes of rows on an answer to a push leaves the rest of them to pulls. Default: no answer has as many. */
+  readonly pageBytes?: number | undefined;
 }
 
 export type Refuses = (table: string, data: Readonly<Record<string, unknown>>) => boolean;
@@ -29,16 +34,20 @@ export class Evidence {
   readonly slack: number;
   readonly appliedUntil: EvidenceOptions['appliedUntil'];
   readonly refuses: Refuses;
+  readonly pageBytes: number;
+  private readonly raising: readonly Interval[];
 
   constructor(
     readonly history: History,
-    { slack, appliedUntil, refuses = () => false }: EvidenceOptions,
+    { slack, appliedUntil, refuses = () => false, raising = [], pageBytes = Infinity }: EvidenceOptions,
   ) {
     this.rules = new Rules(history, slack);
     this.exact = new Rules(history, 0);
     this.slack = slack;
     this.appliedUntil = appliedUntil;
     this.refuses = refuses;
+    this.raising = raising;
+    this.pageBytes = pageBytes;
   }
 
   /** The versions of a row that a request may have met. */
@@ -54,6 +63,19 @@ export class Evidence {
   /** Whether a user owned a row for as long as a request took, so that nothing else can have been found. */
   ownedThroughout(user: string, table: TableName, id: string, { sent, received }: Exchange): boolean {
     return this.throughout(this.owned(user, table, id), sent, received);
+  }
+
+  /** Whether a trigger may have raised for a change, by what was sent or by the row that it met. */
+  mayRaise(exchange: Exchange, { table_name: table, id, data }: PushChange): boolean {
+    if (table !== 'tags' || !during(this.raising, exchange.sent, exchange.received)) return false;
+    return [data, ...this.met(table, id, exchange).map(({ row }) => row)].some(
+      (row) => Number(row?.['rank'] ?? 0) % 10 === 7,
+    );
+  }
+
+  /** Whether a user was in a team for as long as a request took. */
+  isMember({ phone, sent, received }: Exchange, team: unknown): boolean {
+    return this.throughout(this.history.granted('team_members', team, phone.userId), sent, received);
   }
 
   ownsNow(user: string, table: TableName, id: string): boolean {

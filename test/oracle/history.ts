@@ -1,3 +1,4 @@
+import { canonicalId } from './ids.js';
 import type { Interval } from './intervals.js';
 import { GRANTS, TABLE_NAMES, type GrantName, type TableName } from './world/tables.js';
 
@@ -64,7 +65,7 @@ export class History {
   }
 
   of(table: TableName, id: string): readonly Version[] {
-    return this.rows(table).get(id) ?? [];
+    return this.rows(table).get(canonicalId(id)) ?? [];
   }
 
   /** The rows of a table as they are now, soft-deleted ones included. */

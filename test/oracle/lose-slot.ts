@@ -1,6 +1,9 @@
 import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/wait.js';
 
+/** A new slot waits for every transaction that is open; the longest of the world's may be idle for 20 seconds. */
+const PATIENCE = 45_000;
+
 /** Drops the slot that the app reads; resolves once a new one has started an epoch. */
 export async function loseSlot(database: TestDatabase): Promise<void> {
   const before = await epochOf(database);
@@ -12,7 +15,7 @@ export async function loseSlot(database: TestDatabase): Promise<void> {
     // Fails while a walsender has not let go of it, or the next one has it already.
     await database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
   });
-  await eventually(async () => (await epochOf(database)) !== before);
+  await eventually(async () => (await epochOf(database)) !== before, { timeout: PATIENCE });
 }
 
 async function epochOf(database: TestDatabase): Promise<string | undefined> {

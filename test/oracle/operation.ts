@@ -51,16 +51,14 @@ export const WRITER_KINDS = {
   longTransaction: 2,
 } as const;
 
-/**
- * Other people's settings, types and constraints. 0: the library can't take it yet (issue 16); raised one by one, each
- * with the branch that mends it.
- */
+/** Other people's settings, types and constraints. */
 export const TROUBLE_KINDS = {
   dropColumn: 1,
   deferredPair: 3,
-  oddSettings: 0,
-  longBucket: 0,
-  raisingTrigger: 0,
+  oddSettings: 2,
+  longBucket: 1,
+  raisingTrigger: 2,
+  renameLabel: 2,
 } as const;
 
 export const ADMIN_KINDS = {

@@ -1,5 +1,7 @@
+/** What a trigger of the world's raises. */
+export const RAISED = 'not this one';
 /** Somebody has deleted the parent meanwhile, a CHECK refuses it, or a transaction has held what it waits for itself for too long. */
-const ALWAYS = ['23503', '23514', '25P03'];
+const ALWAYS = ['23503', '23514', '25P03', '25P04'];
 /**
  * What a writer's statement may end with besides, when a server goes away: classes of SQLSTATEs of lost connections,
  * aborted transactions, conflicts, resources, locks and shutdown.
@@ -17,7 +19,7 @@ const CONNECTION = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 export function passing(error: unknown, isDisturbed: boolean): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  if (ALWAYS.includes(code)) return true;
+  if (ALWAYS.includes(code) || error.message === RAISED) return true;
   // So ends who is idle in a transaction for too long, too.
   if (LOST.some((start) => error.message.startsWith(start))) return true;
   if (!isDisturbed) return false;

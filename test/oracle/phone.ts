@@ -1,4 +1,5 @@
 import { byClock, NO_ANSWER, now, type PhoneOptions } from './exchange.js';
+import { canonicalId, rowKey } from './ids.js';
 import type { Interval } from './intervals.js';
 import { Device, RetryableRejectionError, SyncHttpError } from '../support/device.js';
 import type {
@@ -15,8 +16,6 @@ import type {
 export class Phone extends Device {
   /** Rows of which the server knows nothing, or only what it never told: they stay as they are. By table and id. */
   readonly left = new Set<string>();
-  /** When the server took what the device has made, and what it was never given since; by table and id. */
-  readonly made = new Map<string, number>();
   /** Every id that this phone was ever given, or has sent. */
   readonly known = new Set<string>();
   private readonly hooks: PhoneOptions;
@@ -46,12 +45,12 @@ export class Phone extends Device {
 
   /** Whether the user has made this row, on whatever device: its id is no secret to them. */
   isOwnWork(id: string): boolean {
-    return this.hooks.work.has(id);
+    return this.hooks.work.has(canonicalId(id));
   }
 
   override create(table: string, values: Row, id?: string): string {
     const made = super.create(table, values, id);
-    this.hooks.work.add(made);
+    this.hooks.work.add(canonicalId(made));
     return made;
   }
 
@@ -91,7 +90,7 @@ export class Phone extends Device {
 
   /** Sends a change that its user has not made on the device, and does not look at the answer. */
   async forge(change: PushChange): Promise<void> {
-    this.known.add(change.id);
+    this.known.add(canonicalId(change.id));
     const changes = [{ ...change, client_updated_at: new Date().toISOString() }];
     await this.send('push', { client_id: this.clientId, changes, ...(await this.schemaIds()) });
   }
@@ -158,15 +157,12 @@ export class Phone extends Device {
   }
 
   override async push(changes: readonly PushChange[]): Promise<PushResponse> {
-    for (const { id } of changes) this.known.add(id);
+    for (const { id } of changes) this.known.add(canonicalId(id));
     const response = await super.push(changes.map((change) => byClock(change, this.hooks.skew)));
-    for (const { table_name: table, id, operation } of response.accepted) {
-      this.left.delete(`${table} ${id}`);
-      if (operation === 'create') this.made.set(`${table} ${id}`, now());
-    }
+    for (const { table_name: table, id } of response.accepted) this.left.delete(rowKey(table, id));
     // The SDKs keep a row whose create was refused.
     for (const { table_name: table, id, operation, server_version: version } of response.rejected)
-      if (operation === 'create' && !version) this.left.add(`${table} ${id}`);
+      if (operation === 'create' && !version) this.left.add(rowKey(table, id));
     return response;
   }
 
@@ -183,7 +179,6 @@ export class Phone extends Device {
     const began = now();
     this.snapshotAt = began;
     this.left.clear();
-    this.made.clear();
     const pages = await super.snapshot();
     this.restart = false;
     this.took(began);
@@ -219,10 +214,7 @@ export class Phone extends Device {
   /** What the device has from the server it is told of when it goes. */
   private given({ json }: WireAnswer): void {
     const { changes = [], records = [] } = json as unknown as Partial<PullResponse & SnapshotResponse>;
-    for (const { table_name: table, id } of [...changes, ...records]) {
-      this.made.delete(`${table} ${id}`);
-      this.left.delete(`${table} ${id}`);
-    }
+    for (const { table_name: table, id } of [...changes, ...records]) this.left.delete(rowKey(table, id));
   }
 
   private took(began: number): void {

@@ -2,6 +2,7 @@ import type { PushChange } from '../support/wire.js';
 import { same } from './content.js';
 import type { Evidence } from './evidence.js';
 import type { Exchange } from './exchange.js';
+import { rowKey } from './ids.js';
 import { violation, type Violation } from './violation.js';
 import { parentOf, writtenColumns, type TableName } from './world/tables.js';
 
@@ -84,5 +85,5 @@ export class Promises {
 }
 
 export function keyOf(user: string, table: string, id: string): string {
-  return `${user} ${table} ${id}`;
+  return `${user} ${rowKey(table, id)}`;
 }

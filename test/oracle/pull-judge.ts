@@ -1,6 +1,7 @@
 import type { PullResponse, WireRecord } from '../support/wire.js';
 import { same } from './content.js';
 import type { Evidence } from './evidence.js';
+import { canonicalId } from './ids.js';
 import { overlap, type Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
 import { during } from './rules.js';
@@ -18,7 +19,7 @@ export class PullJudge {
       this.deleted(exchange, table as TableName, id),
     );
     // To say it again tells nothing.
-    for (const { id } of deletes) exchange.phone.known.add(id);
+    for (const { id } of deletes) exchange.phone.known.add(canonicalId(id));
     return [
       ...changes.flatMap((record) => this.dead(exchange, record)),
       ...changes.flatMap((record) => this.record(exchange, record)),
@@ -38,7 +39,7 @@ export class PullJudge {
     const { table_name: name, id, data } = record;
     const table = name as TableName;
     const user = phone.userId;
-    phone.known.add(id);
+    phone.known.add(canonicalId(id));
     const versions = history.of(table, id).filter(({ row }) => same(Object.keys(data), data, row));
     const seen = versions.some((version) => {
       const moments = [
@@ -94,11 +95,12 @@ export class PullJudge {
     ];
     // Nothing has taken it away: it would be gone from the device, until something brings it back.
     const shown = evidence.shown(phone, table, id);
-    if (evidence.throughout(shown, from, received)) {
+    // Under another spelling it has a record that it made itself, and is given under the server's.
+    if (id === canonicalId(id) && evidence.throughout(shown, from, received)) {
       const what = `${phone.userId} is told to delete what it could see all the time`;
       return [violation('loss', table, id, what, phone)];
     }
-    if (phone.known.has(id) || phone.isOwnWork(id)) return [];
+    if (phone.known.has(canonicalId(id)) || phone.isOwnWork(id)) return [];
     const seen = evidence.rules.everReadable(phone.userId, table, id, ofLog(exchange, evidence.appliedUntil));
     if (during(seen, from, received) || this.leftLate(exchange, table, id, seen, from)) return [];
     return tell('what it never could see');

@@ -3,10 +3,12 @@ import { same } from './content.js';
 import type { Evidence } from './evidence.js';
 import type { Version } from './history.js';
 import type { Exchange } from './exchange.js';
-import type { Promises } from './promises.js';
+import { canonicalId } from './ids.js';
+import { keyOf, type Promises } from './promises.js';
 import type { PullJudge } from './pull-judge.js';
 import { hasCause } from './refusals.js';
 import { during } from './rules.js';
+import { ofRequest } from './sight.js';
 import { violation, type Violation } from './violation.js';
 import { parentOf, tableOf, writtenColumns, type TableName } from './world/tables.js';
 
@@ -20,6 +22,7 @@ export class PushJudge {
 
   judge(exchange: Exchange, response: PushResponse): readonly Violation[] {
     const { changes } = exchange.body as { readonly changes: readonly PushChange[] };
+    const isFull = this.isFull(exchange, response);
     const sent = new Map(changes.map((change) => [nameOf(change), change]));
     const results = [...response.accepted, ...response.rejected];
     const answered = new Set(results.map(nameOf));
@@ -32,7 +35,7 @@ export class PushJudge {
       sent.delete(nameOf(result));
       if (!change) found.push(this.tell('loss', exchange, result, 'was answered, and not pushed'));
       else if (response.accepted.includes(result)) found.push(...this.accepted(exchange, change));
-      else found.push(...this.refused(exchange, change, result));
+      else found.push(...this.refused(exchange, change, result, isFull));
     }
     return found;
   }
@@ -40,19 +43,33 @@ export class PushJudge {
   /** No answer came: whether its parents were there, nobody knows. */
   unanswered(exchange: Exchange): void {
     const { changes } = exchange.body as { readonly changes: readonly PushChange[] };
-    for (const change of changes) this.maybe.add(`${exchange.phone.userId} ${nameOf(change)}`);
+    for (const change of changes) this.maybe.add(keyOf(exchange.phone.userId, change.table_name, change.id));
   }
 
   private readonly maybe = new Set<string>();
 
-  private refused(exchange: Exchange, change: PushChange, result: PushResult): readonly Violation[] {
+  /** Whether the rows that the answer leaves out did not fit on it. */
+  private isFull(exchange: Exchange, { rejected }: PushResponse): boolean {
+    const given = rejected.reduce((sum, { server_version: row }) => sum + (row ? bytesOf(row) : 0), 0);
+    const left = rejected
+      .filter(({ server_version: row }) => !row)
+      .flatMap(({ table_name: table, id }) => this.evidence.met(table as TableName, id, exchange));
+    return left.some(({ row }) => given + bytesOf(row) + ENVELOPE > this.evidence.pageBytes);
+  }
+
+  private refused(
+    exchange: Exchange,
+    change: PushChange,
+    result: PushResult,
+    isFull: boolean,
+  ): readonly Violation[] {
     const { userId: user } = exchange.phone;
     const { table_name: table, id, server_version: version, reason_code: reason, status } = result;
     const found = version ? [...this.pulls.record(exchange, version, true)] : [];
     const why = `${user}'s ${change.operation} of ${JSON.stringify(change)} was refused as ${status} ${reason}`;
     if (!hasCause(this.evidence, exchange, change, result))
       found.push(this.tell('verdict', exchange, change, `${why}, for no reason`));
-    if (status === 'conflict' && !version)
+    if (status === 'conflict' && !version && !isFull)
       found.push(this.tell('verdict', exchange, change, `${why}, without the row that won`));
     if (reason === 'parent_missing') this.promises.giveUp(exchange, table as TableName, id);
     // An earlier try, whose answer was lost, may have taken what waited.
@@ -87,7 +104,10 @@ export class PushJudge {
     // What waited of the record before, this device or another one of the user has replaced.
     this.promises.end(user, table, id);
     if (!isAllowed) return [this.tell('authority', exchange, change, `${user} wrote what is not theirs`)];
-    return operation === 'create' ? this.misplaced(exchange, change, met) : [];
+    return [
+      ...(operation === 'create' ? this.misplaced(exchange, change, met) : []),
+      ...(operation === 'delete' ? [] : this.outOfReach(exchange, change, made)),
+    ];
   }
 
   private mayWrite({ phone, sent, received }: Exchange, table: TableName, version: Version): boolean {
@@ -103,8 +123,8 @@ export class PushJudge {
     if (!parent) return false;
     // The row itself is there, and the user's.
     if (this.evidence.ownedThroughout(user, table as TableName, id, exchange)) return false;
-    if (operation === 'delete') return waited || this.maybe.has(`${user} ${nameOf(change)}`);
-    if (operation === 'update' && !waited && !this.maybe.has(`${user} ${nameOf(change)}`)) return false;
+    if (operation === 'delete') return waited || this.maybe.has(keyOf(user, table, id));
+    if (operation === 'update' && !waited && !this.maybe.has(keyOf(user, table, id))) return false;
     return !this.evidence.ownedThroughout(user, parent.table, parent.id, exchange);
   }
 
@@ -118,9 +138,27 @@ export class PushJudge {
       first !== undefined && first.from >= exchange.sent && !all.some(({ to }) => to === first.from);
     if (!isNew) return [];
     const isOwn = !owner || first.row[owner] === user;
-    const isUnder = !parent || first.row[parent.fk] === change.data?.[parent.fk];
+    const isUnder = !parent || first.row[parent.fk] === canonicalId(String(change.data?.[parent.fk]));
     if (isOwn && isUnder) return [];
     const what = `${user}'s ${JSON.stringify(change.data)} was written as ${JSON.stringify(first.row)}`;
+    return [this.tell('authority', exchange, change, what)];
+  }
+
+  /** What a push has written, its user reads, or the row was there before. */
+  private outOfReach(exchange: Exchange, change: PushChange, made: readonly Version[]): readonly Violation[] {
+    const { rules, history } = this.evidence;
+    const { phone, sent, received } = exchange;
+    const table = change.table_name as TableName;
+    const { team } = tableOf(table);
+    const written = made.filter(({ from }) => from >= sent);
+    const isHidden = written.every((version) => {
+      const before = history.of(table, change.id).find(({ to }) => to === version.from)?.row;
+      const wasThere = before?.['deleted_at'] === null && (!team || before[team] === version.row[team]);
+      const readable = rules.readable(phone.userId, table, version, ofRequest(exchange));
+      return !wasThere && !during(readable, sent, received);
+    });
+    if (written.length === 0 || !isHidden) return [];
+    const what = `${phone.userId} wrote ${JSON.stringify(change.data)} where they do not read`;
     return [this.tell('authority', exchange, change, what)];
   }
 
@@ -132,6 +170,13 @@ export class PushJudge {
   ): Violation {
     return violation(rule, table, id, what, phone);
   }
+}
+
+/** What a row has around it in an answer, at most. */
+const ENVELOPE = 250;
+
+function bytesOf(row: unknown): number {
+  return Buffer.byteLength(JSON.stringify(row));
 }
 
 function nameOf({ table_name: table, id }: { readonly table_name: string; readonly id: string }): string {

@@ -3,7 +3,7 @@ import type { PushChange, PushResult } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Facts, Version } from './history.js';
 import type { Exchange } from './exchange.js';
-import { parentOf, type TableName } from './world/tables.js';
+import { parentOf, tableOf, type TableName } from './world/tables.js';
 
 /** What a device pushed and was refused: whether something in the history is a reason for it. */
 export function hasCause(
@@ -12,8 +12,9 @@ export function hasCause(
   change: PushChange,
   { reason_code: reason, status }: PushResult,
 ): boolean {
-  // Nothing of the world's passes by itself, but for what fails the whole request.
-  if (status === 'rejected_retryable') return false;
+  const mayRaise = evidence.mayRaise(exchange, change);
+  // Nothing of the world's passes by itself, but for what fails the whole request, and what a trigger may be taken for.
+  if (status === 'rejected_retryable') return reason === 'internal_error' && mayRaise;
   const table = change.table_name as TableName;
   const user = exchange.phone.userId;
   const met = evidence.met(table, change.id, exchange);
@@ -32,10 +33,16 @@ export function hasCause(
       return met.some((version) => wins(version, change, exchange.sent));
     case 'record_deleted':
       return change.operation === 'update' && met.some(({ row }) => row['deleted_at'] !== null);
+    case 'bucket_not_readable':
+      return change.operation !== 'delete' && isOutOfReach(evidence, exchange, change);
     case 'create_failed':
     case 'update_failed':
     case 'resurrection_failed':
-      return evidence.refuses(table, change.data ?? {});
+      return mayRaise || evidence.refuses(table, change.data ?? {});
+    case 'delete_failed':
+    case 'invalid_data':
+    case 'internal_error':
+      return mayRaise;
     default:
       return false;
   }
@@ -83,4 +90,24 @@ function isUnderAnothers(
   if (!parent) return false;
   const isOwned = evidence.ownedThroughout(exchange.phone.userId, parent.table, parent.id, exchange);
   return evidence.met(parent.table, parent.id, exchange).length > 0 && !isOwned;
+}
+
+/** Whether it would have put a row where its user does not read, at some moment of the push: a row stays where it is. */
+function isOutOfReach(evidence: Evidence, exchange: Exchange, change: PushChange): boolean {
+  const table = change.table_name as TableName;
+  const { team, parent } = tableOf(table);
+  const { operation } = change;
+  const data = change.data ?? {};
+  const met = evidence.met(table, change.id, exchange).map(({ row }) => row);
+  const isIn = met.length > 0 && met.every(({ deleted_at: deleted }) => deleted === null);
+  if (team) {
+    const stays = operation === 'update' && isIn && met.every((row) => row[team] === data[team]);
+    return !stays && !evidence.isMember(exchange, data[team]);
+  }
+  if (!parent || (operation === 'update' && isIn)) return false;
+  return [data, ...met].some((row) =>
+    evidence
+      .met(parent.table as TableName, String(row[parent.fk]), exchange)
+      .some(({ row: { team: above } }) => above !== undefined && !evidence.isMember(exchange, above)),
+  );
 }

@@ -1,5 +1,6 @@
 import type { History } from './history.js';
 import type { Exchange } from './exchange.js';
+import { canonicalId } from './ids.js';
 import type { Violation } from './violation.js';
 import { tableOf, type GrantName, type TableName } from './world/tables.js';
 
@@ -47,8 +48,9 @@ function grants(history: History, grant: GrantName, what: unknown): readonly Lin
 }
 
 function mentions({ sent, received, phone, path, answer, body }: Exchange, id: string): readonly Line[] {
-  if (!answer.text.includes(id) && !JSON.stringify(body ?? '').includes(id)) return [];
-  const records = answer.text.split('{').filter((part) => part.includes(id));
+  const has = (text: string): boolean => text.toLowerCase().includes(canonicalId(id));
+  if (!has(answer.text) && !has(JSON.stringify(body ?? ''))) return [];
+  const records = answer.text.split('{').filter(has);
   const who = `${phone.userId} ${phone.clientId.slice(0, 4)} ${path}`;
   return [[sent, `${who} (until ${received}): ${answer.status} ${records.join('{').slice(0, LENGTH)}`]];
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Operation, TroubleKind } from './operation.js';
+import { RAISED } from './passing.js';
 import { now } from './exchange.js';
 import { at, type World } from './world.js';
 import { TABLE_NAMES } from './world/tables.js';
@@ -27,7 +28,12 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     world.did('dropColumn');
   },
   oddSettings: async (world, run, { b }) => {
-    await run(`ALTER DATABASE ${world.database.name} SET ${at(SETTINGS, b)}`);
+    const setting = at(SETTINGS, b);
+    // Before PostgreSQL 17 there is no transaction_timeout.
+    const [known] = await world.database.query(`SELECT FROM pg_settings WHERE name ILIKE $1`, [
+      setting.split(' ', 1)[0],
+    ]);
+    if (known) await run(`ALTER DATABASE ${world.database.name} SET ${setting}`);
     world.did('oddSettings');
   },
   /** No index of a bucket takes it. */
@@ -43,18 +49,37 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     );
     world.did('longBucket');
   },
-  /** For some rows, whatever SQLSTATE somebody has chosen; nobody may write them then. */
-  raisingTrigger: async (world, run, { b }) => {
+  /** For some rows, whatever SQLSTATE somebody has chosen; nobody may write them then. Now and then it goes again. */
+  raisingTrigger: async (world, run, { b, c }) => {
+    world.did('raisingTrigger');
+    if (c % 3 === 0) {
+      await run(`DROP TRIGGER IF EXISTS raise_for_some ON tags`);
+      world.watch.noteRaising(false);
+      return;
+    }
+    world.watch.noteRaising(true);
     const state = at(['55000', 'P0001', '40001', '22023', '57014'], b);
     await run(`
       CREATE OR REPLACE FUNCTION raise_for_some() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
-        IF NEW.rank % 10 = 7 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '${state}'; END IF;
+        IF NEW.rank % 10 = 7 THEN RAISE EXCEPTION '${RAISED}' USING ERRCODE = '${state}'; END IF;
         RETURN NEW;
       END $$;
       CREATE OR REPLACE TRIGGER raise_for_some BEFORE INSERT OR UPDATE ON tags
         FOR EACH ROW EXECUTE FUNCTION raise_for_some()`);
-    world.did('raisingTrigger');
+  },
+  /** Rows have another label then, and nothing has changed them. */
+  renameLabel: async (world, run, { b }) => {
+    const labels = await world.database.query<{ label: string }>(
+      `SELECT enumlabel AS label FROM pg_enum WHERE enumtypid = 'mood'::regtype ORDER BY enumsortorder`,
+    );
+    const { label } = at(labels, b);
+    const next = label.replace(/\d+$/, (n) => String(Number(n) + 1));
+    const from = now();
+    await run(`ALTER TYPE mood RENAME VALUE '${label}' TO '${next}'`);
+    // Of the two, it is a column's default.
+    if (label.startsWith('calm')) world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    world.did('renameLabel');
   },
   /** A row and the one that it names come with one commit, the wrong way round. */
   deferredPair: async (world, _run, { b }) => {

@@ -1,6 +1,6 @@
 import type { TestDatabase } from '../support/database.js';
 import { Commits } from './commits.js';
-import type { Refuses } from './evidence.js';
+import type { EvidenceOptions } from './evidence.js';
 import { History, HISTORY_SQL, type HistoryRow } from './history.js';
 import type { Interval } from './intervals.js';
 import { Oracle } from './oracle.js';
@@ -30,6 +30,8 @@ export class Watch {
   readonly oracle: Oracle;
   /** When columns were added. */
   readonly schemaChanges: Interval[] = [];
+  /** When a trigger raised for some tags. */
+  private readonly raising: Interval[] = [];
   private readonly commits: Commits;
   private exchanges: Exchange[] = [];
   private judged = 0;
@@ -42,21 +44,29 @@ export class Watch {
   constructor(
     private readonly database: TestDatabase,
     private readonly phones: readonly Phone[],
-    slack: number,
-    refuses?: Refuses,
+    { slack, ...given }: Pick<EvidenceOptions, 'slack' | 'refuses' | 'pageBytes'>,
   ) {
     this.commits = new Commits(database);
     this.oracle = new Oracle(this.history, {
+      ...given,
       slack: slack * 1_000,
       appliedUntil: (sent) => this.appliedUntil(sent),
       schemaChanges: this.schemaChanges,
-      refuses,
+      raising: this.raising,
     });
   }
 
   /** Before the app is started for the first time. */
   static async prepare(database: TestDatabase): Promise<void> {
     await Commits.prepare(database);
+  }
+
+  /** A trigger raises for some tags from now on, or has done so until now. */
+  noteRaising(begins: boolean): void {
+    const last = this.raising.at(-1);
+    if (begins && last?.to !== Infinity) this.raising.push({ from: now(), to: Infinity });
+    else if (!begins && last?.to === Infinity)
+      this.raising.splice(-1, 1, { from: last.from, to: now() + 1_000 });
   }
 
   record(exchange: Exchange): void {

@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly isDisturbed?: () => boolean;
   /** See `EvidenceOptions.refuses`. */
   readonly refuses?: Refuses;
+  /** See `EvidenceOptions.pageBytes`. */
+  readonly pageBytes?: number;
   /** Of the devices, one after the other. Default: 10, 100, 3, 1,000. */
   readonly pageSizes?: readonly number[];
   /** Milliseconds by which clocks of devices are wrong, one after the other. Default: none is. */
@@ -57,7 +59,7 @@ export class World {
     readonly database: TestDatabase,
     private readonly options: WorldOptions,
   ) {
-    this.watch = new Watch(database, this.phones, options.slack, options.refuses);
+    this.watch = new Watch(database, this.phones, options);
     for (let n = 0; n < options.users.length * (options.devicesEach ?? 2); n++)
       this.phones.push(this.newPhone(n));
   }
@@ -202,7 +204,7 @@ export class World {
   }
 
   async withClient(work: (client: Client) => Promise<void>): Promise<void> {
-    await withClient(this.database.url, work);
+    await withClient(this.database.ownUrl, work);
   }
 
   /** @param clientId of the new one. Default: another */

@@ -8,14 +8,19 @@ export interface Bystander {
   readonly seconds: number;
 }
 
+/** How long pulls took, in milliseconds. */
+export interface Latency {
+  readonly p99: number;
+  readonly longest: number;
+}
+
 const EVERY_MS = 50;
 
 /**
  * Pulls as a device does whose user has nothing to do with an attack.
- * @returns milliseconds of a pull, at the 99th percentile
  * @throws SyncHttpError when one is refused
  */
-export async function attackedLatency({ url, userId, seconds }: Bystander): Promise<number> {
+export async function attackedLatency({ url, userId, seconds }: Bystander): Promise<Latency> {
   const device = new Device(url, userId, randomUUID());
   await device.start();
   const times: number[] = [];
@@ -26,5 +31,6 @@ export async function attackedLatency({ url, userId, seconds }: Bystander): Prom
     times.push(performance.now() - began);
     await pause(EVERY_MS);
   }
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
+  const sorted = times.toSorted((a, b) => a - b);
+  return { p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0, longest: sorted.at(-1) ?? 0 };
 }

@@ -17,8 +17,7 @@ import { perform } from '../oracle/perform.js';
 import { World } from '../oracle/world.js';
 import { Random } from '../support/random.js';
 import { pause } from '../support/wait.js';
-import { Attacker } from './attacker.js';
-import { attackedLatency } from './attacked-latency.js';
+import { attack } from './attack.js';
 import { WORLD_FUZZ_TABLES } from './world-fuzz-tables.js';
 
 export interface SoakOptions {
@@ -43,8 +42,6 @@ const WRITERS = 2;
 const FUZZERS = 3;
 /** Longest pause between two things that one actor does, in milliseconds. */
 const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
-/** Three instances, a server and the actors share the machine: what is allowed is not what a bench row demands. */
-const ATTACK = { user: 'mallory-attacks', connections: 50, seconds: 10, allowed: 2_000 };
 /** What an app has said last, when a fault was not survived. */
 const LINES = 20;
 const WORLD_MAIN = join(import.meta.dirname, '../../dist/world/main.js');
@@ -117,39 +114,13 @@ export class Soak {
       const violations = await this.world.settle();
       if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
       await this.fuzzer.check();
-      await this.attack();
+      const choose = (count: number): number => this.random.below(count);
+      this.options.report(await attack(this.site, choose));
       this.world.forget();
       this.rounds += 1;
       this.options.report(this.progress());
     }
     return [];
-  }
-
-  /** While nothing else breaks: one user sends the worst that there is, and others must hardly notice. */
-  private async attack(): Promise<void> {
-    const [url = ''] = this.site.urls;
-    const attacker = new Attacker({
-      url,
-      userId: ATTACK.user,
-      table: { name: 'notes', text: 'title', integer: 'rank', numeric: 'amount', json: 'data' },
-      connections: ATTACK.connections,
-      choose: (count) => this.random.below(count),
-    });
-    try {
-      await attacker.prepare();
-      attacker.start();
-      const p99 = await attackedLatency({ url, userId: 'bystander', seconds: ATTACK.seconds });
-      this.options.report(`attacked for ${ATTACK.seconds} s: others' pulls took ${p99.toFixed(0)} ms at p99`);
-      if (p99 > ATTACK.allowed)
-        throw new Error(`while one user attacked, others' pulls took ${p99.toFixed(0)} ms at p99`);
-    } finally {
-      await attacker.close();
-    }
-    // The oracle reads all of the history: megabytes that nobody but the attacker has seen are none of its business.
-    await this.site.database.query('DELETE FROM notes WHERE user_id = $1', [ATTACK.user]);
-    await this.site.database.query(`DELETE FROM history WHERE coalesce(after, before) ->> 'user_id' = $1`, [
-      ATTACK.user,
-    ]);
   }
 
   get operations(): number {

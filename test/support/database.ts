@@ -4,11 +4,24 @@ import { withClient } from './client.js';
 import { testRun } from './run.js';
 import { eventually } from './wait.js';
 
+/** For {@link createDatabase}, where a test gives its database other settings for whoever connects. */
+export const STEADY_SETTINGS = [
+  'search_path=public',
+  'standard_conforming_strings=on',
+  'bytea_output=hex',
+  'DateStyle=ISO',
+  'default_transaction_isolation=read\\ committed',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
+
 /** A database of its own for one test file, with names for what is shared by the whole server. */
 export interface TestDatabase {
   readonly name: string;
   /** Connects as the superuser. */
   readonly url: string;
+  /** The same with the settings that {@link query} has, whatever the database has been given. */
+  readonly ownUrl: string;
   /** Replication slots are known to the whole server, so the name comes from the database's. */
   readonly slotName: string;
   readonly publicationName: string;
@@ -26,10 +39,12 @@ export interface TestDatabase {
  *
  * @param serverUrl Connects as a superuser to any database of the server.
  * @param encoding As PostgreSQL names it; others than UTF8 with the locale C.
+ * @param settings As in PGOPTIONS, for the test's own connections. Default: none.
  */
 export async function createDatabase(
   serverUrl = testRun().serverUrl,
   encoding = 'UTF8',
+  settings = '',
 ): Promise<TestDatabase> {
   const name = `${testRun().prefix}_${randomBytes(4).toString('hex')}`;
   await withClient(serverUrl, (client) =>
@@ -39,13 +54,16 @@ export async function createDatabase(
   );
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  const pool = new Pool({ connectionString: url.href, max: 4, idleTimeoutMillis: 1_000 });
+  const own = new URL(url);
+  if (settings !== '') own.searchParams.set('options', settings);
+  const pool = new Pool({ connectionString: own.href, max: 4, idleTimeoutMillis: 1_000 });
   // Tests terminate backends and stop servers on purpose.
   pool.on('error', () => {});
 
   return {
     name,
     url: url.href,
+    ownUrl: own.href,
     slotName: `${name}_slot`,
     publicationName: `${name}_pub`,
     query: async (sql, params = []) => (await pool.query(sql, [...params])).rows,

@@ -13,6 +13,8 @@ export interface Pushed {
   readonly accepted: readonly PushItem[];
   /** Nothing was to be written of them, though their devices hold something else than the rows. */
   readonly unwritten: readonly PushItem[];
+  /** They are on their device, and their rows are where its user doesn't read. */
+  readonly hidden: readonly PushItem[];
 }
 
 export interface CorrectionOptions {
@@ -31,7 +33,7 @@ export interface Corrections {
 /** What devices hold otherwise than the server, and no verdict tells them: pulls do. */
 export function corrections(
   { tables }: SchemaContract,
-  { results, items, accepted, unwritten }: Pushed,
+  { results, items, accepted, unwritten, hidden }: Pushed,
   { userId, refusedCreates }: CorrectionOptions,
 ): Corrections {
   const unversioned = results.filter(
@@ -49,7 +51,10 @@ export function corrections(
     ({ operation, table_name: table, id }) =>
       refusedCreates === 'remove' && operation === 'create' && tables.has(table) && isSendable(id),
   );
-  const gone = removed.map(({ table_name: table, id }) => ({ table, id }));
+  const gone = [...removed, ...hidden.map(({ echo }) => echo)].map(({ table_name: table, id }) => ({
+    table,
+    id,
+  }));
   return {
     redelivered: byTable(again, { kind: 'redeliver', anew: true }),
     withdrawn: [

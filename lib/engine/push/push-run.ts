@@ -2,11 +2,13 @@ import type { SyncLogger } from '../../common/sync-logger.js';
 import type { ConflictEvent } from '../../hooks/hook-events.js';
 import { ChangeProcessing, type PushState, type PushTools } from './change-processing.js';
 import type { ChangeTries } from './change-tries.js';
+import type { Pushed } from './corrections.js';
 import { FailedChanges } from './failed-changes.js';
 import { FailureBudget } from './failure-budget.js';
 import { describeFailure, type Failure } from './failures.js';
 import { finalVerdicts } from './final-verdicts.js';
 import { closures, clusters } from './groups.js';
+import { hiddenRows } from './hidden-rows.js';
 import type { Write } from './judge.js';
 import type { PushItem, PushResult } from './push-change.js';
 import { PushRows } from './push-rows.js';
@@ -18,6 +20,7 @@ export class PushRun {
   private readonly state: PushState;
   private readonly processing: ChangeProcessing;
   private readonly byRank: Order;
+  private hidden: readonly PushItem[] = [];
 
   constructor(
     private readonly tools: PushTools,
@@ -50,6 +53,8 @@ export class PushRun {
     } while (processing.hasInserted || (await this.writeTogether()));
     await this.giveUp();
     await parking.finish();
+    const { roles, registry, context } = this.tools;
+    this.hidden = await hiddenRows(roles.host, registry, context, items, processing.verdicts);
     return processing.verdicts;
   }
 
@@ -63,9 +68,12 @@ export class PushRun {
     return this.processing.accepted;
   }
 
-  /** Of which devices hold another version than the server, without a verdict that says so. */
-  unrepaired(): readonly PushItem[] {
-    return [...this.tools.judge.unwritten, ...this.processing.givenAway];
+  /** What no verdict says of what devices hold. */
+  unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
+    return {
+      unwritten: [...this.tools.judge.unwritten, ...this.processing.givenAway],
+      hidden: this.hidden,
+    };
   }
 
   /** Writes what was parked under the rows that this push has inserted. */

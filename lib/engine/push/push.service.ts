@@ -114,7 +114,7 @@ export class PushService {
       const event = { manager, userId, clientId, accepted: accepted.map(acceptedRecord) };
       await this.hooks.pushAccepted(event);
     }
-    const pushed = { results, items, accepted, unwritten: run.unrepaired() };
+    const pushed = { results, items, accepted, ...run.unrepaired() };
     return {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
@@ -138,7 +138,7 @@ export class PushService {
     const results = changes.map((change) =>
       verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
-    const pushed = { results, items: [], accepted: [], unwritten: [] };
+    const pushed = { results, items: [], accepted: [], unwritten: [], hidden: [] };
     return { results, conflicts: [], corrections: this.corrections(context, pushed) };
   }
 

@@ -86,7 +86,7 @@ export class NoteShare {
 @Entity('notes')
 @SyncTable({
   ownerColumn: 'user_id',
-  bucketFunction: 'note_buckets',
+  bucketFunction: 'public.note_buckets',
   bucketSources: [{ entity: () => NoteShare, fkColumn: 'note_id' }],
 })
 export class Note extends WorldRow {

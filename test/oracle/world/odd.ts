@@ -15,7 +15,7 @@ CREATE TABLE comments_1 PARTITION OF comments FOR VALUES WITH (MODULUS 2, REMAIN
 ALTER TABLE tasks ADD COLUMN letters integer GENERATED ALWAYS AS (length(title)) STORED;
 
 ALTER TABLE projects ADD COLUMN touched integer NOT NULL DEFAULT 0;
-CREATE FUNCTION count_touches() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_touches() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   NEW.touched := OLD.touched + 1;
   RETURN NEW;
@@ -26,7 +26,7 @@ ALTER TABLE boards ADD CHECK (rank % 10 <> 4);
 
 ALTER TABLE notes ADD COLUMN body text;
 ALTER TABLE notes ALTER body SET STORAGE EXTERNAL, SET (toast_tuple_target = 128);
-CREATE FUNCTION fill_body() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION fill_body() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   NEW.body := (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 20));
   RETURN NEW;
@@ -35,7 +35,7 @@ CREATE TRIGGER fill_body BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION fi
 
 ALTER TABLE cards ADD COLUMN related_id uuid REFERENCES cards ON UPDATE CASCADE ON DELETE SET NULL
   DEFERRABLE INITIALLY DEFERRED;
-CREATE FUNCTION relate_card() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION relate_card() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   NEW.related_id := (SELECT id FROM cards WHERE board_id = NEW.board_id ORDER BY id LIMIT 1);
   RETURN NEW;

@@ -13,6 +13,8 @@ export interface WorldTable {
   readonly watched?: true;
   /** Rows are also read by the users of `note_shares`. */
   readonly shared?: true;
+  /** It has a column of the enum `mood`, whose labels are renamed now and then: `calm_<n>` and `wild_<n>`. */
+  readonly moody?: true;
   /** Who reads rows without an owner, or every row of a table that has no owner at all. */
   readonly everyone?: true;
 }
@@ -25,7 +27,7 @@ export const TABLES = [
   { name: 'tasks', parent: { table: 'projects', fk: 'project_id' } },
   { name: 'comments', parent: { table: 'tasks', fk: 'task_id' }, watched: true },
   { name: 'boards', owner: 'user_id', team: 'team' },
-  { name: 'cards', parent: { table: 'boards', fk: 'board_id' } },
+  { name: 'cards', parent: { table: 'boards', fk: 'board_id' }, moody: true },
   { name: 'notes', owner: 'user_id', shared: true },
   { name: 'tags', owner: 'user_id', everyone: true },
   { name: 'categories', everyone: true },
@@ -61,8 +63,8 @@ export function parentOf(
 
 /** The columns of a pushed row that the server takes from a device. */
 export function writtenColumns(table: TableName, data: Readonly<Record<string, unknown>>): readonly string[] {
-  const { team } = tableOf(table);
-  const free = ['title', 'rank', 'amount', 'data', ...(team ? [team] : [])];
+  const { team, moody } = tableOf(table);
+  const free = ['title', 'rank', 'amount', 'data', ...(team ? [team] : []), ...(moody ? ['mood'] : [])];
   return free.filter((column) => data[column] !== undefined);
 }
 
@@ -89,6 +91,7 @@ function createSql(table: WorldTable): string {
     'rank integer',
     'amount numeric(12, 2)',
     'data jsonb',
+    ...(table.moody ? [`mood mood NOT NULL DEFAULT 'calm_0'`] : []),
     'updated_at timestamptz NOT NULL DEFAULT now()',
     'deleted_at timestamptz',
   ];
@@ -111,13 +114,13 @@ CREATE TABLE history (
   before jsonb,
   after jsonb
 );
-CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   INSERT INTO history (table_name, before, after)
   VALUES (TG_ARGV[0], CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
   RETURN NULL;
 END $$;
-CREATE FUNCTION note_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION note_truncate() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   INSERT INTO history (table_name) VALUES (TG_TABLE_NAME);
   RETURN NULL;
@@ -126,7 +129,7 @@ END $$`;
 /** As SQL may decide who reads a note: its owner, and whom it is shared with. */
 const NOTE_BUCKETS = `
 CREATE FUNCTION note_buckets(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = public AS $$
   SELECT 'user:' || (new_row ->> 'user_id')
   UNION SELECT 'user:' || user_id FROM note_shares WHERE note_id = (new_row ->> 'id')::uuid
 $$`;
@@ -139,6 +142,7 @@ CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH 
 CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION note_truncate()`,
   );
   return [
+    `CREATE TYPE mood AS ENUM ('calm_0', 'wild_0')`,
     ...TABLES.map(createSql),
     `CREATE TABLE note_shares (note_id uuid REFERENCES notes ON UPDATE CASCADE ON DELETE CASCADE, user_id text, PRIMARY KEY (note_id, user_id))`,
     'CREATE TABLE team_members (team text, user_id text, PRIMARY KEY (team, user_id))',

@@ -41,8 +41,8 @@ class WorldSubscriptions extends SubscriptionResolver {
 
   override async resolveSubscriptions(userId: string): Promise<readonly string[]> {
     const granted: readonly { bucket: string }[] = await this.dataSource.query(
-      `SELECT 'team:' || team AS bucket FROM team_members WHERE user_id = $1
-       UNION ALL SELECT 'task:' || task_id FROM watches WHERE user_id = $1 ORDER BY 1`,
+      `SELECT 'team:' || team AS bucket FROM public.team_members WHERE user_id = $1
+       UNION ALL SELECT 'task:' || task_id FROM public.watches WHERE user_id = $1 ORDER BY 1`,
       [userId],
     );
     return [...this.own.resolveSubscriptions(userId), ...granted.map(({ bucket }) => bucket)];
