@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
+
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { Client } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SchemaService } from '../lib/schema/schema.service.js';
+import { SyncEngine } from '../lib/engine/sync-engine.js';
 import { Snapshotter } from '../lib/engine/snapshot/snapshotter.js';
 import { readLogPage } from '../lib/engine/pull/log-page.js';
 import type { PushChange } from '../lib/engine/push/push-change.js';
@@ -279,10 +280,9 @@ describe('reading', () => {
       // So that all come while the first one is asked about.
       const pages = await withClient(database.url, async (client) => {
         await client.query('BEGIN; LOCK TABLE sync_clients IN ACCESS EXCLUSIVE MODE');
-        const came = vi.fn();
-        (app.app.getHttpServer() as Server).on('request', came);
+        const asked = vi.spyOn(app.app.get(SyncEngine), 'pull');
         const answers = Promise.all(devices.map((device) => device.pullPage()));
-        await eventually(() => expect(came).toHaveBeenCalledTimes(devices.length));
+        await eventually(() => expect(asked).toHaveBeenCalledTimes(devices.length));
         await eventually(async () => {
           const waiting = await database.query(
             `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,

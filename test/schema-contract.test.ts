@@ -109,7 +109,8 @@ describe('logical types', () => {
       found.get(`c${index}`)?.dbType,
       found.get(`c${index}`)?.logicalType,
     ]);
-    expect(actual).toEqual(TYPES.map(([type, logical]) => [type, logical]));
+    // Without its schema: which one is on the search path is the role's affair.
+    expect(actual).toEqual(TYPES.map(([type, logical]) => [type.replace(/^shop\./, ''), logical]));
   });
 
   it('tell the base type through domains', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { Lsn } from '../common/lsn.js';
-import { inTransaction } from '../store/session.js';
+import { alone } from '../store/session.js';
 import { announceMark } from '../store/wal-progress.js';
 
 /** Pauses between two looks double from the first to the last: the consumer may run in another process. */
@@ -20,17 +20,17 @@ const ANNOUNCE_MS = 1_000;
 export async function awaitLog(
   dataSource: DataSource,
   lsn: Lsn,
-  isThere: (manager: EntityManager) => Promise<boolean>,
+  isThere: () => Promise<boolean>,
   timeout: number,
 ): Promise<boolean> {
   const deadline = performance.now() + timeout;
   let announced = -Infinity;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
-    if (await inTransaction(dataSource, 'read', isThere)) return true;
+    if (await isThere()) return true;
     const now = performance.now();
     if (now >= deadline) return false;
     if (now - announced >= ANNOUNCE_MS) {
-      await inTransaction(dataSource, 'write', (manager) => announceMark(manager, lsn));
+      await alone(dataSource, (manager) => announceMark(manager, lsn));
       announced = now;
     }
     await sleep(Math.min(pause, deadline - now));

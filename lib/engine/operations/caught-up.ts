@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import { describeProgress, isMarkReached, markWal } from '../../store/wal-progress.js';
 import { inTransaction } from '../../store/session.js';
@@ -21,7 +21,8 @@ export async function caughtUp(
   { timeout = DEFAULT_TIMEOUT_MS }: CaughtUpOptions = {},
 ): Promise<void> {
   const mark = await inTransaction(dataSource, 'read', markWal);
-  const isThere = (manager: EntityManager): Promise<boolean> => isMarkReached(manager, mark, tables);
+  const isThere = (): Promise<boolean> =>
+    inTransaction(dataSource, 'read', (manager) => isMarkReached(manager, mark, tables));
   if (await awaitLog(dataSource, mark.lsn, isThere, timeout)) return;
   const progress = await inTransaction(dataSource, 'read', (manager) => describeProgress(manager, mark));
   throw new SynchroError(

@@ -14,5 +14,6 @@ const LONGEST_WAIT_MS = 2_000;
 export async function awaitPushes(dataSource: DataSource, userId: string): Promise<void> {
   const lsn = await alone(dataSource, (manager) => unloggedPush(manager, userId));
   if (lsn === null) return;
-  await awaitLog(dataSource, lsn, (manager) => isLogAt(manager, lsn), LONGEST_WAIT_MS);
+  const isThere = (): Promise<boolean> => alone(dataSource, (manager) => isLogAt(manager, lsn));
+  await awaitLog(dataSource, lsn, isThere, LONGEST_WAIT_MS);
 }
