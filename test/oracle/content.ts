@@ -8,7 +8,7 @@ function canonical(column: string, value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (TIMES.has(column)) return String(instant(value));
   // Its label may be called anew at any time, which changes no row.
-  if (column === 'mood') return String(value).replace(/_\d+$/, '');
+  if (column === 'mood' && typeof value === 'string') return value.replace(/_\d+$/, '');
   // What a device has not read back yet is still the text that it pushes.
   if (column === 'data') return sorted(typeof value === 'string' ? JSON.parse(value) : value);
   if (typeof value === 'number' || isLossless(value)) return String(Number(value));

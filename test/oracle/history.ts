@@ -81,6 +81,16 @@ export class History {
     return this.rows(grant).get(`${String(what)} ${user}`) ?? [];
   }
 
+  /** Whether a user has lost a grant between two moments. */
+  hasLostGrant(user: string, since: number, until: number): boolean {
+    return (Object.keys(GRANTS) as GrantName[]).some((grant) =>
+      [...this.rows(grant)].some(
+        ([key, versions]) =>
+          key.endsWith(` ${user}`) && versions.some(({ to }) => to >= since && to <= until),
+      ),
+    );
+  }
+
   /** Every grant of something, with its user. */
   grants(grant: GrantName, what: unknown): readonly Version[] {
     return [...this.rows(grant)].flatMap(([key, versions]) =>

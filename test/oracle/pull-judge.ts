@@ -96,7 +96,8 @@ export class PullJudge {
     // Nothing has taken it away: it would be gone from the device, until something brings it back.
     const shown = evidence.shown(phone, table, id);
     // Under another spelling it has a record that it made itself, and is given under the server's.
-    if (id === canonicalId(id) && evidence.throughout(shown, from, received)) {
+    const isKept = evidence.throughout(shown, from, received) && !this.isAheadOfLog(exchange, shown, from);
+    if (id === canonicalId(id) && isKept) {
       const what = `${phone.userId} is told to delete what it could see all the time`;
       return [violation('loss', table, id, what, phone)];
     }
@@ -104,6 +105,24 @@ export class PullJudge {
     const seen = evidence.rules.everReadable(phone.userId, table, id, ofLog(exchange, evidence.appliedUntil));
     if (during(seen, from, received) || this.leftLate(exchange, table, id, seen, from)) return [];
     return tell('what it never could see');
+  }
+
+  /**
+   * A grant that is gone is known at once, and what has brought the row to its user in another way only by the log: in
+   * between the row is told to be gone, and then is given again.
+   */
+  private isAheadOfLog(
+    { phone, sent, received }: Exchange,
+    shown: readonly Interval[],
+    from: number,
+  ): boolean {
+    const { evidence } = this;
+    const applied = evidence.appliedUntil(sent);
+    const known = shown.filter(({ from: began }) => began <= applied);
+    return (
+      !evidence.throughout(known, from, received) &&
+      evidence.history.hasLostGrant(phone.userId, from, received)
+    );
   }
 
   /**

@@ -138,7 +138,9 @@ export class PushJudge {
       first !== undefined && first.from >= exchange.sent && !all.some(({ to }) => to === first.from);
     if (!isNew) return [];
     const isOwn = !owner || first.row[owner] === user;
-    const isUnder = !parent || first.row[parent.fk] === canonicalId(String(change.data?.[parent.fk]));
+    const isUnder =
+      !parent ||
+      first.row[parent.fk] === canonicalId(parentOf(change.table_name, change.data ?? {})?.id ?? '');
     if (isOwn && isUnder) return [];
     const what = `${user}'s ${JSON.stringify(change.data)} was written as ${JSON.stringify(first.row)}`;
     return [this.tell('authority', exchange, change, what)];
