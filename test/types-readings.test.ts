@@ -111,6 +111,11 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       { marks: [{ spot: 1, how: 'sad' }] },
     ],
     [
+      "a composite's attribute that is dropped and made again",
+      'ALTER TYPE mark DROP ATTRIBUTE how; ALTER TYPE mark ADD ATTRIBUTE how mood',
+      { marks: [{ place: 1, how: null }] },
+    ],
+    [
       'a column that is dropped and made again',
       'ALTER TABLE diaries DROP COLUMN a; ALTER TABLE diaries ADD COLUMN a text',
       { a: null },

@@ -1,4 +1,5 @@
-import { errorCode } from '../common/database-error.js';
+import { errorCode, isTransient } from '../common/database-error.js';
+import { describeError } from '../common/describe-error.js';
 import { quoteIdentifier, quoteQualifiedName } from '../common/identifiers.js';
 import type { BucketFunction, SyncTable } from '../registry/sync-table.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
@@ -32,7 +33,8 @@ export interface FunctionAnswer {
  * Asks a table's bucket function about all rows in one statement, on the consumer's connection. Under a savepoint, so
  * that what the function throws costs nothing else.
  * @returns the answers in the order of `rows`
- * @throws what the function throws, or an Error naming it when it was cancelled
+ * @throws what the function throws, or an Error naming it when that looks like something of the server's (it was cancelled,
+ *   it raised 40001)
  */
 export async function callBucketFunction(
   tx: ChangelogTransaction,
@@ -43,7 +45,7 @@ export async function callBucketFunction(
 ): Promise<readonly FunctionAnswer[]> {
   const columns = await typedColumns(tx, table);
   const answers: FunctionAnswer[] = [];
-  let cancelled = false;
+  let failure: string | null = null;
   await tx.query(`SAVEPOINT bucket_function; SET LOCAL statement_timeout = ${limits.time}`);
   try {
     const { rows: answered } = await tx.query<{ n: number; count: number; buckets: string[] | null }>(
@@ -54,15 +56,17 @@ export async function callBucketFunction(
       answers[n] = { count, buckets: count === 0 ? [] : buckets };
     }
   } catch (error) {
+    // Where the server or the connection is what failed, so does this.
     await tx.query('ROLLBACK TO SAVEPOINT bucket_function');
-    if (errorCode(error) !== QUERY_CANCELED) throw error;
-    cancelled = true;
+    if (!isTransient(error)) throw error;
+    failure =
+      errorCode(error) === QUERY_CANCELED
+        ? `was cancelled after ${limits.time} ms`
+        : `failed (${describeError(error)})`;
   }
-  if (cancelled) {
+  if (failure !== null) {
     // Without its cause, which would pass for something that mends itself: the batch would be tried again for ever.
-    throw new Error(
-      `${bucketFunction.text} was cancelled after ${limits.time} ms, asked about ${describeRows(table, rows)}`,
-    );
+    throw new Error(`${bucketFunction.text} ${failure}, asked about ${describeRows(table, rows)}`);
   }
   await tx.query('SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT bucket_function');
   return answers;

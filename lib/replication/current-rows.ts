@@ -37,19 +37,23 @@ export async function* currentRows(
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.noteLook();
-  const columns = tracked.columnsOf(table);
+  const list = tracked.readListSql(table);
   const padded = tracked.paddedColumns(table.schema, table.name);
   const toRow = (row: RowData): ResolveRow => {
     const data = padded.size === 0 ? row : withoutPaddings(row, padded);
     return { recordId: data[table.idColumn] ?? '', data };
   };
-  if (columns !== 'all') {
-    const list = [...columns].map(quoteIdentifier).join(', ');
-    const select = (where: string): string => `SELECT ${list} FROM ${table.sql}${where}`;
+  const select = (where: string): string => `SELECT ${list} FROM ${table.sql}${where}`;
+  if (tracked.columnsOf(table) !== 'all') {
     for await (const rows of throughCursor(tx, select, CHUNK_ROWS.needed, filter)) yield rows.map(toRow);
     return;
   }
-  for await (const rows of throughCursor(tx, (where) => measuredSql(table, where), CHUNK_ROWS.all, filter)) {
+  for await (const rows of throughCursor(
+    tx,
+    (where) => measuredSql(table, select(where)),
+    CHUNK_ROWS.all,
+    filter,
+  )) {
     const wide = new Map<string, number>();
     const narrow: ResolveRow[] = [];
     for (const { [ID]: id, [LENGTH]: length, ...data } of rows) {
@@ -60,7 +64,7 @@ export async function* currentRows(
     for (const ids of byText(wide.keys(), (id) => wide.get(id) ?? 0))
       yield (
         await matchingValues(tx, table.idColumn, (condition) =>
-          tx.textRows(`SELECT * FROM ${table.sql} WHERE ${condition}`, [ids]),
+          tx.textRows(select(` WHERE ${condition}`), [ids]),
         )
       ).map(toRow);
   }
@@ -90,10 +94,10 @@ const ID = 'sync row id';
 const LENGTH = 'sync row length';
 
 /** All columns of each row, its key and how long it is as text; of a {@link WIDE_ROW} no more than these two. */
-function measuredSql(table: SyncTable, where: string): string {
+function measuredSql(table: SyncTable, rows: string): string {
   return `SELECT sync_row.${quoteIdentifier(table.idColumn)} AS ${quoteIdentifier(ID)},
       measured.length AS ${quoteIdentifier(LENGTH)}, narrow.*
-    FROM (SELECT * FROM ${table.sql}${where}) AS sync_row
+    FROM (${rows}) AS sync_row
     CROSS JOIN LATERAL (SELECT octet_length((sync_row.*)::text) AS length OFFSET 0) AS measured
     LEFT JOIN LATERAL (SELECT sync_row.*) AS narrow ON measured.length <= ${WIDE_ROW}`;
 }

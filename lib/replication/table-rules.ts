@@ -6,7 +6,14 @@ import { rememberLabels } from '../store/enum-labels.js';
 import type { BucketRules } from './bucket-rules.js';
 import type { MembershipApplier } from './membership-applier.js';
 import type { ResettleOptions } from './resettle-options.js';
-import { labelsOf, lookFor, type Look, type TableShape, type TableShapes } from './table-shapes.js';
+import {
+  attachedSince,
+  labelsOf,
+  lookFor,
+  type Look,
+  type TableShape,
+  type TableShapes,
+} from './table-shapes.js';
 
 interface StoredRules {
   readonly hash: string;
@@ -57,12 +64,14 @@ export class TableRules {
     const stored = await this.stored(tx);
     const hashes = new Map(await this.hashes(tx));
     const looks = new Map<string, Look>();
+    const attached = new Map<string, readonly string[]>();
     for (const [name, shape] of shapes.byTable) {
       const known = stored.get(name);
       if (known) hashes.set(name, known.hash);
+      if (known?.shape) attached.set(name, attachedSince(known.shape, shape));
       looks.set(name, known ? lookFor(known.shape, shape) : 'refresh');
     }
-    const tables = await this.look(tx, applier, looks);
+    const tables = await this.look(tx, applier, looks, attached);
     await this.store(tx, hashes, shapes);
     return tables;
   }
@@ -81,11 +90,15 @@ export class TableRules {
     await this.store(tx, current, shapes);
   }
 
-  /** @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone */
+  /**
+   * @param attached the partitions of each table whose rows are announced again in any case
+   * @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone
+   */
   private async look(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
     looks: Map<string, Look>,
+    attached: ReadonlyMap<string, readonly string[]> = new Map(),
   ): Promise<readonly string[]> {
     if ([...looks.values()].every((look) => look === 'none')) return [];
     const clients = await tx.query('SELECT FROM :sync.sync_clients LIMIT 1');
@@ -95,6 +108,10 @@ export class TableRules {
       const look = looks.get(table.name) ?? 'none';
       if (look === 'none') continue;
       tables.push(table.name);
+      if (look !== 'refresh') {
+        const rows = { column: 'tableoid', values: attached.get(table.name) ?? [] };
+        await applier.resettle(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
+      }
       const orphans = await this.resettle(tx, applier, table, {
         silent,
         refresh: look === 'refresh',

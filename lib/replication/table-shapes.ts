@@ -17,6 +17,8 @@ export interface TableShape {
   readonly rules: string;
   /** The partitions and their files: one that is attached, detached, dropped or truncated is not in the stream. */
   readonly partitions: string;
+  /** When each partition, by its OID, was attached: while one was away, its changes were nobody's. */
+  readonly attached: Readonly<Record<string, string | null>>;
   /** All columns, and the files: both together change when ALTER TABLE writes every row anew. */
   readonly columns: string;
   readonly files: string;
@@ -59,11 +61,17 @@ export type Look =
 /** @param stored null: nobody has looked at the table at that point of the stream yet */
 export function lookFor(stored: TableShape | null, shape: TableShape): Look {
   if (stored === null) return 'compare';
-  const differs = (key: Exclude<keyof TableShape, 'readings' | 'types'>): boolean =>
+  const differs = (key: Exclude<keyof TableShape, 'attached' | 'readings' | 'types'>): boolean =>
     stored[key] !== shape[key];
   if (differs('published') || (differs('columns') && differs('files'))) return 'refresh';
   if (readsDifferently(stored, shape)) return 'refresh';
-  return differs('rules') || differs('partitions') || differs('sources') ? 'compare' : 'none';
+  const isPartedAnew = differs('partitions') || attachedSince(stored, shape).length > 0;
+  return isPartedAnew || differs('rules') || differs('sources') ? 'compare' : 'none';
+}
+
+/** The OIDs of the partitions that came, or came back: under keys that devices know their rows may be others. */
+export function attachedSince(stored: TableShape, { attached }: TableShape): readonly string[] {
+  return Object.keys(attached).filter((oid) => stored.attached[oid] !== attached[oid]);
 }
 
 /**
@@ -141,12 +149,13 @@ export async function readShapes(
   for (const table of tracked.registry.all()) {
     const row = byRelation.get(table.sql);
     if (!row) continue;
-    const { published, rules, partitions, columns, files, readings, types } = row;
+    const { published, rules, partitions, attached, columns, files, readings, types } = row;
     const sources = table.bucketSources
       .map(({ schema, relation }) => byRelation.get(quoteRelation(schema, relation)))
       .map((source) => [source?.published, source?.rules, source?.partitions].join(' '))
       .join(',');
-    byTable.set(table.name, { published, rules, partitions, columns, files, sources, readings, types });
+    const shape = { published, rules, partitions, attached, columns, files, sources, readings, types };
+    byTable.set(table.name, shape);
   }
   return { byTable, lsn: BigInt(positions[0]?.lsn ?? 0) };
 }
@@ -205,6 +214,7 @@ SELECT w.schema, w.relation, w.required, w.oid IS NOT NULL AS found,
      FROM pg_attribute a
     WHERE a.attrelid = w.oid AND NOT a.attisdropped AND a.attname::text = ANY (w.required)) AS rules,
   CASE WHEN w.relkind = 'p' THEN f.files ELSE '' END AS partitions,
+  CASE WHEN w.relkind = 'p' THEN f.attached ELSE '{}' END AS attached,
   (SELECT coalesce(sum(hash_record_extended((a.attnum, a.xmin), 0)), 0)::text
      FROM pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0) AS columns,
   f.files,
@@ -222,7 +232,7 @@ SELECT w.schema, w.relation, w.required, w.oid IS NOT NULL AS found,
      FROM used u JOIN pg_type y ON y.oid = u.type CROSS JOIN LATERAL (
        SELECT '${LABEL}' || e.oid, e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = y.oid
        UNION ALL
-       SELECT 'composite ' || y.oid, string_agg(concat_ws(' ', a.attname, a.atttypid), ',' ORDER BY a.attnum)
+       SELECT 'composite ' || y.oid, string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attnum)
          FROM pg_attribute a
         WHERE y.typtype = 'c' AND a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped
        HAVING count(*) > 0) x (key, text)
@@ -233,6 +243,8 @@ LEFT JOIN pg_publication p ON p.pubname = $2
 LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = w.oid
 CROSS JOIN LATERAL (
   SELECT array_agg(l.oid) AS leaves,
+         jsonb_object_agg(l.oid, (SELECT string_agg(i.xmin::text, ' ' ORDER BY i.inhrelid)
+           FROM pg_partition_ancestors(l.oid) a JOIN pg_inherits i ON i.inhrelid = a.relid)) AS attached,
          md5(coalesce(string_agg(concat_ws(' ', l.oid, l.relfilenode), ',' ORDER BY l.oid), '')) AS files
     FROM pg_class l
    WHERE l.oid = w.oid OR l.oid IN (SELECT t.relid FROM pg_partition_tree(w.oid) t WHERE t.isleaf)) f

@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { bucketColumns } from '../resolvers/join-resolver.js';
@@ -62,6 +63,16 @@ export class TrackedTables {
   /** The columns of a synced table that its rules and the diff read. */
   columnsOf(table: SyncTable): ReadonlySet<string> | 'all' {
     return this.needsAllColumns(table) ? 'all' : this.namedColumns(table);
+  }
+
+  /**
+   * The columns of a synced table that are read from it, quoted: what the stream would have. Without generated ones, which
+   * it has not; a virtual one may fail whenever it is read (hazard W-HOST-1).
+   */
+  readListSql(table: SyncTable): string {
+    const columns = this.columnsOf(table);
+    const list = columns === 'all' ? this.present.get(key(table.schema, table.name)) : columns;
+    return list === undefined ? '*' : [...list].map(quoteIdentifier).join(', ');
   }
 
   /** The columns without which nothing can be said of a relation's changes. */

@@ -11,6 +11,7 @@ import type { Parking } from './parking.js';
 import type { PushContext, PushItem, PushResult } from './push-change.js';
 import type { PushRows } from './push-rows.js';
 import { notReadable } from './readable-buckets.js';
+import { repairTime } from './repair-time.js';
 import { findRetries } from './retries.js';
 import { type Outcome, RunWriter, type Written } from './run-writer.js';
 import { hasUnfitValue } from './unfit-value.js';
@@ -206,10 +207,9 @@ function written({ write: { item, kind }, row }: Written): PushResult {
   // Without times, so that the device takes whatever it is told next.
   if (!row.owned) return applied(item.echo);
   if (kind === 'delete') {
-    return applied(item.echo, {
-      ...serverTimes(row),
-      ...(row.deletedAt === null ? {} : { server_deleted_at: row.deletedAt }),
-    });
+    // A trigger has kept the row.
+    if (row.deletedAt === null) return applied(item.echo, repairTime(row));
+    return applied(item.echo, { ...serverTimes(row), server_deleted_at: row.deletedAt });
   }
   return takenAsSent(item, row);
 }
