@@ -105,10 +105,8 @@ describe.each([
         all(path: RegExp, handler: (request: object, response: object, next: () => void) => void): void;
       }
       const configure: AppOptions['configure'] = (each) => {
-        each
-          .getHttpAdapter()
-          .getInstance<Express>()
-          .all(/.*/, (_request, _response, next) => next());
+        const express = each.getHttpAdapter().getInstance() as Express;
+        express.all(/.*/, (_request, _response, next) => next());
       };
       await start({ configure });
       expect(await begun('/sync/push', ['Content-Length: 90000'])).toContain(' 401 ');

@@ -54,13 +54,17 @@ const SHAPES: Readonly<Record<string, (length: number) => string>> = {
   'dots and digits': (length) => '1.'.repeat(length / 2),
   'addresses without an end': (length) => 'a://b:'.repeat(length / 6),
   'passwords without a value': (length) => 'password '.repeat(length / 9),
+  'passwords in quotes without an end': (length) => `password='"`.repeat(length / 11),
+  'addresses without an end of their own': (length) => '://a:b'.repeat(length / 6),
+  'elements and attributes': (length) => '<a b="'.repeat(length / 6),
+  'escapes within a number': (length) => `{${String.raw`1\e5`.repeat(length / 5)}`,
   'control characters': (length) => '\u001b\u0085'.repeat(length / 2),
 };
 
 const TYPES = [
   'bool', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'text', 'varchar', 'bpchar', 'citext', 'uuid', 'bytea',
-  'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'xml', 'inet', 'numrange', 'jsonpath',
-  '_text', '_int8', '_numeric', '_jsonb', 'mood',
+  'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'xml', 'inet', 'numrange', 'jsonpath', 'tsquery',
+  '_text', '_int8', '_numeric', '_jsonb', '_numrange', 'mood',
 ]; // prettier-ignore
 
 const LIMITS = readSettings({}).limits;
@@ -98,7 +102,7 @@ function forms(text: string): readonly unknown[] {
 function pushed(baseType: string, text: string): void {
   const [id, value] = [column('uuid', 'id'), column(baseType, 'value')];
   const table: ContractTable = { table: owned('things'), oid: 1, columns: [id, value], primaryKey: id };
-  const contract = { tables: new Map([['things', table]]) } as unknown as SchemaContract;
+  const contract = { tables: new Map([['things', table]]), closed: new Set() } as unknown as SchemaContract;
   for (const sent of forms(text)) {
     const change = changeWith({ data: { value: sent } });
     const item = checkChange(change, 0, { ...SCOPE, contract });
@@ -156,7 +160,7 @@ const TEXTS: Readonly<Record<string, (text: string) => void>> = {
 function checkedAs(keyType: string, members: object): void {
   const id = column(keyType, 'id');
   const table: ContractTable = { table: owned('things'), oid: 1, columns: [id], primaryKey: id };
-  const contract = { tables: new Map([['things', table]]) } as unknown as SchemaContract;
+  const contract = { tables: new Map([['things', table]]), closed: new Set() } as unknown as SchemaContract;
   checkChange(changeWith(members), 0, { ...SCOPE, contract });
 }
 

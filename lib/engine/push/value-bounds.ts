@@ -1,6 +1,7 @@
 import { scanJson, type JsonBounds } from '../../common/json-scan.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { excessGrowth } from './number-growth.js';
+import { isSlowToRead } from './slow-texts.js';
 
 /** What the values of one change may hold and grow to. */
 export type ValueBounds = JsonBounds;
@@ -10,7 +11,7 @@ const MAX_GROWTH = 4096;
 
 /**
  * Whether the values that a device sent are such as a device can be given back: no document deeper than its parser
- * goes, no number that fills pages when PostgreSQL writes it out.
+ * goes, no number that fills pages when PostgreSQL writes it out, nothing that it takes minutes to read.
  */
 export function isWithinBounds(
   values: readonly (readonly [ContractColumn, unknown])[],
@@ -19,6 +20,7 @@ export function isWithinBounds(
   let growth = 0;
   for (const [column, value] of values) {
     if (typeof value === 'string' && isTooDeep(column, value, bounds)) return false;
+    if (isSlowToRead(column, value)) return false;
     growth += excessGrowth(column, value);
     if (growth > MAX_GROWTH) return false;
   }
