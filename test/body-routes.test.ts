@@ -44,6 +44,20 @@ async function begun(target: string, headers: readonly string[]): Promise<string
   }
 }
 
+interface Express {
+  all(path: RegExp, handler: (request: object, response: object, next: () => void) => void): void;
+}
+
+function handingOn(each: RunningApp['app']): void {
+  const express = each.getHttpAdapter().getInstance() as Express;
+  express.all(/.*/, (_request, _response, next) => next());
+}
+
+function versioned(each: RunningApp['app']): void {
+  each.setGlobalPrefix('api/:tenant');
+  each.enableVersioning({ type: VersioningType.URI, defaultVersion: ['1', '2'] });
+}
+
 describe.each([
   ['Express', () => undefined],
   ['Fastify', () => new FastifyAdapter()],
@@ -78,11 +92,7 @@ describe.each([
   );
 
   it('versions, and a prefix with a parameter, change nothing [W-LOAD-8]', async () => {
-    const configure: AppOptions['configure'] = (each) => {
-      each.setGlobalPrefix('api/:tenant');
-      each.enableVersioning({ type: VersioningType.URI, defaultVersion: ['1', '2'] });
-    };
-    await start({ host: { controllers: [OwnRoutes] }, configure });
+    await start({ host: { controllers: [OwnRoutes] }, configure: versioned });
     const own = await send(`${app.url}/api/t/v2/admin/sync/push`, { body: { n: 1 } });
     expect(own).toMatchObject({ json: { body: { n: 1 } } });
     expect(await send(`${app.url}/api/t/sync/push`, { body: {}, headers: ALICE })).toMatchObject(NO_SCHEMA);
@@ -101,14 +111,7 @@ describe.each([
   it.runIf(name === 'Express')(
     "a route of Express's own that hands on changes nothing [W-LOAD-8]",
     async () => {
-      interface Express {
-        all(path: RegExp, handler: (request: object, response: object, next: () => void) => void): void;
-      }
-      const configure: AppOptions['configure'] = (each) => {
-        const express = each.getHttpAdapter().getInstance() as Express;
-        express.all(/.*/, (_request, _response, next) => next());
-      };
-      await start({ configure });
+      await start({ configure: handingOn });
       expect(await begun('/sync/push', ['Content-Length: 90000'])).toContain(' 401 ');
     },
   );

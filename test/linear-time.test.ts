@@ -54,13 +54,17 @@ const SHAPES: Readonly<Record<string, (length: number) => string>> = {
   'dots and digits': (length) => '1.'.repeat(length / 2),
   'addresses without an end': (length) => 'a://b:'.repeat(length / 6),
   'passwords without a value': (length) => 'password '.repeat(length / 9),
+  'passwords in quotes without an end': (length) => `password='"`.repeat(length / 11),
+  'addresses without an end of their own': (length) => '://a:b'.repeat(length / 6),
+  'elements and attributes': (length) => '<a b="'.repeat(length / 6),
+  'escapes within a number': (length) => `{${String.raw`1\e5`.repeat(length / 5)}`,
   'control characters': (length) => '\u001b\u0085'.repeat(length / 2),
 };
 
 const TYPES = [
   'bool', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'text', 'varchar', 'bpchar', 'citext', 'uuid', 'bytea',
-  'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'xml', 'inet', 'numrange', 'jsonpath',
-  '_text', '_int8', '_numeric', '_jsonb', 'mood',
+  'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'xml', 'inet', 'numrange', 'jsonpath', 'tsquery',
+  '_text', '_int8', '_numeric', '_jsonb', '_numrange', 'mood',
 ]; // prettier-ignore
 
 const LIMITS = readSettings({}).limits;

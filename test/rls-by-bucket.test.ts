@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { rlsSql } from '../lib/store/rls.js';
-import { readOnly } from './schema-fixtures.js';
+import { owned, readOnly } from './schema-fixtures.js';
 
 function readPolicy(table: ReturnType<typeof readOnly>, readByBucket: boolean): string {
   const [policy = ''] = rlsSql([table], { readByBucket }).filter((sql) => sql.includes('FOR SELECT'));
@@ -15,14 +15,25 @@ it.each([
       bucketFunction: { schema: 'public', name: 'buckets_of', text: 'buckets_of' },
     }),
   ],
-])(
-  "without reading by bucket, a table with %s and no owner is nobody's to read [W-LOAD-14]",
-  (_, table) => {
-    expect(readPolicy(table, false)).toBe('USING (false)');
-    expect(readPolicy(table, true)).toContain('sync_bucket_edges');
-  },
-);
+])("without reading by bucket, a table with %s and no owner is nobody's to read [W-LOAD-14]", (_, table) => {
+  expect(readPolicy(table, false)).toBe('USING (false)');
+  expect(readPolicy(table, true)).toContain('sync_bucket_edges');
+});
 
 it("a table with neither owner nor rule stays everyone's", () => {
   expect(readPolicy(readOnly('categories'), false)).toBe('USING (true)');
+});
+
+const shared = { allowGlobalRead: true, globalWhenBucketNull: true };
+
+it("a row without an owner that a rule puts into a team's bucket is not everyone's [W-LOAD-14]", () => {
+  const byColumn = owned('polls', { ...shared, bucketByColumn: 'team_id', bucketPrefix: 'team:' });
+  expect(readPolicy(byColumn, false)).toContain('"user_id" IS NULL AND "polls"."team_id" IS NULL');
+  const byFunction = owned('polls', {
+    ...shared,
+    bucketByColumn: null,
+    bucketFunction: { schema: 'public', name: 'buckets_of', text: 'buckets_of' },
+  });
+  expect(readPolicy(byFunction, false)).not.toContain('IS NULL');
+  expect(readPolicy(owned('tags', shared), false)).toMatch(/OR "tags"."user_id" IS NULL\)$/);
 });

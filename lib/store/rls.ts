@@ -131,11 +131,18 @@ function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptio
     // Without an owner or a rule of its own it is everyone's; with a rule, nobody's but those in the buckets.
     return bucketByColumn === null && bucketFunction === null ? 'true' : (byBucket[0] ?? 'false');
   }
-  return [
-    ownedSql(registry, table, name, USER),
-    ...(table.allowGlobalRead ? [unownedSql(registry, table, name)] : []),
-    ...byBucket,
-  ].join('\n    OR ');
+  return [ownedSql(registry, table, name, USER), ...globalSql(registry, table), ...byBucket].join(
+    '\n    OR ',
+  );
+}
+
+/** Rows of nobody's, unless their bucket rule says where they are: without an owner a row may still be a team's. */
+function globalSql(registry: SyncRegistry, table: SyncTable): readonly string[] {
+  const { name, allowGlobalRead, bucketByColumn, bucketFunction, ownerColumn } = table;
+  if (!allowGlobalRead || bucketFunction !== null) return [];
+  const unowned = unownedSql(registry, table, name);
+  if (bucketByColumn === null || bucketByColumn === ownerColumn) return [unowned];
+  return [`${unowned} AND ${quoteIdentifier(name)}.${quoteIdentifier(bucketByColumn)} IS NULL`];
 }
 
 /** Dead edges count: a pull asks of a soft-deleted row whether it is back. */

@@ -1,6 +1,6 @@
 import type { JsonScan } from '../../common/json-scan.js';
 import type { ContractColumn } from '../../schema/schema-contract.js';
-import { isJson, isJsonObject } from './json.js';
+import { isJson, isJsonObject, parseJson } from './json.js';
 import { numberToken } from './numbers.js';
 
 /** Characters of a number; a double has 24 at most, a device's exact numeric rarely a hundred. */
@@ -24,21 +24,30 @@ export function excessGrowth(column: ContractColumn, value: unknown, scan: JsonS
   return Math.max(0, growth - FREE_FACTOR * sizeOf(value));
 }
 
-function growthOf({ baseType, isArray }: ContractColumn, value: unknown, scan: JsonScan | null): number {
+function growthOf(
+  { baseType, isArray }: Pick<ContractColumn, 'baseType' | 'isArray'>,
+  value: unknown,
+  scan: JsonScan | null,
+): number {
   const type = baseType.replace(/^_/, '');
   const keepsSpelling = KEEPS_SPELLING.has(type);
   if (typeof value !== 'string') {
-    let growth = 0;
-    for (const token of numbersOf(value)) {
-      if (token.length > MAX_NUMBER_LENGTH) return Infinity;
-      if (!keepsSpelling) growth += numberGrowth(token);
-    }
-    return growth;
+    const { numbers, texts } = leavesOf(value);
+    if (numbers.some((token) => token.length > MAX_NUMBER_LENGTH)) return Infinity;
+    if (keepsSpelling) return 0;
+    // Strings in a document stay strings; in an array they are elements.
+    return sum(numbers.map(numberGrowth)) + (type === 'jsonb' ? 0 : sum(texts.map(textGrowth)));
   }
   if (keepsSpelling || !MAY_GROW.test(value)) return 0;
-  // An array's text may be PostgreSQL's own form, whose elements have quotes within quotes.
-  if (type !== 'jsonb' || isArray) return sum(value.split(NO_NUMBER).map(numberGrowth));
-  return scan === null ? numberGrowth(value.trim()) : documentGrowth(value, scan);
+  if (type === 'jsonb' && !isArray)
+    return scan === null ? singleGrowth(value.trim()) : documentGrowth(value, scan);
+  const list = isArray ? parseJson(value) : undefined;
+  return Array.isArray(list) ? growthOf({ baseType: type, isArray: true }, list, null) : textGrowth(value);
+}
+
+/** Of a document of one value: what is no number is a string. */
+function singleGrowth(text: string): number {
+  return text.startsWith('"') ? 0 : wordGrowth(text);
 }
 
 /** About as many characters as the value was sent with. */
@@ -57,12 +66,27 @@ const KEEPS_SPELLING: ReadonlySet<string> = new Set([
   'bytea', 'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'xml', 'inet', 'cidr', 'macaddr',
 ]); // prettier-ignore
 
-const MAY_GROW = /[eE][+-]?\d/;
+const MAY_GROW = new RegExp(String.raw`[eE\\"][+-]?\w|(?<![\w.])[\w.]{${MAX_NUMBER_LENGTH + 1}}`);
 const NO_NUMBER = /[^\w.+-]/;
 
+/** Quotes and escapes may stand within a number of an array or a range: `{1\e300}`, `[1"e"300,)`. */
+function textGrowth(text: string): number {
+  return sum(text.replaceAll(/["\\]/g, '').split(NO_NUMBER).map(wordGrowth));
+}
+
+/** Of a number as PostgreSQL reads it, hexadecimal ones with the square of their length; none of a word. */
+function wordGrowth(word: string): number {
+  return word.length > MAX_NUMBER_LENGTH && LONG_NUMBER.test(word) ? Infinity : numberGrowth(word);
+}
+
+const LONG_NUMBER = /^[+-]?\.?\d[\da-fox_.+-]*$/i;
+
 /** A text that is no JSON becomes a string, whatever it looks like. */
-function documentGrowth(text: string, { exponents }: JsonScan): number {
+function documentGrowth(text: string, { exponents, unusual }: JsonScan): number {
   let growth = 0;
+  for (let index = 0; index < unusual.length; index += 2) {
+    if ((unusual[index + 1] ?? 0) - (unusual[index] ?? 0) > MAX_NUMBER_LENGTH) growth = Infinity;
+  }
   for (let index = 0; index < exponents.length; index += 2) {
     growth += numberGrowth(text.slice(exponents[index], exponents[index + 1]));
   }
@@ -79,12 +103,18 @@ function numberGrowth(token: string): number {
   return power > MAX_EXPONENT ? Infinity : power;
 }
 
-/** All numbers of a parsed value, which is not deeper than the parser has come. */
-function numbersOf(value: unknown, found: string[] = []): readonly string[] {
+interface Leaves {
+  readonly numbers: string[];
+  readonly texts: string[];
+}
+
+/** All numbers and texts of a parsed value, which is not deeper than the parser has come. */
+function leavesOf(value: unknown, found: Leaves = { numbers: [], texts: [] }): Leaves {
   const token = numberToken(value);
-  if (token !== null) found.push(token);
-  else if (Array.isArray(value)) for (const element of value) numbersOf(element, found);
-  else if (isJsonObject(value)) for (const member of Object.values(value)) numbersOf(member, found);
+  if (token !== null) found.numbers.push(token);
+  else if (typeof value === 'string') found.texts.push(value);
+  else if (Array.isArray(value)) for (const element of value) leavesOf(element, found);
+  else if (isJsonObject(value)) for (const member of Object.values(value)) leavesOf(member, found);
   return found;
 }
 

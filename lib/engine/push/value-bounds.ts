@@ -2,6 +2,7 @@ import { scanJson, type JsonBounds, type JsonScan } from '../../common/json-scan
 import type { ContractColumn } from '../../schema/schema-contract.js';
 import { isJson } from './json.js';
 import { excessGrowth } from './number-growth.js';
+import { isSlowToRead } from './slow-texts.js';
 
 /** What the values of one change may hold and grow to. */
 export type ValueBounds = JsonBounds;
@@ -11,7 +12,7 @@ const MAX_GROWTH = 4096;
 
 /**
  * Whether the values that a device sent are such as a device can be given back: no document deeper than its parser
- * goes, no number that fills pages when PostgreSQL writes it out.
+ * goes, no number that fills pages when PostgreSQL writes it out, nothing that it takes minutes to read.
  */
 export function isWithinBounds(
   values: readonly (readonly [ContractColumn, unknown])[],
@@ -21,6 +22,7 @@ export function isWithinBounds(
   for (const [column, value] of values) {
     const scan = typeof value === 'string' ? scanDocument(column, value, bounds) : null;
     if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return false;
+    if (isSlowToRead(column, value)) return false;
     growth += excessGrowth(column, value, scan);
     if (growth > MAX_GROWTH) return false;
   }

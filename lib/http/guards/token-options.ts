@@ -55,9 +55,12 @@ function secretBytes(secret: unknown): number | null {
   if (!(secret instanceof Uint8Array)) return 0;
   if (secret.length === 0) return null;
   // Byte by byte: as text of another encoding a byte may count as several.
-  const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
   const start = secret.findIndex((byte) => !isSpace(byte));
   return start === -1 ? 0 : secret.findLastIndex((byte) => !isSpace(byte)) + 1 - start;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
 /** Given and undefined is not left out: it is what `process.env` says of a variable that nobody has set. */

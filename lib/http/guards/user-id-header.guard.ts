@@ -52,15 +52,18 @@ class HeaderIdentity implements CanActivate {
 
 const DEVELOPMENT: ReadonlySet<string | undefined> = new Set(['development', 'test']);
 
+/** What is left of a type when the value comes from a variable: the text 'false' is not true. */
+type FromEnvironment<Options> = { readonly [Name in keyof Options]: unknown };
+
 function checkEnvironment(
   header: string,
-  { allowInProduction, development }: UserIdHeaderGuardOptions,
+  { allowInProduction, development }: FromEnvironment<UserIdHeaderGuardOptions>,
 ): void {
-  // The text 'false' of an environment variable is not true.
   if (allowInProduction === true) return;
   const environment = process.env['NODE_ENV'];
   const isProduction = environment === 'production';
-  if (!isProduction && (development ?? DEVELOPMENT.has(environment)) === true) return;
+  const isDevelopment = development === undefined ? DEVELOPMENT.has(environment) : development === true;
+  if (isDevelopment && !isProduction) return;
   throw new SynchroError(
     'configuration_invalid',
     `UserIdHeaderGuard would let anybody be anybody ${isProduction ? 'in production (NODE_ENV)' : 'where nobody says that this is development'}, by the header ${header}`,
