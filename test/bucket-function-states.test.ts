@@ -67,6 +67,22 @@ describe('a rule that fails for one row', () => {
     for (const id of bad) expect(await edgesOf(database, 'papers', id)).toEqual(['user:alice']);
   });
 
+  it('costs that row alone among more rows than are read at a time, at the first start [W-HOST-1]', async () => {
+    await database.query(`${createTableSql('papers', 'state text NOT NULL')};
+      CREATE FUNCTION paper_buckets (table_name text, operation text, new_row jsonb, old_row jsonb)
+        RETURNS SETOF text LANGUAGE sql AS $$ SELECT 'length:' || 1 / length(new_row->>'state') $$`);
+    const bad = randomUUID();
+    await database.query(`INSERT INTO papers (id, state) VALUES ($1, '')`, [bad]);
+    await database.query(
+      `INSERT INTO papers (id, state) SELECT gen_random_uuid(), 'x' FROM generate_series(1, 2500)`,
+    );
+    app = await startWalApp(database, [Paper]);
+    await applied(database);
+    expect(await failures()).toEqual([bad]);
+    const edges = await database.query(`SELECT FROM sync_bucket_edges WHERE bucket_id = 'length:1'`);
+    expect(edges).toHaveLength(2_500);
+  });
+
   it('that is another column’s, which fails on reading, does not stop the first start [W-HOST-1]', async ({
     skip,
   }) => {

@@ -37,6 +37,8 @@ export async function* currentRows(
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.noteLook();
+  // Nothing is under way while a row that can't be written is looked for.
+  const isAhead = !tx.careful && tracked.allowsLookAhead;
   const list = tracked.readListSql(table);
   const padded = tracked.paddedColumns(table.schema, table.name);
   const toRow = (row: RowData): ResolveRow => {
@@ -45,7 +47,8 @@ export async function* currentRows(
   };
   const select = (where: string): string => `SELECT ${list} FROM ${table.sql}${where}`;
   if (tracked.columnsOf(table) !== 'all') {
-    for await (const rows of throughCursor(tx, select, CHUNK_ROWS.needed, filter)) yield rows.map(toRow);
+    for await (const rows of throughCursor(tx, select, CHUNK_ROWS.needed, filter, isAhead))
+      yield rows.map(toRow);
     return;
   }
   for await (const rows of throughCursor(
@@ -53,6 +56,7 @@ export async function* currentRows(
     (where) => measuredSql(table, select(where)),
     CHUNK_ROWS.all,
     filter,
+    isAhead,
   )) {
     const wide = new Map<string, number>();
     const narrow: ResolveRow[] = [];
@@ -107,6 +111,7 @@ async function* throughCursor(
   select: (where: string) => string,
   size: number,
   filter: RowFilter,
+  isAhead: boolean,
 ): AsyncGenerator<readonly RowData[]> {
   const cursor = quoteIdentifier(`sync_rows_${++cursors}`);
   const declare = (where: string): string => `DECLARE ${cursor} NO SCROLL CURSOR FOR ${select(where)}`;
@@ -117,12 +122,11 @@ async function* throughCursor(
     );
   }
   const fetch = (): Promise<readonly RowData[]> => tx.asked(tx.textRows(`FETCH ${size} FROM ${cursor}`));
-  // Nothing is under way while a row that can't be written is looked for.
-  let next = tx.careful ? null : fetch();
+  let next = isAhead ? fetch() : null;
   for (let isLast = false; !isLast;) {
     const rows = await (next ?? fetch());
     isLast = rows.length < size;
-    next = isLast || tx.careful ? null : fetch();
+    next = isLast || !isAhead ? null : fetch();
     if (rows.length > 0) yield rows;
   }
   await tx.query(`CLOSE ${cursor}`);

@@ -45,7 +45,7 @@ export class MembershipSettler {
     const rows = currentRows(tx, this.tracked, table, filter);
     // What becomes of a chunk, and of its children, changes nothing that the next one asks for: tables make no cycles.
     const chunks = withEdges(tx, table, rows);
-    for await (const chunk of tx.careful ? chunks : ahead(chunks)) {
+    for await (const chunk of tx.careful || !this.tracked.allowsLookAhead ? chunks : ahead(chunks)) {
       await this.resettleRows(tx, table, chunk, options);
       for (const { recordId } of chunk.rows) missing.delete(recordId);
     }

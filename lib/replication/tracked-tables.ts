@@ -66,6 +66,14 @@ export class TrackedTables {
   }
 
   /**
+   * Whether statements may be under way while rules are asked: a bucket function runs in the same session, and what it
+   * fails for would fail them, too (25P02).
+   */
+  get allowsLookAhead(): boolean {
+    return this.registry.all().every(({ bucketFunction }) => bucketFunction === null);
+  }
+
+  /**
    * The columns of a synced table that are read from it, quoted: what the stream would have. Without generated ones, which
    * it has not; a virtual one may fail whenever it is read (hazard W-HOST-1).
    */
