@@ -10,6 +10,7 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { testRun } from './support/run.js';
 import type { RunningApp } from './support/app.js';
+import { eventually } from './support/wait.js';
 import { startWalApp, SyncedRow, type WalAppOptions } from './support/wal-app.js';
 
 @Entity('folders')
@@ -27,6 +28,13 @@ class Folder extends SyncedRow {
 class Note extends SyncedRow {
   @Column('uuid', { name: 'folder_id' })
   folderId!: string;
+}
+
+@Entity('papers')
+@SyncTable({ ownerColumn: 'user_id', bucketFunction: 'paper_buckets' })
+class Paper extends SyncedRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
 }
 
 let database: TestDatabase;
@@ -69,10 +77,13 @@ async function createTables(schema: string): Promise<void> {
   });
 }
 
-async function start(options: WalAppOptions = {}): Promise<RunningApp> {
+async function start(
+  options: WalAppOptions = {},
+  entities: Parameters<typeof startWalApp>[1] = [Folder, Note],
+): Promise<RunningApp> {
   // The marks of these tests are those of the role's own schema.
   const own = { ...database, url: roleUrl, query: () => Promise.resolve([]) };
-  return startWalApp(own, [Folder, Note], options);
+  return startWalApp(own, entities, options);
 }
 
 /** Register, snapshot, push, pull, a write of the host's followed, compaction, and what else has SQL of its own. */
@@ -174,6 +185,35 @@ describe('the search path decides nothing', () => {
     expect(await database.query(`SELECT count(*)::int AS n FROM "It's ""Mine""".sync_migrations`)).toEqual([
       { n: 1 },
     ]);
+  });
+
+  it('of the function that says which buckets a row is in [W-HOST-20]', async () => {
+    await createTables(role);
+    await withClient(roleUrl, async (client) => {
+      await client.query(createTableSql('papers', 'user_id text NOT NULL'));
+      await client.query(
+        `CREATE FUNCTION paper_buckets(text, text, new_row jsonb, jsonb) RETURNS SETOF text LANGUAGE sql
+           AS $$ SELECT 'user:' || (new_row ->> 'user_id') $$`,
+      );
+    });
+    const app = await start({}, [Paper]);
+    await database.query(`ALTER ROLE ${escapeIdentifier(role)} SET search_path = ''`);
+    await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE usename = $1 AND datname = current_database() AND pid <> pg_backend_pid()`,
+      [role],
+    );
+    const id = randomUUID();
+    await database.query(`INSERT INTO ${escapeIdentifier(role)}.papers (id, user_id) VALUES ($1, 'alice')`, [
+      id,
+    ]);
+    const paper = async (): Promise<readonly unknown[]> =>
+      database.query(
+        `SELECT bucket_id FROM ${escapeIdentifier(role)}.sync_bucket_edges WHERE record_id = $1`,
+        [id],
+      );
+    await eventually(async () => expect(await paper()).toEqual([{ bucket_id: 'user:alice' }]));
+    await app.close();
   });
 
   it('and where there is no schema at all, the start says what to do [W-HOST-21]', async () => {

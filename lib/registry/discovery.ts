@@ -160,7 +160,8 @@ class TableBuilder {
     const text = this.options.bucketFunction;
     if (text === undefined) return null;
     const name = parseQualifiedName(text);
-    if (name) return { text, ...name };
+    // Of no search path: one that changes later would leave rows in buckets that their rule no longer names.
+    if (name) return { text, ...name, schema: name.schema ?? this.defaultSchema };
     this.problem(
       'bucketFunction',
       `${JSON.stringify(text)} is no name of a function`,

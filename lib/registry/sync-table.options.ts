@@ -67,7 +67,7 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly globalWhenBucketNull?: boolean;
   /**
    * SQL function that says which buckets a row is in, instead of the `OwnershipResolver`: a name, with its schema if
-   * need be, of `(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text`. It is called by
+   * it is not that of entities which name none, of `(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text`. It is called by
    * the WAL consumer's role. Nulls, empty strings and duplicates are passed over. A child is in its parent's buckets as well.
    *
    * `operation` is `create` for an inserted row, else `update`: a deleted row leaves by the edges that it has, and a

@@ -10,6 +10,8 @@ export interface ResolvedBucketSource {
 
 /** The SQL function that says which buckets a table's rows are in. */
 export interface BucketFunction extends QualifiedName {
+  /** Where the host names none, the one of entities that name none. */
+  readonly schema: string;
   /** As the host wrote it, and as clients are told. */
   readonly text: string;
 }

@@ -84,8 +84,7 @@ async function find(client: Queryable, { schema, name }: BucketFunction): Promis
             pg_get_functiondef(p.oid) AS definition
        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE p.proname = $2 AND p.prokind = 'f' AND oidvectortypes(p.proargtypes) = 'text, text, jsonb, jsonb'
-        AND CASE WHEN $1::text IS NULL THEN n.nspname = ANY (current_schemas(true)) ELSE n.nspname = $1 END
-      ORDER BY array_position(current_schemas(true), n.nspname) LIMIT 1`,
+        AND n.nspname = $1`,
     [schema, name],
   );
   return rows[0];
