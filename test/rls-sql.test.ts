@@ -94,6 +94,7 @@ describe('in a database', () => {
   const lists = owned("my Li$t's \\", {
     schema: 'Other "s',
     ownerColumn: 'The Owner',
+    bucketByColumn: 'The Owner',
     allowGlobalRead: true,
     pushPolicy: 'disabled',
   });

@@ -119,7 +119,8 @@ export class BucketRules {
     const answers = await (bucketFunction === null
       ? this.askResolver(table, rows)
       : this.askFunction(tx, table, bucketFunction, rows, { buckets: this.limits.buckets, time }));
-    checkBucketLengths(table, this.isDefault(table) ? null : this.ruleName(table), answers);
+    const rule = bucketFunction?.text ?? `${this.resolver.constructor.name}.resolveOwners`;
+    checkBucketLengths(table, this.isDefault(table) ? null : rule, answers);
     if (answers.some((own) => own.some(isReservedBucket))) {
       throw new Error(
         `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
