@@ -99,20 +99,15 @@ describe.each([
   });
 
   // Fastify takes no second route of one path.
-  it.runIf(name === 'Express')(
-    "a host's route at the place of one of ours keeps its body [W-LOAD-8]",
-    async () => {
-      await start({ synchro: { path: '' }, host: { controllers: [OwnRoutes] } });
-      expect(await send(`${app.url}/push`, { body: { n: 1 } })).toMatchObject({ json: { body: { n: 1 } } });
-      expect(await send(`${app.url}/register`, { body: {}, headers: ALICE })).toMatchObject(NO_SCHEMA);
-    },
-  );
+  const onExpress = name === 'Express' ? it : null;
+  onExpress?.("a host's route at the place of one of ours keeps its body [W-LOAD-8]", async () => {
+    await start({ synchro: { path: '' }, host: { controllers: [OwnRoutes] } });
+    expect(await send(`${app.url}/push`, { body: { n: 1 } })).toMatchObject({ json: { body: { n: 1 } } });
+    expect(await send(`${app.url}/register`, { body: {}, headers: ALICE })).toMatchObject(NO_SCHEMA);
+  });
 
-  it.runIf(name === 'Express')(
-    "a route of Express's own that hands on changes nothing [W-LOAD-8]",
-    async () => {
-      await start({ configure: handingOn });
-      expect(await begun('/sync/push', ['Content-Length: 90000'])).toContain(' 401 ');
-    },
-  );
+  onExpress?.("a route of Express's own that hands on changes nothing [W-LOAD-8]", async () => {
+    await start({ configure: handingOn });
+    expect(await begun('/sync/push', ['Content-Length: 90000'])).toContain(' 401 ');
+  });
 });

@@ -139,7 +139,7 @@ export class SyncEngine {
   async snapshot(request: SnapshotRequest): Promise<SnapshotResult> {
     const buckets = await this.subscriptions.of(request);
     const asked = { ...request, buckets };
-    if (request.cursor === null) await awaitPushes(this.dataSource, request.userId);
+    if (request.cursor === null) await awaitPushes(this.dataSource, this.transactions, request.userId);
     const page = (await this.heldPage(asked)) ?? (await this.enteredPage(asked));
     await afterSnapshot(this.dataSource, page);
     return page.result;

@@ -7,7 +7,7 @@ export const FAULTS: readonly Mutation[] = [
   {
     name: 'state-of-the-server-is-blamed-on-records',
     file: 'lib/engine/push/run-writer.ts',
-    find: 'if (isTransient(second)) throw new ServerStateError(second, name);',
+    find: 'if (mayBeOfTable(second)) throw new ServerStateError(second, name);',
     replace: '',
     tests: [{ file: FILE, name: 'a create that everybody would fail with' }],
     why: 'W-HOST-39: after five tries, everybody would lose what was typed while the server was unwell.',

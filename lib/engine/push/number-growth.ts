@@ -45,10 +45,12 @@ function growthOf(
   return Array.isArray(list) ? growthOf({ baseType: type, isArray: true }, list, null) : textGrowth(value);
 }
 
-/** Of a document of one value: what is no number is a string. */
+/** Of a document of one value: what is no number of JSON's is a string. */
 function singleGrowth(text: string): number {
-  return text.startsWith('"') ? 0 : wordGrowth(text);
+  return JSON_NUMBER.test(text) ? wordGrowth(text) : 0;
 }
+
+const JSON_NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** About as many characters as the value was sent with. */
 function sizeOf(value: unknown): number {

@@ -113,14 +113,14 @@ export class RunWriter {
     const [{ item, kind }] = run;
     const { name } = item.table.table;
     const what = `${kind} ${name}`;
-    if (!isTransient(error) || this.writable.has(what)) return;
+    if (!mayBeOfTable(error) || this.writable.has(what)) return;
     const { registry, context, roles } = this;
     const blank = runStatement(registry, context.userId, { run, form, records: [] });
     const begin = { sql: `SAVEPOINT ${SAVEPOINT}` };
     try {
       await roles.together([begin, blank, RELEASE], 'own');
     } catch (second) {
-      if (isTransient(second)) throw new ServerStateError(second, name);
+      if (mayBeOfTable(second)) throw new ServerStateError(second, name);
       await this.undo(second);
     }
     this.writable.add(what);
@@ -220,4 +220,9 @@ function matched(run: Run, rows: readonly StoredRow[]): readonly (Written | Pass
 function parts(run: Run, size: number): readonly Run[] {
   const starts = Array.from({ length: Math.ceil(run.length / size) }, (_, n) => n * size);
   return starts.map((start) => run.slice(start, start + size)).filter((part) => isRun(part));
+}
+
+/** The server is unwell, or the table lacks what its publication asks for: a replica identity, or a column of that. */
+function mayBeOfTable(error: unknown): boolean {
+  return isTransient(error) || ['55000', '42P10'].includes(sqlState(error) ?? '');
 }

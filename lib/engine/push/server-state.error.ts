@@ -1,10 +1,18 @@
+import { SynchroError } from '../../common/errors.js';
+
 /**
- * A write failed for the state of the server, whichever records were in it: roll back, and let the device come back
- * later. The cause says what the state is, see `isTransient`.
+ * A write failed for the state of the server or of its table, whichever records were in it: roll back, and let the device
+ * come back later. The cause says what the state is.
  */
-export class ServerStateError extends Error {
+export class ServerStateError extends SynchroError {
   constructor(cause: unknown, table: string) {
-    super(`the table ${table} can't be written now, whatever the record`, { cause });
-    this.name = 'ServerStateError';
+    super(
+      'temporarily_unavailable',
+      `the table ${table} can't be written now, whatever the record`,
+      undefined,
+      {
+        cause,
+      },
+    );
   }
 }

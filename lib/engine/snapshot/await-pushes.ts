@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
 import { unloggedPush } from '../../store/push-position.js';
-import { alone } from '../../store/session.js';
 import { isLogAt } from '../../store/wal-progress.js';
 import { awaitLog } from '../await-log.js';
+import type { RequestTransactions } from '../request-transactions.js';
 
 /** Longest time that a snapshot waits for the log, in milliseconds. */
 const LONGEST_WAIT_MS = 2_000;
@@ -11,9 +11,13 @@ const LONGEST_WAIT_MS = 2_000;
  * Waits until the log has what a user's devices have pushed. A device that is told to take a snapshot pushes first, and
  * drops all rows when the snapshot comes: its own would vanish until its next pull.
  */
-export async function awaitPushes(dataSource: DataSource, userId: string): Promise<void> {
-  const lsn = await alone(dataSource, (manager) => unloggedPush(manager, userId));
+export async function awaitPushes(
+  dataSource: DataSource,
+  transactions: RequestTransactions,
+  userId: string,
+): Promise<void> {
+  const lsn = await transactions.read((manager) => unloggedPush(manager, userId));
   if (lsn === null) return;
-  const isThere = (): Promise<boolean> => alone(dataSource, (manager) => isLogAt(manager, lsn));
+  const isThere = (): Promise<boolean> => transactions.read((manager) => isLogAt(manager, lsn));
   await awaitLog(dataSource, lsn, isThere, LONGEST_WAIT_MS);
 }
