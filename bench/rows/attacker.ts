@@ -55,7 +55,7 @@ async function prepare(stage: Stage): Promise<Duel> {
   const devices = await Promise.all(
     Array.from({ length: USERS }, (_, n) => new BenchDevice(new HttpLoad(app.url), `user${n}`).start()),
   );
-  // What honest requests take by themselves is rest.
+  // The memory of honest requests counts as rest.
   const atRest = await asAlways(devices, stage.size(3_000, 1_000));
   const rest = memoryOf(app.pid);
   const usage = { node: 0, backends: 0, walsender: 0, load: 0, peakMb: 0 };

@@ -49,7 +49,7 @@ export function withoutPadding(value: string): string {
 /** The bucket that every user is subscribed to. */
 export const GLOBAL_BUCKET = 'global';
 
-/** What begins so is sync's own: the bucket of a single client, for entries that no other one gets. */
+/** Prefix of sync's own buckets: each holds the entries of a single client. */
 export const CLIENT_BUCKETS = 'client:';
 
 /** Whether a host's rule, or a column's value, may not name this bucket. */

@@ -17,10 +17,10 @@ export interface PushFailureKey {
 }
 
 /** Most failures that are kept of one user; the oldest go first. */
-export const MAX_PUSH_FAILURES = 10_000;
+const MAX_PUSH_FAILURES = 10_000;
 
 /** Most bytes of refused changes that are kept of one user. */
-export const MAX_REFUSED_BYTES = 16 * 1024 * 1024;
+const MAX_REFUSED_BYTES = 16 * 1024 * 1024;
 
 /** Digests have a length that an index takes, whatever is pushed. */
 export function digest(text: string): string {
