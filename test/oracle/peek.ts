@@ -22,14 +22,11 @@ export async function peek(world: World, phone: Phone, { b, c }: Operation): Pro
     database.query(`UPDATE projects SET title = $2, ${set} WHERE id = $1`, [project.id, world.text()]);
   await update('updated_at = now()');
   await pause(APPLIED);
-  await world.withClient(async (client) => {
-    await client.query(`SET idle_in_transaction_session_timeout = '20s'; BEGIN`);
-    await client.query('SELECT FROM sync_wal_position FOR UPDATE');
+  await world.whileLogIsHeld(async () => {
     await update(`user_id = '${world.user(c)}'`);
     if (c % 3 === 0) await phone.attempt(() => phone.snapshotPage({ limit: 1_000 }));
     else await phone.trySync();
     if (c % 2 === 0) await update(`user_id = '${phone.userId}'`);
-    await client.query('ROLLBACK');
   });
   world.did('peek');
 }

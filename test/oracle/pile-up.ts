@@ -30,11 +30,8 @@ export async function pileUp(world: World, run: Run, { b, c }: Operation): Promi
     () => run('DELETE FROM note_shares WHERE note_id = $1', note),
     () => run('DELETE FROM notes WHERE id = $1', note),
   ];
-  await world.withClient(async (client) => {
-    await client.query(`SET idle_in_transaction_session_timeout = '20s'; BEGIN`);
-    await client.query('SELECT FROM sync_wal_position FOR UPDATE');
+  await world.whileLogIsHeld(async () => {
     for (let n = 0; n < STEPS; n++) await at(steps, (b >> n) + c * (n + 1))();
-    await client.query('ROLLBACK');
   });
   world.did('pileUp');
 }

@@ -112,7 +112,9 @@ export class PushJudge {
 
   private mayWrite({ phone, sent, received }: Exchange, table: TableName, version: Version): boolean {
     const { rules } = this.evidence;
-    return during(rules.writable(phone.userId, table, version), sent, received);
+    // What the same transaction has written over was there for a moment.
+    const there = { ...version, to: Math.max(version.to, version.from + 1) };
+    return during(rules.writable(phone.userId, table, there), sent, received);
   }
 
   /** Only a child waits, and only while its parent is not there as its user's. */

@@ -38,6 +38,8 @@ export interface WorldOptions {
 
 /** Of the devices, one after the other. */
 const PAGE_SIZES = [10, 100, 3, 1_000];
+/** Longest time for which the log is held, in milliseconds: what somebody does meanwhile may wait for it. */
+const HOLD = 2_000;
 /** How often devices are looked at before the time counts: a small page makes them slow. */
 const LOOKS = 6;
 const TEAMS = ['red', 'blue'];
@@ -52,6 +54,7 @@ export class World {
   readonly watch: Watch;
   private readonly works = new Map<string, Set<string>>();
   private readonly background = new Set<Promise<void>>();
+  private logHeld: Promise<unknown> = Promise.resolve();
   private made = 0;
   private disturbances = 0;
 
@@ -205,6 +208,28 @@ export class World {
 
   async withClient(work: (client: Client) => Promise<void>): Promise<void> {
     await withClient(this.database.ownUrl, work);
+  }
+
+  /**
+   * Whoever appends to the changelog waits meanwhile: what is committed is not in it yet. One after the other, and the log
+   * goes on for as long in between.
+   */
+  async whileLogIsHeld(work: () => Promise<unknown>): Promise<void> {
+    let began = 0;
+    const held = this.logHeld.then(() =>
+      this.withClient(async (client) => {
+        await client.query(`SET idle_in_transaction_session_timeout = ${HOLD}; BEGIN`);
+        await client.query('SELECT FROM sync_wal_position FOR UPDATE');
+        began = performance.now();
+        await work();
+        await client.query('ROLLBACK');
+      }),
+    );
+    this.logHeld = held.then(
+      () => pause(performance.now() - began),
+      () => pause(HOLD),
+    );
+    await held;
   }
 
   /** @param clientId of the new one. Default: another */

@@ -126,13 +126,10 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
     world.watch.schemaChanges.push({ from, to: now() + 1_000 });
     world.did('addColumn');
   },
-  /** Whoever appends to the changelog waits: what is committed meanwhile is not in it yet. */
-  holdConsumer: (world, _run, { b }) =>
-    transaction(world, true, async (client) => {
-      await client.query('SELECT FROM sync_wal_position FOR UPDATE');
-      await pause(b % HOLD);
-      world.did('holdConsumer');
-    }),
+  holdConsumer: async (world, _run, { b }) => {
+    await world.whileLogIsHeld(() => pause(b % HOLD));
+    world.did('holdConsumer');
+  },
 };
 
 async function transaction(

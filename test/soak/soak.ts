@@ -42,7 +42,9 @@ const WRITERS = 2;
 const FUZZERS = 3;
 /** Longest pause between two things that one actor does, in milliseconds. */
 const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
-/** What an app has said last, when a fault was not survived. */
+/** Milliseconds of recovery from which on the apps' last lines are told. */
+const SLOW = 5_000;
+/** What an app has said last, when a fault was not survived, or slowly. */
 const LINES = 20;
 const WORLD_MAIN = join(import.meta.dirname, '../../dist/world/main.js');
 
@@ -175,6 +177,7 @@ export class Soak {
       this.options.report(
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
       );
+      if (recovery.pull > SLOW) this.options.report(this.site.apps.map(lastLines).join('\n'));
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`${fault.name}: ${message}\n${this.site.apps.map(lastLines).join('\n')}`, { cause });
