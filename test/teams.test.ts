@@ -5,7 +5,7 @@ import { Column, DataSource, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
-import { subscriptionsApplied } from './support/consumer.js';
+import { subscriptionsApplied, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { applied, inOneTransaction, startWalApp, SyncedRow } from './support/wal-app.js';
@@ -145,6 +145,91 @@ describe('members of a team', () => {
     await database.query(`UPDATE plans SET team = 'black' WHERE id = $1`, [stays]);
     await applied(database);
     expect(await pulled(device)).toEqual(all(moves));
+  });
+
+  describe('who push rows that the log has not yet', () => {
+    async function create(device: Device, team: string): Promise<string> {
+      const id = randomUUID();
+      const data = { team };
+      const { accepted } = await device.push([{ id, table_name: 'plans', operation: 'create', data }]);
+      expect(accepted).toHaveLength(1);
+      device.store.replace({
+        table_name: 'plans',
+        id,
+        data: { id, ...data, deleted_at: null },
+        updated_at: '',
+      });
+      return id;
+    }
+
+    /** The ids of plans that a device holds, once the log is there and it has pulled what follows. */
+    async function heldBy(device: Device): Promise<readonly string[]> {
+      await applied(database);
+      await subscriptionsApplied(database);
+      await device.pull();
+      await subscriptionsApplied(database);
+      await device.pull();
+      return [...device.rows('plans').keys()];
+    }
+
+    it('lose them when they leave meanwhile, by a snapshot [W-PULL-9]', async () => {
+      await join('teal', 'eva');
+      const device = await started('eva');
+      await withPausedConsumer(database, async () => {
+        await create(device, 'teal');
+        await leave('teal', 'eva');
+        await device.pull();
+      });
+      expect(await heldBy(device)).toEqual([]);
+      expect(device.snapshotReasons).toEqual(['history_unavailable']);
+    });
+
+    it('lose them when they leave, come back and see them deleted meanwhile [W-PULL-9]', async () => {
+      await join('jade', 'fay');
+      const device = await started('fay');
+      await withPausedConsumer(database, async () => {
+        await leave('jade', 'fay');
+        await device.pull();
+        await join('jade', 'fay');
+        const id = await create(device, 'jade');
+        await database.query('UPDATE plans SET deleted_at = now() WHERE id = $1', [id]);
+      });
+      expect(await heldBy(device)).toEqual([]);
+    });
+
+    it('lose what is deleted before the log has it and their new team [W-PULL-9]', async () => {
+      const device = await started('gil');
+      await device.pull();
+      await join('mint', 'gil');
+      const [stays, goes] = await withPausedConsumer(database, async () => {
+        const ids = [await create(device, 'mint'), await create(device, 'mint')];
+        await database.query('UPDATE plans SET deleted_at = now() WHERE id = $1', [ids[1]]);
+        return ids;
+      });
+      const held = await heldBy(device);
+      expect(held).toContain(stays);
+      expect(held).not.toContain(goes);
+      expect(device.snapshotReasons).toEqual([]);
+    });
+
+    it('need no snapshot when they leave one team and have edited in another [W-PULL-9]', async () => {
+      for (const team of ['sand', 'gray']) await join(team, 'hal');
+      const device = await started('hal');
+      const [kept, lost] = [await create(device, 'gray'), await create(device, 'sand')];
+      await applied(database);
+      await device.pull();
+      await leave('sand', 'hal');
+      await withPausedConsumer(database, async () => {
+        const { accepted } = await device.push([
+          { id: kept, table_name: 'plans', operation: 'update', data: { team: 'gray' } },
+        ]);
+        expect(accepted).toHaveLength(1);
+      });
+      const held = await heldBy(device);
+      expect(held).toContain(kept);
+      expect(held).not.toContain(lost);
+      expect(device.snapshotReasons).toEqual([]);
+    });
   });
 
   it('read, and do not write: that is for the owner', async () => {

@@ -49,6 +49,9 @@ export function withoutPadding(value: string): string {
 /** The bucket that every user is subscribed to. */
 export const GLOBAL_BUCKET = 'global';
 
+/** Prefix of the buckets that only one user reads. */
+export const USER_BUCKETS = 'user:';
+
 /** Prefix of sync's own buckets: each holds the entries of a single client. */
 export const CLIENT_BUCKETS = 'client:';
 

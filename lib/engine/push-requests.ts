@@ -1,9 +1,9 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { HookRunner } from '../hooks/hook-runner.js';
 import { pipelined, type Statement } from '../store/pipeline.js';
-import { Ending, inTransaction, type Opened, type SqlRunner, writeTogether } from '../store/session.js';
+import { Ending, inTransaction, type Opened, type SqlRunner } from '../store/session.js';
 import { notePushPosition } from '../store/push-position.js';
-import { notePush } from '../store/sync-clients.js';
+import { notePush, noteUnlogged, type SyncClient } from '../store/sync-clients.js';
 import { noteSubscriptions } from './note-subscriptions.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { notePassedOver, passedOverSql } from './passed-over.js';
@@ -53,7 +53,7 @@ export class PushRequests {
     const early = !this.hooks.has('onStaleClient');
     const begin = (manager: EntityManager, attempt: number): readonly Statement[] =>
       this.pusher.beginning(manager, userId, asked.changes, attempt > 1);
-    const { conflicts, client, ...outcome } = await this.transactions.write(
+    const { conflicts, ...outcome } = await this.transactions.write(
       async (manager, opened, attempt) => {
         const context = this.contexts.open(asked, opened);
         const client = await admit(this.hooks, manager, asked, context);
@@ -69,25 +69,40 @@ export class PushRequests {
         const { redelivered, withdrawn } = corrections;
         await notePassedOver(manager, client, redelivered);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        const { results } = applied;
+        const { results, isShared } = applied;
         return new Ending(
-          [notePush(manager, client)],
-          () => ({ ...applied, client, contract }),
+          [notePush(manager, client), ...noteBuckets(client, buckets, isShared)],
+          () => ({ ...applied, contract }),
           // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
           [
             ...passedOverSql(client, withdrawn),
-            ...(results.some(({ accepted }) => accepted) ? [notePushPosition(manager, client)] : []),
+            ...(results.some(({ accepted }) => accepted)
+              ? [notePushPosition(manager, client, isShared)]
+              : []),
           ],
         );
       },
       this.contexts.opening(asked, early ? begin : undefined),
     );
-    // What was refused as out of sight stays on the device as it is there: should it come back, it has to come anew.
-    if (client.acknowledged !== null)
-      await writeTogether(this.dataSource, noteSubscriptions(client, buckets, client.acknowledged));
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
   }
+}
+
+/**
+ * What a push has seen of its user's buckets. What was refused as out of sight stays on the device as it is there: should
+ * it come back, it has to come anew. Rows that are pushed into a bucket that only comes are told of from here on.
+ */
+function noteBuckets(
+  client: SyncClient,
+  buckets: readonly string[],
+  isShared: boolean,
+): readonly Statement[] {
+  if (client.acknowledged === null) return [];
+  return [
+    ...noteSubscriptions(client, buckets, client.acknowledged),
+    ...(isShared ? noteUnlogged(client, buckets) : []),
+  ];
 }
 
 /** Statements that are each a transaction, on a connection of their own. */

@@ -1,3 +1,4 @@
+import { USER_BUCKETS } from '../common/canonical-id.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 import type { SyncTable } from './sync-table.js';
 
@@ -17,7 +18,7 @@ export function bucketInference(
   const column = inferred ? ownerColumn : bucketByColumn;
   return {
     bucketByColumn: column,
-    bucketPrefix: options.bucketPrefix ?? (column === null ? null : 'user:'),
+    bucketPrefix: options.bucketPrefix ?? (column === null ? null : USER_BUCKETS),
     writeBuckets: options.writeBuckets ?? 'readable',
     globalWhenBucketNull: options.globalWhenBucketNull ?? (inferred && allowGlobalRead),
     allowGlobalRead,

@@ -1,4 +1,4 @@
-import { CLIENT_BUCKETS, GLOBAL_BUCKET } from '../common/canonical-id.js';
+import { CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from './sync-table.js';
 
@@ -20,8 +20,6 @@ export function namesBucket(tables: readonly SyncTable[], table: SyncTable): boo
     (other) => other.startsWith(prefix) || prefix.startsWith(other),
   );
 }
-
-const USER_BUCKETS = 'user:';
 
 /** The table by whose keys the rows are bucketed; null when it is none's. */
 function recordsOf({ name, bucketByColumn, idColumn, parent, parentFkColumn }: SyncTable): string | null {

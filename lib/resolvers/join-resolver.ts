@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { bucketOf, GLOBAL_BUCKET } from '../common/canonical-id.js';
+import { bucketOf, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
 import { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';
@@ -33,6 +33,6 @@ function defaultBuckets(table: SyncTable, data: ResolveRow['data']): readonly st
   const [column] = bucketColumns(table);
   if (column === undefined) return table.parent === null ? [GLOBAL_BUCKET] : [];
   const value = data[column] ?? '';
-  if (value !== '') return [bucketOf(table.bucketPrefix ?? 'user:', value)];
+  if (value !== '') return [bucketOf(table.bucketPrefix ?? USER_BUCKETS, value)];
   return table.globalWhenBucketNull ? [GLOBAL_BUCKET] : [];
 }

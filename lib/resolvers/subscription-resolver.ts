@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { bucketOf, GLOBAL_BUCKET } from '../common/canonical-id.js';
+import { bucketOf, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
 
 /**
  * Says which buckets a user reads. When the answer changes, rows that come into view arrive and rows that leave
@@ -14,6 +14,6 @@ export abstract class SubscriptionResolver {
 @Injectable()
 export class UserSubscriptionResolver extends SubscriptionResolver {
   override resolveSubscriptions(userId: string): readonly string[] {
-    return [bucketOf('user:', userId), GLOBAL_BUCKET];
+    return [bucketOf(USER_BUCKETS, userId), GLOBAL_BUCKET];
   }
 }

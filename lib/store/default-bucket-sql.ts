@@ -1,4 +1,4 @@
-import { canonicalIdSql, CLIENT_BUCKETS, GLOBAL_BUCKET } from '../common/canonical-id.js';
+import { canonicalIdSql, CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
 import { quoteIdentifier, quoteLiteral } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
@@ -45,7 +45,7 @@ export function ownBucketSql(table: SyncTable, text: (column: string) => string)
   const global = quoteLiteral(GLOBAL_BUCKET);
   if (column === null) return table.parent === null ? global : null;
   const value = text(column);
-  const prefix = table.bucketPrefix ?? 'user:';
+  const prefix = table.bucketPrefix ?? USER_BUCKETS;
   const named = `${quoteLiteral(prefix)} || ${canonicalIdSql(value)}`;
   // The rule fails for such a row: it stays out of that bucket.
   const reserved = CLIENT_BUCKETS.startsWith(prefix)

@@ -7,14 +7,20 @@ import type { SyncClient } from './sync-clients.js';
 /**
  * The statement that notes where in the WAL what a device has pushed lies, for {@link unloggedPush}: behind its commit,
  * which it neither waits for nor slows down.
+ * @param isShared some of it is in a table whose rows may go out of their owner's sight
  */
-export function notePushPosition(manager: EntityManager, client: SyncClient): PipelinedStatement {
-  return PUSH_POSITION.bind(manager, [client.id]);
+export function notePushPosition(
+  manager: EntityManager,
+  client: SyncClient,
+  isShared: boolean,
+): PipelinedStatement {
+  return PUSH_POSITION.bind(manager, [client.id, isShared]);
 }
 
 /** The position is read first: to look at the table may write WAL, which the log would have to pass, too. */
 const PUSH_POSITION = new Statement(
-  `UPDATE :sync.sync_clients SET pushed_lsn = here.lsn - '0/0'
+  `UPDATE :sync.sync_clients
+      SET pushed_lsn = here.lsn - '0/0', shared_lsn = CASE WHEN $2 THEN here.lsn - '0/0' ELSE shared_lsn END
      FROM (SELECT pg_current_wal_insert_lsn() AS lsn, $1::uuid AS client,
                   set_config('synchronous_commit', 'off', true) OFFSET 0) AS here
     WHERE id = here.client`,

@@ -150,18 +150,21 @@ export function changeSubscriptions(
   // Whoever changes subscriptions takes the client's row first.
   return {
     sql: `WITH client AS MATERIALIZED (
-       SELECT id, bucket_subs, bucket_since, served_seq, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
+       SELECT id, bucket_subs, bucket_since, served_seq, shared_lsn, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
          FROM :sync.sync_clients WHERE id = $1 FOR NO KEY UPDATE
+     ), log AS MATERIALIZED (
+       SELECT max(last_seq) AS last_seq, max(confirmed_lsn) AS lsn FROM :sync.sync_wal_position
      ), unwanted AS (
        DELETE FROM :sync.sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
-       INSERT INTO :sync.sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn)
-       SELECT id, b, NULL::bigint, NULL::bigint, NULL::boolean, lsn
-         FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
+       INSERT INTO :sync.sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn, unlogged)
+       SELECT id, b, NULL::bigint, log.last_seq, NULL::boolean, client.lsn, false
+         FROM client, log, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
        UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
-                    coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL
-         FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
+                    coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL,
+                    coalesce(shared_lsn > log.lsn, false)
+         FROM client, log, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
        ON CONFLICT (client, bucket_id) DO UPDATE
          SET from_seq = least(s.from_seq, excluded.from_seq), given = s.given OR excluded.given
          WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given
@@ -169,6 +172,20 @@ export function changeSubscriptions(
      SELECT pg_notify($4, '') FROM change LIMIT 1`,
     parameters: [client.id, buckets, from.toString(), channel],
   };
+}
+
+/** The statement that notes that rows were pushed into buckets that wait to go, and were granted again. */
+export function noteUnlogged(client: SyncClient, buckets: readonly string[]): readonly PipelinedStatement[] {
+  const granted = new Set(buckets);
+  const again = client.leaving.filter((bucket) => granted.has(bucket));
+  if (again.length === 0) return [];
+  return [
+    {
+      sql: `UPDATE :sync.sync_subscription_changes SET unlogged = true
+      WHERE client = $1 AND bucket_id = ANY($2::text[]) AND from_seq IS NOT NULL`,
+      parameters: [client.id, again],
+    },
+  ];
 }
 
 /**

@@ -23,6 +23,7 @@ export async function forgetForeignPositions(client: ClientBase): Promise<void> 
     [':sync.sync_subscription_changes', 'after_lsn'],
     [':sync.sync_requests', 'after_lsn'],
     [':sync.sync_clients', 'pushed_lsn'],
+    [':sync.sync_clients', 'shared_lsn'],
   ] as const;
   for (const [table, lsn] of waiting)
     await client.query(

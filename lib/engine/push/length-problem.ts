@@ -1,3 +1,4 @@
+import { USER_BUCKETS } from '../../common/canonical-id.js';
 import { bytesAbove, TEXT_LIMITS } from '../../common/text-limits.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { numberToken } from './numbers.js';
@@ -13,7 +14,7 @@ export function lengthProblem(
   data: ReadonlyMap<string, unknown> | null,
 ): string | null {
   const bucketColumn = table.bucketByColumn ?? table.ownerColumn;
-  const prefix = table.bucketPrefix ?? 'user:';
+  const prefix = table.bucketPrefix ?? USER_BUCKETS;
   const texts: readonly (readonly [column: string, text: string, limit: number])[] = [
     [table.idColumn, id, TEXT_LIMITS.recordId],
     ...sent(data, table.parentFkColumn, TEXT_LIMITS.recordId),

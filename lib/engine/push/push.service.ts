@@ -6,7 +6,7 @@ import type { AcceptedRecord, ConflictEvent } from '../../hooks/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
-import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
+import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
 import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { timestampEnvelopeSql } from '../../schema/row-json.js';
@@ -38,6 +38,8 @@ export interface AppliedPush {
   readonly conflicts: readonly ConflictEvent[];
   /** What devices still have to be told, see {@link corrections}. */
   readonly corrections: Corrections;
+  /** Something was written whose owner may lose sight of it. */
+  readonly isShared: boolean;
 }
 
 /** Applies the changes of one push (design, "How a change travels"). */
@@ -119,6 +121,7 @@ export class PushService {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
       corrections: this.corrections(context, pushed),
+      isShared: accepted.some(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
     };
   }
 
@@ -139,7 +142,7 @@ export class PushService {
       verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
     const pushed = { results, items: [], accepted: [], unwritten: [], hidden: [] };
-    return { results, conflicts: [], corrections: this.corrections(context, pushed) };
+    return { results, conflicts: [], corrections: this.corrections(context, pushed), isShared: false };
   }
 
   private corrections(

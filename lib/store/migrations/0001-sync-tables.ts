@@ -50,8 +50,10 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS served_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS resync_seq bigint NOT NULL DEFAULT 0,
        ADD COLUMN IF NOT EXISTS bucket_since jsonb NOT NULL DEFAULT '{}',
-       ADD COLUMN IF NOT EXISTS pushed_lsn bigint`,
+       ADD COLUMN IF NOT EXISTS pushed_lsn bigint,
+       ADD COLUMN IF NOT EXISTS shared_lsn bigint`,
     `COMMENT ON COLUMN :sync.sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
+    `COMMENT ON COLUMN :sync.sync_clients.shared_lsn IS 'the same, of rows in buckets that may leave their owner'`,
     `COMMENT ON COLUMN :sync.sync_clients.bucket_since IS
        'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
@@ -186,6 +188,7 @@ export const syncTables: SynchroMigration = {
        served_seq bigint,
        given boolean,
        after_lsn bigint,
+       unlogged boolean NOT NULL DEFAULT false,
        created_at timestamptz NOT NULL DEFAULT now(),
        PRIMARY KEY (client, bucket_id)
      )`,
@@ -194,7 +197,9 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_subscription_changes.from_seq IS
        'the bucket leaves, and its entries after this one are not read any more; null: it comes'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.served_seq IS
-       'where the log stood when the client was last given rows of a bucket that leaves'`,
+       'where the log stood when the client was last given rows of a bucket that leaves; when a bucket that comes was noted'`,
+    `COMMENT ON COLUMN :sync.sync_subscription_changes.unlogged IS
+       'the client has pushed rows that may be in a bucket that leaves, and which the log had not when it was noted'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.given IS
        'the client may hold rows by a bucket that leaves: it has read the log since the bucket came'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.after_lsn IS
