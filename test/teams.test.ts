@@ -5,7 +5,7 @@ import { Column, DataSource, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
-import { subscriptionsApplied, withPausedConsumer } from './support/consumer.js';
+import { consumerWaits, subscriptionsApplied, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { applied, inOneTransaction, startWalApp, SyncedRow } from './support/wal-app.js';
@@ -147,31 +147,17 @@ describe('members of a team', () => {
     expect(await pulled(device)).toEqual(all(moves));
   });
 
+  /** The ids of plans that a device holds, once the log is there and it has pulled what follows. */
+  async function heldBy(device: Device): Promise<readonly string[]> {
+    await applied(database);
+    await subscriptionsApplied(database);
+    await device.pull();
+    await subscriptionsApplied(database);
+    await device.pull();
+    return [...device.rows('plans').keys()];
+  }
+
   describe('who push rows that the log has not yet', () => {
-    async function create(device: Device, team: string): Promise<string> {
-      const id = randomUUID();
-      const data = { team };
-      const { accepted } = await device.push([{ id, table_name: 'plans', operation: 'create', data }]);
-      expect(accepted).toHaveLength(1);
-      device.store.replace({
-        table_name: 'plans',
-        id,
-        data: { id, ...data, deleted_at: null },
-        updated_at: '',
-      });
-      return id;
-    }
-
-    /** The ids of plans that a device holds, once the log is there and it has pulled what follows. */
-    async function heldBy(device: Device): Promise<readonly string[]> {
-      await applied(database);
-      await subscriptionsApplied(database);
-      await device.pull();
-      await subscriptionsApplied(database);
-      await device.pull();
-      return [...device.rows('plans').keys()];
-    }
-
     it('lose them when they leave meanwhile, by a snapshot [W-PULL-9]', async () => {
       await join('teal', 'eva');
       const device = await started('eva');
@@ -202,6 +188,9 @@ describe('members of a team', () => {
       await device.pull();
       await join('mint', 'gil');
       const [stays, goes] = await withPausedConsumer(database, async () => {
+        // What the consumer has begun with, so that all that follows is one batch.
+        await database.query(`INSERT INTO plans (user_id, team) VALUES ('boss', 'mint')`);
+        await consumerWaits(database);
         const ids = [await create(device, 'mint'), await create(device, 'mint')];
         await database.query('UPDATE plans SET deleted_at = now() WHERE id = $1', [ids[1]]);
         return ids;
@@ -250,4 +239,19 @@ describe('members of a team', () => {
 /** These ids in each of the three tables. */
 function all(...ids: readonly string[]): readonly (readonly string[])[] {
   return Array.from({ length: 3 }, () => ids.toSorted());
+}
+
+/** Pushes a new plan, which the device holds from then on. */
+async function create(device: Device, team: string): Promise<string> {
+  const id = randomUUID();
+  const data = { team };
+  const { accepted } = await device.push([{ id, table_name: 'plans', operation: 'create', data }]);
+  expect(accepted).toHaveLength(1);
+  device.store.replace({
+    table_name: 'plans',
+    id,
+    data: { id, ...data, deleted_at: null },
+    updated_at: '',
+  });
+  return id;
 }
