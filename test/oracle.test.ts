@@ -7,7 +7,7 @@ import { KINDS, weighted, type Operation } from './oracle/operation.js';
 import { perform } from './oracle/perform.js';
 import type { Violation } from './oracle/violation.js';
 import { World, type WorldOptions } from './oracle/world.js';
-import { ODD_SETTINGS, ODD_SQL, oddRefuses } from './oracle/world/odd.js';
+import { ODD_SETTINGS, ODD_SKEWS, ODD_SQL, oddRefuses } from './oracle/world/odd.js';
 import { WorldModule } from './oracle/world/world.module.js';
 import { startApp } from './support/app.js';
 import { createDatabase, STEADY_SETTINGS } from './support/database.js';
@@ -148,7 +148,7 @@ it('nor is it in a world of odd tables, settings and clocks', async () => {
     besides: ODD_SQL,
     settings: ODD_SETTINGS,
     adapter: new FastifyAdapter(),
-    options: { refuses: oddRefuses, skews: [0, -3_000, 3_600_000] },
+    options: { refuses: oddRefuses, skews: ODD_SKEWS },
   }));
 }, 900_000);
 

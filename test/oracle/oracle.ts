@@ -59,7 +59,7 @@ export class Oracle {
     return this.promises.broken(parked);
   }
 
-  /** The sync tables were put back to what they once were. @param parked what waited in them for its parent, at the most */
+  /** The sync tables were put back to what they once were. @param parked what was lost of what waited for its parent */
   restored(parked: ReadonlySet<string>, phones: readonly Phone[]): void {
     for (const key of this.promises.restored(parked)) {
       const [user, ...row] = key.split(' ');

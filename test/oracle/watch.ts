@@ -17,6 +17,15 @@ interface Lag {
 }
 
 const PARKED_SQL = `SELECT user_id || ' ' || table_name || ' ' || record_id AS key FROM sync_parked_rows`;
+/** Keeps what waited when the sync tables are emptied, as a restore begins. */
+const RESTORES_SQL = `
+  CREATE TABLE parked_then (key text NOT NULL);
+  CREATE FUNCTION note_parked() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO parked_then ${PARKED_SQL};
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER note_parked BEFORE TRUNCATE ON sync_parked_rows FOR EACH STATEMENT EXECUTE FUNCTION note_parked()`;
 const LAG_SQL = `
   SELECT confirmed_lsn::text AS applied,
          ARRAY(SELECT client_id FROM sync_clients
@@ -35,7 +44,7 @@ export class Watch {
   private readonly commits: Commits;
   private exchanges: Exchange[] = [];
   private judged = 0;
-  /** Before which exchange the sync tables were put back, and what waited in them then. */
+  /** Before which exchange the sync tables were put back, and what was lost that waited in them. */
   private restores: { readonly before: number; readonly parked: ReadonlySet<string> }[] = [];
   private lags: Lag[] = [];
   private readHistory = '0';
@@ -59,6 +68,11 @@ export class Watch {
   /** Before the app is started for the first time. */
   static async prepare(database: TestDatabase): Promise<void> {
     await Commits.prepare(database);
+  }
+
+  /** Once the app has made its tables: so that {@link noteRestore} can tell what a restore takes. */
+  static async prepareRestores(database: TestDatabase): Promise<void> {
+    await database.query(RESTORES_SQL);
   }
 
   /** A trigger raises for some tags from now on, or has done so until now. */
@@ -112,8 +126,11 @@ export class Watch {
     return found;
   }
 
-  /** The sync tables have been put back to what they once were, after these were parked. */
-  restored(parked: ReadonlySet<string>): void {
+  /** The sync tables have been put back to what they once were: what had come to wait in the meantime is gone. */
+  async noteRestore(): Promise<void> {
+    const then = await this.database.query<{ key: string }>('DELETE FROM parked_then RETURNING key');
+    const left = await this.parked();
+    const parked = new Set(then.map(({ key }) => key).filter((key) => !left.has(key)));
     this.restores.push({ before: this.exchanges.length, parked });
   }
 

@@ -4,15 +4,17 @@ import { Soak } from './soak.js';
 import { summaryOf } from './summary.js';
 
 const MINUTES = Number(process.env['SOAK_MINUTES'] ?? 30);
+const WORLD = process.env['SOAK_WORLD'] === 'odd' ? 'odd' : 'plain';
 const SEED = Number(process.env['SOAK_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 let soak: Soak;
 
 beforeAll(async () => {
-  process.stdout.write(`SOAK_SEED=${SEED} SOAK_MINUTES=${MINUTES}\n`);
+  process.stdout.write(`SOAK_SEED=${SEED} SOAK_MINUTES=${MINUTES} SOAK_WORLD=${WORLD}\n`);
   soak = await Soak.start({
     seed: SEED,
     minutes: MINUTES,
+    world: WORLD,
     report: (line) => process.stdout.write(`${new Date().toISOString()} ${line}\n`),
   });
 });

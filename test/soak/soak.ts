@@ -14,6 +14,8 @@ import {
 } from '../oracle/operation.js';
 import type { Violation } from '../oracle/violation.js';
 import { perform } from '../oracle/perform.js';
+import { Watch } from '../oracle/watch.js';
+import { ODD_SETTINGS, ODD_SKEWS, ODD_SQL, oddRefuses } from '../oracle/world/odd.js';
 import { World } from '../oracle/world.js';
 import { Random } from '../support/random.js';
 import { pause } from '../support/wait.js';
@@ -23,6 +25,8 @@ import { WORLD_FUZZ_TABLES } from './world-fuzz-tables.js';
 export interface SoakOptions {
   readonly seed: number;
   readonly minutes: number;
+  /** `odd`: a world of odd tables, settings and clocks. */
+  readonly world: 'plain' | 'odd';
   /** Told after every fault and every round. */
   readonly report: (line: string) => void;
 }
@@ -36,7 +40,8 @@ export interface Survived {
 }
 
 const USERS = ['alice', 'bob', 'carol', 'dora'];
-const FAULTS_PER_ROUND = 8;
+const FAULTS_PER_ROUND = 24;
+const ROUNDS_PER_ATTACK = 2;
 /** Two writers, and an administrator. */
 const WRITERS = 2;
 const FUZZERS = 3;
@@ -67,27 +72,30 @@ export class Soak {
   }
 
   static async start(options: SoakOptions): Promise<Soak> {
+    const isOdd = options.world === 'odd';
     const site = await Site.start({
       main: WORLD_MAIN,
       // One without: its pulls share their glances.
-      env: (n): Env => (n === 1 ? {} : { STATEMENT_TIMEOUT: '5000' }),
+      env: (n): Env => ({ WORLD: options.world, ...(n > 1 && { STATEMENT_TIMEOUT: '5000' }) }),
       host: {
         table: 'projects',
         insertSql: `INSERT INTO projects (id, user_id, title) SELECT id, $2, 'a probe' FROM unnest($1::uuid[]) AS t (id)`,
         row: { title: 'a probe' },
       },
       prepare: async (database) => {
-        await World.prepare(database);
+        await World.prepare(database, isOdd ? ODD_SQL : undefined);
         await World.populate(database, USERS);
       },
       settings: { track_commit_timestamp: 'on' },
     });
+    await Watch.prepareRestores(site.database);
     const world = new World(site.database, {
       urls: site.urls,
       users: USERS,
       seed: options.seed,
       slack: 500,
       patience: 120_000,
+      ...(isOdd && { refuses: oddRefuses, pageBytes: ODD_SETTINGS.maxPageBytes, skews: ODD_SKEWS }),
       isDisturbed: () => soak.disturbed,
     });
     const soak: Soak = new Soak(
@@ -117,7 +125,7 @@ export class Soak {
       if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
       await this.fuzzer.check();
       const choose = (count: number): number => this.random.below(count);
-      this.options.report(await attack(this.site, choose));
+      if (this.rounds % ROUNDS_PER_ATTACK === 0) this.options.report(await attack(this.site, choose));
       this.world.forget();
       this.rounds += 1;
       this.options.report(this.progress());
@@ -166,11 +174,10 @@ export class Soak {
     if (!fault || this.stopping) return;
     this.disturbed = true;
     const began = performance.now();
-    const parked = await this.world.watch.parked();
     try {
       await fault.inject(this.site, this.random);
       const injected = Math.round(performance.now() - began);
-      if (fault.name === 'sync-tables-restored') this.world.watch.restored(parked);
+      if (fault.name === 'sync-tables-restored') await this.world.watch.noteRestore();
       const recovery = await measureRecovery(this.site);
       this.disturbed = false;
       this.survived.push({ fault: fault.name, injected, ...recovery });

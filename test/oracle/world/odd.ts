@@ -50,6 +50,9 @@ export const ODD_SETTINGS: Omit<WorldSettings, 'databaseUrl' | 'slotName' | 'pub
   maxPageBytes: 2_000,
 };
 
+/** Milliseconds by which clocks of devices are wrong there, one after the other. */
+export const ODD_SKEWS: readonly number[] = [0, -3_000, 3_600_000];
+
 /** What the schema of the odd world refuses. */
 export function oddRefuses(table: string, data: Readonly<Record<string, unknown>>): boolean {
   return table === 'boards' && Number(data['rank']) % 10 === 4;
