@@ -7,7 +7,7 @@ import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
-import { requestsDone } from './support/consumer.js';
+import { requestsDone, withPausedConsumer } from './support/consumer.js';
 import { eventually } from './support/wait.js';
 import { applied, startWalApp, SyncedRow } from './support/wal-app.js';
 
@@ -143,6 +143,18 @@ describe('an id that the server spells otherwise [W-SDK-4]', () => {
     await synced(phone);
     phone.create('boards', data, id.toUpperCase());
     await phone.sync();
+    await synced(phone);
+    expect([...phone.rows('boards').keys()]).toEqual([id]);
+  });
+
+  it('of a device that begins a snapshot meanwhile, and does not go on with it', async () => {
+    const phone = await device();
+    const id = randomUUID();
+    await withPausedConsumer(db, async () => {
+      phone.create('boards', { title: 'made offline' }, id.toUpperCase());
+      await phone.pushPending();
+      await phone.snapshotPage({ limit: 1 });
+    });
     await synced(phone);
     expect([...phone.rows('boards').keys()]).toEqual([id]);
   });

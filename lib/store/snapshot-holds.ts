@@ -41,12 +41,8 @@ export async function beginSnapshot(
        FROM :sync.sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, duration, buckets, changes, maxAge],
   );
-  // Nor is there anything that had to be told after earlier pages.
-  await manager.query(
-    `WITH told AS (DELETE FROM :sync.sync_requests WHERE client = $1)
-     DELETE FROM :sync.sync_subscription_changes WHERE client = $1`,
-    [client.id],
-  );
+  // What the device was to be told else is still told: it may never take the other pages.
+  await manager.query('DELETE FROM :sync.sync_subscription_changes WHERE client = $1', [client.id]);
   const [row] = updated(rows);
   return row ? BigInt(row.checkpoint) : null;
 }

@@ -11,8 +11,11 @@ import { parentOf, TABLE_NAMES, type TableName } from './world/tables.js';
 export class Convergence {
   constructor(private readonly evidence: Evidence) {}
 
-  /** What keeps a phone from holding exactly what its user may see, as the tables have it. */
-  divergence(phone: Phone, parked: ReadonlySet<string>): readonly Violation[] {
+  /**
+   * What keeps a phone from holding exactly what its user may see, as the tables have it.
+   * @param labels of the enum, as they are now
+   */
+  divergence(phone: Phone, parked: ReadonlySet<string>, labels: ReadonlySet<unknown>): readonly Violation[] {
     return TABLE_NAMES.flatMap((table) => {
       const shown = phone.rows(table);
       const expected = new Map(
@@ -29,6 +32,8 @@ export class Convergence {
         phone.left.delete(rowKey(table, id));
         const local = shown.get(id);
         const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
+        const mood = local?.['mood'];
+        if (mood != null && !labels.has(mood)) wrong.set(id, `has the former label ${String(mood)}`);
         if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
       }
       return [...wrong].map(([id, what]) =>

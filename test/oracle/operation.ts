@@ -55,10 +55,10 @@ export const WRITER_KINDS = {
 export const TROUBLE_KINDS = {
   dropColumn: 1,
   deferredPair: 3,
-  oddSettings: 0,
-  longBucket: 0,
-  raisingTrigger: 0,
-  renameLabel: 0,
+  oddSettings: 1,
+  longBucket: 1,
+  raisingTrigger: 2,
+  renameLabel: 1,
 } as const;
 
 export const ADMIN_KINDS = {

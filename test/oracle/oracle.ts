@@ -67,8 +67,8 @@ export class Oracle {
     }
   }
 
-  /** What keeps a phone from holding exactly what its user may see, as the tables have it. */
-  divergence(phone: Phone, parked: ReadonlySet<string>): readonly Violation[] {
-    return this.convergence.divergence(phone, parked);
+  /** See {@link Convergence.divergence}. */
+  divergence(phone: Phone, parked: ReadonlySet<string>, labels: ReadonlySet<unknown>): readonly Violation[] {
+    return this.convergence.divergence(phone, parked, labels);
   }
 }

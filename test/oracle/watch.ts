@@ -17,6 +17,7 @@ interface Lag {
 }
 
 const PARKED_SQL = `SELECT user_id || ' ' || table_name || ' ' || record_id AS key FROM sync_parked_rows`;
+const LABELS_SQL = `SELECT enumlabel AS label FROM pg_enum WHERE enumtypid = 'mood'::regtype`;
 /** Keeps what waited when the sync tables are emptied, as a restore begins. */
 const RESTORES_SQL = `
   CREATE TABLE parked_then (key text NOT NULL);
@@ -101,6 +102,12 @@ export class Watch {
   async parked(): Promise<ReadonlySet<string>> {
     const parked = await this.database.query<{ key: string }>(PARKED_SQL);
     return new Set(parked.map(({ key }) => key));
+  }
+
+  /** Of the enum, as they are called now. */
+  async labels(): Promise<ReadonlySet<unknown>> {
+    const labels = await this.database.query<{ label: string }>(LABELS_SQL);
+    return new Set(labels.map(({ label }) => label));
   }
 
   /** Reads what was committed since the last time; nothing may be going on. */

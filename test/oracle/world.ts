@@ -129,10 +129,11 @@ export class World {
       const before = this.watch.answers;
       const answered = await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
       const parked = await this.watch.parked();
+      const labels = await this.watch.labels();
       await this.watch.readTables();
       found.push(...this.watch.judge());
       const open = answered.every(Boolean)
-        ? this.phones.flatMap((phone) => this.watch.oracle.divergence(phone, parked))
+        ? this.phones.flatMap((phone) => this.watch.oracle.divergence(phone, parked, labels))
         : [violation('divergence', '', '', `devices can't sync: ${this.watch.lastAnswers()}`)];
       if (open.length === 0 && this.watch.changesSince(before))
         open.push(violation('divergence', '', '', 'pulls go on to bring what devices have'));
