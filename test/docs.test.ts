@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isLosslessNumber } from 'lossless-json';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readGoldenFiles } from './support/golden-file.js';
 import { anchorsOf, linksOf, referencesOf, type Reference } from './support/papers.js';
@@ -70,8 +71,8 @@ describe('the papers', () => {
     const docs = pages.filter(({ path }) => path.startsWith('docs/'));
     const wrong = docs.filter(
       ({ text }) =>
-        !/^# .+\n\nThis page [^\n]+\.|^# .+\n\nThis page [^\n]+:/.test(text) ||
-        !/\n## Where to go next\n\n[^#]+$/.test(text),
+        !/^# .+\n\nThis page [^\n]+[.:]/.test(text) ||
+        !/^Where to go next\n\n.*\]\(/.test(text.split(/^## /m).at(-1) ?? ''),
     );
     expect(wrong.map(({ path }) => path)).toEqual([]);
   });
@@ -84,7 +85,7 @@ describe('the papers', () => {
 });
 
 describe('the page of the protocol', () => {
-  it('names every key, status, reason and message of an error that the contract tests see', async () => {
+  it('names every key, status and reason that the contract tests see', async () => {
     const { text } = await readPage('docs/protocol.md');
     const words = new Set<string>();
     for (const { steps } of readGoldenFiles().values()) {
@@ -106,13 +107,14 @@ describe('the page of the protocol', () => {
   });
 });
 
-/** Keys of an answer, but for those of rows, and what its members with a fixed set of values say. */
+/** The keys of an answer, but for those of rows, and the values of members that have a fixed set of them. */
 function collect(json: Json, words: Set<string>): void {
   if (Array.isArray(json)) for (const each of json) collect(each, words);
-  if (json === null || typeof json !== 'object' || Array.isArray(json)) return;
+  if (json === null || typeof json !== 'object' || Array.isArray(json) || isLosslessNumber(json)) return;
   for (const [key, value] of Object.entries(json as Readonly<Record<string, Json>>)) {
     words.add(key);
-    if (['status', 'reason_code', 'snapshot_reason'].includes(key)) words.add(String(value));
+    if (['status', 'reason_code', 'snapshot_reason'].includes(key) && typeof value === 'string')
+      words.add(value);
     if (key !== 'data') collect(value, words);
   }
 }
@@ -122,12 +124,17 @@ describe('a comment', () => {
     const cited = code.flatMap((file) => referencesOf(file));
     const known = await knownReferences();
     expect(cited.filter((reference) => !isKnown(reference, known))).toEqual([]);
-    expect(cited.length).toBeGreaterThan(300);
+    expect(cited.length).toBeGreaterThan(150);
   });
 
   it('cites no paper that is not in the repository', () => {
-    const gone = /wire-protocol §|config-semantics|replication-notes|nest-notes|\(design[,)]|spec\/\w+\.md/;
-    expect(code.filter(({ path, text }) => path !== 'test/docs.test.ts' && gone.test(text))).toEqual([]);
+    const gone = /wire-protocol|config-semantics|replication-notes|nest-notes|\(design[,)]|spec\/\w+\.md/;
+    const lines = code
+      .filter(({ path }) => path !== 'test/docs.test.ts')
+      .flatMap(({ path, text }) =>
+        text.split('\n').map((line, index) => ({ at: `${path}:${index + 1}`, line })),
+      );
+    expect(lines.filter(({ line }) => gone.test(line))).toEqual([]);
   });
 });
 
@@ -153,7 +160,6 @@ async function knownReferences(): Promise<Known> {
 function isKnown({ kind, name }: Reference, known: Known): boolean {
   if (kind === 'interleaving') return known.interleavings.has(name);
   if (kind === 'scenario') return known.scenarios.has(name);
-  // Ids that end in letters are given while a fault is being worked on.
   if (kind === 'hazard') return known.hazards.has(name);
   const [path = '', anchor] = name.split('#');
   if (anchor === undefined) return isThere(path);

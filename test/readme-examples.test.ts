@@ -165,27 +165,6 @@ describe('adding it to an app', () => {
     expect(slots).toEqual([{ slot_name: 'synchro_slot', active: false }]);
   });
 
-  it('the smallest integration syncs a device that has a token', async () => {
-    const own = await createDatabase(server.url);
-    vi.stubEnv('DATABASE_URL', own.url);
-    ran.add('smallest/task.entity.ts');
-    const { AppModule } = await example<{ AppModule: Type }>('smallest/app.module.ts');
-    const app = await NestFactory.create(AppModule, { logger: ['error', 'fatal'] });
-    try {
-      await app.listen(0);
-      const authorization = `Bearer ${await token({ sub: 'alice' })}`;
-      const phone = new SyncDevice({ target: `${await app.getUrl()}/sync`, headers: { authorization } });
-      await phone.start();
-      expect((await phone.create('tasks', { title: 'Buy milk' })).status).toBe('applied');
-      expect(await own.query('SELECT title, user_id FROM tasks')).toEqual([
-        { title: 'Buy milk', user_id: 'alice' },
-      ]);
-    } finally {
-      await app.close();
-      await own.drop();
-    }
-  });
-
   it('the doctor has nothing against its entity [W-SDK-7]', async () => {
     const dataSource = await new DataSource({ type: 'postgres', url, entities: [Task] }).initialize();
     try {
@@ -236,6 +215,27 @@ describe('who is asking', () => {
       await phone.create('tasks', { title: 'mine' });
       expect(await own.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'carol' }]);
     });
+  });
+
+  it('the smallest integration syncs a device that has a token', async () => {
+    const own = await createDatabase(server.url);
+    vi.stubEnv('DATABASE_URL', own.url);
+    ran.add('smallest/task.entity.ts');
+    const { AppModule } = await example<{ AppModule: Type }>('smallest/app.module.ts');
+    const app = await NestFactory.create(AppModule, { logger: ['error', 'fatal'] });
+    try {
+      await app.listen(0);
+      const authorization = `Bearer ${await token({ sub: 'alice' })}`;
+      const phone = new SyncDevice({ target: `${await app.getUrl()}/sync`, headers: { authorization } });
+      await phone.start();
+      expect((await phone.create('tasks', { title: 'Buy milk' })).status).toBe('applied');
+      expect(await own.query('SELECT title, user_id FROM tasks')).toEqual([
+        { title: 'Buy milk', user_id: 'alice' },
+      ]);
+    } finally {
+      await app.close();
+      await own.drop();
+    }
   });
 
   it('JwtGuard admits the user of a token', async () => {
