@@ -9,7 +9,7 @@ import { Tag } from '../sample-app/tags/tag.entity.js';
 import { startApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 
-/** The reference's tables and columns (config-semantics §9). */
+/** The reference's tables and columns (docs/internals/architecture.md#the-tables). */
 const REFERENCE: Readonly<Record<string, readonly string[]>> = {
   sync_changelog: ['seq', 'bucket_id', 'table_name', 'record_id', 'operation', 'created_at'],
   sync_clients:

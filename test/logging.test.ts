@@ -30,7 +30,7 @@ class CapturingLogger implements LoggerService {
   }
 }
 
-/** What an operator may not find in a log: a value of the user's, and what he proves who he is by. */
+/** What an operator may not find in a log: a value of the user's, and what proves who they are. */
 const SECRET = 'marker-5f1c';
 const TOKEN = 'token-77ab';
 

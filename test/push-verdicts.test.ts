@@ -106,7 +106,7 @@ describe('a change that can be judged without its row', () => {
     });
   });
 
-  it('wire-protocol §0.4: a change with other keys altogether gets a verdict with empty strings', async () => {
+  it('a change with other keys altogether gets a verdict with empty strings', async () => {
     const nothing = undefined;
     const malformed = {
       id: nothing,

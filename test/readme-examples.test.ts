@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Injectable, Logger, type DynamicModule, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { SignJWT } from 'jose';
@@ -29,13 +30,7 @@ import {
   type HostOptions,
   type ReadmeHost,
 } from './support/readme-host.js';
-import {
-  compileReadme,
-  readReadme,
-  snippetsOf,
-  type CompiledReadme,
-  type Snippet,
-} from './support/readme.js';
+import { compileReadme, readPages, snippetsOf, type CompiledReadme, type Snippet } from './support/readme.js';
 import { eventually } from './support/wait.js';
 import { send } from './support/wire.js';
 import { examine } from '../lib/doctor/doctor.js';
@@ -52,7 +47,7 @@ const ran = new Set<string>();
 
 beforeAll(async () => {
   vi.stubEnv('JWT_SECRET', SECRET);
-  snippets = snippetsOf(await readReadme());
+  snippets = (await readPages()).flatMap((page) => snippetsOf(page));
   readme = await compileReadme(snippets);
   server = await startReadmeServer();
   ({ Task } = await example<{ Task: EntityClass }>('tasks/task.entity.ts'));
@@ -220,6 +215,27 @@ describe('who is asking', () => {
       await phone.create('tasks', { title: 'mine' });
       expect(await own.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'carol' }]);
     });
+  });
+
+  it('the smallest integration syncs a device that has a token', async () => {
+    const own = await createDatabase(server.url);
+    vi.stubEnv('DATABASE_URL', own.url);
+    ran.add('smallest/task.entity.ts');
+    const { AppModule } = await example<{ AppModule: Type }>('smallest/app.module.ts');
+    const app = await NestFactory.create(AppModule, { logger: ['error', 'fatal'] });
+    try {
+      await app.listen(0);
+      const authorization = `Bearer ${await token({ sub: 'alice' })}`;
+      const phone = new SyncDevice({ target: `${await app.getUrl()}/sync`, headers: { authorization } });
+      await phone.start();
+      expect((await phone.create('tasks', { title: 'Buy milk' })).status).toBe('applied');
+      expect(await own.query('SELECT title, user_id FROM tasks')).toEqual([
+        { title: 'Buy milk', user_id: 'alice' },
+      ]);
+    } finally {
+      await app.close();
+      await own.drop();
+    }
   });
 
   it('JwtGuard admits the user of a token', async () => {

@@ -18,7 +18,7 @@ const array = (elementLogicalType: LogicalType | null): DefaultTarget => ({
 
 describe('[scenario 105] a default that SQLite can compute', () => {
   it.each([
-    // The reference's own examples (wire-protocol §7).
+    // The reference's own examples (docs/protocol.md#defaults).
     ["''::text", scalar('string'), "''"],
     ["'pending'::order_status", scalar('string'), "'pending'"],
     ['(true)::boolean', scalar('boolean'), '1'],

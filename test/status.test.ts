@@ -42,7 +42,7 @@ class LosingResolver extends OwnershipResolver {
   }
 }
 
-// As a host writes it, see the README.
+// As a host writes it, see docs/operations.md#health.
 @Injectable()
 class SyncHealthIndicator {
   constructor(

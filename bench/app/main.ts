@@ -11,7 +11,7 @@ import { ReaderSubscriptions } from './reader-subscriptions.js';
 const { env } = process;
 const name = env['SYNC_NAME'] ?? '';
 
-/** An app as the README makes it. */
+/** An app as docs/getting-started.md makes it. */
 @Module({
   imports: [
     TypeOrmModule.forRoot({

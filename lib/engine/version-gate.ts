@@ -5,7 +5,8 @@ import type { HookRunner } from '../hooks/hook-runner.js';
 
 /**
  * Refuses app versions below the minimum. Pre-release and build parts don't count, and a leading `v` may be there
- * (wire-protocol §1); a client that doesn't say its version passes. The same for header and body (hazard W-HTTP-6).
+ * (docs/protocol.md#errors); a client that doesn't say its version passes. The same for header and body (hazard
+ * W-HTTP-6).
  * @throws SynchroError `upgrade_required`, or `bad_request` for what is no version
  */
 export function checkVersion(version: string, minimum: string | undefined): void {

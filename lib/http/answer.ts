@@ -24,8 +24,8 @@ interface FastifyReply {
 }
 
 /**
- * Sends exactly this: the content type without a charset, the body with a final newline (wire-protocol §1). Headers
- * that the host has set before (CORS) stay.
+ * Sends exactly this: the content type without a charset, the body with a final newline (docs/protocol.md#answers).
+ * Headers that the host has set before (CORS) stay.
  */
 export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
   // Fastify would say the charset of a text.

@@ -1,4 +1,6 @@
-/** The endpoints of the contract, each with what it says when something unexpected happens (wire-protocol §1). */
+/**
+ * The endpoints of the contract, each with what it says when something unexpected happens (docs/protocol.md#errors).
+ */
 const FAILED = {
   register: 'failed to register client',
   pull: 'failed to pull changes',

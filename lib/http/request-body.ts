@@ -52,7 +52,7 @@ export function toDto<Dto extends object>(received: JsonObject, Dto: new () => D
 
 /**
  * The members that are asked for and no others (a key such as `__proto__` must not be assigned). Case doesn't matter,
- * and the last one wins (wire-protocol §1).
+ * and the last one wins (docs/protocol.md#requests).
  * @param names in lower case
  */
 export function pickFields<Name extends string>(
@@ -69,8 +69,8 @@ export function pickFields<Name extends string>(
 }
 
 /**
- * The first JSON object of a body; what follows it is ignored (wire-protocol §1). Its brackets and commas are counted
- * first, so that no parser has to follow more of them than is allowed.
+ * The first JSON object of a body; what follows it is ignored (docs/protocol.md#requests). Its brackets and commas
+ * are counted first, so that no parser has to follow more of them than is allowed.
  */
 function* parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits): Pieces<JsonObject> {
   const text = bytes.toString('utf8');

@@ -4,7 +4,10 @@ import type { SyncTable } from './sync-table.js';
 /** PostgreSQL cuts longer names off (NAMEDATALEN), so that the one in use is another than the one asked for. */
 const MAX_NAME_BYTES = 63;
 
-/** Names that the SDKs' SQLite files have for themselves (wire-protocol §10), and those of our own tables. */
+/**
+ * Names that the SDKs' SQLite files have for themselves (docs/protocol.md#names-that-sdks-keep-for-themselves), and
+ * those of our own tables.
+ */
 const RESERVED: readonly (readonly [pattern: RegExp, whose: string])[] = [
   [/^_synchro_/i, "begins like the client SDKs' own tables"],
   [/^sqlite_/i, "begins like SQLite's own tables"],

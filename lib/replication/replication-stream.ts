@@ -178,7 +178,7 @@ export class ReplicationStream {
 
   /**
    * PLR 2.5 sends the position plus one; the server would then skip a transaction whose commit record starts
-   * exactly at our position. Hence the minus one, here and nowhere else (replication-notes, finding 1).
+   * exactly at our position. Hence the minus one, here and nowhere else (docs/internals/replication.md, finding 1).
    */
   private sendStatus(): void {
     this.service.acknowledge(formatLsn(this.acknowledged - 1n)).catch((error: Error) => this.fail(error));

@@ -42,7 +42,7 @@ export abstract class ConflictResolver {
 }
 
 /**
- * Last write wins, with the base version (config-semantics §3): a client that changed the server's current
+ * Last write wins, with the base version (docs/conflicts.md): a client that changed the server's current
  * version wins; otherwise the later time wins, and the client's clock is helped by `clockSkewTolerance`.
  * A base ahead of the server (a long transaction stamped its start over a later write) is treated like one
  * behind it (interleavings 14); the base is compared at its own precision (Swift keeps milliseconds).

@@ -5,8 +5,8 @@ import type { SyncTable } from '../registry/sync-table.js';
 import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';
 
 /**
- * The default rule (config-semantics §5): the bucket column, else the owner column, else the parent's buckets,
- * else `global`. The parent's buckets are not its business: they are added for every child.
+ * The default rule (docs/tables-and-buckets.md#the-default-rule): the bucket column, else the owner column, else the
+ * parent's buckets, else `global`. The parent's buckets are not its business: they are added for every child.
  */
 @Injectable()
 export class JoinResolver extends OwnershipResolver {

@@ -23,8 +23,8 @@ export interface DefaultTarget {
 
 /**
  * Says whether SQLite can compute a default, and how. The expression is parsed, and the value followed through
- * its casts; whatever is not understood for certain is left to the server (wire-protocol §7, hazards W-SCH-6 and
- * W-SCH-8). Where the reference was right, the text is the same as its, so that the contract's hash is too.
+ * its casts; whatever is not understood for certain is left to the server (docs/protocol.md#defaults, hazards W-SCH-6
+ * and W-SCH-8). Where the reference was right, the text is the same as its, so that the contract's hash is too.
  *
  * @param defaultSql as `pg_get_expr` prints it under `TEXT_SETTINGS`; null for none
  */

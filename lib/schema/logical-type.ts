@@ -2,7 +2,7 @@ import type { CatalogType } from './catalog-table.js';
 import type { LogicalType } from './schema-contract.js';
 
 /**
- * The type that clients store a column as (wire-protocol §7), or null for a type that can't be synced.
+ * The type that clients store a column as (docs/protocol.md#logical-types), or null for a type that can't be synced.
  *
  * What the reference calls unsupported although its values travel well as text is a string here: citext, inet,
  * money, xml, ranges, bit strings, text search, and the types of extensions (hazard W-SCH-2). Composite types

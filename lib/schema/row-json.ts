@@ -3,11 +3,13 @@ import type { ContractColumn, ContractTable } from './schema-contract.js';
 
 /**
  * A select list over the contract's columns, such that `row_to_json(d.*)::text FROM (SELECT <list> …) d` is the
- * wire's `data` object (wire-protocol §9.1); without the `.*`, a column named `d` would stand for the row. Needs a session under `TEXT_SETTINGS`.
+ * wire's `data` object (docs/protocol.md#values); without the `.*`, a column named `d` would stand for the row. Needs
+ * a session under `TEXT_SETTINGS`.
  *
- * Kotlin takes a number without a `.` for a 64-bit integer, and rejects the whole answer when it is none (§9.3,
- * hazard W-DATA-6). Such numbers get a `.0` here: `1e+20` becomes `1.0e+20`, and an integer outside of int64 `N.0`,
- * also inside json values and arrays. No value of a column that devices are told is NOT NULL reads as null.
+ * Kotlin takes a number without a `.` for a 64-bit integer, and rejects the whole answer when it is none
+ * (docs/protocol.md#values, hazard W-DATA-6). Such numbers get a `.0` here: `1e+20` becomes `1.0e+20`, and an integer
+ * outside of int64 `N.0`, also inside json values and arrays. No value of a column that devices are told is NOT NULL
+ * reads as null.
  *
  * @param alias the table's alias in the statement, unquoted
  */

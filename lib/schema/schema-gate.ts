@@ -20,8 +20,9 @@ export function isSchemaHash(text: string): boolean {
 }
 
 /**
- * Whether a client may go on: version and hash must both be the current ones (wire-protocol §1). Version 0 with an
- * empty hash is a client that knows none yet, which is good enough where `bootstrap` is allowed (at register).
+ * Whether a client may go on: version and hash must both be the current ones (docs/protocol.md#schema). Version 0
+ * with an empty hash is a client that knows none yet, which is good enough where `bootstrap` is allowed (at
+ * register).
  */
 export function knowsSchema(
   current: Pick<SchemaContract, 'version' | 'hash'>,

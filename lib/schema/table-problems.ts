@@ -163,7 +163,7 @@ function timestampProblems(table: SyncTable, columns: readonly CatalogColumn[]):
     : wrongTypes;
 }
 
-/** Clients drop a delete whose base has no time (wire-protocol §10), so a null here would lose edits. */
+/** Clients drop a delete whose base has no time (docs/protocol.md#push), so a null here would lose edits. */
 function nullableUpdatedAt(table: SyncTable): SynchroProblem {
   const column = quoteIdentifier(table.updatedAtColumn);
   return schemaProblem(

@@ -3,15 +3,15 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ContractColumn, ContractTable } from './schema-contract.js';
 
 /**
- * The `tables` array of `GET /sync/schema` (wire-protocol §7): sorted by name, keys in the reference's order, and
- * without those that it omits when empty. The same bytes as Go's `json.Marshal`, because {@link contractHash} is
+ * The `tables` array of `GET /sync/schema` (docs/protocol.md#schema): sorted by name, keys in the reference's order,
+ * and without those that it omits when empty. The same bytes as Go's `json.Marshal`, because {@link contractHash} is
  * computed over them.
  */
 export function schemaTablesJson(tables: Iterable<ContractTable>): string {
   return goJson(sorted(tables).map(schemaTable));
 }
 
-/** The `tables` array of `GET /sync/tables` (wire-protocol §6). */
+/** The `tables` array of `GET /sync/tables` (docs/protocol.md#schema). */
 export function metaTablesJson(tables: Iterable<ContractTable>): string {
   return goJson(sorted(tables).map(metaTable));
 }

@@ -57,7 +57,7 @@ export class SyncDeviceError extends Error {
 }
 
 /**
- * A device for tests of a host's rules: what a user gets to see, and what he may write. It keeps its rows in memory
+ * A device for tests of a host's rules: what a user gets to see, and what they may write. It keeps its rows in memory
  * and goes through the HTTP routes, guards included. Values are as `JSON.parse` makes them, so integers beyond 2⁵³ are
  * rounded. It has no queue of offline edits: a push is sent when it is made.
  */

@@ -33,7 +33,7 @@ export function complaint(request: RawRequest, answer: RawAnswer, secrets: Secre
   return request.strictness === 'protocol' ? null : complaintOfRefusal(request, answer, text);
 }
 
-/** The contract's error bodies say in strings what is wrong (wire-protocol §1). */
+/** The contract's error bodies say in strings what is wrong (docs/protocol.md#errors). */
 function complaintOfRefusal(
   { strictness }: RawRequest,
   { status, headers }: RawAnswer,
@@ -82,7 +82,7 @@ function endpointOf(value: Members): Endpoint | null {
   return 'id' in value ? 'register' : null;
 }
 
-/** By the endpoint: members that must be there, and of what type (wire-protocol §10). */
+/** By the endpoint: members that must be there, and of what type (docs/protocol.md#answers). */
 const SHAPES: Readonly<Record<Endpoint, Readonly<Record<string, (value: Json | undefined) => boolean>>>> = {
   register: { id: isText, server_time: isTime, checkpoint: isInteger },
   pull: { changes: isRecords, deletes: Array.isArray, checkpoint: isInteger, has_more: isBoolean },

@@ -16,7 +16,7 @@ export const REQUESTS: readonly Mutation[] = [
     find: 'client.version === current.version && client.hash === current.hash',
     replace: 'client.version === current.version',
     tests: [{ file: 'test/contract.test.ts', name: 'Express errors/409' }],
-    why: 'Wire protocol §1: version and hash must both be the current ones.',
+    why: 'docs/protocol.md#schema: version and hash must both be the current ones.',
   },
   {
     name: 'frozen-request-keeps-the-consumer-waiting',

@@ -27,7 +27,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-it('the README says how to adopt the package, file by file', async () => {
+it('a page says how to adopt the package, file by file', async () => {
   adoption = await readAdoption();
   expect([...adoption.files.keys()]).toEqual(
     expect.arrayContaining(['tasks/task.entity.ts', 'app.module.ts', 'main.ts', 'first-device.ts']),
@@ -54,7 +54,7 @@ describe.each<ModuleSystem>(['esm', 'cjs'])('a new app (%s)', (modules) => {
     await host.create();
   });
 
-  it('installs the tarball, and what the README says beside it', async () => {
+  it('installs the tarball, and what the page says beside it', async () => {
     await host.install(packed.tarball, adoption);
   });
 
@@ -64,7 +64,7 @@ describe.each<ModuleSystem>(['esm', 'cjs'])('a new app (%s)', (modules) => {
     expect(copies.toSorted()).toEqual(peers.map((name) => join('node_modules', name)).toSorted());
   });
 
-  it("builds with the README's files in place, and with strict checks of all declarations", async () => {
+  it("builds with the page's files in place, and with strict checks of all declarations", async () => {
     await host.adopt(adoption);
     await host.build();
   });

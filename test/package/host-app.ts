@@ -23,7 +23,7 @@ export class HostApp {
     return join(this.folder, 'dist', 'main.js');
   }
 
-  /** What runs the README's first device once the app is built. */
+  /** What runs the page's first device once the app is built. */
   get firstDevice(): string {
     return join(this.folder, 'dist', this.modules === 'esm' ? 'first-device.js' : 'first-device.mjs');
   }
@@ -43,12 +43,12 @@ export class HostApp {
     await runProgram(process.execPath, [installedScript(script), ...args], { cwd });
   }
 
-  /** The README's command, with the tarball for the name that is not published yet. */
+  /** The page's command, with the tarball for the name that is not published yet. */
   async install(tarball: string, { packages }: Adoption): Promise<void> {
     await this.npm('install', '--no-audit', '--no-fund', tarball, ...packages);
   }
 
-  /** Puts the README's files in their places. */
+  /** Puts the page's files in their places. */
   async adopt({ files }: Adoption): Promise<void> {
     for (const [path, text] of files) {
       const [target, content] = this.modules === 'esm' ? [path, text] : await this.forCommonJs(path, text);

@@ -37,7 +37,7 @@ type Members = Readonly<Record<string, SdkJson>>;
 
 /**
  * An SDK with its SQLite database: stores what it pulls, and sends whole rows back by storage class
- * (wire-protocol §7, §9.2). Every answer goes through {@link parseAsSdk}.
+ * (docs/protocol.md#logical-types, docs/protocol.md#values). Every answer goes through {@link parseAsSdk}.
  */
 export class SdkDevice {
   private readonly clientId = randomUUID();

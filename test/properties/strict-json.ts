@@ -1,6 +1,6 @@
 /**
  * A JSON parser that refuses what the published SDKs refuse. The Kotlin one takes a number without a point for a
- * 64-bit integer, and rejects the whole answer when it is none (wire-protocol §9.3). The Swift one rejects numbers
+ * 64-bit integer, and rejects the whole answer when it is none (docs/protocol.md#values). The Swift one rejects numbers
  * that no double holds, and halves of surrogate pairs.
  */
 export type SdkJson =

@@ -43,7 +43,10 @@ export class RetryableRejectionError extends Error {
   }
 }
 
-/** A phone with an app on it: does over HTTP what the published SDKs do, by their rules (wire-protocol §8–10). */
+/**
+ * A phone with an app on it: does over HTTP what the published SDKs do, by their rules
+ * (docs/protocol.md#the-life-of-a-device).
+ */
 export class Device {
   readonly store = new LocalStore();
   checkpoint = 0;

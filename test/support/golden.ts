@@ -14,7 +14,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   int: /^-?\d{1,19}$/,
   text: /^"[^]+"$/,
   uuid: /^"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}"$/,
-  // UTC, up to microseconds (wire-protocol §0.7).
+  // UTC, up to microseconds (docs/protocol.md#answers).
   time: /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"$/,
   hash: /^"[\da-f]{64}"$/,
   any: /^[^]*$/,

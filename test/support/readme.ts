@@ -1,12 +1,21 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A fenced block of the README. */
+/** One of the papers: the README, CONTRIBUTING, the changelog, or a page of `docs/`. */
+export interface Page {
+  /** From the repository's root. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A fenced block of a page. */
 export interface Snippet {
+  /** Path of its page. */
+  readonly page: string;
   /** Line of its fence, from 1. */
   readonly line: number;
   readonly language: string;
@@ -17,21 +26,33 @@ export interface Snippet {
   readonly code: string;
 }
 
-export async function readReadme(): Promise<string> {
-  return readFile(join(PROJECT, 'README.md'), 'utf8');
+/** @param path from the repository's root */
+export async function readPage(path: string): Promise<Page> {
+  return { path, text: await readFile(join(PROJECT, path), 'utf8') };
+}
+
+/** All papers; the examples are in the README and in `docs/`. */
+export async function readPages(): Promise<readonly Page[]> {
+  const entries = await readdir(join(PROJECT, 'docs'), { recursive: true, withFileTypes: true });
+  const docs = entries
+    .filter(({ name }) => name.endsWith('.md'))
+    .map(({ name, parentPath }) => relative(PROJECT, join(parentPath, name)));
+  const paths = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs.toSorted()];
+  return Promise.all(paths.map(readPage));
 }
 
 /** All fenced blocks, in order. */
-export function snippetsOf(markdown: string): readonly Snippet[] {
+export function snippetsOf({ path: page, text }: Page): readonly Snippet[] {
   const snippets: Snippet[] = [];
-  const lines = markdown.split('\n');
+  const lines = text.split('\n');
   for (let start = 0; start < lines.length; start++) {
     const language = /^```(\w+)$/.exec(lines[start] ?? '')?.[1];
     if (language === undefined) continue;
     const end = lines.indexOf('```', start);
     const before = lines.slice(0, start).findLast((line) => line !== '') ?? '';
     const [, kind = null, name = ''] = /^<!-- (file|sql): (\S+) -->$/.exec(before) ?? [];
-    snippets.push({ line: start + 1, language, kind, name, code: lines.slice(start + 1, end).join('\n') });
+    const code = lines.slice(start + 1, end).join('\n');
+    snippets.push({ page, line: start + 1, language, kind, name, code });
     start = end;
   }
   return snippets;
@@ -41,10 +62,10 @@ export function snippetsOf(markdown: string): readonly Snippet[] {
 export type TableRow = readonly string[];
 
 /** The body rows of every table under a heading, up to the next heading of the same or a higher level. */
-export function tablesUnder(markdown: string, heading: string): readonly (readonly TableRow[])[] {
-  const lines = markdown.split('\n');
+export function tablesUnder({ path, text }: Page, heading: string): readonly (readonly TableRow[])[] {
+  const lines = text.split('\n');
   const start = lines.indexOf(heading);
-  if (start < 0) throw new Error(`the README has no heading "${heading}"`);
+  if (start < 0) throw new Error(`${path} has no heading "${heading}"`);
   const level = heading.indexOf(' ');
   const isNext = (line: string): boolean => /^#+ /.test(line) && line.indexOf(' ') <= level;
   const length = lines.slice(start + 1).findIndex(isNext);

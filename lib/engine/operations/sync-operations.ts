@@ -97,7 +97,7 @@ export class SyncOperations {
   }
 
   /**
-   * Gives a parked row up: its user has been told that it was written, so this loses what he typed. What it held is
+   * Gives a parked row up: its user has been told that it was written, so this loses what they typed. What it held is
    * kept as the payload of a resolved row of `sync_rule_failures`, and the user's devices drop their copies.
    * @throws SynchroError `bad_request` when there is no such parked row
    */

@@ -39,8 +39,8 @@ export interface PullQuery {
 }
 
 /**
- * Why this client can't go on from this checkpoint; null when it can (design, rules 6 to 8). One below zero means from
- * the beginning (wire-protocol §3).
+ * Why this client can't go on from this checkpoint; null when it can (rules 6 to 8 of
+ * docs/internals/architecture.md). One below zero means from the beginning (docs/protocol.md#pull).
  */
 export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bigint): SnapshotReason | null {
   if (!client.hasSnapshot) {

@@ -7,8 +7,8 @@ import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
 /**
  * A client's value as the JSON text that `json_to_recordset` turns into the column's type. Devices keep values in
- * SQLite's five storage classes, so what comes back is not what they were given (wire-protocol §9.2). What can't be
- * converted goes on as it is: PostgreSQL refuses it, and the change gets a verdict.
+ * SQLite's five storage classes, so what comes back is not what they were given (docs/protocol.md#values). What can't
+ * be converted goes on as it is: PostgreSQL refuses it, and the change gets a verdict.
  *
  * @param stored the value that the server has now, as it is on the wire (parsed losslessly); undefined if there is
  *   none. It tells what the device started from where the echo alone can't.

@@ -5,7 +5,7 @@ import { canonicalDecimal, isInt64, mayBeDouble, numberToken } from './numbers.j
 /**
  * Whether a value is what a device holds of the stored one. Devices send whole rows, so a column that was not
  * touched comes back in the form that it has in SQLite: a numeric rounded to a double, a document or an array printed
- * anew, its numbers rounded too (wire-protocol §9.2). Such a column is left as it is (W-DATA-1 to 3).
+ * anew, its numbers rounded too (docs/protocol.md#values). Such a column is left as it is (W-DATA-1 to 3).
  *
  * @param sent as it came in, parsed losslessly
  * @param stored as it is on the wire, parsed losslessly

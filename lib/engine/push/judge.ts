@@ -28,7 +28,10 @@ export interface Write {
 /** A write, a verdict, or what the host's resolver threw. */
 export type Decision = Write | PushResult | FailedCode;
 
-/** Decides about single changes by the rows that there are (wire-protocol §4, with the corrections of the hazards). */
+/**
+ * Decides about single changes by the rows that there are (docs/protocol.md#reasons, with the corrections of the
+ * hazards).
+ */
 export class Judge {
   /** Of which nothing was to be written, though their devices hold something else than the rows. */
   readonly unwritten: PushItem[] = [];

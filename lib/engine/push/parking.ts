@@ -217,7 +217,8 @@ export class Parking {
 
   /**
    * The device has to have the server's time for the row, whatever its own clock says: it drops the delete of a row
-   * without a time, and takes no version that is older (wire-protocol §10). This one is older than any that follows.
+   * without a time, and takes no version that is older (docs/protocol.md#records). This one is older than any that
+   * follows.
    */
   private times(): Pick<PushResult, 'server_updated_at'> {
     return { server_updated_at: formatMicros(truncateMicros(this.scope.now, 3) - 1000n) };

@@ -3,7 +3,7 @@ import type { ContractTable, SchemaContract } from '../../schema/schema-contract
 
 /**
  * One change as it came in. Its members are checked one by one: a malformed change gets a verdict of its own and
- * never fails the request (wire-protocol §0). Numbers are `ExactNumber`s.
+ * never fails the request (docs/protocol.md#requests). Numbers are `ExactNumber`s.
  */
 export interface PushChange {
   readonly id: unknown;
@@ -34,7 +34,7 @@ export type PushOperation = 'create' | 'update' | 'delete';
 
 export type PushStatus = 'applied' | 'conflict' | 'rejected_terminal' | 'rejected_retryable';
 
-/** The verdict on one change (wire-protocol §4). */
+/** The verdict on one change (docs/protocol.md#reasons). */
 export interface PushResult {
   /** Which of the answer's two lists it belongs to. */
   readonly accepted: boolean;

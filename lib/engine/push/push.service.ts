@@ -42,7 +42,7 @@ export interface AppliedPush {
   readonly isShared: boolean;
 }
 
-/** Applies the changes of one push (design, "How a change travels"). */
+/** Applies the changes of one push (docs/internals/architecture.md#walk-1-a-pushed-change). */
 @Injectable()
 export class PushService {
   private readonly logger: SyncLogger;

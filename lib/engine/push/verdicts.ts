@@ -1,8 +1,8 @@
 import type { PushChange, PushEcho, PushItem, PushResult, StoredRow } from './push-change.js';
 
 /**
- * The verdicts of wire-protocol §4. A rejected change that carries the server's version makes the device take that
- * version over; without one, the device only forgets its change.
+ * The verdicts of docs/protocol.md#reasons. A rejected change that carries the server's version makes the device take
+ * that version over; without one, the device only forgets its change.
  */
 export function applied(
   echo: PushEcho,

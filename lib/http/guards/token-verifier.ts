@@ -100,7 +100,7 @@ export class TokenVerifier {
   }
 }
 
-/** The contract's text (wire-protocol §1). */
+/** The contract's text (docs/protocol.md#errors). */
 function refusal(error: unknown): string {
   const isClaims =
     error instanceof errors.JWTInvalid ||

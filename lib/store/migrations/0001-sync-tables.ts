@@ -2,9 +2,9 @@ import { OPEN_FAILURE } from '../open-failure.js';
 import type { SynchroMigration } from './migration.js';
 
 /**
- * The reference's six tables with its columns (config-semantics §9), so that a deployment can swap servers in
- * place, plus what the rules of the design need. Text is compared bytewise (`C`): it is cheaper to index and
- * gives pages an order that doesn't depend on a locale.
+ * The reference's six tables with its columns (docs/internals/architecture.md#the-tables), so that a deployment can
+ * swap servers in place, plus what the rules of docs/internals/architecture.md need. Text is compared bytewise (`C`):
+ * it is cheaper to index and gives pages an order that doesn't depend on a locale.
  */
 export const syncTables: SynchroMigration = {
   number: 1,
