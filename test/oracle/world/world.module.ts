@@ -71,6 +71,8 @@ export class WorldModule {
         TypeOrmModule.forRoot({
           type: 'postgres',
           url: databaseUrl,
+          // TypeORM's own table has no schema otherwise, and the path may be empty.
+          schema: 'public',
           applicationName: WORLD_APP,
           entities: WORLD_ENTITIES,
           migrations: [...synchroMigrations],
