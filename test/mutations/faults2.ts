@@ -1,0 +1,23 @@
+import type { Mutation } from './mutation.js';
+
+const UNREADABLE = 'test/unreadable-rows.test.ts';
+
+/** Rows, codes and headers of the host's, or of its devices, that stop more than themselves. */
+export const FAULTS2: readonly Mutation[] = [
+  {
+    name: 'rows-that-can-not-be-read-stop-their-readers',
+    file: 'lib/engine/request-transactions.ts',
+    find: 'if (!isDataError(error)) throw error;',
+    replace: 'if (isDataError(error)) throw error;',
+    tests: [{ file: UNREADABLE, name: "with a policy of the host's, is left out of a snapshot" }],
+    why: 'W-FAULTS2-1: everybody who reads the row would be answered 500 for ever.',
+  },
+  {
+    name: 'rows-that-could-not-be-read-are-forgotten',
+    file: 'lib/engine/pull/unreadable-rows.ts',
+    find: 'recordIds, anew: true, later: true });',
+    replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
+    tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
+    why: 'W-FAULTS2-2: a row that can be read again, as its policy was mended, would never come.',
+  },
+];
