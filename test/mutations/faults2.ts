@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 
 const UNREADABLE = 'test/unreadable-rows.test.ts';
+const TRIGGERS = 'test/trigger-deletes.test.ts';
 
 /** Rows, codes and headers of the host's, or of its devices, that stop more than themselves. */
 export const FAULTS2: readonly Mutation[] = [
@@ -19,5 +20,21 @@ export const FAULTS2: readonly Mutation[] = [
     replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
     why: 'W-FAULTS2-2: a row that can be read again, as its policy was mended, would never come.',
+  },
+  {
+    name: 'rows-that-are-born-deleted-stay-on-their-device',
+    file: 'lib/engine/push/change-processing.ts',
+    find: 'return row.deletedAt === null ? taken :',
+    replace: "return row.deletedAt !== '' ? taken :",
+    tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
+    why: 'W-FAULTS2-5: the log has nothing to say of a row that never was there.',
+  },
+  {
+    name: 'rows-that-are-made-for-others-stay-on-their-device',
+    file: 'lib/engine/push/push-run.ts',
+    find: '[...this.hidden, ...this.processing.madeForOthers]',
+    replace: '[...this.hidden]',
+    tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
+    why: 'W-FAULTS2-5: the device would keep a row that its user is not to read.',
   },
 ];
