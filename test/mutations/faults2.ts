@@ -37,4 +37,20 @@ export const FAULTS2: readonly Mutation[] = [
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
     why: 'W-FAULTS2-5: the device would keep a row that its user is not to read.',
   },
+  {
+    name: 'rows-that-look-like-an-outage-stop-the-log',
+    file: 'lib/replication/bucket-rules.ts',
+    find: 'patience.isOfRows ||= !(await this.health.isDown());',
+    replace: 'await this.health.isDown();',
+    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'as if something were down (ECONNREFUSED)' }],
+    why: 'W-FAULTS2-7: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
+  },
+  {
+    name: 'outages-of-a-resolver-are-waited-out-for-ever',
+    file: 'lib/replication/resolver-health.ts',
+    find: 'return this.now() - this.failingSince < PATIENCE_MS;',
+    replace: 'return this.failingSince >= 0;',
+    tests: [{ file: 'test/resolver-health.test.ts', name: 'a minute at most' }],
+    why: 'W-FAULTS2-8: where the row that was known to work fails too, nothing would ever be applied again.',
+  },
 ];
