@@ -53,4 +53,12 @@ export const FAULTS2: readonly Mutation[] = [
     tests: [{ file: 'test/resolver-health.test.ts', name: 'a minute at most' }],
     why: 'W-FAULTS2-8: where the row that was known to work fails too, nothing would ever be applied again.',
   },
+  {
+    name: 'changes-that-are-only-doubtful-count-as-refused',
+    file: 'lib/store/status-sql.ts',
+    find: ':sync.sync_push_failures WHERE refused_at IS NOT NULL',
+    replace: ':sync.sync_push_failures WHERE attempts > 0',
+    tests: [{ file: 'test/status.test.ts', name: 'names the changes that were refused last' }],
+    why: 'W-FAULTS2-10: an operator would look for what was lost among what is still tried.',
+  },
 ];

@@ -177,6 +177,8 @@ export const syncTables: SynchroMigration = {
      )`,
     `COMMENT ON TABLE :sync.sync_push_failures IS
        'pushed changes that failed alone: tried a bounded number of times, then refused for good'`,
+    `CREATE INDEX IF NOT EXISTS sync_push_failures_refused ON :sync.sync_push_failures (refused_at)
+       WHERE refused_at IS NOT NULL`,
     `COMMENT ON COLUMN :sync.sync_push_failures.change IS 'the data of a change that was refused for good, as JSON'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_subscription_changes (
