@@ -61,4 +61,12 @@ export const FAULTS2: readonly Mutation[] = [
     tests: [{ file: 'test/status.test.ts', name: 'names the changes that were refused last' }],
     why: 'W-FAULTS2-10: an operator would look for what was lost among what is still tried.',
   },
+  {
+    name: 'codings-have-a-case',
+    file: 'lib/http/pending-body.ts',
+    find: 'coding.trim().toLowerCase()',
+    replace: 'coding.trim()',
+    tests: [{ file: 'test/body-guards.test.ts', name: 'however that is spelled' }],
+    why: 'W-FAULTS2-11: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
+  },
 ];
