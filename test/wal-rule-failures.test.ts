@@ -25,6 +25,8 @@ class Page extends SyncedRow {
 
 /** Rows that no bucket can be found for at the moment, and what is thrown for them. */
 const broken = new Map<string, () => Error>();
+/** So many questions, about whatever row, end as if something were down. */
+let outage = 0;
 /** Rows for which nothing sensible is answered. */
 const senseless = new Set<string>();
 /** What the next question waits for. */
@@ -38,6 +40,10 @@ class BrokenResolver extends OwnershipResolver {
     rows: readonly ResolveRow[],
   ): Promise<readonly (readonly string[])[]> {
     await obstacle;
+    if (outage > 0) {
+      outage--;
+      throw Object.assign(new Error('connection lost'), { code: '08006' });
+    }
     return rows.map((row) => this.bucketsOf(table, row));
   }
 
@@ -232,6 +238,15 @@ describe('a rule that fails for a row', () => {
     expect(asked.get(doc)).toBeGreaterThan(2);
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
+    expect(await failuresOf(doc)).toEqual([]);
+  });
+
+  it('is none while nothing is answered for: the batch is applied again [W-WAL-7] [W-FAULTS2-8]', async () => {
+    await commit(insertDoc(doc));
+    outage = 7;
+    await commit(moveDoc('bob'));
+    expect(outage).toBe(0);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:bob']);
     expect(await failuresOf(doc)).toEqual([]);
   });
 });

@@ -69,4 +69,12 @@ export const FAULTS2: readonly Mutation[] = [
     tests: [{ file: 'test/body-guards.test.ts', name: 'however that is spelled' }],
     why: 'W-FAULTS2-11: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
   },
+  {
+    name: 'policies-know-no-resolver',
+    file: 'lib/store/rls.ts',
+    find: 'bucketSources.length > 0 || options.ownershipResolver === true',
+    replace: 'bucketSources.length > 0',
+    tests: [{ file: 'test/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
+    why: "W-FAULTS2-12: the second wall would let everyone read what a resolver puts into a team's bucket.",
+  },
 ];
