@@ -63,6 +63,7 @@ export { synchroMigrations, synchroMigrationsSql } from './store/migrations/inde
 export type {
   ListPage,
   ParkedRow,
+  RefusedChange,
   RuleFailure,
   RuleFailureFilter,
   WaitingRow,

@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { partition } from './common/collections.js';
 import { describeProblem, problemsError } from './common/errors.js';
 import { optionProblems } from './option-problems.js';
 import { SyncLogger } from './common/sync-logger.js';
@@ -25,6 +26,7 @@ import { migrationProblems, runMigrations } from './store/migration-runner.js';
 import { poolProblems } from './store/pool-checks.js';
 import { outliveNewConnections } from './store/pool-errors.js';
 import { syncSchema } from './store/sync-schema.js';
+import { openPolicyWarnings } from './store/open-policies.js';
 import { roleProblems } from './store/role-checks.js';
 import { SYNCHRO_OPTIONS } from './synchro.options.js';
 import type { SynchroSettings } from './synchro.settings.js';
@@ -85,8 +87,12 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
       ...((await consumer?.problems()) ?? []),
     ];
     if (problems.length > 0) throw problemsError(problems);
-    const placed = this.registry.all().filter((table) => hasDefaultRule(this.ownership, table));
-    const warnings = [...schema.warnings, ...unseenBucketWarnings(placed, this.subscriptions)];
+    const [placed, others] = partition(this.registry.all(), (table) => hasDefaultRule(this.ownership, table));
+    const warnings = [
+      ...schema.warnings,
+      ...unseenBucketWarnings(placed, this.subscriptions),
+      ...(await openPolicyWarnings(this.dataSource, others, this.ownership.constructor.name)),
+    ];
     for (const warning of warnings) this.logger.warn(describeProblem(warning));
   }
 

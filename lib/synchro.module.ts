@@ -8,6 +8,7 @@ import { Hydrator } from './engine/pull/hydrator.js';
 import { SyncOperations } from './engine/operations/sync-operations.js';
 import { SyncStatus } from './engine/operations/sync-status.js';
 import { Puller } from './engine/pull/puller.js';
+import { UnreadableRows } from './engine/pull/unreadable-rows.js';
 import { PushService } from './engine/push/push.service.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
@@ -105,6 +106,7 @@ const SERVICES: readonly Provider[] = [
   PushService,
   Snapshotter,
   Hydrator,
+  UnreadableRows,
   Compactor,
   CompactionSchedule,
   SchemaService,

@@ -147,9 +147,20 @@ describe.each([
 
   it('a packed body is refused before a byte of it is unpacked [W-LOAD-6]', async () => {
     await start();
-    for (const encoding of ['gzip', 'br', 'deflate', 'zstd', 'gzip, gzip']) {
+    for (const encoding of ['gzip', 'GZIP', 'br', 'deflate', 'zstd', 'gzip, gzip', 'identity, gzip']) {
       const headers = { 'X-User-ID': 'alice', 'Content-Encoding': encoding };
       expect((await send(`${app.url}/sync/push`, { body: '{}', headers })).status).toBe(415);
+    }
+  });
+
+  it('a body that is packed by no coding is taken, however that is spelled [W-FAULTS2-11]', async () => {
+    await start();
+    for (const encoding of ['identity', 'Identity', 'IDENTITY', 'identity, Identity']) {
+      const headers = { 'X-User-ID': 'alice', 'Content-Encoding': encoding };
+      expect(await send(`${app.url}/sync/push`, { body: '{}', headers })).toMatchObject({
+        status: 400,
+        json: { error: 'schema_version is required' },
+      });
     }
   });
 });

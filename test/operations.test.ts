@@ -26,6 +26,8 @@ class Page extends SyncedRow {
 }
 
 const broken = new Set<string>();
+/** A row that no device can create. */
+const BAD = randomUUID();
 
 class BrokenResolver extends OwnershipResolver {
   override resolveOwners(
@@ -158,6 +160,35 @@ describe('operating sync from an instance that does not consume', () => {
     await insertDoc(doc);
     await engine.caughtUp();
     expect(await operations.waitingRows()).toEqual([]);
+  });
+
+  it('lists the changes that were refused for good, all or those of a user [W-FAULTS2-10]', async () => {
+    const device = new Device(apiOnly.url, `user-${randomUUID()}`);
+    await device.start();
+    await database.query(
+      `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         RAISE EXCEPTION 'not now' USING ERRCODE = '55P03'; END $$;
+       CREATE TRIGGER refuse BEFORE INSERT ON docs FOR EACH ROW WHEN (NEW.id = '${BAD}') EXECUTE FUNCTION refuse()`,
+    );
+    const change = { id: BAD, table_name: 'docs', operation: 'create', data: { user_id: 'x' } } as const;
+    for (let push = 0; push < 4; push++) await device.push([change]);
+    expect(await operations.refusedChanges()).toEqual([]);
+    await device.push([change]);
+    const refused = {
+      userId: device.userId,
+      clientId: device.clientId,
+      table: 'docs',
+      recordId: BAD,
+      operation: 'create',
+      error: expect.stringContaining('55P03'),
+      data: '{"user_id":"x"}',
+      refusedAt: expect.any(Date),
+    };
+    expect(await operations.refusedChanges()).toEqual([refused]);
+    expect(await operations.refusedChanges({ userId: device.userId, table: 'docs' })).toEqual([refused]);
+    expect(await operations.refusedChanges({ userId: 'another' })).toEqual([]);
+    expect(await operations.refusedChanges({ table: 'pages' })).toEqual([]);
+    await database.query('DROP FUNCTION refuse CASCADE');
   });
 
   describe('parked rows', () => {

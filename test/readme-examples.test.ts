@@ -532,6 +532,7 @@ interface Admin {
   rulesChanged(ids: readonly string[]): Promise<void>;
   phoneIsLost(userId: string): Promise<void>;
   waiting(userId: string): Promise<readonly unknown[]>;
+  refused(userId: string): Promise<readonly unknown[]>;
 }
 
 describe('operating it', () => {
@@ -588,6 +589,7 @@ describe('operating it', () => {
       expect(await database.query(edges)).toEqual([]);
       await phone.create('comments', { task_id: randomUUID(), body: 'early' });
       expect(await admin.waiting('alice')).toHaveLength(1);
+      expect(await admin.refused('alice')).toEqual([]);
       season = 'summer';
       await database.query(`UPDATE sync_rule_failures SET retry_at = now() + interval '1 day'`);
       expect(await admin.replay()).toEqual([]);

@@ -2,8 +2,13 @@ import { expect, it } from 'vitest';
 import { rlsSql } from '../lib/store/rls.js';
 import { owned, readOnly } from './schema-fixtures.js';
 
-function readPolicy(table: ReturnType<typeof readOnly>, readByBucket: boolean): string {
-  const [policy = ''] = rlsSql([table], { readByBucket }).filter((sql) => sql.includes('FOR SELECT'));
+function readPolicy(
+  table: ReturnType<typeof readOnly>,
+  readByBucket: boolean,
+  ownershipResolver?: boolean,
+): string {
+  const options = { readByBucket, ...(ownershipResolver !== undefined && { ownershipResolver }) };
+  const [policy = ''] = rlsSql([table], options).filter((sql) => sql.includes('FOR SELECT'));
   return policy.slice(policy.indexOf('USING'));
 }
 
@@ -36,4 +41,22 @@ it("a row without an owner that a rule puts into a team's bucket is not everyone
   });
   expect(readPolicy(byFunction, false)).not.toContain('IS NULL');
   expect(readPolicy(owned('tags', shared), false)).toMatch(/OR "tags"."user_id" IS NULL\)$/);
+});
+
+it.each([
+  ['a resolver', readOnly('projects'), true],
+  [
+    'bucketSources',
+    readOnly('projects', {
+      bucketSources: [{ schema: 'public', relation: 'members', fkColumn: 'project_id' }],
+    }),
+    undefined,
+  ],
+])("a table that only %s says the readers of is never everyone's [W-FAULTS2-12]", (_, table, resolver) => {
+  expect(readPolicy(table, true, resolver)).toMatch(/^USING \(EXISTS \(SELECT FROM :sync\.sync_bucket_edges/);
+  expect(readPolicy(table, false, resolver)).toBe('USING (false)');
+});
+
+it('nor is a row without an owner that a resolver puts somewhere [W-FAULTS2-12]', () => {
+  expect(readPolicy(owned('tags', shared), false, true)).not.toContain('IS NULL');
 });

@@ -157,3 +157,24 @@ it('policies that come while the consumer runs stop it, and cost no edge [W-WAL-
   });
   await app.close();
 });
+
+it("the start names a table that policies let everyone read, where a resolver of the host's says who does [W-FAULTS2-12]", async () => {
+  await migrateWithPolicies(database, role);
+  await grantForPool(database, role);
+  const warnings = async (): Promise<readonly string[]> => {
+    const lines: string[] = [];
+    const warn = (line: unknown): void => void lines.push((line as { message: string }).message);
+    const options = onPoolOf(role, database);
+    const logger = { log: () => undefined, error: () => undefined, warn };
+    const app = await startApp({ ...options, synchro: { ...options.synchro, logger } });
+    await app.close();
+    return lines.filter((line) => line.includes('sync_read_'));
+  };
+  expect(await warnings()).toEqual([
+    expect.stringMatching(
+      /sync_read_categories lets everyone read "public"."categories", though SharingResolver .*ownershipResolver: true/,
+    ),
+  ]);
+  await applyPolicies(database, role, { ownershipResolver: true });
+  expect(await warnings()).toEqual([]);
+});

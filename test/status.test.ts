@@ -147,6 +147,7 @@ describe('the status', () => {
         waitingRows: 0,
         parkedRows: 0,
         openRequests: 0,
+        refusedChanges: { count: 0, latest: [] },
       });
       expect(status.slot.retainedBytes).toBeGreaterThan(0);
     }
@@ -198,7 +199,7 @@ describe('the status', () => {
     expect(later.error).toBeNull();
   });
 
-  it('counts what waits for somebody', async () => {
+  it('counts what waits for somebody, and names the changes that were refused last [W-FAULTS2-10]', async () => {
     const app = await start();
     await database.query(
       `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at, resolved_at)
@@ -213,11 +214,27 @@ describe('the status', () => {
        SELECT 'u', 'c', 'x', n, 'y', 'z', '{}', now() FROM generate_series(1, 2) AS n`,
     );
     await database.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'unknown')`);
+    await database.query(
+      `INSERT INTO sync_push_failures
+         (user_key, change_key, user_id, client_id, table_name, record_id, operation, error, refused_at)
+       SELECT 'u', n, 'u', 'c', 'docs', n, 'update', 'SQLSTATE P0001',
+              CASE WHEN n <= 7 THEN timestamptz '2026-01-01' + n * interval '1 second' END
+         FROM generate_series(1, 9) AS n`,
+    );
     expect(await read(app)).toMatchObject({
       openRuleFailures: 1,
       waitingRows: 10_000,
       parkedRows: 2,
       openRequests: 1,
+      refusedChanges: {
+        count: 7,
+        latest: [7, 6, 5, 4, 3].map((n) => ({
+          table: 'docs',
+          recordId: String(n),
+          error: 'SQLSTATE P0001',
+          refusedAt: new Date(Date.UTC(2026, 0, 1, 0, 0, n)),
+        })),
+      },
     });
   });
 

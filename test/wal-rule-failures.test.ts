@@ -25,6 +25,8 @@ class Page extends SyncedRow {
 
 /** Rows that no bucket can be found for at the moment, and what is thrown for them. */
 const broken = new Map<string, () => Error>();
+/** So many questions, about whatever row, end as if something were down. */
+let outage = 0;
 /** Rows for which nothing sensible is answered. */
 const senseless = new Set<string>();
 /** What the next question waits for. */
@@ -38,6 +40,10 @@ class BrokenResolver extends OwnershipResolver {
     rows: readonly ResolveRow[],
   ): Promise<readonly (readonly string[])[]> {
     await obstacle;
+    if (outage > 0) {
+      outage--;
+      throw Object.assign(new Error('connection lost'), { code: '08006' });
+    }
     return rows.map((row) => this.bucketsOf(table, row));
   }
 
@@ -202,7 +208,27 @@ describe('a rule that fails for a row', () => {
     await resolved(doc);
   });
 
-  it('is none when the database could not be asked: the batch is applied again [W-WAL-7]', async () => {
+  it.each(['ECONNREFUSED', '40001', '08006'])(
+    'is one also where it always fails as if something were down (%s), and the others go on [W-FAULTS2-7]',
+    async (code) => {
+      const [before, later] = [randomUUID(), randomUUID()];
+      await commit(insertDoc(before), insertDoc(doc));
+      broken.set(doc, () => Object.assign(new Error(`it is down for ${doc}`), { code }));
+      await commit(insertDoc(later), moveDoc('bob'));
+      expect(await edgesOf(database, 'docs', later)).toEqual(['user:alice']);
+      expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
+      expect(await failuresOf(doc)).toMatchObject([{ error_text: `it is down for ${doc}`, open: true }]);
+      // Also while it is tried again, and where there is no other row in the batch.
+      await eventually(async () => expect((await failuresOf(doc))[0]?.attempts).toBeGreaterThan(1));
+      await commit(moveDoc('carol'));
+      expect((await app.app.get(SyncStatus, { strict: false }).read()).consumer.state).toBe('consuming');
+      broken.clear();
+      await resolved(doc);
+      expect(await edgesOf(database, 'docs', doc)).toEqual(['user:carol']);
+    },
+  );
+
+  it('is none when the database could not be asked: the row is asked about again [W-WAL-7]', async () => {
     let lost = 2;
     broken.set(doc, () => {
       if (--lost === 0) broken.delete(doc);
@@ -212,6 +238,15 @@ describe('a rule that fails for a row', () => {
     expect(asked.get(doc)).toBeGreaterThan(2);
     expect(await edgesOf(database, 'docs', doc)).toEqual(['user:alice']);
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice']);
+    expect(await failuresOf(doc)).toEqual([]);
+  });
+
+  it('is none while nothing is answered for: the batch is applied again [W-WAL-7] [W-FAULTS2-8]', async () => {
+    await commit(insertDoc(doc));
+    outage = 7;
+    await commit(moveDoc('bob'));
+    expect(outage).toBe(0);
+    expect(await edgesOf(database, 'docs', doc)).toEqual(['user:bob']);
     expect(await failuresOf(doc)).toEqual([]);
   });
 });

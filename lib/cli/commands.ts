@@ -27,12 +27,18 @@ async function rls(args: readonly string[], { out }: CommandOutput): Promise<num
     'data-source': file,
     role,
     force,
+    'ownership-resolver': ownershipResolver,
   } = parse(args, {
     ...DATA_SOURCE,
     role: { type: 'string' },
     force: { type: 'boolean' },
+    'ownership-resolver': { type: 'boolean' },
   });
-  const options = { ...(role === undefined ? {} : { role }), force: force ?? false };
+  const options = {
+    ...given('role', role),
+    force: force ?? false,
+    ownershipResolver: ownershipResolver ?? false,
+  };
   out(script(await withDataSource(file, (dataSource) => synchroRlsSql(dataSource, options))));
   return 0;
 }

@@ -49,6 +49,7 @@ Options of rls and doctor:
 Options of rls:
   --role                role that the policies are for (default: PUBLIC)
   --force               bind the tables' owner, too
+  --ownership-resolver  an OwnershipResolver of yours says who reads the rows
 Options of doctor:
   --slot                replication.slotName of the app (default: synchro_slot)
   --publication         replication.publicationName (default: synchro_pub)

@@ -11,7 +11,7 @@ import type { Hydrated } from './pull/hydrator.js';
  * refused something. The log may have nothing else to say of them: of a row that leaves the user's sight and comes back,
  * it may learn of both at once. So the consumer is asked to tell the device what became of them.
  */
-export type PassedOver = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'userId'>;
+export type PassedOver = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'later' | 'userId'>;
 
 /** For rows that as they are now are not the user's. */
 export function redeliveries(

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { isLostPlan, isRetryable, isSchemaRace } from '../common/database-error.js';
+import { isDataError, isLostPlan, isRetryable, isSchemaRace } from '../common/database-error.js';
 import type { SchemaService } from '../schema/schema.service.js';
 import {
   alone,
@@ -28,6 +28,13 @@ type Work<Result> = (
   attempt: number,
 ) => Promise<Result | Ending<Result>>;
 
+/** `careful`: rows may be there that can't be read. */
+type CarefulWork<Result> = (
+  manager: EntityManager,
+  opened: Opened,
+  careful: boolean,
+) => Promise<Result | Ending<Result>>;
+
 /** Its first statements, which go out with BEGIN. */
 export type Opening = (manager: EntityManager, attempt: number) => readonly Statement[];
 
@@ -53,6 +60,16 @@ export class RequestTransactions {
   /** Sees one snapshot of the database throughout. */
   read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
     return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), opening);
+  }
+
+  /** The same for the host's rows: when it fails for one that it meets, it is run once more, with care. */
+  async readRows<Result>(work: CarefulWork<Result>, opening?: Opening): Promise<Result> {
+    try {
+      return await this.read((manager, opened) => work(manager, opened, false), opening);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      return this.read((manager, opened) => work(manager, opened, true), opening);
+    }
   }
 
   write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {

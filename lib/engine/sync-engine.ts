@@ -112,10 +112,10 @@ export class SyncEngine {
 
   private pullPage(request: PullRequest, buckets: readonly string[]): Promise<Pulled> {
     const asked = { ...request, buckets };
-    return this.transactions.read<Pulled>(async (manager, opened) => {
+    return this.transactions.readRows<Pulled>(async (manager, opened, careful) => {
       const read = this.contexts.open(asked, opened);
       const client = await admit(this.hooks, manager, request, read);
-      const context = { ...read, client, log: ready(read) };
+      const context = { ...read, client, log: ready(read), careful };
       const reason = snapshotReason(client, context.log, request.checkpoint);
       if (reason !== null) return toPulled(request, buckets, context, reason);
       const page = await this.puller.pull(manager, context, asked);
@@ -221,12 +221,12 @@ export class SyncEngine {
   private heldPage(asked: Bucketed<SnapshotRequest>): Promise<Snapshotted | null> {
     const { cursor, buckets } = asked;
     if (cursor === null) return Promise.resolve(null);
-    return this.transactions.read<Snapshotted | null>(async (manager, opened) => {
+    return this.transactions.readRows<Snapshotted | null>(async (manager, opened, careful) => {
       const context = this.contexts.open(asked, opened);
       const { lastSeq } = ready(context);
       if (!this.snapshotter.isHeld(registered(context), cursor, lastSeq, buckets)) return null;
       await admit(this.hooks, manager, asked, context);
-      return this.snapshotPage(manager, asked, context, cursor);
+      return this.snapshotPage(manager, asked, { ...context, careful }, cursor);
     }, this.contexts.opening(asked));
   }
 
@@ -238,8 +238,9 @@ export class SyncEngine {
       ready(context);
       return this.snapshotter.enter(manager, client, asked.cursor, asked.buckets);
     }, opening);
-    return this.transactions.read(
-      (manager, opened) => this.snapshotPage(manager, asked, this.contexts.open(asked, opened), cursor),
+    return this.transactions.readRows(
+      (manager, opened, careful) =>
+        this.snapshotPage(manager, asked, { ...this.contexts.open(asked, opened), careful }, cursor),
       opening,
     );
   }
@@ -247,12 +248,13 @@ export class SyncEngine {
   private async snapshotPage(
     manager: EntityManager,
     { buckets, limit }: Bucketed<SnapshotRequest>,
-    context: SyncContext,
+    context: SyncContext & { readonly careful: boolean },
     cursor: SnapshotCursor,
   ): Promise<Ending<Snapshotted>> {
-    const { contract, isOlderSchema } = context;
+    const { contract, isOlderSchema, careful } = context;
     const client = registered(context);
-    const page = await this.snapshotter.page(manager, contract, cursor, readBuckets(client, buckets), limit);
+    const read = readBuckets(client, buckets);
+    const page = await this.snapshotter.page(manager, contract, cursor, read, limit, careful);
     const served = ready(context).lastSeq;
     return new Ending(page.statements, (rows) => {
       const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };

@@ -27,7 +27,7 @@ export interface Exchange {
 
 /** A body that stays in the network until the guards have passed. */
 export class PendingBody {
-  private readonly encoding: string | undefined;
+  private readonly isEncoded: boolean;
   private readonly length: number;
   private deadline: number;
 
@@ -38,7 +38,7 @@ export class PendingBody {
     private readonly stream: Readable = exchange.request,
   ) {
     const { headers } = exchange.request;
-    this.encoding = headers['content-encoding'];
+    this.isEncoded = isEncoded(headers['content-encoding']);
     this.length = Number(headers['content-length'] ?? 0);
     this.deadline = performance.now() + limits.timeout;
     exchange.response.once('finish', () => this.discardRest());
@@ -47,7 +47,7 @@ export class PendingBody {
   /** @throws HttpException when the body is not taken, or not any more */
   async read(): Promise<Buffer> {
     const { maxBytes } = this.limits;
-    if (this.encoding !== undefined && this.encoding !== '' && this.encoding !== 'identity') {
+    if (this.isEncoded) {
       // SDKs don't compress, and a few bytes may unpack to any number.
       throw new UnsupportedMediaTypeException('encoded request bodies are not supported');
     }
@@ -105,6 +105,11 @@ export class PendingBody {
     request.once('close', () => clearInterval(timer));
     request.resume();
   }
+}
+
+/** Whether any coding but `identity` is named; codings are case-insensitive, and a list of them (RFC 9110, 8.4). */
+function isEncoded(header = ''): boolean {
+  return header.split(',').some((coding) => !['', 'identity'].includes(coding.trim().toLowerCase()));
 }
 
 const CHECK_INTERVAL = 100;

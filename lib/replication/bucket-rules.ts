@@ -7,6 +7,7 @@ import type { ChangelogTransaction } from '../store/changelog-transaction.js';
 import { bucketFunctionDefinition } from './bucket-function.js';
 import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
 import { checkBucketLengths, checkKeyLengths } from './row-lengths.js';
+import { ResolverHealth } from './resolver-health.js';
 import { RulePatience } from './rule-patience.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
@@ -31,6 +32,8 @@ export interface RuleLimits {
 
 /** The bucket rules of the tables, the host's resolver or a function in SQL, with each failure confined to its row. */
 export class BucketRules {
+  private readonly health = new ResolverHealth((table, row) => this.callResolver(table, [row]));
+
   constructor(
     private readonly resolver: OwnershipResolver,
     private readonly limits: RuleLimits,
@@ -59,7 +62,8 @@ export class BucketRules {
 
   /**
    * @returns the buckets of each row in order (null where the rule failed), and the failures
-   * @throws only what will pass by itself, such as a lost connection: the batch is then applied again
+   * @throws only what will pass by itself, such as a lost connection or a resolver that answers for no row: the batch is
+   *   then applied again
    */
   async resolve(
     tx: ChangelogTransaction,
@@ -74,7 +78,10 @@ export class BucketRules {
     try {
       return { buckets: await this.ask(tx, table, rows, time), failures: [] };
     } catch (error) {
-      if (isTransient(error)) throw error;
+      const mayPass = isTransient(error);
+      if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;
+      if (mayPass && rows.length === 1 && patience.triesAgain(row.recordId))
+        return this.resolve(tx, table, rows, patience);
       if (rows.length > 1) return this.resolveHalves(tx, table, rows, patience);
       const failure = { row, error: error instanceof Error ? error : new Error(String(error)) };
       return { buckets: [null], failures: [failure] };
@@ -95,6 +102,13 @@ export class BucketRules {
       buckets: [...first.buckets, ...second.buckets],
       failures: [...first.failures, ...second.failures],
     };
+  }
+
+  /** Asked once for the rows of a batch. */
+  private async isToBeWaitedFor(table: SyncTable, patience: RulePatience): Promise<boolean> {
+    if (table.bucketFunction !== null) return true;
+    patience.isOfRows ||= !(await this.health.isDown());
+    return !patience.isOfRows;
   }
 
   private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
@@ -148,9 +162,8 @@ export class BucketRules {
     rows: readonly RuleRow[],
   ): Promise<readonly (readonly string[])[]> {
     const method = `${this.resolver.constructor.name}.resolveOwners`;
-    const buckets = await this.watched(`${method}, asked about ${rows.length} rows of ${table.name},`, () =>
-      this.resolver.resolveOwners(table.name, rows),
-    );
+    const buckets = await this.callResolver(table.name, rows);
+    this.health.noteAnswer(table.name, rows);
     if (buckets.length !== rows.length) {
       throw new Error(
         `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
@@ -164,6 +177,12 @@ export class BucketRules {
       if (count > this.limits.buckets) throw this.tooMany(method, table, rows[position], count);
     }
     return buckets;
+  }
+
+  private callResolver(table: string, rows: readonly RuleRow[]): Promise<readonly (readonly string[])[]> {
+    const { resolver } = this;
+    const what = `${resolver.constructor.name}.resolveOwners, asked about ${rows.length} rows of ${table},`;
+    return this.watched(what, () => resolver.resolveOwners(table, rows));
   }
 
   /** Nothing is applied until it answers: whoever looks for the reason has to find it. */

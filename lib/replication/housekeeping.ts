@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { SyncRegistry } from '../registry/sync-registry.js';
+import { REQUEST_IS_DUE } from '../store/requests.js';
 import { LOG_IS_THERE } from '../store/wal-position.js';
 import type { MembershipApplier } from './membership-applier.js';
 import { applyRequest } from './requests.js';
@@ -37,7 +38,7 @@ export class Housekeeping {
       `SELECT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
               greatest((SELECT max(after_lsn) FROM :sync.sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
                        (SELECT max(after_lsn) FROM :sync.sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
-              EXISTS (SELECT FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}) AS requests,
+              EXISTS (SELECT FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${REQUEST_IS_DUE}) AS requests,
               $2 AND EXISTS (SELECT FROM :sync.sync_rule_failures WHERE ${DUE}) AS failures`,
       [this.tables, applier.open.failures],
     );

@@ -2,6 +2,8 @@
 const LEAST_SHARE = 1 / 100;
 /** After this many times the limit, what is left of the rows is not asked about any more. */
 const LIMITS_IN_ALL = 4;
+/** So often a row is asked about of which the rule says that it can't answer now, while it answers for others. */
+const MOST_TRIES = 3;
 
 /**
  * How long the rule of a table may take over some rows. Rows that fail are looked for by halves, and each half is a call
@@ -9,6 +11,9 @@ const LIMITS_IN_ALL = 4;
  */
 export class RulePatience {
   private readonly end: number;
+  /** What looks like a fault of the server's is one of the rows', as the rule is known to work (see `resolver-health.ts`). */
+  isOfRows = false;
+  private readonly tries = new Map<string, number>();
 
   /**
    * @param limit milliseconds for all rows together; 0: any
@@ -20,6 +25,13 @@ export class RulePatience {
     private readonly now: () => number = () => performance.now(),
   ) {
     this.end = now() + LIMITS_IN_ALL * limit;
+  }
+
+  /** To be asked after each try of a row by itself. */
+  triesAgain(recordId: string): boolean {
+    const tries = (this.tries.get(recordId) ?? 0) + 1;
+    this.tries.set(recordId, tries);
+    return tries < MOST_TRIES;
   }
 
   /** Milliseconds for some of the rows; 0: any; null: there is no time left. */

@@ -15,7 +15,9 @@ export type Buckets = readonly string[];
  *
  * A subclass overrides one of the two methods: {@link resolveOwner} for a rule that looks at the row alone,
  * {@link resolveOwners} for one that asks a database, once for all rows. Overriding neither is refused at start. What
- * either throws concerns the rows asked for: they keep the buckets they had, and are tried again later.
+ * either throws concerns the rows asked for: they keep the buckets they had, and are tried again later. An error that says
+ * that something is down (ECONNREFUSED, SQLSTATE 40001, …) is waited out, for a minute at most, where no other row is
+ * answered for either.
  *
  * An answer that depends on other tables needs `bucketSources`, so that it is asked again when they change.
  */

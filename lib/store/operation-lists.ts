@@ -53,6 +53,20 @@ export interface ParkedRow {
   readonly since: Date;
 }
 
+/** A pushed change that failed whenever it was tried, so that its device was told to drop it. */
+export interface RefusedChange {
+  readonly userId: string;
+  /** The device's own id. */
+  readonly clientId: string;
+  readonly table: string;
+  readonly recordId: string;
+  readonly operation: string;
+  readonly error: string;
+  /** What was typed, as JSON text; null where the user's refused changes are more than is kept. */
+  readonly data: string | null;
+  readonly refusedAt: Date;
+}
+
 /** Newest first. */
 export async function listRuleFailures(
   manager: EntityManager,
@@ -117,6 +131,22 @@ export async function listParkedRows(
        FROM :sync.sync_parked_rows
       WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR table_name = $2)
       ORDER BY created_at, table_name, record_id LIMIT $3 OFFSET $4`,
+    [userId ?? null, table ?? null, ...window(page)],
+  );
+}
+
+/** Newest first. */
+export async function listRefusedChanges(
+  manager: EntityManager,
+  { userId, table }: { readonly userId?: string; readonly table?: string },
+  page: ListPage,
+): Promise<readonly RefusedChange[]> {
+  return manager.query(
+    `SELECT user_id AS "userId", client_id AS "clientId", table_name AS "table", record_id AS "recordId", operation,
+            error, change AS data, refused_at AS "refusedAt"
+       FROM :sync.sync_push_failures
+      WHERE refused_at IS NOT NULL AND ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR table_name = $2)
+      ORDER BY refused_at DESC, change_key LIMIT $3 OFFSET $4`,
     [userId ?? null, table ?? null, ...window(page)],
   );
 }

@@ -30,7 +30,15 @@ export interface NewRequest
     Partial<Pick<SyncRequestRow, 'userId' | 'client'>> {
   /** With `redeliver`: later than any version that the device may hold. Default: the row's own time is served. */
   readonly anew?: boolean;
+  /** With `redeliver`: not at once, but in {@link LATER}, unless that is asked for already. Default: false. */
+  readonly later?: boolean;
 }
+
+/** When a row that can't be read is tried again for a device. */
+const LATER = '5 minutes';
+
+/** Whether a request can be done now. */
+export const REQUEST_IS_DUE = `${LOG_IS_THERE} AND coalesce(due_at <= now(), true)`;
 
 /** Records of one request: each is done in one transaction. */
 const REQUEST_ROWS = 5_000;
@@ -45,6 +53,7 @@ export async function enqueueRequest(runner: SqlRunner, request: NewRequest): Pr
 
 /** The statements of {@link enqueueRequest}. */
 export function requestSql(request: NewRequest): readonly Statement[] {
+  if (request.later === true) return [laterSql(request)];
   const { kind, table, recordIds, anew = false, userId = null, client = null } = request;
   const pieces = recordIds === null ? [null] : chunks(recordIds, REQUEST_ROWS);
   return [
@@ -58,6 +67,19 @@ export function requestSql(request: NewRequest): readonly Statement[] {
   ];
 }
 
+/** Nobody is woken for it: the consumer looks for what is due. */
+function laterSql({ kind, table, recordIds, anew = false, client = null }: NewRequest): Statement {
+  return {
+    sql: `INSERT INTO :sync.sync_requests (kind, table_name, record_ids, anew, client, due_at)
+       SELECT $1, $2, array_agg(r), $4, $5, now() + interval '${LATER}' FROM unnest($3::text[]) AS r
+        WHERE EXISTS (SELECT FROM :sync.sync_clients WHERE id = $5::uuid FOR KEY SHARE)
+          AND NOT EXISTS (SELECT FROM :sync.sync_requests q
+                WHERE q.client = $5::uuid AND q.table_name = $2 AND q.due_at IS NOT NULL AND r = ANY(q.record_ids))
+       HAVING count(*) > 0`,
+    parameters: [kind, table, recordIds, anew, client],
+  };
+}
+
 /** The request that has waited longest, of those whose table is one of these and that can be done now. */
 export async function oldestRequest(
   tx: ChangelogTransaction,
@@ -66,7 +88,7 @@ export async function oldestRequest(
   const { rows } = await tx.query<SyncRequestRow>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
             user_id AS "userId", client
-       FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${LOG_IS_THERE}
+       FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${REQUEST_IS_DUE}
       ORDER BY sync_requests.id LIMIT 1`,
     [tables],
   );

@@ -24,6 +24,12 @@ export interface RlsOptions {
    * come back empty. Default: true.
    */
   readonly readByBucket?: boolean;
+  /**
+   * Whether an `OwnershipResolver` of yours says who reads the rows. A table without an owner, a parent and a rule of its
+   * own is then read by its buckets alone, and so are rows without an owner; without `readByBucket`, by nobody. Tables with
+   * `bucketSources` are like that in any case. Default: false, such tables and rows are everyone's.
+   */
+  readonly ownershipResolver?: boolean;
 }
 
 /**
@@ -125,24 +131,30 @@ function roleSql({ role }: RlsOptions): string {
 }
 
 function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): string {
-  const { name, ownerColumn, parent, bucketByColumn, bucketFunction } = table;
+  const { name, ownerColumn, parent, bucketByColumn } = table;
   const byBucket = options.readByBucket === false ? [] : [inBucketSql(table)];
   if (ownerColumn === null && parent === null) {
     // Without an owner or a rule of its own it is everyone's; with a rule, nobody's but those in the buckets.
-    return bucketByColumn === null && bucketFunction === null ? 'true' : (byBucket[0] ?? 'false');
+    const isEveryones = bucketByColumn === null && !hasRuleOfHost(table, options);
+    return isEveryones ? 'true' : (byBucket[0] ?? 'false');
   }
-  return [ownedSql(registry, table, name, USER), ...globalSql(registry, table), ...byBucket].join(
+  return [ownedSql(registry, table, name, USER), ...globalSql(registry, table, options), ...byBucket].join(
     '\n    OR ',
   );
 }
 
 /** Rows of nobody's, unless their bucket rule says where they are: without an owner a row may still be a team's. */
-function globalSql(registry: SyncRegistry, table: SyncTable): readonly string[] {
-  const { name, allowGlobalRead, bucketByColumn, bucketFunction, ownerColumn } = table;
-  if (!allowGlobalRead || bucketFunction !== null) return [];
+function globalSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): readonly string[] {
+  const { name, allowGlobalRead, bucketByColumn, ownerColumn } = table;
+  if (!allowGlobalRead || hasRuleOfHost(table, options)) return [];
   const unowned = unownedSql(registry, table, name);
   if (bucketByColumn === null || bucketByColumn === ownerColumn) return [unowned];
   return [`${unowned} AND ${quoteIdentifier(name)}.${quoteIdentifier(bucketByColumn)} IS NULL`];
+}
+
+/** Whether code of the host's says which buckets the rows are in. Only a rule of its own depends on other tables. */
+function hasRuleOfHost({ bucketFunction, bucketSources }: SyncTable, options: RlsOptions): boolean {
+  return bucketFunction !== null || bucketSources.length > 0 || options.ownershipResolver === true;
 }
 
 /** Dead edges count: a pull asks of a soft-deleted row whether it is back. */

@@ -20,11 +20,23 @@ export interface StoredStatus {
   readonly openFailures: number;
   readonly waitingRows: number;
   readonly parkedRows: number;
+  readonly refusedChanges: number;
+  readonly latestRefused: readonly {
+    readonly table: string;
+    readonly recordId: string;
+    readonly error: string;
+    readonly refusedAt: string;
+  }[];
   readonly requests: number;
 }
 
 /** Rows are counted up to here: a backlog must not make its own alarm slow. */
 const COUNTED_ROWS = 10_000;
+
+const REFUSED = ':sync.sync_push_failures WHERE refused_at IS NOT NULL';
+const LATEST_REFUSED = `(SELECT coalesce(json_agg(r), '[]') FROM (
+    SELECT table_name AS "table", record_id AS "recordId", error, refused_at AS "refusedAt"
+      FROM ${REFUSED} ORDER BY refused_at DESC LIMIT 5) r)`;
 
 /** @param lsn what the lag is measured to, bytes; null: the end of the WAL */
 export async function readStatus(
@@ -42,6 +54,7 @@ export async function readStatus(
             extract(epoch FROM clock_timestamp() - p.applied_until)::float8 AS "secondsSinceApplied",
             ${counted(':sync.sync_rule_failures WHERE resolved_at IS NULL')} AS "openFailures",
             ${counted(':sync.sync_waiting_rows')} AS "waitingRows", ${counted(':sync.sync_parked_rows')} AS "parkedRows",
+            ${counted(REFUSED)} AS "refusedChanges", ${LATEST_REFUSED} AS "latestRefused",
             ${counted(':sync.sync_requests')} AS requests
        FROM (SELECT coalesce($2::numeric, pg_current_wal_insert_lsn() - '0/0'::pg_lsn) AS lsn) AS here
        LEFT JOIN :sync.sync_wal_position p ON true

@@ -50,7 +50,7 @@ export async function isMarkReached(
 ): Promise<boolean> {
   const [row]: { reached: boolean }[] = await manager.query(
     `SELECT p.confirmed_lsn >= $1::bigint
-            AND NOT EXISTS (SELECT FROM :sync.sync_requests WHERE id <= $2::bigint
+            AND NOT EXISTS (SELECT FROM :sync.sync_requests WHERE id <= $2::bigint AND coalesce(due_at <= $3::timestamptz, true)
                   AND (kind = 'reresolve' OR table_name = ANY($4::text[])))
             AND NOT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE created_at <= $3::timestamptz)
             AND NOT EXISTS (SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL
@@ -65,7 +65,8 @@ export async function isMarkReached(
 export async function describeProgress(manager: EntityManager, { lsn, request }: WalMark): Promise<string> {
   const [row]: { confirmed: string | null; requests: number; active: boolean | null }[] = await manager.query(
     `SELECT p.confirmed_lsn::text AS confirmed, s.active,
-            (SELECT count(*)::int FROM :sync.sync_requests WHERE id <= $1::bigint) AS requests
+            (SELECT count(*)::int FROM :sync.sync_requests
+              WHERE id <= $1::bigint AND coalesce(due_at <= now(), true)) AS requests
        FROM (SELECT) AS one LEFT JOIN :sync.sync_wal_position p ON true
        LEFT JOIN pg_replication_slots s ON s.slot_name = p.slot_name`,
     [request],

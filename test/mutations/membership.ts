@@ -270,9 +270,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'lost-connection-is-a-rule-failure',
     file: 'lib/replication/bucket-rules.ts',
-    find: 'if (isTransient(error)) throw error;',
-    replace: '',
-    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'is none when the database could not be asked' }],
+    find: 'if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;',
+    replace:
+      'if (mayPass && (await this.isToBeWaitedFor(table, patience)) && rows.length === 0) throw error;',
+    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'is none while nothing is answered for' }],
     why: 'W-WAL-7: transient errors are retried, they say nothing of the row.',
   },
   {

@@ -3,6 +3,7 @@ import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
 import { FAULTS } from './faults.js';
+import { FAULTS2 } from './faults2.js';
 import { POISON } from './poison.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
@@ -22,6 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...TYPES,
   ...MEMBERSHIP,
   ...FAULTS,
+  ...FAULTS2,
   ...POISON,
   ...PULL,
   ...RETENTION,

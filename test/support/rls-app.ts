@@ -1,4 +1,4 @@
-import { synchroMigrations, synchroRlsSql } from 'nestjs-synchro';
+import { synchroMigrations, synchroRlsSql, type RlsOptions } from 'nestjs-synchro';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { Category } from '../../sample-app/categories/category.entity.js';
 import { CreateSampleTables1767225600000 } from '../../sample-app/migrations/1767225600000-create-sample-tables.js';
@@ -38,9 +38,13 @@ export async function grantForPool(database: TestDatabase, role: TestRole): Prom
 }
 
 /** Runs the statements that an error's message asks for. */
-export async function applyPolicies(database: TestDatabase, role: TestRole): Promise<void> {
+export async function applyPolicies(
+  database: TestDatabase,
+  role: TestRole,
+  options: Omit<RlsOptions, 'role'> = {},
+): Promise<void> {
   const dataSource = await sampleDataSource(database).initialize();
-  const statements = await synchroRlsSql(dataSource, { role: role.name });
+  const statements = await synchroRlsSql(dataSource, { ...options, role: role.name });
   await dataSource.destroy();
   for (const sql of statements) await database.query(sql);
 }

@@ -8,10 +8,12 @@ import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
 import {
   hastenRuleFailures,
   listParkedRows,
+  listRefusedChanges,
   listRuleFailures,
   listWaitingRows,
   type ListPage,
   type ParkedRow,
+  type RefusedChange,
   type RuleFailure,
   type RuleFailureFilter,
   type WaitingRow,
@@ -78,6 +80,16 @@ export class SyncOperations {
     const user = userId === undefined ? {} : { userId: canonicalId(userId) };
     const asked = { ...user, ...(table !== undefined && { table }) };
     return this.transaction((manager) => listParkedRows(manager, asked, filter));
+  }
+
+  /** Pushed changes that failed whenever they were tried, so that their devices dropped them, all or a user's; newest first. */
+  refusedChanges(
+    filter: { readonly userId?: string; readonly table?: string } & ListPage = {},
+  ): Promise<readonly RefusedChange[]> {
+    const { userId, table } = filter;
+    const user = userId === undefined ? {} : { userId: canonicalId(userId) };
+    const asked = { ...user, ...(table !== undefined && { table }) };
+    return this.transaction((manager) => listRefusedChanges(manager, asked, filter));
   }
 
   /**

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { ConsumerMonitor, type ConsumerReport } from '../../replication/consumer-monitor.js';
 import { DEFAULT_SLOT_NAME } from '../../replication/default-names.js';
 import { SYNC_DATA_SOURCE } from '../../store/data-source.token.js';
+import type { RefusedChange } from '../../store/operation-lists.js';
 import { readStatus, type StoredStatus } from '../../store/status-sql.js';
 import { inTransaction } from '../../store/session.js';
 import { announceMark } from '../../store/wal-progress.js';
@@ -41,6 +42,12 @@ export interface SyncStatusReport {
   readonly openRuleFailures: number;
   readonly waitingRows: number;
   readonly parkedRows: number;
+  /** Pushed changes that failed whenever they were tried: their devices dropped them (see `SyncOperations.refusedChanges`). */
+  readonly refusedChanges: {
+    readonly count: number;
+    /** The five that were refused last, newest first. */
+    readonly latest: readonly Pick<RefusedChange, 'table' | 'recordId' | 'error' | 'refusedAt'>[];
+  };
   /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
   readonly openRequests: number;
 }
@@ -86,6 +93,10 @@ export class SyncStatus {
       openRuleFailures: stored.openFailures,
       waitingRows: stored.waitingRows,
       parkedRows: stored.parkedRows,
+      refusedChanges: {
+        count: stored.refusedChanges,
+        latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
+      },
       openRequests: stored.requests,
     };
   }

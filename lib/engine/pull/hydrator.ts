@@ -103,21 +103,31 @@ export class Hydrator {
   /** Those of a table's records that exist and are not deleted, as far as the default rule lets the user see them. */
   async findLive(
     manager: EntityManager,
-    { table, primaryKey }: ContractTable,
+    table: ContractTable,
     ids: readonly string[],
     buckets: readonly string[],
   ): Promise<ReadonlySet<string>> {
+    const { sql, parameters } = this.liveSql(table, ids, buckets);
+    const rows: { id: string }[] = await manager.query(sql, [...parameters]);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** The statement of {@link findLive}. */
+  liveSql(
+    { table, primaryKey }: ContractTable,
+    ids: readonly string[],
+    buckets: readonly string[],
+  ): PipelinedStatement & Required<Pick<PipelinedStatement, 'parameters'>> {
     const key = quoteIdentifier(table.idColumn);
     const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
-    const rows: { id: string }[] = await manager.query(
-      `SELECT w.id FROM unnest($2::text[]) AS w (id)
+    return {
+      sql: `SELECT w.id FROM unnest($2::text[]) AS w (id)
         CROSS JOIN LATERAL (
           SELECT ${columnList([...columns])} FROM ${table.sql} AS t
            WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
         WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
-      [buckets, ids],
-    );
-    return new Set(rows.map(({ id }) => id));
+      parameters: [buckets, ids],
+    };
   }
 
   /** Whether a row is left out that, as it is now, the user does not read. */

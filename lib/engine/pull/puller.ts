@@ -11,6 +11,7 @@ import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHyd
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 import { type PassedOver, redeliveries } from '../passed-over.js';
 import { recordId } from '../push/record-id.js';
+import { UnreadableRows } from './unreadable-rows.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
@@ -28,6 +29,8 @@ export interface PullContext {
   readonly contract: SchemaContract;
   readonly client: SyncClient;
   readonly log: LogState;
+  /** Rows may be there that can't be read (see {@link UnreadableRows}). */
+  readonly careful: boolean;
 }
 
 export interface PullQuery {
@@ -64,6 +67,7 @@ export class Puller {
 
   constructor(
     private readonly hydrator: Hydrator,
+    private readonly unreadable: UnreadableRows,
     @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
   ) {
     this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
@@ -71,7 +75,7 @@ export class Puller {
 
   async pull(
     manager: EntityManager,
-    { contract, client, log }: PullContext,
+    { contract, client, log, careful }: PullContext,
     query: PullQuery,
   ): Promise<Ending<PullPage>> {
     const tables = query.tables?.filter((name) => contract.tables.has(name)) ?? null;
@@ -83,15 +87,18 @@ export class Puller {
       const table = contract.tables.get(records.table);
       return table ? { ...records, table } : [];
     });
-    const members = known.filter(({ standing }) => standing === Standing.member);
+    const all = known.filter(({ standing }) => standing === Standing.member);
     const gone = parentsFirst(known.flatMap(goneRecords));
     const { buckets } = page;
+    const { lists: members, passedOver } = careful
+      ? await this.unreadable.leaveOut(manager, all, this.optionsFor(all, buckets))
+      : { lists: all, passedOver: [] };
     const toPage = ({ changes, end, withheld }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
       deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
-      passedOver: [...withheld, ...withdrawals([...back])],
+      passedOver: [...withheld, ...passedOver, ...withdrawals([...back])],
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
     });
@@ -100,7 +107,7 @@ export class Puller {
       return new Ending(statements, (rows) => toPage(changesOf(members, rows.map(toHydrated)), new Set()));
     }
     const changes = await this.changes(manager, members, buckets);
-    const back = await this.findBack(manager, before(changes.end, gone), buckets);
+    const back = await this.findBack(manager, before(changes.end, gone), buckets, careful);
     return new Ending([], () => toPage(changes, back));
   }
 
@@ -137,12 +144,13 @@ export class Puller {
     manager: EntityManager,
     gone: readonly GoneRecord[],
     buckets: readonly string[],
+    careful: boolean,
   ): Promise<ReadonlySet<GoneRecord>> {
     const back = new Set<GoneRecord>();
     const candidates = gone.filter((record) => this.mayBeBack(record));
     for (const [table, records] of groupBy(candidates, (record) => record.table)) {
       const ids = records.map(({ id }) => id);
-      const live = await this.hydrator.findLive(manager, table, ids, buckets);
+      const live = await (careful ? this.unreadable : this.hydrator).findLive(manager, table, ids, buckets);
       for (const record of records) if (live.has(record.id)) back.add(record);
     }
     return back;

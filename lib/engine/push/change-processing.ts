@@ -46,6 +46,8 @@ export class ChangeProcessing {
   readonly accepted: PushItem[] = [];
   /** Rows that were written, and are not the user's any more. */
   readonly givenAway: PushItem[] = [];
+  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
+  readonly madeForOthers: PushItem[] = [];
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   private inserted: PushItem[] = [];
@@ -167,6 +169,7 @@ export class ChangeProcessing {
     this.conclude(item, written(outcome));
     this.state.rows.put(item, row);
     if (!row.owned) this.givenAway.push(item);
+    if (!row.owned && kind === 'insert') this.madeForOthers.push(item);
     if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
       this.inserted.push(item);
   }
@@ -211,5 +214,7 @@ function written({ write: { item, kind }, row }: Written): PushResult {
     if (row.deletedAt === null) return applied(item.echo, repairTime(row));
     return applied(item.echo, { ...serverTimes(row), server_deleted_at: row.deletedAt });
   }
-  return takenAsSent(item, row);
+  const taken = takenAsSent(item, row);
+  // A trigger has deleted it. Of a row that is new no pull says so: it never was there for the log.
+  return row.deletedAt === null ? taken : { ...taken, server_deleted_at: row.deletedAt };
 }

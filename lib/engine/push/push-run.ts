@@ -72,7 +72,7 @@ export class PushRun {
   unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
     return {
       unwritten: [...this.tools.judge.unwritten, ...this.processing.givenAway],
-      hidden: this.hidden,
+      hidden: [...this.hidden, ...this.processing.madeForOthers],
     };
   }
 

@@ -16,11 +16,13 @@ import { difference } from '../pull/bucket-difference.js';
 import {
   DEFAULT_PAGE_BYTES,
   type Hydrated,
+  type HydrateOptions,
   Hydrator,
   type RecordList,
   toHydrated,
 } from '../pull/hydrator.js';
 import { notRegistered } from '../sync-context.js';
+import { UnreadableRows } from '../pull/unreadable-rows.js';
 import { joined, type WireRecords } from '../wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
@@ -42,6 +44,7 @@ export class Snapshotter {
   constructor(
     private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
+    private readonly unreadable: UnreadableRows,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold' | 'limits'>,
   ) {
@@ -95,6 +98,7 @@ export class Snapshotter {
     cursor: SnapshotCursor,
     buckets: readonly string[],
     limit: number,
+    careful = false,
   ): Promise<Ending<SnapshotPage>> {
     const tables = this.registry.parentsFirst();
     const { checkpoint } = cursor;
@@ -120,9 +124,10 @@ export class Snapshotter {
     let { afterId } = cursor;
     for (let table = tables[index]; table; table = tables[++index], afterId = '') {
       const room = limit - count;
-      const list = await listAfter(manager, contract.tables.get(table.name), afterId, buckets, room);
-      if (!list) continue;
+      const asked = await listAfter(manager, contract.tables.get(table.name), afterId, buckets, room);
+      if (!asked) continue;
       const budget = { buckets, maxBytes: this.maxPageBytes - bytes, liveOnly: true };
+      const list = careful ? await this.readable(manager, asked, budget, passedOver) : asked;
       const statements = this.hydrator.statements(manager, [list], budget);
       const { name } = table;
       const next = (cut: number | null): SnapshotCursor => ({
@@ -139,6 +144,18 @@ export class Snapshotter {
         return new Ending([], () => told(next(cut)));
     }
     return new Ending([], () => told(null));
+  }
+
+  /** A list without the rows that can't be read. @param passedOver gets these */
+  private async readable(
+    manager: EntityManager,
+    list: TableList,
+    budget: HydrateOptions,
+    passedOver: PassedOver[],
+  ): Promise<TableList> {
+    const found = await this.unreadable.leaveOut(manager, [list], budget);
+    passedOver.push(...found.passedOver);
+    return found.lists[0] ?? list;
   }
 }
 

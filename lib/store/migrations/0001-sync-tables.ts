@@ -179,6 +179,8 @@ export const syncTables: SynchroMigration = {
      )`,
     `COMMENT ON TABLE :sync.sync_push_failures IS
        'pushed changes that failed alone: tried a bounded number of times, then refused for good'`,
+    `CREATE INDEX IF NOT EXISTS sync_push_failures_refused ON :sync.sync_push_failures (refused_at)
+       WHERE refused_at IS NOT NULL`,
     `COMMENT ON COLUMN :sync.sync_push_failures.change IS 'the data of a change that was refused for good, as JSON'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_subscription_changes (
@@ -212,6 +214,7 @@ export const syncTables: SynchroMigration = {
        record_ids text[],
        anew boolean NOT NULL DEFAULT false,
        after_lsn bigint,
+       due_at timestamptz,
        after_id text,
        user_id text COLLATE "C",
        client uuid REFERENCES :sync.sync_clients ON DELETE CASCADE,
@@ -222,6 +225,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
     `COMMENT ON COLUMN :sync.sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
     `COMMENT ON COLUMN :sync.sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
+    `COMMENT ON COLUMN :sync.sync_requests.due_at IS 'not done before: the rows could not be read; null: at once'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_table_rules (
        table_name text PRIMARY KEY,

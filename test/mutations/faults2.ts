@@ -1,0 +1,80 @@
+import type { Mutation } from './mutation.js';
+
+const UNREADABLE = 'test/unreadable-rows.test.ts';
+const TRIGGERS = 'test/trigger-deletes.test.ts';
+
+/** Rows, codes and headers of the host's, or of its devices, that stop more than themselves. */
+export const FAULTS2: readonly Mutation[] = [
+  {
+    name: 'rows-that-can-not-be-read-stop-their-readers',
+    file: 'lib/engine/request-transactions.ts',
+    find: 'if (!isDataError(error)) throw error;',
+    replace: 'if (isDataError(error)) throw error;',
+    tests: [{ file: UNREADABLE, name: "with a policy of the host's, is left out of a snapshot" }],
+    why: 'W-FAULTS2-1: everybody who reads the row would be answered 500 for ever.',
+  },
+  {
+    name: 'rows-that-could-not-be-read-are-forgotten',
+    file: 'lib/engine/pull/unreadable-rows.ts',
+    find: 'recordIds, anew: true, later: true });',
+    replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
+    tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
+    why: 'W-FAULTS2-2: a row that can be read again, as its policy was mended, would never come.',
+  },
+  {
+    name: 'rows-that-are-born-deleted-stay-on-their-device',
+    file: 'lib/engine/push/change-processing.ts',
+    find: 'return row.deletedAt === null ? taken :',
+    replace: "return row.deletedAt !== '' ? taken :",
+    tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
+    why: 'W-FAULTS2-5: the log has nothing to say of a row that never was there.',
+  },
+  {
+    name: 'rows-that-are-made-for-others-stay-on-their-device',
+    file: 'lib/engine/push/push-run.ts',
+    find: '[...this.hidden, ...this.processing.madeForOthers]',
+    replace: '[...this.hidden]',
+    tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
+    why: 'W-FAULTS2-5: the device would keep a row that its user is not to read.',
+  },
+  {
+    name: 'rows-that-look-like-an-outage-stop-the-log',
+    file: 'lib/replication/bucket-rules.ts',
+    find: 'patience.isOfRows ||= !(await this.health.isDown());',
+    replace: 'await this.health.isDown();',
+    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'as if something were down (ECONNREFUSED)' }],
+    why: 'W-FAULTS2-7: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
+  },
+  {
+    name: 'outages-of-a-resolver-are-waited-out-for-ever',
+    file: 'lib/replication/resolver-health.ts',
+    find: 'return this.now() - this.failingSince < PATIENCE_MS;',
+    replace: 'return this.failingSince >= 0;',
+    tests: [{ file: 'test/resolver-health.test.ts', name: 'a minute at most' }],
+    why: 'W-FAULTS2-8: where the row that was known to work fails too, nothing would ever be applied again.',
+  },
+  {
+    name: 'changes-that-are-only-doubtful-count-as-refused',
+    file: 'lib/store/status-sql.ts',
+    find: ':sync.sync_push_failures WHERE refused_at IS NOT NULL',
+    replace: ':sync.sync_push_failures WHERE attempts > 0',
+    tests: [{ file: 'test/status.test.ts', name: 'names the changes that were refused last' }],
+    why: 'W-FAULTS2-10: an operator would look for what was lost among what is still tried.',
+  },
+  {
+    name: 'codings-have-a-case',
+    file: 'lib/http/pending-body.ts',
+    find: 'coding.trim().toLowerCase()',
+    replace: 'coding.trim()',
+    tests: [{ file: 'test/body-guards.test.ts', name: 'however that is spelled' }],
+    why: 'W-FAULTS2-11: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
+  },
+  {
+    name: 'policies-know-no-resolver',
+    file: 'lib/store/rls.ts',
+    find: 'bucketSources.length > 0 || options.ownershipResolver === true',
+    replace: 'bucketSources.length > 0',
+    tests: [{ file: 'test/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
+    why: "W-FAULTS2-12: the second wall would let everyone read what a resolver puts into a team's bucket.",
+  },
+];
