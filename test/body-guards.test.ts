@@ -153,7 +153,7 @@ describe.each([
     }
   });
 
-  it('a body that is packed by no coding is taken, however that is spelled [W-FAULTS2-11]', async () => {
+  it('a body that is packed by no coding is taken, however that is spelled [W-HOST-52]', async () => {
     await start();
     for (const encoding of ['identity', 'Identity', 'IDENTITY', 'identity, Identity']) {
       const headers = { 'X-User-ID': 'alice', 'Content-Encoding': encoding };

@@ -162,7 +162,7 @@ describe('operating sync from an instance that does not consume', () => {
     expect(await operations.waitingRows()).toEqual([]);
   });
 
-  it('lists the changes that were refused for good, all or those of a user [W-FAULTS2-10]', async () => {
+  it('lists the changes that were refused for good, all or those of a user [W-HOST-51]', async () => {
     const device = new Device(apiOnly.url, `user-${randomUUID()}`);
     await device.start();
     await database.query(

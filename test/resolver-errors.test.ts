@@ -55,7 +55,7 @@ describe.each(['ECONNREFUSED', '40001', '08006'])(
       await phone.start();
     });
 
-    it('costs a push the one change that it is asked about, which is refused in the end [W-FAULTS2-9]', async () => {
+    it('costs a push the one change that it is asked about, which is refused in the end [W-HOST-50]', async () => {
       const task = await insertTask(database, 'alice', 'first');
       await consumed(database);
       await phone.sync();
@@ -73,7 +73,7 @@ describe.each(['ECONNREFUSED', '40001', '08006'])(
       expect(verdicts.at(-1)).toBe('rejected_terminal');
     });
 
-    it('costs no other user anything [W-FAULTS2-9]', async () => {
+    it('costs no other user anything [W-HOST-50]', async () => {
       const answer = await new Device(app.url, 'mallory').send('register', {
         client_id: 'x',
         client_name: null,

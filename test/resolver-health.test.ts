@@ -8,7 +8,7 @@ const row = (recordId: string, value = ''): { recordId: string; data: Record<str
 const refused = (): Error => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
 
 describe('a resolver that fails as if something were down', () => {
-  it('is waited for while it answers for no row, a minute at most [W-FAULTS2-8]', async () => {
+  it('is waited for while it answers for no row, a minute at most [W-HOST-49]', async () => {
     let now = 0;
     const health = new ResolverHealth(
       () => Promise.reject(refused()),
@@ -20,7 +20,7 @@ describe('a resolver that fails as if something were down', () => {
     expect(down).toEqual([true, true, true, false, false]);
   });
 
-  it('is waited for again once it has answered in between [W-FAULTS2-8]', async () => {
+  it('is waited for again once it has answered in between [W-HOST-49]', async () => {
     let now = 0;
     const health = new ResolverHealth(
       () => Promise.reject(refused()),
@@ -36,7 +36,7 @@ describe('a resolver that fails as if something were down', () => {
     ['answers', () => Promise.resolve()],
     ['fails for a reason of its own', () => Promise.reject(new Error('no such team'))],
   ])(
-    'is not waited for where it %s for the row that it last answered for [W-FAULTS2-7]',
+    'is not waited for where it %s for the row that it last answered for [W-HOST-48]',
     async (_, answer) => {
       const asked: string[] = [];
       const health = new ResolverHealth((table, { recordId }) => {

@@ -52,11 +52,11 @@ it.each([
     }),
     undefined,
   ],
-])("a table that only %s says the readers of is never everyone's [W-FAULTS2-12]", (_, table, resolver) => {
+])("a table that only %s says the readers of is never everyone's [W-HOST-53]", (_, table, resolver) => {
   expect(readPolicy(table, true, resolver)).toMatch(/^USING \(EXISTS \(SELECT FROM :sync\.sync_bucket_edges/);
   expect(readPolicy(table, false, resolver)).toBe('USING (false)');
 });
 
-it('nor is a row without an owner that a resolver puts somewhere [W-FAULTS2-12]', () => {
+it('nor is a row without an owner that a resolver puts somewhere [W-HOST-53]', () => {
   expect(readPolicy(owned('tags', shared), false, true)).not.toContain('IS NULL');
 });

@@ -158,7 +158,7 @@ it('policies that come while the consumer runs stop it, and cost no edge [W-WAL-
   await app.close();
 });
 
-it("the start names a table that policies let everyone read, where a resolver of the host's says who does [W-FAULTS2-12]", async () => {
+it("the start names a table that policies let everyone read, where a resolver of the host's says who does [W-HOST-53]", async () => {
   await migrateWithPolicies(database, role);
   await grantForPool(database, role);
   const warnings = async (): Promise<readonly string[]> => {

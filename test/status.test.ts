@@ -199,7 +199,7 @@ describe('the status', () => {
     expect(later.error).toBeNull();
   });
 
-  it('counts what waits for somebody, and names the changes that were refused last [W-FAULTS2-10]', async () => {
+  it('counts what waits for somebody, and names the changes that were refused last [W-HOST-51]', async () => {
     const app = await start();
     await database.query(
       `INSERT INTO sync_rule_failures (table_name, record_id, operation, error_text, retry_at, resolved_at)

@@ -87,7 +87,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
     [phone, tablet].map((device) => device.row(table, id) !== undefined);
 
   it.each(['dead', 'given', 'given and dead'])(
-    'is gone from its device: created %s [W-FAULTS2-5]',
+    'is gone from its device: created %s [W-HOST-46]',
     async (title) => {
       const id = phone.create('notes', { user_id: 'alice', title });
       expect(await pushed()).toEqual(['applied']);
@@ -97,7 +97,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
   );
 
   it.each(['dead', 'given', 'given and dead'])(
-    'is gone from all devices: updated, %s [W-FAULTS2-5]',
+    'is gone from all devices: updated, %s [W-HOST-46]',
     async (title) => {
       const id = phone.create('notes', { user_id: 'alice', title: 'first' });
       await pushed();
@@ -110,7 +110,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
     },
   );
 
-  it('comes back to them when it is undeleted [W-FAULTS2-5]', async () => {
+  it('comes back to them when it is undeleted [W-HOST-46]', async () => {
     const id = phone.create('notes', { user_id: 'alice', title: 'dead' });
     await pushed();
     await database.query(
@@ -121,7 +121,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
     expect(shown(id)).toEqual([true, true]);
   });
 
-  it('stays deleted when its create is sent again, as the answer was lost [W-FAULTS2-6]', async () => {
+  it('stays deleted when its create is sent again, as the answer was lost [W-HOST-47]', async () => {
     const id = phone.create('notes', { user_id: 'alice', title: 'stillborn' });
     const changes = phone.store.pending(10);
     await phone.push(changes);
@@ -137,7 +137,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
   });
 
   it.each(['update', 'delete'] as const)(
-    'is the same everywhere where the trigger moves it out of their buckets, too: by an %s [W-FAULTS2-5]',
+    'is the same everywhere where the trigger moves it out of their buckets, too: by an %s [W-HOST-46]',
     async (operation) => {
       const id = phone.create('boards', { user_id: 'alice', team: 'red', title: 'first' });
       await pushed();
@@ -157,7 +157,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
     },
   );
 
-  it('is refused where it is born in a bucket that its user does not read [W-FAULTS2-5]', async () => {
+  it('is refused where it is born in a bucket that its user does not read [W-HOST-46]', async () => {
     const id = phone.create('boards', { user_id: 'alice', team: 'red', title: 'dead' });
     const verdicts = await pushed();
     await synced();

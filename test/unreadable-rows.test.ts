@@ -116,7 +116,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
   const ids = (table = 'shares'): readonly string[] => [...phone.rows(table).keys()].toSorted();
   const reports = (): readonly LogLine[] => lines.filter(({ message }) => message.includes('cannot be read'));
 
-  it('is left out of a snapshot, and comes with its next change [W-FAULTS2-1]', async () => {
+  it('is left out of a snapshot, and comes with its next change [W-HOST-42]', async () => {
     const bad = [await insert(0), await insert(0)];
     const good = await Promise.all(Array.from({ length: 25 }, (_each, n) => insert(n + 1)));
     const note = await insertNote();
@@ -130,7 +130,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
     expect(ids()).toEqual([...good, ...bad].toSorted());
   });
 
-  it('is left out of pulls, and comes with its next change [W-FAULTS2-1]', async () => {
+  it('is left out of pulls, and comes with its next change [W-HOST-42]', async () => {
     await phone.start();
     const bad = await insert(0);
     await applied(database);
@@ -155,7 +155,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
   });
 
   it.skipIf(fault.heal === null)(
-    'comes without a change of its own once it can be read, and is asked for once until then [W-FAULTS2-2]',
+    'comes without a change of its own once it can be read, and is asked for once until then [W-HOST-43]',
     async () => {
       const bad = await insert(0);
       await phone.start();
@@ -180,7 +180,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
     },
   );
 
-  it('is deleted from its devices, though it can not be looked at, when it is [W-FAULTS2-1]', async () => {
+  it('is deleted from its devices, though it can not be looked at, when it is [W-HOST-42]', async () => {
     const [soft, hard] = [await insert(1), await insert(1)];
     await applied(database);
     await phone.start();
@@ -195,14 +195,14 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
     expect(ids()).toEqual([]);
   });
 
-  it('is named in the log, once however many devices ask for it [W-FAULTS2-3]', async () => {
+  it('is named in the log, once however many devices ask for it [W-HOST-44]', async () => {
     const bad = await insert(0);
     await applied(database);
     for (let device = 0; device < 3; device++) await new Device(app.url, 'alice').start();
     expect(reports()).toMatchObject([{ table: 'shares', record: bad, error: 'SQLSTATE 22012' }]);
   });
 
-  it('costs a push no other change, and its own change gets a verdict [W-FAULTS2-4]', async () => {
+  it('costs a push no other change, and its own change gets a verdict [W-HOST-45]', async () => {
     const bad = await insert(0);
     await applied(database);
     await phone.start();

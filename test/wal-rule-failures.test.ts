@@ -209,7 +209,7 @@ describe('a rule that fails for a row', () => {
   });
 
   it.each(['ECONNREFUSED', '40001', '08006'])(
-    'is one also where it always fails as if something were down (%s), and the others go on [W-FAULTS2-7]',
+    'is one also where it always fails as if something were down (%s), and the others go on [W-HOST-48]',
     async (code) => {
       const [before, later] = [randomUUID(), randomUUID()];
       await commit(insertDoc(before), insertDoc(doc));
@@ -241,7 +241,7 @@ describe('a rule that fails for a row', () => {
     expect(await failuresOf(doc)).toEqual([]);
   });
 
-  it('is none while nothing is answered for: the batch is applied again [W-WAL-7] [W-FAULTS2-8]', async () => {
+  it('is none while nothing is answered for: the batch is applied again [W-WAL-7] [W-HOST-49]', async () => {
     await commit(insertDoc(doc));
     outage = 7;
     await commit(moveDoc('bob'));

@@ -11,7 +11,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'if (!isDataError(error)) throw error;',
     replace: 'if (isDataError(error)) throw error;',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, is left out of a snapshot" }],
-    why: 'W-FAULTS2-1: everybody who reads the row would be answered 500 for ever.',
+    why: 'W-HOST-42: everybody who reads the row would be answered 500 for ever.',
   },
   {
     name: 'rows-that-could-not-be-read-are-forgotten',
@@ -19,7 +19,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'recordIds, anew: true, later: true });',
     replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
-    why: 'W-FAULTS2-2: a row that can be read again, as its policy was mended, would never come.',
+    why: 'W-HOST-43: a row that can be read again, as its policy was mended, would never come.',
   },
   {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
@@ -27,7 +27,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'return row.deletedAt === null ? taken :',
     replace: "return row.deletedAt !== '' ? taken :",
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
-    why: 'W-FAULTS2-5: the log has nothing to say of a row that never was there.',
+    why: 'W-HOST-46: the log has nothing to say of a row that never was there.',
   },
   {
     name: 'rows-that-are-made-for-others-stay-on-their-device',
@@ -35,7 +35,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: '[...this.hidden, ...this.processing.madeForOthers]',
     replace: '[...this.hidden]',
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
-    why: 'W-FAULTS2-5: the device would keep a row that its user is not to read.',
+    why: 'W-HOST-46: the device would keep a row that its user is not to read.',
   },
   {
     name: 'rows-that-look-like-an-outage-stop-the-log',
@@ -43,7 +43,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'patience.isOfRows ||= !(await this.health.isDown());',
     replace: 'await this.health.isDown();',
     tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'as if something were down (ECONNREFUSED)' }],
-    why: 'W-FAULTS2-7: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
+    why: 'W-HOST-48: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
   },
   {
     name: 'outages-of-a-resolver-are-waited-out-for-ever',
@@ -51,7 +51,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'return this.now() - this.failingSince < PATIENCE_MS;',
     replace: 'return this.failingSince >= 0;',
     tests: [{ file: 'test/resolver-health.test.ts', name: 'a minute at most' }],
-    why: 'W-FAULTS2-8: where the row that was known to work fails too, nothing would ever be applied again.',
+    why: 'W-HOST-49: where the row that was known to work fails too, nothing would ever be applied again.',
   },
   {
     name: 'changes-that-are-only-doubtful-count-as-refused',
@@ -59,7 +59,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: ':sync.sync_push_failures WHERE refused_at IS NOT NULL',
     replace: ':sync.sync_push_failures WHERE attempts > 0',
     tests: [{ file: 'test/status.test.ts', name: 'names the changes that were refused last' }],
-    why: 'W-FAULTS2-10: an operator would look for what was lost among what is still tried.',
+    why: 'W-HOST-51: an operator would look for what was lost among what is still tried.',
   },
   {
     name: 'codings-have-a-case',
@@ -67,7 +67,7 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'coding.trim().toLowerCase()',
     replace: 'coding.trim()',
     tests: [{ file: 'test/body-guards.test.ts', name: 'however that is spelled' }],
-    why: 'W-FAULTS2-11: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
+    why: 'W-HOST-52: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
   },
   {
     name: 'policies-know-no-resolver',
@@ -75,6 +75,6 @@ export const FAULTS2: readonly Mutation[] = [
     find: 'bucketSources.length > 0 || options.ownershipResolver === true',
     replace: 'bucketSources.length > 0',
     tests: [{ file: 'test/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
-    why: "W-FAULTS2-12: the second wall would let everyone read what a resolver puts into a team's bucket.",
+    why: "W-HOST-53: the second wall would let everyone read what a resolver puts into a team's bucket.",
   },
 ];

@@ -47,6 +47,8 @@ const WRITERS = 2;
 const FUZZERS = 3;
 /** Longest pause between two things that one actor does, in milliseconds. */
 const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
+/** Milliseconds for which a process that was replaced may still answer. */
+const REPLACED = 5_000;
 /** Milliseconds of recovery from which on the apps' last lines are told. */
 const SLOW = 5_000;
 /** What an app has said last, when a fault was not survived, or slowly. */
@@ -60,6 +62,8 @@ export class Soak {
   private readonly random: Random;
   private stopping = false;
   private disturbed = false;
+  /** When the last fault was over. */
+  private calmSince = -Infinity;
   private bag: FaultKind[] = [];
 
   private constructor(
@@ -107,7 +111,8 @@ export class Soak {
         database: site.database,
         tables: WORLD_FUZZ_TABLES,
         watchDevices: false,
-        disturbed: () => soak.disturbed,
+        // A process that is replaced goes on with the connections that it has, and refuses what comes by them.
+        disturbed: () => soak.disturbed || performance.now() < soak.calmSince + REPLACED,
       }),
       options,
     );
@@ -180,6 +185,7 @@ export class Soak {
       if (fault.name === 'sync-tables-restored') await this.world.watch.noteRestore();
       const recovery = await measureRecovery(this.site);
       this.disturbed = false;
+      this.calmSince = performance.now();
       this.survived.push({ fault: fault.name, injected, ...recovery });
       this.options.report(
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,

@@ -20,7 +20,7 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 41,
+  HOST: 53,
   SDK: 7,
   LOAD: 20,
 };
