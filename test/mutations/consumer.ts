@@ -50,6 +50,13 @@ export const CONSUMER: readonly Mutation[] = [
     file: 'lib/replication/publication.ts',
     find: '    await forgetRules(client, tables);\n',
     replace: '',
+    also: [
+      {
+        file: 'lib/replication/table-shapes.ts',
+        find: "if (differs('published') || (",
+        replace: 'if ((',
+      },
+    ],
     tests: [
       { file: PUBLICATION, name: 'lost a table is mended at the next start, and what it missed is found' },
     ],

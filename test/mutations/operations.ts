@@ -116,7 +116,7 @@ export const OPERATIONS: readonly Mutation[] = [
     name: 'current-contract-is-removed',
     file: 'lib/store/cleanup.ts',
     find: 'WHERE schema_version <> $1\n',
-    replace: 'WHERE schema_version <> $1 - $1\n',
+    replace: 'WHERE schema_version <> -$1::bigint\n',
     tests: [{ file: CLEANUP, name: 'keeps the last hundred contracts, and the current one' }],
     why: 'W-CMP-4: after a reverted migration every device would start over.',
   },

@@ -35,7 +35,7 @@ export const VALUES: readonly Mutation[] = [
         replace: 'const _keepsString =',
       },
     ],
-    tests: [{ file: VALUES_TEST, name: 'a string document without its quotes' }],
+    tests: [{ file: VALUES_TEST, name: 'an edited string document' }],
     why: 'W-DATA-3: the string "5" would come back as a number.',
   },
   {
@@ -110,7 +110,7 @@ export const VALUES: readonly Mutation[] = [
     file: 'lib/common/timestamp.ts',
     find: '(\\d{2})(?:[T ](\\d{2})',
     replace: '(\\d{2})(?:T(\\d{2})',
-    tests: [{ file: VERDICTS, name: "a client time SQLite's is understood" }],
+    tests: [{ file: VERDICTS, name: "a client time SQLite's loses where it is earlier [W-PUSH-16]" }],
     why: 'W-PUSH-16: an old edit would count as made now.',
   },
   {
@@ -120,14 +120,6 @@ export const VALUES: readonly Mutation[] = [
     replace: 'if (micros === undefined) return YEAR_1;',
     tests: [{ file: VERDICTS, name: 'unreadable, meaning now' }],
     why: 'W-PUSH-16: an edit would lose for the form of its time.',
-  },
-  {
-    name: 'unreadable-bases-are-bases',
-    file: 'lib/engine/push/check-change.ts',
-    find: "return typeof value === 'string' && parseTimestamp(value) !== null ? value : null;",
-    replace: "return typeof value === 'string' ? value : null;",
-    tests: [{ file: VERDICTS, name: 'an unreadable base is none' }],
-    why: 'W-PUSH-16: the resolver would be told a base that is no time.',
   },
   {
     name: 'creates-write-protected-columns',
