@@ -83,7 +83,7 @@ export const HTTP: readonly Mutation[] = [
     name: 'routes-are-told-by-how-they-end',
     file: 'lib/http/express-bodies.ts',
     find: 'if (!ours.some((layer) => layer.match(path))) return false;',
-    replace: 'if (!/sync\\/(register|pull|push|snapshot)$/.test(path)) return false;',
+    replace: "if (path !== '') return /sync\\/(register|pull|push|snapshot)$/.test(path);",
     tests: [{ file: ROUTES, name: "on Express the host's route admin/sync/push keeps its body" }],
     why: 'W-LOAD-8: a route of the host would be given an empty body.',
   },

@@ -23,6 +23,7 @@ import { RETENTION } from './retention.js';
 import { RLS } from './rls.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
+import { TOGETHER } from './together.js';
 import { TYPES } from './types.js';
 import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
@@ -31,6 +32,7 @@ import { WAL } from './wal.js';
 export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
   ...TYPES,
+  ...TOGETHER,
   ...MEMBERSHIP,
   ...FAULTS,
   ...POISON,

@@ -35,12 +35,12 @@ export const OPERATIONS: readonly Mutation[] = [
     why: 'Alarms would go off while all is well.',
   },
   {
-    name: 'failures-last-until-the-next-session',
+    name: 'status-does-not-say-why',
     file: 'lib/replication/wal-consumer.ts',
-    find: "if (this.monitor.report.state !== 'failing' || reader.progressed) this.monitor.enter('consuming');",
-    replace: "this.monitor.enter('consuming');",
+    find: "this.monitor.enter('failing', text);",
+    replace: "this.monitor.enter('failing');",
     tests: [{ file: STATUS, name: 'tells why the consumer fails, and since when' }],
-    why: 'W-WAL-5: a consumer that fails at the same batch for ever would look well.',
+    why: 'W-WAL-5: an operator would have to look through logs for what stops everybody.',
   },
   {
     name: 'first-error-ends-the-consumer',
