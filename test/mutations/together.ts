@@ -38,7 +38,7 @@ export const TOGETHER: readonly Mutation[] = [
     name: 'devices-are-known-by-their-id-alone',
     file: 'lib/engine/sync-context.ts',
     find: 'LEFT JOIN :sync.sync_clients c ON c.user_id = $1 AND c.client_id = $2',
-    replace: 'LEFT JOIN :sync.sync_clients c ON $1 IS NOT NULL AND c.client_id = $2',
+    replace: 'LEFT JOIN :sync.sync_clients c ON $1::text IS NOT NULL AND c.client_id = $2',
     also: [
       {
         file: 'lib/engine/sync-context.ts',
