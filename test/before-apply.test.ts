@@ -210,7 +210,10 @@ describe('a write validator', () => {
       () => Promise.reject(new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } })),
     ],
   ])('that fails by %s keeps the change on its device, and all others go on', async (_, fail) => {
-    rule = (event) => (event.data['title'] === 'unlucky' ? fail(event) : undefined);
+    rule = async (event) => {
+      await event.manager.query('SELECT 1');
+      return event.data['title'] === 'unlucky' ? fail(event) : undefined;
+    };
     const [first, unlucky, last] = [create('first'), create('unlucky'), create('last')];
     expect(await push(first, unlucky, last)).toEqual(['applied', 'internal_error', 'applied']);
     expect(await titleOf(unlucky)).toBeUndefined();

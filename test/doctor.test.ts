@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { synchroMigrationsSql, synchroRlsSql, type RlsOptions } from '../lib/index.js';
+import { synchroRlsSql, type RlsOptions } from '../lib/index.js';
 import type { SynchroProblem } from '../lib/common/errors.js';
 import { type DoctorOptions, examine } from '../lib/doctor/doctor.js';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { withClient } from './support/client.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { makeDataSource } from './support/doctor-data-source.mjs';
+import { makeHealthy } from './support/doctor-tables.js';
 import { startAgain } from './support/own-server.js';
 import { createRole, type TestRole } from './support/roles.js';
 import { testFolder } from './support/run.js';
@@ -58,24 +59,6 @@ function sqlOf(remedy: string): string {
   const [statement] = /(?:CREATE|ALTER|GRANT|DROP|SELECT pg_)[^;(]*(?:\([^)]*\))?[^;]*/.exec(remedy) ?? [];
   if (statement === undefined) throw new Error(`no SQL in: ${remedy}`);
   return statement.replace(/ \(after .*$/, '');
-}
-
-const ROW = `id uuid PRIMARY KEY, updated_at timestamptz NOT NULL DEFAULT now(), deleted_at timestamptz`;
-
-/** What the app of `doctor-data-source.mjs` needs, and nothing wrong with it. */
-const HEALTHY = [
-  `CREATE TABLE tasks (${ROW}, user_id text NOT NULL, due_at timestamp)`,
-  `CREATE TABLE comments (${ROW}, task_id uuid NOT NULL REFERENCES tasks)`,
-  'CREATE INDEX comments_task_id ON comments (task_id)',
-  'CREATE TABLE shares (task_id uuid, user_id text, PRIMARY KEY (task_id, user_id))',
-  `CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END'`,
-  'CREATE TRIGGER touch_tasks BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION touch()',
-  'CREATE TRIGGER touch_comments BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION touch()',
-];
-
-async function makeHealthy(database: TestDatabase): Promise<void> {
-  for (const statement of HEALTHY) await database.query(statement);
-  for (const statement of synchroMigrationsSql()) await database.query(statement);
 }
 
 async function makePolicies(database: TestDatabase, options: RlsOptions = {}): Promise<void> {

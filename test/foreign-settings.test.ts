@@ -323,6 +323,32 @@ describe("the main job doesn't depend on anybody's settings", () => {
     },
   );
 
+  it('takes as long as host code and a batch take, however short a transaction may take [W-HOST-12]', async () => {
+    const { database, own } = await under({ transaction_timeout: '200ms' });
+    const app = await startWalApp(own, [Folder, Note], {
+      hooks: {
+        onPushAccepted: async ({ manager }) => {
+          await manager.query('SELECT pg_sleep(0.4)');
+        },
+      },
+    });
+    const [phone, tablet] = [new Device(app.url, 'alice'), new Device(app.url, 'alice')];
+    await phone.start();
+    await tablet.start();
+    await database.query(
+      `CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END'`,
+    );
+    await database.query(
+      'CREATE TRIGGER be_slow AFTER INSERT ON sync_changelog FOR EACH STATEMENT EXECUTE FUNCTION be_slow()',
+    );
+    const folder = phone.create('folders', { user_id: 'alice' });
+    expect(await phone.pushPending()).toMatchObject([{ rejected: [] }]);
+    await app.app.get(SyncEngine).caughtUp({ timeout: 10_000 });
+    await tablet.pull();
+    expect([...tablet.rows('folders').keys()]).toEqual([folder]);
+    await app.close();
+  });
+
   it("leaves the host's settings to the host, behind a transaction and within [W-HOST-13]", async () => {
     const odd = { ...ODD['text'], ...ODD['parsing'], ...ODD['planner'], synchronous_commit: 'off' };
     const { own } = await under(odd);

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { applyEdit, editsOf } from './mutations/mutation.js';
 import { MUTATIONS } from './mutations/mutations.js';
 import { judge } from './mutations/run.js';
+import { WITHOUT_MUTATION } from './mutations/without-mutation.js';
 import { readReport, type JsonReport } from './mutations/vitest-runs.js';
+import type { Covers } from './support/cover-lists.js';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -34,6 +36,27 @@ describe('the mutations', () => {
       }
     },
   );
+});
+
+describe('each hazard of hazards.json', () => {
+  const covers = JSON.parse(readFileSync(`${ROOT}test/hazards.json`, 'utf8')) as Covers;
+  const named = MUTATIONS.flatMap(({ tests }) => tests);
+
+  /** Whether a mutation names one of its tests, or it in the name of one. */
+  function isMutated(id: string): boolean {
+    const cover = covers[id] ?? [];
+    const own = 'exempt' in cover ? [] : cover.map((test) => test.split(' > '));
+    return named.some(
+      ({ file, name }) =>
+        name.includes(`[${id}]`) ||
+        own.some(([test, ...titles]) => file === `test/${test}` && titles.join(' ').includes(name)),
+    );
+  }
+
+  it('has a mutation that its tests must notice, unless there is a reason for none', () => {
+    const without = Object.keys(covers).filter((id) => !isMutated(id));
+    expect(without).toEqual(Object.keys(WITHOUT_MUTATION));
+  });
 });
 
 describe('an edit', () => {

@@ -135,8 +135,9 @@ async function check(runs: number, seed: number, place: () => Place): Promise<vo
     throw new Error(message, { cause: outcome.errorInstance });
   }
   console.info(Object.fromEntries([...paths].toSorted(([a], [b]) => (a < b ? -1 : 1))));
-  // Of a few runs nothing can be asked.
-  if (outcome.numRuns >= 10) expect(tooThin(paths, outcome.numRuns)).toEqual([]);
+  // Of a few runs nothing can be asked. A mutation that makes a path rare is not thereby found.
+  if (outcome.numRuns >= 10 && process.env['ORACLE_SHRINK'] !== 'no')
+    expect(tooThin(paths, outcome.numRuns)).toEqual([]);
 }
 
 it('whatever people, devices and the host do, nothing is lost, nothing is leaked, and all converge', async () => {

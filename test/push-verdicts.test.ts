@@ -454,6 +454,15 @@ describe('times', () => {
     ).toBe(true);
   });
 
+  it.each([
+    ["SQLite's", '2024-05-06 07:00:00'],
+    ['with an offset', '2024-05-06T09:00:00+02:00'],
+  ])('a client time %s loses where it is earlier [W-PUSH-16]', async (_, at) => {
+    await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
+    const pushed = change('update', 'tasks', id, { title: `b ${id}` }, { at });
+    expect((await push.pushOne(ALICE, pushed)).status).toBe('conflict');
+  });
+
   it('a missing client time loses', async () => {
     await insertTask(`a ${id}`, `'1970-01-01'`);
     expect(

@@ -173,7 +173,8 @@ describe('defaults, as PostgreSQL prints them', () => {
          o varchar[] DEFAULT ARRAY['a']::varchar[], p timestamptz DEFAULT (now() + interval '30 days'),
          q text DEFAULT 'it''s', r numeric(10,2) DEFAULT 0.5::numeric(10,2), s text COLLATE "C" DEFAULT 'x',
          t timestamptz DEFAULT '2024-01-01 12:00+02', u bytea DEFAULT '\\x01', v bigint DEFAULT 9007199254740993,
-         w double precision DEFAULT 1e-7`,
+         w double precision DEFAULT 1e-7, x timestamptz DEFAULT clock_timestamp(),
+         y varchar(2) DEFAULT 'cut'::varchar(2)`,
       ),
     );
     const found = await columnsOf(readOnly('defaults'));
@@ -206,6 +207,8 @@ describe('defaults, as PostgreSQL prints them', () => {
       u: "'\\x01'",
       v: "'9007199254740993'",
       w: '0.0000001',
+      x: 'server_only',
+      y: 'server_only',
       updated_at: 'CURRENT_TIMESTAMP',
       deleted_at: 'none',
     });

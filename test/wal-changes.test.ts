@@ -25,6 +25,13 @@ class Page extends SyncedRow {
   docId!: string;
 }
 
+@Entity('remarks')
+@SyncTable({ parent: () => Doc, parentFkColumn: 'doc_id', bucketByColumn: 'doc_id', bucketPrefix: 'doc:' })
+class Remark extends SyncedRow {
+  @Column('uuid', { name: 'doc_id' })
+  docId!: string;
+}
+
 function insertDoc(id: string, user = 'alice'): string {
   return `INSERT INTO docs (id, user_id) VALUES ('${id}', '${user}')`;
 }
@@ -43,10 +50,11 @@ describe('the changelog', () => {
     await database.query(
       createTableSql('pages', 'doc_id uuid NOT NULL REFERENCES docs ON UPDATE CASCADE ON DELETE CASCADE'),
     );
+    await database.query(createTableSql('remarks', 'doc_id uuid NOT NULL'));
     await database.query('ALTER TABLE docs ALTER user_id SET STORAGE EXTERNAL');
     await database.query('CREATE SCHEMA archive');
     await database.query(createTableSql('archive.docs', 'user_id text NOT NULL'));
-    app = await startWalApp(database, [Doc, Page]);
+    app = await startWalApp(database, [Doc, Page, Remark]);
     // As if another application used the publication, too.
     await database.query(`ALTER PUBLICATION "${database.publicationName}" ADD TABLE archive.docs`);
   });
@@ -154,6 +162,16 @@ describe('the changelog', () => {
     await commit(`DELETE FROM docs WHERE id = '${doc}'`);
     expect(await edgesOf(database, 'docs', doc)).toEqual([]);
     expect(await logOf(database, 'docs', doc)).toEqual(['create user:alice', 'delete user:alice']);
+
+    const [other, remark] = [randomUUID(), randomUUID()];
+    const buckets = [`doc:${other}`, 'user:alice'];
+    await commit(insertDoc(other), `INSERT INTO remarks (id, doc_id) VALUES ('${remark}', '${other}')`);
+    expect(await edgesOf(database, 'remarks', remark)).toEqual(buckets);
+    await commit(`DELETE FROM remarks WHERE id = '${remark}'`);
+    expect(await edgesOf(database, 'remarks', remark)).toEqual([]);
+    expect((await logOf(database, 'remarks', remark)).toSorted()).toEqual(
+      ['create', 'delete'].flatMap((operation) => buckets.map((bucket) => `${operation} ${bucket}`)),
+    );
   });
 
   it('brings a row that was deleted and inserted again to devices, even if its updated_at is the old one [interleaving 12]', async () => {

@@ -5,14 +5,26 @@ import { OWNERSHIP } from './ownership.js';
 import { FAULTS } from './faults.js';
 import { FAULTS2 } from './faults2.js';
 import { POISON } from './poison.js';
+import { CONSUMER } from './consumer.js';
+import { HTTP } from './http.js';
+import { READING } from './reading.js';
+import { SCHEMA } from './schema.js';
+import { VALUES } from './values.js';
+import { DOCTOR } from './doctor.js';
+import { GUARDS } from './guards.js';
+import { HOOKS } from './hooks.js';
+import { OPERATIONS } from './operations.js';
+import { PIPELINE } from './pipeline.js';
 import { PULL } from './pull.js';
 import { PUSH } from './push.js';
 import { PUSH_FAILURES } from './push-failures.js';
 import { REQUEST_LIMITS } from './request-limits.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
+import { RLS } from './rls.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
+import { TOGETHER } from './together.js';
 import { TYPES } from './types.js';
 import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
@@ -21,6 +33,7 @@ import { WAL } from './wal.js';
 export const MUTATIONS: readonly Mutation[] = [
   ...WAL,
   ...TYPES,
+  ...TOGETHER,
   ...MEMBERSHIP,
   ...FAULTS,
   ...FAULTS2,
@@ -36,4 +49,15 @@ export const MUTATIONS: readonly Mutation[] = [
   ...REQUEST_LIMITS,
   ...LOAD,
   ...SETTINGS,
+  ...GUARDS,
+  ...HOOKS,
+  ...RLS,
+  ...PIPELINE,
+  ...OPERATIONS,
+  ...DOCTOR,
+  ...VALUES,
+  ...SCHEMA,
+  ...READING,
+  ...HTTP,
+  ...CONSUMER,
 ];

@@ -3,6 +3,9 @@ import type { Mutation } from './mutation.js';
 /** Runs of the oracle within which each has to be caught. */
 const RUNS = 20;
 
+/** Where the oracle looks: in the second world, with half as many runs, when it finds nothing in the first. */
+const WORLDS = ['whatever people, devices and the host do', 'nor is it in a world of odd tables'];
+
 /** Breaks by which rows are lost or leaked. */
 const NAMES: ReadonlySet<string> = new Set([
   // Who sees what.
@@ -58,7 +61,7 @@ export function oracleLane(mutations: readonly Mutation[]): readonly Mutation[] 
     .filter(({ name }) => NAMES.has(name))
     .map((mutation) => ({
       ...mutation,
-      tests: [{ file: 'test/oracle.test.ts', name: 'whatever people, devices and the host do' }],
+      tests: WORLDS.map((name) => ({ file: 'test/oracle.test.ts', name })),
     }));
 }
 

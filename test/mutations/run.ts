@@ -38,16 +38,28 @@ interface Outcome {
  */
 export async function testMutations(root: string, args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith('--'));
-  const unknown = names.filter((name) => !MUTATIONS.some((mutation) => mutation.name === name));
-  if (unknown.length > 0) {
-    process.stderr.write(`There is no mutation ${unknown.join(', ')}.\n`);
-    return 1;
-  }
   const chosen = (all: readonly Mutation[]): readonly Mutation[] =>
     all.filter(({ name }) => names.length === 0 || names.includes(name));
-  const first = args.includes('--oracle') ? 0 : await testAll(root, chosen(MUTATIONS), {});
+  const lane = oracleLane(MUTATIONS);
+  const isOracleOnly = args.includes('--oracle');
+  const problem = problemOf(args, isOracleOnly ? lane : MUTATIONS);
+  if (problem !== null) {
+    process.stderr.write(`${problem}\n`);
+    return 1;
+  }
+  const first = isOracleOnly ? 0 : await testAll(root, chosen(MUTATIONS), {});
   if (first !== 0 || args.includes('--tests')) return first;
-  return testAll(root, chosen(oracleLane(MUTATIONS)), ORACLE_ENV);
+  return testAll(root, chosen(lane), ORACLE_ENV);
+}
+
+/** What is wrong with a command line; null: nothing. */
+function problemOf(args: readonly string[], mutations: readonly Mutation[]): string | null {
+  const [option] = args.filter((arg) => arg.startsWith('--') && !['--oracle', '--tests'].includes(arg));
+  if (option !== undefined) return `There is no option ${option}; there are --oracle and --tests.`;
+  const unknown = args.filter((arg) => !arg.startsWith('--') && !mutations.some(({ name }) => name === arg));
+  if (unknown.length === 0) return null;
+  const where = args.includes('--oracle') ? " in the oracle's lane" : '';
+  return `There is no mutation ${unknown.join(', ')}${where}.`;
 }
 
 /** @param env for the tests, besides the process's own */

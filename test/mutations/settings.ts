@@ -11,8 +11,28 @@ export const SETTINGS: readonly Mutation[] = [
     file: 'lib/store/session-settings.ts',
     find: `true) <> '0'`,
     replace: `true) = 'never'`,
-    tests: [{ file: SETTINGS_TEST, name: 'with odd limits' }],
+    tests: [
+      { file: SETTINGS_TEST, name: 'and a batch take, however short a transaction may take [W-HOST-12]' },
+    ],
     why: 'W-HOST-12: a transaction_timeout of the database would end batches for ever.',
+  },
+  {
+    name: 'transactions-of-the-consumer-are-limited',
+    file: 'lib/replication/consumer-connection.ts',
+    find: 'await client.query(`SELECT ${unlimitedSql({ local: false })}`);',
+    replace: 'await client.query(`SELECT ${unlimitedSql({ local: true })}`);',
+    tests: [
+      { file: SETTINGS_TEST, name: 'and a batch take, however short a transaction may take [W-HOST-12]' },
+    ],
+    why: 'W-HOST-12: the setting would end with the statement, and large transactions would fail for ever.',
+  },
+  {
+    name: 'settings-outlive-the-transaction',
+    file: 'lib/store/session-settings.ts',
+    find: "`set_config('${name}', '${value}', true)`",
+    replace: "`set_config('${name}', '${value}', false)`",
+    tests: [{ file: SETTINGS_TEST, name: "leaves the host's settings to the host" }],
+    why: 'W-HOST-13: the host’s next query on the connection would have other settings than the host’s.',
   },
   {
     name: 'begin-does-not-say-read-write',
