@@ -2,6 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { CoverReporter } from './test/support/cover-reporter.js';
 import { LongestFirst } from './test/support/longest-first.js';
+import { WITHOUT_DATABASE } from './test/support/without-database.js';
+
+/** What both kinds of files have in common. */
+const shared = {
+  pool: 'forks',
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+} as const;
 
 export default defineConfig({
   resolve: {
@@ -12,14 +20,26 @@ export default defineConfig({
     },
   },
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', new CoverReporter()],
-    globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
     teardownTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: 'database',
+          include: ['test/**/*.test.ts'],
+          exclude: [...WITHOUT_DATABASE],
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+      {
+        extends: true,
+        // A process for each of them would load the same modules again and again.
+        test: { ...shared, name: 'no database', include: [...WITHOUT_DATABASE], isolate: false },
+      },
+    ],
   },
 });

@@ -17,14 +17,18 @@ const LONGEST = [
   'readme-examples',
 ];
 
-/** Begins with the longest files, whatever an earlier run has left in a cache. */
+/**
+ * Begins with the longest files, whatever an earlier run has left in a cache. Those that share processes come last, one
+ * behind the other: a process goes on only with the next file of the queue.
+ */
 export class LongestFirst extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     return Promise.resolve(files.toSorted((a, b) => placeOf(a) - placeOf(b)));
   }
 }
 
-function placeOf({ moduleId }: TestSpecification): number {
+function placeOf({ moduleId, project }: TestSpecification): number {
+  if (!project.config.isolate) return LONGEST.length + 1;
   const place = LONGEST.indexOf(basename(moduleId, '.test.ts'));
   return place === -1 ? LONGEST.length : place;
 }
