@@ -4,17 +4,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take long, the longest first: begun last, one of them would run alone at the end. */
 const LONGEST = [
   'oracle',
-  'kill',
   'faults',
   'faults-instances',
-  'fuzz-requests',
+  'kill',
   'million-rows',
   'million-cascade',
-  'server-restart',
+  'fuzz-requests',
+  'doctor',
   'instances',
+  'server-restart',
   'embedded-postgres',
-  'silent-network',
   'readme-examples',
+  'contract',
+  'package',
+  'honest-requests',
+  'poison-rows',
+  'silent-network',
 ];
 
 /**
