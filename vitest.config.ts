@@ -2,24 +2,45 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { CoverReporter } from './test/support/cover-reporter.js';
 import { LongestFirst } from './test/support/longest-first.js';
+import { ALONE } from './test/support/shared-processes.js';
+
+const resolve = {
+  alias: {
+    // Before the package itself, whose name it begins with.
+    'nestjs-synchro/testing': fileURLToPath(new URL('./lib/testing/index.ts', import.meta.url)),
+    'nestjs-synchro': fileURLToPath(new URL('./lib/index.ts', import.meta.url)),
+  },
+};
+
+/** Of every test file. */
+const common = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const;
 
 export default defineConfig({
-  resolve: {
-    alias: {
-      // Before the package itself, whose name it begins with.
-      'nestjs-synchro/testing': fileURLToPath(new URL('./lib/testing/index.ts', import.meta.url)),
-      'nestjs-synchro': fileURLToPath(new URL('./lib/index.ts', import.meta.url)),
-    },
-  },
+  resolve,
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', new CoverReporter()],
     globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    pool: 'forks',
-    maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // One more than there are cores in CI: tests often wait.
+    maxWorkers: 3,
     teardownTimeout: 60_000,
+    // What the whole run has is not inherited: each project would start a server.
+    projects: [
+      {
+        resolve,
+        test: { ...common, name: 'alone', include: [...ALONE] },
+      },
+      {
+        resolve,
+        test: {
+          ...common,
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ALONE],
+          isolate: false,
+          setupFiles: ['test/support/fresh-modules.ts'],
+        },
+      },
+    ],
   },
 });

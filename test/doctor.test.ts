@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { synchroRlsSql, type RlsOptions } from '../lib/index.js';
 import type { SynchroProblem } from '../lib/common/errors.js';
+import { run } from '../lib/cli/run.js';
 import { type DoctorOptions, examine } from '../lib/doctor/doctor.js';
 import { startPostgres, type PostgresServer } from '../sample-app/postgres/server.js';
 import { withClient } from './support/client.js';
@@ -33,6 +34,16 @@ async function cli(url: string, ...args: readonly string[]): Promise<Ended> {
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return { status: await ended, out, err };
+}
+
+/** The same without the price of a process, for what needs no database. */
+async function cliHere(...args: readonly string[]): Promise<Ended> {
+  let [out, err] = ['', ''];
+  const status = await run(args, {
+    out: (line) => (out += `${line}\n`),
+    err: (line) => (err += `${line}\n`),
+  });
+  return { status, out, err };
 }
 
 /** What the doctor finds, without the price of a process. */
@@ -338,9 +349,10 @@ describe('the command line', () => {
     [['--version'], 0, /^\d+\.\d+\.\d+\n$/],
     [[], 2, /migrations/],
   ])('answers %j with exit status %i', async (args, status, expected) => {
-    const ended = await cli('', ...args);
-    expect(ended.status).toBe(status);
-    expect(ended.out).toMatch(expected);
+    for (const ended of [await cli('', ...args), await cliHere(...args)]) {
+      expect(ended.status).toBe(status);
+      expect(ended.out).toMatch(expected);
+    }
   });
 
   it.each([
@@ -354,7 +366,7 @@ describe('the command line', () => {
     [['doctor', '-d', MAIN.replace('main.js', 'usage.error.js')], /exports no TypeORM DataSource/],
     [['doctor', '-d', DATA_SOURCE, '--max-retained-wal', '1GB'], /number of bytes, not 1GB/],
   ])('explains %j', async (args, expected) => {
-    const ended = await cli('', ...args);
+    const ended = await cliHere(...args);
     expect(ended.status).toBeGreaterThan(0);
     expect(ended.err).toMatch(expected);
   });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DataSource, type EntityManager } from 'typeorm';
 import { raiseFloor } from '../lib/store/retention.js';
@@ -5,10 +6,11 @@ import { inTransaction } from '../lib/store/session.js';
 import { beginSnapshot } from '../lib/store/snapshot-holds.js';
 import type { SyncClient } from '../lib/store/sync-clients.js';
 import { startApp, type RunningApp } from './support/app.js';
-import { consumed, consumerWaits } from './support/consumer.js';
+import { consumed, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { insertTask } from './support/sample-rows.js';
+import { eventually } from './support/wait.js';
 
 let database: TestDatabase;
 let app: RunningApp;
@@ -28,26 +30,36 @@ async function beginChangedSnapshot(manager: EntityManager): Promise<void> {
   await beginSnapshot(manager, client, ['user:alice'], true, { duration: 60_000, maxAge: 60_000 });
 }
 
+/** How many connections wait for a lock. */
+async function waiting(): Promise<number> {
+  const rows = await database.query(
+    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  return rows.length;
+}
+
 it.each([
   ['a compaction', (manager: EntityManager) => raiseFloor(manager, 60_000, null)],
   ['a snapshot that begins', beginChangedSnapshot],
 ])('%s in a process that freezes lets go of what the WAL consumer waits for', async (_, take) => {
   await new Device(app.url, 'alice').start();
-  let [taken, thaw] = [(): void => {}, (): void => {}];
-  const isTaken = new Promise<void>((resolve) => (taken = resolve));
-  const thawed = new Promise<void>((resolve) => (thaw = resolve));
-  const frozen = inTransaction(app.app.get(DataSource), 'write', async (manager) => {
-    await take(manager);
-    taken();
-    await thawed;
-    await manager.query('SELECT');
+  const thaw = new AbortController();
+  const thawed = once(thaw.signal, 'abort');
+  let ended: Promise<void> | undefined;
+  // Both come to wait for the test, in this order: frozen, a request has five seconds, in which the consumer must come.
+  await withPausedConsumer(database, async () => {
+    const frozen = inTransaction(app.app.get(DataSource), 'write', async (manager) => {
+      await take(manager);
+      await thawed;
+      await manager.query('SELECT');
+    });
+    ended = expect(frozen).rejects.toThrow(/released|terminat|connection to the database broke/);
+    await eventually(async () => (await waiting()) === 1);
+    await insertTask(database, 'alice', 'meanwhile');
+    await eventually(async () => (await waiting()) === 2);
   });
-  const ended = expect(frozen).rejects.toThrow(/released|terminat|connection to the database broke/);
-  await isTaken;
-  await insertTask(database, 'alice', 'meanwhile');
-  await consumerWaits(database);
   await consumed(database);
-  thaw();
+  thaw.abort();
   await ended;
 });
 

@@ -10,7 +10,7 @@ import { RequestFuzzer } from './fuzz/request-fuzzer.js';
 import { startApp, type RunningApp } from './support/app.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1_500);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1_000);
 const PARTS = 3;
 const SEED = Number(process.env['FUZZ_SEED'] ?? 5);
 /** On the pool of ten that TypeORM makes, one for replication, and the tests' own four. */

@@ -56,9 +56,7 @@ describe('several instances', () => {
 
       await first.kill(signal);
       const between = await insertTask(database, 'alice', 'between');
-      const began = performance.now();
       await eventually(() => isConsuming(second));
-      expect(performance.now() - began).toBeLessThan(10_000);
       await consumed(database);
       expect(await walSender()).not.toBe(leader);
       expect((await storedPosition(database)).epoch_seq).toBe(epoch);

@@ -5,7 +5,7 @@ import { startAppProcess, type AppProcess } from './support/app-process.js';
 import { auditChanges, compareLog, shown, SYNCED_TABLES, visibleRows, wrongEdges } from './support/audit.js';
 import { consumed } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
-import { startAgain } from './support/own-server.js';
+import { startAgain, wasForced } from './support/own-server.js';
 import { PersistentUser } from './support/persistent-user.js';
 import { Random } from './support/random.js';
 import { insertTask } from './support/sample-rows.js';
@@ -52,9 +52,8 @@ describe('when the server restarts', () => {
       // WAL that the consumer has nothing to do with: it is at the server's end only in memory.
       await database.query(`CREATE TABLE elsewhere_${restart} AS SELECT generate_series(1, 2000)`);
       const times = consumingTimes();
-      const began = performance.now();
       await server.stop('fast');
-      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(await wasForced(server)).toBe(false);
       await startAgain(server);
       await eventually(() => consumingTimes() > times, { timeout: 30_000 });
       const task = await eventually(() => insertTask(database, 'alice', `after restart ${restart}`));

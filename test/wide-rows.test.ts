@@ -5,7 +5,7 @@ import { createDatabase, type TestDatabase } from './support/database.js';
 import { eventually } from './support/wait.js';
 
 const MAIN = fileURLToPath(new URL('support/wide-rows-app.mjs', import.meta.url));
-const ROWS = 120;
+const ROWS = 90;
 /** Of each wide row, in MB: all of them are more than the heap. */
 const MEGABYTES = 2;
 const HEAP = 150;

@@ -34,7 +34,9 @@ export class CoverReporter implements Reporter {
   }
 
   private async isWholeSuite(modules: readonly TestModule[]): Promise<boolean> {
-    if (!this.vitest || this.vitest.config.testNamePattern) return false;
+    if (!this.vitest) return false;
+    const { testNamePattern, project } = this.vitest.config;
+    if (testNamePattern || project.length > 0) return false;
     const all = await this.vitest.globTestSpecifications();
     return modules.length === all.length;
   }

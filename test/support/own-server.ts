@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chooseAccount } from '../../sample-app/postgres/account.js';
 import { prepareBinaries } from '../../sample-app/postgres/binaries.js';
@@ -30,6 +31,13 @@ export async function startAgain(
       else reject(new Error(`${pgCtl} ended with code ${code}`));
     });
   });
+}
+
+/** Whether a fast stop took so long that an immediate one had to end it. */
+export async function wasForced({ dataDir }: PostgresServer): Promise<boolean> {
+  const log = await readFile(join(dataDir, 'server.log'), 'utf8');
+  if (!log.includes('received fast shutdown request')) throw new Error(`it was not stopped:\n${log}`);
+  return log.includes('received immediate shutdown request');
 }
 
 /** The `-c name=value` of the last start. */
