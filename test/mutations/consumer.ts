@@ -128,8 +128,8 @@ export const CONSUMER: readonly Mutation[] = [
   {
     name: 'subscriptions-travel-as-one-text',
     file: 'lib/resolvers/subscription-resolver.ts',
-    find: "return [bucketOf('user:', userId), GLOBAL_BUCKET];",
-    replace: "return `${bucketOf('user:', userId)},${GLOBAL_BUCKET}`.split(',');",
+    find: 'return [bucketOf(USER_BUCKETS, userId), GLOBAL_BUCKET];',
+    replace: "return `${bucketOf(USER_BUCKETS, userId)},${GLOBAL_BUCKET}`.split(',');",
     tests: [
       { file: 'test/identity.test.ts', name: 'a comma or a quote in a user id names no further buckets' },
     ],

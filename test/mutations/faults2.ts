@@ -22,6 +22,22 @@ export const FAULTS2: readonly Mutation[] = [
     why: 'W-HOST-43: a row that can be read again, as its policy was mended, would never come.',
   },
   {
+    name: 'rows-that-can-not-be-read-are-named-by-each-pull',
+    file: 'lib/engine/pull/unreadable-rows.ts',
+    find: 'now - last > NAMED_AGAIN_MS',
+    replace: 'now > last - NAMED_AGAIN_MS',
+    tests: [{ file: UNREADABLE, name: 'is named in the log, once however many devices ask for it' }],
+    why: 'W-HOST-44: a row that is read by many would fill the log.',
+  },
+  {
+    name: 'creates-that-come-again-bring-deleted-rows-back',
+    file: 'lib/engine/push/judge.ts',
+    find: "if (resolution.winner === 'server') {",
+    replace: "if (resolution.winner === 'server' && !isUndelete) {",
+    tests: [{ file: TRIGGERS, name: 'stays deleted when its create is sent again' }],
+    why: 'W-HOST-47: what a trigger deleted would come back by the retry of a lost answer.',
+  },
+  {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
     file: 'lib/engine/push/change-processing.ts',
     find: 'return row.deletedAt === null ? taken :',

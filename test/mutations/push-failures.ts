@@ -21,7 +21,11 @@ export const PUSH_FAILURES: readonly Mutation[] = [
     file: 'lib/engine/push/final-verdicts.ts',
     find: '(counts.get(change) ?? 0) >= MAX_TRIES;',
     replace: '(counts.get(change) ?? 0) < 0 * MAX_TRIES;',
-    tests: [{ file: RAISED, name: 'the tries of a change' }],
+    tests: [
+      { file: RAISED, name: 'the tries of a change' },
+      { file: 'test/unreadable-rows.test.ts', name: 'costs a push no other change, and its own change gets' },
+      { file: 'test/resolver-errors.test.ts', name: 'costs a push the one change that it is asked about' },
+    ],
     why: 'A device pulls nothing before its push is through.',
   },
   {

@@ -166,8 +166,8 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'push-times-come-behind-the-push',
     file: 'lib/engine/push-requests.ts',
-    find: '[notePush(manager, client)],',
-    replace: '[],',
+    find: '[notePush(manager, client), ...noteBuckets(client, buckets, isShared)],',
+    replace: '[...noteBuckets(client, buckets, isShared)],',
     also: [
       {
         file: 'lib/engine/push-requests.ts',

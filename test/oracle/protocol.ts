@@ -50,7 +50,8 @@ export class Protocol {
     const found = strange.map((key) => tell(`tells ${key}`));
     // The world's rows are all called so.
     if (answer.status !== 200 && /text \d/.test(answer.text)) found.push(tell('tells of rows'));
-    if (answer.status !== 200 && !this.hasCause(exchange)) found.push(tell(`for no reason: ${answer.text.slice(0, 300)}`));
+    if (answer.status !== 200 && !this.hasCause(exchange))
+      found.push(tell(`for no reason: ${answer.text.slice(0, 300)}`));
     if (answer.status === 200 && path === 'pull') found.push(...this.buckets(exchange).map(tell));
     return found;
   }
