@@ -33,7 +33,7 @@ export class Convergence {
         const local = shown.get(id);
         const columns = local ? differences(Object.keys(row), local, row) : ['it is not there'];
         const mood = local?.['mood'];
-        if (mood != null && !labels.has(mood)) wrong.set(id, `has the former label ${String(mood)}`);
+        if (typeof mood === 'string' && !labels.has(mood)) wrong.set(id, `has the former label ${mood}`);
         if (columns.length > 0) wrong.set(id, `differs on the device: ${columns.join(', ')}`);
       }
       return [...wrong].map(([id, what]) =>
