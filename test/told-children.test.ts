@@ -4,7 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
-import { consumerWaits, withPausedConsumer } from './support/consumer.js';
+import { allSent, consumerWaits, withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { applied, inOneTransaction, logOf, startWalApp, SyncedRow } from './support/wal-app.js';
@@ -82,6 +82,7 @@ describe('a device that made a row hears that it has gone with its parent [W-SDK
       await database.query(`INSERT INTO orders (id, user_id) VALUES (gen_random_uuid(), 'nobody')`);
       await consumerWaits(database);
       for (const step of steps) await step();
+      await allSent(database);
     });
     await applied(database);
     await alice.sync();
