@@ -37,7 +37,7 @@ export const SERVER_FAULTS: readonly FaultKind[] = [
     keeps: 'log',
     inject: async (site, random) => {
       const app = random.pick(site.apps);
-      await withClient(site.database.url, async (operator) => {
+      await withClient(site.database.ownUrl, async (operator) => {
         const taken: Client[] = [];
         try {
           await patiently(async () => {

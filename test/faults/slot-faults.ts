@@ -92,7 +92,7 @@ async function keepCopy(site: Site): Promise<void> {
 async function restoreCopy(site: Site): Promise<void> {
   const tables = await syncTables(site);
   const inserts = tables.map((table) => `INSERT INTO ${table} OVERRIDING SYSTEM VALUE TABLE copy.${table};`);
-  await withClient(site.database.url, (client) =>
+  await withClient(site.database.ownUrl, (client) =>
     client.query(
       `BEGIN; TRUNCATE ${tables.join(', ')}; ${inserts.join('\n')} DROP SCHEMA copy CASCADE; COMMIT`,
     ),

@@ -228,7 +228,10 @@ export class RequestFuzzer {
     for (const answer of answers) {
       this.note(request, answer);
       const what = complaint(request, answer, this.secrets);
-      const later = answer.status === 503 && answer.headers.has('retry-after');
+      // Fastify itself answers so while it shuts down, and closes the connection.
+      const later =
+        answer.status === 503 &&
+        (answer.headers.has('retry-after') || answer.headers.get('connection') === 'close');
       if (what !== null) return { what, excusable: later || what.includes('rejected_retryable') };
     }
     if (request.ending === 'abort') return null;
