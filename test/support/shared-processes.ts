@@ -6,10 +6,10 @@
  * (fresh-modules.ts). NestJS, TypeORM and the like are loaded once; that is 0.8 s of CPU time for each file otherwise.
  */
 export const ALONE: readonly string[] = `
-  before-apply body-guards commonjs-host contract doctor embedded-postgres faults faults-instances fuzz-requests
+  before-apply body-guards cli commonjs-host contract doctor embedded-postgres faults faults-instances fuzz-requests
   guards-identity guards-start honest-requests hooks instances kill logger-fails logger-option logging million-cascade
   million-rows oracle package poison-rows printable pull-consistency push-effects push-server-state push-split
-  readme-examples request-limits resolvers server-restart silent-network snapshot-own-pushes stream`
+  readme-examples request-limits resolver-errors resolvers server-restart silent-network snapshot-own-pushes stream`
   .trim()
   .split(/\s+/)
-  .map((name) => `test/${name}.test.ts`);
+  .map((name) => `test/**/${name}.test.ts`);
