@@ -4,6 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from './schema-fixtures.js';
 import type { RunningApp } from './support/app.js';
+import { withPausedConsumer } from './support/consumer.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { Device } from './support/device.js';
 import { eventually } from './support/wait.js';
@@ -205,6 +206,21 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       ]);
       await becomes({ title: 'typed offline', mood: 'blue', moods: ['blue', 'glad', 'blue'] });
       expect(alice.row('diaries', added)).toMatchObject({ mood: 'blue' });
+    });
+
+    it('pushes a label that only its own snapshot has seen, and is understood [W-HOST-24]', async () => {
+      await withPausedConsumer(database, async () => {
+        await database.query(`ALTER TYPE mood RENAME VALUE 'sad' TO 'gloomy'`);
+        await alice.schema();
+        await alice.snapshot();
+        await database.query(`ALTER TYPE mood RENAME VALUE 'gloomy' TO 'blue'`);
+      });
+      expect(alice.row('diaries', diary)).toMatchObject({ mood: 'gloomy' });
+      edit({ title: 'typed offline' });
+      await alice.schema();
+      const [answer] = await alice.pushPending();
+      expect(answer?.rejected).toEqual([]);
+      await becomes({ title: 'typed offline', mood: 'blue' });
     });
 
     it('but a label that is gone is refused for good, with the version of the server [W-HOST-24]', async () => {

@@ -4,7 +4,7 @@ import { describeProblem, problemsError, type SynchroProblem } from '../common/e
 import { quoteRelation } from '../common/identifiers.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
-import { renamedLabels } from '../store/enum-labels.js';
+import { type EnumLabel, keepLabels, renamedLabels, unknownLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
 import { inTransaction, type SqlRunner } from '../store/session.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
@@ -133,6 +133,7 @@ export class SchemaService {
       closed: new Set([...closing.keys()].map(({ name }) => name)),
       schemaTablesJson: tablesJson,
       metaTablesJson: metaTablesJson(tables),
+      labels: await unknownLabels(manager),
     };
   }
 
@@ -169,7 +170,9 @@ export class SchemaService {
     };
   }
 
-  private async publish(draft: ContractDraft): Promise<SchemaContract> {
+  private async publish({ labels, ...draft }: ContractDraft): Promise<SchemaContract> {
+    if (labels.length > 0)
+      await inTransaction(this.dataSource, 'write', (manager) => keepLabels(manager, labels));
     const version = draft.version ?? (await addVersion(this.dataSource, draft.hash, columnsOf(draft)));
     const contract = { ...draft, version };
     this.contracts.set(contract.token, contract);
@@ -183,7 +186,7 @@ export class SchemaService {
   }
 }
 
-function columnsOf({ tables }: ContractDraft): ContractColumns {
+function columnsOf({ tables }: Pick<ContractDraft, 'tables'>): ContractColumns {
   return new Map([...tables].map(([name, { columns }]) => [name, columns.map((column) => column.name)]));
 }
 
@@ -198,4 +201,5 @@ function isTold(problem: SynchroProblem, told: readonly RegistryProblem[]): bool
 /** A contract whose hash may not have a version yet. */
 interface ContractDraft extends Omit<SchemaContract, 'version'> {
   readonly version: bigint | null;
+  readonly labels: readonly EnumLabel[];
 }

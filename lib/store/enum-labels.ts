@@ -27,6 +27,33 @@ export async function rememberLabels(
   );
 }
 
+/** A label of an enum, with the OID of its row in pg_enum. */
+export interface EnumLabel {
+  readonly oid: string;
+  readonly type: string;
+  readonly label: string;
+}
+
+/** The labels that are not kept yet, as the caller's snapshot of the catalogs has them. */
+export async function unknownLabels(manager: SqlRunner): Promise<readonly EnumLabel[]> {
+  return (await manager.query(
+    `SELECT e.oid::text AS oid, t.typname::text AS type, e.enumlabel::text AS label
+       FROM pg_catalog.pg_enum e JOIN pg_catalog.pg_type t ON t.oid = e.enumtypid
+      WHERE NOT EXISTS (
+        SELECT FROM :sync.sync_enum_labels s
+         WHERE s.label_oid = e.oid AND s.type_name = t.typname::text AND s.label = e.enumlabel::text)`,
+  )) as readonly EnumLabel[];
+}
+
+/** Keeps labels before a device can have read them: one may be renamed before the WAL consumer has seen it. */
+export async function keepLabels(manager: SqlRunner, labels: readonly EnumLabel[]): Promise<void> {
+  await manager.query(
+    `INSERT INTO :sync.sync_enum_labels (label_oid, type_name, label)
+     SELECT * FROM unnest($1::oid[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`,
+    [labels.map(({ oid }) => oid), labels.map(({ type }) => type), labels.map(({ label }) => label)],
+  );
+}
+
 /** The labels that were renamed, by the OID of their type. One that another label has now is that label. */
 export async function renamedLabels(
   manager: SqlRunner,

@@ -12,6 +12,7 @@ const BODIES: Readonly<Record<number, readonly string[]>> = {
   409: ['code', 'message', 'server_schema_version', 'server_schema_hash'],
   503: ['error', 'retry_after'],
 };
+const CLOSING = ['message', 'statusCode'];
 const PATHS: Readonly<Record<string, readonly string[]>> = {
   schema: ['tables', 'server_time', 'schema_version', 'schema_hash'],
   register: ['id', 'server_time', 'last_sync_at', 'checkpoint', 'schema_version', 'schema_hash'],
@@ -42,7 +43,10 @@ export class Protocol {
     const { path, answer, phone } = exchange;
     const tell = (what: string): Violation =>
       violation('protocol', '', '', `${phone.userId}'s ${path} (${answer.status}): ${what}`, phone);
-    const keys = answer.status === 200 ? PATHS[path] : BODIES[answer.status];
+    // Fastify itself answers while it shuts down.
+    const closing = exchange.isDisturbed && answer.status === 503 ? CLOSING : [];
+    const known = answer.status === 200 ? PATHS[path] : BODIES[answer.status];
+    const keys = known && [...known, ...closing];
     const body = answer.json;
     if (!keys || typeof body !== 'object' || body === null || Array.isArray(body))
       return [tell(answer.text.slice(0, 300))];
