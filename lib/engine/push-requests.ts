@@ -69,15 +69,16 @@ export class PushRequests {
         const { redelivered, withdrawn } = corrections;
         await notePassedOver(manager, client, redelivered);
         // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
-        const { results, isShared } = applied;
+        const { results, shared } = applied;
+        const gone = isAwaitingBuckets(client, buckets) ? [...withdrawn, ...shared] : withdrawn;
         return new Ending(
-          [notePush(manager, client), ...noteBuckets(client, buckets, isShared)],
+          [notePush(manager, client), ...noteBuckets(client, buckets, shared.length > 0)],
           () => ({ ...applied, contract }),
           // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
           [
-            ...passedOverSql(client, withdrawn),
+            ...passedOverSql(client, gone),
             ...(results.some(({ accepted }) => accepted)
-              ? [notePushPosition(manager, client, isShared)]
+              ? [notePushPosition(manager, client, shared.length > 0)]
               : []),
           ],
         );
@@ -91,7 +92,7 @@ export class PushRequests {
 
 /**
  * What a push has seen of its user's buckets. What was refused as out of sight stays on the device as it is there: should
- * it come back, it has to come anew. Rows that are pushed into a bucket that only comes are told of from here on.
+ * it come back, it has to come anew.
  */
 function noteBuckets(
   client: SyncClient,
@@ -103,6 +104,14 @@ function noteBuckets(
     ...noteSubscriptions(client, buckets, client.acknowledged),
     ...(isShared ? noteUnlogged(client, buckets) : []),
   ];
+}
+
+/** Whether rows may have been pushed into a bucket that only comes: they may be gone by then, and nothing tells the device. */
+function isAwaitingBuckets(
+  { acknowledged, buckets: stored }: SyncClient,
+  buckets: readonly string[],
+): boolean {
+  return acknowledged !== null && buckets.some((bucket) => !stored.includes(bucket));
 }
 
 /** Statements that are each a transaction, on a connection of their own. */

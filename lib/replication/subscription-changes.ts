@@ -19,9 +19,6 @@ interface SubscriptionChange {
   readonly given: readonly string[];
   readonly from: readonly string[];
   readonly served: readonly string[];
-  /** Those that come, and where the log stood when the client, which has pushed since, may have put rows into them. */
-  readonly filled: readonly string[];
-  readonly filledFrom: readonly string[];
   /**
    * Entries that would have to be looked at have been compacted away, or are of another epoch; or which of those in a
    * bucket that leaves the client has pushed itself can't be told.
@@ -68,11 +65,6 @@ async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChan
       `SELECT $4, table_name, record_id, ${Operation.delete}, NULL::timestamptz FROM (${GONE}) gone`,
       [change.given, change.from, change.served, bucket],
     );
-  if (change.filled.length > 0)
-    await tx.appendSelect(
-      `SELECT $1, table_name, record_id, ${Operation.delete}, NULL::timestamptz FROM (${CAME_AND_WENT}) gone`,
-      [bucket, change.filled, change.filledFrom],
-    );
   if (change.coming.length > 0)
     await tx.appendSelect(
       `SELECT $1, table_name, record_id, ${Operation.create},
@@ -98,26 +90,22 @@ async function exceeds(
   return Number(rows[0]?.n ?? 0) > maxRows;
 }
 
-const FILLED = 'c.from_seq IS NULL AND c.shared_lsn > c.after_lsn';
-
 /**
  * The client's row comes first, as with all who change subscriptions. A bucket comes to a client when the log has what
  * was committed before: that is told by what is left of it, then.
  */
 const CHANGES = `
 WITH client AS MATERIALIZED (
-  SELECT id, shared_lsn FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE})
+  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE})
    ORDER BY id FOR NO KEY UPDATE
 ), change AS (
-  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*, client.shared_lsn
+  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.given), '{}') AS given,
        coalesce(array_agg(c.from_seq::text) FILTER (WHERE c.given), '{}') AS "from",
        coalesce(array_agg(c.served_seq::text) FILTER (WHERE c.given), '{}') AS served,
-       coalesce(array_agg(c.bucket_id) FILTER (WHERE ${FILLED}), '{}') AS filled,
-       coalesce(array_agg(c.served_seq::text) FILTER (WHERE ${FILLED}), '{}') AS "filledFrom",
        bool_or(c.unlogged) OR
          coalesce(min(c.from_seq) FILTER (WHERE c.given) < (SELECT floor_seq FROM :sync.sync_wal_position), false) AS "tooLate"
   FROM change c GROUP BY c.client`;
@@ -142,11 +130,3 @@ UNION
 SELECT e.table_name, e.record_id FROM leaving g JOIN :sync.sync_bucket_edges e ON e.bucket_id = g.bucket_id AND e.live
  WHERE NOT EXISTS (SELECT FROM first f WHERE f.bucket_id = e.bucket_id AND f.table_name = e.table_name
                       AND f.record_id = e.record_id)`;
-
-/** What went out of buckets that come ($2) after the log's position ($3): a client that has pushed it holds it. */
-const CAME_AND_WENT = `
-SELECT DISTINCT l.table_name, l.record_id
-  FROM unnest($2::text[], $3::bigint[]) AS g (bucket_id, from_seq)
-  JOIN :sync.sync_changelog l ON l.bucket_id = g.bucket_id AND l.seq > g.from_seq
- WHERE NOT EXISTS (SELECT FROM :sync.sync_bucket_edges e WHERE e.bucket_id = g.bucket_id AND e.live
-                      AND e.table_name = l.table_name AND e.record_id = l.record_id)`;

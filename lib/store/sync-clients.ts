@@ -153,14 +153,14 @@ export function changeSubscriptions(
        SELECT id, bucket_subs, bucket_since, served_seq, shared_lsn, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
          FROM :sync.sync_clients WHERE id = $1 FOR NO KEY UPDATE
      ), log AS MATERIALIZED (
-       SELECT max(last_seq) AS last_seq, max(confirmed_lsn) AS lsn FROM :sync.sync_wal_position
+       SELECT max(confirmed_lsn) AS lsn FROM :sync.sync_wal_position
      ), unwanted AS (
        DELETE FROM :sync.sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
      ), change AS (
        INSERT INTO :sync.sync_subscription_changes AS s (client, bucket_id, from_seq, served_seq, given, after_lsn, unlogged)
-       SELECT id, b, NULL::bigint, log.last_seq, NULL::boolean, client.lsn, false
-         FROM client, log, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
+       SELECT id, b, NULL::bigint, NULL::bigint, NULL::boolean, lsn, false
+         FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
        UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
                     coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL,
                     coalesce(shared_lsn > log.lsn, false)

@@ -297,9 +297,9 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-comes-after-what-was-pushed-into-it',
-    file: 'lib/replication/subscription-changes.ts',
-    find: "const FILLED = 'c.from_seq IS NULL AND c.shared_lsn > c.after_lsn';",
-    replace: "const FILLED = 'false';",
+    file: 'lib/engine/push-requests.ts',
+    find: '? [...withdrawn, ...shared] : withdrawn',
+    replace: '? withdrawn : [...withdrawn, ...shared]',
     tests: [{ file: 'test/teams.test.ts', name: 'is deleted before the log has it and their new team' }],
     why: 'W-PULL-9: the row came and went before the bucket came, and its device still has it.',
   },

@@ -166,13 +166,13 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'push-times-come-behind-the-push',
     file: 'lib/engine/push-requests.ts',
-    find: '[notePush(manager, client), ...noteBuckets(client, buckets, isShared)],',
-    replace: '[...noteBuckets(client, buckets, isShared)],',
+    find: '[notePush(manager, client), ...noteBuckets(client, buckets, shared.length > 0)],',
+    replace: '[...noteBuckets(client, buckets, shared.length > 0)],',
     also: [
       {
         file: 'lib/engine/push-requests.ts',
-        find: '...passedOverSql(client, withdrawn),',
-        replace: 'notePush(manager, client),\n            ...passedOverSql(client, withdrawn),',
+        find: '...passedOverSql(client, gone),',
+        replace: 'notePush(manager, client),\n            ...passedOverSql(client, gone),',
       },
     ],
     tests: [{ file: 'test/push-effects.test.ts', name: 'is written with its changes, or not at all' }],

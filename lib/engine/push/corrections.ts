@@ -95,6 +95,12 @@ function respelledBefore({ index, id, data, table: { table, primaryKey } }: Push
   return isOther ? [{ table: table.name, id: sent }] : [];
 }
 
+/** The ids of records, to be told as deletes where they are not there for a device's user. */
+export function withdrawals(items: readonly PushItem[]): readonly PassedOver[] {
+  const names = items.map(({ id, table: { table } }) => ({ table: table.name, id }));
+  return byTable(names, { kind: 'withdraw' });
+}
+
 function byTable(
   records: readonly RecordName[],
   what: Pick<PassedOver, 'kind' | 'anew' | 'userId'>,

@@ -19,10 +19,11 @@ import type { Opened, SqlRunner } from '../../store/session.js';
 import { kept } from '../../store/statement.js';
 import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
 import type { SynchroSettings } from '../../synchro.settings.js';
+import type { PassedOver } from '../passed-over.js';
 import { DEFAULT_PAGE_BYTES } from '../pull/hydrator.js';
 import { ChangeTries } from './change-tries.js';
 import { type CheckScope, checkChanges } from './check-change.js';
-import { type Corrections, corrections, type Pushed } from './corrections.js';
+import { type Corrections, corrections, type Pushed, withdrawals } from './corrections.js';
 import { Judge } from './judge.js';
 import { Parking, type ParkingState } from './parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
@@ -38,8 +39,8 @@ export interface AppliedPush {
   readonly conflicts: readonly ConflictEvent[];
   /** What devices still have to be told, see {@link corrections}. */
   readonly corrections: Corrections;
-  /** Something was written whose owner may lose sight of it. */
-  readonly isShared: boolean;
+  /** What was written, and may go out of its owner's sight, as ids to withdraw. */
+  readonly shared: readonly PassedOver[];
 }
 
 /** Applies the changes of one push (docs/internals/architecture.md#walk-1-a-pushed-change). */
@@ -121,7 +122,9 @@ export class PushService {
       results: [...results, ...surplus],
       conflicts: run.conflicts(),
       corrections: this.corrections(context, pushed),
-      isShared: accepted.some(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
+      shared: withdrawals(
+        accepted.filter(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
+      ),
     };
   }
 
@@ -142,7 +145,7 @@ export class PushService {
       verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
     const pushed = { results, items: [], accepted: [], unwritten: [], hidden: [] };
-    return { results, conflicts: [], corrections: this.corrections(context, pushed), isShared: false };
+    return { results, conflicts: [], corrections: this.corrections(context, pushed), shared: [] };
   }
 
   private corrections(

@@ -199,7 +199,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_subscription_changes.from_seq IS
        'the bucket leaves, and its entries after this one are not read any more; null: it comes'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.served_seq IS
-       'where the log stood when the client was last given rows of a bucket that leaves; when a bucket that comes was noted'`,
+       'where the log stood when the client was last given rows of a bucket that leaves'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.unlogged IS
        'the client has pushed rows that may be in a bucket that leaves, and which the log had not when it was noted'`,
     `COMMENT ON COLUMN :sync.sync_subscription_changes.given IS
