@@ -33,7 +33,7 @@ describe('the tables of options', () => {
   });
 
   it('name every option of synchroRlsSql, and nothing else', async () => {
-    const names = flatten(await interfacesOf('lib/store/rls.ts'), 'RlsOptions');
+    const names = flatten(await interfacesOf('lib/store/rls/rls.ts'), 'RlsOptions');
     const [rows = []] = tablesUnder(await readPage('docs/migrations-and-rls.md'), '## Row-level security');
     expect(rows.map(([name = '']) => name).toSorted()).toEqual(names.toSorted());
   });

@@ -6,7 +6,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import { checkVersion, gated } from '../engine/version-gate.js';
+import { checkVersion, gated } from '../engine/request/version-gate.js';
 import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
