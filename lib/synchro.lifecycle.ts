@@ -28,8 +28,8 @@ import { outliveNewConnections } from './database/pool-errors.js';
 import { syncSchema } from './database/sync-schema.js';
 import { openPolicyWarnings } from './store/open-policies.js';
 import { roleProblems } from './store/rls/role-checks.js';
-import { SYNCHRO_OPTIONS } from './synchro.options.js';
-import type { SynchroSettings } from './synchro.settings.js';
+import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
+import type { SynchroSettings } from './settings/synchro.settings.js';
 
 /**
  * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to

@@ -31,8 +31,8 @@ import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { syncSchema } from './database/sync-schema.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './synchro.options.js';
-import { readSettings } from './synchro.settings.js';
+import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
+import { readSettings } from './settings/synchro.settings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})

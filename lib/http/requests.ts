@@ -11,7 +11,14 @@ import type {
   SyncRequest,
 } from '../engine/request/sync-requests.js';
 import { toInt64 } from './is-int64.js';
-import { CursorBody, PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './bodies/request-bodies.js';
+import {
+  CursorBody,
+  PullBody,
+  PushBody,
+  RegisterBody,
+  SnapshotBody,
+  SyncBody,
+} from './bodies/request-bodies.js';
 import { pickFields, readBody, readingBody, toDto } from './bodies/request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 

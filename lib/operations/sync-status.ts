@@ -8,7 +8,7 @@ import type { RefusedChange } from '../store/tasks/operation-lists.js';
 import { readStatus, type StoredStatus } from '../store/status-sql.js';
 import { inTransaction } from '../database/session.js';
 import { announceMark } from '../store/changelog/wal-progress.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 
 /** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {

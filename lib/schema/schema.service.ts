@@ -7,7 +7,7 @@ import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js
 import { renamedLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import { inTransaction, type SqlRunner } from '../database/session.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
 import { introspect } from './introspection/introspection.js';
 import {

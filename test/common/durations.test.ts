@@ -2,7 +2,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { SynchroModule, type SynchroOptions } from '../../lib/index.js';
-import { readSettings, type SynchroSettings } from '../../lib/synchro.settings.js';
+import { readSettings, type SynchroSettings } from '../../lib/settings/synchro.settings.js';
 import { startApp } from '../support/app.js';
 import { createDatabase } from '../support/database.js';
 import { eventually } from '../support/wait.js';

@@ -30,7 +30,13 @@ import {
   type HostOptions,
   type ReadmeHost,
 } from '../support/readme-host.js';
-import { compileReadme, readPages, snippetsOf, type CompiledReadme, type Snippet } from '../support/readme.js';
+import {
+  compileReadme,
+  readPages,
+  snippetsOf,
+  type CompiledReadme,
+  type Snippet,
+} from '../support/readme.js';
 import { eventually } from '../support/wait.js';
 import { send } from '../support/wire.js';
 import { examine } from '../../lib/operations/doctor/doctor.js';

@@ -145,7 +145,7 @@ describe('what host teams test their rules with', () => {
       console.log(import.meta.resolve('nestjs-synchro/testing'));`;
     const node = promisify(execFile);
     const { stdout } = await node(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
     });
     const [types, entry = ''] = stdout.trim().split('\n');
     expect(types).toBe('function function function');

@@ -14,7 +14,10 @@ export const CONSUMER: readonly Mutation[] = [
     replace:
       "const position = { ...this.position, confirmedLsn, lastSeq: this.seq };\n    this.write(undefined, 'COMMIT');\n    this.write(undefined, 'BEGIN');",
     tests: [
-      { file: 'test/replication/stream/wal-transactions.test.ts', name: 'with its edges and its position in one transaction' },
+      {
+        file: 'test/replication/stream/wal-transactions.test.ts',
+        name: 'with its edges and its position in one transaction',
+      },
     ],
     why: 'W-WAL-2: after a crash in between, everything would be told twice.',
   },
@@ -25,7 +28,10 @@ export const CONSUMER: readonly Mutation[] = [
     replace:
       '.map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }))\n    .slice(0, 1);\n  record.edges.clear();',
     tests: [
-      { file: 'test/replication/tables/wal-changes.test.ts', name: 'takes a deleted row out of every bucket that it was in' },
+      {
+        file: 'test/replication/tables/wal-changes.test.ts',
+        name: 'takes a deleted row out of every bucket that it was in',
+      },
     ],
     why: 'W-WAL-12: those with whom the row was shared would keep it.',
   },
@@ -131,7 +137,10 @@ export const CONSUMER: readonly Mutation[] = [
     find: 'return [bucketOf(USER_BUCKETS, userId), GLOBAL_BUCKET];',
     replace: "return `${bucketOf(USER_BUCKETS, userId)},${GLOBAL_BUCKET}`.split(',');",
     tests: [
-      { file: 'test/push/identity.test.ts', name: 'a comma or a quote in a user id names no further buckets' },
+      {
+        file: 'test/push/identity.test.ts',
+        name: 'a comma or a quote in a user id names no further buckets',
+      },
     ],
     why: 'W-OWN-5: a user who chooses an id could read anybody’s rows.',
   },

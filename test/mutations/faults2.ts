@@ -58,7 +58,12 @@ export const FAULTS2: readonly Mutation[] = [
     file: 'lib/replication/rules/bucket-rules.ts',
     find: 'patience.isOfRows ||= !(await this.health.isDown());',
     replace: 'await this.health.isDown();',
-    tests: [{ file: 'test/replication/rules/wal-rule-failures.test.ts', name: 'as if something were down (ECONNREFUSED)' }],
+    tests: [
+      {
+        file: 'test/replication/rules/wal-rule-failures.test.ts',
+        name: 'as if something were down (ECONNREFUSED)',
+      },
+    ],
     why: 'W-HOST-48: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
   },
   {

@@ -60,7 +60,12 @@ export const HTTP: readonly Mutation[] = [
     file: 'lib/http/is-text.ts',
     find: 'return isText(value) && value.length <= MAX_ID_LENGTH;',
     replace: 'return isText(value) && value.length <= 1000 * MAX_ID_LENGTH;',
-    tests: [{ file: 'test/http/limits/limits.test.ts', name: "on 'Express' a client has an id of 1 to 255 characters" }],
+    tests: [
+      {
+        file: 'test/http/limits/limits.test.ts',
+        name: "on 'Express' a client has an id of 1 to 255 characters",
+      },
+    ],
     why: 'W-CLI-2: an index would refuse it, as a 500.',
   },
   {
@@ -68,7 +73,12 @@ export const HTTP: readonly Mutation[] = [
     file: 'lib/http/requests.ts',
     find: "if (!body.client_id) throw new SynchroError('bad_request', 'client_id is required');",
     replace: '',
-    tests: [{ file: 'test/http/limits/limits.test.ts', name: "on 'Express' a client has an id of 1 to 255 characters" }],
+    tests: [
+      {
+        file: 'test/http/limits/limits.test.ts',
+        name: "on 'Express' a client has an id of 1 to 255 characters",
+      },
+    ],
     why: 'W-CLI-2: all devices without an id would be one, each with the other’s checkpoint.',
   },
   {
@@ -76,7 +86,9 @@ export const HTTP: readonly Mutation[] = [
     file: 'lib/engine/rows/ascii-names.ts',
     find: 'if (!isUnstorable(error)) throw error;',
     replace: 'if (isUnstorable(error)) throw error;',
-    tests: [{ file: 'test/database/encodings.test.ts', name: 'an emoji in a device’s name does not keep it out' }],
+    tests: [
+      { file: 'test/database/encodings.test.ts', name: 'an emoji in a device’s name does not keep it out' },
+    ],
     why: 'W-HOST-10: who calls a phone by an emoji could not sync.',
   },
   {
@@ -98,7 +110,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'values-of-honest-pushes-are-too-many',
-    file: 'lib/synchro.settings.ts',
+    file: 'lib/settings/synchro.settings.ts',
     find: 'bodyValues = 1_000_000,',
     replace: 'bodyValues = 10_000,',
     tests: [
@@ -111,7 +123,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'buckets-of-honest-pulls-are-too-many',
-    file: 'lib/synchro.settings.ts',
+    file: 'lib/settings/synchro.settings.ts',
     find: 'listEntries = 100_000,',
     replace: 'listEntries = 10_000,',
     tests: [

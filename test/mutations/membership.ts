@@ -15,7 +15,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/edge-diff.ts',
     find: '  return entries;\n}\n\n/** What tells of',
     replace: '  return entries.toReversed();\n}\n\n/** What tells of',
-    tests: [{ file: 'test/replication/membership/edge-diff.test.ts', name: 'takes it from the buckets that it has left before' }],
+    tests: [
+      {
+        file: 'test/replication/membership/edge-diff.test.ts',
+        name: 'takes it from the buckets that it has left before',
+      },
+    ],
     why: 'W-PULL-1: who reads both buckets would lose a row that moves between them.',
   },
   {
@@ -48,7 +53,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-work.ts',
     find: 'const deleted = deletedAt !== null && deletedAt !== undefined;',
     replace: "const deleted = deletedAt === '';",
-    tests: [{ file: 'test/replication/membership/wal-soft-delete.test.ts', name: 'that was inserted as one is never announced' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-soft-delete.test.ts',
+        name: 'that was inserted as one is never announced',
+      },
+    ],
     why: 'W-WAL-13: live means that deleted_at is null.',
   },
   {
@@ -64,7 +74,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-settler.ts',
     find: 'values: [...changed] };',
     replace: 'values: [...changed].slice(changed.size) };',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'follow a parent that moves to another user' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'follow a parent that moves to another user',
+      },
+    ],
     why: 'W-WAL-8: comments follow their task, at any depth.',
   },
   {
@@ -72,7 +87,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-settler.ts',
     find: "filter === 'all' || options.removed !== true",
     replace: "filter === 'all' || (options.removed ?? true)",
-    tests: [{ file: 'test/replication/rules/wal-bucket-sources.test.ts', name: 'takes a row along that is gone by then' }],
+    tests: [
+      {
+        file: 'test/replication/rules/wal-bucket-sources.test.ts',
+        name: 'takes a row along that is gone by then',
+      },
+    ],
     why: 'Interleavings 6: a device that comes later would be told of a row that its user had lost before.',
   },
   {
@@ -80,7 +100,9 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/settle-event.ts',
     find: 'isFollowed ? event.order : commitEnd',
     replace: 'commitEnd',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' }],
+    tests: [
+      { file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' },
+    ],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
   },
   {
@@ -88,7 +110,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/gone-newcomers.ts',
     find: 'if (newcomers.size === 0) return newcomers;',
     replace: 'if (newcomers.size >= 0) return new Set();',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'that are gone by now come into no other bucket' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'that are gone by now come into no other bucket',
+      },
+    ],
     why: 'Interleavings 9: who had the parent before would be told of a child that came to it later.',
   },
   {
@@ -97,7 +124,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'FROM removed WHERE live AND $3::smallint IS NOT NULL',
     replace: 'FROM removed WHERE false AND $3::smallint IS NOT NULL',
     tests: [
-      { file: 'test/replication/membership/edge-removal.test.ts', name: 'a row that goes while the edges of others are removed' },
+      {
+        file: 'test/replication/membership/edge-removal.test.ts',
+        name: 'a row that goes while the edges of others are removed',
+      },
     ],
     why: 'W-WAL-8: what an edge goes by has to be told, or the row stays on devices.',
   },
@@ -106,7 +136,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-settler.ts',
     find: 'work\n        .childrenOf(options.childrenOf, table, current)',
     replace: 'current',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'that come after their parent has moved' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'that come after their parent has moved',
+      },
+    ],
     why: 'Interleavings 9: the id of a child would be told to who had the parent before the child came.',
   },
   {
@@ -114,7 +149,9 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-work.ts',
     find: ': parents.has(id);',
     replace: ': true;',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'that waited and have moved by now' }],
+    tests: [
+      { file: 'test/replication/membership/wal-children.test.ts', name: 'that waited and have moved by now' },
+    ],
     why: 'Interleavings 9: the log knows whose their new parent was, not whose it is.',
   },
   {
@@ -122,7 +159,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/edge-workspace.ts',
     find: ' || record.parentId !== record.beforeParentId',
     replace: '',
-    tests: [{ file: 'test/replication/membership/wal-children.test.ts', name: 'follow a parent that they came to unseen' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'follow a parent that they came to unseen',
+      },
+    ],
     why: 'Only children that the log knows follow their parent: this one would stay behind.',
   },
   {
@@ -131,7 +173,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'if (!above.includes(table)) continue;',
     replace: 'if (above.length >= 0) continue;',
     tests: [
-      { file: 'test/replication/membership/wal-children.test.ts', name: 'that come under a child of a parent that has moved' },
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'that come under a child of a parent that has moved',
+      },
     ],
     why: 'Interleavings 9: their ids would be told to who had that parent before.',
   },
@@ -141,8 +186,14 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;',
     replace: 'return edge !== undefined || table === recordId + bucket;',
     tests: [
-      { file: 'test/replication/membership/wal-soft-delete.test.ts', name: 'takes nothing of what is told of others beside it' },
-      { file: 'test/replication/membership/wal-soft-delete.test.ts', name: 'of what is told of a row whose time stands still' },
+      {
+        file: 'test/replication/membership/wal-soft-delete.test.ts',
+        name: 'takes nothing of what is told of others beside it',
+      },
+      {
+        file: 'test/replication/membership/wal-soft-delete.test.ts',
+        name: 'of what is told of a row whose time stands still',
+      },
     ],
     why: 'Rule 1: the wrong devices would be told of the wrong row.',
   },
@@ -152,7 +203,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'if (!this.open.waiting || appeared.length === 0) return;',
     replace: 'if (appeared.length >= 0) return;',
     tests: [
-      { file: 'test/replication/membership/wal-children.test.ts', name: 'that come in an earlier transaction than their parent' },
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'that come in an earlier transaction than their parent',
+      },
     ],
     why: 'Interleavings 7: a child decoded before its parent would never be seen.',
   },
@@ -169,7 +223,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
         file: 'test/replication/membership/wal-children.test.ts',
         name: 'are resolved on the state in which a batch leaves their parent',
       },
-      { file: 'test/replication/membership/wal-children.test.ts', name: 'that come before their parent in a transaction get' },
+      {
+        file: 'test/replication/membership/wal-children.test.ts',
+        name: 'that come before their parent in a transaction get',
+      },
     ],
     why: 'Interleavings 7: within a batch parents come first, on its final state.',
   },
@@ -199,7 +256,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/edge-diff.ts',
     find: "return row.cause === 'insert' && micros !== null",
     replace: 'return micros !== null',
-    tests: [{ file: 'test/replication/membership/edge-diff.test.ts', name: 'is the commit for a row that is new to a bucket' }],
+    tests: [
+      {
+        file: 'test/replication/membership/edge-diff.test.ts',
+        name: 'is the commit for a row that is new to a bucket',
+      },
+    ],
     why: 'Interleavings 12: an UPDATE that makes a new edge is stamped.',
   },
   {
@@ -207,7 +269,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/stream/row-events.ts',
     find: 'if (previousId !== null && previousId !== recordId) events.push(gone(from, previousId));',
     replace: '',
-    tests: [{ file: 'test/replication/tables/wal-changes.test.ts', name: 'takes the old id away when a primary key changes' }],
+    tests: [
+      {
+        file: 'test/replication/tables/wal-changes.test.ts',
+        name: 'takes the old id away when a primary key changes',
+      },
+    ],
     why: 'W-WAL-9: the row would be there twice on every device.',
   },
   {
@@ -237,7 +304,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: "message.tag === 'insert' ? null : message.previous,",
     replace: "message.tag === 'delete' ? message.previous : null,",
     tests: [
-      { file: 'test/replication/rules/wal-bucket-sources.test.ts', name: 'moves the view along when its foreign key changes' },
+      {
+        file: 'test/replication/rules/wal-bucket-sources.test.ts',
+        name: 'moves the view along when its foreign key changes',
+      },
     ],
     why: 'Interleavings 6: a share that names another task no longer shows the first one.',
   },
@@ -273,7 +343,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;',
     replace:
       'if (mayPass && (await this.isToBeWaitedFor(table, patience)) && rows.length === 0) throw error;',
-    tests: [{ file: 'test/replication/rules/wal-rule-failures.test.ts', name: 'is none while nothing is answered for' }],
+    tests: [
+      {
+        file: 'test/replication/rules/wal-rule-failures.test.ts',
+        name: 'is none while nothing is answered for',
+      },
+    ],
     why: 'W-WAL-7: transient errors are retried, they say nothing of the row.',
   },
   {
@@ -294,7 +369,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/tables/table-rules.ts',
     find: 'const silent = clients.rows.length === 0;',
     replace: 'const silent = clients.rows.length >= 0;',
-    tests: [{ file: 'test/replication/slot/wal-rolling-deploy.test.ts', name: 'brings what was written into a new table' }],
+    tests: [
+      {
+        file: 'test/replication/slot/wal-rolling-deploy.test.ts',
+        name: 'brings what was written into a new table',
+      },
+    ],
     why: 'Interleavings 5: devices that are there already would never hear of those rows.',
   },
   {
@@ -302,7 +382,9 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/edge-backfill.ts',
     find: 'JOIN :sync.sync_bucket_edges AS e ON e.table_name',
     replace: 'JOIN :sync.sync_bucket_edges AS e ON e.live AND e.table_name',
-    tests: [{ file: 'test/replication/membership/edge-backfill.test.ts', name: 'whether the database writes them' }],
+    tests: [
+      { file: 'test/replication/membership/edge-backfill.test.ts', name: 'whether the database writes them' },
+    ],
     why: 'Interleavings 8: what stands under a deleted row stays with its readers.',
   },
   {
@@ -310,7 +392,12 @@ export const MEMBERSHIP: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-settler.ts',
     find: 'options.silent === true && this.rules.isDefault(table);',
     replace: 'options.silent === true;',
-    tests: [{ file: 'test/replication/membership/edge-backfill.test.ts', name: 'are those of the rule of the host' }],
+    tests: [
+      {
+        file: 'test/replication/membership/edge-backfill.test.ts',
+        name: 'are those of the rule of the host',
+      },
+    ],
     why: 'A rule of the host decides who sees what: the default one would show the rows to others.',
   },
 ];

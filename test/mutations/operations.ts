@@ -143,7 +143,7 @@ export const OPERATIONS: readonly Mutation[] = [
     replace: 'safeSeq,',
     also: [
       {
-        file: 'lib/store/compaction-result.ts',
+        file: 'lib/settings/compaction-result.ts',
         find: 'readonly safeSeq: string;',
         replace: 'readonly safeSeq: bigint;',
       },

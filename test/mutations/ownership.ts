@@ -57,7 +57,9 @@ export const OWNERSHIP: readonly Mutation[] = [
     file: 'lib/engine/push/sql/row-sql.ts',
     find: "AND ${ownedSql(registry, table, 't', '$2::text')}\n     ORDER BY",
     replace: 'AND $2::text IS NOT NULL\n     ORDER BY',
-    tests: [{ file: 'test/push/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" }],
+    tests: [
+      { file: 'test/push/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" },
+    ],
     why: 'Design, rule 2: what is not the user’s does not exist; a stranger must not hold its owner up.',
   },
   {
@@ -82,7 +84,10 @@ export const OWNERSHIP: readonly Mutation[] = [
     find: 'isSeenByDefaultRule?.(table) === true',
     replace: 'isSeenByDefaultRule?.(table) === null',
     tests: [
-      { file: 'test/pull/hydration-race.test.ts', name: "a push's conflict answer shows nothing of it either" },
+      {
+        file: 'test/pull/hydration-race.test.ts',
+        name: "a push's conflict answer shows nothing of it either",
+      },
     ],
     why: 'Interleavings 9: a row that was given away is not told of, though its edge is still there.',
   },
@@ -99,7 +104,12 @@ export const OWNERSHIP: readonly Mutation[] = [
     file: 'lib/engine/push/values/writable-columns.ts',
     find: 'isWritten(column, data) && !contract.table.protectedColumns.has(column.name),',
     replace: 'isWritten(column, data),',
-    tests: [{ file: 'test/push/values/push-writable-columns.test.ts', name: 'of what a client sends, an update takes' }],
+    tests: [
+      {
+        file: 'test/push/values/push-writable-columns.test.ts',
+        name: 'of what a client sends, an update takes',
+      },
+    ],
     why: 'W-PUSH-20: a device could move the parent key, the owner, or the time by which it wins.',
   },
   {

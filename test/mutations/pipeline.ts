@@ -51,7 +51,9 @@ export const PIPELINE: readonly Mutation[] = [
     file: 'lib/database/session-settings.ts',
     find: 'export const OWN_SETTINGS = {\n  ...TEXT_SETTINGS,',
     replace: 'export const OWN_SETTINGS = {\n  client_encoding: TEXT_SETTINGS.client_encoding,',
-    tests: [{ file: 'test/replication/stream/wal-text-settings.test.ts', name: 'values are read as the same text' }],
+    tests: [
+      { file: 'test/replication/stream/wal-text-settings.test.ts', name: 'values are read as the same text' },
+    ],
     why: 'Interleavings 2: the same value would name two buckets.',
   },
   {

@@ -46,7 +46,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'passedOver: [...withheld, ...',
     replace: 'passedOver: [...',
-    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'a comment that was withheld from Alice comes' }],
+    tests: [
+      { file: 'test/pull/hydration-race.test.ts', name: 'a comment that was withheld from Alice comes' },
+    ],
     why: 'Interleavings 9: a batch in which the row leaves and comes back has no entry for it, and the change is lost.',
   },
   {
@@ -86,7 +88,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: '.filter((record) => !back.has(record))',
     replace: '',
-    tests: [{ file: 'test/pull/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' }],
+    tests: [
+      { file: 'test/pull/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' },
+    ],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
   {
@@ -94,7 +98,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'a.table.table.depth - b.table.table.depth',
     replace: 'b.table.table.depth - a.table.table.depth',
-    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'order is that of the log, but parents come before' }],
+    tests: [
+      { file: 'test/pull/pull-pages.test.ts', name: 'order is that of the log, but parents come before' },
+    ],
     why: 'W-PULL-11: the page would fail on a device with foreign keys.',
   },
   {
@@ -136,7 +142,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/log-page.ts',
     find: 'CASE WHEN $5::text[] IS NULL AND cardinality',
     replace: 'CASE WHEN cardinality',
-    tests: [{ file: 'test/pull/log-page.test.ts', name: 'is as long as it may be, also of some tables only' }],
+    tests: [
+      { file: 'test/pull/log-page.test.ts', name: 'is as long as it may be, also of some tables only' },
+    ],
     why: 'Interleavings 23: a filtered page that ends where others’ entries do would seem to be the last one.',
   },
   {
@@ -144,7 +152,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: 'if (!page.hasMore) return log.lastSeq;',
-    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'its checkpoint passes over nothing that it left out' }],
+    tests: [
+      { file: 'test/pull/pull-pages.test.ts', name: 'its checkpoint passes over nothing that it left out' },
+    ],
     why: 'Interleavings 23: what the filter left out would never come.',
   },
   {
@@ -168,7 +178,12 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.tables === null ? log.lastSeq : null',
-    tests: [{ file: 'test/compaction/retention.test.ts', name: 'whose answer was lost pulls again from where it was' }],
+    tests: [
+      {
+        file: 'test/compaction/retention.test.ts',
+        name: 'whose answer was lost pulls again from where it was',
+      },
+    ],
     why: 'Design, rule 6: the answer may be lost, so only the request acknowledges.',
   },
   {
@@ -202,7 +217,12 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (!client.hasSnapshot) {',
     replace: 'if (!client.hasSnapshot && checkpoint <= 0n) {',
-    tests: [{ file: 'test/compaction/retention.test.ts', name: 'a device with a checkpoint has it from another user' }],
+    tests: [
+      {
+        file: 'test/compaction/retention.test.ts',
+        name: 'a device with a checkpoint has it from another user',
+      },
+    ],
     why: 'W-PULL-8: a checkpoint of another user says nothing of the rows of this one.',
   },
   {

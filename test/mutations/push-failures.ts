@@ -23,8 +23,14 @@ export const PUSH_FAILURES: readonly Mutation[] = [
     replace: '(counts.get(change) ?? 0) < 0 * MAX_TRIES;',
     tests: [
       { file: RAISED, name: 'the tries of a change' },
-      { file: 'test/pull/unreadable-rows.test.ts', name: 'costs a push no other change, and its own change gets' },
-      { file: 'test/push/failures/resolver-errors.test.ts', name: 'costs a push the one change that it is asked about' },
+      {
+        file: 'test/pull/unreadable-rows.test.ts',
+        name: 'costs a push no other change, and its own change gets',
+      },
+      {
+        file: 'test/push/failures/resolver-errors.test.ts',
+        name: 'costs a push the one change that it is asked about',
+      },
     ],
     why: 'A device pulls nothing before its push is through.',
   },

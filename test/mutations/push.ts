@@ -136,7 +136,12 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/writing/waves.ts',
     find: ': rank(a.item) - rank(b.item));',
     replace: ': rank(b.item) - rank(a.item));',
-    tests: [{ file: 'test/push/values/push-units.test.ts', name: 'creates come parents first, deletes children first' }],
+    tests: [
+      {
+        file: 'test/push/values/push-units.test.ts',
+        name: 'creates come parents first, deletes children first',
+      },
+    ],
     why: 'W-PUSH-14: creates come parents first, deletes children first.',
   },
   {

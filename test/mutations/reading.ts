@@ -10,7 +10,9 @@ export const READING: readonly Mutation[] = [
     file: 'lib/replication/membership/edge-diff.ts',
     find: 'const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));',
     replace: 'const plain = (live === false && isItsChange) || (grew && isFreshInsert(row, micros));',
-    tests: [{ file: 'test/pull/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' }],
+    tests: [
+      { file: 'test/pull/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' },
+    ],
     why: 'W-PULL-10: devices would skip the row, and it would stay deleted there.',
   },
   {

@@ -47,7 +47,9 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (tables?.length === 0) return',
     replace: 'if (tables?.length === -1) return',
-    tests: [{ file: 'test/http/limits/request-limits.test.ts', name: 'a filter by tables that nobody knows' }],
+    tests: [
+      { file: 'test/http/limits/request-limits.test.ts', name: 'a filter by tables that nobody knows' },
+    ],
     why: 'Rule 15: one request searched the whole log.',
   },
   {
@@ -71,7 +73,9 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     file: 'lib/http/bodies/pending-body.ts',
     find: '|| socket.bytesRead > maxRead) request.destroy();',
     replace: ') request.destroy();',
-    tests: [{ file: 'test/http/bodies/body-guards.test.ts', name: 'a body that was refused is read to a bound' }],
+    tests: [
+      { file: 'test/http/bodies/body-guards.test.ts', name: 'a body that was refused is read to a bound' },
+    ],
     why: 'A caller without a token could send for ever.',
   },
   {

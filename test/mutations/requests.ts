@@ -23,7 +23,9 @@ export const REQUESTS: readonly Mutation[] = [
     file: 'lib/database/session.ts',
     find: 'String(LEASE_MS),',
     replace: 'String(0 * LEASE_MS),',
-    tests: [{ file: 'test/snapshot/frozen-requests.test.ts', name: 'a compaction in a process that freezes' }],
+    tests: [
+      { file: 'test/snapshot/frozen-requests.test.ts', name: 'a compaction in a process that freezes' },
+    ],
     why: 'One app that hangs while it holds the position would stop every device in the world from getting anything.',
   },
   {
@@ -32,7 +34,10 @@ export const REQUESTS: readonly Mutation[] = [
     find: 'RUN_AGAIN.some((kind) => error instanceof kind) || isRetryable(error);',
     replace: 'RUN_AGAIN.some((kind) => error instanceof kind);',
     tests: [
-      { file: 'test/push/before-apply.test.ts', name: 'makes the push run again where PostgreSQL asks for that' },
+      {
+        file: 'test/push/before-apply.test.ts',
+        name: 'makes the push run again where PostgreSQL asks for that',
+      },
     ],
     why: 'W-PUSH-2: 40001 and 40P01 are retried here, not by the device.',
   },

@@ -132,7 +132,12 @@ export const RETENTION: readonly Mutation[] = [
     file: 'lib/store/changelog/retention.ts',
     find: 'UPDATE :sync.sync_clients SET is_active = false\n      WHERE is_active',
     replace: 'UPDATE :sync.sync_clients SET is_active = false\n      WHERE NOT is_active',
-    tests: [{ file: 'test/compaction/compaction.test.ts', name: 'that is silent for the threshold no longer counts' }],
+    tests: [
+      {
+        file: 'test/compaction/compaction.test.ts',
+        name: 'that is silent for the threshold no longer counts',
+      },
+    ],
     why: 'W-CMP-2: a phone that was lost would keep the log for ever.',
   },
   {

@@ -32,7 +32,12 @@ export const SDK: readonly Mutation[] = [
     file: 'lib/engine/snapshot/await-pushes.ts',
     find: 'if (lsn === null) return;',
     replace: 'if (lsn === null || lsn >= 0n) return;',
-    tests: [{ file: 'test/snapshot/snapshot-own-pushes.test.ts', name: 'waits for the log, and has what was pushed' }],
+    tests: [
+      {
+        file: 'test/snapshot/snapshot-own-pushes.test.ts',
+        name: 'waits for the log, and has what was pushed',
+      },
+    ],
     why: "W-SDK-3: the device's own row would vanish until its next pull.",
   },
   {
@@ -40,7 +45,9 @@ export const SDK: readonly Mutation[] = [
     file: 'lib/engine/push/corrections.ts',
     find: 'return isTold && echo.id !== id ?',
     replace: 'return isTold && echo.id !== id && index < 0 ?',
-    tests: [{ file: 'test/push/values/respelled-ids.test.ts', name: 'is there once, as the server names it' }],
+    tests: [
+      { file: 'test/push/values/respelled-ids.test.ts', name: 'is there once, as the server names it' },
+    ],
     why: 'W-SDK-4: the device would hold its row twice.',
   },
   {
@@ -64,7 +71,12 @@ export const SDK: readonly Mutation[] = [
     file: 'lib/engine/push/corrections.ts',
     find: "refusedCreates === 'remove' && operation",
     replace: "refusedCreates !== 'remove' && operation",
-    tests: [{ file: 'test/push/failures/refused-creates.test.ts', name: 'by a constraint, and its neighbour is there' }],
+    tests: [
+      {
+        file: 'test/push/failures/refused-creates.test.ts',
+        name: 'by a constraint, and its neighbour is there',
+      },
+    ],
     why: 'W-SDK-5: what was typed would be lost without the host having said so.',
   },
   {

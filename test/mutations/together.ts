@@ -30,7 +30,10 @@ export const TOGETHER: readonly Mutation[] = [
     find: '> (b.bucket_id, asked.checkpoint) AND',
     replace: '> (b.bucket_id, asked.checkpoint + 1) AND',
     tests: [
-      { file: 'test/pull/request-costs.test.ts', name: 'a pull that has something new takes three round trips' },
+      {
+        file: 'test/pull/request-costs.test.ts',
+        name: 'a pull that has something new takes three round trips',
+      },
     ],
     why: 'The checkpoint would pass an entry that was never told.',
   },

@@ -43,7 +43,12 @@ export const TYPES: readonly Mutation[] = [
     file: 'lib/schema/problems/identity-problems.ts',
     find: 'collation.isDeterministic',
     replace: '!collation.isDeterministic || collation.isDeterministic',
-    tests: [{ file: 'test/schema/types/types-problems.test.ts', name: 'text COLLATE loose is refused for an owner' }],
+    tests: [
+      {
+        file: 'test/schema/types/types-problems.test.ts',
+        name: 'text COLLATE loose is refused for an owner',
+      },
+    ],
     why: 'W-HOST-22: snapshot and pull of such a user fail for ever.',
   },
   {
@@ -108,7 +113,10 @@ export const TYPES: readonly Mutation[] = [
     find: 'scope.contract.closed.has(table.table.name)',
     replace: 'scope.contract.closed.has(change.toString())',
     tests: [
-      { file: 'test/schema/types/types-live.test.ts', name: 'an owner of another type: edits of it wait on their device' },
+      {
+        file: 'test/schema/types/types-live.test.ts',
+        name: 'an owner of another type: edits of it wait on their device',
+      },
     ],
     why: 'W-HOST-27: each edit is refused for good, and devices drop what was typed.',
   },

@@ -159,7 +159,10 @@ export const VALUES: readonly Mutation[] = [
     find: "return verdict?.accepted === true && operation === 'create';",
     replace: "return verdict?.accepted === false && operation === 'create';",
     tests: [
-      { file: 'test/push/hidden-rows.test.ts', name: 'is gone with the next pull, though the change is applied' },
+      {
+        file: 'test/push/hidden-rows.test.ts',
+        name: 'is gone with the next pull, though the change is applied',
+      },
     ],
     why: 'W-HOST-41: no log would take the row from the device.',
   },

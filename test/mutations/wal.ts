@@ -31,7 +31,9 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/stream/replication-stream.ts',
     find: "setImmediate(() => this.client()?.on('error', (error: Error) => this.fail(error)));",
     replace: '',
-    tests: [{ file: 'test/http/handshake.test.ts', name: 'ends the replication stream, and not the process' }],
+    tests: [
+      { file: 'test/http/handshake.test.ts', name: 'ends the replication stream, and not the process' },
+    ],
     why: 'A connection that is terminated as soon as it is there would end the host’s process.',
   },
   {
@@ -77,7 +79,10 @@ export const WAL: readonly Mutation[] = [
     find: 'UPDATE :sync.sync_wal_position SET confirmed_lsn = $2,',
     replace: 'UPDATE :sync.sync_wal_position SET confirmed_lsn = least(confirmed_lsn, $2),',
     tests: [
-      { file: 'test/replication/stream/wal-recovery.test.ts', name: 'goes on with what was committed while nobody consumed' },
+      {
+        file: 'test/replication/stream/wal-recovery.test.ts',
+        name: 'goes on with what was committed while nobody consumed',
+      },
     ],
     why: 'W-WAL-2: edges, entries and position move together, or a replay doubles them.',
   },
@@ -87,7 +92,10 @@ export const WAL: readonly Mutation[] = [
     find: 'locked.position.confirmedLsn !== expected.confirmedLsn ||',
     replace: '',
     tests: [
-      { file: 'test/replication/slot/changelog-transaction.test.ts', name: 'is refused to who holds an older position' },
+      {
+        file: 'test/replication/slot/changelog-transaction.test.ts',
+        name: 'is refused to who holds an older position',
+      },
     ],
     why: 'Design, rule 4: a consumer that was thought dead must not write behind the back of its successor.',
   },
@@ -147,7 +155,10 @@ export const WAL: readonly Mutation[] = [
     find: 'const isVisible = held && invisibleTransactions(held.tx.snapshot, xids).length === 0;',
     replace: 'const isVisible = held;',
     tests: [
-      { file: 'test/replication/stream/wal-visibility.test.ts', name: 'does not share the transaction of the batch before' },
+      {
+        file: 'test/replication/stream/wal-visibility.test.ts',
+        name: 'does not share the transaction of the batch before',
+      },
     ],
     why: 'Interleavings 1: a pull would read no row, and its checkpoint pass the insert.',
   },
@@ -156,7 +167,12 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/batch-writer.ts',
     find: 'batches + 1 === MOST_JOINED',
     replace: 'batches < 0',
-    tests: [{ file: 'test/replication/stream/wal-transactions.test.ts', name: 'of new rows shares a commit with others' }],
+    tests: [
+      {
+        file: 'test/replication/stream/wal-transactions.test.ts',
+        name: 'of new rows shares a commit with others',
+      },
+    ],
     why: 'Write → changelog: while there is a backlog nobody would be told of anything.',
   },
   {
@@ -164,7 +180,9 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/stream/snapshot-visibility.ts',
     find: 'return full >= next || (full >= lowest && running.has(full));',
     replace: 'return full >= next || (full > lowest && running.has(full));',
-    tests: [{ file: 'test/snapshot/snapshot-visibility.test.ts', name: 'is found on both sides of a wraparound' }],
+    tests: [
+      { file: 'test/snapshot/snapshot-visibility.test.ts', name: 'is found on both sides of a wraparound' },
+    ],
     why: 'Interleavings 1: the oldest running transaction is not visible either.',
   },
   {
@@ -180,7 +198,12 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/stream/pgoutput.ts',
     find: 'return this.truncate(reader);',
     replace: 'return null;',
-    tests: [{ file: 'test/replication/tables/wal-changes.test.ts', name: 'tells every bucket of a truncated table' }],
+    tests: [
+      {
+        file: 'test/replication/tables/wal-changes.test.ts',
+        name: 'tells every bucket of a truncated table',
+      },
+    ],
     why: 'W-WAL-10: the rows would stay on every device.',
   },
   {
@@ -209,7 +232,12 @@ export const WAL: readonly Mutation[] = [
           "source: tracked.find(relation.schema, relation.name) ?? tracked.find('public', relation.name),",
       },
     ],
-    tests: [{ file: 'test/replication/tables/wal-changes.test.ts', name: 'does not mix up a table with one of the same name' }],
+    tests: [
+      {
+        file: 'test/replication/tables/wal-changes.test.ts',
+        name: 'does not mix up a table with one of the same name',
+      },
+    ],
     why: 'W-WAL-14: a table of the same name in another schema is another table.',
   },
   {
@@ -225,7 +253,12 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/database/sent-transaction.ts',
     find: 'this.sent = this.sent.filter((answer) => !sent.has(answer));',
     replace: 'this.sent = [];',
-    tests: [{ file: 'test/replication/slot/changelog-transaction.test.ts', name: 'sent while something else was waited for' }],
+    tests: [
+      {
+        file: 'test/replication/slot/changelog-transaction.test.ts',
+        name: 'sent while something else was waited for',
+      },
+    ],
     why: 'Design, rule 5: what could not be written is told by what it failed of, and nothing goes on behind it.',
   },
   {
@@ -278,7 +311,9 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/slot/slot-setup.ts',
     find: 'await rules.resettleAll(tx, applier, shapes);',
     replace: '',
-    tests: [{ file: 'test/replication/stream/wal-recovery.test.ts', name: 'starts with what was there before it' }],
+    tests: [
+      { file: 'test/replication/stream/wal-recovery.test.ts', name: 'starts with what was there before it' },
+    ],
     why: 'W-WAL-3, W-SNAP-7: rows from before the slot would be in no snapshot.',
   },
   {

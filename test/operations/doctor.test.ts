@@ -360,7 +360,11 @@ describe('the command line', () => {
     [['doctor'], /-d <file> is missing/],
     [['doctor', '-d', fileURLToPath(import.meta.url), '--lenient'], /lenient/],
     [
-      ['doctor', '-d', fileURLToPath(new URL('../../vitest.config.ts', import.meta.url)).replace('.ts', '.mjs')],
+      [
+        'doctor',
+        '-d',
+        fileURLToPath(new URL('../../vitest.config.ts', import.meta.url)).replace('.ts', '.mjs'),
+      ],
       /vitest/,
     ],
     [['doctor', '-d', MAIN.replace('main.js', 'usage.error.js')], /exports no TypeORM DataSource/],

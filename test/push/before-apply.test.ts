@@ -6,7 +6,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Comment } from '../../sample-app/tasks/comment.entity.js';
 import { TaskShare } from '../../sample-app/tasks/task-share.entity.js';
 import { Task } from '../../sample-app/tasks/task.entity.js';
-import { BeforeApply, WriteRejectedError, type BeforeApplyEvent, type WriteRejection } from '../../lib/index.js';
+import {
+  BeforeApply,
+  WriteRejectedError,
+  type BeforeApplyEvent,
+  type WriteRejection,
+} from '../../lib/index.js';
 import { startApp, type RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';

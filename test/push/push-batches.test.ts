@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PushAcceptedEvent } from '../../lib/hooks/hook-events.js';
+import type { PushAcceptedEvent } from '../../lib/settings/hook-events.js';
 import type { PushChange, PushResult } from '../../lib/engine/push/push-change.js';
 import { inTransaction } from '../../lib/database/session.js';
 import {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ConflictEvent } from '../../lib/hooks/hook-events.js';
+import type { ConflictEvent } from '../../lib/settings/hook-events.js';
 import type { EntityManager } from 'typeorm';
-import type { Conflict, Resolution } from '../../lib/resolvers/conflict-resolver.js';
+import type { Conflict, Resolution } from '../../lib/settings/conflict.js';
 import { ConflictResolver, ServerWinsResolver } from '../../lib/resolvers/conflict-resolver.js';
 import {
   change,

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SynchroError } from '../../lib/common/errors.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import type { ContractColumn } from '../../lib/schema/schema-contract.js';
-import { createTableSql, owned, readOnly, type SchemaFixture, schemaFixture } from '../support/schema-fixtures.js';
+import {
+  createTableSql,
+  owned,
+  readOnly,
+  type SchemaFixture,
+  schemaFixture,
+} from '../support/schema-fixtures.js';
 
 let fixture: SchemaFixture;
 

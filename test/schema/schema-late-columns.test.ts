@@ -2,7 +2,13 @@ import initSqlJs, { type SqlJsStatic } from 'sql.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import type { ContractColumn } from '../../lib/schema/schema-contract.js';
-import { createTableSql, owned, readOnly, type SchemaFixture, schemaFixture } from '../support/schema-fixtures.js';
+import {
+  createTableSql,
+  owned,
+  readOnly,
+  type SchemaFixture,
+  schemaFixture,
+} from '../support/schema-fixtures.js';
 
 let fixture: SchemaFixture;
 let sqlite: SqlJsStatic;

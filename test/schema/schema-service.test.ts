@@ -1,6 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { inTransaction } from '../../lib/database/session.js';
-import { createTableSql, owned, readOnly, type SchemaFixture, schemaFixture } from '../support/schema-fixtures.js';
+import {
+  createTableSql,
+  owned,
+  readOnly,
+  type SchemaFixture,
+  schemaFixture,
+} from '../support/schema-fixtures.js';
 
 let fixture: SchemaFixture;
 

@@ -9,9 +9,9 @@ import { insertTask } from '../support/sample-rows.js';
 import { eventually } from '../support/wait.js';
 
 vi.mock(import('../../lib/engine/request/await-log.js'), { spy: true });
-const { awaitLog: awaitLogItself } = await vi.importActual<typeof import('../../lib/engine/request/await-log.js')>(
-  '../../lib/engine/request/await-log.js',
-);
+const { awaitLog: awaitLogItself } = await vi.importActual<
+  typeof import('../../lib/engine/request/await-log.js')
+>('../../lib/engine/request/await-log.js');
 /** Of a snapshot, in milliseconds. */
 const LONGEST_WAIT = 2_000;
 

@@ -9,7 +9,7 @@ import { KeyReplacedError } from '../../lib/engine/push/writing/key-replaced.err
 import { ParkingBusyError } from '../../lib/engine/push/parking/parking-busy.error.js';
 import { PushService } from '../../lib/engine/push/push.service.js';
 import { HookRunner } from '../../lib/hooks/hook-runner.js';
-import type { SynchroHooks } from '../../lib/hooks/synchro-hooks.js';
+import type { SynchroHooks } from '../../lib/settings/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
@@ -19,7 +19,7 @@ import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
 import { pipelined } from '../../lib/database/pipeline.js';
 import { rlsSql } from '../../lib/store/rls/rls.js';
 import { callerSql, inTransaction } from '../../lib/database/session.js';
-import { readSettings } from '../../lib/synchro.settings.js';
+import { readSettings } from '../../lib/settings/synchro.settings.js';
 import { qualify } from '../../lib/database/sync-schema.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { createRole, type TestRole } from './roles.js';

@@ -18,10 +18,15 @@ import {
   type RuleFailureFilter,
   type WaitingRow,
 } from '../../store/tasks/operation-lists.js';
-import { discardParkedRow, findParkedRow, lockParkedRows, type ParkedKey } from '../../store/clients/parked-rows.js';
+import {
+  discardParkedRow,
+  findParkedRow,
+  lockParkedRows,
+  type ParkedKey,
+} from '../../store/clients/parked-rows.js';
 import { enqueueRequest } from '../../store/tasks/requests.js';
 import { inTransaction } from '../../database/session.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
 import { parkedChange } from '../push/parking/parked-change.js';
 import { SyncEngine } from '../sync-engine.js';
 

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { describeError, stackOf } from '../../common/describe-error.js';
 import { SyncLogger } from '../../common/sync-logger.js';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { SynchroSettings } from '../../synchro.settings.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { Compactor } from './compactor.js';
 import { SyncEngine } from '../sync-engine.js';
 

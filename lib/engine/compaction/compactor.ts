@@ -3,17 +3,26 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { SchemaService } from '../../schema/schema.service.js';
-import { removeDeadClients, removeOldManifests, removeResolvedFailures } from '../../store/clients/cleanup.js';
+import {
+  removeDeadClients,
+  removeOldManifests,
+  removeResolvedFailures,
+} from '../../store/clients/cleanup.js';
 import { whileAlone } from '../../store/changelog/compaction-lock.js';
 import { connectionConfig } from '../../database/connection-config.js';
 import { removeOldPushFailures } from '../../store/clients/push-failures.js';
 import { SYNC_DATA_SOURCE } from '../../database/data-source.token.js';
-import type { CompactionResult } from '../../store/compaction-result.js';
+import type { CompactionResult } from '../../settings/compaction-result.js';
 import { recordLongParked } from '../../store/clients/parked-rows.js';
-import { deactivateStaleClients, deleteEntries, lastSeqOlderThan, raiseFloor } from '../../store/changelog/retention.js';
+import {
+  deactivateStaleClients,
+  deleteEntries,
+  lastSeqOlderThan,
+  raiseFloor,
+} from '../../store/changelog/retention.js';
 import { inTransaction, UNLIMITED } from '../../database/session.js';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { CompactionSettings, SynchroSettings } from '../../synchro.settings.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { CompactionSettings, SynchroSettings } from '../../settings/synchro.settings.js';
 
 const LONG_PARKED_MS = 7 * 24 * 3600_000;
 

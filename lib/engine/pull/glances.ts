@@ -4,7 +4,13 @@ import { OutdatedLogError } from '../request/outdated-log.error.js';
 import { emptyPage, snapshotReason } from './puller.js';
 import { toPulled, type Pulled } from './pulled.js';
 import type { RequestTransactions } from '../request/request-transactions.js';
-import { ready, registered, type ContextReader, type GlanceRequest, type GlanceRow } from '../request/sync-context.js';
+import {
+  ready,
+  registered,
+  type ContextReader,
+  type GlanceRequest,
+  type GlanceRow,
+} from '../request/sync-context.js';
 import type { PullRequest, PullResult } from '../request/sync-requests.js';
 
 /** So many devices that have more to come are remembered. */

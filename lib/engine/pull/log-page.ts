@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { Operation } from '../../replication/membership/edge-diff.js';
-import { clientBucket } from '../../replication/subscription-changes.js';
+import { Operation } from '../../store/changelog/operation.js';
+import { clientBucket } from '../../common/canonical-id.js';
 import { Statement } from '../../database/statement.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
 import { readBuckets } from './bucket-difference.js';

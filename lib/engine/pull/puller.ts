@@ -4,10 +4,16 @@ import { groupBy } from '../../common/collections.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { Ending } from '../../database/session.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
 import type { LogState } from '../request/sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../rows/wire-records.js';
-import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from '../rows/hydrator.js';
+import {
+  DEFAULT_PAGE_BYTES,
+  type Hydrated,
+  type HydrateOptions,
+  Hydrator,
+  toHydrated,
+} from '../rows/hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 import { type PassedOver, redeliveries } from '../rows/passed-over.js';
 import { recordId } from '../push/values/record-id.js';

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import { quoteLiteral } from '../../common/identifiers.js';
-import { clientBucket } from '../../replication/subscription-changes.js';
+import { clientBucket } from '../../common/canonical-id.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import type { ClientSchema } from '../../schema/schema-gate.js';
 import type { SchemaService } from '../../schema/schema.service.js';

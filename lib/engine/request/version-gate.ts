@@ -1,6 +1,6 @@
 import semver, { type SemVer } from 'semver';
 import { SynchroError } from '../../common/errors.js';
-import type { SchemaIncompatibleEvent } from '../../hooks/hook-events.js';
+import type { SchemaIncompatibleEvent } from '../../settings/hook-events.js';
 import type { HookRunner } from '../../hooks/hook-runner.js';
 
 /**

@@ -6,7 +6,7 @@ import { parsePgArray, writePgArray } from '../../database/pg-array-literal.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { pipelined, type Statement } from '../../database/pipeline.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
 import type { PassedOver } from './passed-over.js';
 import { type HydrateOptions, Hydrator, type RecordList } from './hydrator.js';
 

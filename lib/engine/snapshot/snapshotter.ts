@@ -6,10 +6,15 @@ import type { ContractTable, SchemaContract } from '../../schema/schema-contract
 import { pipelined } from '../../database/pipeline.js';
 import { Ending } from '../../database/session.js';
 import { Statement } from '../../database/statement.js';
-import { beginSnapshot, type HoldTimes, renewSnapshot, resumeSnapshot } from '../../store/changelog/snapshot-holds.js';
+import {
+  beginSnapshot,
+  type HoldTimes,
+  renewSnapshot,
+  resumeSnapshot,
+} from '../../store/changelog/snapshot-holds.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { SynchroSettings } from '../../synchro.settings.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { noteSubscriptions } from '../request/note-subscriptions.js';
 import { type PassedOver, redeliveries } from '../rows/passed-over.js';
 import { difference } from '../pull/bucket-difference.js';

@@ -3,8 +3,8 @@ import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../../database/data-source.token.js';
 import { poolSize } from '../../database/pool-size.js';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { SynchroSettings } from '../../synchro.settings.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
 import { FairGate, GateBusyError, type Leave } from './fair-gate.js';
 

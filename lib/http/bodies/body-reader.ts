@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { SynchroSettings } from '../../synchro.settings.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { BodyMemory } from './body-memory.js';
 import { type ExpressApp, keepExpressBodies } from './express-bodies.js';
 import { type FastifyInstance, keepFastifyBodies } from './fastify-bodies.js';

@@ -4,7 +4,7 @@ import { scanning } from '../../common/json-scan.js';
 import { parsing } from '../../common/lossless-json.js';
 import { atOnce, type Pieces } from '../../common/pieces.js';
 import { isJsonObject, type JsonObject } from '../../engine/push/values/json.js';
-import type { LimitSettings } from '../../synchro.settings.js';
+import type { LimitSettings } from '../../settings/synchro.settings.js';
 
 /** A body as it came, and how much may be in it. */
 export interface ReceivedBody {

@@ -1,8 +1,5 @@
 import { comparableMicros } from '../../common/timestamp.js';
-
-/** What a changelog entry says; the codes of the reference. */
-export const Operation = { create: 1, update: 2, delete: 3 } as const;
-export type Operation = (typeof Operation)[keyof typeof Operation];
+import { Operation } from '../../store/changelog/operation.js';
 
 /** An entry before it has its seq. */
 export interface NewEntry {

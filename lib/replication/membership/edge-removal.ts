@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { Operation } from './edge-diff.js';
+import { Operation } from '../../store/changelog/operation.js';
 
 /** A condition over `e`, an edge: its row is no longer there. */
 export function orphanSql(table: SyncTable): string {

@@ -6,7 +6,7 @@ import { forgetRules } from '../../store/rule-marks.js';
 import { Ancestry } from './ancestry.js';
 import { prepareBatch, type PreparedBatch } from '../stream/batch-runs.js';
 import { END, followedEvents } from '../rules/bucket-timeline.js';
-import { Operation } from './edge-diff.js';
+import { Operation } from '../../store/changelog/operation.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { askForBuckets } from '../rules/event-buckets.js';
 import { goneNewcomers } from './gone-newcomers.js';

@@ -7,7 +7,8 @@ import type { WaitingRow } from '../../store/changelog/waiting-rows.js';
 import type { RuleFailure } from '../rules/bucket-rules.js';
 import type { Ancestry } from './ancestry.js';
 import { BucketTimeline, type Moment, momentsAfter } from '../rules/bucket-timeline.js';
-import { bucketsOf, type NewEntry, type Operation, type RowState } from './edge-diff.js';
+import { bucketsOf, type NewEntry, type RowState } from './edge-diff.js';
+import { type Operation } from '../../store/changelog/operation.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 import type { ResettleOptions } from './resettle-options.js';
 

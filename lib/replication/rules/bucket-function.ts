@@ -1,6 +1,11 @@
 import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
 import { SynchroError } from '../../common/errors.js';
-import { quoteIdentifier, quoteLiteral, quoteQualifiedName, quoteRelation } from '../../common/identifiers.js';
+import {
+  quoteIdentifier,
+  quoteLiteral,
+  quoteQualifiedName,
+  quoteRelation,
+} from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 

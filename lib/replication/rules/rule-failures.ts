@@ -3,7 +3,7 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { OPEN_FAILURE } from '../../store/changelog/open-failure.js';
 import type { RuleFailure } from './bucket-rules.js';
-import { Operation } from '../membership/edge-diff.js';
+import { Operation } from '../../store/changelog/operation.js';
 import type { MembershipApplier } from '../membership/membership-applier.js';
 import type { PoisonRow } from '../membership/poison-rows.js';
 

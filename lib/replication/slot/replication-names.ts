@@ -1,5 +1,5 @@
 import type { SynchroProblem } from '../../common/errors.js';
-import type { ReplicationOptions } from '../../synchro.options.js';
+import type { ReplicationOptions } from '../../settings/synchro.options.js';
 
 /** PostgreSQL cuts a longer publication name off, and refuses a longer slot name (NAMEDATALEN). */
 const MAX_NAME_BYTES = 63;

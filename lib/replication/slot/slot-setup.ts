@@ -3,7 +3,12 @@ import { errorCode } from '../../database/database-error.js';
 import { SynchroError } from '../../common/errors.js';
 import { quoteLiteral } from '../../common/identifiers.js';
 import { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { readPosition, startEpoch, voidPosition, type WalPosition } from '../../store/changelog/wal-position.js';
+import {
+  readPosition,
+  startEpoch,
+  voidPosition,
+  type WalPosition,
+} from '../../store/changelog/wal-position.js';
 import type { Caution } from '../caution.js';
 import { withConsumer, type ConsumerConfig } from './consumer-connection.js';
 import type { MembershipApplier } from '../membership/membership-applier.js';

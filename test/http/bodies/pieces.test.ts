@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { atOnce, inTurns } from '../../../lib/common/pieces.js';
 import { readBody, readingBody } from '../../../lib/http/bodies/request-body.js';
 import { PushBody } from '../../../lib/http/bodies/request-bodies.js';
-import { readSettings } from '../../../lib/synchro.settings.js';
+import { readSettings } from '../../../lib/settings/synchro.settings.js';
 
 const { limits } = readSettings({});
 

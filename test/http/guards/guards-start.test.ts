@@ -2,7 +2,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SyncLogger } from '../../../lib/common/sync-logger.js';
 import { TokenVerifier } from '../../../lib/http/guards/token-verifier.js';
 import type { TokenOptions } from '../../../lib/http/guards/token-options.js';
-import { UserIdHeaderGuard, type UserIdHeaderGuardOptions } from '../../../lib/http/guards/user-id-header.guard.js';
+import {
+  UserIdHeaderGuard,
+  type UserIdHeaderGuardOptions,
+} from '../../../lib/http/guards/user-id-header.guard.js';
 
 const SECRET = 'a secret of at least thirty-two bytes';
 const logger = new SyncLogger({ log: () => {}, error: () => {}, warn: () => {} }, 'Test');

@@ -11,7 +11,7 @@ import { checkVersion } from '../../../lib/engine/request/version-gate.js';
 import { PullBody, PushBody, RegisterBody, SnapshotBody } from '../../../lib/http/bodies/request-bodies.js';
 import { readBody } from '../../../lib/http/bodies/request-body.js';
 import type { ContractColumn, ContractTable, SchemaContract } from '../../../lib/schema/schema-contract.js';
-import { readSettings } from '../../../lib/synchro.settings.js';
+import { readSettings } from '../../../lib/settings/synchro.settings.js';
 import { owned } from '../../support/schema-fixtures.js';
 import { cpuMillis } from '../../support/cpu-time.js';
 

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettings } from '../../../lib/synchro.settings.js';
+import { readSettings } from '../../../lib/settings/synchro.settings.js';
 import { startApp, type RunningApp } from '../../support/app.js';
 import { consumed } from '../../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';

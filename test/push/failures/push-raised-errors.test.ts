@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAX_TRIES } from '../../../lib/engine/push/failures/change-tries.js';
 import type { PushChange, PushResult } from '../../../lib/engine/push/push-change.js';
-import { ConflictResolver, type Resolution } from '../../../lib/resolvers/conflict-resolver.js';
+import { ConflictResolver } from '../../../lib/resolvers/conflict-resolver.js';
+import type { Resolution } from '../../../lib/settings/conflict.js';
 import { inTransaction } from '../../../lib/database/session.js';
 import { createTableSql, owned } from '../../support/schema-fixtures.js';
 import {

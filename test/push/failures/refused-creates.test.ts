@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SyncTable } from 'nestjs-synchro';
 import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettings, type SynchroSettings } from '../../../lib/synchro.settings.js';
+import { readSettings, type SynchroSettings } from '../../../lib/settings/synchro.settings.js';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { requestsDone } from '../../support/consumer.js';

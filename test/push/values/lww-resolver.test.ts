@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { LwwResolver, ServerWinsResolver, type Conflict } from '../../../lib/resolvers/conflict-resolver.js';
+import { LwwResolver, ServerWinsResolver } from '../../../lib/resolvers/conflict-resolver.js';
+import type { Conflict } from '../../../lib/settings/conflict.js';
 
 const SERVER = '2024-05-01T12:00:00.123456Z';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { parseTimestamp } from '../../../lib/common/timestamp.js';
 import {
-  Operation,
   removeRow,
   settleRow,
   type NewEntry,
   type RecordEdges,
   type RowState,
 } from '../../../lib/replication/membership/edge-diff.js';
+import { Operation } from '../../../lib/store/changelog/operation.js';
 
 const EARLY = '2026-01-01 12:00:00+00';
 const NOW = '2026-01-01 13:00:00+00';

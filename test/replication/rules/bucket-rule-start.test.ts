@@ -7,7 +7,14 @@ import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
-import { applied, edgesOf, logOf, startWalApp, SyncedRow, type WalAppOptions } from '../../support/wal-app.js';
+import {
+  applied,
+  edgesOf,
+  logOf,
+  startWalApp,
+  SyncedRow,
+  type WalAppOptions,
+} from '../../support/wal-app.js';
 
 function docs(options: SyncTableOptions): typeof SyncedRow {
   @Entity('docs')

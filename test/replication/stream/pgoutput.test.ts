@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { PgoutputDecoder, type ColumnChoice, type PaddedColumns } from '../../../lib/replication/stream/pgoutput.js';
+import {
+  PgoutputDecoder,
+  type ColumnChoice,
+  type PaddedColumns,
+} from '../../../lib/replication/stream/pgoutput.js';
 
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 

@@ -5,7 +5,14 @@ import { allSent, consumerWaits, withPausedConsumer } from '../../support/consum
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { eventually } from '../../support/wait.js';
-import { applied, edgesOf, inOneTransaction, logOf, startWalApp, storedPosition } from '../../support/wal-app.js';
+import {
+  applied,
+  edgesOf,
+  inOneTransaction,
+  logOf,
+  startWalApp,
+  storedPosition,
+} from '../../support/wal-app.js';
 
 /** Rows per batch. */
 const BATCH = 4;

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProblem } from '../../../lib/common/errors.js';
 import type { SyncTable } from '../../../lib/registry/sync-table.js';
 import { tablePrivilegeProblems } from '../../../lib/store/rls/table-privileges.js';
-import { createTableSql, owned, readOnly, type SchemaFixture, schemaFixture } from '../../support/schema-fixtures.js';
+import {
+  createTableSql,
+  owned,
+  readOnly,
+  type SchemaFixture,
+  schemaFixture,
+} from '../../support/schema-fixtures.js';
 import { createRole } from '../../support/roles.js';
 
 let fixture: SchemaFixture;

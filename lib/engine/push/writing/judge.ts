@@ -1,8 +1,9 @@
 import type { EntityManager } from 'typeorm';
 import { describeError, stackOf } from '../../../common/describe-error.js';
 import type { SyncLogger } from '../../../common/sync-logger.js';
-import type { ConflictEvent } from '../../../hooks/hook-events.js';
-import type { Conflict, ConflictResolver, Resolution } from '../../../resolvers/conflict-resolver.js';
+import type { ConflictEvent } from '../../../settings/hook-events.js';
+import type { ConflictResolver } from '../../../resolvers/conflict-resolver.js';
+import type { Conflict, Resolution } from '../../../settings/conflict.js';
 import { isOfHost } from '../../../resolvers/own-conflict-rule.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';

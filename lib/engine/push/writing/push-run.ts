@@ -1,5 +1,5 @@
 import type { SyncLogger } from '../../../common/sync-logger.js';
-import type { ConflictEvent } from '../../../hooks/hook-events.js';
+import type { ConflictEvent } from '../../../settings/hook-events.js';
 import { ChangeProcessing, type PushState, type PushTools } from './change-processing.js';
 import type { ChangeTries } from '../failures/change-tries.js';
 import type { Pushed } from '../corrections.js';

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata } from 'typeorm';
 import { describeError, stackOf } from '../../../common/describe-error.js';
 import type { SyncLogger } from '../../../common/sync-logger.js';
-import type { BeforeApplyEvent } from '../../../hooks/hook-events.js';
+import type { BeforeApplyEvent } from '../../../settings/hook-events.js';
 import type { HookRunner } from '../../../hooks/hook-runner.js';
 import type { SyncTable } from '../../../registry/sync-table.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import type { Conflict, Resolution } from '../resolvers/conflict-resolver.js';
-import type { CompactionResult } from '../store/compaction-result.js';
+import type { Conflict, Resolution } from './conflict.js';
+import type { CompactionResult } from './compaction-result.js';
 
 /** A change that a push has applied. */
 export interface AcceptedRecord {

@@ -7,8 +7,8 @@ import type {
   Type,
 } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
-import type { Duration } from './common/duration.js';
-import type { SynchroHooks } from './hooks/synchro-hooks.js';
+import type { Duration } from '../common/duration.js';
+import type { SynchroHooks } from './synchro-hooks.js';
 
 /** The {@link SynchroOptions} as they were given. */
 export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');

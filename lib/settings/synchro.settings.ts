@@ -1,5 +1,5 @@
-import { parseDuration, type DurationBounds } from './common/duration.js';
-import { SynchroError } from './common/errors.js';
+import { parseDuration, type DurationBounds } from '../common/duration.js';
+import { SynchroError } from '../common/errors.js';
 import type {
   CompactionOptions,
   LimitOptions,
