@@ -1,10 +1,10 @@
 export { bucketOf } from './common/canonical-id.js';
 export type { Duration } from './common/duration.js';
 export { SynchroError, type SynchroErrorCode, type SynchroProblem } from './common/errors.js';
-export type { CaughtUpOptions } from './engine/operations/caught-up.js';
-export type { RecordId, ReresolveOptions } from './engine/operations/reresolve.js';
-export { SyncOperations, type ParkedRowKey } from './engine/operations/sync-operations.js';
-export { SyncStatus, type SyncStatusReport } from './engine/operations/sync-status.js';
+export type { CaughtUpOptions } from './engine/admin/caught-up.js';
+export type { RecordId, ReresolveOptions } from './engine/admin/reresolve.js';
+export { SyncOperations, type ParkedRowKey } from './engine/admin/sync-operations.js';
+export { SyncStatus, type SyncStatusReport } from './operations/sync-status.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
 export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
@@ -31,8 +31,8 @@ export type {
   SnapshotRequiredEvent,
   StaleClientEvent,
   WriteRejection,
-} from './hooks/hook-events.js';
-export type { SynchroHooks } from './hooks/synchro-hooks.js';
+} from './settings/hook-events.js';
+export type { SynchroHooks } from './settings/synchro-hooks.js';
 export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
 export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
@@ -44,21 +44,16 @@ export type {
 } from './registry/sync-table.options.js';
 export { SyncRegistry } from './registry/sync-registry.js';
 export type { ConsumerReport, ConsumerState } from './replication/consumer-monitor.js';
-export {
-  ConflictResolver,
-  LwwResolver,
-  ServerWinsResolver,
-  type Conflict,
-  type Resolution,
-} from './resolvers/conflict-resolver.js';
+export { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
+export type { Conflict, Resolution } from './settings/conflict.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { ManifestEntry } from './schema/manifest.js';
-export type { ClientInfo } from './store/client-admin.js';
-export type { CompactionResult } from './store/compaction-result.js';
-export { synchroRlsSql, type RlsOptions } from './store/rls.js';
+export type { ClientInfo } from './store/clients/client-admin.js';
+export type { CompactionResult } from './settings/compaction-result.js';
+export { synchroRlsSql, type RlsOptions } from './store/rls/rls.js';
 export { synchroMigrations, synchroMigrationsSql } from './store/migrations/index.js';
 export type {
   ListPage,
@@ -67,7 +62,7 @@ export type {
   RuleFailure,
   RuleFailureFilter,
   WaitingRow,
-} from './store/operation-lists.js';
+} from './store/tasks/operation-lists.js';
 export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
@@ -76,4 +71,4 @@ export type {
   SchemaOptions,
   SynchroModuleExtras,
   SynchroOptions,
-} from './synchro.options.js';
+} from './settings/synchro.options.js';

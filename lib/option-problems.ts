@@ -1,8 +1,8 @@
 import { problemsOf, type SynchroProblem } from './common/errors.js';
-import { checkMinimum } from './engine/version-gate.js';
+import { checkMinimum } from './engine/request/version-gate.js';
 import { isSchemaHash } from './schema/schema-gate.js';
-import { replicationNameProblems } from './replication/replication-names.js';
-import type { SynchroOptions } from './synchro.options.js';
+import { replicationNameProblems } from './replication/slot/replication-names.js';
+import type { SynchroOptions } from './settings/synchro.options.js';
 
 /** What is wrong with the module's own options. */
 export async function optionProblems({

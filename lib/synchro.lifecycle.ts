@@ -9,10 +9,10 @@ import { partition } from './common/collections.js';
 import { describeProblem, problemsError } from './common/errors.js';
 import { optionProblems } from './option-problems.js';
 import { SyncLogger } from './common/sync-logger.js';
-import { CompactionSchedule } from './engine/compaction-schedule.js';
+import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
-import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from './replication/default-names.js';
+import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from './store/default-names.js';
 import type { WalConsumerOptions } from './replication/consumer-options.js';
 import { WalConsumer } from './replication/wal-consumer.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -20,16 +20,16 @@ import { hasDefaultRule } from './resolvers/default-rule.js';
 import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { unseenBucketWarnings } from './resolvers/unseen-buckets.js';
 import { SchemaService } from './schema/schema.service.js';
-import { connectionConfig } from './store/connection-config.js';
-import { SYNC_DATA_SOURCE } from './store/data-source.token.js';
-import { migrationProblems, runMigrations } from './store/migration-runner.js';
-import { poolProblems } from './store/pool-checks.js';
-import { outliveNewConnections } from './store/pool-errors.js';
-import { syncSchema } from './store/sync-schema.js';
+import { connectionConfig } from './database/connection-config.js';
+import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
+import { migrationProblems, runMigrations } from './store/migrations/migration-runner.js';
+import { poolProblems } from './database/pool-checks.js';
+import { outliveNewConnections } from './database/pool-errors.js';
+import { syncSchema } from './database/sync-schema.js';
 import { openPolicyWarnings } from './store/open-policies.js';
-import { roleProblems } from './store/role-checks.js';
-import { SYNCHRO_OPTIONS } from './synchro.options.js';
-import type { SynchroSettings } from './synchro.settings.js';
+import { roleProblems } from './store/rls/role-checks.js';
+import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
+import type { SynchroSettings } from './settings/synchro.settings.js';
 
 /**
  * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to

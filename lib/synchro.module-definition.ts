@@ -1,5 +1,5 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
-import { GIVEN_OPTIONS, type SynchroModuleExtras, type SynchroOptions } from './synchro.options.js';
+import { GIVEN_OPTIONS, type SynchroModuleExtras, type SynchroOptions } from './settings/synchro.options.js';
 
 /** `forRoot` and `forRootAsync`; extras shape the module, so they stay outside the async factory. */
 export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =

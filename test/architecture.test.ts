@@ -7,24 +7,24 @@ const ROOMS = [
   'cli',
   'testing',
   'http',
-  'doctor',
+  'operations',
   'engine',
   'replication',
   'hooks',
   'resolvers',
   'schema',
   'store',
+  'settings',
   'registry',
+  'database',
   'common',
 ] as const;
 
-/**
- * The token of the options and their types, which whoever injects the options names. The only files at the top that a
- * room may know: the others wire the rooms together.
- */
-const OPTIONS = ['synchro.options.ts', 'synchro.settings.ts'];
+/** They stand beside each other, and share what stands below. */
+const SIBLINGS: readonly [string, string] = ['engine', 'replication'];
 
 const MAX_LINES = 300;
+const MAX_FILES = 15;
 
 interface Import {
   readonly from: string;
@@ -79,8 +79,10 @@ describe('the rooms of lib/', () => {
 
   it('use only those that stand below them', () => {
     const wrong = imports.filter(({ from, to }) => {
-      if (roomOf(from) === undefined) return false;
-      return roomOf(to) === undefined ? !OPTIONS.includes(to) : rank(to) < rank(from);
+      const [room, used] = [roomOf(from), roomOf(to)];
+      if (room === undefined) return false;
+      if (used === undefined || rank(to) < rank(from)) return true;
+      return room !== used && SIBLINGS.includes(room) && SIBLINGS.includes(used);
     });
     expect(wrong.map(line)).toEqual([]);
   });
@@ -104,6 +106,15 @@ describe('the rooms of lib/', () => {
       .map(([file]) => file);
     expect(barrels.toSorted()).toEqual(['index.ts', path.join('testing', 'index.ts')]);
     expect(imports.filter(({ to }) => to === 'index.ts').map(line)).toEqual([]);
+  });
+
+  it(`have at most ${MAX_FILES} files side by side`, () => {
+    const counts = new Map<string, number>();
+    for (const file of sources.keys()) {
+      const folder = path.dirname(file);
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    expect([...counts].filter(([, count]) => count > MAX_FILES)).toEqual([]);
   });
 
   it(`have no file of more than ${MAX_LINES} lines`, () => {

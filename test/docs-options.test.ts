@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { parseDuration } from '../lib/common/duration.js';
-import { readSettings } from '../lib/synchro.settings.js';
+import { readSettings } from '../lib/settings/synchro.settings.js';
 import { readPage, tablesUnder } from './support/readme.js';
 
 function read(path: string): Promise<string> {
@@ -12,13 +12,13 @@ function read(path: string): Promise<string> {
 
 describe('the tables of options', () => {
   it('name every option of the module, and nothing else', async () => {
-    const members = await interfacesOf('lib/synchro.options.ts');
+    const members = await interfacesOf('lib/settings/synchro.options.ts');
     const names = ['SynchroOptions', 'SynchroModuleExtras'].flatMap((name) => flatten(members, name));
     expect((await optionRows('## The module')).map(([name]) => name).toSorted()).toEqual(names.toSorted());
   });
 
   it('mark what stays beside the factory of forRootAsync', async () => {
-    const extras = (await interfacesOf('lib/synchro.options.ts')).get('SynchroModuleExtras');
+    const extras = (await interfacesOf('lib/settings/synchro.options.ts')).get('SynchroModuleExtras');
     const marked = (await optionRows('## The module')).filter(([, , isMarked]) => isMarked);
     expect(marked.map(([name]) => name).toSorted()).toEqual([...(extras?.keys() ?? [])].toSorted());
   });
@@ -33,7 +33,7 @@ describe('the tables of options', () => {
   });
 
   it('name every option of synchroRlsSql, and nothing else', async () => {
-    const names = flatten(await interfacesOf('lib/store/rls.ts'), 'RlsOptions');
+    const names = flatten(await interfacesOf('lib/store/rls/rls.ts'), 'RlsOptions');
     const [rows = []] = tablesUnder(await readPage('docs/migrations-and-rls.md'), '## Row-level security');
     expect(rows.map(([name = '']) => name).toSorted()).toEqual(names.toSorted());
   });

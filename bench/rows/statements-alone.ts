@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
-import { pipelined } from '../../lib/store/pipeline.js';
+import { pipelined } from '../../lib/database/pipeline.js';
 import type { BenchRow, Duel, Line, Round } from '../bench-row.js';
 import { LOOK_UP, readTasks, writeTasks, type WriteKind } from '../limits/statements.js';
 import { lastSeq, reached } from '../stage/changelog.js';

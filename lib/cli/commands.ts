@@ -1,8 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { describeProblem, type SynchroProblem } from '../common/errors.js';
-import { type DoctorOptions, examine } from '../doctor/doctor.js';
+import { type DoctorOptions, examine } from '../operations/doctor/doctor.js';
 import { synchroMigrationsSql } from '../store/migrations/index.js';
-import { synchroRlsSql } from '../store/rls.js';
+import { synchroRlsSql } from '../store/rls/rls.js';
 import type { CommandOutput } from './run.js';
 import { UsageError } from './usage.error.js';
 import { withDataSource } from './with-data-source.js';

@@ -55,6 +55,11 @@ export const USER_BUCKETS = 'user:';
 /** Prefix of sync's own buckets: each holds the entries of a single client. */
 export const CLIENT_BUCKETS = 'client:';
 
+/** The bucket that only one client reads. */
+export function clientBucket(clientRowId: string): string {
+  return CLIENT_BUCKETS + clientRowId;
+}
+
 /** Whether a host's rule, or a column's value, may not name this bucket. */
 export function isReservedBucket(bucket: string): boolean {
   return bucket.startsWith(CLIENT_BUCKETS);

@@ -1,38 +1,38 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { canonicalId } from '../common/canonical-id.js';
-import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import type { SchemaIncompatibleEvent } from '../settings/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import { SubscribedBuckets } from '../resolvers/subscribed-buckets.js';
 import type { ManifestEntry } from '../schema/manifest.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import { SchemaService } from '../schema/schema.service.js';
-import { deleteClient, listClients, type ClientInfo } from '../store/client-admin.js';
-import type { CompactionResult } from '../store/compaction-result.js';
-import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { Ending, inTransaction, writeTogether } from '../store/session.js';
-import { qualified } from '../store/sync-schema.js';
-import { saveRegistration } from '../store/sync-clients.js';
-import { SYNCHRO_OPTIONS } from '../synchro.options.js';
-import type { SynchroSettings } from '../synchro.settings.js';
+import { deleteClient, listClients, type ClientInfo } from '../store/clients/client-admin.js';
+import type { CompactionResult } from '../settings/compaction-result.js';
+import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { Ending, inTransaction, writeTogether } from '../database/session.js';
+import { qualified } from '../database/sync-schema.js';
+import { saveRegistration } from '../store/clients/sync-clients.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { awaitPushes } from './snapshot/await-pushes.js';
-import { Compactor } from './compactor.js';
-import { Glances } from './glances.js';
-import { caughtUp, type CaughtUpOptions } from './operations/caught-up.js';
-import { requestReresolve, type RecordId, type ReresolveOptions } from './operations/reresolve.js';
+import { Compactor } from './compaction/compactor.js';
+import { Glances } from './pull/glances.js';
+import { caughtUp, type CaughtUpOptions } from './admin/caught-up.js';
+import { requestReresolve, type RecordId, type ReresolveOptions } from './admin/reresolve.js';
 import { readBuckets } from './pull/bucket-difference.js';
 import { Puller, snapshotReason } from './pull/puller.js';
-import { afterPull, pullNotes, type Pulled, toPulled } from './pulled.js';
-import { pushStorable } from './push/unstorable.js';
-import { PushRequests } from './push-requests.js';
+import { afterPull, pullNotes, type Pulled, toPulled } from './pull/pulled.js';
+import { pushStorable } from './push/values/unstorable.js';
+import { PushRequests } from './push/push-requests.js';
 import { PushService } from './push/push.service.js';
-import { RequestTransactions } from './request-transactions.js';
+import { RequestTransactions } from './request/request-transactions.js';
 import type { SnapshotCursor } from './snapshot/snapshot-cursor.js';
 import { Snapshotter } from './snapshot/snapshotter.js';
-import { afterSnapshot, type Snapshotted } from './snapshotted.js';
-import { admit } from './stale-client.js';
-import { storable } from './ascii-names.js';
-import { ContextReader, ready, registered, type SyncContext } from './sync-context.js';
+import { afterSnapshot, type Snapshotted } from './snapshot/snapshotted.js';
+import { admit } from './register/stale-client.js';
+import { storable } from './rows/ascii-names.js';
+import { ContextReader, ready, registered, type SyncContext } from './request/sync-context.js';
 import type {
   PullRequest,
   PullResult,
@@ -42,8 +42,8 @@ import type {
   RegisterResult,
   SnapshotRequest,
   SnapshotResult,
-} from './sync-requests.js';
-import { checkVersion, gated } from './version-gate.js';
+} from './request/sync-requests.js';
+import { checkVersion, gated } from './request/version-gate.js';
 
 /** What devices and the host ask of sync, each as one use case. */
 @Injectable()

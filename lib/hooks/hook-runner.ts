@@ -5,11 +5,16 @@ import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { type EntityClass, syncTableOptions } from '../registry/sync-table.decorator.js';
-import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
-import type { BeforeApplyEvent, PushAcceptedEvent, StaleClientEvent, WriteRejection } from './hook-events.js';
+import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import type {
+  BeforeApplyEvent,
+  PushAcceptedEvent,
+  StaleClientEvent,
+  WriteRejection,
+} from '../settings/hook-events.js';
 import { HookExplorer } from './hook-explorer.js';
-import type { HookHandler, HookName } from './synchro-hooks.js';
+import type { HookHandler, HookName } from '../settings/synchro-hooks.js';
 import { WriteRejectedError } from './write-rejected.error.js';
 
 /** Hooks that can't change what happens. */

@@ -1,6 +1,6 @@
 import type { EntityClass } from '../registry/sync-table.decorator.js';
-import type { BeforeApplyEvent, WriteRejection } from './hook-events.js';
-import type { HookHandler, HookName } from './synchro-hooks.js';
+import type { BeforeApplyEvent, WriteRejection } from '../settings/hook-events.js';
+import type { HookHandler, HookName } from '../settings/synchro-hooks.js';
 
 /** What a decorator notes on its method. */
 export interface HookMark {

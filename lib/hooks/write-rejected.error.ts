@@ -1,4 +1,4 @@
-import type { WriteRejection } from './hook-events.js';
+import type { WriteRejection } from '../settings/hook-events.js';
 
 /** Thrown by a write validator: the record gets a terminal verdict with this reason. */
 export class WriteRejectedError extends Error implements WriteRejection {

@@ -1,6 +1,11 @@
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
-import type { PullResult, PushOutcome, RegisterResult, SnapshotResult } from '../engine/sync-requests.js';
+import type {
+  PullResult,
+  PushOutcome,
+  RegisterResult,
+  SnapshotResult,
+} from '../engine/request/sync-requests.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { Answer } from './answer.js';
 

@@ -1,6 +1,6 @@
 import { ValidateBy } from 'class-validator';
 import type { ExactNumber } from '../common/lossless-json.js';
-import { numberToken } from '../engine/push/numbers.js';
+import { numberToken } from '../engine/push/values/numbers.js';
 
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;

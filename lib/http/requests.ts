@@ -1,6 +1,6 @@
 import { SynchroError } from '../common/errors.js';
 import { inTurns } from '../common/pieces.js';
-import { isJsonObject } from '../engine/push/json.js';
+import { isJsonObject } from '../engine/push/values/json.js';
 import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
 import type {
@@ -9,10 +9,17 @@ import type {
   RegisterRequest,
   SnapshotRequest,
   SyncRequest,
-} from '../engine/sync-requests.js';
+} from '../engine/request/sync-requests.js';
 import { toInt64 } from './is-int64.js';
-import { CursorBody, PullBody, PushBody, RegisterBody, SnapshotBody, SyncBody } from './request-bodies.js';
-import { pickFields, readBody, readingBody, toDto } from './request-body.js';
+import {
+  CursorBody,
+  PullBody,
+  PushBody,
+  RegisterBody,
+  SnapshotBody,
+  SyncBody,
+} from './bodies/request-bodies.js';
+import { pickFields, readBody, readingBody, toDto } from './bodies/request-body.js';
 import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;

@@ -1,10 +1,10 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { isTransient, isUnfitTable, isUnstorable } from '../common/database-error.js';
+import { isTransient, isUnfitTable, isUnstorable } from '../database/database-error.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
-import { SchemaMismatchError } from '../engine/schema-mismatch.error.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SchemaMismatchError } from '../engine/request/schema-mismatch.error.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { DEFAULT_RETRY_AFTER_SECONDS } from './admission/admission.js';
 import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
 import { failureMessage } from './endpoints.js';

@@ -1,6 +1,6 @@
 import { SynchroError } from '../common/errors.js';
-import { PendingBody } from './pending-body.js';
-import type { BodyContentLimits, ReceivedBody } from './request-body.js';
+import { PendingBody } from './bodies/pending-body.js';
+import type { BodyContentLimits, ReceivedBody } from './bodies/request-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
 const IDENTITY = Symbol.for('nestjs-synchro:identity');

@@ -14,7 +14,7 @@ import {
   schemaAnswer,
   snapshotAnswer,
 } from './answers.js';
-import { BodyInterceptor } from './body.interceptor.js';
+import { BodyInterceptor } from './bodies/body.interceptor.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';

@@ -10,7 +10,7 @@ import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 
 /**

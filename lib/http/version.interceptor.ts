@@ -6,10 +6,10 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import { checkVersion, gated } from '../engine/version-gate.js';
-import type { SchemaIncompatibleEvent } from '../hooks/hook-events.js';
+import { checkVersion, gated } from '../engine/request/version-gate.js';
+import type { SchemaIncompatibleEvent } from '../settings/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { clientIdOf } from './requests.js';
 import { userOf, type HttpRequest } from './sync-request.js';
 

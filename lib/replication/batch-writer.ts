@@ -2,15 +2,15 @@ import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
-import { ChangelogTransaction, type PendingCommit } from '../store/changelog-transaction.js';
-import { readEdges, type EdgeRow, type RecordIds } from '../store/edges.js';
-import { readPosition, type WalPosition } from '../store/wal-position.js';
-import type { PreparedBatch } from './batch-runs.js';
+import { ChangelogTransaction, type PendingCommit } from '../store/changelog/changelog-transaction.js';
+import { readEdges, type EdgeRow, type RecordIds } from '../store/changelog/edges.js';
+import { readPosition, type WalPosition } from '../store/changelog/wal-position.js';
+import type { PreparedBatch } from './stream/batch-runs.js';
 import type { Caution } from './caution.js';
 import { publishPhase } from './consumer-phase.js';
-import type { MembershipApplier } from './membership-applier.js';
-import { invisibleTransactions } from './snapshot-visibility.js';
-import type { Batch } from './transaction-batcher.js';
+import type { MembershipApplier } from './membership/membership-applier.js';
+import { invisibleTransactions } from './stream/snapshot-visibility.js';
+import type { Batch } from './stream/transaction-batcher.js';
 
 const VISIBILITY_POLL_MS = 1;
 /**

@@ -1,12 +1,12 @@
 import type { ClientBase } from 'pg';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import { REQUEST_IS_DUE } from '../store/requests.js';
-import { LOG_IS_THERE } from '../store/wal-position.js';
-import type { MembershipApplier } from './membership-applier.js';
+import { REQUEST_IS_DUE } from '../store/tasks/requests.js';
+import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
+import type { MembershipApplier } from './membership/membership-applier.js';
 import { applyRequest } from './requests.js';
-import { DUE, retryFailures } from './rule-failures.js';
+import { DUE, retryFailures } from './rules/rule-failures.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
-import type { WalReader } from './wal-reader.js';
+import type { WalReader } from './stream/wal-reader.js';
 
 export interface HousekeepingOptions {
   readonly client: ClientBase;

@@ -1,11 +1,16 @@
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { ChangelogTransaction } from '../store/changelog-transaction.js';
-import { advanceRequest, oldestRequest, requestWholeTable, type SyncRequestRow } from '../store/requests.js';
-import { Operation } from './edge-diff.js';
-import type { MembershipApplier } from './membership-applier.js';
-import { clientBucket } from './subscription-changes.js';
+import type { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
+import {
+  advanceRequest,
+  oldestRequest,
+  requestWholeTable,
+  type SyncRequestRow,
+} from '../store/tasks/requests.js';
+import { Operation } from '../store/changelog/operation.js';
+import type { MembershipApplier } from './membership/membership-applier.js';
+import { clientBucket } from '../common/canonical-id.js';
 
 /** Rows of a whole table that are resolved again in one transaction: the stream goes on in between. */
 const PAGE_ROWS = 5_000;

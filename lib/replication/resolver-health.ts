@@ -1,4 +1,4 @@
-import { isTransient } from '../common/database-error.js';
+import { isTransient } from '../database/database-error.js';
 import type { ResolveRow } from '../resolvers/ownership-resolver.js';
 
 /** How long a batch is applied again for a resolver that answers for no row at all. */

@@ -1,7 +1,7 @@
 import { describeError } from '../common/describe-error.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import type { Caution } from './caution.js';
-import type { PoisonRow, RowReports } from './poison-rows.js';
+import type { PoisonRow, RowReports } from './membership/poison-rows.js';
 
 /** So many rows are named in the log at a time; `sync_rule_failures` has them all. */
 const MOST_NAMED = 10;

@@ -1,12 +1,7 @@
-import { CLIENT_BUCKETS } from '../common/canonical-id.js';
-import type { ChangelogTransaction } from '../store/changelog-transaction.js';
-import { LOG_IS_THERE } from '../store/wal-position.js';
-import { Operation } from './edge-diff.js';
-
-/** The bucket that only one client reads. */
-export function clientBucket(clientRowId: string): string {
-  return CLIENT_BUCKETS + clientRowId;
-}
+import { clientBucket } from '../common/canonical-id.js';
+import type { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
+import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
+import { Operation } from '../store/changelog/operation.js';
 
 /** What waits for one client. */
 interface SubscriptionChange {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { isDataError } from '../common/database-error.js';
+import { isDataError } from '../database/database-error.js';
 import { describeError } from '../common/describe-error.js';
 import type { SynchroProblem } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
@@ -7,33 +7,33 @@ import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
 import type { OwnershipResolver } from '../resolvers/ownership-resolver.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import { forgetForeignPositions } from '../store/wal-position.js';
-import { backoff, nextAttempt, pause } from './backoff.js';
-import { BucketRules } from './bucket-rules.js';
+import { forgetForeignPositions } from '../store/changelog/wal-position.js';
+import { backoff, nextAttempt, pause } from './stream/backoff.js';
+import { BucketRules } from './rules/bucket-rules.js';
 import { Caution } from './caution.js';
 import {
   connectConsumer,
   consumerConnection,
   withConsumer,
   type ConsumerConfig,
-} from './consumer-connection.js';
+} from './slot/consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import type { WalConsumerOptions } from './consumer-options.js';
 import { publishPhase } from './consumer-phase.js';
-import { disconnect } from './disconnect.js';
+import { disconnect } from './stream/disconnect.js';
 import { Housekeeping } from './housekeeping.js';
-import { MembershipApplier } from './membership-applier.js';
-import { ensurePublication } from './publication.js';
-import { ReplicationStream } from './replication-stream.js';
+import { MembershipApplier } from './membership/membership-applier.js';
+import { ensurePublication } from './slot/publication.js';
+import { ReplicationStream } from './stream/replication-stream.js';
 import { rowReports } from './row-reports.js';
-import { consumerProblems } from './setup-problems.js';
-import { FIRST_START } from './slot.js';
-import { heldPosition, isSlotBusy, prepareSlot } from './slot-setup.js';
-import { TableRules } from './table-rules.js';
-import { TableWatch } from './table-watch.js';
-import { TrackedTables } from './tracked-tables.js';
-import { WalReader } from './wal-reader.js';
-import { leaseWriter } from './writer-lease.js';
+import { consumerProblems } from './slot/setup-problems.js';
+import { FIRST_START } from './slot/slot.js';
+import { heldPosition, isSlotBusy, prepareSlot } from './slot/slot-setup.js';
+import { TableRules } from './tables/table-rules.js';
+import { TableWatch } from './tables/table-watch.js';
+import { TrackedTables } from './tables/tracked-tables.js';
+import { WalReader } from './stream/wal-reader.js';
+import { leaseWriter } from './slot/writer-lease.js';
 
 /** How long the app's start waits for the first edges: without them there is nothing that devices could be sent. */
 const FIRST_EDGES_MS = 30_000;

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { ConflictResolver, type Conflict, type Resolution } from './conflict-resolver.js';
+import type { Conflict, Resolution } from '../settings/conflict.js';
+import { ConflictResolver } from './conflict-resolver.js';
 
 /**
  * Leaves each table's conflicts to a resolver of its own, and those of all others to a fallback:

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { SubscriptionResolver } from './subscription-resolver.js';
 
 /**

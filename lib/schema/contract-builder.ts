@@ -1,16 +1,16 @@
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import type { FormerLabels } from '../store/enum-labels.js';
-import { portableDefault } from './default-portability.js';
-import type { CatalogColumn } from './catalog-table.js';
-import { identityProblems } from './identity-problems.js';
+import { portableDefault } from './defaults/default-portability.js';
+import type { CatalogColumn } from './introspection/catalog-table.js';
+import { identityProblems } from './problems/identity-problems.js';
 import { logicalTypeOf } from './logical-type.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
-import { keyTypeProblems, type SourceCatalogs } from './key-type-problems.js';
-import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './schema-problem.js';
-import { relaxedWarning, timestampWarnings } from './schema-warnings.js';
-import { tableProblems } from './table-problems.js';
-import { generatedProblems, ruleProblems } from './write-problems.js';
+import { keyTypeProblems, type SourceCatalogs } from './problems/key-type-problems.js';
+import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './problems/schema-problem.js';
+import { relaxedWarning, timestampWarnings } from './problems/schema-warnings.js';
+import { tableProblems } from './problems/table-problems.js';
+import { generatedProblems, ruleProblems } from './problems/write-problems.js';
 
 /** The contract of all tables, and what was found on the way. With problems it must not be used. */
 export interface BuiltContract extends SchemaFindings {

@@ -1,4 +1,4 @@
-import type { CatalogType } from './catalog-table.js';
+import type { CatalogType } from './introspection/catalog-table.js';
 import type { LogicalType } from './schema-contract.js';
 
 /**

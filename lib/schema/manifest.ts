@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { inTransaction, type SqlRunner } from '../store/session.js';
+import { inTransaction, type SqlRunner } from '../database/session.js';
 
 /** One contract that was ever in force. */
 export interface ManifestEntry {

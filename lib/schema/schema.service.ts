@@ -5,11 +5,11 @@ import { quoteRelation } from '../common/identifiers.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { type EnumLabel, keepLabels, renamedLabels, unknownLabels } from '../store/enum-labels.js';
-import { SYNC_DATA_SOURCE } from '../store/data-source.token.js';
-import { inTransaction, type SqlRunner } from '../store/session.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../synchro.options.js';
+import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { inTransaction, type SqlRunner } from '../database/session.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
-import { introspect } from './introspection.js';
+import { introspect } from './introspection/introspection.js';
 import {
   addVersion,
   columnKey,
@@ -22,8 +22,8 @@ import {
 } from './manifest.js';
 import type { SchemaContract } from './schema-contract.js';
 import { isCompatible, knowsSchema, type ClientSchema } from './schema-gate.js';
-import type { SchemaFindings } from './schema-problem.js';
-import { schemaTokenSql } from './schema-token.js';
+import type { SchemaFindings } from './problems/schema-problem.js';
+import { schemaTokenSql } from './introspection/schema-token.js';
 import { contractHash, metaTablesJson, schemaTablesJson } from './wire-json.js';
 
 /** A rolling deployment and a host transaction of some age see older catalogs than the newest. */

@@ -1,5 +1,5 @@
-import type { ChangelogTransaction } from './changelog-transaction.js';
-import type { SqlRunner } from './session.js';
+import type { ChangelogTransaction } from './changelog/changelog-transaction.js';
+import type { SqlRunner } from '../database/session.js';
 
 /** What the former labels of enums are called now. */
 export interface FormerLabels {

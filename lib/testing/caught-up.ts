@@ -1,5 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import type { CaughtUpOptions } from '../engine/operations/caught-up.js';
+import type { CaughtUpOptions } from '../engine/admin/caught-up.js';
 import { SyncEngine } from '../engine/sync-engine.js';
 
 /**

@@ -1,37 +1,43 @@
 import type { Mutation } from './mutation.js';
 
-const PUBLICATION = 'test/wal-publication.test.ts';
-const BUCKET_FUNCTION = 'test/bucket-function.test.ts';
-const UNSEEN = 'test/unseen-buckets.test.ts';
-const POISON_ROWS = 'test/poison-rows.test.ts';
+const PUBLICATION = 'test/replication/slot/wal-publication.test.ts';
+const BUCKET_FUNCTION = 'test/replication/rules/bucket-function.test.ts';
+const UNSEEN = 'test/registry/unseen-buckets.test.ts';
+const POISON_ROWS = 'test/replication/rules/poison-rows.test.ts';
 
 /** What the consumer needs, asks and writes. */
 export const CONSUMER: readonly Mutation[] = [
   {
     name: 'positions-are-stored-behind-their-entries',
-    file: 'lib/store/changelog-transaction.ts',
+    file: 'lib/store/changelog/changelog-transaction.ts',
     find: 'const position = { ...this.position, confirmedLsn, lastSeq: this.seq };',
     replace:
       "const position = { ...this.position, confirmedLsn, lastSeq: this.seq };\n    this.write(undefined, 'COMMIT');\n    this.write(undefined, 'BEGIN');",
     tests: [
-      { file: 'test/wal-transactions.test.ts', name: 'with its edges and its position in one transaction' },
+      {
+        file: 'test/replication/stream/wal-transactions.test.ts',
+        name: 'with its edges and its position in one transaction',
+      },
     ],
     why: 'W-WAL-2: after a crash in between, everything would be told twice.',
   },
   {
     name: 'deletes-are-told-in-one-bucket',
-    file: 'lib/replication/edge-diff.ts',
+    file: 'lib/replication/membership/edge-diff.ts',
     find: '.map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }));\n  record.edges.clear();',
     replace:
       '.map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }))\n    .slice(0, 1);\n  record.edges.clear();',
     tests: [
-      { file: 'test/wal-changes.test.ts', name: 'takes a deleted row out of every bucket that it was in' },
+      {
+        file: 'test/replication/tables/wal-changes.test.ts',
+        name: 'takes a deleted row out of every bucket that it was in',
+      },
     ],
     why: 'W-WAL-12: those with whom the row was shared would keep it.',
   },
   {
     name: 'deletes-may-name-no-key',
-    file: 'lib/replication/preflight.ts',
+    file: 'lib/replication/slot/preflight.ts',
     find: "if (row.identity === 'f') return [];",
     replace: "if (row.identity !== 'd') return [];",
     tests: [{ file: PUBLICATION, name: 'the start is stopped with the statement that mends it' }],
@@ -39,7 +45,7 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'publication-lacks-new-tables',
-    file: 'lib/replication/publication.ts',
+    file: 'lib/replication/slot/publication.ts',
     find: 'if (missing.length === 0) return;',
     replace: 'if (missing.length === 0 || whole.size > 0) return;',
     tests: [{ file: PUBLICATION, name: 'gets the tables and the kinds of changes that it lacks' }],
@@ -47,12 +53,12 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'what-a-publication-missed-is-not-looked-for',
-    file: 'lib/replication/publication.ts',
+    file: 'lib/replication/slot/publication.ts',
     find: '    await forgetRules(client, tables);\n',
     replace: '',
     also: [
       {
-        file: 'lib/replication/table-shapes.ts',
+        file: 'lib/replication/tables/table-shapes.ts',
         find: "if (differs('published') || (",
         replace: 'if ((',
       },
@@ -64,19 +70,19 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'edges-are-written-one-by-one',
-    file: 'lib/replication/membership-write.ts',
+    file: 'lib/replication/membership/membership-write.ts',
     find: 'const told = [added, saved].find((edges) => areOf(entries, edges));',
     replace: 'const told = [saved].find((edges) => areOf(entries, edges));',
     also: [
       {
-        file: 'lib/replication/membership-write.ts',
+        file: 'lib/replication/membership/membership-write.ts',
         find: "tx.writeEdges('insert', added, told === added ? entries : []);",
         replace: "for (const edge of added) tx.writeEdges('insert', [edge]);",
       },
     ],
     tests: [
       {
-        file: 'test/wal-beginnings.test.ts',
+        file: 'test/replication/slot/wal-beginnings.test.ts',
         name: 'as many statements for a transaction of eight hundred rows',
       },
     ],
@@ -84,7 +90,7 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'values-for-functions-are-texts',
-    file: 'lib/replication/bucket-function-call.ts',
+    file: 'lib/replication/rules/bucket-function-call.ts',
     find: '`r.${prefix}${position}::${type} AS ${quoteIdentifier(name)}`',
     replace: "`r.${prefix}${position}${type && ''} AS ${quoteIdentifier(name)}`",
     tests: [{ file: BUCKET_FUNCTION, name: 'is given typed values, by the names of the columns' }],
@@ -92,7 +98,7 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'functions-get-no-old-row',
-    file: 'lib/replication/bucket-function-call.ts',
+    file: 'lib/replication/rules/bucket-function-call.ts',
     find: 'has_old: previous !== null };',
     replace: 'has_old: previous === undefined };',
     tests: [
@@ -102,7 +108,7 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'empty-buckets-of-functions-count',
-    file: 'lib/replication/bucket-function-call.ts',
+    file: 'lib/replication/rules/bucket-function-call.ts',
     find: "WHERE bucket <> '') AS named",
     replace: 'WHERE bucket IS NOT NULL) AS named',
     tests: [{ file: BUCKET_FUNCTION, name: 'nulls, empty strings and duplicates are passed over' }],
@@ -110,7 +116,7 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'functions-are-for-the-default-resolver-alone',
-    file: 'lib/replication/bucket-rules.ts',
+    file: 'lib/replication/rules/bucket-rules.ts',
     find: 'const answers = await (bucketFunction === null',
     replace:
       'const answers = await (bucketFunction === null || !this.isDefault({ ...table, bucketFunction: null })',
@@ -131,7 +137,10 @@ export const CONSUMER: readonly Mutation[] = [
     find: 'return [bucketOf(USER_BUCKETS, userId), GLOBAL_BUCKET];',
     replace: "return `${bucketOf(USER_BUCKETS, userId)},${GLOBAL_BUCKET}`.split(',');",
     tests: [
-      { file: 'test/identity.test.ts', name: 'a comma or a quote in a user id names no further buckets' },
+      {
+        file: 'test/push/identity.test.ts',
+        name: 'a comma or a quote in a user id names no further buckets',
+      },
     ],
     why: 'W-OWN-5: a user who chooses an id could read anybody’s rows.',
   },
@@ -145,20 +154,20 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'wide-rows-are-read-together',
-    file: 'lib/replication/current-rows.ts',
+    file: 'lib/replication/membership/current-rows.ts',
     find: 'if (part.length > 0 && text + length > MOST_TEXT) {',
     replace: 'if (part.length > 0 && length > MOST_TEXT) {',
-    tests: [{ file: 'test/wide-row-parts.test.ts', name: 'are read in parts [W-HOST-8]' }],
+    tests: [{ file: 'test/replication/tables/wide-row-parts.test.ts', name: 'are read in parts [W-HOST-8]' }],
     why: 'W-HOST-8: the process would run out of memory at the first start.',
   },
   {
     name: 'transactions-of-other-databases-are-not-named',
-    file: 'lib/replication/slot-wait.ts',
+    file: 'lib/replication/slot/slot-wait.ts',
     find: 'LEFT JOIN pg_stat_activity a ON a.pid = held.pid',
     replace: 'LEFT JOIN pg_stat_activity a ON a.pid = held.pid AND a.datname = current_database()',
     tests: [
       {
-        file: 'test/slot-set-up.test.ts',
+        file: 'test/replication/slot/slot-set-up.test.ts',
         name: 'and names the one that it waits for, in another database, too',
       },
     ],

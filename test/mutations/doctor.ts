@@ -1,13 +1,13 @@
 import type { Mutation } from './mutation.js';
 
-const TEST = 'test/doctor.test.ts';
-const CLI = 'test/cli.test.ts';
+const TEST = 'test/operations/doctor.test.ts';
+const CLI = 'test/operations/cli.test.ts';
 
 /** The doctor and the command line. */
 export const DOCTOR: readonly Mutation[] = [
   {
     name: 'partial-indexes-will-do',
-    file: 'lib/doctor/index-problems.ts',
+    file: 'lib/operations/doctor/index-problems.ts',
     find: ' AND i.indisvalid AND i.indpred IS NULL)',
     replace: ' AND i.indisvalid)',
     tests: [{ file: TEST, name: 'a foreign key whose only index is partial' }],
@@ -15,7 +15,7 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'disabled-triggers-move-times',
-    file: 'lib/doctor/updated-at-problems.ts',
+    file: 'lib/operations/doctor/updated-at-problems.ts',
     find: "AND t.tgenabled IN ('O', 'A') AND NOT t.tgisinternal",
     replace: 'AND NOT t.tgisinternal',
     tests: [{ file: TEST, name: 'an update time whose trigger is disabled' }],
@@ -23,7 +23,7 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'idle-slots-may-keep-any-wal',
-    file: 'lib/doctor/slot-problems.ts',
+    file: 'lib/operations/doctor/slot-problems.ts',
     find: 'if (slot.active || retained <= BigInt(maxRetainedWal)) return [];',
     replace: 'if (!slot.active || retained <= BigInt(maxRetainedWal)) return [];',
     tests: [{ file: TEST, name: 'a slot that nobody reads and that keeps too much WAL' }],
@@ -31,7 +31,7 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'policies-of-the-push-role-are-not-looked-at',
-    file: 'lib/doctor/rls-problems.ts',
+    file: 'lib/operations/doctor/rls-problems.ts',
     find: 'coalesce($2, current_user)',
     replace: 'coalesce(current_user, $2)',
     tests: [{ file: TEST, name: 'policies do not bind it, as it' }],
@@ -39,7 +39,7 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'missing-publications-are-always-made',
-    file: 'lib/doctor/publication-gaps.ts',
+    file: 'lib/operations/doctor/publication-gaps.ts',
     find: 'if (!first || (!first.exists && first.creatable)) return [];',
     replace: 'if (!first?.exists) return [];',
     tests: [{ file: TEST, name: 'may neither replicate nor make the publication' }],
@@ -55,7 +55,7 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'update-times-that-stay-are-a-fault',
-    file: 'lib/doctor/updated-at-problems.ts',
+    file: 'lib/operations/doctor/updated-at-problems.ts',
     find: '    isAdvice: true,\n',
     replace: '',
     tests: [{ file: CLI, name: 'is not what the exit status is about [W-SDK-7]' }],

@@ -1,12 +1,12 @@
 import type { Mutation } from './mutation.js';
 
-const FILE = 'test/push-server-state.test.ts';
+const FILE = 'test/push/failures/push-server-state.test.ts';
 
 /** What the server's state costs a device. */
 export const FAULTS: readonly Mutation[] = [
   {
     name: 'state-of-the-server-is-blamed-on-records',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: 'if (mayBeOfTable(second)) throw new ServerStateError(second, name);',
     replace: '',
     tests: [{ file: FILE, name: 'a create that everybody would fail with' }],
@@ -14,7 +14,7 @@ export const FAULTS: readonly Mutation[] = [
   },
   {
     name: 'state-of-the-server-counts-as-a-try',
-    file: 'lib/engine/push/split-push.ts',
+    file: 'lib/engine/push/failures/split-push.ts',
     find: 'error instanceof ServerStateError ||',
     replace: '',
     tests: [{ file: FILE, name: 'a create that everybody would fail with' }],
@@ -22,7 +22,7 @@ export const FAULTS: readonly Mutation[] = [
   },
   {
     name: 'locks-of-others-refuse-changes',
-    file: 'lib/engine/push/split-push.ts',
+    file: 'lib/engine/push/failures/split-push.ts',
     find: '!failed.isLockWait &&',
     replace: '',
     tests: [{ file: FILE, name: 'on a row costs its change nothing' }],

@@ -1,13 +1,13 @@
 import type { Mutation } from './mutation.js';
 
-const UNREADABLE = 'test/unreadable-rows.test.ts';
-const TRIGGERS = 'test/trigger-deletes.test.ts';
+const UNREADABLE = 'test/pull/unreadable-rows.test.ts';
+const TRIGGERS = 'test/push/failures/trigger-deletes.test.ts';
 
 /** Rows, codes and headers of the host's, or of its devices, that stop more than themselves. */
 export const FAULTS2: readonly Mutation[] = [
   {
     name: 'rows-that-can-not-be-read-stop-their-readers',
-    file: 'lib/engine/request-transactions.ts',
+    file: 'lib/engine/request/request-transactions.ts',
     find: 'if (!isDataError(error)) throw error;',
     replace: 'if (isDataError(error)) throw error;',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, is left out of a snapshot" }],
@@ -15,7 +15,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-could-not-be-read-are-forgotten',
-    file: 'lib/engine/pull/unreadable-rows.ts',
+    file: 'lib/engine/rows/unreadable-rows.ts',
     find: 'recordIds, anew: true, later: true });',
     replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
@@ -23,7 +23,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-can-not-be-read-are-named-by-each-pull',
-    file: 'lib/engine/pull/unreadable-rows.ts',
+    file: 'lib/engine/rows/unreadable-rows.ts',
     find: 'now - last > NAMED_AGAIN_MS',
     replace: 'now > last - NAMED_AGAIN_MS',
     tests: [{ file: UNREADABLE, name: 'is named in the log, once however many devices ask for it' }],
@@ -31,7 +31,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'creates-that-come-again-bring-deleted-rows-back',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: "if (resolution.winner === 'server') {",
     replace: "if (resolution.winner === 'server' && !isUndelete) {",
     tests: [{ file: TRIGGERS, name: 'stays deleted when its create is sent again' }],
@@ -39,7 +39,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
-    file: 'lib/engine/push/change-processing.ts',
+    file: 'lib/engine/push/writing/change-processing.ts',
     find: 'return row.deletedAt === null ? taken :',
     replace: "return row.deletedAt !== '' ? taken :",
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
@@ -47,7 +47,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-made-for-others-stay-on-their-device',
-    file: 'lib/engine/push/push-run.ts',
+    file: 'lib/engine/push/writing/push-run.ts',
     find: '[...this.hidden, ...this.processing.madeForOthers]',
     replace: '[...this.hidden]',
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
@@ -55,10 +55,15 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-look-like-an-outage-stop-the-log',
-    file: 'lib/replication/bucket-rules.ts',
+    file: 'lib/replication/rules/bucket-rules.ts',
     find: 'patience.isOfRows ||= !(await this.health.isDown());',
     replace: 'await this.health.isDown();',
-    tests: [{ file: 'test/wal-rule-failures.test.ts', name: 'as if something were down (ECONNREFUSED)' }],
+    tests: [
+      {
+        file: 'test/replication/rules/wal-rule-failures.test.ts',
+        name: 'as if something were down (ECONNREFUSED)',
+      },
+    ],
     why: 'W-HOST-48: one row for which the resolver always throws ECONNREFUSED would stop every user for ever.',
   },
   {
@@ -66,7 +71,7 @@ export const FAULTS2: readonly Mutation[] = [
     file: 'lib/replication/resolver-health.ts',
     find: 'return this.now() - this.failingSince < PATIENCE_MS;',
     replace: 'return this.failingSince >= 0;',
-    tests: [{ file: 'test/resolver-health.test.ts', name: 'a minute at most' }],
+    tests: [{ file: 'test/replication/rules/resolver-health.test.ts', name: 'a minute at most' }],
     why: 'W-HOST-49: where the row that was known to work fails too, nothing would ever be applied again.',
   },
   {
@@ -74,23 +79,23 @@ export const FAULTS2: readonly Mutation[] = [
     file: 'lib/store/status-sql.ts',
     find: ':sync.sync_push_failures WHERE refused_at IS NOT NULL',
     replace: ':sync.sync_push_failures WHERE attempts > 0',
-    tests: [{ file: 'test/status.test.ts', name: 'names the changes that were refused last' }],
+    tests: [{ file: 'test/operations/status.test.ts', name: 'names the changes that were refused last' }],
     why: 'W-HOST-51: an operator would look for what was lost among what is still tried.',
   },
   {
     name: 'codings-have-a-case',
-    file: 'lib/http/pending-body.ts',
+    file: 'lib/http/bodies/pending-body.ts',
     find: 'coding.trim().toLowerCase()',
     replace: 'coding.trim()',
-    tests: [{ file: 'test/body-guards.test.ts', name: 'however that is spelled' }],
+    tests: [{ file: 'test/http/bodies/body-guards.test.ts', name: 'however that is spelled' }],
     why: 'W-HOST-52: RFC 9110 makes no difference between identity and Identity; a device would be refused for ever.',
   },
   {
     name: 'policies-know-no-resolver',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: 'bucketSources.length > 0 || options.ownershipResolver === true',
     replace: 'bucketSources.length > 0',
-    tests: [{ file: 'test/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
+    tests: [{ file: 'test/store/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
     why: "W-HOST-53: the second wall would let everyone read what a resolver puts into a team's bucket.",
   },
 ];

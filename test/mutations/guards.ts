@@ -1,8 +1,8 @@
 import type { Mutation } from './mutation.js';
 
-const JWT = 'test/guards-jwt.test.ts';
-const IDENTITY = 'test/guards-identity.test.ts';
-const START = 'test/guards-start.test.ts';
+const JWT = 'test/http/guards/guards-jwt.test.ts';
+const IDENTITY = 'test/http/guards/guards-identity.test.ts';
+const START = 'test/http/guards/guards-start.test.ts';
 
 /** Who is let in, and as whom. */
 export const GUARDS: readonly Mutation[] = [

@@ -1,9 +1,9 @@
 import type { Mutation } from './mutation.js';
 
-const HOOKS_TEST = 'test/hooks.test.ts';
-const BEFORE_APPLY = 'test/before-apply.test.ts';
-const EFFECTS = 'test/push-effects.test.ts';
-const VERDICTS = 'test/push-verdicts.test.ts';
+const HOOKS_TEST = 'test/host/hooks.test.ts';
+const BEFORE_APPLY = 'test/push/before-apply.test.ts';
+const EFFECTS = 'test/push/push-effects.test.ts';
+const VERDICTS = 'test/push/push-verdicts.test.ts';
 
 /** The host's own code: hooks, and what they are told. */
 export const HOOKS: readonly Mutation[] = [
@@ -50,7 +50,7 @@ export const HOOKS: readonly Mutation[] = [
   },
   {
     name: 'refusals-of-writes-are-not-heard',
-    file: 'lib/engine/push/change-processing.ts',
+    file: 'lib/engine/push/writing/change-processing.ts',
     find: 'return writes.filter((write) => !refusals.has(write));',
     replace: "return writes.filter((write) => write.kind === 'delete' || !refusals.has(write));",
     tests: [{ file: EFFECTS, name: 'may be refused by the host, and the row comes back' }],
@@ -77,7 +77,7 @@ export const HOOKS: readonly Mutation[] = [
   },
   {
     name: 'deleted-rows-stay-deleted',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: "if (item.operation === 'update' && row.deletedAt !== null) {",
     replace: "if (item.operation !== 'delete' && row.deletedAt !== null) {",
     tests: [{ file: EFFECTS, name: 'wins over what was written meanwhile, and takes nothing of it away' }],
@@ -85,7 +85,7 @@ export const HOOKS: readonly Mutation[] = [
   },
   {
     name: 'conflicts-that-are-none-are-told',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: "resolution.winner === 'server' || !isBase(conflict.baseVersion, conflict.serverTime),",
     replace: "resolution.winner === 'server' || conflict.serverTime !== '',",
     tests: [{ file: VERDICTS, name: 'the host is told of true conflicts only' }],
@@ -93,10 +93,10 @@ export const HOOKS: readonly Mutation[] = [
   },
   {
     name: 'resolvers-are-not-told-whose-change-it-is',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: 'userId: this.context.userId,',
     replace: 'userId: this.context.clientId,',
-    tests: [{ file: 'test/resolvers.test.ts', name: 'is told everything about both sides' }],
+    tests: [{ file: 'test/registry/resolvers.test.ts', name: 'is told everything about both sides' }],
     why: 'W-PUSH-19: a host could not prefer one user’s version.',
   },
 ];

@@ -1,20 +1,20 @@
 import type { Mutation } from './mutation.js';
 
-const TRANSIENT = 'test/transient-errors.test.ts';
-const CONTRACT = 'test/contract.test.ts';
-const ROUTES = 'test/body-routes.test.ts';
-const HONEST = 'test/honest-requests.test.ts';
+const TRANSIENT = 'test/database/transient-errors.test.ts';
+const CONTRACT = 'test/http/contract.test.ts';
+const ROUTES = 'test/http/bodies/body-routes.test.ts';
+const HONEST = 'test/http/limits/honest-requests.test.ts';
 
 /** What a request may be, and what it is answered. */
 export const HTTP: readonly Mutation[] = [
   {
     name: 'causes-of-errors-are-not-looked-at',
-    file: 'lib/common/database-error.ts',
+    file: 'lib/database/database-error.ts',
     find: 'open.push(driverError, cause,',
     replace: 'open.push(driverError,',
     also: [
       {
-        file: 'lib/common/database-error.ts',
+        file: 'lib/database/database-error.ts',
         find: 'const { driverError, cause, errors }',
         replace: 'const { driverError, errors }',
       },
@@ -24,7 +24,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'shutdowns-are-a-fault-of-the-server',
-    file: 'lib/common/database-error.ts',
+    file: 'lib/database/database-error.ts',
     find: '/^(08|53|57)|',
     replace: '/^(08|53)|',
     tests: [{ file: TRANSIENT, name: 'has the code 57' }],
@@ -40,10 +40,10 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'malformed-versions-are-old',
-    file: 'lib/engine/version-gate.ts',
+    file: 'lib/engine/request/version-gate.ts',
     find: 'return semver.parse(numbers, { loose: true });',
     replace: 'return semver.coerce(numbers);',
-    tests: [{ file: 'test/version-gate.test.ts', name: 'refuses 1.2, and not for being old' }],
+    tests: [{ file: 'test/http/guards/version-gate.test.ts', name: 'refuses 1.2, and not for being old' }],
     why: 'W-HTTP-6: an app would be told to upgrade that is new.',
   },
   {
@@ -60,7 +60,12 @@ export const HTTP: readonly Mutation[] = [
     file: 'lib/http/is-text.ts',
     find: 'return isText(value) && value.length <= MAX_ID_LENGTH;',
     replace: 'return isText(value) && value.length <= 1000 * MAX_ID_LENGTH;',
-    tests: [{ file: 'test/limits.test.ts', name: "on 'Express' a client has an id of 1 to 255 characters" }],
+    tests: [
+      {
+        file: 'test/http/limits/limits.test.ts',
+        name: "on 'Express' a client has an id of 1 to 255 characters",
+      },
+    ],
     why: 'W-CLI-2: an index would refuse it, as a 500.',
   },
   {
@@ -68,20 +73,27 @@ export const HTTP: readonly Mutation[] = [
     file: 'lib/http/requests.ts',
     find: "if (!body.client_id) throw new SynchroError('bad_request', 'client_id is required');",
     replace: '',
-    tests: [{ file: 'test/limits.test.ts', name: "on 'Express' a client has an id of 1 to 255 characters" }],
+    tests: [
+      {
+        file: 'test/http/limits/limits.test.ts',
+        name: "on 'Express' a client has an id of 1 to 255 characters",
+      },
+    ],
     why: 'W-CLI-2: all devices without an id would be one, each with the other’s checkpoint.',
   },
   {
     name: 'names-keep-devices-out',
-    file: 'lib/engine/ascii-names.ts',
+    file: 'lib/engine/rows/ascii-names.ts',
     find: 'if (!isUnstorable(error)) throw error;',
     replace: 'if (isUnstorable(error)) throw error;',
-    tests: [{ file: 'test/encodings.test.ts', name: 'an emoji in a device’s name does not keep it out' }],
+    tests: [
+      { file: 'test/database/encodings.test.ts', name: 'an emoji in a device’s name does not keep it out' },
+    ],
     why: 'W-HOST-10: who calls a phone by an emoji could not sync.',
   },
   {
     name: 'routes-are-told-by-how-they-end',
-    file: 'lib/http/express-bodies.ts',
+    file: 'lib/http/bodies/express-bodies.ts',
     find: 'if (!ours.some((layer) => layer.match(path))) return false;',
     replace: "if (path !== '') return /sync\\/(register|pull|push|snapshot)$/.test(path);",
     tests: [{ file: ROUTES, name: "on Express the host's route admin/sync/push keeps its body" }],
@@ -89,7 +101,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'earlier-routes-lose-their-bodies',
-    file: 'lib/http/express-bodies.ts',
+    file: 'lib/http/bodies/express-bodies.ts',
     find: 'return { ours, earlier: stack.slice(0, Math.max(first, 0)).filter((layer) => answered.has(layer)) };',
     replace:
       'return { ours, earlier: stack.slice(0, 0).filter((layer) => answered.has(layer) && first > 0) };',
@@ -98,7 +110,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'values-of-honest-pushes-are-too-many',
-    file: 'lib/synchro.settings.ts',
+    file: 'lib/settings/synchro.settings.ts',
     find: 'bodyValues = 1_000_000,',
     replace: 'bodyValues = 10_000,',
     tests: [
@@ -111,7 +123,7 @@ export const HTTP: readonly Mutation[] = [
   },
   {
     name: 'buckets-of-honest-pulls-are-too-many',
-    file: 'lib/synchro.settings.ts',
+    file: 'lib/settings/synchro.settings.ts',
     find: 'listEntries = 100_000,',
     replace: 'listEntries = 10_000,',
     tests: [

@@ -7,7 +7,7 @@ export const LOAD: readonly Mutation[] = [
     file: 'lib/common/pieces.ts',
     find: 'if (performance.now() - began < TURN_MS) continue;',
     replace: 'if (performance.now() - began >= 0) continue;',
-    tests: [{ file: 'test/pieces.test.ts', name: 'is read while others have their turns' }],
+    tests: [{ file: 'test/http/bodies/pieces.test.ts', name: 'is read while others have their turns' }],
     why: 'W-LOAD-1: a body of a million numbers would keep everybody waiting for it.',
   },
   {
@@ -15,7 +15,9 @@ export const LOAD: readonly Mutation[] = [
     file: 'lib/common/json-scan.ts',
     find: 'if (count % ESCAPES === 0) yield;',
     replace: '',
-    tests: [{ file: 'test/pieces.test.ts', name: 'of escapes is read while others have their turns' }],
+    tests: [
+      { file: 'test/http/bodies/pieces.test.ts', name: 'of escapes is read while others have their turns' },
+    ],
     why: 'W-LOAD-1: 7 million escaped quotes in one text would keep everybody waiting.',
   },
 ];

@@ -1,18 +1,18 @@
 import type { Mutation } from './mutation.js';
 
-const STATUS = 'test/status.test.ts';
-const OPERATIONS_TEST = 'test/operations.test.ts';
-const COMPACTION = 'test/compaction.test.ts';
-const CLEANUP = 'test/compaction-cleanup.test.ts';
-const SCHEDULE = 'test/compaction-schedule.test.ts';
-const LOGGER = 'test/logger-fails.test.ts';
-const PRINTABLE = 'test/printable.test.ts';
+const STATUS = 'test/operations/status.test.ts';
+const OPERATIONS_TEST = 'test/operations/operations.test.ts';
+const COMPACTION = 'test/compaction/compaction.test.ts';
+const CLEANUP = 'test/compaction/compaction-cleanup.test.ts';
+const SCHEDULE = 'test/compaction/compaction-schedule.test.ts';
+const LOGGER = 'test/host/logger-fails.test.ts';
+const PRINTABLE = 'test/common/printable.test.ts';
 
 /** What operators see and do: status, lists, compaction, the log. */
 export const OPERATIONS: readonly Mutation[] = [
   {
     name: 'nobody-is-ever-behind',
-    file: 'lib/engine/operations/sync-status.ts',
+    file: 'lib/operations/sync-status.ts',
     find: 'seconds: behind ? stored.secondsSinceApplied : 0,',
     replace: 'seconds: behind && stored.active !== true ? stored.secondsSinceApplied : 0,',
     tests: [{ file: STATUS, name: 'tells by how much the changelog is behind' }],
@@ -20,7 +20,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'slots-that-nobody-reads-count-as-read',
-    file: 'lib/engine/operations/sync-status.ts',
+    file: 'lib/operations/sync-status.ts',
     find: 'active: stored.active ?? false,',
     replace: 'active: stored.slotName !== null || (stored.active ?? false),',
     tests: [{ file: STATUS, name: 'makes a health check with Terminus' }],
@@ -28,7 +28,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'idle-consumers-are-behind',
-    file: 'lib/engine/operations/sync-status.ts',
+    file: 'lib/operations/sync-status.ts',
     find: "if (stored.active !== true || stored.lagBytes === '0') return stored;",
     replace: 'if (stored.active !== true || stored.lagBytes !== null) return stored;',
     tests: [{ file: STATUS, name: 'is not behind, however much others write' }],
@@ -49,7 +49,7 @@ export const OPERATIONS: readonly Mutation[] = [
     replace: '        this.report(error);\n        if (!standby) return;\n      }',
     tests: [
       {
-        file: 'test/wal-recovery.test.ts',
+        file: 'test/replication/stream/wal-recovery.test.ts',
         name: 'when its walsender connection is lost',
       },
     ],
@@ -57,7 +57,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'all-failures-are-replayed',
-    file: 'lib/store/operation-lists.ts',
+    file: 'lib/store/tasks/operation-lists.ts',
     find: 'AND ($1::text IS NULL OR table_name = $1) AND ($2::text[] IS NULL OR record_id = ANY($2))\n       RETURNING id)',
     replace:
       'AND ($1::text IS NULL OR table_name = $1) AND ($2::text[] IS NULL OR record_id <> ALL($2) OR true)\n       RETURNING id)',
@@ -66,7 +66,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'discarded-rows-keep-nothing',
-    file: 'lib/store/parked-rows.ts',
+    file: 'lib/store/clients/parked-rows.ts',
     find: "'parent_id', parent_id, 'change', change,",
     replace: "'parent_id', parent_id,",
     tests: [{ file: OPERATIONS_TEST, name: 'go only by hand: the content is kept' }],
@@ -74,7 +74,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'discarded-rows-stay-on-devices',
-    file: 'lib/engine/operations/sync-operations.ts',
+    file: 'lib/engine/admin/sync-operations.ts',
     find: "await enqueueRequest(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });",
     replace: '',
     tests: [{ file: OPERATIONS_TEST, name: 'every device of the user drops its copy' }],
@@ -82,7 +82,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'slow-devices-keep-all-history',
-    file: 'lib/store/retention.ts',
+    file: 'lib/store/changelog/retention.ts',
     find: 'AND last_pull_seq >= greatest(p.floor_seq, resync_seq)), $1::bigint),',
     replace: 'AND last_pull_seq >= greatest(p.floor_seq, resync_seq)), $1::bigint - $1::bigint),',
     tests: [{ file: COMPACTION, name: 'lets history go that an active device still needs' }],
@@ -90,7 +90,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'young-history-goes-too',
-    file: 'lib/store/retention.ts',
+    file: 'lib/store/changelog/retention.ts',
     find: "WHERE created_at >= now() - $1 * interval '1 millisecond'",
     replace: "WHERE created_at >= now() + $1 * interval '1 millisecond'",
     tests: [{ file: COMPACTION, name: 'removes nothing that is younger' }],
@@ -98,7 +98,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'devices-that-take-a-snapshot-are-forgotten',
-    file: 'lib/store/cleanup.ts',
+    file: 'lib/store/clients/cleanup.ts',
     find: "WHERE NOT is_active AND coalesce(snapshot_expires_at, '-infinity') <= now()",
     replace: 'WHERE NOT is_active',
     tests: [{ file: CLEANUP, name: 'keeps a device that pushes, or takes a snapshot' }],
@@ -106,7 +106,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'open-failures-are-removed',
-    file: 'lib/store/cleanup.ts',
+    file: 'lib/store/clients/cleanup.ts',
     find: "WHERE resolved_at < now() - $1 * interval '1 millisecond' LIMIT $2)",
     replace: "WHERE coalesce(resolved_at, '-infinity') < now() - $1 * interval '1 millisecond' LIMIT $2)",
     tests: [{ file: CLEANUP, name: 'removes failures that were resolved before the threshold' }],
@@ -114,7 +114,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'current-contract-is-removed',
-    file: 'lib/store/cleanup.ts',
+    file: 'lib/store/clients/cleanup.ts',
     find: 'WHERE schema_version <> $1\n',
     replace: 'WHERE schema_version <> -$1::bigint\n',
     tests: [{ file: CLEANUP, name: 'keeps the last hundred contracts, and the current one' }],
@@ -122,7 +122,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'instances-compact-at-once',
-    file: 'lib/store/compaction-lock.ts',
+    file: 'lib/store/changelog/compaction-lock.ts',
     find: 'return locked ? await work() : null;',
     replace: 'return locked || !wait ? await work() : null;',
     tests: [{ file: SCHEDULE, name: 'one instance runs at a time, the others skip' }],
@@ -130,7 +130,7 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'first-compaction-comes-after-the-interval',
-    file: 'lib/engine/compaction-schedule.ts',
+    file: 'lib/engine/compaction/compaction-schedule.ts',
     find: 'Math.min(interval, FIRST_RUN_MS) * (1 - random() / 2)',
     replace: 'interval * (1 - random() / 2)',
     tests: [{ file: SCHEDULE, name: 'the first run comes after half to all of it' }],
@@ -138,17 +138,17 @@ export const OPERATIONS: readonly Mutation[] = [
   },
   {
     name: 'results-hold-bigints',
-    file: 'lib/engine/compactor.ts',
+    file: 'lib/engine/compaction/compactor.ts',
     find: 'safeSeq: safeSeq.toString(),',
     replace: 'safeSeq,',
     also: [
       {
-        file: 'lib/store/compaction-result.ts',
+        file: 'lib/settings/compaction-result.ts',
         find: 'readonly safeSeq: string;',
         replace: 'readonly safeSeq: bigint;',
       },
     ],
-    tests: [{ file: 'test/json-safe-results.test.ts', name: 'can be returned from a controller' }],
+    tests: [{ file: 'test/http/json-safe-results.test.ts', name: 'can be returned from a controller' }],
     why: 'W-HOST-14: a controller that returns the result would answer 500.',
   },
   {

@@ -67,7 +67,7 @@ export function oracleLane(mutations: readonly Mutation[]): readonly Mutation[] 
     .filter(({ name }) => NAMES.has(name))
     .map((mutation) => ({
       ...mutation,
-      tests: WORLDS.map((name) => ({ file: 'test/oracle.test.ts', name })),
+      tests: WORLDS.map((name) => ({ file: 'test/oracle/oracle.test.ts', name })),
     }));
 }
 

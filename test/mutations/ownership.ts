@@ -1,13 +1,13 @@
 import type { Mutation } from './mutation.js';
 
-const OWNERSHIP_TEST = 'test/push-ownership.test.ts';
-const VALIDATORS = 'test/before-apply.test.ts';
+const OWNERSHIP_TEST = 'test/push/push-ownership.test.ts';
+const VALIDATORS = 'test/push/before-apply.test.ts';
 
 /** Who may write what, and what an answer may tell. */
 export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'nobody-checks-who-owns-a-row',
-    file: 'lib/store/ownership-sql.ts',
+    file: 'lib/store/host-rows/ownership-sql.ts',
     find: 'if (table.ownerColumn !== null) return test(`${row}.${quoteIdentifier(table.ownerColumn)}`);',
     replace:
       'if (table.ownerColumn !== null) return `(${test(`${row}.${quoteIdentifier(table.ownerColumn)}`)} OR true)`;',
@@ -16,7 +16,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'update-does-not-check-the-owner',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: "WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}",
     replace: 'WHERE t.${key} = r.${key} AND $2::text IS NOT NULL',
     tests: [{ file: VALIDATORS, name: 'gives the row to somebody else' }],
@@ -24,7 +24,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'create-does-not-check-the-parent',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
     replace: 'return `(${value} IS NULL OR ${owned} OR true)`;',
     tests: [{ file: VALIDATORS, name: 'gives the parent to somebody else' }],
@@ -32,7 +32,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'create-counts-on-any-parent',
-    file: 'lib/engine/push/push-rows.ts',
+    file: 'lib/engine/push/sql/push-rows.ts',
     find: 'return key !== null && this.secured.has(key);',
     replace: 'return key !== null;',
     tests: [
@@ -46,7 +46,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'owner-is-not-judged',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: 'if (!row.owned) return notOwned(item, row);',
     replace: '',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser a row that the user sees, but doesn't own" }],
@@ -54,15 +54,17 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'rows-of-others-are-locked',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: "AND ${ownedSql(registry, table, 't', '$2::text')}\n     ORDER BY",
     replace: 'AND $2::text IS NOT NULL\n     ORDER BY',
-    tests: [{ file: 'test/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" }],
+    tests: [
+      { file: 'test/push/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" },
+    ],
     why: 'Design, rule 2: what is not the user’s does not exist; a stranger must not hold its owner up.',
   },
   {
     name: 'answers-show-what-the-user-can-not-see',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: '(o.owned OR EXISTS (',
     replace: '(true OR EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser another user's row that the user can't see" }],
@@ -70,7 +72,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'answers-go-by-edges-of-any-bucket',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: 'e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])',
     replace: 'e.record_id = ${keySql(contract)}::text COLLATE "C" AND $4::text[] IS NOT NULL',
     tests: [{ file: OWNERSHIP_TEST, name: "an edge in a bucket that the user doesn't read shows nothing" }],
@@ -78,17 +80,20 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'answers-show-rows-that-have-moved-on',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: 'isSeenByDefaultRule?.(table) === true',
     replace: 'isSeenByDefaultRule?.(table) === null',
     tests: [
-      { file: 'test/hydration-race.test.ts', name: "a push's conflict answer shows nothing of it either" },
+      {
+        file: 'test/pull/hydration-race.test.ts',
+        name: "a push's conflict answer shows nothing of it either",
+      },
     ],
     why: 'Interleavings 9: a row that was given away is not told of, though its edge is still there.',
   },
   {
     name: 'own-row-without-edges-is-invisible',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: '(o.owned OR EXISTS (',
     replace: '(EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: 'an own row without edges is visible to its device' }],
@@ -96,10 +101,15 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'protected-columns-are-writable',
-    file: 'lib/engine/push/writable-columns.ts',
+    file: 'lib/engine/push/values/writable-columns.ts',
     find: 'isWritten(column, data) && !contract.table.protectedColumns.has(column.name),',
     replace: 'isWritten(column, data),',
-    tests: [{ file: 'test/push-writable-columns.test.ts', name: 'of what a client sends, an update takes' }],
+    tests: [
+      {
+        file: 'test/push/values/push-writable-columns.test.ts',
+        name: 'of what a client sends, an update takes',
+      },
+    ],
     why: 'W-PUSH-20: a device could move the parent key, the owner, or the time by which it wins.',
   },
   {
@@ -107,7 +117,7 @@ export const OWNERSHIP: readonly Mutation[] = [
     file: 'lib/registry/discovery.ts',
     find: '        updatedAtColumn,\n        deletedAtColumn,\n        ...protectedByHost,',
     replace: '        ...protectedByHost,',
-    tests: [{ file: 'test/table-options.test.ts', name: 'W-REG-1' }],
+    tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],
     why: 'W-REG-1: last write wins could be forged.',
   },
   {
@@ -115,7 +125,7 @@ export const OWNERSHIP: readonly Mutation[] = [
     file: 'lib/engine/push/check-change.ts',
     find: "if (table.table.pushPolicy === 'disabled')",
     replace: "if (table.table.pushPolicy === 'disabled' && table.table.ownerColumn === null)",
-    tests: [{ file: 'test/table-options.test.ts', name: 'pushPolicy disabled lets nobody write' }],
+    tests: [{ file: 'test/registry/table-options.test.ts', name: 'pushPolicy disabled lets nobody write' }],
     why: 'Configuration page: a table with pushPolicy disabled is read-only, for its owner too.',
   },
 ];

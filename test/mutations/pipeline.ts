@@ -1,13 +1,13 @@
 import type { Mutation } from './mutation.js';
 
-const TEST = 'test/pipeline.test.ts';
-const SEARCH_PATH = 'test/search-path.test.ts';
+const TEST = 'test/database/pipeline.test.ts';
+const SEARCH_PATH = 'test/database/search-path.test.ts';
 
 /** How statements reach PostgreSQL, and under which settings. */
 export const PIPELINE: readonly Mutation[] = [
   {
     name: 'statements-that-were-not-run-count-as-prepared',
-    file: 'lib/store/pipeline.ts',
+    file: 'lib/database/pipeline.ts',
     find: 'for (const { name } of this.queries.slice(this.current))',
     replace: 'for (const { name } of this.queries.slice(0, this.current))',
     tests: [{ file: TEST, name: 'may be prepared by name, also where one before them failed' }],
@@ -15,7 +15,7 @@ export const PIPELINE: readonly Mutation[] = [
   },
   {
     name: 'errors-name-the-last-statement',
-    file: 'lib/store/pipeline.ts',
+    file: 'lib/database/pipeline.ts',
     find: 'this.failed(error, this.statements[index] ?? last)',
     replace: 'this.failed(error, last)',
     tests: [{ file: TEST, name: 'end with the one that fails, which the error names' }],
@@ -23,7 +23,7 @@ export const PIPELINE: readonly Mutation[] = [
   },
   {
     name: 'each-statement-ends-its-own-round-trip',
-    file: 'lib/store/pipeline.ts',
+    file: 'lib/database/pipeline.ts',
     find: 'for (const query of this.queries) query.submit(unsynced);\n    connection.sync();',
     replace:
       'for (const query of this.queries) query.submit(unsynced === connection ? unsynced : connection);',
@@ -32,7 +32,7 @@ export const PIPELINE: readonly Mutation[] = [
   },
   {
     name: 'rows-go-to-the-first-statement',
-    file: 'lib/store/pipeline.ts',
+    file: 'lib/database/pipeline.ts',
     find: 'this.queries[this.current]?.handleCommandComplete(message, connection);\n    this.current += 1;',
     replace: 'this.queries[this.current]?.handleCommandComplete(message, connection);',
     tests: [{ file: TEST, name: 'give the rows of each' }],
@@ -40,23 +40,25 @@ export const PIPELINE: readonly Mutation[] = [
   },
   {
     name: 'reads-see-several-moments',
-    file: 'lib/store/session.ts',
+    file: 'lib/database/session.ts',
     find: "'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'",
     replace: "'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY'",
-    tests: [{ file: 'test/pull-consistency.test.ts', name: 'are of one moment' }],
+    tests: [{ file: 'test/pull/pull-consistency.test.ts', name: 'are of one moment' }],
     why: 'W-PULL-16: the checkpoint would pass entries that the page does not have.',
   },
   {
     name: 'consumer-writes-texts-as-the-database-likes',
-    file: 'lib/store/session-settings.ts',
+    file: 'lib/database/session-settings.ts',
     find: 'export const OWN_SETTINGS = {\n  ...TEXT_SETTINGS,',
     replace: 'export const OWN_SETTINGS = {\n  client_encoding: TEXT_SETTINGS.client_encoding,',
-    tests: [{ file: 'test/wal-text-settings.test.ts', name: 'values are read as the same text' }],
+    tests: [
+      { file: 'test/replication/stream/wal-text-settings.test.ts', name: 'values are read as the same text' },
+    ],
     why: 'Interleavings 2: the same value would name two buckets.',
   },
   {
     name: 'no-schema-is-public',
-    file: 'lib/store/sync-schema.ts',
+    file: 'lib/database/sync-schema.ts',
     find: 'if (schema) return schema;',
     replace: "if (schema !== '') return schema ?? 'public';",
     tests: [{ file: SEARCH_PATH, name: 'where there is no schema at all' }],

@@ -1,13 +1,13 @@
 import type { Mutation } from './mutation.js';
 
-const ROWS = 'test/poison-rows.test.ts';
-const LENGTHS = 'test/text-lengths.test.ts';
+const ROWS = 'test/replication/rules/poison-rows.test.ts';
+const LENGTHS = 'test/push/values/text-lengths.test.ts';
 
 /** Rows and texts that can't be written, and those beside them. */
 export const POISON: readonly Mutation[] = [
   {
     name: 'seqs-of-what-was-taken-back-are-lost',
-    file: 'lib/store/changelog-transaction.ts',
+    file: 'lib/store/changelog/changelog-transaction.ts',
     find: 'if (failure !== null) this.seq = seq;',
     replace: 'if (failure !== null) this.seq = this.seq > seq ? this.seq : seq;',
     tests: [{ file: ROWS, name: 'a trigger on the log, in place 149' }],
@@ -15,7 +15,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'rows-that-can-not-be-written-stop-the-log',
-    file: 'lib/replication/poison-rows.ts',
+    file: 'lib/replication/membership/poison-rows.ts',
     find: 'if (rows.length === 0) throw failure;',
     replace: 'if (rows.length > 0) throw failure;',
     tests: [{ file: ROWS, name: 'a trigger on the edges, in place 0' }],
@@ -23,7 +23,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'rows-that-were-set-aside-are-worked-out-again',
-    file: 'lib/replication/membership-applier.ts',
+    file: 'lib/replication/membership/membership-applier.ts',
     find: 'const byTable = aside.without(all);',
     replace: 'const byTable = aside.rows.length > 0 ? all : aside.without(all);',
     tests: [{ file: ROWS, name: 'keeps the buckets that it had' }],
@@ -31,7 +31,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'deletes-that-could-not-be-written-are-dropped',
-    file: 'lib/replication/rule-failures.ts',
+    file: 'lib/replication/rules/rule-failures.ts',
     find: 'refresh: true, removed: true',
     replace: 'refresh: true, removed: false',
     tests: [{ file: ROWS, name: 'is told of as deleted once that can be written' }],
@@ -39,7 +39,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'checks-at-the-commit-come-too-late',
-    file: 'lib/store/sent-transaction.ts',
+    file: 'lib/database/sent-transaction.ts',
     find: "await this.query('SET CONSTRAINTS ALL IMMEDIATE');",
     replace: "await this.query('SELECT 1');",
     tests: [{ file: ROWS, name: 'a check at the commit, in place 0' }],
@@ -63,7 +63,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'buckets-of-any-length-are-updated',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: "if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);",
     replace: '',
     tests: [{ file: LENGTHS, name: 'is refused in an update' }],
@@ -79,10 +79,10 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'bytes-of-the-stream-are-taken-for-utf-8',
-    file: 'lib/replication/consumer-connection.ts',
+    file: 'lib/replication/slot/consumer-connection.ts',
     find: '  await client.query(ENCODING_SQL);\n',
     replace: '',
-    tests: [{ file: 'test/encodings.test.ts', name: 'bytes that are no UTF-8 cost no more' }],
+    tests: [{ file: 'test/database/encodings.test.ts', name: 'bytes that are no UTF-8 cost no more' }],
     why: 'W-HOST-9: one invalid byte would end the stream for ever.',
   },
 ];

@@ -1,6 +1,6 @@
 import type { Mutation } from './mutation.js';
 
-const SUBSCRIPTIONS = 'test/subscription-changes.test.ts';
+const SUBSCRIPTIONS = 'test/pull/subscription-changes.test.ts';
 
 /** Pulls: what a device is told, and from where it goes on. */
 export const PULL: readonly Mutation[] = [
@@ -11,7 +11,7 @@ export const PULL: readonly Mutation[] = [
     replace: 'CASE WHEN r.live IS DISTINCT FROM false THEN',
     tests: [
       {
-        file: 'test/sharing.test.ts',
+        file: 'test/pull/sharing.test.ts',
         name: 'comes with all that is under it, two levels deep, and goes again',
       },
     ],
@@ -22,23 +22,23 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/log-page.ts',
     find: 'CASE WHEN r.live THEN',
     replace: 'CASE WHEN r.live IS NOT NULL THEN',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
     why: 'Interleavings 8: pulls ignore the edges of soft-deleted rows.',
   },
   {
     name: 'hydration-without-the-default-rule',
-    file: 'lib/engine/pull/hydrator.ts',
+    file: 'lib/engine/rows/hydrator.ts',
     find: 'return this.repeatsRule(table)\n',
     replace: 'return !this.repeatsRule(table)\n',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'is withheld from Alice until her own entry' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'is withheld from Alice until her own entry' }],
     why: 'Interleavings 9: Alice would read what Bob wrote into the task that she gave him.',
   },
   {
     name: 'snapshot-without-the-default-rule',
-    file: 'lib/engine/pull/hydrator.ts',
+    file: 'lib/engine/rows/hydrator.ts',
     find: "(${this.ruleSql(table, '$1::text[]')}) IS TRUE",
     replace: "(${this.ruleSql(table, '$1::text[]')} OR $1::text[] IS NOT NULL) IS TRUE",
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'a snapshot that Alice takes meanwhile' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'a snapshot that Alice takes meanwhile' }],
     why: 'Interleavings 9: the same holds for snapshots.',
   },
   {
@@ -46,7 +46,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'passedOver: [...withheld, ...',
     replace: 'passedOver: [...',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'a comment that was withheld from Alice comes' }],
+    tests: [
+      { file: 'test/pull/hydration-race.test.ts', name: 'a comment that was withheld from Alice comes' },
+    ],
     why: 'Interleavings 9: a batch in which the row leaves and comes back has no entry for it, and the change is lost.',
   },
   {
@@ -54,7 +56,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/replication/requests.ts',
     find: 'CASE WHEN q.anew THEN',
     replace: 'CASE WHEN false THEN',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'also where its updated_at stayed as it was' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'also where its updated_at stayed as it was' }],
     why: 'Interleavings 12: the device skips a change that does not move updated_at.',
   },
   {
@@ -62,23 +64,23 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/snapshot/snapshotter.ts',
     find: 'passedOver.push(...redeliveries(table, hydrated));',
     replace: '',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'so does one that a snapshot passed over' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'so does one that a snapshot passed over' }],
     why: 'Interleavings 9: the snapshot would be the last that the log had to say of the row.',
   },
   {
     name: 'what-was-refused-out-of-sight-stays-on-the-device',
-    file: 'lib/engine/push-requests.ts',
+    file: 'lib/engine/push/push-requests.ts',
     find: 'notePassedOver(manager, client, redelivered)',
     replace: 'notePassedOver(manager, client, redelivered.slice(redelivered.length))',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
     why: 'Interleavings 9: such a verdict carries no row, and the log has no entry for one that came back in a batch.',
   },
   {
     name: 'records-are-told-again-before-the-log-knows-them',
-    file: 'lib/store/requests.ts',
+    file: 'lib/store/tasks/requests.ts',
     find: "CASE WHEN $1 <> 'reresolve' THEN pg_current_wal_insert_lsn() - '0/0' END",
     replace: 'NULL::bigint',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'to one that the log did not know yet' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'to one that the log did not know yet' }],
     why: 'It would find no edge, and the device keep what it was refused.',
   },
   {
@@ -86,7 +88,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: '.filter((record) => !back.has(record))',
     replace: '',
-    tests: [{ file: 'test/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' }],
+    tests: [
+      { file: 'test/pull/hydration-ahead.test.ts', name: 'arrives when it is soft-deleted and undeleted' },
+    ],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
   {
@@ -94,7 +98,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'a.table.table.depth - b.table.table.depth',
     replace: 'b.table.table.depth - a.table.table.depth',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'order is that of the log, but parents come before' }],
+    tests: [
+      { file: 'test/pull/pull-pages.test.ts', name: 'order is that of the log, but parents come before' },
+    ],
     why: 'W-PULL-11: the page would fail on a device with foreign keys.',
   },
   {
@@ -102,7 +108,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'end === null ? page : { lastSeq: end - 1n, hasMore: true }',
     replace: 'page',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'the byte budget' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'the byte budget' }],
     why: 'Design, rule 12: what does not fit comes with the next page.',
   },
   {
@@ -111,7 +117,7 @@ export const PULL: readonly Mutation[] = [
     find: '.filter((seq) => seq < end).length',
     replace: '.length',
     tests: [
-      { file: 'test/pull-pages.test.ts', name: 'loses neither deletes nor other tables behind the cut' },
+      { file: 'test/pull/pull-pages.test.ts', name: 'loses neither deletes nor other tables behind the cut' },
     ],
     why: 'Design, rule 12: what lies behind the cut would come twice, and children before their parents.',
   },
@@ -120,7 +126,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'members.length <= 1 && ',
     replace: '',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'ends for all tables where it ends for one' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'ends for all tables where it ends for one' }],
     why: 'Design, rule 12: where one table ends the others have to, which is known only once it was read.',
   },
   {
@@ -128,7 +134,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: ' && !gone.some((record) => this.mayBeBack(record))',
     replace: '',
-    tests: [{ file: 'test/hydration-ahead.test.ts', name: 'is not told to be gone meanwhile' }],
+    tests: [{ file: 'test/pull/hydration-ahead.test.ts', name: 'is not told to be gone meanwhile' }],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
   {
@@ -136,7 +142,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/log-page.ts',
     find: 'CASE WHEN $5::text[] IS NULL AND cardinality',
     replace: 'CASE WHEN cardinality',
-    tests: [{ file: 'test/log-page.test.ts', name: 'is as long as it may be, also of some tables only' }],
+    tests: [
+      { file: 'test/pull/log-page.test.ts', name: 'is as long as it may be, also of some tables only' },
+    ],
     why: 'Interleavings 23: a filtered page that ends where others’ entries do would seem to be the last one.',
   },
   {
@@ -144,7 +152,9 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: 'if (!page.hasMore) return log.lastSeq;',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'its checkpoint passes over nothing that it left out' }],
+    tests: [
+      { file: 'test/pull/pull-pages.test.ts', name: 'its checkpoint passes over nothing that it left out' },
+    ],
     why: 'Interleavings 23: what the filter left out would never come.',
   },
   {
@@ -152,33 +162,38 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: '',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
     why: 'Design, rule 6: a quiet device would hold compaction back for ever.',
   },
   {
     name: 'filtered-pull-acknowledges',
-    file: 'lib/engine/pulled.ts',
+    file: 'lib/engine/pull/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.checkpoint',
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'acknowledges nothing' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'acknowledges nothing' }],
     why: 'Interleavings 23: a filtered pull says nothing of the other tables.',
   },
   {
     name: 'answered-checkpoint-is-taken-for-acknowledged',
-    file: 'lib/engine/pulled.ts',
+    file: 'lib/engine/pull/pulled.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.tables === null ? log.lastSeq : null',
-    tests: [{ file: 'test/retention.test.ts', name: 'whose answer was lost pulls again from where it was' }],
+    tests: [
+      {
+        file: 'test/compaction/retention.test.ts',
+        name: 'whose answer was lost pulls again from where it was',
+      },
+    ],
     why: 'Design, rule 6: the answer may be lost, so only the request acknowledges.',
   },
   {
     name: 'acknowledgement-never-goes-back',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at',
     replace: 'SET last_pull_seq = greatest($2::bigint, last_pull_seq), last_pull_at',
     tests: [
       {
-        file: 'test/retention.test.ts',
+        file: 'test/compaction/retention.test.ts',
         name: 'that goes back to an earlier checkpoint holds compaction back there',
       },
     ],
@@ -191,7 +206,7 @@ export const PULL: readonly Mutation[] = [
     replace: 'if (from < log.epochSeq)',
     tests: [
       {
-        file: 'test/retention.test.ts',
+        file: 'test/compaction/retention.test.ts',
         name: 'a checkpoint above the last seq ever issued is of another log',
       },
     ],
@@ -202,12 +217,17 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'if (!client.hasSnapshot) {',
     replace: 'if (!client.hasSnapshot && checkpoint <= 0n) {',
-    tests: [{ file: 'test/retention.test.ts', name: 'a device with a checkpoint has it from another user' }],
+    tests: [
+      {
+        file: 'test/compaction/retention.test.ts',
+        name: 'a device with a checkpoint has it from another user',
+      },
+    ],
     why: 'W-PULL-8: a checkpoint of another user says nothing of the rows of this one.',
   },
   {
     name: 'subscription-difference-is-not-left-to-the-consumer',
-    file: 'lib/engine/note-subscriptions.ts',
+    file: 'lib/engine/request/note-subscriptions.ts',
     find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return [];',
     replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return [];',
     tests: [{ file: SUBSCRIPTIONS, name: 'rows that come into view arrive' }],
@@ -231,7 +251,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-comes-before-the-log-is-there',
-    file: 'lib/store/wal-position.ts',
+    file: 'lib/store/changelog/wal-position.ts',
     find: 'coalesce(after_lsn <= (SELECT confirmed_lsn FROM :sync.sync_wal_position), true)',
     replace: 'coalesce(after_lsn <= 9223372036854775807, true)',
     tests: [{ file: SUBSCRIPTIONS, name: 'of what came and went before, which the log does not have yet' }],
@@ -239,7 +259,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'left-bucket-is-told-from-the-checkpoint',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'greatest((bucket_since ->> b)::bigint, $3::bigint)',
     replace: '$3::bigint',
     tests: [{ file: SUBSCRIPTIONS, name: 'of what was gone before a bucket came nothing is told' }],
@@ -268,12 +288,12 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'standing === Standing.lost &&',
     replace: 'standing === Standing.untold &&',
-    tests: [{ file: 'test/hydration-race.test.ts', name: 'a task that its device makes anew' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'a task that its device makes anew' }],
     why: 'Interleavings 9: the device has the version of the entry that follows, and would skip it.',
   },
   {
     name: 'push-does-not-notice-a-lost-bucket',
-    file: 'lib/engine/push-requests.ts',
+    file: 'lib/engine/push/push-requests.ts',
     find: '...noteSubscriptions(client, buckets, client.acknowledged),',
     replace: '',
     tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],
@@ -281,31 +301,31 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-leaves-while-a-push-is-on-its-way',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'coalesce(shared_lsn > log.lsn, false)',
     replace: 'false',
-    tests: [{ file: 'test/teams.test.ts', name: 'when they leave meanwhile, by a snapshot' }],
+    tests: [{ file: 'test/pull/teams.test.ts', name: 'when they leave meanwhile, by a snapshot' }],
     why: 'W-PULL-9: the device made the row, and the log brings it after the bucket has left.',
   },
   {
     name: 'bucket-comes-back-while-a-push-is-on-its-way',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'SET unlogged = true',
     replace: 'SET unlogged = false',
-    tests: [{ file: 'test/teams.test.ts', name: 'when they leave, come back and see them deleted' }],
+    tests: [{ file: 'test/pull/teams.test.ts', name: 'when they leave, come back and see them deleted' }],
     why: 'W-PULL-9: the bucket still waits to go, so that the row comes and goes unseen.',
   },
   {
     name: 'bucket-comes-after-what-was-pushed-into-it',
-    file: 'lib/engine/push-requests.ts',
+    file: 'lib/engine/push/push-requests.ts',
     find: '? [...withdrawn, ...shared] : withdrawn',
     replace: '? withdrawn : [...withdrawn, ...shared]',
-    tests: [{ file: 'test/teams.test.ts', name: 'is deleted before the log has it and their new team' }],
+    tests: [{ file: 'test/pull/teams.test.ts', name: 'is deleted before the log has it and their new team' }],
     why: 'W-PULL-9: the row came and went before the bucket came, and its device still has it.',
   },
   {
     name: 'bucket-that-was-never-read-tells-what-it-had',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL',
     replace: 'true, NULL',
     tests: [{ file: SUBSCRIPTIONS, name: 'leaves no trace, whatever has come to it since' }],
@@ -313,12 +333,12 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-that-goes-counts-from-the-last-pull',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'SET from_seq = least(s.from_seq, excluded.from_seq)',
     replace: 'SET from_seq = greatest(s.from_seq, excluded.from_seq)',
     also: [
       {
-        file: 'lib/store/sync-clients.ts',
+        file: 'lib/store/clients/sync-clients.ts',
         find: 'WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given',
         replace: 'WHERE s.from_seq IS NOT NULL',
       },
@@ -333,18 +353,18 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'nothing-new-is-said-of-other-buckets-only',
-    file: 'lib/engine/sync-context.ts',
+    file: 'lib/engine/request/sync-context.ts',
     find: 'unnest(c.bucket_subs || (',
     replace: "unnest('{}'::text[] || (",
-    tests: [{ file: 'test/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
+    tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
     why: 'Design, rule 6: the checkpoint would pass over what was never read.',
   },
   {
     name: 'pulls-that-come-together-get-the-answers-of-others',
-    file: 'lib/engine/sync-context.ts',
+    file: 'lib/engine/request/sync-context.ts',
     find: 'ORDER BY asked.n`;',
     replace: 'ORDER BY asked.n DESC`;',
-    tests: [{ file: 'test/request-costs.test.ts', name: 'come together share statements' }],
+    tests: [{ file: 'test/pull/request-costs.test.ts', name: 'come together share statements' }],
     why: 'A device would be told of nothing new, and go on from the checkpoint of another one.',
   },
 ];

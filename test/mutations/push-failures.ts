@@ -1,16 +1,16 @@
 import type { Mutation } from './mutation.js';
 
-const RAISED = 'test/push-raised-errors.test.ts';
-const ODD = 'test/push-odd-tables.test.ts';
-const DEFERRED = 'test/push-deferred.test.ts';
-const BUDGET = 'test/push-budget.test.ts';
-const SPLIT = 'test/push-split.test.ts';
+const RAISED = 'test/push/failures/push-raised-errors.test.ts';
+const ODD = 'test/push/failures/push-odd-tables.test.ts';
+const DEFERRED = 'test/push/failures/push-deferred.test.ts';
+const BUDGET = 'test/push/failures/push-budget.test.ts';
+const SPLIT = 'test/push/failures/push-split.test.ts';
 
 /** Records that fail: each ends, none holds its device or another record up, and none is refused that could be written. */
 export const PUSH_FAILURES: readonly Mutation[] = [
   {
     name: 'every-error-but-data-ends-the-push',
-    file: 'lib/engine/push/sqlstate.ts',
+    file: 'lib/engine/push/sql/sqlstate.ts',
     find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
     replace: "return sqlFailure(error) === 'doubtful';",
     tests: [{ file: RAISED, name: 'what a trigger raises' }],
@@ -18,13 +18,19 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'a-change-is-tried-for-ever',
-    file: 'lib/engine/push/final-verdicts.ts',
+    file: 'lib/engine/push/failures/final-verdicts.ts',
     find: '(counts.get(change) ?? 0) >= MAX_TRIES;',
     replace: '(counts.get(change) ?? 0) < 0 * MAX_TRIES;',
     tests: [
       { file: RAISED, name: 'the tries of a change' },
-      { file: 'test/unreadable-rows.test.ts', name: 'costs a push no other change, and its own change gets' },
-      { file: 'test/resolver-errors.test.ts', name: 'costs a push the one change that it is asked about' },
+      {
+        file: 'test/pull/unreadable-rows.test.ts',
+        name: 'costs a push no other change, and its own change gets',
+      },
+      {
+        file: 'test/push/failures/resolver-errors.test.ts',
+        name: 'costs a push the one change that it is asked about',
+      },
     ],
     why: 'A device pulls nothing before its push is through.',
   },
@@ -38,7 +44,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'refused-changes-are-not-kept',
-    file: 'lib/engine/push/final-verdicts.ts',
+    file: 'lib/engine/push/failures/final-verdicts.ts',
     find: 'await tries.refuse(doubtful.filter(isRefused));',
     replace: '',
     tests: [{ file: RAISED, name: 'end with what was typed kept' }],
@@ -46,7 +52,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'no-plain-statements',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: "if (form === 'usual' && REFUSED_FORMS",
     replace: "if (form !== 'usual' && REFUSED_FORMS",
     tests: [{ file: ODD, name: 'a table that takes plain statements only' }],
@@ -54,7 +60,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'every-unique-violation-is-of-the-key',
-    file: 'lib/engine/push/key-violation.ts',
+    file: 'lib/engine/push/sql/key-violation.ts',
     find: 'AND a.attname = $3',
     replace: 'AND $3 IS NOT NULL',
     tests: [{ file: ODD, name: 'unique and exclusion constraints besides the key' }],
@@ -62,7 +68,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'replaced-keys-are-not-rolled-back',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: 'const looksFirst = this.context.isRerun === true;',
     replace: 'const looksFirst = this.context.isRerun === null;',
     tests: [{ file: ODD, name: 'a trigger that gives a record another key' }],
@@ -70,7 +76,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'replaced-keys-are-not-noticed',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: '.length < rows.length) throw new KeyReplacedError();',
     replace: '.length < 0 * rows.length) throw new KeyReplacedError();',
     tests: [{ file: ODD, name: 'a trigger that gives a record another key' }],
@@ -78,7 +84,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-given-away-count-as-own',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: "return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;",
     replace: "return `(true OR ${ownedSql(registry, contract.table, 't', user)})`;",
     tests: [{ file: ODD, name: 'a trigger that gives a record away' }],
@@ -86,12 +92,12 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'nothing-is-written-together',
-    file: 'lib/engine/push/push-run.ts',
+    file: 'lib/engine/push/writing/push-run.ts',
     find: 'if (await this.writeGroup(group)) hasWritten = true;\n    }',
     replace: 'if (group.length < 0) hasWritten = true;\n    }',
     also: [
       {
-        file: 'lib/engine/push/push-run.ts',
+        file: 'lib/engine/push/writing/push-run.ts',
         find: 'for (const group of clusters(failed.refusedWrites)) if (await this.writeGroup(group))',
         replace: 'for (const group of clusters(failed.refusedWrites)) if (group.length < 0)',
       },
@@ -101,7 +107,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'everything-is-written-together-or-nothing',
-    file: 'lib/engine/push/groups.ts',
+    file: 'lib/engine/push/writing/groups.ts',
     find: 'return distinct(writes.map((write) => [...reachable(write, needs)]));',
     replace: 'return needs.size < 0 ? [] : distinct([writes]);',
     tests: [{ file: DEFERRED, name: 'a bad one that needs a good pair' }],
@@ -109,7 +115,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'constraints-stay-deferred-after-a-group',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: "...(constraints === 'DEFERRED' ? [{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' }] : []),",
     replace: '',
     tests: [{ file: DEFERRED, name: 'nothing is left to fail at COMMIT' }],
@@ -117,7 +123,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'runs-are-split-without-end',
-    file: 'lib/engine/push/failure-budget.ts',
+    file: 'lib/engine/push/failures/failure-budget.ts',
     find: 'return this.failed >= MOST_SPLITS || this.isLate;',
     replace: 'return this.failed >= 1000 * MOST_SPLITS;',
     tests: [{ file: BUDGET, name: 'a device gets through' }],
@@ -125,7 +131,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'integers-are-left-to-the-database',
-    file: 'lib/engine/push/unfit-value.ts',
+    file: 'lib/engine/push/values/unfit-value.ts',
     find: 'return integer > most || integer < -most - 1n;',
     replace: 'return integer === 0n && most < 0n;',
     tests: [{ file: BUDGET, name: 'integers beyond their column' }],
@@ -149,7 +155,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'pushes-are-never-split',
-    file: 'lib/engine/push/split-push.ts',
+    file: 'lib/engine/push/failures/split-push.ts',
     find: 'tries >= SPLIT_AFTER);',
     replace: 'tries < 0 * SPLIT_AFTER);',
     tests: [{ file: SPLIT, name: 'is applied without it in the end' }],
@@ -157,7 +163,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'pushes-that-fail-in-reading-wait-to-be-split',
-    file: 'lib/engine/push/split-push.ts',
+    file: 'lib/engine/push/failures/split-push.ts',
     find: 'return isOfRecord || [',
     replace: 'return (isOfRecord && changes.length < 0) || [',
     tests: [{ file: SPLIT, name: 'as a policy fails in reading' }],
@@ -165,7 +171,7 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'hooks-that-ask-to-wait-are-overruled',
-    file: 'lib/engine/push/split-push.ts',
+    file: 'lib/engine/push/failures/split-push.ts',
     find: `isUnstorable(error) ||
         asksToWait(error)`,
     replace: 'isUnstorable(error) || (asksToWait(error) && changes.length < 0)',

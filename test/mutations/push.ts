@@ -1,28 +1,28 @@
 import type { Mutation } from './mutation.js';
 
-const BATCHES = 'test/push-batches.test.ts';
-const VERDICTS = 'test/push-verdicts.test.ts';
-const PARKING = 'test/push-parking.test.ts';
-const CONCURRENCY = 'test/push-concurrency.test.ts';
+const BATCHES = 'test/push/push-batches.test.ts';
+const VERDICTS = 'test/push/push-verdicts.test.ts';
+const PARKING = 'test/push/parking/push-parking.test.ts';
+const CONCURRENCY = 'test/push/push-concurrency.test.ts';
 
 /** Pushes: what is written, in which order, and what the device is told. */
 export const PUSH: readonly Mutation[] = [
   {
     name: 'what-nothing-is-written-of-is-not-repaired',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: 'if (needsRepair(table, data, row)) this.unwritten.push(item);',
     replace: '',
-    tests: [{ file: 'test/refused-changes.test.ts', name: 'columns that can not be changed' }],
+    tests: [{ file: 'test/push/failures/refused-changes.test.ts', name: 'columns that can not be changed' }],
     why: 'W-PUSH-13: the device would keep a parent that the server never took.',
   },
   {
     name: 'runs-have-no-savepoint',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
     replace: "{ sql: 'SELECT 1' },",
     also: [
       {
-        file: 'lib/engine/push/run-writer.ts',
+        file: 'lib/engine/push/writing/run-writer.ts',
         find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
         replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
@@ -32,7 +32,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'failed-run-is-not-split',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: 'if (run.length === 1) {',
     replace: 'if (run.length > 0) {',
     tests: [
@@ -43,7 +43,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'constraints-stay-deferred',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: '{ sql: `SET CONSTRAINTS ALL ${constraints}` },',
     replace: "{ sql: 'SELECT 1' },",
     tests: [{ file: BATCHES, name: "a deferred constraint fails in its record's verdict" }],
@@ -51,7 +51,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'same-record-twice-in-one-wave',
-    file: 'lib/engine/push/waves.ts',
+    file: 'lib/engine/push/writing/waves.ts',
     find: 'seen.set(item.key, wave + 1);',
     replace: 'seen.set(item.key, wave);',
     tests: [{ file: BATCHES, name: 'several changes of one record are applied one after the other' }],
@@ -59,7 +59,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'nothing-is-tried-once-more',
-    file: 'lib/engine/push/push-run.ts',
+    file: 'lib/engine/push/writing/push-run.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival, this.byRank].slice(2)) {',
     tests: [{ file: BATCHES, name: 'a rename frees a name' }],
@@ -67,7 +67,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'failures-are-tried-only-once-more',
-    file: 'lib/engine/push/push-run.ts',
+    file: 'lib/engine/push/writing/push-run.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival]) {',
     tests: [{ file: BATCHES, name: 'a chain of renames that arrived backwards' }],
@@ -75,7 +75,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'followers-of-a-failed-change-go-ahead',
-    file: 'lib/engine/push/failed-changes.ts',
+    file: 'lib/engine/push/failures/failed-changes.ts',
     find: 'const isBlocked = this.keys.has(item.key);',
     replace: "const isBlocked = this.keys.has('');",
     tests: [{ file: BATCHES, name: 'what follows a record that is tried again waits' }],
@@ -83,7 +83,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'rows-are-not-locked',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: 'ORDER BY ${keySql(contract)} FOR ${mode} OF t`,',
     replace: 'ORDER BY ${keySql(contract)} -- ${mode}`,',
     tests: [{ file: CONCURRENCY, name: 'pushes as superuser two pushes of one row' }],
@@ -91,7 +91,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'ancestors-are-not-locked',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: 'FOR ${mode} OF t`,',
     replace: "${mode === 'SHARE' ? '' : 'FOR NO KEY UPDATE OF t'}`,",
     tests: [{ file: CONCURRENCY, name: 'pushes as superuser a parent that moves to another user' }],
@@ -99,7 +99,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'locks-come-in-the-order-of-arrival',
-    file: 'lib/engine/push/row-sql.ts',
+    file: 'lib/engine/push/sql/row-sql.ts',
     find: 'ORDER BY ${keySql(contract)} FOR ${mode} OF t`,',
     replace: 'ORDER BY array_position($1, ${keySql(contract)}) FOR ${mode} OF t`,',
     tests: [
@@ -112,18 +112,18 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'locks-end-with-a-failed-run',
-    file: 'lib/engine/push/push-rows.ts',
+    file: 'lib/engine/push/sql/push-rows.ts',
     find: 'let open = items;',
     replace: `let open = items;
     await this.roles.command('SAVEPOINT synchro_push');`,
     also: [
       {
-        file: 'lib/engine/push/run-writer.ts',
+        file: 'lib/engine/push/writing/run-writer.ts',
         find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
         replace: "{ sql: 'SELECT 1' },",
       },
       {
-        file: 'lib/engine/push/run-writer.ts',
+        file: 'lib/engine/push/writing/run-writer.ts',
         find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
         replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
@@ -133,15 +133,20 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'children-are-written-before-their-parents',
-    file: 'lib/engine/push/waves.ts',
+    file: 'lib/engine/push/writing/waves.ts',
     find: ': rank(a.item) - rank(b.item));',
     replace: ': rank(b.item) - rank(a.item));',
-    tests: [{ file: 'test/push-units.test.ts', name: 'creates come parents first, deletes children first' }],
+    tests: [
+      {
+        file: 'test/push/values/push-units.test.ts',
+        name: 'creates come parents first, deletes children first',
+      },
+    ],
     why: 'W-PUSH-14: creates come parents first, deletes children first.',
   },
   {
     name: 'updated-at-is-left-alone',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: '[...assignments, forwardSql(run.contract), ...version]',
     replace: '[...assignments, ...version]',
     tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
@@ -149,7 +154,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'updated-at-may-go-backwards',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: "greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`",
     replace: "date_trunc('${unit}', clock_timestamp() + interval '${step}' * 0)`",
     tests: [{ file: VERDICTS, name: 'moves updated_at forward by a millisecond when the row is ahead' }],
@@ -157,7 +162,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'created-rows-have-microseconds',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: "[table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],",
     replace: '[table.updatedAtColumn, `clock_timestamp()`],',
     tests: [{ file: VERDICTS, name: 'is applied with the time of the row, in whole milliseconds' }],
@@ -190,7 +195,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'retry-after-a-lost-answer-is-a-conflict',
-    file: 'lib/engine/push/retries.ts',
+    file: 'lib/engine/push/failures/retries.ts',
     find: 'if (columns.length === 0) found.add(item);\n    else if',
     replace: 'if',
     tests: [{ file: VERDICTS, name: 'that is already in place is applied' }],
@@ -198,7 +203,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'dropped-columns-are-not-repaired',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: 'applied(item.echo, isStale ? repairTime(row) : serverTimes(row))',
     replace: 'applied(item.echo, isStale ? serverTimes(row) : serverTimes(row))',
     tests: [{ file: VERDICTS, name: 'so that it is repaired' }],
@@ -206,7 +211,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'parked-child-is-never-released',
-    file: 'lib/engine/push/parking.ts',
+    file: 'lib/engine/push/parking/parking.ts',
     find: 'if (!this.used || parents.length === 0) return [];',
     replace: 'if (parents.length >= 0) return [];',
     tests: [
@@ -216,12 +221,12 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'parked-child-is-released-for-another-user',
-    file: 'lib/store/parked-rows.ts',
+    file: 'lib/store/clients/parked-rows.ts',
     find: 'WHERE p.user_id = $1 ORDER BY p.created_at',
     replace: 'WHERE $1::text IS NOT NULL ORDER BY p.created_at',
     also: [
       {
-        file: 'lib/store/parked-rows.ts',
+        file: 'lib/store/clients/parked-rows.ts',
         find: 'FROM :sync.sync_parked_rows WHERE user_id = ${user})`',
         replace: 'FROM :sync.sync_parked_rows WHERE ${user}::text IS NOT NULL)`',
       },
@@ -233,7 +238,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'parking-does-not-wait-for-the-parent',
-    file: 'lib/store/parked-rows.ts',
+    file: 'lib/store/clients/parked-rows.ts',
     find: 'SELECT pg_advisory_xact_lock($1, hashtext($2))',
     replace: 'SELECT $1::integer, hashtext($2)',
     tests: [{ file: PARKING, name: 'two pushes of one user at once' }],
@@ -241,7 +246,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'child-waits-for-the-parent-of-another-user',
-    file: 'lib/engine/push/final-verdicts.ts',
+    file: 'lib/engine/push/failures/final-verdicts.ts',
     find: 'const isForeign = foreign.has(head);',
     replace: 'const isForeign = foreign.size < 0;',
     tests: [{ file: PARKING, name: 'that the user can not see is terminal, and nothing is parked under it' }],
@@ -249,15 +254,15 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'long-parked-rows-are-told-to-nobody',
-    file: 'lib/engine/compactor.ts',
+    file: 'lib/engine/compaction/compactor.ts',
     find: 'await this.reportLongParked();',
     replace: '',
-    tests: [{ file: 'test/compaction-cleanup.test.ts', name: 'tells operators what has waited' }],
+    tests: [{ file: 'test/compaction/compaction-cleanup.test.ts', name: 'tells operators what has waited' }],
     why: 'Interleavings 20: what stays parked too long becomes a rule failure that an operator sees.',
   },
   {
     name: 'serialization-failure-is-a-verdict',
-    file: 'lib/engine/push/sqlstate.ts',
+    file: 'lib/engine/push/sql/sqlstate.ts',
     find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
     replace: 'return !isRerun && (isSchemaRace(error) || isLostPlan(error));',
     tests: [{ file: BATCHES, name: 'what may be a lost race' }],
@@ -277,15 +282,15 @@ export const PUSH: readonly Mutation[] = [
     find: `await roles.leave();
     const surplus`,
     replace: 'const surplus',
-    tests: [{ file: 'test/push-role.test.ts', name: 'hooks run outside of it, too' }],
+    tests: [{ file: 'test/store/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },
   {
     name: 'push-believes-the-first-look-at-the-slot',
-    file: 'lib/engine/push-requests.ts',
+    file: 'lib/engine/push/push-requests.ts',
     find: 'isOutdated === true && attempt < SURE',
     replace: 'isOutdated === true && attempt < 0 * SURE',
-    tests: [{ file: 'test/outdated-log.test.ts', name: 'a push looks again' }],
+    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push looks again' }],
     why: 'W-PUSH-3: an edit that is refused without the row that its user sees would stay on the device.',
   },
 ];

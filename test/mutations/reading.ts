@@ -1,21 +1,23 @@
 import type { Mutation } from './mutation.js';
 
-const COSTS = 'test/request-costs.test.ts';
-const PAGES = 'test/snapshot-pages.test.ts';
+const COSTS = 'test/pull/request-costs.test.ts';
+const PAGES = 'test/snapshot/snapshot-pages.test.ts';
 
 /** What pulls and snapshots read and note, beside {@link PULL}. */
 export const READING: readonly Mutation[] = [
   {
     name: 'undeleted-rows-keep-their-time',
-    file: 'lib/replication/edge-diff.ts',
+    file: 'lib/replication/membership/edge-diff.ts',
     find: 'const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));',
     replace: 'const plain = (live === false && isItsChange) || (grew && isFreshInsert(row, micros));',
-    tests: [{ file: 'test/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' }],
+    tests: [
+      { file: 'test/pull/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' },
+    ],
     why: 'W-PULL-10: devices would skip the row, and it would stay deleted there.',
   },
   {
     name: 'each-pull-is-noted',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: '  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return null;\n',
     replace: '',
     tests: [{ file: COSTS, name: 'a pull that has nothing new writes nothing' }],
@@ -23,10 +25,10 @@ export const READING: readonly Mutation[] = [
   },
   {
     name: 'devices-that-come-back-do-not-count',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'last_pull_at = now(), last_sync_at = now(),\n          is_active = true, served_seq',
     replace: 'last_pull_at = now(), last_sync_at = now(),\n          served_seq',
-    tests: [{ file: 'test/retention.test.ts', name: 'counts again as soon as it pulls' }],
+    tests: [{ file: 'test/compaction/retention.test.ts', name: 'counts again as soon as it pulls' }],
     why: 'W-PULL-14: compaction would remove what the device needs.',
   },
   {
@@ -65,12 +67,12 @@ export const READING: readonly Mutation[] = [
     file: 'lib/registry/sync-registry.ts',
     find: 'a.depth - b.depth || (a.name < b.name ? -1 : 1)',
     replace: 'a.depth - b.depth',
-    tests: [{ file: 'test/registry.test.ts', name: 'gives tables of one depth by name' }],
+    tests: [{ file: 'test/registry/registry.test.ts', name: 'gives tables of one depth by name' }],
     why: 'W-SNAP-5: a deploy between two pages would shift the tables.',
   },
   {
     name: 'checkpoints-of-cursors-are-believed',
-    file: 'lib/store/snapshot-holds.ts',
+    file: 'lib/store/changelog/snapshot-holds.ts',
     find: 'WHERE c.id = $1 AND $2::bigint <= p.last_seq AND ${where} RETURNING c.id`,',
     replace: 'WHERE c.id = $1 AND $2::bigint <= p.last_seq + 1000000 AND ${where} RETURNING c.id`,',
     tests: [{ file: PAGES, name: 'that was changed starts over, and never fails' }],
@@ -78,7 +80,7 @@ export const READING: readonly Mutation[] = [
   },
   {
     name: 'children-inherit-from-live-edges-alone',
-    file: 'lib/replication/edge-diff.ts',
+    file: 'lib/replication/membership/edge-diff.ts',
     find: 'return edges.size === 0 ? NO_BUCKETS : new Set(edges.keys());',
     replace:
       'return edges.size === 0 ? NO_BUCKETS : new Set([...edges].flatMap(([bucket, live]) => (live ? bucket : [])));',

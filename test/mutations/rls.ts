@@ -1,14 +1,14 @@
 import type { Mutation } from './mutation.js';
 
-const SQL = 'test/rls-sql.test.ts';
-const BY_BUCKET = 'test/rls-by-bucket.test.ts';
-const SAMPLE = 'test/rls.test.ts';
+const SQL = 'test/store/rls-sql.test.ts';
+const BY_BUCKET = 'test/store/rls-by-bucket.test.ts';
+const SAMPLE = 'test/store/rls.test.ts';
 
 /** The second wall: policies, roles and grants. */
 export const RLS: readonly Mutation[] = [
   {
     name: 'policies-bind-the-owner-of-the-tables',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: "options.force === true ? 'FORCE' : 'NO FORCE'",
     replace: "options.force === false ? 'NO FORCE' : 'FORCE'",
     tests: [{ file: SQL, name: 'are about all roles, and not about the owner of the tables' }],
@@ -16,7 +16,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'policies-can-be-made-once-only',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: '`${dropSql(kind, table)};\\nCREATE POLICY',
     replace: '`CREATE POLICY',
     tests: [{ file: SQL, name: 'are as the catalogs tell after they have run twice' }],
@@ -24,7 +24,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'policies-of-former-options-stay',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: "const reader = without('write_ins', 'write_upd', 'write_del', 'lock');",
     replace: "const reader = without('lock');",
     tests: [{ file: SQL, name: 'and after the options have changed' }],
@@ -32,7 +32,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'rows-may-be-given-away-under-policies',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: "policy('write_upd', `USING (${owned})`, `WITH CHECK (${owned})`)",
     replace: "policy('write_upd', `USING (${owned})`, 'WITH CHECK (true)')",
     tests: [{ file: SQL, name: 'let a row be written by its owner alone, and stay with that one' }],
@@ -40,7 +40,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'children-may-stand-under-anybodys-parent',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: '(${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})',
     replace: '(${fk} IS NULL OR ${fk} IS NOT NULL)',
     tests: [
@@ -50,12 +50,12 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'children-with-an-owner-belong-to-the-parent',
-    file: 'lib/engine/push/write-sql.ts',
+    file: 'lib/engine/push/sql/write-sql.ts',
     find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
     replace: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${value} IS NOT NULL)`;',
     also: [
       {
-        file: 'lib/engine/push/change-processing.ts',
+        file: 'lib/engine/push/writing/change-processing.ts',
         find: 'table.parent === null || this.state.rows.hasParent(item)) return false;',
         replace:
           'table.parent === null || table.ownerColumn !== null || this.state.rows.hasParent(item)) return false;',
@@ -63,7 +63,7 @@ export const RLS: readonly Mutation[] = [
     ],
     tests: [
       {
-        file: 'test/push-ownership.test.ts',
+        file: 'test/push/push-ownership.test.ts',
         name: "superuser a child with an owner column of its own is created under an own parent or none, not under another user's",
       },
     ],
@@ -71,7 +71,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'lock-lets-parents-be-changed',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: "policy('lock', `USING (${owned})`, 'WITH CHECK (false)')",
     replace: "policy('lock', `USING (${owned})`, `WITH CHECK (${owned})`)",
     tests: [{ file: SQL, name: 'be locked by its owner, and not be changed' }],
@@ -79,7 +79,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'rows-are-everyones-whose-rule-is-not-repeated',
-    file: 'lib/store/rls.ts',
+    file: 'lib/store/rls/rls.ts',
     find: "'true' : (byBucket[0] ?? 'false')",
     replace: "'true' : (byBucket[0] ?? 'true')",
     tests: [{ file: BY_BUCKET, name: 'without reading by bucket' }],
@@ -87,7 +87,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'users-stay-on-the-connection',
-    file: 'lib/store/session.ts',
+    file: 'lib/database/session.ts',
     find: "set_config('${USER_SETTING}', ${user}, true)",
     replace: "set_config('${USER_SETTING}', ${user}, false)",
     tests: [{ file: SAMPLE, name: "leaves no user and no role behind on the pool's connections" }],

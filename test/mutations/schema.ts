@@ -1,11 +1,11 @@
 import type { Mutation } from './mutation.js';
 
-const CONTRACT = 'test/schema-contract.test.ts';
-const COMPATIBLE = 'test/compatible-schemas.test.ts';
-const LATE = 'test/schema-late-columns.test.ts';
-const OPTIONS = 'test/table-options.test.ts';
-const SETUP = 'test/setup-errors.test.ts';
-const TYPES_PROBLEMS = 'test/types-problems.test.ts';
+const CONTRACT = 'test/schema/schema-contract.test.ts';
+const COMPATIBLE = 'test/schema/compatible-schemas.test.ts';
+const LATE = 'test/schema/schema-late-columns.test.ts';
+const OPTIONS = 'test/registry/table-options.test.ts';
+const SETUP = 'test/replication/slot/setup-errors.test.ts';
+const TYPES_PROBLEMS = 'test/schema/types/types-problems.test.ts';
 
 /** What is declared, what the database has, and what devices are told of it. */
 export const SCHEMA: readonly Mutation[] = [
@@ -68,7 +68,7 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'clocks-that-run-are-constant',
-    file: 'lib/schema/default-expression.ts',
+    file: 'lib/schema/defaults/default-expression.ts',
     find: "new Set(['now', 'transaction_timestamp', 'statement_timestamp'])",
     replace: "new Set(['now', 'transaction_timestamp', 'statement_timestamp', 'clock_timestamp'])",
     tests: [{ file: CONTRACT, name: 'are translated or left to the server' }],
@@ -76,7 +76,7 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'casts-keep-what-they-would-cut',
-    file: 'lib/schema/default-value.ts',
+    file: 'lib/schema/defaults/default-value.ts',
     find: 'return length === undefined || text.length <= length ?',
     replace: 'return length !== 0 || text.length <= length ?',
     tests: [{ file: CONTRACT, name: 'are translated or left to the server' }],
@@ -87,12 +87,12 @@ export const SCHEMA: readonly Mutation[] = [
     file: 'lib/registry/name-problems.ts',
     find: 'earlier.find((one) => sqliteName(one.name) === sqliteName(name));',
     replace: 'earlier.find((one) => one.sql === table.sql);',
-    tests: [{ file: 'test/registry.test.ts', name: 'two tables have one name' }],
+    tests: [{ file: 'test/registry/registry.test.ts', name: 'two tables have one name' }],
     why: 'W-REG-2: devices would put the rows of both into one table.',
   },
   {
     name: 'missing-columns-are-found-by-requests',
-    file: 'lib/schema/table-problems.ts',
+    file: 'lib/schema/problems/table-problems.ts',
     find: '    ...missingColumns(table, catalog.columns),\n',
     replace: '',
     tests: [{ file: CONTRACT, name: 'what the registry says and the database does not have' }],
@@ -100,7 +100,7 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'composite-keys-are-read-by-one-column',
-    file: 'lib/schema/table-problems.ts',
+    file: 'lib/schema/problems/table-problems.ts',
     find: 'if (key.length > 1) {',
     replace: 'if (key.length > 1 && !key.some(({ name }) => name === table.idColumn)) {',
     tests: [{ file: SETUP, name: 'when a table has a composite primary key' }],
@@ -108,15 +108,15 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'update-times-may-be-null',
-    file: 'lib/schema/table-problems.ts',
+    file: 'lib/schema/problems/table-problems.ts',
     find: 'return updatedAt && (!updatedAt.notNull || updatedAt.mayHoldNull)',
     replace: 'return updatedAt && updatedAt.mayHoldNull && !updatedAt.notNull',
-    tests: [{ file: 'test/null-updated-at.test.ts', name: 'stops pulls loudly' }],
+    tests: [{ file: 'test/push/values/null-updated-at.test.ts', name: 'stops pulls loudly' }],
     why: 'W-PULL-3: SDKs drop the delete of such a row, so that it comes back.',
   },
   {
     name: 'rules-that-replace-writes-will-do',
-    file: 'lib/schema/write-problems.ts',
+    file: 'lib/schema/problems/write-problems.ts',
     find: 'if (!isPushable(table)) return [];\n  return writeRules.map(',
     replace: 'if (isPushable(table)) return [];\n  return writeRules.map(',
     tests: [{ file: TYPES_PROBLEMS, name: 'unless devices only read them a DO INSTEAD rule' }],
@@ -124,7 +124,7 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'unlogged-partitions-will-do',
-    file: 'lib/schema/table-problems.ts',
+    file: 'lib/schema/problems/table-problems.ts',
     find: 'return unloggedPartitions.length === 0 ? null : unloggedPartition(table, unloggedPartitions);',
     replace: 'return unloggedPartitions.length >= 0 ? null : unloggedPartition(table, unloggedPartitions);',
     tests: [{ file: TYPES_PROBLEMS, name: 'an unlogged partition is refused by name' }],

@@ -1,14 +1,14 @@
 import type { Mutation } from './mutation.js';
 
-const SETTINGS_TEST = 'test/foreign-settings.test.ts';
-const SLOT_TEST = 'test/slot-set-up.test.ts';
-const POOLER_TEST = 'test/poolers.test.ts';
+const SETTINGS_TEST = 'test/database/foreign-settings.test.ts';
+const SLOT_TEST = 'test/replication/slot/slot-set-up.test.ts';
+const POOLER_TEST = 'test/database/poolers.test.ts';
 
 /** Other people's settings, search paths, slots and poolers. */
 export const SETTINGS: readonly Mutation[] = [
   {
     name: 'transactions-are-limited',
-    file: 'lib/store/session-settings.ts',
+    file: 'lib/database/session-settings.ts',
     find: `true) <> '0'`,
     replace: `true) = 'never'`,
     tests: [
@@ -18,7 +18,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'transactions-of-the-consumer-are-limited',
-    file: 'lib/replication/consumer-connection.ts',
+    file: 'lib/replication/slot/consumer-connection.ts',
     find: 'await client.query(`SELECT ${unlimitedSql({ local: false })}`);',
     replace: 'await client.query(`SELECT ${unlimitedSql({ local: true })}`);',
     tests: [
@@ -28,7 +28,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'settings-outlive-the-transaction',
-    file: 'lib/store/session-settings.ts',
+    file: 'lib/database/session-settings.ts',
     find: "`set_config('${name}', '${value}', true)`",
     replace: "`set_config('${name}', '${value}', false)`",
     tests: [{ file: SETTINGS_TEST, name: "leaves the host's settings to the host" }],
@@ -36,7 +36,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'begin-does-not-say-read-write',
-    file: 'lib/store/session.ts',
+    file: 'lib/database/session.ts',
     find: 'READ COMMITTED READ WRITE',
     replace: 'READ COMMITTED',
     tests: [{ file: SETTINGS_TEST, name: 'with odd transactions' }],
@@ -44,7 +44,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'array-nulls-are-the-roles',
-    file: 'lib/store/session-settings.ts',
+    file: 'lib/database/session-settings.ts',
     find: "  array_nulls: 'on',\n",
     replace: '',
     tests: [{ file: SETTINGS_TEST, name: 'with odd parsing' }],
@@ -52,7 +52,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'any-slot-name-will-do',
-    file: 'lib/replication/replication-names.ts',
+    file: 'lib/replication/slot/replication-names.ts',
     find: '!SLOT_NAME.test(slotName)',
     replace: 'slotName.length > 1_000',
     tests: [{ file: SLOT_TEST, name: 'which no slot can have' }],
@@ -60,7 +60,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'a-slot-of-another-database-will-do',
-    file: 'lib/replication/slot-owner.ts',
+    file: 'lib/replication/slot/slot-owner.ts',
     find: "plugin === 'pgoutput' && ours && !temporary",
     replace: "plugin === 'pgoutput' && !temporary",
     tests: [{ file: SLOT_TEST, name: 'belongs to another database of the server' }],
@@ -68,7 +68,7 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'lost-plans-are-judged-by-what-others-found',
-    file: 'lib/engine/request-transactions.ts',
+    file: 'lib/engine/request/request-transactions.ts',
     find: 'if (keptPlans && isLostPlan(error)) {',
     replace: 'if (this.keepsPlans && isLostPlan(error)) {',
     tests: [{ file: POOLER_TEST, name: 'is not noticed by 40 devices that come to a fresh app at once' }],
@@ -76,12 +76,12 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'a-pooler-may-lose-the-consumers-settings',
-    file: 'lib/replication/pooler-problems.ts',
+    file: 'lib/replication/slot/pooler-problems.ts',
     find: 'rows[0]?.kept === false',
     replace: 'rows[0] === undefined',
     also: [
       {
-        file: 'lib/replication/pooler-problems.ts',
+        file: 'lib/replication/slot/pooler-problems.ts',
         find: 'if (code === SYNTAX_ERROR)',
         replace: 'if (code === null)',
       },
@@ -91,11 +91,11 @@ export const SETTINGS: readonly Mutation[] = [
   },
   {
     name: 'the-search-path-names-the-sync-tables',
-    file: 'lib/store/sync-schema.ts',
+    file: 'lib/database/sync-schema.ts',
     find: '  const name = quoteIdentifier(schema);\n',
     replace:
       "  if (schema) return sql.replaceAll(/(?<!:):sync\\./g, '');\n  const name = quoteIdentifier(schema);\n",
-    tests: [{ file: 'test/search-path.test.ts', name: 'on every pooled connection' }],
+    tests: [{ file: 'test/database/search-path.test.ts', name: 'on every pooled connection' }],
     why: 'W-HOST-20: a search path that the host left on a connection would be a 500.',
   },
 ];

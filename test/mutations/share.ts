@@ -1,16 +1,16 @@
 import type { Mutation } from './mutation.js';
 
-const BUCKETS_TEST = 'test/readable-buckets.test.ts';
-const NAMES_TEST = 'test/bucket-names.test.ts';
-const HOLDS_TEST = 'test/history-holds.test.ts';
-const GATE_TEST = 'test/fair-gate.test.ts';
-const ADMISSION_TEST = 'test/admission.test.ts';
+const BUCKETS_TEST = 'test/push/readable-buckets.test.ts';
+const NAMES_TEST = 'test/registry/bucket-names.test.ts';
+const HOLDS_TEST = 'test/compaction/history-holds.test.ts';
+const GATE_TEST = 'test/http/limits/fair-gate.test.ts';
+const ADMISSION_TEST = 'test/http/limits/admission.test.ts';
 
 /** A user's share of the server, of others' devices and of history. */
 export const SHARE: readonly Mutation[] = [
   {
     name: 'push-goes-into-any-bucket',
-    file: 'lib/engine/push/readable-buckets.ts',
+    file: 'lib/engine/push/sql/readable-buckets.ts',
     find: 'return now?.get(key)?.some((bucket) => !readable.has(bucket) && !own.has(bucket));',
     replace:
       'return now?.get(key)?.some((bucket) => !readable.has(bucket) && !own.has(bucket) && bucket.length < 0);',
@@ -19,7 +19,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'undelete-goes-into-the-old-bucket',
-    file: 'lib/engine/push/readable-buckets.ts',
+    file: 'lib/engine/push/sql/readable-buckets.ts',
     find: "const own = new Set(kind === 'update' ? held?.get(key) : []);",
     replace: 'const own = new Set(held?.get(key));',
     tests: [
@@ -29,7 +29,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'child-goes-into-its-parents-bucket-unseen',
-    file: 'lib/store/named-buckets-sql.ts',
+    file: 'lib/store/host-rows/named-buckets-sql.ts',
     find: 'if (inherited !== null)',
     replace: 'if (inherited !== null && registry.all().length === 0)',
     tests: [
@@ -42,7 +42,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'bucket-is-read-before-triggers',
-    file: 'lib/engine/push/run-writer.ts',
+    file: 'lib/engine/push/writing/run-writer.ts',
     find: 'const refused = look.refused(before, results.slice(results.length - looks.length));',
     replace: 'const refused = look.refused(before, before);',
     tests: [
@@ -52,7 +52,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'rule-names-a-bucket-of-sync',
-    file: 'lib/replication/bucket-rules.ts',
+    file: 'lib/replication/rules/bucket-rules.ts',
     find: 'if (answers.some((own) => own.some(isReservedBucket))) {',
     replace: 'if (answers.some((own) => own.some((bucket) => isReservedBucket(bucket) && bucket === ""))) {',
     tests: [{ file: NAMES_TEST, name: 'take no row of a rule that names them' }],
@@ -68,7 +68,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'snapshot-hold-has-no-age',
-    file: 'lib/store/snapshot-holds.ts',
+    file: 'lib/store/changelog/snapshot-holds.ts',
     find: "snapshot_expires_at = ${expiresSql('c.snapshot_began_at', '$3', '$4')}",
     replace: "snapshot_expires_at = ${expiresSql('now()', '$3', '$4')}",
     tests: [{ file: HOLDS_TEST, name: "a snapshot's cursor that is sent again and again" }],
@@ -76,7 +76,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'snapshot-begins-with-a-new-age-and-the-old-hold',
-    file: 'lib/store/snapshot-holds.ts',
+    file: 'lib/store/changelog/snapshot-holds.ts',
     find: 'const BEGAN = `CASE WHEN ${LASTS} THEN c.snapshot_began_at ELSE now() END`;',
     replace: "const BEGAN = 'now()';",
     tests: [{ file: HOLDS_TEST, name: 'nor does a snapshot that is begun again and again' }],
@@ -84,7 +84,7 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'max-age-waits-for-holds',
-    file: 'lib/store/retention.ts',
+    file: 'lib/store/changelog/retention.ts',
     find: "snapshot_expires_at > now() AND ${isYounger('coalesce(snapshot_began_at, now())')}",
     replace: 'snapshot_expires_at > now() AND $2::float8 > 0',
     tests: [{ file: HOLDS_TEST, name: 'maxAge passes a hold that is older' }],
@@ -92,10 +92,10 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'devices-of-a-user-are-not-counted',
-    file: 'lib/store/sync-clients.ts',
+    file: 'lib/store/clients/sync-clients.ts',
     find: 'if (row?.isNew === true) await removeSurplus(',
     replace: 'if (row?.isNew === false) await removeSurplus(',
-    tests: [{ file: 'test/device-limit.test.ts', name: 'a user has as many devices as' }],
+    tests: [{ file: 'test/http/limits/device-limit.test.ts', name: 'a user has as many devices as' }],
     why: 'Every registration would be a row that is kept and looked at for months.',
   },
   {

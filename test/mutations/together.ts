@@ -1,16 +1,16 @@
 import type { Mutation } from './mutation.js';
 
-const COALESCER = 'test/coalescer.test.ts';
-const CLIENT_ADMIN = 'test/client-admin.test.ts';
-const RETENTION_TEST = 'test/retention.test.ts';
-const PARKING = 'test/push-parking.test.ts';
-const BEFORE_APPLY = 'test/before-apply.test.ts';
+const COALESCER = 'test/pull/coalescer.test.ts';
+const CLIENT_ADMIN = 'test/compaction/client-admin.test.ts';
+const RETENTION_TEST = 'test/compaction/retention.test.ts';
+const PARKING = 'test/push/parking/push-parking.test.ts';
+const BEFORE_APPLY = 'test/push/before-apply.test.ts';
 
 /** Where several requests, users or changes come together: nobody gets, or loses, what is another one's. */
 export const TOGETHER: readonly Mutation[] = [
   {
     name: 'answers-go-to-others',
-    file: 'lib/engine/coalescer.ts',
+    file: 'lib/engine/pull/coalescer.ts',
     find: 'resolve(answers[index] as Answer);',
     replace: 'resolve(answers[answers.length - 1 - index] as Answer);',
     tests: [{ file: COALESCER, name: 'each gets its own answer' }],
@@ -18,7 +18,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'one-question-fails-all',
-    file: 'lib/engine/coalescer.ts',
+    file: 'lib/engine/pull/coalescer.ts',
     find: 'if (others.length === 0) first?.reject(error);',
     replace: 'if (others.length < MOST) for (const each of [first, ...others]) each?.reject(error);',
     tests: [{ file: COALESCER, name: 'that fail together are asked one by one' }],
@@ -26,22 +26,25 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'news-of-one-entry-is-none',
-    file: 'lib/engine/sync-context.ts',
+    file: 'lib/engine/request/sync-context.ts',
     find: '> (b.bucket_id, asked.checkpoint) AND',
     replace: '> (b.bucket_id, asked.checkpoint + 1) AND',
     tests: [
-      { file: 'test/request-costs.test.ts', name: 'a pull that has something new takes three round trips' },
+      {
+        file: 'test/pull/request-costs.test.ts',
+        name: 'a pull that has something new takes three round trips',
+      },
     ],
     why: 'The checkpoint would pass an entry that was never told.',
   },
   {
     name: 'devices-are-known-by-their-id-alone',
-    file: 'lib/engine/sync-context.ts',
+    file: 'lib/engine/request/sync-context.ts',
     find: 'LEFT JOIN :sync.sync_clients c ON c.user_id = $1 AND c.client_id = $2',
     replace: 'LEFT JOIN :sync.sync_clients c ON $1::text IS NOT NULL AND c.client_id = $2',
     also: [
       {
-        file: 'lib/engine/sync-context.ts',
+        file: 'lib/engine/request/sync-context.ts',
         find: 'WHERE c.user_id = asked.user_id AND c.client_id = asked.client_id OFFSET 0',
         replace: 'WHERE c.client_id = asked.client_id OFFSET 0',
       },
@@ -51,7 +54,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'devices-of-others-can-be-revoked',
-    file: 'lib/store/client-admin.ts',
+    file: 'lib/store/clients/client-admin.ts',
     find: "'DELETE FROM :sync.sync_clients WHERE user_id = $1 AND client_id = $2'",
     replace: "'DELETE FROM :sync.sync_clients WHERE $1::text IS NOT NULL AND client_id = $2'",
     tests: [{ file: CLIENT_ADMIN, name: 'was there or was not' }],
@@ -59,7 +62,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'failing-hooks-are-not-undone',
-    file: 'lib/engine/push/host-code.ts',
+    file: 'lib/engine/push/writing/host-code.ts',
     find: '      await this.undo();\n      return mayRepeat',
     replace: '      return mayRepeat',
     tests: [{ file: BEFORE_APPLY, name: 'that fails by a failing query keeps the change on its device' }],
@@ -67,7 +70,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'late-copies-replace-parked-rows',
-    file: 'lib/engine/push/absorb.ts',
+    file: 'lib/engine/push/parking/absorb.ts',
     find: 'change.clientMicros >= parked.clientMicros;',
     replace: 'change.clientMicros <= parked.clientMicros;',
     tests: [{ file: PARKING, name: 'that is the create once more replaces it, unless it is an older copy' }],
@@ -75,7 +78,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'updates-replace-parked-rows',
-    file: 'lib/engine/push/absorb.ts',
+    file: 'lib/engine/push/parking/absorb.ts',
     find: '    ...(parked.data ?? []),\n',
     replace: '',
     tests: [{ file: PARKING, name: 'is taken into it, in a later push' }],
@@ -83,7 +86,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'parked-rows-move-to-another-parent',
-    file: 'lib/engine/push/absorb.ts',
+    file: 'lib/engine/push/parking/absorb.ts',
     find: '...[...changes].filter(([column]) => column !== parentFkColumn),',
     replace: "...[...changes].filter(([column]) => column !== '' || parentFkColumn === ''),",
     tests: [{ file: PARKING, name: "can't move it to another parent" }],
@@ -91,7 +94,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'deletes-leave-parked-rows',
-    file: 'lib/engine/push/absorb.ts',
+    file: 'lib/engine/push/parking/absorb.ts',
     find: "if (change.operation === 'delete') return { parked: null, verdict: applied(change.echo) };",
     replace: "if (change.operation === 'delete') return { parked, verdict: applied(change.echo) };",
     tests: [{ file: PARKING, name: 'that deletes it in the push that brings the parent leaves nothing' }],
@@ -99,11 +102,11 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'pools-that-read-nothing-start',
-    file: 'lib/store/role-checks.ts',
+    file: 'lib/store/rls/role-checks.ts',
     find: 'if (!denied) return;',
     replace: "if (denied?.role !== '') return;",
     tests: [
-      { file: 'test/rls-start.test.ts', name: 'when no policy lets the role of the pool read a table' },
+      { file: 'test/store/rls-start.test.ts', name: 'when no policy lets the role of the pool read a table' },
     ],
     why: 'Pulls and snapshots would leave every row out without a word.',
   },

@@ -1,14 +1,14 @@
 import type { Mutation } from './mutation.js';
 
-const IDENTITY = 'test/types-identity.test.ts';
-const READINGS = 'test/types-readings.test.ts';
-const SHAPES = 'lib/replication/table-shapes.ts';
+const IDENTITY = 'test/schema/types/types-identity.test.ts';
+const READINGS = 'test/schema/types/types-readings.test.ts';
+const SHAPES = 'lib/replication/tables/table-shapes.ts';
 
 /** Other people's types, and DDL that nobody is told of. */
 export const TYPES: readonly Mutation[] = [
   {
     name: 'decoder-keeps-the-padding',
-    file: 'lib/replication/pgoutput.ts',
+    file: 'lib/replication/stream/pgoutput.ts',
     find: 'padded[position] === true ? withoutPadding(text) : text',
     replace: 'text',
     tests: [{ file: IDENTITY, name: "for 'char(8)', 'varchar(20)'" }],
@@ -16,7 +16,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'rows-read-again-keep-the-padding',
-    file: 'lib/replication/current-rows.ts',
+    file: 'lib/replication/membership/current-rows.ts',
     find: 'padded.size === 0 ? row : withoutPaddings(row, padded)',
     replace: 'row',
     tests: [{ file: IDENTITY, name: "for 'char(8)', 'char(12)'" }],
@@ -32,7 +32,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'first-edges-keep-the-blanks-of-a-foreign-key',
-    file: 'lib/replication/edge-backfill.ts',
+    file: 'lib/replication/membership/edge-backfill.ts',
     find: "${padded.has(column) ? '::bpchar' : ''}",
     replace: '',
     tests: [{ file: IDENTITY, name: 'a child whose varchar has blanks' }],
@@ -40,10 +40,15 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'loose-collations-are-let-in',
-    file: 'lib/schema/identity-problems.ts',
+    file: 'lib/schema/problems/identity-problems.ts',
     find: 'collation.isDeterministic',
     replace: '!collation.isDeterministic || collation.isDeterministic',
-    tests: [{ file: 'test/types-problems.test.ts', name: 'text COLLATE loose is refused for an owner' }],
+    tests: [
+      {
+        file: 'test/schema/types/types-problems.test.ts',
+        name: 'text COLLATE loose is refused for an owner',
+      },
+    ],
     why: 'W-HOST-22: snapshot and pull of such a user fail for ever.',
   },
   {
@@ -80,7 +85,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'former-labels-are-not-understood',
-    file: 'lib/engine/push/former-labels.ts',
+    file: 'lib/engine/push/values/former-labels.ts',
     find: 'if (areValues) return mapTexts(value, (text) => labels.get(text) ?? text);',
     replace: 'if (areValues) return sent;',
     tests: [{ file: READINGS, name: 'pushes at once: what was typed is kept' }],
@@ -88,7 +93,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'catalogs-fingerprint-leaves-labels-out',
-    file: 'lib/schema/schema-token.ts',
+    file: 'lib/schema/introspection/schema-token.ts',
     find: 'FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM custom)',
     replace: 'FROM pg_catalog.pg_enum e WHERE false',
     tests: [{ file: READINGS, name: 'pushes at once: what was typed is kept' }],
@@ -96,7 +101,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'devices-are-not-told-of-the-label-of-now',
-    file: 'lib/engine/push/writable-columns.ts',
+    file: 'lib/engine/push/values/writable-columns.ts',
     find: 'differences(asSent, data, row)',
     replace: 'differences(contract, data, row)',
     tests: [{ file: READINGS, name: 'pushes once the consumer has seen it' }],
@@ -108,16 +113,19 @@ export const TYPES: readonly Mutation[] = [
     find: 'scope.contract.closed.has(table.table.name)',
     replace: 'scope.contract.closed.has(change.toString())',
     tests: [
-      { file: 'test/types-live.test.ts', name: 'an owner of another type: edits of it wait on their device' },
+      {
+        file: 'test/schema/types/types-live.test.ts',
+        name: 'an owner of another type: edits of it wait on their device',
+      },
     ],
     why: 'W-HOST-27: each edit is refused for good, and devices drop what was typed.',
   },
   {
     name: 'arrays-are-parted-at-commas',
-    file: 'lib/schema/default-portability.ts',
+    file: 'lib/schema/defaults/default-portability.ts',
     find: 'parsePgArray(value.text, delimiter)',
     replace: 'parsePgArray(value.text)',
-    tests: [{ file: 'test/types-arrays.test.ts', name: 'devices have the default of box[]' }],
+    tests: [{ file: 'test/schema/types/types-arrays.test.ts', name: 'devices have the default of box[]' }],
     why: 'W-HOST-26: devices fill new rows with pieces of boxes.',
   },
 ];

@@ -1,15 +1,15 @@
 import type { Mutation } from './mutation.js';
 
-const VALUES_TEST = 'test/push-values.test.ts';
-const VERDICTS = 'test/push-verdicts.test.ts';
-const ROW_JSON = 'test/schema-row-json.test.ts';
-const ODD = 'test/push-odd-tables.test.ts';
+const VALUES_TEST = 'test/push/values/push-values.test.ts';
+const VERDICTS = 'test/push/push-verdicts.test.ts';
+const ROW_JSON = 'test/schema/schema-row-json.test.ts';
+const ODD = 'test/push/failures/push-odd-tables.test.ts';
 
 /** What devices send, and what they are sent. */
 export const VALUES: readonly Mutation[] = [
   {
     name: 'arrays-as-text-are-quoted',
-    file: 'lib/engine/push/client-values.ts',
+    file: 'lib/engine/push/values/client-values.ts',
     find: 'return Array.isArray(parseJson(value)) ? value : JSON.stringify(value);',
     replace: 'return JSON.stringify(value);',
     tests: [{ file: VALUES_TEST, name: 'an array as JSON text' }],
@@ -17,7 +17,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'empty-arrays-are-documents',
-    file: 'lib/engine/push/client-values.ts',
+    file: 'lib/engine/push/values/client-values.ts',
     find: 'return Array.isArray(parseJson(value)) ? value : JSON.stringify(value);',
     replace: 'return parseJson(value) === undefined ? JSON.stringify(value) : value;',
     tests: [{ file: VALUES_TEST, name: "an empty array as SQLite's default" }],
@@ -25,12 +25,12 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'string-documents-become-what-they-look-like',
-    file: 'lib/engine/push/client-values.ts',
+    file: 'lib/engine/push/values/client-values.ts',
     find: 'return keepsString ? JSON.stringify(value) : value;',
     replace: 'return value;',
     also: [
       {
-        file: 'lib/engine/push/client-values.ts',
+        file: 'lib/engine/push/values/client-values.ts',
         find: 'const keepsString =',
         replace: 'const _keepsString =',
       },
@@ -40,7 +40,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'base64-is-stored-as-letters',
-    file: 'lib/engine/push/client-values.ts',
+    file: 'lib/engine/push/values/client-values.ts',
     find: "if (text.startsWith('\\\\x') || !isBase64(text)) return text;",
     replace: "if (text.startsWith('\\\\x') || isBase64(text)) return text;",
     tests: [{ file: VALUES_TEST, name: 'bytes as base64' }],
@@ -72,7 +72,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'null-overrides-the-default',
-    file: 'lib/engine/push/writable-columns.ts',
+    file: 'lib/engine/push/values/writable-columns.ts',
     find: 'return !column.nullMeansDefault || (data.get(column.name) ?? null) !== null;',
     replace: 'return true;',
     tests: [
@@ -82,7 +82,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'numbers-in-texts-are-objects',
-    file: 'lib/engine/push/client-values.ts',
+    file: 'lib/engine/push/values/client-values.ts',
     find: 'return JSON.stringify(numberToken(value) ?? jsonText(value));',
     replace: 'return JSON.stringify(JSON.stringify(value));',
     tests: [{ file: VALUES_TEST, name: 'a number in a text column' }],
@@ -90,7 +90,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'retries-of-creates-are-conflicts',
-    file: 'lib/engine/push/judge.ts',
+    file: 'lib/engine/push/writing/judge.ts',
     find: 'return isRetry ? takenAsSent(item, row) : this.contend(item, row);',
     replace:
       "return isRetry && item.operation === 'update' ? takenAsSent(item, row) : this.contend(item, row);",
@@ -123,7 +123,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'creates-write-protected-columns',
-    file: 'lib/engine/push/writable-columns.ts',
+    file: 'lib/engine/push/values/writable-columns.ts',
     find: '(!protectedColumns.has(column.name) || column.name === parentFkColumn),',
     replace: "(!protectedColumns.has(column.name) || parentFkColumn !== ''),",
     tests: [{ file: VERDICTS, name: 'protected, hidden and unknown columns are dropped' }],
@@ -131,15 +131,15 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'numbers-grow-without-bound',
-    file: 'lib/engine/push/number-growth.ts',
+    file: 'lib/engine/push/values/number-growth.ts',
     find: 'return power > MAX_EXPONENT ? Infinity : power;',
     replace: 'return power > MAX_EXPONENT ? Infinity : 0;',
-    tests: [{ file: 'test/value-bounds.test.ts', name: 'refuses a value of amounts' }],
+    tests: [{ file: 'test/push/values/value-bounds.test.ts', name: 'refuses a value of amounts' }],
     why: 'W-LOAD-4: a few characters would be hundreds of digits in every pull.',
   },
   {
     name: 'what-a-trigger-passes-over-is-taken',
-    file: 'lib/engine/push/change-processing.ts',
+    file: 'lib/engine/push/writing/change-processing.ts',
     find: "if (outcome.kind !== 'taken') await this.settle(outcome);",
     replace: "if (outcome.kind !== 'taken' && outcome.kind !== 'passed') await this.settle(outcome);",
     tests: [{ file: ODD, name: 'is not stored, and the verdict says so' }],
@@ -147,7 +147,7 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'what-a-trigger-passes-over-is-forbidden',
-    file: 'lib/engine/push/failures.ts',
+    file: 'lib/engine/push/failures/failures.ts',
     find: 'if (isForbidden) return reverted(item, row, ...REASONS.forbidden);',
     replace: 'if (!isForbidden) return reverted(item, row, ...REASONS.forbidden);',
     tests: [{ file: ODD, name: 'is told apart for updates and deletes, too' }],
@@ -155,27 +155,30 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'rows-out-of-sight-stay-on-their-device',
-    file: 'lib/engine/push/hidden-rows.ts',
+    file: 'lib/engine/push/sql/hidden-rows.ts',
     find: "return verdict?.accepted === true && operation === 'create';",
     replace: "return verdict?.accepted === false && operation === 'create';",
     tests: [
-      { file: 'test/hidden-rows.test.ts', name: 'is gone with the next pull, though the change is applied' },
+      {
+        file: 'test/push/hidden-rows.test.ts',
+        name: 'is gone with the next pull, though the change is applied',
+      },
     ],
     why: 'W-HOST-41: no log would take the row from the device.',
   },
   {
     name: 'push-times-come-behind-the-push',
-    file: 'lib/engine/push-requests.ts',
+    file: 'lib/engine/push/push-requests.ts',
     find: '[notePush(manager, client), ...noteBuckets(client, buckets, shared.length > 0)],',
     replace: '[...noteBuckets(client, buckets, shared.length > 0)],',
     also: [
       {
-        file: 'lib/engine/push-requests.ts',
+        file: 'lib/engine/push/push-requests.ts',
         find: '...passedOverSql(client, gone),',
         replace: 'notePush(manager, client),\n            ...passedOverSql(client, gone),',
       },
     ],
-    tests: [{ file: 'test/push-effects.test.ts', name: 'is written with its changes, or not at all' }],
+    tests: [{ file: 'test/push/push-effects.test.ts', name: 'is written with its changes, or not at all' }],
     why: 'W-PUSH-22: a push that is there would be answered as failed.',
   },
 ];

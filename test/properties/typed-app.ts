@@ -1,8 +1,8 @@
 import { Column, Entity } from 'typeorm';
 import { SyncTable } from 'nestjs-synchro';
 import { isLosslessNumber } from 'lossless-json';
-import { canonicalDecimal } from '../../lib/engine/push/numbers.js';
-import { createTableSql } from '../schema-fixtures.js';
+import { canonicalDecimal } from '../../lib/engine/push/values/numbers.js';
+import { createTableSql } from '../support/schema-fixtures.js';
 import type { RunningApp } from '../support/app.js';
 import { withClient } from '../support/client.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';

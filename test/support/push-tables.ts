@@ -1,4 +1,4 @@
-import { createTableSql, owned, readOnly } from '../schema-fixtures.js';
+import { createTableSql, owned, readOnly } from './schema-fixtures.js';
 
 export const ALICE = 'aaaaaaaa-0000-4000-8000-000000000001';
 export const BOB = 'bbbbbbbb-0000-4000-8000-000000000002';

@@ -3,7 +3,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SynchroModule, SyncTable, type SynchroOptions } from 'nestjs-synchro';
 import { DeleteDateColumn, Entity, PrimaryColumn, UpdateDateColumn, type EntityTarget } from 'typeorm';
-import { createTableSql } from '../schema-fixtures.js';
+import { createTableSql } from './schema-fixtures.js';
 import { startApp, type RunningApp } from './app.js';
 import type { TestDatabase } from './database.js';
 import { eventually } from './wait.js';

@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { Operation } from '../../replication/edge-diff.js';
-import { clientBucket } from '../../replication/subscription-changes.js';
-import { Statement } from '../../store/statement.js';
-import type { SyncClient } from '../../store/sync-clients.js';
+import { Operation } from '../../store/changelog/operation.js';
+import { clientBucket } from '../../common/canonical-id.js';
+import { Statement } from '../../database/statement.js';
+import type { SyncClient } from '../../store/clients/sync-clients.js';
 import { readBuckets } from './bucket-difference.js';
 
 /** How a record stands to the user, by the edges that it has. */

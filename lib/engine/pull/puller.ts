@@ -2,16 +2,22 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { groupBy } from '../../common/collections.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { Ending } from '../../store/session.js';
-import type { SyncClient } from '../../store/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
-import type { LogState } from '../sync-context.js';
-import { joined, NO_RECORDS, type WireRecords } from '../wire-records.js';
-import { DEFAULT_PAGE_BYTES, type Hydrated, type HydrateOptions, Hydrator, toHydrated } from './hydrator.js';
+import { Ending } from '../../database/session.js';
+import type { SyncClient } from '../../store/clients/sync-clients.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
+import type { LogState } from '../request/sync-context.js';
+import { joined, NO_RECORDS, type WireRecords } from '../rows/wire-records.js';
+import {
+  DEFAULT_PAGE_BYTES,
+  type Hydrated,
+  type HydrateOptions,
+  Hydrator,
+  toHydrated,
+} from '../rows/hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
-import { type PassedOver, redeliveries } from '../passed-over.js';
-import { recordId } from '../push/record-id.js';
-import { UnreadableRows } from './unreadable-rows.js';
+import { type PassedOver, redeliveries } from '../rows/passed-over.js';
+import { recordId } from '../push/values/record-id.js';
+import { UnreadableRows } from '../rows/unreadable-rows.js';
 
 /** Why a device has to take a snapshot before it can pull. */
 export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';

@@ -1,12 +1,12 @@
 import { inTurns, type Pieces } from '../../common/pieces.js';
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { isJsonObject, jsonText } from './json.js';
+import { isJsonObject, jsonText } from './values/json.js';
 import type { PushChange, PushItem, PushOperation, PushResult } from './push-change.js';
-import { lengthProblem } from './length-problem.js';
-import { numberToken } from './numbers.js';
-import { recordId, recordKey } from './record-id.js';
-import { isWithinBounds, type ValueBounds } from './value-bounds.js';
+import { lengthProblem } from './values/length-problem.js';
+import { numberToken } from './values/numbers.js';
+import { recordId, recordKey } from './values/record-id.js';
+import { isWithinBounds, type ValueBounds } from './values/value-bounds.js';
 import { echoOf, retryable, terminal } from './verdicts.js';
 
 /** What the checks need to know. */

@@ -1,8 +1,8 @@
 import { upsert } from '../../common/collections.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
-import type { PassedOver } from '../passed-over.js';
+import type { PassedOver } from '../rows/passed-over.js';
 import type { PushItem, PushResult } from './push-change.js';
-import { isSendable, recordId } from './record-id.js';
+import { isSendable, recordId } from './values/record-id.js';
 
 /** What a push came to. */
 export interface Pushed {

@@ -1,6 +1,6 @@
 import type { ContractColumn } from '../../schema/schema-contract.js';
-import { isJsonObject, parseJson } from './json.js';
-import { canonicalDecimal, isInt64, mayBeDouble, numberToken } from './numbers.js';
+import { isJsonObject, parseJson } from './values/json.js';
+import { canonicalDecimal, isInt64, mayBeDouble, numberToken } from './values/numbers.js';
 
 /**
  * Whether a value is what a device holds of the stored one. Devices send whole rows, so a column that was not

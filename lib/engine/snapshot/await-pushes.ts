@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
-import { unloggedPush } from '../../store/push-position.js';
-import { isLogAt } from '../../store/wal-progress.js';
-import { awaitLog } from '../await-log.js';
-import type { RequestTransactions } from '../request-transactions.js';
+import { unloggedPush } from '../../store/clients/push-position.js';
+import { isLogAt } from '../../store/changelog/wal-progress.js';
+import { awaitLog } from '../request/await-log.js';
+import type { RequestTransactions } from '../request/request-transactions.js';
 
 /** Longest time that a snapshot waits for the log, in milliseconds. */
 const LONGEST_WAIT_MS = 2_000;

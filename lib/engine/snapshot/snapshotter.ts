@@ -1,17 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { parsePgArray } from '../../common/pg-array-literal.js';
+import { parsePgArray } from '../../database/pg-array-literal.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { pipelined } from '../../store/pipeline.js';
-import { Ending } from '../../store/session.js';
-import { Statement } from '../../store/statement.js';
-import { beginSnapshot, type HoldTimes, renewSnapshot, resumeSnapshot } from '../../store/snapshot-holds.js';
-import type { SyncClient } from '../../store/sync-clients.js';
-import { SYNCHRO_OPTIONS } from '../../synchro.options.js';
-import type { SynchroSettings } from '../../synchro.settings.js';
-import { noteSubscriptions } from '../note-subscriptions.js';
-import { type PassedOver, redeliveries } from '../passed-over.js';
+import { pipelined } from '../../database/pipeline.js';
+import { Ending } from '../../database/session.js';
+import { Statement } from '../../database/statement.js';
+import {
+  beginSnapshot,
+  type HoldTimes,
+  renewSnapshot,
+  resumeSnapshot,
+} from '../../store/changelog/snapshot-holds.js';
+import type { SyncClient } from '../../store/clients/sync-clients.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
+import { noteSubscriptions } from '../request/note-subscriptions.js';
+import { type PassedOver, redeliveries } from '../rows/passed-over.js';
 import { difference } from '../pull/bucket-difference.js';
 import {
   DEFAULT_PAGE_BYTES,
@@ -20,10 +25,10 @@ import {
   Hydrator,
   type RecordList,
   toHydrated,
-} from '../pull/hydrator.js';
-import { notRegistered } from '../sync-context.js';
-import { UnreadableRows } from '../pull/unreadable-rows.js';
-import { joined, type WireRecords } from '../wire-records.js';
+} from '../rows/hydrator.js';
+import { notRegistered } from '../request/sync-context.js';
+import { UnreadableRows } from '../rows/unreadable-rows.js';
+import { joined, type WireRecords } from '../rows/wire-records.js';
 import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {

@@ -9,7 +9,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { SyncLogger } from '../../common/sync-logger.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../synchro.options.js';
+import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
 
 /**
  * Options as they are, or a factory with what it needs from the module that uses the guard, e.g.

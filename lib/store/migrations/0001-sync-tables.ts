@@ -1,4 +1,4 @@
-import { OPEN_FAILURE } from '../open-failure.js';
+import { OPEN_FAILURE } from '../changelog/open-failure.js';
 import type { SynchroMigration } from './migration.js';
 
 /**

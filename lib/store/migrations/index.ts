@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { qualify, syncSchema, unqualified } from '../sync-schema.js';
+import { qualify, syncSchema, unqualified } from '../../database/sync-schema.js';
 import { syncTables } from './0001-sync-tables.js';
 import type { SynchroMigration } from './migration.js';
 

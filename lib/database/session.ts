@@ -1,0 +1,214 @@
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { isTransient } from './database-error.js';
+import { SynchroError } from '../common/errors.js';
+import { pipelined, type Statement as PipelinedStatement } from './pipeline.js';
+import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
+import { keepPlans, Statement } from './statement.js';
+import { qualifyOn } from './sync-schema.js';
+
+/**
+ * A database of SQL_ASCII has whatever bytes it was given. Those that aren't UTF-8 are no error then, but become the
+ * replacement character: they cost no more than themselves.
+ */
+const ENCODING = `CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END`;
+
+/** Sets it for a session: the driver asks for UTF-8 by itself. */
+export const ENCODING_SQL = `SELECT set_config('client_encoding', ${ENCODING}, false)`;
+
+const BEGIN = {
+  read: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  write: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
+} as const;
+
+/**
+ * $1 milliseconds that a statement may take, $2 that it may wait for a lock; null: the session's own.
+ *
+ * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after $3: an
+ * ALTER TABLE would wait for it, and everybody for that. A longer time of the host's stays.
+ *
+ * What a device was told to be applied must outlive a crash, also where the host lets its own commits be lost.
+ */
+const SETTINGS = new Statement(
+  `SELECT ${localSettingsSql(POOLED_SETTINGS)}, ${unlimitedSql({ local: true })},
+    set_config('client_encoding', ${ENCODING}, true),
+    CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'local', true) END,
+    CASE WHEN $1::text IS NOT NULL THEN set_config('statement_timeout', $1, true) END,
+    CASE WHEN $2::text IS NOT NULL THEN set_config('lock_timeout', $2, true) END,
+    CASE WHEN current_setting('idle_in_transaction_session_timeout')::interval < $3::text::interval
+         THEN set_config('idle_in_transaction_session_timeout', $3, true) END`,
+);
+
+/** How long a transaction may be idle: code of the host's may take its time between two statements. */
+function idleTimeout(runsHostCode: boolean): string {
+  return runsHostCode ? '30s' : '5s';
+}
+
+/** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
+export const USER_SETTING = 'app.user_id';
+export const BUCKETS_SETTING = 'app.buckets';
+
+/**
+ * The select list that sets both.
+ * @param user a text expression of the canonical user id
+ * @param buckets a `text[]` expression
+ */
+export function callerSql(user: string, buckets: string): string {
+  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
+}
+
+/** What runs statements in a transaction. */
+export type SqlRunner = Pick<EntityManager, 'query'>;
+
+export interface TransactionOptions {
+  /** Milliseconds. Default: the session's own. */
+  readonly statementTimeout?: number;
+  /** Milliseconds. Default: the session's own. */
+  readonly lockTimeout?: number;
+  /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
+  readonly keepsPlans?: boolean;
+  /** The host's code may run in it. Default: false. */
+  readonly runsHostCode?: boolean;
+  /** Its first statements, which go out with BEGIN. */
+  readonly opening?: (manager: EntityManager) => readonly PipelinedStatement[];
+}
+
+/** For work that no request waits for. */
+export const UNLIMITED: TransactionOptions = { statementTimeout: 0, lockTimeout: 0 };
+
+/** What a transaction does. `opened` is what its opening brought. */
+export type TransactionWork<Result> = (
+  manager: EntityManager,
+  opened: Opened,
+) => Promise<Result | Ending<Result>>;
+/** The rows of each statement. */
+export type Opened = readonly (readonly unknown[])[];
+
+/** What a transaction comes to by its last statements, which go out with COMMIT. */
+export class Ending<Result> {
+  /**
+   * @param result made of the rows of each statement
+   * @param following statements that go out behind COMMIT, as a transaction of their own. Of the settings it has the
+   *   session's: it must not write times or floating-point numbers as text
+   */
+  constructor(
+    readonly statements: readonly PipelinedStatement[],
+    readonly result: (rows: Opened) => Result,
+    readonly following: readonly PipelinedStatement[] = [],
+  ) {}
+}
+
+/**
+ * Runs one transaction on a connection of the host's pool: `read` sees one snapshot throughout, `write` is READ
+ * COMMITTED. Settings are local to it, so that the host's own queries on the connection are not affected.
+ * @throws SynchroError `temporarily_unavailable` when the connection broke between two statements
+ */
+export async function inTransaction<Result>(
+  dataSource: DataSource,
+  kind: keyof typeof BEGIN,
+  work: TransactionWork<Result>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  const { statementTimeout = null, lockTimeout = null, runsHostCode = false, opening } = options;
+  return onConnection(dataSource, options.keepsPlans, async (runner) => {
+    const { manager } = runner;
+    try {
+      const [, , ...opened] = await pipelined(manager, [
+        { sql: BEGIN[kind] },
+        SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]),
+        ...(opening?.(manager) ?? []),
+      ]);
+      const done = await work(manager, opened);
+      const { statements, result, following } = done instanceof Ending ? done : new Ending([], () => done);
+      const rows = await pipelined(manager, [...statements, COMMIT, ...alongside(following)]);
+      return result(rows.slice(0, statements.length));
+    } catch (error) {
+      await rollBack(runner);
+      throw error;
+    }
+  });
+}
+
+/** A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell. */
+async function rollBack(runner: QueryRunner): Promise<void> {
+  if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);
+}
+
+const COMMIT = { sql: 'COMMIT' };
+
+/** Statements as a transaction that may write, whatever the session's default. */
+function alongside(statements: readonly PipelinedStatement[]): readonly PipelinedStatement[] {
+  return statements.length === 0 ? [] : [{ sql: BEGIN.write }, ...statements, COMMIT];
+}
+
+/**
+ * Runs statements as one transaction, all in a single round trip. Of the settings it has the session's, as those
+ * that follow an {@link Ending}.
+ */
+export async function writeTogether(
+  dataSource: DataSource,
+  statements: readonly PipelinedStatement[],
+): Promise<void> {
+  if (statements.length === 0) return;
+  await onConnection(dataSource, false, async (runner) => {
+    try {
+      await pipelined(runner.manager, alongside(statements));
+    } catch (error) {
+      await rollBack(runner);
+      throw error;
+    }
+  });
+}
+
+/**
+ * Runs one statement on a connection of the host's pool, in a transaction of its own, and so within one snapshot. The
+ * session's settings are the host's: it must not write times or floating-point numbers as text.
+ * @throws SynchroError `temporarily_unavailable` when the connection broke
+ */
+export function alone<Result>(
+  dataSource: DataSource,
+  work: (manager: EntityManager) => Promise<Result>,
+  { keepsPlans }: Pick<TransactionOptions, 'keepsPlans'> = {},
+): Promise<Result> {
+  return onConnection(dataSource, keepsPlans, ({ manager }) => work(manager));
+}
+
+async function onConnection<Result>(
+  dataSource: DataSource,
+  keepsPlans: boolean | undefined,
+  work: (runner: QueryRunner) => Promise<Result>,
+): Promise<Result> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.connect();
+    qualifyOn(runner);
+    if (keepsPlans === true) keepPlans(runner);
+    try {
+      return await work(runner);
+    } catch (error) {
+      // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
+      if (runner.isReleased && !isTransient(error)) throw connectionLost(error);
+      throw error;
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+function connectionLost(cause: unknown): SynchroError {
+  return new SynchroError('temporarily_unavailable', 'the connection to the database broke', undefined, {
+    cause,
+  });
+}
+
+/** Longest time, in milliseconds, between two statements of a transaction that the WAL consumer may have to wait for. */
+const LEASE_MS = 5_000;
+
+/**
+ * Lets the server end this transaction, and so let go of its locks, when its process gives no sign of life: frozen, or
+ * cut off without the server's knowing, it would keep the WAL consumer of any instance waiting.
+ */
+export async function leaseTransaction(manager: EntityManager): Promise<void> {
+  await manager.query(`SELECT set_config('idle_in_transaction_session_timeout', $1, true)`, [
+    String(LEASE_MS),
+  ]);
+}

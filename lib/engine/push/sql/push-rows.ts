@@ -1,0 +1,189 @@
+import type { SyncRegistry } from '../../../registry/sync-registry.js';
+import type { ContractTable } from '../../../schema/schema-contract.js';
+import { owningParent } from '../../../store/host-rows/ownership-sql.js';
+import type { RoleSwitch } from '../../../database/role-switch.js';
+import { groupBy } from '../../../common/collections.js';
+import type { PushContext, PushItem, StoredRow } from '../push-change.js';
+import { recordKey } from '../values/record-id.js';
+import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
+
+/**
+ * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
+ *
+ * All locks are taken in one order of all tables, children before parents, then by table name, then by primary key,
+ * outside savepoints (interleavings 17). A child's row is locked before its foreign key is read, so the ancestors
+ * that are locked next are the right ones, and ownership is judged by a fresh snapshot after the last lock
+ * (interleavings 11).
+ */
+export class PushRows {
+  private readonly rows = new Map<string, StoredRow>();
+  private readonly secured = new Set<string>();
+  private readonly written = new Set<string>();
+
+  constructor(
+    private readonly roles: RoleSwitch,
+    private readonly registry: SyncRegistry,
+    private readonly context: PushContext,
+  ) {}
+
+  /** The record's row; undefined when there is none that the user may know of. */
+  get(item: PushItem): StoredRow | undefined {
+    return this.rows.get(item.key);
+  }
+
+  /** What the push has just written. */
+  put(item: PushItem, row: StoredRow): void {
+    this.rows.set(item.key, row);
+    this.secured.add(item.key);
+    this.written.add(item.key);
+  }
+
+  /** Whether the row's version is one that this push made. */
+  isOwnVersion(item: PushItem): boolean {
+    return this.written.has(item.key);
+  }
+
+  /** Whether the create may count on its parent: it is the user's, and locked or written by this push. */
+  hasParent(item: PushItem): boolean {
+    const key = this.parentKey(item);
+    return key !== null && this.secured.has(key);
+  }
+
+  /** Identifies a create's parent among all records. */
+  parentKey({ table: { table }, parentId }: PushItem): string | null {
+    return table.parent === null || parentId === null ? null : recordKey(this.table(table.parent), parentId);
+  }
+
+  /** Locks and reads the records of these changes, and the ancestors by which they are owned. */
+  async load(items: readonly PushItem[]): Promise<void> {
+    let open = items;
+    // A row may become the user's between lock and read; the next look locks it.
+    for (let look = 0; open.length > 0 && look < MAX_LOOKS; look++) open = await this.look(open);
+  }
+
+  /**
+   * Of creates without a parent of the user's, those whose parent is another's: it never becomes one that they could
+   * wait for (scenario 125). Whether the user sees it decides only what is said.
+   */
+  async withForeignParent(items: readonly PushItem[]): Promise<ReadonlyMap<PushItem, 'seen' | 'hidden'>> {
+    const found = new Map<PushItem, 'seen' | 'hidden'>();
+    for (const [name, group] of groupBy(items, ({ table }) => table.table.parent)) {
+      if (name === null) continue;
+      const parent = this.table(name);
+      const ids = group.flatMap(({ parentId }) => parentId ?? []);
+      const foreign = await foreignRows(this.roles.sync, this.registry, this.context.userId, parent, ids);
+      const [rows = []] = await this.roles.together([readSql(this.registry, this.context, parent, ids)]);
+      const others = new Set(foreign.map(({ n }) => ids[n]));
+      const seen = new Set((rows as readonly StoredRow[]).map(({ id }) => recordKey(parent, id)));
+      for (const item of group) {
+        if (item.parentId === null || !others.has(item.parentId)) continue;
+        found.set(item, seen.has(recordKey(parent, item.parentId)) ? 'seen' : 'hidden');
+      }
+    }
+    return found;
+  }
+
+  /** Returns the changes whose rows are the user's, and not locked yet. */
+  private async look(items: readonly PushItem[]): Promise<readonly PushItem[]> {
+    const wanted = new Map<string, Wanted>();
+    for (const item of items) {
+      this.want(wanted, item.table, item.id, 'NO KEY UPDATE');
+      const { parent } = item.table.table;
+      if (parent !== null && item.parentId !== null)
+        this.want(wanted, this.table(parent), item.parentId, 'SHARE');
+    }
+    let locks: Lock[] = [];
+    // Children come first and add their parents to what is wanted.
+    for (const table of this.lockOrder()) {
+      if (locks.some((lock) => lock.parent === table)) {
+        await this.run(locks, [], wanted);
+        locks = [];
+      }
+      const { ids, mode } = wanted.get(table.table.name) ?? NOTHING;
+      const parent = owningParent(this.registry, table.table);
+      if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
+    }
+    return this.run(locks, items, wanted);
+  }
+
+  /**
+   * Locks, and then reads the records of changes, in one round trip.
+   * @param wanted what is to be locked besides
+   */
+  private async run(
+    locks: readonly Lock[],
+    items: readonly PushItem[],
+    wanted: Map<string, Wanted>,
+  ): Promise<readonly PushItem[]> {
+    const { registry, context } = this;
+    const groups = [...groupBy(items, ({ table }) => table)];
+    const results = await this.roles.together([
+      ...locks.map(({ table, ids, mode }) => lockSql(registry, table, ids, context.userId, mode)),
+      ...groups.map(([table, group]) =>
+        readSql(registry, context, table, [...new Set(group.map(({ id }) => id))]),
+      ),
+    ]);
+    for (const [index, { table, parent }] of locks.entries()) {
+      for (const row of results[index] as readonly LockedRow[]) {
+        this.secured.add(recordKey(table, row.id));
+        if (parent && row.parent !== null) this.want(wanted, parent, row.parent, 'SHARE');
+      }
+    }
+    return groups.flatMap(([table, group], index) =>
+      this.take(table, group, results[locks.length + index] as readonly StoredRow[]),
+    );
+  }
+
+  /** Keeps what was read. Returns the changes whose rows are the user's, and not locked yet. */
+  private take(
+    table: ContractTable,
+    group: readonly PushItem[],
+    rows: readonly StoredRow[],
+  ): readonly PushItem[] {
+    const byKey = new Map(group.map((item) => [item.key, item]));
+    return rows.flatMap((row) => {
+      const key = recordKey(table, row.id);
+      const isLocked = this.secured.has(key);
+      this.rows.set(key, isLocked ? row : { ...row, owned: false });
+      return row.owned && !isLocked ? (byKey.get(key) ?? []) : [];
+    });
+  }
+
+  /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
+  private want(wanted: Map<string, Wanted>, table: ContractTable, id: string, mode: LockMode): void {
+    if (this.secured.has(recordKey(table, id))) return;
+    const known = wanted.get(table.table.name) ?? { ids: new Set(), mode };
+    known.ids.add(id);
+    wanted.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+  }
+
+  private lockOrder(): readonly ContractTable[] {
+    return [...this.context.contract.tables.values()].toSorted(
+      ({ table: a }, { table: b }) => b.depth - a.depth || (a.name < b.name ? -1 : 1),
+    );
+  }
+
+  private table(name: string): ContractTable {
+    const table = this.context.contract.tables.get(name);
+    if (!table) throw new RangeError(`table ${name} is not in the contract`);
+    return table;
+  }
+}
+
+const MAX_LOOKS = 3;
+
+interface Wanted {
+  readonly ids: Set<string>;
+  readonly mode: LockMode;
+}
+
+/** One statement's locks. */
+interface Lock {
+  readonly table: ContractTable;
+  readonly ids: readonly string[];
+  readonly mode: LockMode;
+  /** The table whose rows decide who owns these, if it isn't this one. */
+  readonly parent: ContractTable | undefined;
+}
+
+const NOTHING: Wanted = { ids: new Set(), mode: 'SHARE' };

@@ -1,0 +1,107 @@
+import { quoteIdentifier } from '../../../common/identifiers.js';
+import type { SyncRegistry } from '../../../registry/sync-registry.js';
+import { rowColumnsSql, timestampEnvelopeSql } from '../../../schema/row-json.js';
+import type { ContractTable } from '../../../schema/schema-contract.js';
+import { inDefaultBucketsSql } from '../../../store/host-rows/default-bucket-sql.js';
+import { ownedSql, owningParent } from '../../../store/host-rows/ownership-sql.js';
+import { canAskForHidden } from '../../../store/host-rows/row-exists.js';
+import type { Statement } from '../../../database/pipeline.js';
+import type { SqlRunner } from '../../../database/session.js';
+import type { PushContext } from '../push-change.js';
+import { idAmongSql, sameIdSql } from '../values/record-id.js';
+
+export type LockMode = 'NO KEY UPDATE' | 'SHARE';
+
+export interface LockedRow {
+  readonly id: string;
+  /** The parent's key where the parent decides who owns the row. */
+  readonly parent: string | null;
+}
+
+/** Locks those of the rows that the user owns, in the order of their keys: gives {@link LockedRow}s. */
+export function lockSql(
+  registry: SyncRegistry,
+  contract: ContractTable,
+  ids: readonly string[],
+  userId: string,
+  mode: LockMode,
+): Statement {
+  const { table } = contract;
+  const fk = owningParent(registry, table) ? table.parentFkColumn : null;
+  return {
+    sql: `SELECT ${keySql(contract)}::text AS id, ${fk === null ? 'NULL' : `t.${quoteIdentifier(fk)}::text`} AS parent
+     FROM ${table.sql} AS t
+     WHERE ${idAmongSql(contract.primaryKey, keySql(contract), '$1')} AND ${ownedSql(registry, table, 't', '$2::text')}
+     ORDER BY ${keySql(contract)} FOR ${mode} OF t`,
+    parameters: [ids, userId],
+  };
+}
+
+/**
+ * Reads those of the rows that the user may know of, as {@link StoredRow}s: an edge, live or dead, in one of the user's
+ * buckets, or owned now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one that
+ * has moved out of the user's sight has its edge until then (9).
+ */
+export function readSql(
+  registry: SyncRegistry,
+  { userId, buckets, isSeenByDefaultRule }: PushContext,
+  contract: ContractTable,
+  ids: readonly string[],
+): Statement {
+  const { table } = contract;
+  const rule =
+    isSeenByDefaultRule?.(table) === true
+      ? `AND ${inDefaultBucketsSql(registry, table, 't', '$4::text[]')}`
+      : '';
+  return {
+    sql: `SELECT ${storedRowSql(contract)}, o.owned
+     FROM ${table.sql} AS t
+     CROSS JOIN LATERAL (SELECT coalesce(${ownedSql(registry, table, 't', '$2::text')}, false) AS owned) AS o
+     WHERE ${idAmongSql(contract.primaryKey, keySql(contract), '$1')} AND (o.owned OR EXISTS (
+       SELECT FROM :sync.sync_bucket_edges e
+       WHERE e.table_name = $3 AND e.record_id = ${keySql(contract)}::text COLLATE "C" AND e.bucket_id = ANY($4::text[])
+     ) ${rule})`,
+    parameters: [ids, userId, table.name, buckets],
+  };
+}
+
+/** Those of the rows that are there, and are not the user's. */
+export async function foreignRows(
+  sql: SqlRunner,
+  registry: SyncRegistry,
+  userId: string,
+  contract: ContractTable,
+  ids: readonly string[],
+): Promise<readonly { readonly n: number }[]> {
+  const { table } = contract;
+  if (await canAskForHidden(sql, table)) {
+    return sql.query(
+      `SELECT (k.n - 1)::integer AS n
+       FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+       WHERE :sync.sync_row_exists($3, k.id) AND NOT EXISTS (
+         SELECT FROM ${table.sql} AS t
+         WHERE ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')} AND ${ownedSql(registry, table, 't', '$2::text')})`,
+      [ids, userId, table.name],
+    );
+  }
+  return sql.query(
+    `SELECT (k.n - 1)::integer AS n
+     FROM unnest($1::text[]) WITH ORDINALITY AS k(id, n)
+     JOIN ${table.sql} AS t ON ${sameIdSql(contract.primaryKey, keySql(contract), 'k.id')}
+     WHERE ${ownedSql(registry, table, 't', '$2::text')} IS NOT TRUE`,
+    [ids, userId],
+  );
+}
+
+/** The select list of a {@link StoredRow} (all but `owned`) from a row with the alias `t`. */
+export function storedRowSql(contract: ContractTable): string {
+  const { updatedAtColumn, deletedAtColumn } = contract.table;
+  return `${keySql(contract)}::text AS id,
+    ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
+    ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
+    (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+}
+
+function keySql({ primaryKey }: ContractTable): string {
+  return `t.${quoteIdentifier(primaryKey.name)}`;
+}

@@ -1,0 +1,171 @@
+import { quoteIdentifier } from '../../../common/identifiers.js';
+import type { SyncRegistry } from '../../../registry/sync-registry.js';
+import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
+import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import type { Statement } from '../../../database/pipeline.js';
+import { storedRowSql } from './row-sql.js';
+
+/** What a run writes: the same table and columns for all its records. */
+export interface RunShape {
+  readonly contract: ContractTable;
+  /** The columns that clients' values go to; without the key. */
+  readonly columns: readonly ContractColumn[];
+  readonly form: WriteForm;
+}
+
+/**
+ * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
+ * taken is an error then, where the usual form leaves the record out.
+ */
+export type WriteForm = 'usual' | 'plain';
+
+/**
+ * Inserts records that are new. It leaves out those whose key is taken (on the primary key only, or it would hide
+ * other unique violations: interleavings 19), and those whose parent isn't the user's.
+ *
+ * @param records a JSON array of objects, column → value
+ */
+export function insertSql(registry: SyncRegistry, run: RunShape, records: string, userId: string): Statement {
+  const { table, primaryKey } = run.contract;
+  const parameters: unknown[] = [records];
+  const parameter = (value: unknown): string => `$${parameters.push(value)}`;
+  const values: (readonly [string, string])[] = [
+    [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
+    ...run.columns.map((column) => [column.name, valueSql(column)] as const),
+    [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
+  ];
+  // Without a type of its own, the parameter takes the column's.
+  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
+  // TypeORM counts versions from 1, and gives the column no default.
+  if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
+  const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
+  let asked: string | undefined;
+  const user = (): string => (asked ??= `${parameter(userId)}::text`);
+  const check = parentCheck(registry, run, fk, user);
+  // A trigger may have given the row away.
+  const owned =
+    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
+  return {
+    sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(run)} WHERE ${check}
+      ORDER BY r.${quoteIdentifier(primaryKey.name)}
+      ${run.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
+      RETURNING ${storedRowSql(run.contract)}, ${owned} AS owned`,
+    parameters,
+  };
+}
+
+/** Updates records that the user owns. `undelete` takes back a soft delete. */
+export function updateSql(
+  registry: SyncRegistry,
+  run: RunShape,
+  records: string,
+  userId: string,
+  undelete: boolean,
+): Statement {
+  const assignments = run.columns.map(
+    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
+  );
+  if (undelete) assignments.push(`${quoteIdentifier(run.contract.table.deletedAtColumn)} = NULL`);
+  return changeSql(registry, run, records, userId, assignments);
+}
+
+/** Soft-deletes records that the user owns. */
+export function deleteSql(registry: SyncRegistry, run: RunShape, records: string, userId: string): Statement {
+  const column = quoteIdentifier(run.contract.table.deletedAtColumn);
+  return changeSql(registry, run, records, userId, [
+    `${column} = date_trunc('milliseconds', clock_timestamp())`,
+  ]);
+}
+
+function changeSql(
+  registry: SyncRegistry,
+  run: RunShape,
+  records: string,
+  userId: string,
+  assignments: readonly string[],
+): Statement {
+  const { table, primaryKey } = run.contract;
+  const key = quoteIdentifier(primaryKey.name);
+  const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
+  const all = [...assignments, forwardSql(run.contract), ...version];
+  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
+        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
+  return {
+    // TypeORM answers a bare UPDATE in another form than a SELECT.
+    sql: run.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
+    parameters: [records, userId],
+  };
+}
+
+function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: string): string {
+  return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
+}
+
+/**
+ * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
+ * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
+ */
+function recordsSql({ contract, columns }: RunShape): string {
+  const definitions = [
+    contract.primaryKey,
+    ...columns,
+    { name: keptName(contract), baseSqlType: 'integer[]' },
+  ].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);
+  return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
+}
+
+/** The member of a record that tells which of the run's columns its device did not touch: no column's name. */
+export function keptName({ columns }: ContractTable): string {
+  let name = 'kept';
+  while (columns.some((column) => column.name === name)) name += '_';
+  return name;
+}
+
+/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
+function changedSql({ contract }: RunShape, column: ContractColumn, index: number): string {
+  const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
+  return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
+}
+
+/** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
+function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
+  const read = `r.${quoteIdentifier(name)}`;
+  const isDocument = baseType === 'json' || baseType === 'jsonb';
+  // Devices may be told that it takes null: theirs means the default.
+  const refusesNull = !column.nullable || column.nullMeansDefault;
+  const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
+  return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
+}
+
+/** A table's own owner column lets a child stand without a parent, but not under another user's. */
+function parentCheck(
+  registry: SyncRegistry,
+  { contract: { table } }: RunShape,
+  fk: ContractColumn | undefined,
+  user: () => string,
+): string {
+  if (table.parent === null) return 'true';
+  if (!fk) return table.ownerColumn === null ? 'false' : 'true';
+  const value = `r.${quoteIdentifier(fk.name)}`;
+  const owned = parentOwnedSql(registry, table, value, user());
+  return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;
+}
+
+/**
+ * Moves `updated_at` forward by at least a millisecond, and to whole ones (interleavings 13, W-PUSH-8): a device
+ * takes no row whose time did not grow, and Swift keeps milliseconds. A column that is coarser moves by a second.
+ */
+function forwardSql({ table, columns }: ContractTable): string {
+  const column = quoteIdentifier(table.updatedAtColumn);
+  const dbType = columns.find(({ name }) => name === table.updatedAtColumn)?.dbType ?? '';
+  const isCoarse = /\([0-2]\)/.test(dbType);
+  const [unit, step] = isCoarse ? ['second', '1999999 microseconds'] : ['milliseconds', '1999 microseconds'];
+  return `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`;
+}
+
+function versionSql(name: string): string {
+  const column = quoteIdentifier(name);
+  return `${column} = coalesce(t.${column}, 0) + 1`;
+}

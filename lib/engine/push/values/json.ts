@@ -1,0 +1,34 @@
+import { stringify } from 'lossless-json';
+import { parseLossless } from '../../../common/lossless-json.js';
+import { numberToken } from './numbers.js';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Any parsed JSON value as JSON text; numbers keep their digits. */
+export function jsonText(value: unknown): string {
+  return stringify(value) ?? 'null';
+}
+
+/** Lossless JSON, or undefined for a text that is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return parseLossless(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text is JSON, however deep. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    return !(error instanceof SyntaxError);
+  }
+}
+
+/** Neither an array nor a number, which lossless JSON makes an object of. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && numberToken(value) === null;
+}

@@ -1,0 +1,27 @@
+import { columnJson } from './client-values.js';
+import { isEcho } from '../echo.js';
+import type { Write } from '../writing/judge.js';
+import { parseRow } from './writable-columns.js';
+
+/** Whether an integer is beyond its column: it fails without a look at the database, however many of them there are. */
+export function hasUnfitValue({ item, columns, row }: Write): boolean {
+  const stored = row && parseRow(row);
+  return columns.some((column) => {
+    const most = MOST.get(column.baseType);
+    const value = item.data?.get(column.name);
+    if (most === undefined || column.isArray || value === null || value === undefined) return false;
+    if (stored !== undefined && isEcho(column, value, stored[column.name])) return false;
+    const token = columnJson(column, value).replaceAll('"', '');
+    if (!/^-?\d+$/.test(token)) return false;
+    // No integer type has more digits.
+    if (token.length > 20) return true;
+    const integer = BigInt(token);
+    return integer > most || integer < -most - 1n;
+  });
+}
+
+const MOST: ReadonlyMap<string, bigint> = new Map([
+  ['int2', 32_767n],
+  ['int4', 2_147_483_647n],
+  ['int8', 9_223_372_036_854_775_807n],
+]);

@@ -1,0 +1,55 @@
+import { scanJson, type JsonBounds, type JsonScan } from '../../../common/json-scan.js';
+import type { ContractColumn } from '../../../schema/schema-contract.js';
+import { isJson } from './json.js';
+import { excessGrowth } from './number-growth.js';
+import { isSlowToRead } from './slow-texts.js';
+
+/** What the values of one change may hold and grow to. */
+export type ValueBounds = JsonBounds;
+
+/** Characters by which the numbers of one change may grow, beside what {@link excessGrowth} lets pass. */
+const MAX_GROWTH = 4096;
+
+/**
+ * Whether the values that a device sent are such as a device can be given back: no document deeper than its parser
+ * goes, no number that fills pages when PostgreSQL writes it out, nothing that it takes minutes to read.
+ */
+export function isWithinBounds(
+  values: readonly (readonly [ContractColumn, unknown])[],
+  bounds: ValueBounds,
+): boolean {
+  let growth = 0;
+  for (const [column, value] of values) {
+    const scan = typeof value === 'string' ? scanDocument(column, value, bounds) : null;
+    if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return false;
+    if (isSlowToRead(column, value)) return false;
+    growth += excessGrowth(column, value, scan);
+    if (growth > MAX_GROWTH) return false;
+  }
+  return true;
+}
+
+/**
+ * What a document or an array that is sent as text holds; null for other texts. What is sent as JSON was bounded with the
+ * body.
+ */
+function scanDocument(column: ContractColumn, text: string, bounds: JsonBounds): JsonScan | null {
+  if (!(column.isArray || DOCUMENTS.has(column.baseType)) || !OPENS.test(text)) return null;
+  // Documents within an array are texts within a text.
+  return scanJson(isArrayOfDocuments(column) ? text.replaceAll(/["\\]/g, '') : text, bounds);
+}
+
+function isTooDeep(column: ContractColumn, text: string, scan: JsonScan, bounds: JsonBounds): boolean {
+  if (scan.nesting <= bounds.nesting && scan.values <= bounds.values) return false;
+  // Prose may have any number of brackets and commas.
+  return isArrayOfDocuments(column) || isJson(text);
+}
+
+function isArrayOfDocuments({ baseType, isArray }: ContractColumn): boolean {
+  return isArray && DOCUMENTS.has(baseType);
+}
+
+const DOCUMENTS: ReadonlySet<string> = new Set(['json', 'jsonb', '_json', '_jsonb']);
+
+/** What doesn't is one value, or none. */
+const OPENS = /^\s*[[{]/;

@@ -1,0 +1,220 @@
+import { partition } from '../../../common/collections.js';
+import type { SyncRegistry } from '../../../registry/sync-registry.js';
+import type { RoleSwitch } from '../../../database/role-switch.js';
+import type { FailedChanges } from '../failures/failed-changes.js';
+import type { FailureBudget } from '../failures/failure-budget.js';
+import { type Failure, passedOver } from '../failures/failures.js';
+import type { FailedCode } from './host-code.js';
+import { isForbidden } from './is-forbidden.js';
+import { type Judge, serverTimes, takenAsSent, type Write } from './judge.js';
+import type { Parking } from '../parking/parking.js';
+import type { PushContext, PushItem, PushResult } from '../push-change.js';
+import type { PushRows } from '../sql/push-rows.js';
+import { notReadable } from '../sql/readable-buckets.js';
+import { repairTime } from '../repair-time.js';
+import { findRetries } from '../failures/retries.js';
+import { type Outcome, RunWriter, type Written } from './run-writer.js';
+import { hasUnfitValue } from '../values/unfit-value.js';
+import { applied, terminal } from '../verdicts.js';
+import { type PushRank, type Run, runs } from './waves.js';
+import type { WriteValidation } from './write-validation.js';
+
+/** What a push works with. */
+export interface PushTools {
+  readonly roles: RoleSwitch;
+  readonly registry: SyncRegistry;
+  readonly context: PushContext;
+  readonly judge: Judge;
+  readonly parking: Parking;
+  readonly validation: WriteValidation;
+}
+
+/** What one push has come to so far. */
+export interface PushState {
+  readonly rows: PushRows;
+  readonly failed: FailedChanges;
+  readonly budget: FailureBudget;
+  readonly rank: PushRank;
+}
+
+/** Judges and writes changes, and gives those that are done their verdicts. */
+export class ChangeProcessing {
+  readonly writer: RunWriter;
+  /** By the changes' indexes. */
+  readonly verdicts = new Map<number, PushResult>();
+  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  readonly accepted: PushItem[] = [];
+  /** Rows that were written, and are not the user's any more. */
+  readonly givenAway: PushItem[] = [];
+  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
+  readonly madeForOthers: PushItem[] = [];
+  /** What would have come into buckets that the user doesn't read. */
+  readonly unreadable: PushItem[] = [];
+  private inserted: PushItem[] = [];
+
+  constructor(
+    private readonly tools: PushTools,
+    private readonly state: PushState,
+  ) {
+    const { roles, registry, context } = tools;
+    this.writer = new RunWriter(roles, registry, context, state.budget);
+  }
+
+  /** Whether rows were inserted that may have been waited for. */
+  get hasInserted(): boolean {
+    return this.inserted.length > 0;
+  }
+
+  /** Those rows, once. */
+  takeInserted(): readonly PushItem[] {
+    return this.inserted.splice(0);
+  }
+
+  /** Judges and writes changes of different records. */
+  async process(items: readonly PushItem[]): Promise<void> {
+    let open = this.state.failed.withoutBlocked(items);
+    while (open.length > 0) {
+      const taken: Write[] = [];
+      for (const run of runs(await this.decide(open), this.state.rank)) {
+        for (const outcome of await this.write(run)) {
+          const mayBeTaken = outcome.kind === 'passed' && outcome.write.kind === 'insert';
+          if (mayBeTaken || outcome.kind === 'taken') taken.push(outcome.write);
+          else await this.settle(outcome);
+        }
+      }
+      open = await this.findTaken(taken);
+    }
+  }
+
+  private async decide(items: readonly PushItem[]): Promise<readonly Write[]> {
+    const writes: Write[] = [];
+    const open = items.map((item) => this.onOwnVersion(item));
+    const failing = { budget: this.state.budget, isRerun: this.tools.context.isRerun === true };
+    const retries = await findRetries(
+      this.tools.roles.host,
+      open,
+      (item) => this.state.rows.get(item),
+      failing,
+    );
+    for (const item of open) {
+      const decision = await this.tools.judge.decide(item, this.state.rows.get(item), retries.has(item));
+      if ('kind' in decision) writes.push(decision);
+      else this.takeAnswer(item, decision);
+    }
+    await this.tools.judge.rest();
+    return writes;
+  }
+
+  /** What the same push wrote before is what the device's next change of the record builds on. */
+  private onOwnVersion(item: PushItem): PushItem {
+    const row = this.state.rows.get(item);
+    return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
+  }
+
+  private async write(run: Run): Promise<readonly Outcome[]> {
+    const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
+    return first ? this.writer.write([first, ...rest]) : [];
+  }
+
+  private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
+    const refusals = await this.tools.validation.refusals(writes);
+    for (const [{ item }, answer] of refusals) this.takeAnswer(item, answer);
+    return writes.filter((write) => !refusals.has(write));
+  }
+
+  private takeAnswer(item: PushItem, answer: PushResult | FailedCode): void {
+    if ('error' in answer) this.state.failed.add(item, { kind: 'host', error: answer.error });
+    else this.conclude(item, answer);
+  }
+
+  private mayWrite(write: Write): boolean {
+    const failure: Failure | null = this.missesParent(write)
+      ? { kind: 'parent_missing', write }
+      : hasUnfitValue(write)
+        ? { kind: 'value' }
+        : null;
+    if (failure) this.state.failed.add(write.item, failure);
+    return failure === null;
+  }
+
+  /** A child is only written under a parent that is locked, so that it stays the user's (interleavings 11). */
+  private missesParent({ item, kind }: Write): boolean {
+    const { table } = item.table;
+    if (kind !== 'insert' || table.parent === null || this.state.rows.hasParent(item)) return false;
+    const fk = table.parentFkColumn === null ? null : item.data?.get(table.parentFkColumn);
+    return table.ownerColumn === null || (fk !== null && fk !== undefined);
+  }
+
+  private async settle(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
+    const { write, kind } = outcome;
+    const { item } = write;
+    if (kind === 'failed') this.state.failed.add(item, { kind: 'sql', error: outcome.error, write });
+    else if (kind === 'postponed') this.state.failed.add(item, { kind: 'postponed' });
+    else if (kind === 'written') this.keep(outcome);
+    else if (kind === 'unreadable') {
+      this.unreadable.push(item);
+      this.conclude(item, notReadable(item, this.state.rows.get(item)));
+    } else {
+      // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
+      const { roles, registry, context } = this.tools;
+      const forbidden = await isForbidden(roles.host, registry, write, context.userId);
+      this.conclude(item, passedOver(write, this.state.rows.get(item), forbidden));
+    }
+  }
+
+  /** A change is written. */
+  keep(outcome: Written): void {
+    const { write, row } = outcome;
+    const { item, kind } = write;
+    this.conclude(item, written(outcome));
+    this.state.rows.put(item, row);
+    if (!row.owned) this.givenAway.push(item);
+    if (!row.owned && kind === 'insert') this.madeForOthers.push(item);
+    if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
+      this.inserted.push(item);
+  }
+
+  /** What was parked before stays parked until it is written, or has lost against a row that is there. */
+  private conclude(item: PushItem, verdict: PushResult): void {
+    if (this.tools.parking.holds(item)) {
+      if (!verdict.accepted && verdict.status !== 'conflict') {
+        this.state.failed.add(item, { kind: 'verdict', verdict });
+        return;
+      }
+      this.tools.parking.settle(item);
+    }
+    if (verdict.accepted) this.accepted.push(item);
+    this.verdicts.set(item.index, verdict);
+  }
+
+  /**
+   * Creates whose key was taken meanwhile are judged again, by the row that has it (W-PUSH-10). Where no row is to be
+   * seen, a statement that leaves nothing out tells whether the key is taken, or the table doesn't take the record.
+   */
+  private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
+    await this.state.rows.load(writes.map(({ item }) => item));
+    const [seen, hidden] = partition(writes, ({ item }) => this.state.rows.get(item) !== undefined);
+    for (const run of runs(hidden, this.state.rank)) {
+      for (const outcome of await this.writer.write(run, 'plain')) {
+        const { item } = outcome.write;
+        if (outcome.kind !== 'taken') await this.settle(outcome);
+        // Another user's: nothing is told of it (W-PUSH-5).
+        else this.conclude(item, terminal(item.echo, 'ownership_violation', 'record id is not available'));
+      }
+    }
+    return seen.map(({ item }) => item);
+  }
+}
+
+function written({ write: { item, kind }, row }: Written): PushResult {
+  // Without times, so that the device takes whatever it is told next.
+  if (!row.owned) return applied(item.echo);
+  if (kind === 'delete') {
+    // A trigger has kept the row.
+    if (row.deletedAt === null) return applied(item.echo, repairTime(row));
+    return applied(item.echo, { ...serverTimes(row), server_deleted_at: row.deletedAt });
+  }
+  const taken = takenAsSent(item, row);
+  // A trigger has deleted it. Of a row that is new no pull says so: it never was there for the log.
+  return row.deletedAt === null ? taken : { ...taken, server_deleted_at: row.deletedAt };
+}

@@ -1,0 +1,169 @@
+import type { EntityManager } from 'typeorm';
+import { describeError, stackOf } from '../../../common/describe-error.js';
+import type { SyncLogger } from '../../../common/sync-logger.js';
+import type { ConflictEvent } from '../../../settings/hook-events.js';
+import type { ConflictResolver } from '../../../resolvers/conflict-resolver.js';
+import type { Conflict, Resolution } from '../../../settings/conflict.js';
+import { isOfHost } from '../../../resolvers/own-conflict-rule.js';
+import type { ContractColumn } from '../../../schema/schema-contract.js';
+import type { RoleSwitch } from '../../../database/role-switch.js';
+import { clientTime, NOT_FOUND } from '../check-change.js';
+import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
+import { lengthProblem } from '../values/length-problem.js';
+import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import { recordId } from '../values/record-id.js';
+import { repairTime } from '../repair-time.js';
+import { isBase } from '../failures/retries.js';
+import { alreadyDeleted, applied, conflict, reverted, terminal } from '../verdicts.js';
+import { createColumns, needsRepair, updateColumns } from '../values/writable-columns.js';
+
+/** What is to be written for one change. */
+export interface Write {
+  readonly item: PushItem;
+  readonly kind: 'insert' | 'update' | 'undelete' | 'delete';
+  readonly columns: readonly ContractColumn[];
+  /** The row before; undefined for an insert. */
+  readonly row: StoredRow | undefined;
+}
+
+/** A write, a verdict, or what the host's resolver threw. */
+export type Decision = Write | PushResult | FailedCode;
+
+/**
+ * Decides about single changes by the rows that there are (docs/protocol.md#reasons, with the corrections of the
+ * hazards).
+ */
+export class Judge {
+  /** Of which nothing was to be written, though their devices hold something else than the rows. */
+  readonly unwritten: PushItem[] = [];
+  private readonly byItem = new Map<number, ConflictEvent>();
+  private readonly code: HostCode;
+
+  constructor(
+    private readonly resolver: ConflictResolver,
+    private readonly manager: EntityManager,
+    roles: RoleSwitch,
+    private readonly context: PushContext,
+    private readonly logger: SyncLogger,
+  ) {
+    const savepoint = isOfHost(resolver) ? 'synchro_conflict' : null;
+    this.code = new HostCode(manager, roles, savepoint, context.isRerun === true);
+  }
+
+  /** The true conflicts (W-PUSH-19), each once, in the order of the changes. */
+  conflicts(): readonly ConflictEvent[] {
+    return [...this.byItem.entries()]
+      .toSorted(([a], [b]) => a - b)
+      .map(([, resolved]) => resolved)
+      .filter(
+        ({ conflict, resolution }) =>
+          resolution.winner === 'server' || !isBase(conflict.baseVersion, conflict.serverTime),
+      );
+  }
+
+  /** To be called when no more is to be decided for now. */
+  async rest(): Promise<void> {
+    await this.code.close();
+  }
+
+  /**
+   * @param row the record's row as far as the user may know of it
+   * @param isRetry the row is what the change wants it to be already
+   */
+  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
+    if (!row) {
+      if (item.operation !== 'create')
+        return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
+      if (!this.canOwn(item)) return notOwned(item, row);
+      return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
+    }
+    if (!row.owned) return notOwned(item, row);
+    if (item.operation === 'delete') {
+      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.echo);
+    }
+    if (item.operation === 'update' && row.deletedAt !== null) {
+      return conflict(item, row, 'record_deleted', 'record is deleted');
+    }
+    return isRetry ? takenAsSent(item, row) : this.contend(item, row);
+  }
+
+  /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
+  private async contend(item: PushItem, row: StoredRow): Promise<Decision> {
+    const { table, data } = item;
+    const isUndelete = row.deletedAt !== null;
+    const answer = await this.resolve(item, row);
+    if ('error' in answer) return answer;
+    const { value: resolution } = answer;
+    if (resolution.winner === 'server') {
+      return item.operation === 'create' && !isUndelete
+        ? conflict(item, row, 'record_exists', 'record already exists')
+        : conflict(item, row, 'server_won_conflict', resolution.reason);
+    }
+    if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
+    const tooLong = lengthProblem(table.table, item.id, data);
+    if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);
+    const columns = updateColumns(table, data);
+    if (columns.length === 0 && !isUndelete) {
+      if (needsRepair(table, data, row)) this.unwritten.push(item);
+      return applied(item.echo);
+    }
+    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
+  }
+
+  /** A user id that the owner column can't hold, or prints as another text, owns nothing (interleavings 26). */
+  private canOwn({ table: { table, columns } }: PushItem): boolean {
+    const owner = columns.find(({ name }) => name === table.ownerColumn);
+    const { userId } = this.context;
+    return owner === undefined || recordId(owner, userId) === userId;
+  }
+
+  private async resolve(item: PushItem, row: StoredRow): Promise<HostAnswer<Resolution>> {
+    const question: Conflict = {
+      table: item.table.table.name,
+      recordId: row.id,
+      clientId: this.context.clientId,
+      userId: this.context.userId,
+      get clientData() {
+        return item.dataText;
+      },
+      serverData: row.data,
+      clientTime: clientTime(item),
+      serverTime: row.updatedAt ?? '0001-01-01T00:00:00Z',
+      baseVersion: item.base,
+    };
+    const answer = await this.code.run(() => this.ask(question));
+    if ('value' in answer) {
+      this.byItem.set(item.index, { conflict: question, resolution: answer.value });
+      return answer;
+    }
+    this.logger.error('the conflict resolver failed', {
+      table: question.table,
+      recordId: question.recordId,
+      error: describeError(answer.error),
+      stack: stackOf(answer.error),
+    });
+    return answer;
+  }
+
+  private async ask(question: Conflict): Promise<Resolution> {
+    const resolution = await this.resolver.resolve(question, this.manager);
+    if (['client', 'server'].includes(resolution.winner)) return resolution;
+    throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
+  }
+}
+
+/** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
+export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
+  return reverted(item, row, 'ownership_violation', 'record belongs to another user');
+}
+
+/** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
+export function takenAsSent(item: PushItem, row: StoredRow): PushResult {
+  const isStale = item.data !== null && needsRepair(item.table, item.data, row);
+  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+}
+
+/** The row's times as an answer tells them. */
+export function serverTimes(row: StoredRow): Pick<PushResult, 'server_updated_at'> {
+  return row.updatedAt === null ? {} : { server_updated_at: row.updatedAt };
+}

@@ -1,0 +1,11 @@
+import { SynchroError } from '../../../common/errors.js';
+
+/**
+ * A trigger has given a record another key. The savepoint of its statement is released by then, so the push has to be
+ * run again; from then on it looks before it releases, and rolls back what nobody asked for.
+ */
+export class KeyReplacedError extends SynchroError {
+  constructor() {
+    super('temporarily_unavailable', 'a trigger has given a pushed record another key');
+  }
+}

@@ -1,0 +1,130 @@
+import type { DataSource, EntityManager, EntityMetadata } from 'typeorm';
+import { describeError, stackOf } from '../../../common/describe-error.js';
+import type { SyncLogger } from '../../../common/sync-logger.js';
+import type { BeforeApplyEvent } from '../../../settings/hook-events.js';
+import type { HookRunner } from '../../../hooks/hook-runner.js';
+import type { SyncTable } from '../../../registry/sync-table.js';
+import type { RoleSwitch } from '../../../database/role-switch.js';
+import { columnJson } from '../values/client-values.js';
+import { type FailedCode, HostCode } from './host-code.js';
+import { type JsonObject, parseJson } from '../values/json.js';
+import type { Write } from './judge.js';
+import { plainValue } from '../values/plain-value.js';
+import type { PushContext, PushResult } from '../push-change.js';
+import { reverted } from '../verdicts.js';
+import { parseRow } from '../values/writable-columns.js';
+
+/** Puts each write before the host's validators (`beforeApply`). */
+export class WriteValidation {
+  private readonly code: HostCode;
+
+  constructor(
+    private readonly manager: EntityManager,
+    roles: RoleSwitch,
+    private readonly hooks: HookRunner,
+    private readonly context: Pick<PushContext, 'userId' | 'clientId' | 'isRerun'>,
+    private readonly logger: SyncLogger,
+  ) {
+    this.code = new HostCode(manager, roles, 'synchro_validation', context.isRerun === true);
+  }
+
+  /**
+   * The verdicts on the writes that were refused, or what the validator threw. One that fails in SQL costs no other record its place: it is undone
+   * with a savepoint.
+   *
+   * @throws what is no fault of a validator's: the whole transaction is to be tried again
+   */
+  async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult | FailedCode>> {
+    const refused = new Map<Write, PushResult | FailedCode>();
+    if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
+    for (const write of writes) {
+      const verdict = await this.verdict(write);
+      if (verdict) refused.set(write, verdict);
+    }
+    await this.code.close();
+    return refused;
+  }
+
+  private async verdict(write: Write): Promise<PushResult | FailedCode | null> {
+    const { item, row } = write;
+    const answer = await this.code.run(() =>
+      this.hooks.rejection(new WriteEvent(this.manager, this.context, write)),
+    );
+    if ('value' in answer) {
+      const { value: rejection } = answer;
+      return rejection && reverted(item, row, rejection.reason, rejection.message);
+    }
+    this.logger.error('a write validator failed', {
+      table: item.table.table.name,
+      recordId: item.id,
+      error: describeError(answer.error),
+      stack: stackOf(answer.error),
+    });
+    return answer;
+  }
+}
+
+class WriteEvent implements BeforeApplyEvent {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly table: string;
+  readonly recordId: string;
+  readonly operation: BeforeApplyEvent['operation'];
+  readonly data: JsonObject;
+  readonly current: JsonObject | null;
+
+  constructor(
+    readonly manager: EntityManager,
+    { userId, clientId }: Pick<PushContext, 'userId' | 'clientId'>,
+    private readonly write: Write,
+  ) {
+    const { item, columns, row } = write;
+    const stored = row ? parseRow(row) : {};
+    this.userId = userId;
+    this.clientId = clientId;
+    this.table = item.table.table.name;
+    this.recordId = row?.id ?? item.id;
+    this.operation = item.operation;
+    this.data = Object.fromEntries(
+      columns.map((column) => {
+        const value = parseJson(columnJson(column, item.data?.get(column.name), stored[column.name]));
+        return [column.name, plainValue(value)];
+      }),
+    );
+    this.current =
+      row === undefined
+        ? null
+        : Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, plainValue(value)]));
+  }
+
+  get entity(): object {
+    const { table } = this.write.item.table;
+    const metadata = entityMetadata(this.manager.dataSource, table);
+    const forced = {
+      [table.idColumn]: this.recordId,
+      ...(table.ownerColumn === null ? {} : { [table.ownerColumn]: this.userId }),
+    };
+    return toEntity(this.manager.dataSource, metadata, { ...forced, ...this.current, ...this.data });
+  }
+}
+
+/** What a push has no table for it would have refused long before. */
+function entityMetadata(dataSource: DataSource, { name, schema }: SyncTable): EntityMetadata {
+  const named = dataSource.entityMetadatas.filter(({ tableName }) => tableName === name);
+  const [metadata] = named.toSorted((a) => (a.schema === schema ? -1 : 1));
+  if (!metadata) throw new RangeError(`no entity has the table ${name}`);
+  return metadata;
+}
+
+function toEntity(dataSource: DataSource, metadata: EntityMetadata, row: JsonObject): object {
+  const entity: Record<string, unknown> = metadata.create();
+  // A class field that is declared, but empty, would keep TypeORM from making the relation's object.
+  for (const { propertyName } of metadata.relations)
+    if (entity[propertyName] === undefined) delete entity[propertyName];
+  for (const column of metadata.columns) {
+    const value = row[column.databaseName];
+    if (value === undefined) continue;
+    column.setEntityValue(entity, dataSource.driver.prepareHydratedValue(value, column));
+  }
+  return entity;
+}

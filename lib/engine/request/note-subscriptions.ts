@@ -1,0 +1,19 @@
+import { WORK_CHANNEL } from '../../common/work-channel.js';
+import type { Statement } from '../../database/pipeline.js';
+import { changeSubscriptions, type SyncClient } from '../../store/clients/sync-clients.js';
+import { difference } from '../pull/bucket-difference.js';
+
+/**
+ * What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. A bucket
+ * that waits to come is asked for already.
+ * @param from the device's checkpoint
+ * @returns none where they don't differ
+ */
+export function noteSubscriptions(
+  client: SyncClient,
+  buckets: readonly string[],
+  from: bigint,
+): readonly Statement[] {
+  if (difference([...client.buckets, ...client.coming], buckets) === null) return [];
+  return [changeSubscriptions(client, buckets, from < 0n ? 0n : from, WORK_CHANNEL)];
+}

@@ -1,0 +1,226 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
+import { SyncRegistry } from '../../registry/sync-registry.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
+import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
+import { rowColumnsSql, timestampJsonSql } from '../../schema/row-json.js';
+import type { ContractTable } from '../../schema/schema-contract.js';
+import { defaultBucketColumns, inDefaultBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
+import { pipelined, type Statement as PipelinedStatement } from '../../database/pipeline.js';
+import { Statement } from '../../database/statement.js';
+import type { WireRecords } from './wire-records.js';
+import { rowSizeSql } from './row-size.js';
+
+/** Row data of one answer, unless `maxPageBytes` says otherwise. */
+export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
+
+/** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
+export interface RecordList {
+  readonly table: ContractTable;
+  /** `text[]` */
+  readonly ids: string;
+  /** `timestamptz[]`, what is served where it is later than the row's own time; null: nowhere. */
+  readonly servedAt: string | null;
+  /** `timestamptz[]`, what is served for rows without a time; null: 1970, so that anything that comes later is newer. */
+  readonly loggedAt: string | null;
+  /** Of the list, this many from its beginning. Default: all. */
+  readonly length?: number;
+}
+
+export interface HydrateOptions {
+  /** What the user reads: a row that has left them while its edges have not is left out. */
+  readonly buckets: readonly string[];
+  /** Budget of row data for each list. */
+  readonly maxBytes: number;
+  /** Soft-deleted rows are left out. Default: they are told as such. */
+  readonly liveOnly?: boolean;
+  /** Of these each record is a piece of its own, for it has to find its place among those of other lists. */
+  readonly apart?: (list: RecordList) => boolean;
+}
+
+/** What a list came to. */
+export interface Hydrated {
+  /** Without the records that don't exist (any more). */
+  readonly pieces: readonly Piece[];
+  /** Place in the list, from 1, of the first record that the budget has left out, with all that follow; null: none. */
+  readonly cut: number | null;
+  /** The records that are there, but as they are now not the user's: they are ahead of their edges. */
+  readonly withheld: readonly Withheld[];
+}
+
+interface Withheld {
+  readonly id: string;
+  /** It was to be served with a time other than the row's own. */
+  readonly anew: boolean;
+}
+
+export interface Piece extends WireRecords {
+  /** Place in the list, from 1, of its first record. */
+  readonly place: number;
+}
+
+/** Reads records as clients see them. The caller has decided which records the user may see. */
+@Injectable()
+export class Hydrator {
+  /** By tables as one contract has them: for lists in one piece, and in pieces. */
+  private readonly kept = {
+    whole: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
+    apart: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
+  };
+
+  constructor(
+    private readonly registry: SyncRegistry,
+    private readonly ownership: OwnershipResolver,
+  ) {}
+
+  /**
+   * Reads the rows of each list as records of the wire, in one round trip.
+   * @returns what each list came to
+   */
+  async hydrate(
+    manager: EntityManager,
+    lists: readonly RecordList[],
+    options: HydrateOptions,
+  ): Promise<readonly Hydrated[]> {
+    return (await pipelined(manager, this.statements(manager, lists, options))).map(toHydrated);
+  }
+
+  /** The same by statements of the caller's, whose rows are for {@link toHydrated}. */
+  statements(
+    manager: EntityManager,
+    lists: readonly RecordList[],
+    { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
+  ): readonly PipelinedStatement[] {
+    return lists.map((list) => {
+      const { table, ids, servedAt, loggedAt, length = null } = list;
+      const statement = this.statementFor(table, apart(list) ? 'apart' : 'whole');
+      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, loggedAt, length, liveOnly]);
+    });
+  }
+
+  /** Those of a table's records that exist and are not deleted, as far as the default rule lets the user see them. */
+  async findLive(
+    manager: EntityManager,
+    table: ContractTable,
+    ids: readonly string[],
+    buckets: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const { sql, parameters } = this.liveSql(table, ids, buckets);
+    const rows: { id: string }[] = await manager.query(sql, [...parameters]);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** The statement of {@link findLive}. */
+  liveSql(
+    { table, primaryKey }: ContractTable,
+    ids: readonly string[],
+    buckets: readonly string[],
+  ): PipelinedStatement & Required<Pick<PipelinedStatement, 'parameters'>> {
+    const key = quoteIdentifier(table.idColumn);
+    const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
+    return {
+      sql: `SELECT w.id FROM unnest($2::text[]) AS w (id)
+        CROSS JOIN LATERAL (
+          SELECT ${columnList([...columns])} FROM ${table.sql} AS t
+           WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
+        WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
+      parameters: [buckets, ids],
+    };
+  }
+
+  /** Whether a row is left out that, as it is now, the user does not read. */
+  repeatsRule(table: SyncTable): boolean {
+    return isSeenByDefaultRule(this.ownership, this.registry, table);
+  }
+
+  /** One for each table, not one for each set of tables that a page may have: connections keep them. */
+  private statementFor(table: ContractTable, form: 'whole' | 'apart'): Statement<HydratedColumns> {
+    const statements = this.kept[form];
+    let statement = statements.get(table);
+    if (!statement) {
+      statement = new Statement(
+        // (Also to group by a constant would be to sort all the text.)
+        `${this.selectSql(table)} ${form === 'apart' ? 'GROUP BY r.n ORDER BY r.n' : ''}`,
+      );
+      statements.set(table, statement);
+    }
+    return statement;
+  }
+
+  private ruleSql(table: SyncTable, buckets: string): string {
+    return this.repeatsRule(table)
+      ? inDefaultBucketsSql(this.registry, table, 't', buckets)
+      : `${buckets} IS NOT NULL`; // an unused parameter would have no type
+  }
+
+  /**
+   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
+   *
+   * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
+   * would rather read the whole table, to have the rule look at every row. It has the rule looked at once for each row.
+   */
+  private selectSql(contractTable: ContractTable): string {
+    const { table, primaryKey, columns } = contractTable;
+    const key = quoteIdentifier(table.idColumn);
+    const [updatedAt, deletedAt] = [table.updatedAtColumn, table.deletedAtColumn].map(
+      (column) => `t.${quoteIdentifier(column)}::timestamptz`,
+    );
+    const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
+    const seen = `(${this.ruleSql(table, '$1::text[]')}) IS TRUE`;
+    const size = `CASE WHEN s.seen THEN ${rowSizeSql(columns, 't')} ELSE 0 END`;
+    const hasRoom = `coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint`;
+    const record = [
+      `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
+      quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
+      `(SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d)`,
+      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAt}, w.logged_at, 'epoch'), w.served_at)`)}`,
+      `coalesce(',"deleted_at":' || ${timestampJsonSql(`${deletedAt}`)}, '')`,
+      `'}'`,
+    ];
+    return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
+              string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE NOT r.has_room))::int AS cut,
+              (json_agg(json_build_object('id', r.id, 'anew', r.anew)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS withheld
+         FROM (
+           SELECT w.n, w.id, w.served_at IS NOT NULL AS anew, s.seen, ${hasRoom} AS has_room,
+                  CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
+             FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
+            CROSS JOIN LATERAL (
+              SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
+               WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
+            CROSS JOIN LATERAL (SELECT ${seen} AS seen OFFSET 0) AS s
+            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)) AS r`;
+  }
+}
+
+interface HydratedColumns {
+  /** null: there is none that is told. */
+  readonly place: number | null;
+  readonly count: number;
+  /** null: the budget was used up before. */
+  readonly text: string | null;
+  readonly cut: number | null;
+  /** JSON; null: none. */
+  readonly withheld: string | null;
+}
+
+/** Types whose text needs no escaping in JSON. */
+const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
+
+/** What a list came to, by the rows of its statement. */
+export function toHydrated(answered: readonly unknown[]): Hydrated {
+  const rows = answered as readonly HydratedColumns[];
+  return {
+    pieces: rows.flatMap(({ place, count, text }) =>
+      place === null || text === null ? [] : { place, count, text },
+    ),
+    cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
+    withheld: rows.flatMap(({ withheld }) => (withheld === null ? [] : (JSON.parse(withheld) as Withheld[]))),
+  };
+}
+
+/** Every column that is needed, and no other: the role may read no others. */
+function columnList(names: readonly string[]): string {
+  return names.map((name) => `t.${quoteIdentifier(name)}`).join(', ');
+}

@@ -1,0 +1,131 @@
+import { comparableMicros } from '../../common/timestamp.js';
+import { Operation } from '../../store/changelog/operation.js';
+
+/** An entry before it has its seq. */
+export interface NewEntry {
+  readonly bucket: string;
+  readonly operation: Operation;
+  /** Microseconds; null: the row's own time is served. */
+  readonly servedAt: bigint | null;
+}
+
+/** The edges of one record as they become while its changes are walked. */
+export interface RecordEdges {
+  /** Bucket → live. */
+  readonly edges: Map<string, boolean>;
+  /** The latest `updated_at` that devices may hold: PostgreSQL's text, and microseconds. */
+  rowUpdatedAt: string | null;
+  rowMicros: bigint | null;
+  /** The parent that the row has as far as the log has come; null: none. */
+  parentId: string | null;
+}
+
+const NO_BUCKETS: ReadonlySet<string> = new Set();
+
+/** The buckets of a record's edges, live or dead, as they are now. */
+export function bucketsOf(edges: ReadonlyMap<string, boolean>): ReadonlySet<string> {
+  return edges.size === 0 ? NO_BUCKETS : new Set(edges.keys());
+}
+
+/** A row's state after one change. */
+export interface RowState {
+  /** null: the rule failed, so the row keeps the buckets that it has. */
+  readonly buckets: readonly string[] | null;
+  readonly deleted: boolean;
+  /** PostgreSQL's text of `updated_at`; null or undefined when there is none to compare. */
+  readonly updatedAt: string | null | undefined;
+  /** undefined: it isn't known. */
+  readonly parentId: string | null | undefined;
+  /** Commit time of the change, microseconds. */
+  readonly commitTime: bigint;
+  /** When the entries are written, microseconds by the server's clock. */
+  readonly writtenAt: bigint;
+  /**
+   * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
+   * buckets that it keeps get no entry. `compared`: they do where its `updated_at` grew, as it may have been changed
+   * unseen.
+   */
+  readonly cause: 'insert' | 'update' | 'resettled' | 'compared';
+}
+
+const MINUTE = 60_000_000n;
+const MILLISECOND = 1_000n;
+
+/**
+ * Moves a record's edges to what a change of its row asks for.
+ *
+ * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so
+ * that children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not
+ * grow: where it did not, or where the row is new to a bucket though it isn't new, the entry carries a time of
+ * its own that does (interleavings 12). Where the row comes into a bucket, that is when the entry is written: pulls
+ * read rows as they are, so a device may hold a version that is later than the change itself.
+ *
+ * A dead edge that goes says so, for a pull may have withheld the delete that came before.
+ */
+export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
+  const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
+  const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
+  const micros = comparableMicros(row.updatedAt);
+  const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
+  const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
+  for (const bucket of wanted) {
+    const live = record.edges.get(bucket);
+    record.edges.set(bucket, !row.deleted);
+    if (row.deleted) continue;
+    if (live === true) {
+      const changed =
+        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'resettled';
+      if (changed) {
+        entries.push({
+          bucket,
+          operation: Operation.update,
+          servedAt: grew ? null : later(row.commitTime, after),
+        });
+      }
+    } else {
+      // It did not grow if the row was deleted just before, in the same batch.
+      const isItsChange = row.cause === 'insert' || row.cause === 'update';
+      const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));
+      entries.push({
+        bucket,
+        operation: Operation.create,
+        servedAt: plain ? null : later(row.writtenAt, after),
+      });
+    }
+  }
+  if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {
+    record.rowMicros = micros;
+    record.rowUpdatedAt = row.updatedAt ?? null;
+  }
+  if (row.parentId !== undefined) record.parentId = row.parentId;
+  return entries;
+}
+
+/** What tells of the buckets that a row leaves, and of those in which it is soft-deleted. */
+function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boolean): NewEntry[] {
+  const entries: NewEntry[] = [];
+  for (const [bucket, live] of record.edges) {
+    if (wanted.has(bucket) && !(deleted && live)) continue;
+    entries.push({ bucket, operation: Operation.delete, servedAt: null });
+    if (wanted.has(bucket)) record.edges.set(bucket, false);
+    else record.edges.delete(bucket);
+  }
+  return entries;
+}
+
+/** The row is gone: every edge goes, and the buckets that still saw it are told. */
+export function removeRow(record: RecordEdges): readonly NewEntry[] {
+  const entries = [...record.edges]
+    .filter(([, live]) => live)
+    .map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }));
+  record.edges.clear();
+  return entries;
+}
+
+function isFreshInsert(row: RowState, micros: bigint | null): boolean {
+  return row.cause === 'insert' && micros !== null && micros >= row.commitTime - MINUTE;
+}
+
+function later(a: bigint, b: bigint | null): bigint {
+  return b !== null && b > a ? b : a;
+}

@@ -1,0 +1,157 @@
+import type { Lsn } from '../../common/lsn.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import type { EdgeRow, RecordIds } from '../../store/changelog/edges.js';
+import { forgetRules } from '../../store/rule-marks.js';
+import { Ancestry } from './ancestry.js';
+import { prepareBatch, type PreparedBatch } from '../stream/batch-runs.js';
+import { END, followedEvents } from '../rules/bucket-timeline.js';
+import { Operation } from '../../store/changelog/operation.js';
+import { EdgeWorkspace } from './edge-workspace.js';
+import { askForBuckets } from '../rules/event-buckets.js';
+import { goneNewcomers } from './gone-newcomers.js';
+import { MembershipSettler } from './membership-settler.js';
+import { neededEdges, readOpenLists, type MembershipWork } from './membership-work.js';
+import type { SetAside } from './poison-rows.js';
+import type { ResettleOptions } from './resettle-options.js';
+import type { RowEvent, RowEvents } from '../stream/row-events.js';
+import { settleEvent } from './settle-event.js';
+import type { Change } from '../stream/transaction-batcher.js';
+
+/**
+ * Applies changes to edges and changelog: resolves the buckets of each changed row, writes the difference, and
+ * follows it to children and dependents. The only code that decides who sees a row.
+ */
+export class MembershipApplier extends MembershipSettler {
+  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
+  unseen = false;
+
+  /** Looks what is {@link open}, when the lead is taken: each batch would look it up for every one of its rows. */
+  async survey(tx: ChangelogTransaction): Promise<void> {
+    // Whoever had the lead before may have looked at what the stream tells from here on.
+    tx.noteLook();
+    Object.assign(this.open, await readOpenLists(tx));
+  }
+
+  /** Works out what can be without the database, for {@link apply}. */
+  prepare(changes: readonly Change[], lookedUntil: Lsn | null): PreparedBatch {
+    return prepareBatch(changes, this.tracked, lookedUntil);
+  }
+
+  /**
+   * Applies a batch in its order.
+   * @param edges of its records, read in the same transaction
+   */
+  async apply(
+    tx: ChangelogTransaction,
+    { runs, records }: PreparedBatch,
+    edges: readonly EdgeRow[],
+  ): Promise<void> {
+    for (const [place, run] of runs.entries()) {
+      const { time } = run;
+      if (run.rows) {
+        const { rows, fresh } = run;
+        await this.withoutPoison(tx, async (aside) => {
+          const work = this.newWork(tx);
+          // Later runs find other edges.
+          if (place === 0) work.edges.add(records, edges);
+          if (!tx.hasLooked) work.edges.add(fresh, []);
+          await this.applyRows(tx, work, rows, aside, time);
+        });
+        continue;
+      }
+      for (const relation of run.truncated) {
+        const found = this.tracked.find(relation.schema, relation.name);
+        if (found?.table) await this.truncate(tx, found.table, { time });
+        for (const { table } of found?.dependents ?? []) await this.resettle(tx, table, 'all', { time });
+      }
+    }
+  }
+
+  private async applyRows(
+    tx: ChangelogTransaction,
+    work: MembershipWork,
+    { byTable: all, touched, unnamed, unseen, touchedUnnamed }: RowEvents,
+    aside: SetAside,
+    time: bigint,
+  ): Promise<void> {
+    const byTable = aside.without(all);
+    const { registry } = this.tracked;
+    for (const [name, events] of byTable)
+      await askForBuckets(tx, this.tracked, this.rules, registry.get(name), events);
+    const options = { time };
+    const left = new Map(byTable);
+    const needed = (): RecordIds => neededEdges([...left.values()].flat());
+    await work.edges.load(needed());
+    work.ancestry = await Ancestry.read(work.edges, registry, byTable);
+    // Parents first: a child finds the edges that its parent had when the child's transaction ended, and where no other
+    // event of the child follows, those that it has got since.
+    let current = work;
+    for (const table of registry.parentsFirst()) {
+      await this.applyEvents(tx, current, table, left.get(table.name) ?? []);
+      left.delete(table.name);
+      if (current.changesOf(table).changed.size === 0) continue;
+      const above = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
+      if (!above.includes(table)) continue;
+      // Parents of what is left come along with what has moved, though no event may tell of them.
+      await this.finish(tx, current, options);
+      current = current.rest(new EdgeWorkspace(tx));
+      await current.edges.load(needed());
+    }
+    await this.finish(tx, current, options);
+    for (const table of registry.parentsFirst()) {
+      if (unnamed.has(table.name) && (await this.removeOrphans(tx, table))) {
+        for (const child of registry.children(table.name)) await this.resettle(tx, child, 'all', options);
+      }
+      if (touchedUnnamed.has(table.name)) {
+        await this.resettle(tx, table, 'all', options);
+        continue;
+      }
+      const settled = new Set(
+        (byTable.get(table.name) ?? [])
+          .filter(({ kind }) => kind !== 'delete')
+          .map(({ recordId }) => recordId),
+      );
+      const ids = [...(touched.get(table.name) ?? [])].filter((id) => !settled.has(id));
+      await this.resettle(tx, table, { column: table.idColumn, values: ids }, { ...options, removed: true });
+    }
+    if (unseen.size > 0) {
+      await forgetRules(tx, [...unseen]);
+      this.unseen = true;
+    }
+  }
+
+  private async applyEvents(
+    tx: ChangelogTransaction,
+    work: MembershipWork,
+    table: SyncTable,
+    events: readonly RowEvent[],
+  ): Promise<void> {
+    const failures = events.map(({ failure }) => failure).filter((failure) => failure !== null);
+    work.fail(table, failures, Operation.update);
+    const followed = work.hasMovedParents(table) ? followedEvents(events) : new Map<RowEvent, number>();
+    const isParent = this.tracked.registry.children(table.name).length > 0;
+    const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
+    const gone = await goneNewcomers(tx, work, table, events, placeOf);
+    for (const event of events) {
+      settleEvent(work, event, {
+        own: event.own,
+        until: followed.get(event) ?? END,
+        isGone: gone.has(event),
+        isParent,
+        writtenAt: tx.begunAt,
+      });
+    }
+    work.noteChanges(table, events);
+  }
+
+  private async truncate(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    options: ResettleOptions,
+  ): Promise<void> {
+    await this.removeAllEdges(tx, table);
+    for (const child of this.tracked.registry.children(table.name))
+      await this.resettle(tx, child, 'all', options);
+  }
+}

@@ -1,0 +1,72 @@
+import type { ChangelogEntry, ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import type { EdgeKey } from '../../store/changelog/edges.js';
+import { saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows.js';
+import type { EdgeDifference } from './edge-workspace.js';
+import { writeRecords } from './poison-rows.js';
+
+/** What a piece of work has come to. */
+interface MembershipDifference extends EdgeDifference {
+  /** In the order of the log. */
+  readonly entries: readonly ChangelogEntry[];
+  readonly waiting: readonly WaitingRow[];
+}
+
+/** Writes it. See {@link writeRecords} for what becomes of a row that can't be written. */
+export async function writeMembership(
+  tx: ChangelogTransaction,
+  difference: MembershipDifference,
+): Promise<void> {
+  const { added, saved, gone, entries, waiting } = difference;
+  const records = (): readonly EdgeKeyOf[] => [
+    ...new Map(
+      [added, saved, gone, entries, waiting]
+        .flat()
+        .map(({ table, recordId }) => [keyOf({ table, recordId }), { table, recordId }]),
+    ).values(),
+  ];
+  await writeRecords(tx, records, (some) => send(tx, some === 'all' ? difference : only(difference, some)));
+}
+
+async function send(
+  tx: ChangelogTransaction,
+  { added, saved, gone, entries, waiting }: MembershipDifference,
+): Promise<void> {
+  tx.deleteEdges(gone);
+  const told = [added, saved].find((edges) => areOf(entries, edges));
+  tx.writeEdges('update', saved, told === saved ? entries : []);
+  tx.writeEdges('insert', added, told === added ? entries : []);
+  if (!told) tx.append(entries);
+  await saveWaiting(tx, waiting);
+}
+
+type EdgeKeyOf = Pick<EdgeKey, 'table' | 'recordId'>;
+
+function only(
+  { added, saved, gone, entries, waiting }: MembershipDifference,
+  records: readonly EdgeKeyOf[],
+): MembershipDifference {
+  const keys = new Set(records.map(keyOf));
+  const isOfThem = (each: EdgeKeyOf): boolean => keys.has(keyOf(each));
+  return {
+    added: added.filter(isOfThem),
+    saved: saved.filter(isOfThem),
+    gone: gone.filter(isOfThem),
+    entries: entries.filter(isOfThem),
+    waiting: waiting.filter(isOfThem),
+  };
+}
+
+function keyOf({ table, recordId }: EdgeKeyOf): string {
+  return `${table}\0${recordId}`;
+}
+
+/** Whether each entry is of the edge in its place, as it is where rows are inserted, or updated and stay where they are. */
+function areOf(entries: readonly ChangelogEntry[], edges: readonly EdgeKey[]): boolean {
+  return (
+    entries.length === edges.length &&
+    entries.every(({ table, recordId, bucket }, index) => {
+      const edge = edges[index];
+      return edge?.recordId === recordId && edge.bucket === bucket && edge.table === table;
+    })
+  );
+}

@@ -1,0 +1,46 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { SyncTable } from '../../registry/sync-table.js';
+import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import { readEdges, type EdgeRow, type RecordIds } from '../../store/changelog/edges.js';
+import { neededEdges } from './membership-work.js';
+
+/** Some rows of a table, and what they and their parents have of edges. */
+export interface RowsWithEdges {
+  readonly rows: readonly ResolveRow[];
+  /** Whose edges were read, though they may have none. */
+  readonly records: RecordIds;
+  readonly edges: readonly EdgeRow[];
+}
+
+/** Reads the edges that settling rows asks for, chunk by chunk, as each is asked for. */
+export async function* withEdges(
+  tx: ChangelogTransaction,
+  table: SyncTable,
+  chunks: AsyncIterable<readonly ResolveRow[]>,
+): AsyncGenerator<RowsWithEdges> {
+  for await (const rows of chunks) {
+    const records = neededEdges(rows.map((row) => ({ table, recordId: row.recordId, row })));
+    yield { rows, records, edges: await tx.asked(readEdges(tx, records)) };
+  }
+}
+
+/** Asks for the next one of something before the one at hand is worked on: PostgreSQL reads it meanwhile. */
+export async function* ahead<Each>(source: AsyncGenerator<Each>): AsyncGenerator<Each> {
+  let next = source.next();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done === true) return;
+      next = source.next();
+      next.catch(() => undefined); // who asks for it is told
+      // It is on its way before what becomes of this one is.
+      await turn();
+      yield value;
+    }
+  } finally {
+    // Nothing is sent any more once this has ended.
+    await next.catch(() => undefined);
+    await source.return(undefined);
+  }
+}

@@ -1,0 +1,208 @@
+import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
+import { isTransient } from '../../database/database-error.js';
+import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import { hasDefaultRule } from '../../resolvers/default-rule.js';
+import type { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import { bucketFunctionDefinition } from './bucket-function.js';
+import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
+import { checkBucketLengths, checkKeyLengths } from '../stream/row-lengths.js';
+import { ResolverHealth } from '../resolver-health.js';
+import { RulePatience } from './rule-patience.js';
+
+/** A row whose rule failed: it keeps its buckets and is tried again later. */
+export interface RuleFailure {
+  readonly row: RuleRow;
+  readonly error: Error;
+}
+
+interface Resolved {
+  readonly buckets: readonly (readonly string[] | null)[];
+  readonly failures: readonly RuleFailure[];
+}
+
+export interface RuleLimits {
+  /** Most buckets that a rule may name for one row. */
+  readonly buckets: number;
+  /** Milliseconds that a rule may take over the rows of a batch; 0: any. */
+  readonly time: number;
+  /** Told of a resolver that takes longer, again and again. What is written in JavaScript can't be cancelled. */
+  readonly onLate: (what: string) => void;
+}
+
+/** The bucket rules of the tables, the host's resolver or a function in SQL, with each failure confined to its row. */
+export class BucketRules {
+  private readonly health = new ResolverHealth((table, row) => this.callResolver(table, [row]));
+
+  constructor(
+    private readonly resolver: OwnershipResolver,
+    private readonly limits: RuleLimits,
+  ) {}
+
+  /** Whether the default rule says what a table's own buckets are, so that only its columns are needed. */
+  isDefault(table: SyncTable): boolean {
+    return hasDefaultRule(this.resolver, table);
+  }
+
+  /** Names the rule of a table: what changes it must change this text (interleavings 5). */
+  async describe(tx: ChangelogTransaction, table: SyncTable): Promise<string> {
+    const { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
+    const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn, bucketFunction } = table;
+    const rule =
+      bucketFunction === null
+        ? { name: this.resolver.constructor.name, version: this.resolver.version }
+        : { name: bucketFunction.text, version: await bucketFunctionDefinition(tx, bucketFunction) };
+    return JSON.stringify([
+      rule.name,
+      { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
+      { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn },
+      ...(rule.version === undefined ? [] : [rule.version]),
+    ]);
+  }
+
+  /**
+   * @returns the buckets of each row in order (null where the rule failed), and the failures
+   * @throws only what will pass by itself, such as a lost connection or a resolver that answers for no row: the batch is
+   *   then applied again
+   */
+  async resolve(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly RuleRow[],
+    patience = new RulePatience(this.limits.time, rows.length),
+  ): Promise<Resolved> {
+    const [row] = rows;
+    if (!row) return { buckets: [], failures: [] };
+    const time = patience.share(rows.length);
+    if (time === null) return this.notAsked(table, rows);
+    try {
+      return { buckets: await this.ask(tx, table, rows, time), failures: [] };
+    } catch (error) {
+      const mayPass = isTransient(error);
+      if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;
+      if (mayPass && rows.length === 1 && patience.triesAgain(row.recordId))
+        return this.resolve(tx, table, rows, patience);
+      if (rows.length > 1) return this.resolveHalves(tx, table, rows, patience);
+      const failure = { row, error: error instanceof Error ? error : new Error(String(error)) };
+      return { buckets: [null], failures: [failure] };
+    }
+  }
+
+  /** Finds the rows that fail among many in few steps. */
+  private async resolveHalves(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly RuleRow[],
+    patience: RulePatience,
+  ): Promise<Resolved> {
+    const middle = rows.length >> 1;
+    const first = await this.resolve(tx, table, rows.slice(0, middle), patience);
+    const second = await this.resolve(tx, table, rows.slice(middle), patience);
+    return {
+      buckets: [...first.buckets, ...second.buckets],
+      failures: [...first.failures, ...second.failures],
+    };
+  }
+
+  /** Asked once for the rows of a batch. */
+  private async isToBeWaitedFor(table: SyncTable, patience: RulePatience): Promise<boolean> {
+    if (table.bucketFunction !== null) return true;
+    patience.isOfRows ||= !(await this.health.isDown());
+    return !patience.isOfRows;
+  }
+
+  private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
+    const error = new Error(
+      `${this.ruleName(table)} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
+    );
+    return { buckets: rows.map(() => null), failures: rows.map((row) => ({ row, error })) };
+  }
+
+  private ruleName({ bucketFunction }: SyncTable): string {
+    return bucketFunction?.text ?? this.resolver.constructor.name;
+  }
+
+  private async ask(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    rows: readonly RuleRow[],
+    time: number,
+  ): Promise<readonly (readonly string[])[]> {
+    checkKeyLengths(table, rows);
+    const { bucketFunction } = table;
+    const answers = await (bucketFunction === null
+      ? this.askResolver(table, rows)
+      : this.askFunction(tx, table, bucketFunction, rows, { buckets: this.limits.buckets, time }));
+    const rule = bucketFunction?.text ?? `${this.resolver.constructor.name}.resolveOwners`;
+    checkBucketLengths(table, this.isDefault(table) ? null : rule, answers);
+    if (answers.some((own) => own.some(isReservedBucket))) {
+      throw new Error(
+        `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
+      );
+    }
+    return answers;
+  }
+
+  private async askFunction(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    bucketFunction: BucketFunction,
+    rows: readonly RuleRow[],
+    limits: CallLimits,
+  ): Promise<readonly (readonly string[])[]> {
+    const answers = await callBucketFunction(tx, table, bucketFunction, rows, limits);
+    return answers.map(({ count, buckets }, position) => {
+      if (buckets === null) throw this.tooMany(bucketFunction.text, table, rows[position], count);
+      return buckets;
+    });
+  }
+
+  private async askResolver(
+    table: SyncTable,
+    rows: readonly RuleRow[],
+  ): Promise<readonly (readonly string[])[]> {
+    const method = `${this.resolver.constructor.name}.resolveOwners`;
+    const buckets = await this.callResolver(table.name, rows);
+    this.health.noteAnswer(table.name, rows);
+    if (buckets.length !== rows.length) {
+      throw new Error(
+        `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
+      );
+    }
+    for (const [position, own] of buckets.entries()) {
+      if (!own.every((bucket) => typeof bucket === 'string' && bucket !== '')) {
+        throw new Error(`${method} answered an empty bucket id for ${table.name}`);
+      }
+      const count = own.length > this.limits.buckets ? new Set(own).size : 0;
+      if (count > this.limits.buckets) throw this.tooMany(method, table, rows[position], count);
+    }
+    return buckets;
+  }
+
+  private callResolver(table: string, rows: readonly RuleRow[]): Promise<readonly (readonly string[])[]> {
+    const { resolver } = this;
+    const what = `${resolver.constructor.name}.resolveOwners, asked about ${rows.length} rows of ${table},`;
+    return this.watched(what, () => resolver.resolveOwners(table, rows));
+  }
+
+  /** Nothing is applied until it answers: whoever looks for the reason has to find it. */
+  private async watched<Answer>(what: string, ask: () => Answer | Promise<Answer>): Promise<Answer> {
+    const { time, onLate } = this.limits;
+    if (time === 0) return ask();
+    const began = performance.now();
+    const timer = setInterval(() => {
+      onLate(`${what} has not answered for ${Math.round(performance.now() - began)} ms`);
+    }, time);
+    try {
+      return await ask();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  private tooMany(rule: string, table: SyncTable, row: RuleRow | undefined, count: number): Error {
+    return new Error(
+      `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.limits.buckets}`,
+    );
+  }
+}

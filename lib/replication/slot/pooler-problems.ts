@@ -1,0 +1,56 @@
+import { describeError } from '../../common/describe-error.js';
+import { errorCode } from '../../database/database-error.js';
+import type { SynchroProblem } from '../../common/errors.js';
+import { withConsumer, type ConsumerConfig } from './consumer-connection.js';
+import { identifySystem } from './slot.js';
+
+/** A pooler that takes no parameters of a session: `unsupported startup parameter`. */
+const PROTOCOL_VIOLATION = '08P01';
+/** What an ordinary connection says to a replication command: the pooler has kept `replication` to itself. */
+const SYNTAX_ERROR = '42601';
+
+/**
+ * Whether a connection pooler is on the consumer's way. It holds a slot, a snapshot and a transaction for long, each on a
+ * session of its own with its own settings: all of that a pooler refuses, or loses.
+ * @param connection as the consumer uses it
+ * @returns none for any other failure: whoever needs the connection is told
+ */
+export async function poolerProblems(connection: ConsumerConfig): Promise<readonly SynchroProblem[]> {
+  const why = (await settingsLost(connection)) ?? (await replicationRefused(connection));
+  if (why === null) return [];
+  return [
+    {
+      code: 'configuration_invalid',
+      entity: 'SynchroModule',
+      option: 'replication.connection',
+      message: `the WAL consumer's connection goes through a connection pooler, as it seems: ${why}`,
+      remedy:
+        'give replication.connection the address of PostgreSQL itself, past the pooler; the DataSource may stay behind it',
+    },
+  ];
+}
+
+async function settingsLost(connection: ConsumerConfig): Promise<string | null> {
+  try {
+    const { rows } = await withConsumer(connection, (client) =>
+      client.query<{ kept: boolean }>(`SELECT current_setting('row_security') = 'off' AS kept`),
+    );
+    return rows[0]?.kept === false ? 'it loses the settings that the consumer asks for (options)' : null;
+  } catch (error) {
+    if (errorCode(error) !== PROTOCOL_VIOLATION) throw error;
+    return describeError(error);
+  }
+}
+
+async function replicationRefused(connection: ConsumerConfig): Promise<string | null> {
+  try {
+    await identifySystem(connection);
+    return null;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === PROTOCOL_VIOLATION) return describeError(error);
+    if (code === SYNTAX_ERROR) return 'it gives no replication connections';
+    // A right or a free walsender that is missing: other checks, and the consumer itself, tell of it.
+    return null;
+  }
+}

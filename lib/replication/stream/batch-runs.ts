@@ -1,0 +1,116 @@
+import type { Lsn } from '../../common/lsn.js';
+import type { RecordIds } from '../../store/changelog/edges.js';
+import { neededEdges } from '../membership/membership-work.js';
+import type { Relation } from './pgoutput.js';
+import { toRowEvents, type RowEvents } from './row-events.js';
+import type { TrackedTables } from '../tables/tracked-tables.js';
+import type { Change } from './transaction-batcher.js';
+
+/** Row changes that follow each other, or a TRUNCATE, which stands between what comes before and after it. */
+type Run = RowRun | TruncateRun;
+
+interface RowRun {
+  readonly rows: RowEvents;
+  /** Records that have no edges yet: nobody has to look. */
+  readonly fresh: RecordIds;
+  readonly time: bigint;
+}
+
+interface TruncateRun {
+  readonly rows: null;
+  readonly truncated: readonly Relation[];
+  readonly time: bigint;
+}
+
+/** A batch as far as it can be worked out without the database, while the one before is written. */
+export interface PreparedBatch {
+  readonly runs: readonly Run[];
+  /** The records whose edges the first run asks for. */
+  readonly records: RecordIds;
+  /** It tells of nothing but records that are new. */
+  readonly isNew: boolean;
+}
+
+/**
+ * @param lookedUntil no edge comes from a row that was committed later than this, but for what the stream has told; null:
+ *   not known
+ */
+export function prepareBatch(
+  changes: readonly Change[],
+  tracked: TrackedTables,
+  lookedUntil: Lsn | null,
+): PreparedBatch {
+  const runs = toRuns(changes, tracked, lookedUntil);
+  const [first] = runs;
+  if (!first?.rows) return { runs, records: new Map(), isNew: false };
+  const needed = neededEdges([...first.rows.byTable.values()].flat());
+  return { runs, records: without(needed, first.fresh), isNew: runs.length === 1 && isAllNew(first) };
+}
+
+/** Cuts a batch into what is applied in one go. */
+function toRuns(changes: readonly Change[], tracked: TrackedTables, lookedUntil: Lsn | null): readonly Run[] {
+  const runs: Run[] = [];
+  let rows: Change[] = [];
+  const endRows = (): void => {
+    const last = rows.at(-1);
+    if (last) {
+      const events = toRowEvents(rows, tracked);
+      runs.push({ rows: events, fresh: freshRecords(rows, events, lookedUntil), time: last.commitTime });
+    }
+    rows = [];
+  };
+  for (const change of changes) {
+    if (change.message.tag !== 'truncate') {
+      rows.push(change);
+      continue;
+    }
+    endRows();
+    runs.push({ rows: null, truncated: change.message.relations, time: change.commitTime });
+  }
+  endRows();
+  return runs;
+}
+
+/**
+ * The records that were inserted, and of which nothing else is told: those of a row that was there before have gone with
+ * its delete. Only who looks at the tables themselves, which are ahead of the stream, may have given it edges already.
+ */
+function freshRecords(
+  changes: readonly Change[],
+  { byTable, unnamed }: RowEvents,
+  lookedUntil: Lsn | null,
+): RecordIds {
+  const fresh = new Map<string, Set<string>>();
+  for (const [table, events] of byTable) {
+    // A delete among them may be of any record.
+    if (unnamed.has(table)) continue;
+    const ids = new Set<string>();
+    const told = new Set<string>();
+    for (const { order, recordId } of events) {
+      const change = changes[order];
+      if (told.has(recordId)) ids.delete(recordId);
+      else if (change && isNew(change, lookedUntil)) ids.add(recordId);
+      told.add(recordId);
+    }
+    fresh.set(table, ids);
+  }
+  return fresh;
+}
+
+function isAllNew({ rows, fresh }: RowRun): boolean {
+  for (const [table, events] of rows.byTable) if (events.length !== fresh.get(table)?.size) return false;
+  return true;
+}
+
+function without(records: RecordIds, others: RecordIds): RecordIds {
+  const left = new Map<string, ReadonlySet<string>>();
+  for (const [table, ids] of records) {
+    const gone = others.get(table);
+    left.set(table, gone ? new Set([...ids].filter((id) => !gone.has(id))) : ids);
+  }
+  return left;
+}
+
+function isNew({ message, commitLsn }: Change, lookedUntil: Lsn | null): boolean {
+  return message.tag === 'insert' && lookedUntil !== null && commitLsn > lookedUntil;
+}

@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import type { SyncRegistry } from '../../registry/sync-registry.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import { rememberLabels } from '../../store/enum-labels.js';
+import type { BucketRules } from '../rules/bucket-rules.js';
+import type { MembershipApplier } from '../membership/membership-applier.js';
+import type { ResettleOptions } from '../membership/resettle-options.js';
+import {
+  attachedSince,
+  labelsOf,
+  lookFor,
+  type Look,
+  type TableShape,
+  type TableShapes,
+} from './table-shapes.js';
+
+interface StoredRules {
+  readonly hash: string;
+  /** null: the rules are applied, but what the stream left out may still be to come. */
+  readonly shape: TableShape | null;
+}
+
+/**
+ * By which rules each table's edges were resolved, and of which {@link TableShape} nothing was missed. Whoever takes
+ * the lead compares: a table that is new, or whose rule is another one now, is resolved again before the stream goes on
+ * (interleavings 5).
+ *
+ * What the stream left out is different: changes that came before the gap may still be in the stream, and would undo
+ * what was found. So that is looked for once the stream has come past the gap ({@link catchUp}).
+ */
+export class TableRules {
+  constructor(
+    private readonly registry: SyncRegistry,
+    private readonly rules: BucketRules,
+  ) {}
+
+  /** Brings the edges of every table whose rule differs up to date, with entries for what that changes. */
+  async refresh(tx: ChangelogTransaction, applier: MembershipApplier): Promise<readonly string[]> {
+    const stored = await this.stored(tx);
+    const current = await this.hashes(tx);
+    const looks = new Map<string, Look>();
+    for (const { name } of this.registry.all()) {
+      const known = stored.get(name);
+      // Without a hash nobody followed the table for a while: rows may have changed unseen.
+      if (!known) looks.set(name, 'refresh');
+      else if (known.hash !== current.get(name)) looks.set(name, 'resolve');
+    }
+    const tables = await this.look(tx, applier, looks);
+    await this.forgetUnknown(tx);
+    await this.store(tx, current, null);
+    return tables;
+  }
+
+  /**
+   * Finds what the stream left out of each table, as far as it can be told from how its shape has changed.
+   * @param shapes everything that was committed before them has been applied
+   */
+  async catchUp(
+    tx: ChangelogTransaction,
+    applier: MembershipApplier,
+    shapes: TableShapes,
+  ): Promise<readonly string[]> {
+    const stored = await this.stored(tx);
+    const hashes = new Map(await this.hashes(tx));
+    const looks = new Map<string, Look>();
+    const attached = new Map<string, readonly string[]>();
+    for (const [name, shape] of shapes.byTable) {
+      const known = stored.get(name);
+      if (known) hashes.set(name, known.hash);
+      if (known?.shape) attached.set(name, attachedSince(known.shape, shape));
+      looks.set(name, known ? lookFor(known.shape, shape) : 'refresh');
+    }
+    const tables = await this.look(tx, applier, looks, attached);
+    await this.store(tx, hashes, shapes);
+    return tables;
+  }
+
+  /** Compares every edge with the tables, without entries. */
+  async resettleAll(
+    tx: ChangelogTransaction,
+    applier: MembershipApplier,
+    shapes: TableShapes,
+  ): Promise<void> {
+    const current = await this.hashes(tx);
+    for (const table of this.registry.parentsFirst()) {
+      await this.resettle(tx, applier, table, { silent: true });
+    }
+    await this.forgetUnknown(tx);
+    await this.store(tx, current, shapes);
+  }
+
+  /**
+   * @param attached the partitions of each table whose rows are announced again in any case
+   * @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone
+   */
+  private async look(
+    tx: ChangelogTransaction,
+    applier: MembershipApplier,
+    looks: Map<string, Look>,
+    attached: ReadonlyMap<string, readonly string[]> = new Map(),
+  ): Promise<readonly string[]> {
+    if ([...looks.values()].every((look) => look === 'none')) return [];
+    const clients = await tx.query('SELECT FROM :sync.sync_clients LIMIT 1');
+    const silent = clients.rows.length === 0;
+    const tables: string[] = [];
+    for (const table of this.registry.parentsFirst()) {
+      const look = looks.get(table.name) ?? 'none';
+      if (look === 'none') continue;
+      tables.push(table.name);
+      if (look !== 'refresh') {
+        const rows = { column: 'tableoid', values: attached.get(table.name) ?? [] };
+        await applier.resettle(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
+      }
+      const orphans = await this.resettle(tx, applier, table, {
+        silent,
+        refresh: look === 'refresh',
+        compare: look === 'compare',
+      });
+      if (!orphans) continue;
+      for (const { name } of this.registry.children(table.name)) {
+        if ((looks.get(name) ?? 'none') === 'none') looks.set(name, 'resolve');
+      }
+    }
+    return tables;
+  }
+
+  private async resettle(
+    tx: ChangelogTransaction,
+    applier: MembershipApplier,
+    table: SyncTable,
+    options: Omit<ResettleOptions, 'time'>,
+  ): Promise<boolean> {
+    const orphans = await applier.removeOrphans(tx, table, options);
+    await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
+    return orphans;
+  }
+
+  private async stored(tx: ChangelogTransaction): Promise<ReadonlyMap<string, StoredRules>> {
+    const { rows } = await tx.query<{ name: string; hash: string; shape: TableShape | null }>(
+      'SELECT table_name AS name, rules_hash AS hash, table_shape AS shape FROM :sync.sync_table_rules',
+    );
+    return new Map(rows.map(({ name, hash, shape }) => [name, { hash, shape }]));
+  }
+
+  /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
+  private async forgetUnknown(tx: ChangelogTransaction): Promise<void> {
+    await tx.query('DELETE FROM :sync.sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
+      this.registry.all().map(({ name }) => name),
+    ]);
+  }
+
+  /** @param shapes null: those that are stored stay */
+  private async store(
+    tx: ChangelogTransaction,
+    hashes: ReadonlyMap<string, string>,
+    shapes: TableShapes | null,
+  ): Promise<void> {
+    if (shapes) await rememberLabels(tx, labelsOf(shapes));
+    const names = [...hashes.keys()];
+    await tx.query(
+      `INSERT INTO :sync.sync_table_rules AS r (table_name, rules_hash, table_shape)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
+       ON CONFLICT (table_name) DO UPDATE SET rules_hash = excluded.rules_hash, updated_at = now(),
+           table_shape = coalesce(excluded.table_shape, r.table_shape)
+         WHERE r.rules_hash <> excluded.rules_hash
+            OR r.table_shape IS DISTINCT FROM coalesce(excluded.table_shape, r.table_shape)`,
+      [
+        names,
+        [...hashes.values()],
+        names.map((name) => {
+          const shape = shapes?.byTable.get(name);
+          return shape ? JSON.stringify(shape) : null;
+        }),
+      ],
+    );
+  }
+
+  /** Read before anything is resolved: a rule that changes meanwhile is found out at the next start. */
+  private async hashes(tx: ChangelogTransaction): Promise<ReadonlyMap<string, string>> {
+    const hashes = new Map<string, string>();
+    for (const table of this.registry.all()) {
+      const rule = await this.rules.describe(tx, table);
+      hashes.set(table.name, createHash('sha256').update(rule).digest('hex'));
+    }
+    return hashes;
+  }
+}

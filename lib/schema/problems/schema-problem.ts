@@ -1,0 +1,41 @@
+import type { SynchroErrorCode, SynchroProblem } from '../../common/errors.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+import type { CatalogTable } from '../introspection/catalog-table.js';
+
+/** What was found about the tables in the database. */
+export interface SchemaFindings {
+  /** What keeps the tables from being synced. */
+  readonly problems: readonly SynchroProblem[];
+  /** What works in another way than one may think. */
+  readonly warnings: readonly SynchroProblem[];
+}
+
+/** A synced table and what the catalogs say of it; null where there is no such relation. */
+export interface TableCatalog {
+  readonly table: SyncTable;
+  readonly catalog: CatalogTable | null;
+}
+
+/** @param option the option, or the database column */
+export function schemaProblem(
+  table: SyncTable,
+  option: string,
+  message: string,
+  remedy: string,
+  code: SynchroErrorCode = 'schema_unsupported',
+): SynchroProblem {
+  return { code, entity: table.entity, option, message, remedy };
+}
+
+/** Whether clients may push into a table at all. */
+export function isPushable(table: SyncTable): boolean {
+  return table.pushPolicy !== 'disabled';
+}
+
+/** One column set for contract, pull, snapshot, conflicts and push alike (hazard W-SCH-4). */
+export function isSynced(table: SyncTable, column: string): boolean {
+  if ([table.idColumn, table.updatedAtColumn, table.deletedAtColumn].includes(column)) return true;
+  return table.syncColumns === null
+    ? !table.hiddenColumns.includes(column)
+    : table.syncColumns.includes(column);
+}

@@ -1,0 +1,175 @@
+import type { SynchroProblem } from '../../common/errors.js';
+import { quoteIdentifier } from '../../common/identifiers.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+import { columnProblems } from './column-problems.js';
+import type { CatalogColumn, CatalogTable, RelationKind } from '../introspection/catalog-table.js';
+import { logicalTypeOf } from '../logical-type.js';
+import { isPushable, schemaProblem } from './schema-problem.js';
+
+/** What the registry says of a table, held against the database (hazard W-REG-4). */
+export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
+  if (catalog === null) return [missingTable(table)];
+  const kind = kindProblem(table, catalog);
+  if (kind !== null) return [kind];
+  return [
+    ...missingColumns(table, catalog.columns),
+    ...primaryKeyProblems(table, catalog.columns),
+    ...timestampProblems(table, catalog.columns),
+    ...columnProblems(table, catalog),
+  ];
+}
+
+function missingTable(table: SyncTable): SynchroProblem {
+  return schemaProblem(
+    table,
+    '@SyncTable',
+    `there is no table ${table.sql} in the database`,
+    'run the migration that creates it, or take @SyncTable off its entity',
+    'configuration_invalid',
+  );
+}
+
+/** Changes are read from the write-ahead log, under the name of the table that they were made in. */
+function kindProblem(
+  table: SyncTable,
+  { kind, parent, unloggedPartitions }: CatalogTable,
+): SynchroProblem | null {
+  if (kind === 'table')
+    return unloggedPartitions.length === 0 ? null : unloggedPartition(table, unloggedPartitions);
+  const [message, remedy] = REFUSED_KINDS[kind];
+  const of = kind === 'partition' ? ` of ${parent ?? ''}` : '';
+  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, remedy);
+}
+
+function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroProblem {
+  return schemaProblem(
+    table,
+    '@SyncTable',
+    `${table.sql} has partitions that are unlogged or foreign tables, whose changes are not in the write-ahead log: ${names.join(', ')}`,
+    `ALTER TABLE … SET LOGGED, or ALTER TABLE ${table.sql} DETACH PARTITION …`,
+  );
+}
+
+const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, mend: string]>> =
+  {
+    view: [
+      'a view, whose changes are not in the write-ahead log',
+      'decorate the entities of the tables that it reads instead',
+    ],
+    'materialized view': [
+      'a materialized view, whose changes are not in the write-ahead log',
+      'decorate the entities of the tables that it reads instead',
+    ],
+    'foreign table': [
+      "a foreign table, whose changes are in another server's write-ahead log",
+      'sync it from that server, or copy its rows into a table of this one',
+    ],
+    'unlogged table': [
+      'unlogged, so that its changes are not in the write-ahead log',
+      'make it an ordinary one: ALTER TABLE … SET LOGGED',
+    ],
+    partition: ['a partition', 'decorate the entity of the partitioned table instead'],
+    'inheritance parent': [
+      'inherited from (INHERITS) by tables whose rows it shows, but whose changes come under their own names',
+      'use declarative partitioning, or sync the inheriting tables',
+    ],
+  };
+
+function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
+  const there = new Set(columns.map(({ name }) => name));
+  return [...namedColumns(table)]
+    .filter((name) => name !== '' && !there.has(name))
+    .map((name) =>
+      schemaProblem(
+        table,
+        name,
+        `the table has no such column; its columns are ${[...there].join(', ')}`,
+        `add it to ${table.sql}, or name another one in @SyncTable`,
+        'configuration_invalid',
+      ),
+    );
+}
+
+function namedColumns(table: SyncTable): ReadonlySet<string> {
+  const { idColumn, updatedAtColumn, deletedAtColumn } = table;
+  const { ownerColumn, parentFkColumn, bucketByColumn, versionColumn } = table;
+  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn].filter(
+    (name) => name !== null,
+  );
+  // Not the protected columns: what isn't there (a conventional created_at) needs no protection.
+  return new Set([idColumn, updatedAtColumn, deletedAtColumn, ...optional, ...(table.syncColumns ?? [])]);
+}
+
+function primaryKeyProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
+  const key = columns.filter(({ isPrimaryKey }) => isPrimaryKey);
+  const id = quoteIdentifier(table.idColumn);
+  const names = key.map(({ name }) => name).join(', ');
+  if (key.length === 0) {
+    const remedy = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
+    return [
+      schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, remedy, 'primary_key_missing'),
+    ];
+  }
+  if (key.length > 1) {
+    return [
+      schemaProblem(
+        table,
+        'idColumn',
+        `${table.sql} has the composite primary key (${names}), but clients know a record by one column`,
+        'give it a primary key of one column, and make the present one a UNIQUE constraint',
+      ),
+    ];
+  }
+  if (key[0]?.name !== table.idColumn) {
+    return [
+      schemaProblem(
+        table,
+        'idColumn',
+        `the primary key of ${table.sql} is ${names}, not ${table.idColumn}`,
+        `set idColumn to ${names} in @SyncTable`,
+        'configuration_invalid',
+      ),
+    ];
+  }
+  return key
+    .filter((column) => isPushable(table) && column.identity === 'always')
+    .map(() =>
+      schemaProblem(
+        table,
+        table.idColumn,
+        'clients create rows under keys of their own, but it is GENERATED ALWAYS',
+        `ALTER TABLE ${table.sql} ALTER COLUMN ${id} SET GENERATED BY DEFAULT`,
+      ),
+    );
+}
+
+function timestampProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
+  const timestamps = columns.filter(({ name }) =>
+    [table.updatedAtColumn, table.deletedAtColumn].includes(name),
+  );
+  const wrongTypes = timestamps
+    .filter(({ type }) => logicalTypeOf(type) !== 'datetime')
+    .map(({ name, dbType }) =>
+      schemaProblem(
+        table,
+        name,
+        `it is no timestamp but ${dbType}`,
+        `ALTER TABLE ${table.sql} ALTER COLUMN ${quoteIdentifier(name)} TYPE timestamptz`,
+      ),
+    );
+  const updatedAt = timestamps.find(({ name }) => name === table.updatedAtColumn);
+  return updatedAt && (!updatedAt.notNull || updatedAt.mayHoldNull)
+    ? [...wrongTypes, nullableUpdatedAt(table)]
+    : wrongTypes;
+}
+
+/** Clients drop a delete whose base has no time (docs/protocol.md#push), so a null here would lose edits. */
+function nullableUpdatedAt(table: SyncTable): SynchroProblem {
+  const column = quoteIdentifier(table.updatedAtColumn);
+  return schemaProblem(
+    table,
+    table.updatedAtColumn,
+    'it allows null',
+    `ALTER TABLE ${table.sql} ALTER COLUMN ${column} SET DEFAULT now(), ALTER COLUMN ${column} SET NOT NULL (after filling the rows that have none)`,
+  );
+}

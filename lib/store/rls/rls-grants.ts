@@ -1,0 +1,34 @@
+import { quoteIdentifier } from '../../common/identifiers.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+
+/** What a role needs to read and write the synced tables, and to ask which buckets they are in. */
+export function grantsSql(
+  tables: readonly SyncTable[],
+  parents: readonly SyncTable[],
+  role: string,
+): readonly string[] {
+  const to = `TO ${quoteIdentifier(role)}`;
+  const pushed = tables.filter(({ pushPolicy }) => pushPolicy === 'owner_only');
+  const others = tables.filter(({ pushPolicy }) => pushPolicy !== 'owner_only');
+  return [
+    ...schemasOf(tables).map((schema) => `GRANT USAGE ON SCHEMA ${schema} ${to}`),
+    `GRANT USAGE ON SCHEMA :sync ${to}`,
+    ...(pushed.length > 0 ? [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${listSql(pushed)} ${to}`] : []),
+    // For keys and columns that count.
+    ...schemasOf(pushed).map((schema) => `GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} ${to}`),
+    ...(others.length > 0 ? [`GRANT SELECT ON ${listSql(others)} ${to}`] : []),
+    // A row can be locked by who may update any of its columns.
+    ...others
+      .filter((table) => parents.includes(table))
+      .map((table) => `GRANT UPDATE (${quoteIdentifier(table.idColumn)}) ON ${table.sql} ${to}`),
+    `GRANT SELECT ON :sync.sync_bucket_edges ${to}`,
+  ];
+}
+
+function schemasOf(tables: readonly SyncTable[]): readonly string[] {
+  return [...new Set(tables.map(({ schema }) => quoteIdentifier(schema)))];
+}
+
+function listSql(tables: readonly SyncTable[]): string {
+  return tables.map(({ sql }) => sql).join(', ');
+}

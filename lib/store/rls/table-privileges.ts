@@ -1,0 +1,52 @@
+import type { DataSource } from 'typeorm';
+import { quoteIdentifier } from '../../common/identifiers.js';
+import type { SynchroProblem } from '../../common/errors.js';
+import type { SyncTable } from '../../registry/sync-table.js';
+
+/**
+ * What the pool's role may not do with the synced tables: without SELECT every pull would fail, and without INSERT and
+ * UPDATE every change would be refused for good, so that devices took back what was typed (hazard W-HOST-25). Columns
+ * may be granted one by one.
+ * @param writes whether pushes are written by this role, too
+ */
+export async function tablePrivilegeProblems(
+  dataSource: DataSource,
+  tables: readonly SyncTable[],
+  writes: boolean,
+): Promise<readonly SynchroProblem[]> {
+  const needed = tables.flatMap((table) =>
+    (writes && table.pushPolicy !== 'disabled' ? WRITTEN : READ).map((privilege) => ({ table, privilege })),
+  );
+  const missing: { n: number; role: string; schema_missing: boolean }[] = await dataSource.query(
+    `SELECT (w.n - 1)::integer AS n, current_user AS role,
+            NOT has_schema_privilege(c.relnamespace, 'USAGE') AS schema_missing
+       FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (schema, name, privilege, n)
+       JOIN pg_catalog.pg_namespace s ON s.nspname = w.schema
+       JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.name
+      WHERE NOT has_any_column_privilege(c.oid, w.privilege) OR NOT has_schema_privilege(c.relnamespace, 'USAGE')
+      ORDER BY w.n`,
+    [
+      needed.map(({ table }) => table.schema),
+      needed.map(({ table }) => table.name),
+      needed.map((each) => each.privilege),
+    ],
+  );
+  return missing.flatMap(({ n, role, schema_missing: schemaMissing }) => {
+    const found = needed[n];
+    if (!found) return [];
+    const { table, privilege } = found;
+    const grantee = quoteIdentifier(role);
+    return {
+      code: 'permission_missing',
+      entity: table.entity,
+      option: privilege,
+      message: `role ${role}, with which the pool connects, may not ${privilege} on ${table.sql}`,
+      remedy: schemaMissing
+        ? `GRANT USAGE ON SCHEMA ${quoteIdentifier(table.schema)} TO ${grantee};`
+        : `GRANT ${privilege} ON ${table.sql} TO ${grantee};`,
+    };
+  });
+}
+
+const READ = ['SELECT'] as const;
+const WRITTEN = ['SELECT', 'INSERT', 'UPDATE'] as const;
