@@ -3,13 +3,20 @@ import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
+import { Admin } from './engine/admin/admin.js';
+import { Compaction } from './engine/compaction/compaction.js';
 import { Compactor } from './engine/compaction/compactor.js';
 import { Hydrator } from './engine/rows/hydrator.js';
 import { SyncOperations } from './engine/admin/sync-operations.js';
 import { SyncStatus } from './operations/sync-status.js';
+import { Pull } from './engine/pull/pull.js';
 import { Puller } from './engine/pull/puller.js';
 import { UnreadableRows } from './engine/rows/unreadable-rows.js';
-import { PushService } from './engine/push/push.service.js';
+import { ChangeApplier } from './engine/push/change-applier.js';
+import { Push } from './engine/push/push.js';
+import { Register } from './engine/register/register.js';
+import { Requests } from './engine/request/requests.js';
+import { Snapshot } from './engine/snapshot/snapshot.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
 import { HookExplorer } from './hooks/hook-explorer.js';
@@ -97,17 +104,24 @@ const SERVICES: readonly Provider[] = [
   Admission,
   BodyReader,
   SyncEngine,
+  Requests,
+  Register,
+  Pull,
+  Puller,
+  Push,
+  ChangeApplier,
+  Snapshot,
+  Snapshotter,
+  Compaction,
+  Compactor,
+  Admin,
   SyncOperations,
   SyncStatus,
   ConsumerMonitor,
   HookExplorer,
   HookRunner,
-  Puller,
-  PushService,
-  Snapshotter,
   Hydrator,
   UnreadableRows,
-  Compactor,
   CompactionSchedule,
   SchemaService,
   SubscribedBuckets,

@@ -168,14 +168,14 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'push-times-come-behind-the-push',
-    file: 'lib/engine/push/push-requests.ts',
-    find: '[notePush(manager, client), ...noteBuckets(client, buckets, isShared)],',
-    replace: '[...noteBuckets(client, buckets, isShared)],',
+    file: 'lib/engine/push/push.ts',
+    find: '[recordPush(manager, client), ...bucketRecords(client, buckets, isShared)],',
+    replace: '[...bucketRecords(client, buckets, isShared)],',
     also: [
       {
-        file: 'lib/engine/push/push-requests.ts',
-        find: '...passedOverSql(client, withdrawn),',
-        replace: 'notePush(manager, client),\n            ...passedOverSql(client, withdrawn),',
+        file: 'lib/engine/push/push.ts',
+        find: '...redeliverySql(client, withdrawn),',
+        replace: 'recordPush(manager, client),\n            ...redeliverySql(client, withdrawn),',
       },
     ],
     tests: [{ file: 'test/push/push-effects.test.ts', name: 'is written with its changes, or not at all' }],
