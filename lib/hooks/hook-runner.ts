@@ -4,7 +4,8 @@ import { upsert } from '../common/collections.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
-import { type EntityClass, syncTableOptions } from '../registry/sync-table.decorator.js';
+import type { EntityClass } from '../registry/entity-class.js';
+import { syncTableOptions } from '../registry/sync-table.decorator.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
 import type {

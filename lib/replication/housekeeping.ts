@@ -4,7 +4,8 @@ import { REQUEST_IS_DUE } from '../store/tasks/requests.js';
 import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
 import { applyRequest } from './requests.js';
-import { DUE, retryFailures } from './rules/rule-failures.js';
+import { retryFailures } from './rule-retries.js';
+import { DUE } from './rules/rule-failures.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
 import type { WalReader } from './stream/wal-reader.js';
 

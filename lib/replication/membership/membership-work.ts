@@ -1,7 +1,8 @@
 import { upsert } from '../../common/collections.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
-import type { ChangelogEntry, ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import type { ChangelogEntry } from '../../store/changelog/changelog-entry.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import type { RecordIds } from '../../store/changelog/edges.js';
 import type { WaitingRow } from '../../store/changelog/waiting-rows.js';
 import type { RuleFailure } from '../rules/bucket-rules.js';
@@ -10,6 +11,7 @@ import { BucketTimeline, type Moment, momentsAfter } from '../rules/bucket-timel
 import { bucketsOf, type NewEntry, type RowState } from './edge-diff.js';
 import { type Operation } from '../../store/changelog/operation.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
+import { parentOf, type RecordName } from '../tables/parent-of.js';
 import type { ResettleOptions } from './resettle-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
@@ -187,18 +189,6 @@ export class MembershipWork {
       else if (before !== null) changes.changed.add(recordId);
     }
   }
-}
-
-export interface RecordName {
-  readonly table: string;
-  readonly id: string;
-}
-
-/** The record that a row is a child of; null when it names none. */
-export function parentOf(table: SyncTable, row: ResolveRow): RecordName | null {
-  if (table.parent === null || table.parentFkColumn === null) return null;
-  const id = row.data[table.parentFkColumn];
-  return id === null || id === undefined ? null : { table: table.parent, id };
 }
 
 /** The records whose edges are looked at: the rows themselves and their parents. */

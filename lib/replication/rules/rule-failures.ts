@@ -1,14 +1,8 @@
-import { upsert } from '../../common/collections.js';
-import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { OPEN_FAILURE } from '../../store/changelog/open-failure.js';
 import type { RuleFailure } from './bucket-rules.js';
 import { Operation } from '../../store/changelog/operation.js';
-import type { MembershipApplier } from '../membership/membership-applier.js';
 import type { PoisonRow } from '../membership/poison-rows.js';
-
-/** Failures looked at in one go. */
-const RETRY_ROWS = 500;
 
 interface RecordedFailure {
   readonly table: string;
@@ -86,29 +80,6 @@ async function insertFailure(
 
 /** Failures of tables that this version doesn't know ($1 are those that it does) wait for one that does. */
 export const DUE = 'resolved_at IS NULL AND retry_at <= now() AND table_name = ANY($1::text[])';
-
-/** Tries the failures that are due again. @returns whether any failure is still open */
-export async function retryFailures(
-  tx: ChangelogTransaction,
-  registry: SyncRegistry,
-  applier: MembershipApplier,
-): Promise<boolean> {
-  // Of those that could not be written most can't be now.
-  await tx.beCareful();
-  const { rows } = await tx.query<{ table_name: string; record_id: string }>(
-    `SELECT table_name, record_id FROM :sync.sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
-    [registry.all().map((table) => table.name)],
-  );
-  const due = new Map<string, string[]>();
-  for (const row of rows) upsert(due, row.table_name, () => []).push(row.record_id);
-  for (const table of registry.parentsFirst()) {
-    const filter = { column: table.idColumn, values: due.get(table.name) ?? [] };
-    // It may be the delete of a row that could not be written.
-    await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
-  }
-  const left = await tx.query('SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
-  return left.rows.length > 0;
-}
 
 async function closeFailures(tx: ChangelogTransaction, table: string, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;

@@ -11,20 +11,11 @@ import {
   WRITE_EDGES,
   WRITE_EDGES_AND_APPEND,
 } from './changelog-sql.js';
+import type { ChangelogEntry } from './changelog-entry.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 import { inOnePiece } from '../../database/one-piece.js';
 import { SentTransaction } from '../../database/sent-transaction.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
-
-/** A changelog entry; its seq is given when it is appended. */
-export interface ChangelogEntry {
-  readonly table: string;
-  readonly recordId: string;
-  readonly bucket: string;
-  readonly operation: number;
-  /** Microseconds; null: the row's own time is served. */
-  readonly servedAt: bigint | null;
-}
 
 /** A commit that was sent. */
 export interface PendingCommit {
