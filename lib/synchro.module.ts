@@ -27,6 +27,7 @@ import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { ConsumerService } from './replication/consumer.service.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -36,10 +37,17 @@ import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subs
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { syncSchema } from './database/sync-schema.js';
+import { StartChecks } from './start-checks.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
-import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  GIVEN_OPTIONS,
+  OPTIONS_TYPE,
+} from './synchro.module-definition.js';
+import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
 import { readSettings } from './settings/synchro.settings.js';
+import { VisibilityWarnings } from './visibility-warnings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -118,6 +126,7 @@ const SERVICES: readonly Provider[] = [
   SyncOperations,
   SyncStatus,
   ConsumerMonitor,
+  ConsumerService,
   HookExplorer,
   HookRunner,
   Hydrator,
@@ -125,6 +134,8 @@ const SERVICES: readonly Provider[] = [
   CompactionSchedule,
   SchemaService,
   SubscribedBuckets,
+  VisibilityWarnings,
+  StartChecks,
   SynchroLifecycle,
 ];
 

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /** Each room may use those that come after it, and itself. */
@@ -25,6 +26,7 @@ const SIBLINGS: readonly [string, string] = ['engine', 'replication'];
 
 const MAX_LINES = 300;
 const MAX_FILES = 15;
+const MAX_PARAMETERS = 5;
 
 interface Import {
   readonly from: string;
@@ -116,6 +118,25 @@ describe('the rooms of lib/', () => {
   it(`have no file of more than ${MAX_LINES} lines`, () => {
     const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > MAX_LINES);
     expect(long.map(([file]) => file)).toEqual([]);
+  });
+});
+
+describe('the classes of lib/', () => {
+  it(`have no constructor with more than ${MAX_PARAMETERS} parameters`, () => {
+    const wide: string[] = [];
+    let count = 0;
+    for (const [file, text] of sources) {
+      const visit = (node: ts.Node): void => {
+        if (ts.isConstructorDeclaration(node)) {
+          count += 1;
+          if (node.parameters.length > MAX_PARAMETERS) wide.push(`${file}: ${node.parameters.length}`);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest));
+    }
+    expect(wide).toEqual([]);
+    expect(count).toBeGreaterThan(50);
   });
 });
 

@@ -103,14 +103,15 @@ export async function pushFixture(
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
-    const hooks = new HookRunner(options, dataSource, { explore: () => [] });
-    hooks.onModuleInit();
     const settings = readSettings({
       clockSkewTolerance,
       ...(maxPushChanges && { maxPushChanges }),
       ...(maxPageBytes && { maxPageBytes }),
       ...pushRole,
+      ...(options.hooks && { hooks: options.hooks }),
     });
+    const hooks = new HookRunner(settings, dataSource, { explore: () => [] });
+    hooks.onModuleInit();
     const pusher = new ChangeApplier(registry, resolver, settings, new HandMadeEdges(registry), hooks);
     const opening = pusher.opening(manager, userId, changes, options.isRerun ?? false);
     const applied = await pusher.apply(manager, context, changes, await opening.run(manager));

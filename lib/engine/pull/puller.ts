@@ -4,17 +4,12 @@ import { groupBy } from '../../common/collections.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { StatementBatch } from '../../database/pipeline.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import type { LogState } from '../request/log-state.js';
 import type { SyncContext } from '../request/sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../rows/wire-records.js';
-import {
-  DEFAULT_PAGE_BYTES,
-  type Hydrated,
-  type HydrateOptions,
-  Hydrator,
-  toHydrated,
-} from '../rows/hydrator.js';
+import { type Hydrated, type HydrateOptions, Hydrator, toHydrated } from '../rows/hydrator.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 import { type Redelivery, redeliveriesOf } from '../rows/redelivery.js';
 import { recordId } from '../push/values/record-id.js';
@@ -67,15 +62,11 @@ export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */
 @Injectable()
 export class Puller {
-  private readonly maxPageBytes: number;
-
   constructor(
     private readonly hydrator: Hydrator,
     private readonly unreadable: UnreadableRows,
-    @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
-  ) {
-    this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
-  }
+    @Inject(SYNCHRO_OPTIONS) private readonly settings: Pick<SynchroSettings, 'maxPageBytes'>,
+  ) {}
 
   /** @param careful rows may be there that can't be read (see {@link UnreadableRows}) */
   async pull(
@@ -140,7 +131,7 @@ export class Puller {
     const depths = groupBy(members, ({ table: { table } }) => table.depth);
     const apart = ({ table: { table } }: Pick<TableRecords, 'table'>): boolean =>
       (depths.get(table.depth)?.length ?? 0) > 1;
-    return { buckets, maxBytes: this.maxPageBytes, apart };
+    return { buckets, maxBytes: this.settings.maxPageBytes, apart };
   }
 
   /**

@@ -13,7 +13,6 @@ import { RoleSwitch } from '../../database/role-switch.js';
 import type { SqlRunner } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
-import { DEFAULT_PAGE_BYTES } from '../rows/hydrator.js';
 import { ChangeTries } from './failures/change-tries.js';
 import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed } from './corrections.js';
@@ -101,7 +100,7 @@ export class ChangeApplier {
     const items = checked.filter(isItem);
     const verdicts = await run.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
-    const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
+    const results = withinBytes(all, this.options.maxPageBytes);
     if (opened.hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
@@ -168,7 +167,7 @@ export class ChangeApplier {
   }
 
   private get limit(): number {
-    return this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
+    return this.options.maxPushChanges;
   }
 
   /**
@@ -198,8 +197,6 @@ export class ChangeApplier {
     return { contract, now, latest, bounds: { nesting, values } };
   }
 }
-
-const DEFAULT_MAX_CHANGES = 2000;
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
   return 'echo' in checked;

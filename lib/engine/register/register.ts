@@ -34,7 +34,7 @@ export class Register {
   async run(request: RegisterRequest): Promise<RegisterResult> {
     const asked = { ...request, buckets: await this.subscriptions.of(request) };
     const { userId, clientId, appVersion: clientVersion } = request;
-    const { minClientVersion: minVersion = '' } = this.settings;
+    const { minClientVersion: minVersion } = this.settings;
     return gated(
       this.hooks,
       () => ({ userId, clientId, clientVersion, minVersion }),

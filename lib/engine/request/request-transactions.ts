@@ -49,7 +49,7 @@ export class RequestTransactions {
     /** Whether the host has code that runs in them. */
     private readonly runsHostCode: () => boolean,
   ) {
-    this.keepsPlans = settings.preparedStatements ?? true;
+    this.keepsPlans = settings.preparedStatements;
   }
 
   /** Sees one snapshot of the database throughout. */

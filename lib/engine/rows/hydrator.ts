@@ -13,9 +13,6 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { WireRecords } from './wire-records.js';
 import { rowSizeSql } from './row-size.js';
 
-/** Row data of one answer, unless `maxPageBytes` says otherwise. */
-export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
-
 /** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
 export interface RecordList {
   readonly table: ContractTable;

@@ -6,7 +6,8 @@ import { parsePgArray, writePgArray } from '../../database/pg-array-literal.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { pipelined, type SqlStatement } from '../../database/pipeline.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import type { Redelivery } from './redelivery.js';
 import { type HydrateOptions, Hydrator, type RecordList } from './hydrator.js';
 
@@ -39,7 +40,7 @@ export class UnreadableRows {
 
   constructor(
     private readonly hydrator: Hydrator,
-    @Inject(SYNCHRO_OPTIONS) { logger }: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroSettings, 'logger'>,
   ) {
     this.logger = new SyncLogger(logger, 'SynchroPull');
   }

@@ -18,7 +18,6 @@ import { queueSubscriptionChange } from '../request/subscription-change.js';
 import { type Redelivery, redeliveriesOf } from '../rows/redelivery.js';
 import { difference } from '../pull/bucket-difference.js';
 import {
-  DEFAULT_PAGE_BYTES,
   type Hydrated,
   type HydrateOptions,
   Hydrator,
@@ -43,17 +42,13 @@ export interface SnapshotPage {
  */
 @Injectable()
 export class Snapshotter {
-  private readonly maxPageBytes: number;
-
   constructor(
     private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
     private readonly unreadable: UnreadableRows,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold' | 'limits'>,
-  ) {
-    this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
-  }
+  ) {}
 
   /** Whether a device may go on from here as it is: what it needs is held for long enough, and its buckets are the same. */
   isHeld(
@@ -105,6 +100,7 @@ export class Snapshotter {
     careful = false,
   ): Promise<StatementBatch<SnapshotPage>> {
     const tables = this.registry.parentsFirst();
+    const { maxPageBytes } = this.options;
     const { checkpoint } = cursor;
     const parts: WireRecords[] = [];
     const redeliveries: Redelivery[] = [];
@@ -130,7 +126,7 @@ export class Snapshotter {
       const room = limit - count;
       const asked = await listAfter(manager, contract.tables.get(table.name), afterId, buckets, room);
       if (!asked) continue;
-      const budget = { buckets, maxBytes: this.maxPageBytes - bytes, liveOnly: true };
+      const budget = { buckets, maxBytes: maxPageBytes - bytes, liveOnly: true };
       const list = careful ? await this.readable(manager, asked, budget, redeliveries) : asked;
       const statements = this.hydrator.statements(manager, [list], budget);
       const { name } = table;
@@ -145,7 +141,7 @@ export class Snapshotter {
       const { cut, ...records } = take(list, rows);
       count += records.count;
       bytes += records.text.length;
-      if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1]))
+      if (cut !== null || (bytes >= maxPageBytes && tables[index + 1]))
         return StatementBatch.of(told(next(cut)));
     }
     return StatementBatch.of(told(null));
