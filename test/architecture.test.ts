@@ -24,7 +24,9 @@ const ROOMS = [
 /** They stand beside each other, and share what stands below. */
 const SIBLINGS: readonly [string, string] = ['engine', 'replication'];
 
-const MAX_LINES = 300;
+const MAX_LINES = 250;
+/** A list of statements, which is read as one. */
+const LISTS: readonly string[] = [path.join('store', 'migrations', '0001-sync-tables.ts')];
 const MAX_FILES = 15;
 const MAX_PARAMETERS = 5;
 
@@ -116,7 +118,9 @@ describe('the rooms of lib/', () => {
   });
 
   it(`have no file of more than ${MAX_LINES} lines`, () => {
-    const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > MAX_LINES);
+    const long = [...sources].filter(
+      ([file, text]) => !LISTS.includes(file) && text.trimEnd().split('\n').length > MAX_LINES,
+    );
     expect(long.map(([file]) => file)).toEqual([]);
   });
 });

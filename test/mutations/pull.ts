@@ -149,7 +149,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'filtered-pull-answers-the-high-water-mark',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: 'if (!page.hasMore) return log.lastSeq;',
     tests: [
@@ -159,7 +159,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'caught-up-pull-stays-at-its-last-entry',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: '',
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
@@ -201,7 +201,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'checkpoint-of-another-log-is-accepted',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (from > log.lastSeq || from < log.epochSeq)',
     replace: 'if (from < log.epochSeq)',
     tests: [
@@ -214,7 +214,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'pull-without-a-snapshot-is-served',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!client.hasSnapshot) {',
     replace: 'if (!client.hasSnapshot && checkpoint <= 0n) {',
     tests: [

@@ -84,8 +84,7 @@ export const RETENTION: readonly Mutation[] = [
     name: 'snapshot-ends-at-zero',
     file: 'lib/engine/snapshot/snapshot.ts',
     find: 'const result = { ...records, checkpoint: cursor.checkpoint, contract };',
-    replace:
-      'const result = { ...records, checkpoint: records.next ? cursor.checkpoint : 0n, contract };',
+    replace: 'const result = { ...records, checkpoint: records.next ? cursor.checkpoint : 0n, contract };',
     tests: [
       {
         file: 'test/snapshot/snapshot-pages.test.ts',

@@ -5,14 +5,8 @@ import type { Requests } from '../request/requests.js';
 import { ready, registered, type ProbeRequest } from '../request/sync-context.js';
 import type { Bucketed, SyncRequest } from '../request/sync-request.js';
 import { Coalescer } from './coalescer.js';
-import {
-  emptyPage,
-  type PullContext,
-  type PullPage,
-  type PullQuery,
-  snapshotReason,
-  type SnapshotReason,
-} from './puller.js';
+import { snapshotReason, type SnapshotReason } from './checkpoints.js';
+import { emptyPage, type PullContext, type PullPage, type PullQuery } from './puller.js';
 
 /** So many devices that have more to come are remembered. */
 const MAX_BACKLOGS = 10_000;

@@ -14,8 +14,9 @@ import type { Bucketed, SyncRequest } from '../request/sync-request.js';
 import { requestRedeliveryApart } from '../rows/redelivery.js';
 import { NO_RECORDS } from '../rows/wire-records.js';
 import { difference } from './bucket-difference.js';
+import { snapshotReason, type SnapshotReason } from './checkpoints.js';
 import { IdlePullProbe } from './idle-pull-probe.js';
-import { Puller, type PullContext, type PullPage, snapshotReason, type SnapshotReason } from './puller.js';
+import { Puller, type PullContext, type PullPage } from './puller.js';
 
 export interface PullRequest extends SyncRequest {
   readonly checkpoint: bigint;

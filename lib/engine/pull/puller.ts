@@ -10,13 +10,11 @@ import type { LogState } from '../request/log-state.js';
 import type { SyncContext } from '../request/sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../rows/wire-records.js';
 import { type Hydrated, type HydrateOptions, Hydrator, toHydrated } from '../rows/hydrator.js';
+import { nextCheckpoint } from './checkpoints.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
 import { type Redelivery, redeliveriesOf } from '../rows/redelivery.js';
 import { recordId } from '../push/values/record-id.js';
 import { UnreadableRows } from '../rows/unreadable-rows.js';
-
-/** Why a device has to take a snapshot before it can pull. */
-export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
 
 export interface PullPage {
   readonly changes: WireRecords;
@@ -38,19 +36,6 @@ export interface PullQuery {
   readonly tables: readonly string[] | null;
   /** What the user may read now. */
   readonly buckets: readonly string[];
-}
-
-/**
- * Why this client can't go on from this checkpoint; null when it can (rules 6 to 8 of
- * docs/internals/architecture.md). One below zero means from the beginning (docs/protocol.md#pull).
- */
-export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bigint): SnapshotReason | null {
-  if (!client.hasSnapshot) {
-    return checkpoint <= 0n && !client.hasPulled ? 'initial_sync_required' : 'history_unavailable';
-  }
-  const from = checkpoint < 0n ? 0n : checkpoint;
-  if (from > log.lastSeq || from < log.epochSeq) return 'history_unavailable';
-  return from < log.floorSeq ? 'checkpoint_before_retention' : null;
 }
 
 /** What a pull answers to whom the log says nothing new. */
@@ -247,17 +232,4 @@ function withdrawals(records: readonly GoneRecord[]): readonly Redelivery[] {
 
 function mayLackTime({ table, columns }: ContractTable): boolean {
   return columns.find(({ name }) => name === table.updatedAtColumn)?.nullable !== false;
-}
-
-/**
- * A caught-up client gets the high-water mark, so that a quiet one never holds compaction back; with a `tables`
- * filter it would skip what was filtered out (interleavings 23).
- */
-function nextCheckpoint(
-  query: Pick<PullQuery, 'checkpoint' | 'tables'>,
-  log: LogState,
-  page: { readonly lastSeq: bigint | null; readonly hasMore: boolean },
-): bigint {
-  if (!page.hasMore && query.tables === null) return log.lastSeq;
-  return page.lastSeq ?? query.checkpoint;
 }
