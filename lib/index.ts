@@ -35,7 +35,8 @@ export type {
 export type { SynchroHooks } from './settings/synchro-hooks.js';
 export { WriteRejectedError } from './hooks/write-rejected.error.js';
 export { SyncController } from './http/sync.controller.js';
-export { SyncTable, type EntityClass } from './registry/sync-table.decorator.js';
+export type { EntityClass } from './registry/entity-class.js';
+export { SyncTable } from './registry/sync-table.decorator.js';
 export type {
   BucketSource,
   ColumnName,

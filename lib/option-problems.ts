@@ -2,15 +2,15 @@ import { problemsOf, type SynchroProblem } from './common/errors.js';
 import { checkMinimum } from './engine/request/version-gate.js';
 import { isSchemaHash } from './schema/schema-gate.js';
 import { replicationNameProblems } from './replication/slot/replication-names.js';
-import type { SynchroOptions } from './settings/synchro.options.js';
+import type { SynchroSettings } from './settings/synchro.settings.js';
 
 /** What is wrong with the module's own options. */
 export async function optionProblems({
   minClientVersion,
-  replication = {},
+  replication,
   schema,
-}: Pick<SynchroOptions, 'minClientVersion' | 'replication' | 'schema'>): Promise<readonly SynchroProblem[]> {
-  const hashes = (schema?.compatibleHashes ?? []).filter((hash) => !isSchemaHash(hash));
+}: Pick<SynchroSettings, 'minClientVersion' | 'replication' | 'schema'>): Promise<readonly SynchroProblem[]> {
+  const hashes = schema.compatibleHashes.filter((hash) => !isSchemaHash(hash));
   return [
     ...hashes.map((hash) => ({
       code: 'configuration_invalid' as const,

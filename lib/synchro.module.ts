@@ -3,13 +3,20 @@ import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
+import { Admin } from './engine/admin/admin.js';
+import { Compaction } from './engine/compaction/compaction.js';
 import { Compactor } from './engine/compaction/compactor.js';
 import { Hydrator } from './engine/rows/hydrator.js';
 import { SyncOperations } from './engine/admin/sync-operations.js';
 import { SyncStatus } from './operations/sync-status.js';
+import { Pull } from './engine/pull/pull.js';
 import { Puller } from './engine/pull/puller.js';
 import { UnreadableRows } from './engine/rows/unreadable-rows.js';
-import { PushService } from './engine/push/push.service.js';
+import { ChangeApplier } from './engine/push/change-applier.js';
+import { Push } from './engine/push/push.js';
+import { Register } from './engine/register/register.js';
+import { Requests } from './engine/request/requests.js';
+import { Snapshot } from './engine/snapshot/snapshot.js';
 import { Snapshotter } from './engine/snapshot/snapshotter.js';
 import { SyncEngine } from './engine/sync-engine.js';
 import { HookExplorer } from './hooks/hook-explorer.js';
@@ -20,6 +27,7 @@ import { syncControllerFor } from './http/sync-controller.factory.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
+import { ConsumerService } from './replication/consumer.service.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
@@ -29,10 +37,17 @@ import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subs
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { syncSchema } from './database/sync-schema.js';
+import { StartChecks } from './start-checks.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
-import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './synchro.module-definition.js';
-import { GIVEN_OPTIONS, SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  GIVEN_OPTIONS,
+  OPTIONS_TYPE,
+} from './synchro.module-definition.js';
+import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
 import { readSettings } from './settings/synchro.settings.js';
+import { VisibilityWarnings } from './visibility-warnings.js';
 
 /** Offline-first sync for the entities decorated with `@SyncTable`. */
 @Module({})
@@ -97,20 +112,30 @@ const SERVICES: readonly Provider[] = [
   Admission,
   BodyReader,
   SyncEngine,
+  Requests,
+  Register,
+  Pull,
+  Puller,
+  Push,
+  ChangeApplier,
+  Snapshot,
+  Snapshotter,
+  Compaction,
+  Compactor,
+  Admin,
   SyncOperations,
   SyncStatus,
   ConsumerMonitor,
+  ConsumerService,
   HookExplorer,
   HookRunner,
-  Puller,
-  PushService,
-  Snapshotter,
   Hydrator,
   UnreadableRows,
-  Compactor,
   CompactionSchedule,
   SchemaService,
   SubscribedBuckets,
+  VisibilityWarnings,
+  StartChecks,
   SynchroLifecycle,
 ];
 

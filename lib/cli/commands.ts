@@ -3,12 +3,9 @@ import { describeProblem, type SynchroProblem } from '../common/errors.js';
 import { type DoctorOptions, examine } from '../operations/doctor/doctor.js';
 import { synchroMigrationsSql } from '../store/migrations/index.js';
 import { synchroRlsSql } from '../store/rls/rls.js';
-import type { CommandOutput } from './run.js';
+import type { Command, CommandOutput } from './command.js';
 import { UsageError } from './usage.error.js';
 import { withDataSource } from './with-data-source.js';
-
-/** @returns the exit status */
-export type Command = (args: readonly string[], output: CommandOutput) => Promise<number>;
 
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['migrations', migrations],

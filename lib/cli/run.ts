@@ -1,13 +1,8 @@
 import { createRequire } from 'node:module';
 import { withoutPasswords } from '../common/printable.js';
+import type { CommandOutput } from './command.js';
 import { COMMANDS } from './commands.js';
 import { UsageError } from './usage.error.js';
-
-/** Where a command writes to; each text is one or more whole lines. */
-export interface CommandOutput {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-}
 
 /**
  * Runs one command line.

@@ -3,7 +3,7 @@ import { QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm'
 import { qualify, syncSchema } from './sync-schema.js';
 
 /** One statement and its parameters. */
-export interface Statement {
+export interface SqlStatement {
   readonly sql: string;
   readonly parameters?: readonly unknown[];
   /** By which the connection keeps its plan (see `statement.ts`). Default: it doesn't. */
@@ -11,7 +11,57 @@ export interface Statement {
 }
 
 /** The rows of one statement. */
-type Rows = readonly unknown[];
+export type Rows = readonly unknown[];
+
+/** Statements that go out together, and what their rows come to. */
+export class StatementBatch<Result> {
+  constructor(
+    readonly statements: readonly SqlStatement[],
+    /** @param rows of each statement, in their order */
+    readonly resultOf: (rows: readonly Rows[]) => Result,
+  ) {}
+
+  /** No statement: the result is known. */
+  static of<Result>(result: Result): StatementBatch<Result> {
+    return new StatementBatch([], () => result);
+  }
+
+  static single<Result>(statement: SqlStatement, resultOf: (rows: Rows) => Result): StatementBatch<Result> {
+    return new StatementBatch([statement], ([rows = []]) => resultOf(rows));
+  }
+
+  /** Statements whose rows say nothing. */
+  static silent(statements: readonly SqlStatement[]): StatementBatch<void> {
+    return new StatementBatch(statements, () => undefined);
+  }
+
+  /** Several batches as one, in the order of their names, under which it has their results. */
+  static together<Results extends object>(parts: {
+    readonly [Name in keyof Results]: StatementBatch<Results[Name]>;
+  }): StatementBatch<Results> {
+    const named = Object.entries<StatementBatch<unknown>>(parts);
+    return new StatementBatch(
+      named.flatMap(([, { statements }]) => statements),
+      (rows) => {
+        let taken = 0;
+        const results = named.map(([name, { statements, resultOf }]) => {
+          const own = rows.slice(taken, (taken += statements.length));
+          return [name, resultOf(own)] as const;
+        });
+        return Object.fromEntries(results) as Results;
+      },
+    );
+  }
+
+  map<Other>(change: (result: Result) => Other): StatementBatch<Other> {
+    return new StatementBatch(this.statements, (rows) => change(this.resultOf(rows)));
+  }
+
+  /** Runs it within a transaction, in one round trip. @throws QueryFailedError */
+  async run(manager: EntityManager): Promise<Result> {
+    return this.resultOf(await pipelined(manager, this.statements));
+  }
+}
 
 /**
  * Runs statements of a transaction one after the other in a single round trip: the server gets them all before it
@@ -25,7 +75,7 @@ type Rows = readonly unknown[];
  */
 export async function pipelined(
   manager: EntityManager,
-  statements: readonly Statement[],
+  statements: readonly SqlStatement[],
 ): Promise<readonly Rows[]> {
   const runner = manager.queryRunner;
   const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
@@ -64,13 +114,13 @@ function isPipelining(client: unknown): client is PipeliningClient {
 /** As TypeORM does with a single statement: what is sent is logged, and an error names what failed. */
 function send(
   client: PipeliningClient,
-  statements: readonly Statement[],
+  statements: readonly SqlStatement[],
   runner: QueryRunner,
 ): Promise<readonly Rows[]> {
   const { logger } = runner.manager.dataSource;
   for (const { sql, parameters } of statements) logger.logQuery(sql, parameters && [...parameters], runner);
   return new Promise((resolve, reject) => {
-    const fail = (error: Error, { sql, parameters }: Statement): void => {
+    const fail = (error: Error, { sql, parameters }: SqlStatement): void => {
       const values = parameters && [...parameters];
       logger.logQueryError(error, sql, values, runner);
       reject(new QueryFailedError(sql, values, error));
@@ -102,9 +152,9 @@ class Pipeline implements Answered {
   private current = 0;
 
   constructor(
-    private readonly statements: readonly Statement[],
+    private readonly statements: readonly SqlStatement[],
     private readonly done: (results: readonly Rows[]) => void,
-    private readonly failed: (error: Error, statement: Statement) => void,
+    private readonly failed: (error: Error, statement: SqlStatement) => void,
   ) {
     this.queries = statements.map(({ sql, parameters = [], name }, index) => {
       // Statements without parameters would go by the simple protocol, which syncs by itself.

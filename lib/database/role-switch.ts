@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../common/identifiers.js';
-import { pipelined, type Statement } from './pipeline.js';
+import { pipelined, type SqlStatement } from './pipeline.js';
 import type { SqlRunner } from './session.js';
-import { kept } from './statement.js';
+import { prepared } from './statement.js';
 
 /** The roles of one transaction. */
 export interface Roles {
@@ -45,7 +45,7 @@ export class RoleSwitch {
    * @returns the rows of each
    */
   async together(
-    statements: readonly Statement[],
+    statements: readonly SqlStatement[],
     then: keyof Roles = 'push',
   ): Promise<readonly (readonly unknown[])[]> {
     const before = this.current === 'push' ? [] : this.switchSql('push');
@@ -53,7 +53,7 @@ export class RoleSwitch {
     this.current = 'push';
     const results = await pipelined(this.manager, [
       ...before.map((sql) => ({ sql })),
-      ...statements.map((each) => (each.parameters ? kept(this.manager, each) : each)),
+      ...statements.map((each) => (each.parameters ? prepared(this.manager, each) : each)),
       ...after.map((sql) => ({ sql })),
     ]);
     this.current = then;

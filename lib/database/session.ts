@@ -1,9 +1,9 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from './database-error.js';
 import { SynchroError } from '../common/errors.js';
-import { pipelined, type Statement as PipelinedStatement } from './pipeline.js';
+import { pipelined, StatementBatch, type SqlStatement } from './pipeline.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
-import { keepPlans, Statement } from './statement.js';
+import { keepPlans, PreparedStatement } from './statement.js';
 import { qualifyOn } from './sync-schema.js';
 
 /**
@@ -20,6 +20,8 @@ const BEGIN = {
   write: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
 } as const;
 
+export type TransactionKind = keyof typeof BEGIN;
+
 /**
  * $1 milliseconds that a statement may take, $2 that it may wait for a lock; null: the session's own.
  *
@@ -28,7 +30,7 @@ const BEGIN = {
  *
  * What a device was told to be applied must outlive a crash, also where the host lets its own commits be lost.
  */
-const SETTINGS = new Statement(
+const SETTINGS = new PreparedStatement(
   `SELECT ${localSettingsSql(POOLED_SETTINGS)}, ${unlimitedSql({ local: true })},
     set_config('client_encoding', ${ENCODING}, true),
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'local', true) END,
@@ -64,36 +66,38 @@ export interface TransactionOptions {
   readonly statementTimeout?: number;
   /** Milliseconds. Default: the session's own. */
   readonly lockTimeout?: number;
-  /** Its statements may be prepared by name (see {@link Statement}). Default: false. */
+  /** Its statements may be prepared by name (see {@link PreparedStatement}). Default: false. */
   readonly keepsPlans?: boolean;
   /** The host's code may run in it. Default: false. */
   readonly runsHostCode?: boolean;
-  /** Its first statements, which go out with BEGIN. */
-  readonly opening?: (manager: EntityManager) => readonly PipelinedStatement[];
 }
 
 /** For work that no request waits for. */
 export const UNLIMITED: TransactionOptions = { statementTimeout: 0, lockTimeout: 0 };
 
-/** What a transaction does. `opened` is what its opening brought. */
-export type TransactionWork<Result> = (
+/** The statements that a transaction begins with: they go out with BEGIN. */
+export type OpeningStatements<Opened> = (manager: EntityManager) => StatementBatch<Opened>;
+
+/** What a transaction does. `opened` is what its opening statements brought. */
+export type TransactionWork<Result, Opened = undefined> = (
   manager: EntityManager,
   opened: Opened,
-) => Promise<Result | Ending<Result>>;
-/** The rows of each statement. */
-export type Opened = readonly (readonly unknown[])[];
+) => Promise<Result | ClosingStatements<Result>>;
 
-/** What a transaction comes to by its last statements, which go out with COMMIT. */
-export class Ending<Result> {
-  /**
-   * @param result made of the rows of each statement
-   * @param following statements that go out behind COMMIT, as a transaction of their own. Of the settings it has the
-   *   session's: it must not write times or floating-point numbers as text
-   */
+/** The statements that a transaction ends with, and what it comes to by them. */
+export class ClosingStatements<Result> {
   constructor(
-    readonly statements: readonly PipelinedStatement[],
-    readonly result: (rows: Opened) => Result,
-    readonly following: readonly PipelinedStatement[] = [],
+    readonly statements: {
+      /** What it still reads; they go out with COMMIT. */
+      readonly reads: StatementBatch<Result>;
+      /** What it still writes, behind that. Default: nothing. */
+      readonly writes?: readonly SqlStatement[];
+      /**
+       * They go out behind COMMIT, as a transaction of their own. Of the settings it has the session's: it must not
+       * write times or floating-point numbers as text. Default: none.
+       */
+      readonly afterCommit?: readonly SqlStatement[];
+    },
   ) {}
 }
 
@@ -102,30 +106,50 @@ export class Ending<Result> {
  * COMMITTED. Settings are local to it, so that the host's own queries on the connection are not affected.
  * @throws SynchroError `temporarily_unavailable` when the connection broke between two statements
  */
-export async function inTransaction<Result>(
+export function inTransaction<Result>(
   dataSource: DataSource,
-  kind: keyof typeof BEGIN,
+  kind: TransactionKind,
   work: TransactionWork<Result>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  const { statementTimeout = null, lockTimeout = null, runsHostCode = false, opening } = options;
+  return openedTransaction(dataSource, kind, NO_OPENING, work, options);
+}
+
+export const NO_OPENING: OpeningStatements<undefined> = () => StatementBatch.of(undefined);
+
+/** The same with statements that go out with BEGIN. */
+export async function openedTransaction<Result, Opened>(
+  dataSource: DataSource,
+  kind: TransactionKind,
+  opening: OpeningStatements<Opened>,
+  work: TransactionWork<Result, Opened>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  const { statementTimeout = null, lockTimeout = null, runsHostCode = false } = options;
   return onConnection(dataSource, options.keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
-      const [, , ...opened] = await pipelined(manager, [
-        { sql: BEGIN[kind] },
-        SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]),
-        ...(opening?.(manager) ?? []),
-      ]);
+      const settings = SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]);
+      const { opened } = await StatementBatch.together({
+        begin: StatementBatch.silent([{ sql: BEGIN[kind] }, settings]),
+        opened: opening(manager),
+      }).run(manager);
       const done = await work(manager, opened);
-      const { statements, result, following } = done instanceof Ending ? done : new Ending([], () => done);
-      const rows = await pipelined(manager, [...statements, COMMIT, ...alongside(following)]);
-      return result(rows.slice(0, statements.length));
+      const { reads, writes = [], afterCommit = [] } = closingOf(done).statements;
+      const { result } = await StatementBatch.together({
+        result: reads,
+        end: StatementBatch.silent([...writes, COMMIT, ...alongside(afterCommit)]),
+      }).run(manager);
+      return result;
     } catch (error) {
       await rollBack(runner);
       throw error;
     }
   });
+}
+
+function closingOf<Result>(done: Result | ClosingStatements<Result>): ClosingStatements<Result> {
+  return done instanceof ClosingStatements ? done : new ClosingStatements({ reads: StatementBatch.of(done) });
 }
 
 /** A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell. */
@@ -136,17 +160,17 @@ async function rollBack(runner: QueryRunner): Promise<void> {
 const COMMIT = { sql: 'COMMIT' };
 
 /** Statements as a transaction that may write, whatever the session's default. */
-function alongside(statements: readonly PipelinedStatement[]): readonly PipelinedStatement[] {
+function alongside(statements: readonly SqlStatement[]): readonly SqlStatement[] {
   return statements.length === 0 ? [] : [{ sql: BEGIN.write }, ...statements, COMMIT];
 }
 
 /**
- * Runs statements as one transaction, all in a single round trip. Of the settings it has the session's, as those
- * that follow an {@link Ending}.
+ * Runs statements as one transaction, all in a single round trip. Of the settings it has the session's, as
+ * what goes out behind COMMIT (see {@link ClosingStatements}).
  */
 export async function writeTogether(
   dataSource: DataSource,
-  statements: readonly PipelinedStatement[],
+  statements: readonly SqlStatement[],
 ): Promise<void> {
   if (statements.length === 0) return;
   await onConnection(dataSource, false, async (runner) => {
@@ -164,7 +188,7 @@ export async function writeTogether(
  * session's settings are the host's: it must not write times or floating-point numbers as text.
  * @throws SynchroError `temporarily_unavailable` when the connection broke
  */
-export function alone<Result>(
+export function singleStatement<Result>(
   dataSource: DataSource,
   work: (manager: EntityManager) => Promise<Result>,
   { keepsPlans }: Pick<TransactionOptions, 'keepsPlans'> = {},

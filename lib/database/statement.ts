@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
-import type { Statement as PipelinedStatement } from './pipeline.js';
+import type { SqlStatement } from './pipeline.js';
 import { qualify, syncSchema } from './sync-schema.js';
 
 const keeping = new WeakSet<QueryRunner>();
 
-/** From here on the runner's connection keeps the plans of each {@link Statement}. */
+/** From here on the runner's connection keeps the plans of each {@link PreparedStatement}. */
 export function keepPlans(runner: QueryRunner): void {
   keeping.add(runner);
 }
@@ -14,7 +14,7 @@ export function keepPlans(runner: QueryRunner): void {
  * A statement that is run often with the same text: a connection that keeps its plan parses and plans it once, which
  * takes longer than the rest where little is read. It keeps it for as long as it lives, so there have to be few of them.
  */
-export class Statement<Row> {
+export class PreparedStatement<Row> {
   /** For each schema of sync tables: two apps in one process may have two. */
   private readonly prepared = new Map<string, PreparedText>();
 
@@ -32,7 +32,7 @@ export class Statement<Row> {
   }
 
   /** The same for {@link pipelined}. */
-  bind(manager: EntityManager, parameters: readonly unknown[]): PipelinedStatement {
+  bind(manager: EntityManager, parameters: readonly unknown[]): SqlStatement {
     const { queryRunner: runner } = manager;
     const { sql, name } = this.forSchema(syncSchema(manager.dataSource));
     return runner && keeping.has(runner) ? { sql, parameters, name } : { sql, parameters };
@@ -63,15 +63,15 @@ export class Statement<Row> {
 
 /** So many texts at most are kept of those that are made as they are needed: devices decide which columns they send. */
 const MOST_KEPT = 100;
-const KEPT = new Map<string, Statement<unknown>>();
+const KEPT = new Map<string, PreparedStatement<unknown>>();
 
 /** A statement whose text is the same again and again, as one whose plan connections keep. */
-export function kept(manager: EntityManager, statement: PipelinedStatement): PipelinedStatement {
+export function prepared(manager: EntityManager, statement: SqlStatement): SqlStatement {
   const { sql, parameters = [] } = statement;
   let known = KEPT.get(sql);
   if (!known) {
     if (KEPT.size >= MOST_KEPT) return statement;
-    known = new Statement(sql);
+    known = new PreparedStatement(sql);
     KEPT.set(sql, known);
   }
   return known.bind(manager, parameters);

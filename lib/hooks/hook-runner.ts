@@ -4,9 +4,11 @@ import { upsert } from '../common/collections.js';
 import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
-import { type EntityClass, syncTableOptions } from '../registry/sync-table.decorator.js';
+import type { EntityClass } from '../registry/entity-class.js';
+import { syncTableOptions } from '../registry/sync-table.decorator.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import type {
   BeforeApplyEvent,
   PushAcceptedEvent,
@@ -37,7 +39,7 @@ export class HookRunner implements OnModuleInit {
   private readonly hooks = new Map<HookName, Hook[]>();
 
   constructor(
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'hooks' | 'logger'>,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'hooks' | 'logger'>,
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(HookExplorer) private readonly explorer: Pick<HookExplorer, 'explore'>,
   ) {
@@ -45,7 +47,7 @@ export class HookRunner implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    for (const [name, call] of Object.entries(this.options.hooks ?? {})) {
+    for (const [name, call] of Object.entries(this.options.hooks)) {
       if (typeof call !== 'function') continue;
       this.hooks.set(name as HookName, [{ label: `hooks.${name}`, table: null, call: call as Hook['call'] }]);
     }

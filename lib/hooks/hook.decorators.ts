@@ -1,4 +1,4 @@
-import type { EntityClass } from '../registry/sync-table.decorator.js';
+import type { EntityClass } from '../registry/entity-class.js';
 import type { BeforeApplyEvent, WriteRejection } from '../settings/hook-events.js';
 import type { HookHandler, HookName } from '../settings/synchro-hooks.js';
 

@@ -1,11 +1,9 @@
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
-import type {
-  PullResult,
-  PushOutcome,
-  RegisterResult,
-  SnapshotResult,
-} from '../engine/request/sync-requests.js';
+import type { PullResult } from '../engine/pull/pull.js';
+import type { PushOutcome } from '../engine/push/push.js';
+import type { RegisterResult } from '../engine/register/register.js';
+import type { SnapshotResult } from '../engine/snapshot/snapshot.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
 import type { Answer } from './answer.js';
 

@@ -3,13 +3,11 @@ import { inTurns } from '../common/pieces.js';
 import { isJsonObject } from '../engine/push/values/json.js';
 import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
-import type {
-  PullRequest,
-  PushRequest,
-  RegisterRequest,
-  SnapshotRequest,
-  SyncRequest,
-} from '../engine/request/sync-requests.js';
+import type { PullRequest } from '../engine/pull/pull.js';
+import type { PushRequest } from '../engine/push/push.js';
+import type { RegisterRequest } from '../engine/register/register.js';
+import type { SyncRequest } from '../engine/request/sync-request.js';
+import type { SnapshotRequest } from '../engine/snapshot/snapshot.js';
 import { toInt64 } from './is-int64.js';
 import {
   CursorBody,

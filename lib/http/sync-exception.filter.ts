@@ -4,8 +4,8 @@ import { describeError, stackOf } from '../common/describe-error.js';
 import { SynchroError, type SynchroErrorCode } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { SchemaMismatchError } from '../engine/request/schema-mismatch.error.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
-import { DEFAULT_RETRY_AFTER_SECONDS } from './admission/admission.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } from './answer.js';
 import { failureMessage } from './endpoints.js';
 import type { HttpRequest } from './sync-request.js';
@@ -26,7 +26,9 @@ const STATUS: Partial<Record<SynchroErrorCode, number>> = {
 export class SyncExceptionFilter implements ExceptionFilter {
   private readonly logger: SyncLogger;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'retryAfter' | 'logger'>,
+  ) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 
@@ -59,16 +61,12 @@ export class SyncExceptionFilter implements ExceptionFilter {
     return failure(500, failureMessage(url));
   }
 
-  private retryLater(status: number, message: string, seconds = this.retryAfter): Answer {
+  private retryLater(status: number, message: string, seconds = this.options.retryAfter): Answer {
     return {
       status,
       headers: { 'Retry-After': String(seconds) },
       body: JSON.stringify({ error: message, retry_after: seconds }),
     };
-  }
-
-  private get retryAfter(): number {
-    return this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
   }
 }
 

@@ -10,7 +10,8 @@ import { canonicalId } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 
 /**
@@ -23,7 +24,7 @@ export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
   private hasHinted = false;
 
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions) {
+  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'userId' | 'logger'>) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 

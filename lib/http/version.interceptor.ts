@@ -9,11 +9,10 @@ import type { Observable } from 'rxjs';
 import { checkVersion, gated } from '../engine/request/version-gate.js';
 import type { SchemaIncompatibleEvent } from '../settings/hook-events.js';
 import { HookRunner } from '../hooks/hook-runner.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { clientIdOf } from './requests.js';
 import { userOf, type HttpRequest } from './sync-request.js';
-
-const DEFAULT_VERSION_HEADER = 'X-App-Version';
 
 /** Refuses apps that are too old. Comes after the body, as the hook is told which device it was. */
 @Injectable()
@@ -21,17 +20,18 @@ export class VersionInterceptor implements NestInterceptor {
   private readonly header: string;
 
   constructor(
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly options: Pick<SynchroSettings, 'minClientVersion' | 'versionHeader'>,
     private readonly hooks: HookRunner,
   ) {
-    this.header = (options.versionHeader ?? DEFAULT_VERSION_HEADER).toLowerCase();
+    this.header = options.versionHeader.toLowerCase();
   }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<HttpRequest>();
     const header = request.headers[this.header];
     const clientVersion = typeof header === 'string' ? header : '';
-    const { minClientVersion: minVersion = '' } = this.options;
+    const { minClientVersion: minVersion } = this.options;
     const event = (): SchemaIncompatibleEvent => ({
       userId: userOf(request),
       clientId: clientIdOf(request),

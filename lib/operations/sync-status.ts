@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
-import { DEFAULT_SLOT_NAME } from '../store/default-names.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
 import { readStatus, type StoredStatus } from '../store/status-sql.js';
 import { inTransaction } from '../database/session.js';
 import { announceMark } from '../store/changelog/wal-progress.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import { readReplication, type SynchroSettings } from '../settings/synchro.settings.js';
 
 /** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {
@@ -61,7 +61,7 @@ const LAST_PAUSE_MS = 128;
 export class SyncStatus {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
   ) {}
 
@@ -122,7 +122,7 @@ export class SyncStatus {
 
   private get slotName(): string {
     const { replication } = this.options;
-    return (replication === false ? undefined : replication?.slotName) ?? DEFAULT_SLOT_NAME;
+    return (replication === false ? readReplication({}) : replication).slotName;
   }
 }
 

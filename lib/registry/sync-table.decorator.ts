@@ -1,10 +1,8 @@
+import type { EntityClass } from './entity-class.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 
 // Symbol.for: source and build of this package, loaded side by side, must read each other's decorations.
 const METADATA = Symbol.for('nestjs-synchro:sync-table');
-
-/** An entity class. */
-export type EntityClass<Entity extends object = object> = abstract new (...args: never[]) => Entity;
 
 /** What `@SyncTable` needs to know of the class that it decorates. */
 type EntityDecorator<Entity extends object> = <Target extends EntityClass<Entity>>(target: Target) => void;

@@ -1,4 +1,4 @@
-import type { EntityClass } from './sync-table.decorator.js';
+import type { EntityClass } from './entity-class.js';
 
 /** Who may push into a table. */
 export type PushPolicy = 'owner_only' | 'disabled';

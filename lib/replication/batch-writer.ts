@@ -2,12 +2,13 @@ import type { ClientBase } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SynchroError } from '../common/errors.js';
 import type { Lsn } from '../common/lsn.js';
-import { ChangelogTransaction, type PendingCommit } from '../store/changelog/changelog-transaction.js';
+import { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
 import { readEdges, type EdgeRow, type RecordIds } from '../store/changelog/edges.js';
 import { readPosition, type WalPosition } from '../store/changelog/wal-position.js';
 import type { PreparedBatch } from './stream/batch-runs.js';
 import type { Caution } from './caution.js';
 import { publishPhase } from './consumer-phase.js';
+import { DurablePosition } from './durable-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
 import { invisibleTransactions } from './stream/snapshot-visibility.js';
 import type { Batch } from './stream/transaction-batcher.js';
@@ -39,9 +40,16 @@ interface Begun {
   readonly edges: readonly EdgeRow[];
 }
 
-/** A transaction to which all of some source transactions was sent, and that others may join. */
-interface HeldTransaction {
+/** A transaction that the writer has begun, and what it has put in last. */
+interface OpenTransaction {
   readonly tx: ChangelogTransaction;
+  /** When the last source transaction in it was committed, microseconds. */
+  readonly commitTime: bigint;
+}
+
+/** All of some source transactions was sent to it, and others may join. */
+interface HeldTransaction extends OpenTransaction {
+  readonly kind: 'held';
   readonly endLsn: Lsn;
   readonly batches: number;
   /** By a clock that never jumps, milliseconds. */
@@ -51,36 +59,34 @@ interface HeldTransaction {
   readonly beforeLast: Promise<unknown>;
 }
 
+/** A source transaction is half written: it is larger than a batch, or its batch is at work. */
+interface InsideTransaction extends OpenTransaction {
+  readonly kind: 'inside';
+}
+
+type WriterState = { readonly kind: 'idle' } | InsideTransaction | HeldTransaction;
+
+const IDLE: WriterState = { kind: 'idle' };
+
 /** Writes batches with the position behind them, in transactions that it acknowledges once they are durable. */
 export class BatchWriter {
-  /** What is durable. */
-  position: WalPosition;
-  /** What will be, once {@link committing} is done. */
-  private ahead: WalPosition;
+  readonly position: DurablePosition;
+  private state: WriterState = IDLE;
   /** The last commit. It rejects with what became of its transaction. */
   private committing: Promise<void> = Promise.resolve();
-  /** The transaction of a source transaction that is larger than a batch. */
-  private open: ChangelogTransaction | null = null;
-  private held: HeldTransaction | null = null;
-  /** Edges may come from rows that were committed up to here, though the stream is not as far; null: not known. */
-  private lookedUntil: Lsn | null = null;
-  private looks = 0;
-  /** When the last transaction that was written was committed, microseconds. */
-  private commitTime: bigint | null = null;
 
   constructor(private readonly options: BatchWriterOptions) {
-    this.position = options.position;
-    this.ahead = options.position;
+    this.position = new DurablePosition(options.position);
   }
 
   /** Whether a source transaction is half written. */
   get isWriting(): boolean {
-    return this.open !== null;
+    return this.state.kind === 'inside';
   }
 
   /** Until then another batch costs nobody time; null when nothing is held open for one. */
   get busy(): Promise<unknown> | null {
-    return this.held?.last ?? null;
+    return this.state.kind === 'held' ? this.state.last : null;
   }
 
   /**
@@ -88,17 +94,19 @@ export class BatchWriter {
    * is still being committed.
    */
   async write(batch: Batch): Promise<void> {
+    const inside = this.state.kind === 'inside' ? this.state : null;
+    const commitTime = batch.changes.at(-1)?.commitTime ?? inside?.commitTime;
     // PostgreSQL 14 sends empty transactions; the end of one that was cut may be empty, too, and has to be written.
-    if (batch.changes.length === 0 && !this.open) return;
-    const lookedUntil = this.open?.hasLooked === true ? null : this.lookedUntil;
-    const prepared = this.options.applier.prepare(batch.changes, lookedUntil);
+    if (commitTime === undefined) return;
+    const readAheadLsn = inside?.tx.readAhead === true ? null : this.position.readAheadLsn;
+    const prepared = this.options.applier.prepare(batch.changes, readAheadLsn);
     const held = this.heldFor(batch, prepared);
-    const { tx, edges } = held
-      ? await this.join(held, prepared.records)
-      : await this.begin(prepared.records, batch.xids);
-    this.open = tx;
+    const { records } = prepared;
+    const { tx, edges } = inside
+      ? await this.goOn(inside.tx, records)
+      : await (held ? this.join(held, records) : this.begin(records, batch.xids));
+    this.state = { kind: 'inside', tx, commitTime };
     publishPhase('writing');
-    this.commitTime = batch.changes.at(-1)?.commitTime ?? this.commitTime;
     try {
       await this.options.applier.apply(tx, prepared, edges);
     } catch (error) {
@@ -107,18 +115,16 @@ export class BatchWriter {
       throw error;
     }
     if (batch.endLsn === null) return;
-    this.open = null;
-    this.hold(tx, batch.endLsn, held);
-    if (!prepared.isNew || tx.hasLooked || tx.careful) this.release();
+    this.hold({ tx, commitTime }, batch.endLsn, held);
+    if (!prepared.isNew || tx.readAhead || tx.careful) this.release();
   }
 
   /** Commits what is held open. It is sent, and not waited for. */
   release(): void {
-    const { held } = this;
-    if (!held) return;
-    this.held = null;
-    this.committing = this.commit(held);
+    if (this.state.kind !== 'held') return;
+    this.committing = this.commit(this.state);
     this.committing.catch(() => undefined); // whoever waits for it is told
+    this.state = IDLE;
   }
 
   /** Commits what is held open, and waits until all is durable. */
@@ -135,7 +141,7 @@ export class BatchWriter {
   async verify(): Promise<void> {
     await this.settle();
     const stored = await readPosition(this.options.client);
-    const { confirmedLsn, epochSeq } = this.position;
+    const { confirmedLsn, epochSeq } = this.position.durable;
     if (stored?.confirmedLsn === confirmedLsn && stored.epochSeq === epochSeq) return;
     throw new SynchroError('position_conflict', 'the stored position is not where this instance left it');
   }
@@ -145,13 +151,13 @@ export class BatchWriter {
    * @returns false when a source transaction is only half written, so that the work has to wait
    */
   async between(work: (tx: ChangelogTransaction) => Promise<void>): Promise<boolean> {
-    if (this.open) return false;
+    if (this.isWriting) return false;
     await this.settle();
-    const tx = await ChangelogTransaction.begin(this.options.client, this.position);
+    const tx = await ChangelogTransaction.begin(this.options.client, this.position.durable);
     try {
       await this.takeCare(tx);
       await work(tx);
-      await this.advance(tx.commit());
+      await this.position.advance(tx.commit());
       return true;
     } catch (error) {
       await tx.rollback();
@@ -164,33 +170,24 @@ export class BatchWriter {
    * the stored position is known to be another one.
    */
   async confirm(lsn: Lsn): Promise<void> {
-    const tx = await ChangelogTransaction.begin(this.options.client, this.position);
-    await this.advance(tx.commit(lsn, tx.begunAt));
+    const tx = await ChangelogTransaction.begin(this.options.client, this.position.durable);
+    await this.position.advance(tx.commit(lsn, tx.begunAt));
     this.options.acknowledge(lsn);
   }
 
   /** @param before the same, without the last batch */
-  private hold(tx: ChangelogTransaction, endLsn: Lsn, before: HeldTransaction | null): void {
+  private hold(open: OpenTransaction, endLsn: Lsn, before: HeldTransaction | null): void {
     const now = performance.now();
     const { batches, since, last } = before ?? { batches: 0, since: now, last: Promise.resolve() };
-    this.held = { tx, endLsn, batches: batches + 1, since, last: tx.answered(), beforeLast: last };
+    const counted = { batches: batches + 1, since, last: open.tx.answered(), beforeLast: last };
+    this.state = { kind: 'held', ...open, endLsn, ...counted };
     if (batches + 1 === MOST_JOINED || now - since >= LONGEST_HELD_MS) this.release();
   }
 
-  private async commit({ tx, endLsn }: HeldTransaction): Promise<void> {
-    await this.advance(tx.commit(endLsn, this.commitTime));
+  private async commit({ tx, endLsn, commitTime }: HeldTransaction): Promise<void> {
+    await this.position.advance(tx.commit(endLsn, commitTime));
     publishPhase('committed');
     this.options.acknowledge(endLsn);
-  }
-
-  /** Takes a position over as the next one at once, and as durable once it is. */
-  private async advance({ position, durable, lookedUntil }: PendingCommit): Promise<void> {
-    this.ahead = position;
-    const look = lookedUntil ? ++this.looks : this.looks;
-    if (lookedUntil) this.lookedUntil = null;
-    await durable;
-    if (lookedUntil && look === this.looks) this.lookedUntil = await lookedUntil;
-    this.position = position;
   }
 
   /**
@@ -199,20 +196,27 @@ export class BatchWriter {
    * devices may read the rows until that is committed.
    */
   private heldFor({ endLsn, xids }: Batch, { isNew }: PreparedBatch): HeldTransaction | null {
-    const { held } = this;
+    const held = this.state.kind === 'held' ? this.state : null;
     const isVisible = held && invisibleTransactions(held.tx.snapshot, xids).length === 0;
-    if (!isVisible || !isNew || endLsn === null) this.release();
-    return this.held;
+    if (isVisible && isNew && endLsn !== null) return held;
+    this.release();
+    return null;
   }
 
   private async takeCare(tx: ChangelogTransaction): Promise<void> {
-    if (this.options.caution.isDue(this.ahead.confirmedLsn)) await tx.beCareful();
+    if (this.options.caution.isDue(this.position.sent.confirmedLsn)) await tx.beCareful();
+  }
+
+  /** Of a large transaction one piece is on its way at most, also where nothing has to be asked for. */
+  private async goOn(tx: ChangelogTransaction, records: RecordIds): Promise<Begun> {
+    await tx.written();
+    return { tx, edges: await readEdges(tx, records) };
   }
 
   /** Two batches are on their way at most, while a third one is worked out. */
-  private async join({ tx, beforeLast }: HeldTransaction, records: RecordIds): Promise<Begun> {
-    this.held = null;
-    tx.look();
+  private async join({ tx, commitTime, beforeLast }: HeldTransaction, records: RecordIds): Promise<Begun> {
+    this.state = { kind: 'inside', tx, commitTime };
+    tx.refreshSnapshot();
     await beforeLast;
     return { tx, edges: await readEdges(tx, records) };
   }
@@ -224,14 +228,8 @@ export class BatchWriter {
    */
   private async begin(records: RecordIds, xids: readonly number[]): Promise<Begun> {
     const { client, signal } = this.options;
-    if (this.open) {
-      const tx = this.open;
-      // Of a large transaction one piece is on its way at most, also where nothing has to be asked for.
-      await tx.written();
-      return { tx, edges: await readEdges(tx, records) };
-    }
     for (;;) {
-      const begun = ChangelogTransaction.begin(client, this.ahead);
+      const begun = ChangelogTransaction.begin(client, this.position.sent);
       const read = readEdges(client, records);
       read.catch(() => undefined);
       const tx = await begun.catch(async (error: unknown) => {

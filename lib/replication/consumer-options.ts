@@ -1,16 +1,9 @@
 import type { ClientConfig } from 'pg';
+import type { ReplicationSettings } from '../settings/synchro.settings.js';
 
-/** {@link ReplicationOptions} with every default filled in. */
-export interface WalConsumerOptions {
-  readonly slotName: string;
-  readonly publicationName: string;
+/** {@link ReplicationSettings} with what the DataSource says. */
+export interface WalConsumerOptions extends ReplicationSettings {
   readonly connection: ClientConfig;
   /** Of the sync tables. */
   readonly schema: string;
-  readonly batchRows: number;
-  readonly maxBatchRows: number;
-  readonly maxSubscriptionRows: number;
-  readonly maxBucketsPerRow: number;
-  readonly ruleTimeout: number;
-  readonly walSenderTimeout: number;
 }

@@ -4,7 +4,8 @@ import { REQUEST_IS_DUE } from '../store/tasks/requests.js';
 import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
 import { applyRequest } from './requests.js';
-import { DUE, retryFailures } from './rules/rule-failures.js';
+import { retryFailures } from './rule-retries.js';
+import { DUE } from './rules/rule-failures.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
 import type { WalReader } from './stream/wal-reader.js';
 
@@ -33,22 +34,22 @@ export class Housekeeping {
    */
   async run(): Promise<'done' | 'more' | 'blocked'> {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
-    await reader.verify();
+    await reader.writer.verify();
     const { rows } = await client.query<Waiting>(
       `SELECT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
               greatest((SELECT max(after_lsn) FROM :sync.sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
                        (SELECT max(after_lsn) FROM :sync.sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
               EXISTS (SELECT FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${REQUEST_IS_DUE}) AS requests,
               $2 AND EXISTS (SELECT FROM :sync.sync_rule_failures WHERE ${DUE}) AS failures`,
-      [this.tables, applier.open.failures],
+      [this.tables, applier.pending.failures],
     );
     const { subscriptions = false, awaited = null, requests = false, failures = false } = rows[0] ?? {};
     if (awaited !== null) reader.want(BigInt(awaited));
     if (!subscriptions && !requests && !failures) return awaited === null ? 'done' : 'blocked';
-    const done = await reader.between(async (tx) => {
+    const done = await reader.writer.between(async (tx) => {
       if (subscriptions) await applySubscriptionChanges(tx, maxSubscriptionRows);
       if (requests) await applyRequest(tx, registry, applier);
-      if (failures) applier.open.failures = await retryFailures(tx, registry, applier);
+      if (failures) applier.learn({ failures: await retryFailures(tx, registry, applier) });
     });
     return done ? 'more' : 'blocked';
   }

@@ -2,7 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { SubscriptionResolver } from './subscription-resolver.js';
 
 /**
@@ -16,7 +17,7 @@ export class SubscribedBuckets {
 
   constructor(
     private readonly resolver: SubscriptionResolver,
-    @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroOptions, 'logger'>,
+    @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroSettings, 'logger'>,
   ) {
     this.logger = new SyncLogger(logger, 'Synchro');
   }

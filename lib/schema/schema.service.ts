@@ -7,7 +7,8 @@ import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js
 import { type EnumLabel, keepLabels, renamedLabels, unknownLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import { inTransaction, type SqlRunner } from '../database/session.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
+import { readSettings, type SynchroSettings } from '../settings/synchro.settings.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
 import { introspect } from './introspection/introspection.js';
 import {
@@ -49,10 +50,11 @@ export class SchemaService {
   constructor(
     private readonly registry: SyncRegistry,
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroOptions, 'schema' | 'logger'> = {},
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly settings: Pick<SynchroSettings, 'schema' | 'logger'> = readSettings({}),
   ) {
     this.tokenSql = schemaTokenSql(registry);
-    this.logger = new SyncLogger(options.logger, 'Synchro');
+    this.logger = new SyncLogger(settings.logger, 'Synchro');
   }
 
   /** The contract of a token, if it is in memory. For those who hold a connection: see {@link current}. */
@@ -82,7 +84,7 @@ export class SchemaService {
     options: { readonly bootstrap: boolean },
   ): 'current' | 'compatible' | null {
     if (knowsSchema(contract, client, options)) return 'current';
-    return isCompatible(client, this.options.schema?.compatibleHashes ?? []) ? 'compatible' : null;
+    return isCompatible(client, this.settings.schema.compatibleHashes) ? 'compatible' : null;
   }
 
   /**

@@ -10,10 +10,7 @@ import type { ClientConfig } from 'pg';
 import type { Duration } from '../common/duration.js';
 import type { SynchroHooks } from './synchro-hooks.js';
 
-/** The {@link SynchroOptions} as they were given. */
-export const GIVEN_OPTIONS = Symbol('SYNCHRO_GIVEN_OPTIONS');
-
-/** The same as `SynchroSettings`: what everything else injects. */
+/** The `SynchroSettings`, which everything injects: the {@link SynchroOptions} as they are used. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
@@ -39,7 +36,7 @@ export interface SynchroOptions {
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
-  /** Which schemas devices may have beside the current one. */
+  /** Which schemas devices may have beside the current one. Default: `{}`. */
   readonly schema?: SchemaOptions;
   /**
    * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not

@@ -1,9 +1,13 @@
-import { parseDuration, type DurationBounds } from '../common/duration.js';
-import { SynchroError } from '../common/errors.js';
+import type { LoggerService } from '@nestjs/common';
+import type { ClientConfig } from 'pg';
+import { parseDuration } from '../common/duration.js';
+import { checkCounts, COUNT, POSITIVE, readRefusedCreates, TIMER } from './option-checks.js';
+import type { SynchroHooks } from './synchro-hooks.js';
 import type {
   CompactionOptions,
   LimitOptions,
   ReplicationOptions,
+  SchemaOptions,
   SynchroOptions,
 } from './synchro.options.js';
 
@@ -11,22 +15,34 @@ const MEBIBYTE = 1024 * 1024;
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
-/** What Node's timers and PostgreSQL's settings can count, 24.8 days: above it, a timer fires at once. */
-const TIMER = { min: 0, max: 2 ** 31 - 1 };
-const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
-/** At 0 a push would be sent again for ever, a page never end, no body be small enough, no batch be full. */
-const POSITIVE = { ...COUNT, min: 1 };
-
-/** {@link SynchroOptions} as they are used: every duration in milliseconds, with its default. */
-export interface SynchroSettings extends Omit<SynchroOptions, DurationOptions> {
+/** {@link SynchroOptions} as they are used: each with its default, every duration in milliseconds. */
+export interface SynchroSettings {
+  /** undefined: whom a guard of the library identified. */
+  readonly userId: SynchroOptions['userId'];
+  /** Empty: any. */
+  readonly minClientVersion: string;
+  readonly versionHeader: string;
   readonly clockSkewTolerance: number;
-  readonly snapshotHold: number;
-  readonly refusedCreates: 'keep' | 'remove';
-  /** Undefined: compaction is not configured. */
-  readonly compaction: CompactionSettings | undefined;
+  readonly migrationsRun: boolean;
+  readonly hooks: SynchroHooks;
   readonly replication: ReplicationSettings | false;
-  readonly limits: LimitSettings;
+  readonly schema: Required<SchemaOptions>;
+  /** undefined: compaction is not configured. */
+  readonly compaction: CompactionSettings | undefined;
+  readonly snapshotHold: number;
+  readonly maxPushChanges: number;
+  /** undefined: the pool's own role. */
+  readonly pushRole: string | undefined;
+  readonly refusedCreates: 'keep' | 'remove';
+  readonly maxPageBytes: number;
   readonly maxBodyBytes: number;
+  readonly limits: LimitSettings;
+  /** undefined: what the database says. */
+  readonly statementTimeout: number | undefined;
+  readonly preparedStatements: boolean;
+  readonly retryAfter: number;
+  /** undefined: Nest's own. */
+  readonly logger: LoggerService | undefined;
 }
 
 export interface LimitSettings extends Required<
@@ -38,9 +54,6 @@ export interface LimitSettings extends Required<
   readonly snapshotAge: number;
 }
 
-type DurationOptions =
-  'clockSkewTolerance' | 'snapshotHold' | 'refusedCreates' | 'compaction' | 'replication' | 'limits';
-
 export interface CompactionSettings {
   readonly staleThreshold: number;
   readonly batchSize: number;
@@ -50,7 +63,11 @@ export interface CompactionSettings {
   readonly interval: number | null;
 }
 
-export interface ReplicationSettings extends Omit<ReplicationOptions, 'ruleTimeout' | 'walSenderTimeout'> {
+export interface ReplicationSettings extends Required<
+  Omit<ReplicationOptions, 'connection' | 'ruleTimeout' | 'walSenderTimeout'>
+> {
+  /** undefined: the DataSource's. */
+  readonly connection: ClientConfig | undefined;
   readonly ruleTimeout: number;
   readonly walSenderTimeout: number;
 }
@@ -60,8 +77,6 @@ export interface ReplicationSettings extends Omit<ReplicationOptions, 'ruleTimeo
  * @throws SynchroError `configuration_invalid` naming the option that can't be used
  */
 export function readSettings(options: SynchroOptions): SynchroSettings {
-  const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
-  const { maxPushChanges = 2_000, maxBodyBytes = 16 * MEBIBYTE, limits = {} } = options;
   checkCounts('', options, {
     maxPushChanges: POSITIVE,
     maxPageBytes: POSITIVE,
@@ -69,16 +84,31 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     statementTimeout: TIMER,
     retryAfter: COUNT,
   });
+  const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
+  const { maxPushChanges = 2_000, maxBodyBytes = 16 * MEBIBYTE, limits = {} } = options;
+  const { userId, pushRole, refusedCreates = 'keep', statementTimeout, logger } = options;
   return {
-    ...options,
-    maxBodyBytes,
-    limits: readLimits(limits, { maxPushChanges, maxBodyBytes }),
+    userId,
+    minClientVersion: options.minClientVersion ?? '',
+    versionHeader: options.versionHeader ?? 'X-App-Version',
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
+    migrationsRun: options.migrationsRun ?? false,
+    hooks: options.hooks ?? {},
+    replication: replication !== false && readReplication(replication),
+    schema: { compatibleHashes: options.schema?.compatibleHashes ?? [] },
+    compaction: compaction && readCompaction(compaction),
     // At 0 no second page could find the hold of the first.
     snapshotHold: parseDuration('snapshotHold', snapshotHold, { min: 1, max: 365 * DAY }),
-    refusedCreates: readRefusedCreates(options.refusedCreates),
-    compaction: compaction && readCompaction(compaction),
-    replication: replication !== false && readReplication(replication),
+    maxPushChanges,
+    pushRole,
+    refusedCreates: readRefusedCreates(refusedCreates),
+    maxPageBytes: options.maxPageBytes ?? 8 * MEBIBYTE,
+    maxBodyBytes,
+    limits: readLimits(limits, { maxPushChanges, maxBodyBytes }),
+    statementTimeout,
+    preparedStatements: options.preparedStatements ?? true,
+    retryAfter: options.retryAfter ?? 5,
+    logger,
   };
 }
 
@@ -136,50 +166,33 @@ function readCompaction(options: CompactionOptions): CompactionSettings {
   };
 }
 
-function readReplication({
-  ruleTimeout = 30 * SECOND,
-  walSenderTimeout = 10 * SECOND,
-  ...options
-}: ReplicationOptions): ReplicationSettings {
+export function readReplication(options: ReplicationOptions): ReplicationSettings {
   checkCounts('replication.', options, {
     batchRows: POSITIVE,
     maxBatchRows: POSITIVE,
     maxSubscriptionRows: COUNT,
     maxBucketsPerRow: COUNT,
   });
+  const {
+    slotName = 'synchro_slot',
+    publicationName = 'synchro_pub',
+    connection,
+    batchRows = 1_000,
+    maxBatchRows = 1_000,
+    maxSubscriptionRows = 50_000,
+    maxBucketsPerRow = 1_000,
+    ruleTimeout = 30 * SECOND,
+    walSenderTimeout = 10 * SECOND,
+  } = options;
   return {
-    ...options,
+    slotName,
+    publicationName,
+    connection,
+    batchRows,
+    maxBatchRows,
+    maxSubscriptionRows,
+    maxBucketsPerRow,
     ruleTimeout: parseDuration('replication.ruleTimeout', ruleTimeout, TIMER),
     walSenderTimeout: parseDuration('replication.walSenderTimeout', walSenderTimeout, TIMER),
   };
-}
-
-function readRefusedCreates(value: SynchroOptions['refusedCreates']): 'keep' | 'remove' {
-  if (value === undefined || value === 'keep' || value === 'remove') return value ?? 'keep';
-  throw new SynchroError(
-    'configuration_invalid',
-    `the option refusedCreates is ${JSON.stringify(value)}`,
-    "give refusedCreates as 'keep' or 'remove', or leave it out.",
-  );
-}
-
-/** Where they are given: what is no number, as from an environment variable, would block every device. */
-function checkCounts<Options extends object>(
-  prefix: string,
-  options: Options,
-  bounds: { readonly [Name in keyof Options]?: DurationBounds },
-): void {
-  for (const [name, { min, max }] of Object.entries<DurationBounds>(
-    bounds as Record<string, DurationBounds>,
-  )) {
-    const value: unknown = options[name as keyof Options];
-    if (value === undefined) continue;
-    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) continue;
-    const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
-    throw new SynchroError(
-      'configuration_invalid',
-      `the option ${prefix}${name} is ${shown}, which is not a whole number from ${min}${max === COUNT.max ? '' : ` to ${max}`}`,
-      `give ${prefix}${name} as a number, or leave it out.`,
-    );
-  }
 }

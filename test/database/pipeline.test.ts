@@ -1,10 +1,10 @@
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pipelined, type Statement } from '../../lib/database/pipeline.js';
+import { pipelined, type SqlStatement } from '../../lib/database/pipeline.js';
 import { inTransaction } from '../../lib/database/session.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 
-const double = (n: number): Statement => ({
+const double = (n: number): SqlStatement => ({
   name: 'double',
   sql: 'SELECT $1::integer * 2 AS n',
   parameters: [n],

@@ -26,7 +26,7 @@ export const HOOKS: readonly Mutation[] = [
   },
   {
     name: 'refused-devices-may-take-snapshots',
-    file: 'lib/engine/sync-engine.ts',
+    file: 'lib/engine/snapshot/snapshot.ts',
     find: 'const client = await admit(this.hooks, manager, asked, context);\n      ready(context);',
     replace: 'const client = registered(context);\n      ready(context);',
     tests: [{ file: HOOKS_TEST, name: 'refuses a device that has synced before with 410' }],

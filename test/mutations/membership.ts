@@ -200,7 +200,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'waiting-child-is-not-released',
     file: 'lib/replication/membership/membership-settler.ts',
-    find: 'if (!this.open.waiting || appeared.length === 0) return;',
+    find: 'if (!this.pending.waiting || appeared.length === 0) return;',
     replace: 'if (appeared.length >= 0) return;',
     tests: [
       {

@@ -114,7 +114,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: 'configured-times-are-writable',
-    file: 'lib/registry/discovery.ts',
+    file: 'lib/registry/table-builder.ts',
     find: '        updatedAtColumn,\n        deletedAtColumn,\n        ...protectedByHost,',
     replace: '        ...protectedByHost,',
     tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],

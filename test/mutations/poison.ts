@@ -31,7 +31,7 @@ export const POISON: readonly Mutation[] = [
   },
   {
     name: 'deletes-that-could-not-be-written-are-dropped',
-    file: 'lib/replication/rules/rule-failures.ts',
+    file: 'lib/replication/rule-retries.ts',
     find: 'refresh: true, removed: true',
     replace: 'refresh: true, removed: false',
     tests: [{ file: ROWS, name: 'is told of as deleted once that can be written' }],

@@ -44,8 +44,8 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'withheld-rows-are-forgotten',
     file: 'lib/engine/pull/puller.ts',
-    find: 'passedOver: [...withheld, ...',
-    replace: 'passedOver: [...',
+    find: 'redeliveries: [...withheld, ...',
+    replace: 'redeliveries: [...',
     tests: [
       { file: 'test/pull/hydration-race.test.ts', name: 'a comment that was withheld from Alice comes' },
     ],
@@ -62,16 +62,16 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'snapshots-forget-what-they-withheld',
     file: 'lib/engine/snapshot/snapshotter.ts',
-    find: 'passedOver.push(...redeliveries(table, hydrated));',
+    find: 'redeliveries.push(...redeliveriesOf(table, hydrated));',
     replace: '',
     tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'so does one that a snapshot passed over' }],
     why: 'Interleavings 9: the snapshot would be the last that the log had to say of the row.',
   },
   {
     name: 'what-was-refused-out-of-sight-stays-on-the-device',
-    file: 'lib/engine/push/push-requests.ts',
-    find: 'notePassedOver(manager, client, redelivered)',
-    replace: 'notePassedOver(manager, client, redelivered.slice(redelivered.length))',
+    file: 'lib/engine/push/push.ts',
+    find: 'requestRedelivery(manager, client, redelivered)',
+    replace: 'requestRedelivery(manager, client, redelivered.slice(redelivered.length))',
     tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'what Alice did to a comment meanwhile' }],
     why: 'Interleavings 9: such a verdict carries no row, and the log has no entry for one that came back in a batch.',
   },
@@ -149,7 +149,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'filtered-pull-answers-the-high-water-mark',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: 'if (!page.hasMore) return log.lastSeq;',
     tests: [
@@ -159,7 +159,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'caught-up-pull-stays-at-its-last-entry',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!page.hasMore && query.tables === null) return log.lastSeq;',
     replace: '',
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'of a caught-up client is the high-water mark' }],
@@ -167,7 +167,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'filtered-pull-acknowledges',
-    file: 'lib/engine/pull/pulled.ts',
+    file: 'lib/engine/pull/pull.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.checkpoint',
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'acknowledges nothing' }],
@@ -175,7 +175,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'answered-checkpoint-is-taken-for-acknowledged',
-    file: 'lib/engine/pull/pulled.ts',
+    file: 'lib/engine/pull/pull.ts',
     find: 'request.tables === null ? request.checkpoint : null',
     replace: 'request.tables === null ? log.lastSeq : null',
     tests: [
@@ -201,7 +201,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'checkpoint-of-another-log-is-accepted',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (from > log.lastSeq || from < log.epochSeq)',
     replace: 'if (from < log.epochSeq)',
     tests: [
@@ -214,7 +214,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'pull-without-a-snapshot-is-served',
-    file: 'lib/engine/pull/puller.ts',
+    file: 'lib/engine/pull/checkpoints.ts',
     find: 'if (!client.hasSnapshot) {',
     replace: 'if (!client.hasSnapshot && checkpoint <= 0n) {',
     tests: [
@@ -227,7 +227,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'subscription-difference-is-not-left-to-the-consumer',
-    file: 'lib/engine/request/note-subscriptions.ts',
+    file: 'lib/engine/request/subscription-change.ts',
     find: 'if (difference([...client.buckets, ...client.coming], buckets) === null) return [];',
     replace: 'if (difference([...client.buckets, ...client.coming], buckets) !== null) return [];',
     tests: [{ file: SUBSCRIPTIONS, name: 'rows that come into view arrive' }],
@@ -293,8 +293,8 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'push-does-not-notice-a-lost-bucket',
-    file: 'lib/engine/push/push-requests.ts',
-    find: '...noteSubscriptions(client, buckets, client.acknowledged),',
+    file: 'lib/engine/push/push.ts',
+    find: '...queueSubscriptionChange(client, buckets, client.acknowledged),',
     replace: '',
     tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],
     why: 'W-PUSH-3: an edit that was refused without the row would stay on the device when the row is in sight again.',
@@ -317,7 +317,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'bucket-comes-after-what-was-pushed-into-it',
-    file: 'lib/engine/push/push-requests.ts',
+    file: 'lib/engine/push/push.ts',
     find: '? [...withdrawn, ...shared] : withdrawn',
     replace: '? withdrawn : [...withdrawn, ...shared]',
     tests: [{ file: 'test/pull/teams.test.ts', name: 'is deleted before the log has it and their new team' }],
@@ -353,7 +353,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'nothing-new-is-said-of-other-buckets-only',
-    file: 'lib/engine/request/sync-context.ts',
+    file: 'lib/engine/request/context-row.ts',
     find: 'unnest(c.bucket_subs || (',
     replace: "unnest('{}'::text[] || (",
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'deletes are hard and soft ones alike' }],
@@ -361,7 +361,7 @@ export const PULL: readonly Mutation[] = [
   },
   {
     name: 'pulls-that-come-together-get-the-answers-of-others',
-    file: 'lib/engine/request/sync-context.ts',
+    file: 'lib/engine/request/context-row.ts',
     find: 'ORDER BY asked.n`;',
     replace: 'ORDER BY asked.n DESC`;',
     tests: [{ file: 'test/pull/request-costs.test.ts', name: 'come together share statements' }],

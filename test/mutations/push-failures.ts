@@ -36,9 +36,9 @@ export const PUSH_FAILURES: readonly Mutation[] = [
   },
   {
     name: 'tries-are-not-forgotten',
-    file: 'lib/engine/push/push.service.ts',
-    find: 'if (hasFailed) await tries.forget(',
-    replace: 'if (!hasFailed) await tries.forget(',
+    file: 'lib/engine/push/change-applier.ts',
+    find: 'if (opened.hasFailed) await tries.forget(',
+    replace: 'if (!opened.hasFailed) await tries.forget(',
     tests: [{ file: RAISED, name: 'are forgotten when it succeeds' }],
     why: 'A change that came through would be refused at once when it fails another day.',
   },

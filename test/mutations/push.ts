@@ -270,7 +270,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'surplus-of-a-push-is-forgotten',
-    file: 'lib/engine/push/push.service.ts',
+    file: 'lib/engine/push/change-applier.ts',
     find: 'const surplus = changes.slice(this.limit).map(tooMany);',
     replace: 'const surplus = changes.slice(changes.length).map(tooMany);',
     tests: [{ file: VERDICTS, name: 'what is beyond the limit is to be sent again' }],
@@ -278,7 +278,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'hooks-run-in-the-role-of-the-push',
-    file: 'lib/engine/push/push.service.ts',
+    file: 'lib/engine/push/change-applier.ts',
     find: `await roles.leave();
     const surplus`,
     replace: 'const surplus',
@@ -287,7 +287,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'push-believes-the-first-look-at-the-slot',
-    file: 'lib/engine/push/push-requests.ts',
+    file: 'lib/engine/push/push.ts',
     find: 'isOutdated === true && attempt < SURE',
     replace: 'isOutdated === true && attempt < 0 * SURE',
     tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push looks again' }],

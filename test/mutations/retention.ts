@@ -6,7 +6,7 @@ const RETENTION_TEST = 'test/compaction/retention.test.ts';
 export const RETENTION: readonly Mutation[] = [
   {
     name: 'retention-goes-by-the-oldest-entry',
-    file: 'lib/engine/request/sync-context.ts',
+    file: 'lib/engine/request/context-row.ts',
     find: 'p.floor_seq::text',
     replace: 'coalesce((SELECT min(seq) FROM :sync.sync_changelog), 0)::text AS floor_seq',
     tests: [
@@ -66,9 +66,9 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'snapshot-takes-a-new-checkpoint-with-each-page',
-    file: 'lib/engine/sync-engine.ts',
-    find: 'const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };',
-    replace: 'const result = { ...page.result(rows), checkpoint: served, contract };',
+    file: 'lib/engine/snapshot/snapshot.ts',
+    find: 'const result = { ...records, checkpoint: cursor.checkpoint, contract };',
+    replace: 'const result = { ...records, checkpoint: served, contract };',
     tests: [{ file: 'test/snapshot/snapshot-pages.test.ts', name: 'as the first page fixes the checkpoint' }],
     why: 'W-SNAP-2: what changed on pages that were sent already would never come.',
   },
@@ -82,10 +82,9 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'snapshot-ends-at-zero',
-    file: 'lib/engine/sync-engine.ts',
-    find: 'const result = { ...page.result(rows), checkpoint: cursor.checkpoint, contract };',
-    replace:
-      'const result = { ...page.result(rows), checkpoint: page.result(rows).next ? cursor.checkpoint : 0n, contract };',
+    file: 'lib/engine/snapshot/snapshot.ts',
+    find: 'const result = { ...records, checkpoint: cursor.checkpoint, contract };',
+    replace: 'const result = { ...records, checkpoint: records.next ? cursor.checkpoint : 0n, contract };',
     tests: [
       {
         file: 'test/snapshot/snapshot-pages.test.ts',
@@ -158,7 +157,7 @@ export const RETENTION: readonly Mutation[] = [
   },
   {
     name: 'push-goes-by-an-outdated-log',
-    file: 'lib/engine/push/push-requests.ts',
+    file: 'lib/engine/push/push.ts',
     find: 'context.log?.isOutdated ? [] : buckets',
     replace: 'buckets',
     tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push is taken' }],

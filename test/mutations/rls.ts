@@ -95,7 +95,7 @@ export const RLS: readonly Mutation[] = [
   },
   {
     name: 'roles-stay-on-the-connection',
-    file: 'lib/engine/push/push.service.ts',
+    file: 'lib/engine/push/push-opening.ts',
     find: `set_config('role', $3, true)`,
     replace: `set_config('role', $3, false)`,
     tests: [{ file: SAMPLE, name: "leaves no user and no role behind on the pool's connections" }],

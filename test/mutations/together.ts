@@ -26,7 +26,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'news-of-one-entry-is-none',
-    file: 'lib/engine/request/sync-context.ts',
+    file: 'lib/engine/request/context-row.ts',
     find: '> (b.bucket_id, asked.checkpoint) AND',
     replace: '> (b.bucket_id, asked.checkpoint + 1) AND',
     tests: [
@@ -39,12 +39,12 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'devices-are-known-by-their-id-alone',
-    file: 'lib/engine/request/sync-context.ts',
+    file: 'lib/engine/request/context-row.ts',
     find: 'LEFT JOIN :sync.sync_clients c ON c.user_id = $1 AND c.client_id = $2',
     replace: 'LEFT JOIN :sync.sync_clients c ON $1::text IS NOT NULL AND c.client_id = $2',
     also: [
       {
-        file: 'lib/engine/request/sync-context.ts',
+        file: 'lib/engine/request/context-row.ts',
         find: 'WHERE c.user_id = asked.user_id AND c.client_id = asked.client_id OFFSET 0',
         replace: 'WHERE c.client_id = asked.client_id OFFSET 0',
       },

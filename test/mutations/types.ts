@@ -77,7 +77,7 @@ export const TYPES: readonly Mutation[] = [
   },
   {
     name: 'a-table-that-was-away-goes-unnoticed',
-    file: SHAPES,
+    file: 'lib/replication/tables/read-shapes.ts',
     find: 'r.xmin, t.xmin) AS published',
     replace: 'r.xmin) AS published',
     tests: [{ file: READINGS, name: 'a table that goes, and comes back' }],

@@ -168,14 +168,14 @@ export const VALUES: readonly Mutation[] = [
   },
   {
     name: 'push-times-come-behind-the-push',
-    file: 'lib/engine/push/push-requests.ts',
-    find: '[notePush(manager, client), ...noteBuckets(client, buckets, shared.length > 0)],',
-    replace: '[...noteBuckets(client, buckets, shared.length > 0)],',
+    file: 'lib/engine/push/push.ts',
+    find: '[recordPush(manager, client), ...bucketRecords(client, buckets, shared.length > 0)],',
+    replace: '[...bucketRecords(client, buckets, shared.length > 0)],',
     also: [
       {
-        file: 'lib/engine/push/push-requests.ts',
-        find: '...passedOverSql(client, gone),',
-        replace: 'notePush(manager, client),\n            ...passedOverSql(client, gone),',
+        file: 'lib/engine/push/push.ts',
+        find: '...redeliverySql(client, gone),',
+        replace: 'recordPush(manager, client),\n            ...redeliverySql(client, gone),',
       },
     ],
     tests: [{ file: 'test/push/push-effects.test.ts', name: 'is written with its changes, or not at all' }],

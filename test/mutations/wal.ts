@@ -38,7 +38,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'acknowledges-when-the-commit-is-sent',
-    file: 'lib/replication/batch-writer.ts',
+    file: 'lib/replication/durable-position.ts',
     find: 'await durable;',
     replace: 'durable.catch(() => undefined);',
     tests: [{ ...ACKNOWLEDGED, name: 'by the consumer does not move while a batch is written' }],
@@ -68,7 +68,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'acknowledges-an-idle-position-that-is-not-stored',
     file: 'lib/replication/batch-writer.ts',
-    find: 'await this.advance(tx.commit(lsn, tx.begunAt));',
+    find: 'await this.position.advance(tx.commit(lsn, tx.begunAt));',
     replace: 'await tx.rollback();',
     tests: [ACKNOWLEDGED, { ...ACKNOWLEDGED, name: 'moves on while the synced tables are quiet' }],
     why: 'W-WAL-17: a slot ahead of the stored position reads as a gap, and sends every device to a snapshot.',
@@ -327,7 +327,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'orphans-are-looked-for-without-a-note',
     file: 'lib/replication/membership/edge-removal.ts',
-    find: 'tx.noteLook();',
+    find: 'tx.markReadAhead();',
     replace: '',
     tests: [{ file: FRESH, name: 'applied one by one, that was deleted before without a name' }],
     why: 'W-OWN-7: the same, with the insert in a batch of its own.',
@@ -335,7 +335,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'rows-are-read-ahead-without-a-note',
     file: 'lib/replication/membership/current-rows.ts',
-    find: 'tx.noteLook();',
+    find: 'tx.markReadAhead();',
     replace: '',
     tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',
@@ -343,7 +343,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'look-within-a-batch-does-not-count',
     file: 'lib/replication/membership/membership-applier.ts',
-    find: 'if (!tx.hasLooked) work.edges.add(fresh, []);',
+    find: 'if (!tx.readAhead) work.edges.add(fresh, []);',
     replace: 'work.edges.add(fresh, []);',
     tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',

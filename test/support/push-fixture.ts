@@ -7,7 +7,7 @@ import type { PushChange, PushContext, PushResult } from '../../lib/engine/push/
 import { isLostPlan, isRetryable, isSchemaRace } from '../../lib/database/database-error.js';
 import { KeyReplacedError } from '../../lib/engine/push/writing/key-replaced.error.js';
 import { ParkingBusyError } from '../../lib/engine/push/parking/parking-busy.error.js';
-import { PushService } from '../../lib/engine/push/push.service.js';
+import { ChangeApplier } from '../../lib/engine/push/change-applier.js';
 import { HookRunner } from '../../lib/hooks/hook-runner.js';
 import type { SynchroHooks } from '../../lib/settings/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
@@ -16,7 +16,6 @@ import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
-import { pipelined } from '../../lib/database/pipeline.js';
 import { rlsSql } from '../../lib/store/rls/rls.js';
 import { callerSql, inTransaction } from '../../lib/database/session.js';
 import { readSettings } from '../../lib/settings/synchro.settings.js';
@@ -104,20 +103,18 @@ export async function pushFixture(
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
     await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
-    const hooks = new HookRunner(options, dataSource, { explore: () => [] });
-    hooks.onModuleInit();
     const settings = readSettings({
       clockSkewTolerance,
       ...(maxPushChanges && { maxPushChanges }),
       ...(maxPageBytes && { maxPageBytes }),
       ...pushRole,
+      ...(options.hooks && { hooks: options.hooks }),
     });
-    const pusher = new PushService(registry, resolver, settings, new HandMadeEdges(registry), hooks);
-    const begun = await pipelined(
-      manager,
-      pusher.beginning(manager, userId, changes, options.isRerun ?? false),
-    );
-    const applied = await pusher.apply(manager, context, changes, begun);
+    const hooks = new HookRunner(settings, dataSource, { explore: () => [] });
+    hooks.onModuleInit();
+    const pusher = new ChangeApplier(registry, resolver, settings, new HandMadeEdges(registry), hooks);
+    const opening = pusher.opening(manager, userId, changes, options.isRerun ?? false);
+    const applied = await pusher.apply(manager, context, changes, await opening.run(manager));
     options.unrepaired?.push(...applied.corrections.redelivered.flatMap(({ recordIds }) => recordIds ?? []));
     for (const conflict of applied.conflicts) await hooks.inform('onConflict', conflict);
     return applied.results;

@@ -26,7 +26,8 @@ import {
 } from '../../store/clients/parked-rows.js';
 import { enqueueRequest } from '../../store/tasks/requests.js';
 import { inTransaction } from '../../database/session.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { parkedChange } from '../push/parking/parked-change.js';
 import { SyncEngine } from '../sync-engine.js';
 
@@ -45,7 +46,7 @@ export class SyncOperations {
 
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) options: Pick<SynchroSettings, 'logger'>,
     private readonly schemas: SchemaService,
     private readonly engine: SyncEngine,
   ) {

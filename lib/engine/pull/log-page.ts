@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { Operation } from '../../store/changelog/operation.js';
 import { clientBucket } from '../../common/canonical-id.js';
-import { Statement } from '../../database/statement.js';
+import { PreparedStatement } from '../../database/statement.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
 import { readBuckets } from './bucket-difference.js';
 
@@ -112,7 +112,7 @@ const MANY_BUCKETS = 5;
  * Most records still have the edge that their entry is of: that one is looked for first, by its whole key. (OFFSET 0:
  * PostgreSQL would rather read all edges into a table of its own than be asked a thousand times whether there is one.)
  */
-const PAGE = new Statement<PageRow>(`
+const PAGE = new PreparedStatement<PageRow>(`
 WITH bucket AS (
   SELECT * FROM unnest($3::text[] || $1::text, $7::bigint[] || $2::bigint) AS b (bucket_id, after_seq)
 ), last AS (

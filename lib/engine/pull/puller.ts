@@ -1,42 +1,33 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { groupBy } from '../../common/collections.js';
-import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { Ending } from '../../database/session.js';
+import type { ContractTable } from '../../schema/schema-contract.js';
+import { StatementBatch } from '../../database/pipeline.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
-import type { LogState } from '../request/sync-context.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
+import type { LogState } from '../request/log-state.js';
+import type { SyncContext } from '../request/sync-context.js';
 import { joined, NO_RECORDS, type WireRecords } from '../rows/wire-records.js';
-import {
-  DEFAULT_PAGE_BYTES,
-  type Hydrated,
-  type HydrateOptions,
-  Hydrator,
-  toHydrated,
-} from '../rows/hydrator.js';
+import { type Hydrated, type HydrateOptions, Hydrator, toHydrated } from '../rows/hydrator.js';
+import { nextCheckpoint } from './checkpoints.js';
 import { type LoggedRecords, parseSeqs, readLogPage, Standing } from './log-page.js';
-import { type PassedOver, redeliveries } from '../rows/passed-over.js';
+import { type Redelivery, redeliveriesOf } from '../rows/redelivery.js';
 import { recordId } from '../push/values/record-id.js';
 import { UnreadableRows } from '../rows/unreadable-rows.js';
-
-/** Why a device has to take a snapshot before it can pull. */
-export type SnapshotReason = 'initial_sync_required' | 'checkpoint_before_retention' | 'history_unavailable';
 
 export interface PullPage {
   readonly changes: WireRecords;
   readonly deletes: readonly { readonly id: string; readonly table: string }[];
   readonly checkpoint: bigint;
   readonly hasMore: boolean;
-  readonly passedOver: readonly PassedOver[];
+  readonly redeliveries: readonly Redelivery[];
 }
 
 /** Who pulls, and from what, as one snapshot of the database has it. */
-export interface PullContext {
-  readonly contract: SchemaContract;
+export interface PullContext extends SyncContext {
   readonly client: SyncClient;
   readonly log: LogState;
-  /** Rows may be there that can't be read (see {@link UnreadableRows}). */
-  readonly careful: boolean;
 }
 
 export interface PullQuery {
@@ -47,46 +38,31 @@ export interface PullQuery {
   readonly buckets: readonly string[];
 }
 
-/**
- * Why this client can't go on from this checkpoint; null when it can (rules 6 to 8 of
- * docs/internals/architecture.md). One below zero means from the beginning (docs/protocol.md#pull).
- */
-export function snapshotReason(client: SyncClient, log: LogState, checkpoint: bigint): SnapshotReason | null {
-  if (!client.hasSnapshot) {
-    return checkpoint <= 0n && !client.hasPulled ? 'initial_sync_required' : 'history_unavailable';
-  }
-  const from = checkpoint < 0n ? 0n : checkpoint;
-  if (from > log.lastSeq || from < log.epochSeq) return 'history_unavailable';
-  return from < log.floorSeq ? 'checkpoint_before_retention' : null;
-}
-
 /** What a pull answers to whom the log says nothing new. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
-  return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, passedOver: [] };
+  return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, redeliveries: [] };
 }
 
 /** Answers what changed for a client since a checkpoint, within one snapshot of the database. */
 @Injectable()
 export class Puller {
-  private readonly maxPageBytes: number;
-
   constructor(
     private readonly hydrator: Hydrator,
     private readonly unreadable: UnreadableRows,
-    @Inject(SYNCHRO_OPTIONS) options: SynchroOptions,
-  ) {
-    this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
-  }
+    @Inject(SYNCHRO_OPTIONS) private readonly settings: Pick<SynchroSettings, 'maxPageBytes'>,
+  ) {}
 
+  /** @param careful rows may be there that can't be read (see {@link UnreadableRows}) */
   async pull(
     manager: EntityManager,
-    { contract, client, log, careful }: PullContext,
+    { contract, client, log }: PullContext,
     query: PullQuery,
-  ): Promise<Ending<PullPage>> {
+    careful: boolean,
+  ): Promise<StatementBatch<PullPage>> {
     const tables = query.tables?.filter((name) => contract.tables.has(name)) ?? null;
     // Else the whole log would be searched for entries that can't be served.
-    if (tables?.length === 0) return new Ending([], () => emptyPage(query, log));
+    if (tables?.length === 0) return StatementBatch.of(emptyPage(query, log));
     const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
     const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq, timeless });
     const known = page.records.flatMap((records) => {
@@ -96,25 +72,27 @@ export class Puller {
     const all = known.filter(({ standing }) => standing === Standing.member);
     const gone = parentsFirst(known.flatMap(goneRecords));
     const { buckets } = page;
-    const { lists: members, passedOver } = careful
+    const { lists: members, redeliveries } = careful
       ? await this.unreadable.leaveOut(manager, all, this.optionsFor(all, buckets))
-      : { lists: all, passedOver: [] };
+      : { lists: all, redeliveries: [] };
     const toPage = ({ changes, end, withheld }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
       deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
-      passedOver: [...withheld, ...passedOver, ...withdrawals([...back])],
+      redeliveries: [...withheld, ...redeliveries, ...withdrawals([...back])],
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
     });
     if (members.length <= 1 && !gone.some((record) => this.mayBeBack(record))) {
       const statements = this.hydrator.statements(manager, members, this.optionsFor(members, buckets));
-      return new Ending(statements, (rows) => toPage(changesOf(members, rows.map(toHydrated)), new Set()));
+      return new StatementBatch(statements, (rows) =>
+        toPage(changesOf(members, rows.map(toHydrated)), new Set()),
+      );
     }
     const changes = await this.changes(manager, members, buckets);
     const back = await this.findBack(manager, before(changes.end, gone), buckets, careful);
-    return new Ending([], () => toPage(changes, back));
+    return StatementBatch.of(toPage(changes, back));
   }
 
   /** The changes of several lists: where one ends, as its budget does, the others have to end, too. */
@@ -138,7 +116,7 @@ export class Puller {
     const depths = groupBy(members, ({ table: { table } }) => table.depth);
     const apart = ({ table: { table } }: Pick<TableRecords, 'table'>): boolean =>
       (depths.get(table.depth)?.length ?? 0) > 1;
-    return { buckets, maxBytes: this.maxPageBytes, apart };
+    return { buckets, maxBytes: this.settings.maxPageBytes, apart };
   }
 
   /**
@@ -176,7 +154,7 @@ export class Puller {
 /** The rows as they are now. One that is missing was deleted since its entry was written: another entry will say so. */
 interface Changes {
   readonly changes: WireRecords;
-  readonly withheld: readonly PassedOver[];
+  readonly withheld: readonly Redelivery[];
   /** Where the page ends before its time: seq of the first record that the budget has left out. */
   readonly end: bigint | null;
 }
@@ -207,7 +185,7 @@ function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly Gon
 function changesOf(lists: readonly TableRecords[], read: readonly Hydrated[]): Changes {
   return {
     changes: inOrder(lists, read),
-    withheld: lists.flatMap(({ table }, index) => redeliveries(table, read[index])),
+    withheld: lists.flatMap(({ table }, index) => redeliveriesOf(table, read[index])),
     end: firstCut(lists, read),
   };
 }
@@ -243,7 +221,7 @@ function parentsFirst<Each extends { readonly table: ContractTable; readonly seq
 }
 
 /** The entries that bring these back may come to a bucket that the user has left by then. */
-function withdrawals(records: readonly GoneRecord[]): readonly PassedOver[] {
+function withdrawals(records: readonly GoneRecord[]): readonly Redelivery[] {
   const byTable = groupBy(records, ({ table: { table } }) => table.name);
   return [...byTable].map(([table, group]) => ({
     kind: 'withdraw',
@@ -254,17 +232,4 @@ function withdrawals(records: readonly GoneRecord[]): readonly PassedOver[] {
 
 function mayLackTime({ table, columns }: ContractTable): boolean {
   return columns.find(({ name }) => name === table.updatedAtColumn)?.nullable !== false;
-}
-
-/**
- * A caught-up client gets the high-water mark, so that a quiet one never holds compaction back; with a `tables`
- * filter it would skip what was filtered out (interleavings 23).
- */
-function nextCheckpoint(
-  query: Pick<PullQuery, 'checkpoint' | 'tables'>,
-  log: LogState,
-  page: { readonly lastSeq: bigint | null; readonly hasMore: boolean },
-): bigint {
-  if (!page.hasMore && query.tables === null) return log.lastSeq;
-  return page.lastSeq ?? query.checkpoint;
 }

@@ -1,6 +1,6 @@
 import { upsert } from '../../common/collections.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
-import type { PassedOver } from '../rows/passed-over.js';
+import type { Redelivery } from '../rows/redelivery.js';
 import type { PushItem, PushResult } from './push-change.js';
 import { isSendable, recordId } from './values/record-id.js';
 
@@ -25,9 +25,9 @@ export interface CorrectionOptions {
 
 export interface Corrections {
   /** Records of which devices hold another version, or one that the server doesn't have. */
-  readonly redelivered: readonly PassedOver[];
+  readonly redelivered: readonly Redelivery[];
   /** Ids by which devices hold records that have no such id. */
-  readonly withdrawn: readonly PassedOver[];
+  readonly withdrawn: readonly Redelivery[];
 }
 
 /** What devices hold otherwise than the server, and no verdict tells them: pulls do. */
@@ -96,15 +96,15 @@ function respelledBefore({ index, id, data, table: { table, primaryKey } }: Push
 }
 
 /** The ids of records, to be told as deletes where they are not there for a device's user. */
-export function withdrawals(items: readonly PushItem[]): readonly PassedOver[] {
+export function withdrawals(items: readonly PushItem[]): readonly Redelivery[] {
   const names = items.map(({ id, table: { table } }) => ({ table: table.name, id }));
   return byTable(names, { kind: 'withdraw' });
 }
 
 function byTable(
   records: readonly RecordName[],
-  what: Pick<PassedOver, 'kind' | 'anew' | 'userId'>,
-): readonly PassedOver[] {
+  what: Pick<Redelivery, 'kind' | 'anew' | 'userId'>,
+): readonly Redelivery[] {
   const ids = new Map<string, Set<string>>();
   for (const { table, id } of records) upsert(ids, table, () => new Set()).add(id);
   return [...ids].map(([table, recordIds]) => ({ ...what, table, recordIds: [...recordIds] }));

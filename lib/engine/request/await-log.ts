@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import type { Lsn } from '../../common/lsn.js';
-import { alone } from '../../database/session.js';
+import { singleStatement } from '../../database/session.js';
 import { announceMark } from '../../store/changelog/wal-progress.js';
 
 /** Pauses between two looks double from the first to the last: the consumer may run in another process. */
@@ -30,7 +30,7 @@ export async function awaitLog(
     const now = performance.now();
     if (now >= deadline) return false;
     if (now - announced >= ANNOUNCE_MS) {
-      await alone(dataSource, (manager) => announceMark(manager, lsn));
+      await singleStatement(dataSource, (manager) => announceMark(manager, lsn));
       announced = now;
     }
     await sleep(Math.min(pause, deadline - now));

@@ -1,15 +1,15 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { isDataError, isLostPlan, isRetryable, isSchemaRace } from '../../database/database-error.js';
 import type { SchemaService } from '../../schema/schema.service.js';
+import type { StatementBatch } from '../../database/pipeline.js';
 import {
-  alone,
-  type Ending,
-  inTransaction,
-  type Opened,
+  type ClosingStatements,
+  openedTransaction,
+  singleStatement,
+  type TransactionKind,
   type TransactionOptions,
-  type TransactionWork,
 } from '../../database/session.js';
-import type { Statement } from '../../database/pipeline.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { ContractNotLoadedError } from './contract-not-loaded.error.js';
 import { OutdatedLogError } from './outdated-log.error.js';
 import { KeyReplacedError } from '../push/writing/key-replaced.error.js';
@@ -21,27 +21,22 @@ const ATTEMPTS = 4;
 /** By which a transaction asks for another run of itself. */
 const RUN_AGAIN = [ParkingBusyError, KeyReplacedError, OutdatedLogError];
 
+/** The statements that a request's transaction begins with. `attempt` counts from 1. */
+export type RequestOpening<Opened> = (manager: EntityManager, attempt: number) => StatementBatch<Opened>;
+
 /** `attempt` counts from 1. */
-type Work<Result> = (
+type Work<Result, Opened> = (
   manager: EntityManager,
   opened: Opened,
   attempt: number,
-) => Promise<Result | Ending<Result>>;
+) => Promise<Result | ClosingStatements<Result>>;
 
 /** `careful`: rows may be there that can't be read. */
-type CarefulWork<Result> = (
+type CarefulWork<Result, Opened> = (
   manager: EntityManager,
   opened: Opened,
   careful: boolean,
-) => Promise<Result | Ending<Result>>;
-
-/** Its first statements, which go out with BEGIN. */
-export type Opening = (manager: EntityManager, attempt: number) => readonly Statement[];
-
-export interface RequestSettings {
-  readonly statementTimeout?: number;
-  readonly preparedStatements?: boolean;
-}
+) => Promise<Result | ClosingStatements<Result>>;
 
 /** The transactions of requests, each on one connection of the host's pool; run again where that helps. */
 export class RequestTransactions {
@@ -50,35 +45,38 @@ export class RequestTransactions {
   constructor(
     private readonly dataSource: DataSource,
     private readonly schemas: SchemaService,
-    private readonly settings: RequestSettings,
+    private readonly settings: Pick<SynchroSettings, 'statementTimeout' | 'preparedStatements'>,
     /** Whether the host has code that runs in them. */
     private readonly runsHostCode: () => boolean,
   ) {
-    this.keepsPlans = settings.preparedStatements ?? true;
+    this.keepsPlans = settings.preparedStatements;
   }
 
   /** Sees one snapshot of the database throughout. */
-  read<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'read', own, options), opening);
+  read<Result, Opened>(opening: RequestOpening<Opened>, work: Work<Result, Opened>): Promise<Result> {
+    return this.transaction('read', opening, work);
   }
 
   /** The same for the host's rows: when it fails for one that it meets, it is run once more, with care. */
-  async readRows<Result>(work: CarefulWork<Result>, opening?: Opening): Promise<Result> {
+  async readRows<Result, Opened>(
+    opening: RequestOpening<Opened>,
+    work: CarefulWork<Result, Opened>,
+  ): Promise<Result> {
     try {
-      return await this.read((manager, opened) => work(manager, opened, false), opening);
+      return await this.read(opening, (manager, opened) => work(manager, opened, false));
     } catch (error) {
       if (!isDataError(error)) throw error;
-      return this.read((manager, opened) => work(manager, opened, true), opening);
+      return this.read(opening, (manager, opened) => work(manager, opened, true));
     }
   }
 
-  write<Result>(work: Work<Result>, opening?: Opening): Promise<Result> {
-    return this.run(work, (own, options) => inTransaction(this.dataSource, 'write', own, options), opening);
+  write<Result, Opened>(opening: RequestOpening<Opened>, work: Work<Result, Opened>): Promise<Result> {
+    return this.transaction('write', opening, work);
   }
 
   /** One statement by itself, for which no transaction is begun. */
   single<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
-    return this.run(work, (_, options) => alone(this.dataSource, work, options));
+    return this.run((options) => singleStatement(this.dataSource, work, options));
   }
 
   /** Whether a statement by itself may take any time: a limit of its own would need a transaction. */
@@ -86,23 +84,31 @@ export class RequestTransactions {
     return this.settings.statementTimeout === undefined;
   }
 
+  private transaction<Result, Opened>(
+    kind: TransactionKind,
+    opening: RequestOpening<Opened>,
+    work: Work<Result, Opened>,
+  ): Promise<Result> {
+    return this.run((options, attempt) =>
+      openedTransaction(
+        this.dataSource,
+        kind,
+        (manager) => opening(manager, attempt),
+        (manager, opened) => work(manager, opened, attempt),
+        options,
+      ),
+    );
+  }
+
   private async run<Result>(
-    work: Work<Result>,
-    transaction: (work: TransactionWork<Result>, options: TransactionOptions) => Promise<Result>,
-    opening?: Opening,
+    work: (options: TransactionOptions, attempt: number) => Promise<Result>,
   ): Promise<Result> {
     const { statementTimeout } = this.settings;
     for (let attempt = 1; ; attempt++) {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
-      const options: TransactionOptions = {
-        statementTimeout,
-        keepsPlans,
-        runsHostCode: this.runsHostCode(),
-        ...(opening && { opening: (manager) => opening(manager, attempt) }),
-      };
       try {
-        return await transaction((manager, opened) => work(manager, opened, attempt), options);
+        return await work({ statementTimeout, keepsPlans, runsHostCode: this.runsHostCode() }, attempt);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt, keepsPlans))) throw error;
       }

@@ -9,8 +9,8 @@ import type { HookRunner } from '../../hooks/hook-runner.js';
  * W-HTTP-6).
  * @throws SynchroError `upgrade_required`, or `bad_request` for what is no version
  */
-export function checkVersion(version: string, minimum: string | undefined): void {
-  if (version === '' || minimum === undefined || minimum === '') return;
+export function checkVersion(version: string, minimum: string): void {
+  if (version === '' || minimum === '') return;
   const asked = parseVersion(version);
   if (!asked) {
     const shown = version.slice(0, MAX_LENGTH);
@@ -22,8 +22,8 @@ export function checkVersion(version: string, minimum: string | undefined): void
 }
 
 /** @throws SynchroError `configuration_invalid` for a minimum that no version could be compared with */
-export function checkMinimum(minimum: string | undefined): void {
-  if (minimum === undefined || minimum === '' || parseVersion(minimum)) return;
+export function checkMinimum(minimum: string): void {
+  if (minimum === '' || parseVersion(minimum)) return;
   throw new SynchroError(
     'configuration_invalid',
     `minClientVersion is not a semantic version: ${minimum}`,

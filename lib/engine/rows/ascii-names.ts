@@ -1,7 +1,7 @@
 import { isUnstorable } from '../../database/database-error.js';
-import type { RegisterRequest } from '../request/sync-requests.js';
+import type { Registration } from '../../store/clients/sync-clients.js';
 
-type Names = Pick<RegisterRequest, 'clientName' | 'platform' | 'appVersion'>;
+type Names = Pick<Registration, 'clientName' | 'platform' | 'appVersion'>;
 
 /**
  * Saves what a device is called. Names are for people: one that the database's encoding has no place for must not keep a

@@ -8,13 +8,10 @@ import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import { rowColumnsSql, timestampJsonSql } from '../../schema/row-json.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { defaultBucketColumns, inDefaultBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
-import { pipelined, type Statement as PipelinedStatement } from '../../database/pipeline.js';
-import { Statement } from '../../database/statement.js';
+import { pipelined, type SqlStatement } from '../../database/pipeline.js';
+import { PreparedStatement } from '../../database/statement.js';
 import type { WireRecords } from './wire-records.js';
 import { rowSizeSql } from './row-size.js';
-
-/** Row data of one answer, unless `maxPageBytes` says otherwise. */
-export const DEFAULT_PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
 export interface RecordList {
@@ -66,8 +63,8 @@ export interface Piece extends WireRecords {
 export class Hydrator {
   /** By tables as one contract has them: for lists in one piece, and in pieces. */
   private readonly kept = {
-    whole: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
-    apart: new WeakMap<ContractTable, Statement<HydratedColumns>>(),
+    whole: new WeakMap<ContractTable, PreparedStatement<HydratedColumns>>(),
+    apart: new WeakMap<ContractTable, PreparedStatement<HydratedColumns>>(),
   };
 
   constructor(
@@ -92,7 +89,7 @@ export class Hydrator {
     manager: EntityManager,
     lists: readonly RecordList[],
     { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
-  ): readonly PipelinedStatement[] {
+  ): readonly SqlStatement[] {
     return lists.map((list) => {
       const { table, ids, servedAt, loggedAt, length = null } = list;
       const statement = this.statementFor(table, apart(list) ? 'apart' : 'whole');
@@ -117,7 +114,7 @@ export class Hydrator {
     { table, primaryKey }: ContractTable,
     ids: readonly string[],
     buckets: readonly string[],
-  ): PipelinedStatement & Required<Pick<PipelinedStatement, 'parameters'>> {
+  ): SqlStatement & Required<Pick<SqlStatement, 'parameters'>> {
     const key = quoteIdentifier(table.idColumn);
     const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
     return {
@@ -136,11 +133,11 @@ export class Hydrator {
   }
 
   /** One for each table, not one for each set of tables that a page may have: connections keep them. */
-  private statementFor(table: ContractTable, form: 'whole' | 'apart'): Statement<HydratedColumns> {
+  private statementFor(table: ContractTable, form: 'whole' | 'apart'): PreparedStatement<HydratedColumns> {
     const statements = this.kept[form];
     let statement = statements.get(table);
     if (!statement) {
-      statement = new Statement(
+      statement = new PreparedStatement(
         // (Also to group by a constant would be to sort all the text.)
         `${this.selectSql(table)} ${form === 'apart' ? 'GROUP BY r.n ORDER BY r.n' : ''}`,
       );

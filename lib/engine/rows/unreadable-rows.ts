@@ -5,9 +5,10 @@ import { describeError } from '../../common/describe-error.js';
 import { parsePgArray, writePgArray } from '../../database/pg-array-literal.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import type { ContractTable } from '../../schema/schema-contract.js';
-import { pipelined, type Statement } from '../../database/pipeline.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
-import type { PassedOver } from './passed-over.js';
+import { pipelined, type SqlStatement } from '../../database/pipeline.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
+import type { Redelivery } from './redelivery.js';
 import { type HydrateOptions, Hydrator, type RecordList } from './hydrator.js';
 
 /** So many rows of an answer are named in the log. */
@@ -23,7 +24,7 @@ interface SeqList extends RecordList {
 
 interface ReadableLists<List> {
   readonly lists: readonly List[];
-  readonly passedOver: readonly PassedOver[];
+  readonly redeliveries: readonly Redelivery[];
 }
 
 /**
@@ -39,7 +40,7 @@ export class UnreadableRows {
 
   constructor(
     private readonly hydrator: Hydrator,
-    @Inject(SYNCHRO_OPTIONS) { logger }: SynchroOptions,
+    @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroSettings, 'logger'>,
   ) {
     this.logger = new SyncLogger(logger, 'SynchroPull');
   }
@@ -51,7 +52,7 @@ export class UnreadableRows {
     options: HydrateOptions,
   ): Promise<ReadableLists<List>> {
     const readable: List[] = [];
-    const passedOver: PassedOver[] = [];
+    const redeliveries: Redelivery[] = [];
     for (const list of lists) {
       const ids = elements(list.ids).map((id) => id ?? '');
       const places = ids.map((_, place) => place);
@@ -70,10 +71,10 @@ export class UnreadableRows {
       );
       const { name: table } = list.table.table;
       const recordIds = [...failed.keys()].map((place) => ids[place] ?? '');
-      passedOver.push({ kind: 'redeliver', table, recordIds, anew: true, later: true });
+      redeliveries.push({ kind: 'redeliver', table, recordIds, anew: true, later: true });
       this.log(table, new Map([...failed].map(([place, error]) => [ids[place] ?? '', error])));
     }
-    return { lists: readable, passedOver };
+    return { lists: readable, redeliveries };
   }
 
   /** {@link Hydrator.findLive}: of a row that can't be read it is not known whether it is back. */
@@ -115,7 +116,7 @@ export class UnreadableRows {
 async function failures<Item>(
   manager: EntityManager,
   items: readonly Item[],
-  read: (some: readonly Item[]) => readonly Statement[],
+  read: (some: readonly Item[]) => readonly SqlStatement[],
 ): Promise<ReadonlyMap<Item, unknown>> {
   const [item] = items;
   if (item === undefined) return new Map();
@@ -130,7 +131,7 @@ async function failures<Item>(
 }
 
 /** Runs statements in a savepoint. @returns what they fail of for their data; null: nothing */
-async function failureOf(manager: EntityManager, statements: readonly Statement[]): Promise<unknown> {
+async function failureOf(manager: EntityManager, statements: readonly SqlStatement[]): Promise<unknown> {
   try {
     await pipelined(manager, [
       { sql: `SAVEPOINT ${NAME}` },

@@ -1,8 +1,8 @@
-import type { DataSource } from 'typeorm';
+import { NO_OPENING } from '../../database/session.js';
 import { unloggedPush } from '../../store/clients/push-position.js';
 import { isLogAt } from '../../store/changelog/wal-progress.js';
 import { awaitLog } from '../request/await-log.js';
-import type { RequestTransactions } from '../request/request-transactions.js';
+import type { Requests } from '../request/requests.js';
 
 /** Longest time that a snapshot waits for the log, in milliseconds. */
 const LONGEST_WAIT_MS = 2_000;
@@ -11,13 +11,9 @@ const LONGEST_WAIT_MS = 2_000;
  * Waits until the log has what a user's devices have pushed. A device that is told to take a snapshot pushes first, and
  * drops all rows when the snapshot comes: its own would vanish until its next pull.
  */
-export async function awaitPushes(
-  dataSource: DataSource,
-  transactions: RequestTransactions,
-  userId: string,
-): Promise<void> {
-  const lsn = await transactions.read((manager) => unloggedPush(manager, userId));
+export async function awaitPushes({ dataSource, transactions }: Requests, userId: string): Promise<void> {
+  const lsn = await transactions.read(NO_OPENING, (manager) => unloggedPush(manager, userId));
   if (lsn === null) return;
-  const isThere = (): Promise<boolean> => transactions.read((manager) => isLogAt(manager, lsn));
+  const isThere = (): Promise<boolean> => transactions.read(NO_OPENING, (manager) => isLogAt(manager, lsn));
   await awaitLog(dataSource, lsn, isThere, LONGEST_WAIT_MS);
 }

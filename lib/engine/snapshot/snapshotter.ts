@@ -3,9 +3,8 @@ import type { EntityManager } from 'typeorm';
 import { parsePgArray } from '../../database/pg-array-literal.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { pipelined } from '../../database/pipeline.js';
-import { Ending } from '../../database/session.js';
-import { Statement } from '../../database/statement.js';
+import { pipelined, StatementBatch } from '../../database/pipeline.js';
+import { PreparedStatement } from '../../database/statement.js';
 import {
   beginSnapshot,
   type HoldTimes,
@@ -15,11 +14,10 @@ import {
 import type { SyncClient } from '../../store/clients/sync-clients.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
-import { noteSubscriptions } from '../request/note-subscriptions.js';
-import { type PassedOver, redeliveries } from '../rows/passed-over.js';
+import { queueSubscriptionChange } from '../request/subscription-change.js';
+import { type Redelivery, redeliveriesOf } from '../rows/redelivery.js';
 import { difference } from '../pull/bucket-difference.js';
 import {
-  DEFAULT_PAGE_BYTES,
   type Hydrated,
   type HydrateOptions,
   Hydrator,
@@ -33,7 +31,7 @@ import type { SnapshotCursor } from './snapshot-cursor.js';
 
 export interface SnapshotPage {
   readonly records: WireRecords;
-  readonly passedOver: readonly PassedOver[];
+  readonly redeliveries: readonly Redelivery[];
   /** null on the last page. */
   readonly next: SnapshotCursor | null;
 }
@@ -44,17 +42,13 @@ export interface SnapshotPage {
  */
 @Injectable()
 export class Snapshotter {
-  private readonly maxPageBytes: number;
-
   constructor(
     private readonly registry: SyncRegistry,
     private readonly hydrator: Hydrator,
     private readonly unreadable: UnreadableRows,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<SynchroSettings, 'maxPageBytes' | 'snapshotHold' | 'limits'>,
-  ) {
-    this.maxPageBytes = options.maxPageBytes ?? DEFAULT_PAGE_BYTES;
-  }
+  ) {}
 
   /** Whether a device may go on from here as it is: what it needs is held for long enough, and its buckets are the same. */
   isHeld(
@@ -86,7 +80,7 @@ export class Snapshotter {
     const { snapshotHold, limits } = this.options;
     const hold: HoldTimes = { duration: HELD * snapshotHold, maxAge: limits.snapshotAge };
     if (cursor && this.registry.find(cursor.table) !== undefined) {
-      await pipelined(manager, noteSubscriptions(client, buckets, cursor.checkpoint));
+      await pipelined(manager, queueSubscriptionChange(client, buckets, cursor.checkpoint));
       if (await renewSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
       if (await resumeSnapshot(manager, client, cursor.checkpoint, hold)) return cursor;
     }
@@ -104,11 +98,12 @@ export class Snapshotter {
     buckets: readonly string[],
     limit: number,
     careful = false,
-  ): Promise<Ending<SnapshotPage>> {
+  ): Promise<StatementBatch<SnapshotPage>> {
     const tables = this.registry.parentsFirst();
+    const { maxPageBytes } = this.options;
     const { checkpoint } = cursor;
     const parts: WireRecords[] = [];
-    const passedOver: PassedOver[] = [];
+    const redeliveries: Redelivery[] = [];
     const take = (
       { table }: TableList,
       rows: readonly unknown[] = [],
@@ -116,12 +111,12 @@ export class Snapshotter {
       const hydrated = toHydrated(rows);
       const records = joined(hydrated.pieces);
       parts.push(records);
-      passedOver.push(...redeliveries(table, hydrated));
+      redeliveries.push(...redeliveriesOf(table, hydrated));
       return { ...records, cut: hydrated.cut };
     };
     const told = (next: SnapshotCursor | null): SnapshotPage => ({
       records: joined(parts),
-      passedOver,
+      redeliveries,
       next,
     });
     let [count, bytes] = [0, 0];
@@ -131,8 +126,8 @@ export class Snapshotter {
       const room = limit - count;
       const asked = await listAfter(manager, contract.tables.get(table.name), afterId, buckets, room);
       if (!asked) continue;
-      const budget = { buckets, maxBytes: this.maxPageBytes - bytes, liveOnly: true };
-      const list = careful ? await this.readable(manager, asked, budget, passedOver) : asked;
+      const budget = { buckets, maxBytes: maxPageBytes - bytes, liveOnly: true };
+      const list = careful ? await this.readable(manager, asked, budget, redeliveries) : asked;
       const statements = this.hydrator.statements(manager, [list], budget);
       const { name } = table;
       const next = (cut: number | null): SnapshotCursor => ({
@@ -140,26 +135,27 @@ export class Snapshotter {
         table: name,
         afterId: lastTold(list, cut),
       });
-      if (list.count >= room) return new Ending(statements, ([rows]) => told(next(take(list, rows).cut)));
+      if (list.count >= room)
+        return new StatementBatch(statements, ([rows]) => told(next(take(list, rows).cut)));
       const [rows] = await pipelined(manager, statements);
       const { cut, ...records } = take(list, rows);
       count += records.count;
       bytes += records.text.length;
-      if (cut !== null || (bytes >= this.maxPageBytes && tables[index + 1]))
-        return new Ending([], () => told(next(cut)));
+      if (cut !== null || (bytes >= maxPageBytes && tables[index + 1]))
+        return StatementBatch.of(told(next(cut)));
     }
-    return new Ending([], () => told(null));
+    return StatementBatch.of(told(null));
   }
 
-  /** A list without the rows that can't be read. @param passedOver gets these */
+  /** A list without the rows that can't be read. @param redeliveries gets these */
   private async readable(
     manager: EntityManager,
     list: TableList,
     budget: HydrateOptions,
-    passedOver: PassedOver[],
+    redeliveries: Redelivery[],
   ): Promise<TableList> {
     const found = await this.unreadable.leaveOut(manager, [list], budget);
-    passedOver.push(...found.passedOver);
+    redeliveries.push(...found.redeliveries);
     return found.lists[0] ?? list;
   }
 }
@@ -210,7 +206,7 @@ function changesSubscriptions(client: SyncClient, buckets: readonly string[]): b
 }
 
 /** A range, and an order by it, so that only the index of the buckets serves (see the page of the log). */
-const IDS = new Statement<{
+const IDS = new PreparedStatement<{
   readonly ids: string | null;
   readonly count: number;
   readonly last_id: string | null;

@@ -9,7 +9,8 @@ import {
   type Type,
 } from '@nestjs/common';
 import { SyncLogger } from '../../common/sync-logger.js';
-import { SYNCHRO_OPTIONS, type SynchroOptions } from '../../settings/synchro.options.js';
+import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
+import type { SynchroSettings } from '../../settings/synchro.settings.js';
 
 /**
  * Options as they are, or a factory with what it needs from the module that uses the guard, e.g.
@@ -43,7 +44,7 @@ export function configuredGuard<Options>(
     private readonly guard: CanActivate | Promise<CanActivate>;
 
     constructor(...dependencies: unknown[]) {
-      const sync = dependencies[inject.length] as Pick<SynchroOptions, 'logger'> | undefined;
+      const sync = dependencies[inject.length] as Pick<SynchroSettings, 'logger'> | undefined;
       const logger = new SyncLogger(sync?.logger, 'Synchro');
       const options = resolve(...dependencies.slice(0, inject.length));
       this.guard =

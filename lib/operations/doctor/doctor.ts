@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../../common/errors.js';
 import { discoverTables } from '../../registry/discovery.js';
 import { connectConsumer, consumerConnection } from '../../replication/slot/consumer-connection.js';
-import { DEFAULT_PUBLICATION_NAME, DEFAULT_SLOT_NAME } from '../../store/default-names.js';
+import { readReplication } from '../../settings/synchro.settings.js';
 import { poolerProblems } from '../../replication/slot/pooler-problems.js';
 import { setupProblems } from '../../replication/slot/setup-problems.js';
 import { TrackedTables } from '../../replication/tables/tracked-tables.js';
@@ -43,7 +43,10 @@ export async function examine(
   dataSource: DataSource,
   options: DoctorOptions = {},
 ): Promise<readonly SynchroProblem[]> {
-  const { slotName = DEFAULT_SLOT_NAME, publicationName = DEFAULT_PUBLICATION_NAME } = options;
+  const { slotName, publicationName } = readReplication({
+    slotName: options.slotName,
+    publicationName: options.publicationName,
+  });
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
   const registry = discoverTables(dataSource, syncSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();

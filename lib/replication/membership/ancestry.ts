@@ -4,7 +4,7 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import { beforeAll, type Moment } from '../rules/bucket-timeline.js';
 import { bucketsOf } from './edge-diff.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
-import { parentOf, type RecordName } from './membership-work.js';
+import { parentOf, type RecordName } from '../tables/parent-of.js';
 import type { RowEvent } from '../stream/row-events.js';
 
 /** A record as the log had it before a batch. */

@@ -36,7 +36,7 @@ export async function* currentRows(
   filter: RowFilter,
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
-  tx.noteLook();
+  tx.markReadAhead();
   // Nothing is under way while a row that can't be written is looked for.
   const isAhead = !tx.careful && tracked.allowsLookAhead;
   const list = tracked.readListSql(table);

@@ -51,7 +51,7 @@ export async function backfillEdges(
   tracked: TrackedTables,
   table: SyncTable,
 ): Promise<boolean> {
-  tx.noteLook();
+  tx.markReadAhead();
   const text = streamTextSql(tracked, table);
   const { parent } = table;
   const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];

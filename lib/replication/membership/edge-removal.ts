@@ -20,7 +20,7 @@ export async function removeOrphans(
   table: SyncTable,
   { silent = false }: { readonly silent?: boolean } = {},
 ): Promise<boolean> {
-  tx.noteLook();
+  tx.markReadAhead();
   return (await tx.removeEdges(table.name, orphanSql(table), silent ? null : Operation.delete)) > 0;
 }
 

@@ -1,7 +1,8 @@
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { presentIds } from './current-rows.js';
-import { parentOf, type MembershipWork } from './membership-work.js';
+import { parentOf } from '../tables/parent-of.js';
+import type { MembershipWork } from './membership-work.js';
 import type { RowEvent } from '../stream/row-events.js';
 
 /**

@@ -11,7 +11,7 @@ import { EdgeWorkspace } from './edge-workspace.js';
 import { askForBuckets } from '../rules/event-buckets.js';
 import { goneNewcomers } from './gone-newcomers.js';
 import { MembershipSettler } from './membership-settler.js';
-import { neededEdges, readOpenLists, type MembershipWork } from './membership-work.js';
+import { neededEdges, readPendingWork, type MembershipWork } from './membership-work.js';
 import type { SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
 import type { RowEvent, RowEvents } from '../stream/row-events.js';
@@ -23,19 +23,16 @@ import type { Change } from '../stream/transaction-batcher.js';
  * follows it to children and dependents. The only code that decides who sees a row.
  */
 export class MembershipApplier extends MembershipSettler {
-  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
-  unseen = false;
-
-  /** Looks what is {@link open}, when the lead is taken: each batch would look it up for every one of its rows. */
+  /** Reads what is {@link pending}, when the lead is taken: each batch would look it up for every one of its rows. */
   async survey(tx: ChangelogTransaction): Promise<void> {
     // Whoever had the lead before may have looked at what the stream tells from here on.
-    tx.noteLook();
-    Object.assign(this.open, await readOpenLists(tx));
+    tx.markReadAhead();
+    this.learn(await readPendingWork(tx));
   }
 
   /** Works out what can be without the database, for {@link apply}. */
-  prepare(changes: readonly Change[], lookedUntil: Lsn | null): PreparedBatch {
-    return prepareBatch(changes, this.tracked, lookedUntil);
+  prepare(changes: readonly Change[], readAheadLsn: Lsn | null): PreparedBatch {
+    return prepareBatch(changes, this.tracked, readAheadLsn);
   }
 
   /**
@@ -55,7 +52,7 @@ export class MembershipApplier extends MembershipSettler {
           const work = this.newWork(tx);
           // Later runs find other edges.
           if (place === 0) work.edges.add(records, edges);
-          if (!tx.hasLooked) work.edges.add(fresh, []);
+          if (!tx.readAhead) work.edges.add(fresh, []);
           await this.applyRows(tx, work, rows, aside, time);
         });
         continue;
@@ -95,7 +92,7 @@ export class MembershipApplier extends MembershipSettler {
       if (!above.includes(table)) continue;
       // Parents of what is left come along with what has moved, though no event may tell of them.
       await this.finish(tx, current, options);
-      current = current.rest(new EdgeWorkspace(tx));
+      current = current.rest(new EdgeWorkspace(tx), this.pending);
       await current.edges.load(needed());
     }
     await this.finish(tx, current, options);
@@ -117,7 +114,7 @@ export class MembershipApplier extends MembershipSettler {
     }
     if (unseen.size > 0) {
       await forgetRules(tx, [...unseen]);
-      this.unseen = true;
+      this.learn({ unseenChanges: true });
     }
   }
 

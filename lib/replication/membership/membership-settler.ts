@@ -10,24 +10,33 @@ import { removeRow, settleRow } from './edge-diff.js';
 import { Operation } from '../../store/changelog/operation.js';
 import { orphanSql, recordsWithEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
-import { MembershipWork, rowState, type OpenLists } from './membership-work.js';
+import { MembershipWork, rowState, type PendingWork } from './membership-work.js';
 import { writeMembership } from './membership-write.js';
 import { withoutPoison, type RowReports, type SetAside } from './poison-rows.js';
 import type { ResettleOptions } from './resettle-options.js';
 import { ahead, withEdges, type RowsWithEdges } from './rows-with-edges.js';
-import { savePoison, settleFailures } from '../rules/rule-failures.js';
+import { closeFailures, recordFailures, savePoison } from '../rules/rule-failures.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /** Settles the membership of rows as they are now, and of their children. */
 export class MembershipSettler {
-  /** See {@link OpenLists}. */
-  readonly open: { -readonly [List in keyof OpenLists]: boolean } = { waiting: true, failures: true };
+  private known: PendingWork = { waiting: true, failures: true, unseenChanges: false };
 
   constructor(
     protected readonly tracked: TrackedTables,
     protected readonly rules: BucketRules,
     private readonly reports: RowReports,
   ) {}
+
+  /** What may be left to do. */
+  get pending(): PendingWork {
+    return this.known;
+  }
+
+  /** Takes over what was found out about it. */
+  learn(found: Partial<PendingWork> = {}): void {
+    this.known = { ...this.known, ...found };
+  }
 
   /** Resolves current rows again and writes what changed in their membership; children follow. */
   async resettle(
@@ -38,8 +47,9 @@ export class MembershipSettler {
   ): Promise<void> {
     const isFirst = filter === 'all' && options.silent === true && this.rules.isDefault(table);
     if (isFirst && (await isUnknown(tx, table)) && !(await hasTooLong(tx, this.tracked, table))) {
-      const backfill = async (): Promise<void> =>
-        void (this.open.waiting = (await backfillEdges(tx, this.tracked, table)) || this.open.waiting);
+      const backfill = async (): Promise<void> => {
+        if (await backfillEdges(tx, this.tracked, table)) this.learn({ waiting: true });
+      };
       if (await tx.succeeds(backfill)) return;
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
@@ -113,13 +123,14 @@ export class MembershipSettler {
     run: (aside: SetAside) => Promise<Result>,
   ): Promise<Result> {
     return withoutPoison(tx, run, async ({ rows }) => {
-      await savePoison(tx, rows, this.open);
+      await savePoison(tx, rows);
+      this.learn({ failures: true });
       this.reports.poison(rows);
     });
   }
 
   protected newWork(tx: ChangelogTransaction): MembershipWork {
-    return new MembershipWork(new EdgeWorkspace(tx), this.open);
+    return new MembershipWork(new EdgeWorkspace(tx), this.pending);
   }
 
   private async resettleRows(
@@ -171,14 +182,16 @@ export class MembershipSettler {
     options: ResettleOptions,
   ): Promise<void> {
     const waiting = [...work.waiting.values()];
-    this.open.waiting ||= waiting.length > 0;
+    if (waiting.length > 0) this.learn({ waiting: true });
     const entries = options.silent === true ? [] : work.sortedEntries();
     await writeMembership(tx, { ...work.edges.difference(), entries, waiting });
-    if (this.open.waiting) {
+    if (this.pending.waiting) {
       for (const [table, ids] of work.noLongerWaiting) await deleteWaiting(tx, table, [...ids]);
     }
-    await settleFailures(tx, work.failures, work.resolvedRows, this.open);
+    if (this.pending.failures) await closeFailures(tx, work.resolvedRows);
     if (work.failures.length === 0) return;
+    await recordFailures(tx, work.failures);
+    this.learn({ failures: true });
     this.reports.failed(
       work.failures.map(({ table, failure }) => ({
         table,
@@ -217,7 +230,7 @@ export class MembershipSettler {
       const filter = { column: child.parentFkColumn ?? '', values: [...changed] };
       await this.resettle(tx, child, filter, { ...followers, childrenOf: 'theirs' });
     }
-    if (!this.open.waiting || appeared.length === 0) return;
+    if (!this.pending.waiting || appeared.length === 0) return;
     const released = new Map<string, string[]>();
     const childrenOf = new Set(appeared);
     for (const row of await releaseWaiting(tx, table.name, appeared)) {

@@ -1,7 +1,8 @@
 import { upsert } from '../../common/collections.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
-import type { ChangelogEntry, ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import type { ChangelogEntry } from '../../store/changelog/changelog-entry.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import type { RecordIds } from '../../store/changelog/edges.js';
 import type { WaitingRow } from '../../store/changelog/waiting-rows.js';
 import type { RuleFailure } from '../rules/bucket-rules.js';
@@ -10,6 +11,7 @@ import { BucketTimeline, type Moment, momentsAfter } from '../rules/bucket-timel
 import { bucketsOf, type NewEntry, type RowState } from './edge-diff.js';
 import { type Operation } from '../../store/changelog/operation.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
+import { parentOf, type RecordName } from '../tables/parent-of.js';
 import type { ResettleOptions } from './resettle-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
@@ -25,13 +27,19 @@ interface PlacedEntry extends ChangelogEntry {
 
 const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
 
-/** Rows wait for a parent, or rules failed: only then are those lists looked at. */
-export interface OpenLists {
+/** What may be left to do, as far as is known: only then are the tables of it read. */
+export interface PendingWork {
+  /** Rows wait for a parent. */
   readonly waiting: boolean;
+  /** Rules failed, or rows could not be written. */
   readonly failures: boolean;
+  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
+  readonly unseenChanges: boolean;
 }
 
-export async function readOpenLists(tx: ChangelogTransaction): Promise<OpenLists | undefined> {
+export async function readPendingWork(
+  tx: ChangelogTransaction,
+): Promise<Pick<PendingWork, 'waiting' | 'failures'> | undefined> {
   const { rows } = await tx.query<{ waiting: boolean; failures: boolean }>(
     `SELECT EXISTS (SELECT FROM :sync.sync_waiting_rows) AS waiting,
             EXISTS (SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL) AS failures`,
@@ -53,15 +61,14 @@ export class MembershipWork {
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
   private isSorted = true;
 
-  /** @param open what there is of rows that wait and of failures, see {@link OpenLists} */
   constructor(
     readonly edges: EdgeWorkspace,
-    private readonly open: OpenLists,
+    private readonly pending: PendingWork,
   ) {}
 
   /** The rest of the same batch, once this has been written. */
-  rest(edges: EdgeWorkspace): MembershipWork {
-    const rest = new MembershipWork(edges, this.open);
+  rest(edges: EdgeWorkspace, pending: PendingWork): MembershipWork {
+    const rest = new MembershipWork(edges, pending);
     rest.timelines = this.timelines;
     rest.ancestry = this.ancestry;
     return rest;
@@ -142,7 +149,7 @@ export class MembershipWork {
 
   settled(table: SyncTable, recordId: string): void {
     if (this.waiting.size > 0) this.waiting.delete(JSON.stringify([table.name, recordId]));
-    if (this.open.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
+    if (this.pending.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
   }
 
   /** The row is there no more: neither does it wait, nor is anything to be tried again. */
@@ -152,7 +159,7 @@ export class MembershipWork {
   }
 
   resolved(table: SyncTable, recordId: string): void {
-    if (this.open.failures) upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
+    if (this.pending.failures) upsert(this.resolvedRows, table.name, () => new Set()).add(recordId);
   }
 
   fail(table: SyncTable, failures: readonly RuleFailure[], operation: Operation): void {
@@ -187,18 +194,6 @@ export class MembershipWork {
       else if (before !== null) changes.changed.add(recordId);
     }
   }
-}
-
-export interface RecordName {
-  readonly table: string;
-  readonly id: string;
-}
-
-/** The record that a row is a child of; null when it names none. */
-export function parentOf(table: SyncTable, row: ResolveRow): RecordName | null {
-  if (table.parent === null || table.parentFkColumn === null) return null;
-  const id = row.data[table.parentFkColumn];
-  return id === null || id === undefined ? null : { table: table.parent, id };
 }
 
 /** The records whose edges are looked at: the rows themselves and their parents. */

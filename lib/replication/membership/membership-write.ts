@@ -1,4 +1,5 @@
-import type { ChangelogEntry, ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
+import type { ChangelogEntry } from '../../store/changelog/changelog-entry.js';
+import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import type { EdgeKey } from '../../store/changelog/edges.js';
 import { saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows.js';
 import type { EdgeDifference } from './edge-workspace.js';

@@ -1,14 +1,8 @@
-import { upsert } from '../../common/collections.js';
-import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { OPEN_FAILURE } from '../../store/changelog/open-failure.js';
 import type { RuleFailure } from './bucket-rules.js';
 import { Operation } from '../../store/changelog/operation.js';
-import type { MembershipApplier } from '../membership/membership-applier.js';
 import type { PoisonRow } from '../membership/poison-rows.js';
-
-/** Failures looked at in one go. */
-const RETRY_ROWS = 500;
 
 interface RecordedFailure {
   readonly table: string;
@@ -16,35 +10,22 @@ interface RecordedFailure {
   readonly operation: number;
 }
 
-/**
- * Records what could not be resolved, and closes the failures of rows that could. The row itself is not stored:
- * a retry reads it again.
- */
-export async function settleFailures(
+/** Records what could not be resolved. The row itself is not stored: a retry reads it again. */
+export async function recordFailures(
   tx: ChangelogTransaction,
   failures: readonly RecordedFailure[],
-  resolved: ReadonlyMap<string, ReadonlySet<string>>,
-  open: { failures: boolean },
 ): Promise<void> {
-  if (open.failures) {
-    for (const [table, ids] of resolved) await closeFailures(tx, table, [...ids]);
-  }
   for (const { table, failure, operation } of failures)
-    await record(tx, [table, failure.row.recordId, operation], failure.error.message, open);
+    await record(tx, [table, failure.row.recordId, operation], failure.error.message);
 }
 
 /** Records rows that were set aside (see `poison-rows.ts`). */
-export async function savePoison(
-  tx: ChangelogTransaction,
-  rows: readonly PoisonRow[],
-  open: { failures: boolean },
-): Promise<void> {
+export async function savePoison(tx: ChangelogTransaction, rows: readonly PoisonRow[]): Promise<void> {
   for (const { table, recordId, error } of rows)
     await record(
       tx,
       [table, recordId, Operation.update],
       `its change could not be written to the log: ${error.message}`,
-      open,
     );
 }
 
@@ -53,9 +34,7 @@ async function record(
   tx: ChangelogTransaction,
   row: readonly [table: string, recordId: string, operation: number],
   message: string,
-  open: { failures: boolean },
 ): Promise<void> {
-  open.failures = true;
   const text = message.slice(0, MAX_ERROR_TEXT).replaceAll(/\0|\p{Surrogate}/gu, '�');
   if (isAscii(text)) await insertFailure(tx, row, text);
   // The database's encoding may not have its characters.
@@ -87,34 +66,17 @@ async function insertFailure(
 /** Failures of tables that this version doesn't know ($1 are those that it does) wait for one that does. */
 export const DUE = 'resolved_at IS NULL AND retry_at <= now() AND table_name = ANY($1::text[])';
 
-/** Tries the failures that are due again. @returns whether any failure is still open */
-export async function retryFailures(
+/** Closes the failures of rows that could be resolved. */
+export async function closeFailures(
   tx: ChangelogTransaction,
-  registry: SyncRegistry,
-  applier: MembershipApplier,
-): Promise<boolean> {
-  // Of those that could not be written most can't be now.
-  await tx.beCareful();
-  const { rows } = await tx.query<{ table_name: string; record_id: string }>(
-    `SELECT table_name, record_id FROM :sync.sync_rule_failures WHERE ${DUE} ORDER BY id LIMIT ${RETRY_ROWS}`,
-    [registry.all().map((table) => table.name)],
-  );
-  const due = new Map<string, string[]>();
-  for (const row of rows) upsert(due, row.table_name, () => []).push(row.record_id);
-  for (const table of registry.parentsFirst()) {
-    const filter = { column: table.idColumn, values: due.get(table.name) ?? [] };
-    // It may be the delete of a row that could not be written.
-    await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
+  resolved: ReadonlyMap<string, ReadonlySet<string>>,
+): Promise<void> {
+  for (const [table, ids] of resolved) {
+    if (ids.size === 0) continue;
+    await tx.query(
+      `UPDATE :sync.sync_rule_failures SET resolved_at = now()
+        WHERE table_name = $1 AND record_id = ANY($2::text[]) AND resolved_at IS NULL`,
+      [table, [...ids]],
+    );
   }
-  const left = await tx.query('SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
-  return left.rows.length > 0;
-}
-
-async function closeFailures(tx: ChangelogTransaction, table: string, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await tx.query(
-    `UPDATE :sync.sync_rule_failures SET resolved_at = now()
-      WHERE table_name = $1 AND record_id = ANY($2::text[]) AND resolved_at IS NULL`,
-    [table, ids],
-  );
 }

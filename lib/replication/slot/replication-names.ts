@@ -1,5 +1,5 @@
 import type { SynchroProblem } from '../../common/errors.js';
-import type { ReplicationOptions } from '../../settings/synchro.options.js';
+import type { ReplicationSettings } from '../../settings/synchro.settings.js';
 
 /** PostgreSQL cuts a longer publication name off, and refuses a longer slot name (NAMEDATALEN). */
 const MAX_NAME_BYTES = 63;
@@ -11,19 +11,19 @@ const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 export function replicationNameProblems({
   slotName,
   publicationName,
-}: Pick<ReplicationOptions, 'slotName' | 'publicationName'>): readonly SynchroProblem[] {
+}: Pick<ReplicationSettings, 'slotName' | 'publicationName'>): readonly SynchroProblem[] {
   const problems: SynchroProblem[] = [];
   const problem = (option: string, message: string, remedy: string): void => {
     problems.push({ code: 'configuration_invalid', entity: 'SynchroModule', option, message, remedy });
   };
-  if (slotName !== undefined && !SLOT_NAME.test(slotName)) {
+  if (!SLOT_NAME.test(slotName)) {
     problem(
       'replication.slotName',
       `a replication slot can't be called ${JSON.stringify(slotName)}`,
       'take 1 to 63 lower-case letters (a to z), digits and underscores, e.g. my_app_slot',
     );
   }
-  if (publicationName !== undefined && !isPublicationName(publicationName)) {
+  if (!isPublicationName(publicationName)) {
     problem(
       'replication.publicationName',
       `a publication can't be called ${JSON.stringify(publicationName)}`,

@@ -32,15 +32,15 @@ export interface PreparedBatch {
 }
 
 /**
- * @param lookedUntil no edge comes from a row that was committed later than this, but for what the stream has told; null:
+ * @param readAheadLsn no edge comes from a row that was committed later than this, but for what the stream has told; null:
  *   not known
  */
 export function prepareBatch(
   changes: readonly Change[],
   tracked: TrackedTables,
-  lookedUntil: Lsn | null,
+  readAheadLsn: Lsn | null,
 ): PreparedBatch {
-  const runs = toRuns(changes, tracked, lookedUntil);
+  const runs = toRuns(changes, tracked, readAheadLsn);
   const [first] = runs;
   if (!first?.rows) return { runs, records: new Map(), isNew: false };
   const needed = neededEdges([...first.rows.byTable.values()].flat());
@@ -48,14 +48,18 @@ export function prepareBatch(
 }
 
 /** Cuts a batch into what is applied in one go. */
-function toRuns(changes: readonly Change[], tracked: TrackedTables, lookedUntil: Lsn | null): readonly Run[] {
+function toRuns(
+  changes: readonly Change[],
+  tracked: TrackedTables,
+  readAheadLsn: Lsn | null,
+): readonly Run[] {
   const runs: Run[] = [];
   let rows: Change[] = [];
   const endRows = (): void => {
     const last = rows.at(-1);
     if (last) {
       const events = toRowEvents(rows, tracked);
-      runs.push({ rows: events, fresh: freshRecords(rows, events, lookedUntil), time: last.commitTime });
+      runs.push({ rows: events, fresh: freshRecords(rows, events, readAheadLsn), time: last.commitTime });
     }
     rows = [];
   };
@@ -78,7 +82,7 @@ function toRuns(changes: readonly Change[], tracked: TrackedTables, lookedUntil:
 function freshRecords(
   changes: readonly Change[],
   { byTable, unnamed }: RowEvents,
-  lookedUntil: Lsn | null,
+  readAheadLsn: Lsn | null,
 ): RecordIds {
   const fresh = new Map<string, Set<string>>();
   for (const [table, events] of byTable) {
@@ -89,7 +93,7 @@ function freshRecords(
     for (const { order, recordId } of events) {
       const change = changes[order];
       if (told.has(recordId)) ids.delete(recordId);
-      else if (change && isNew(change, lookedUntil)) ids.add(recordId);
+      else if (change && isNew(change, readAheadLsn)) ids.add(recordId);
       told.add(recordId);
     }
     fresh.set(table, ids);
@@ -111,6 +115,6 @@ function without(records: RecordIds, others: RecordIds): RecordIds {
   return left;
 }
 
-function isNew({ message, commitLsn }: Change, lookedUntil: Lsn | null): boolean {
-  return message.tag === 'insert' && lookedUntil !== null && commitLsn > lookedUntil;
+function isNew({ message, commitLsn }: Change, readAheadLsn: Lsn | null): boolean {
+  return message.tag === 'insert' && readAheadLsn !== null && commitLsn > readAheadLsn;
 }

@@ -2,11 +2,11 @@ import type { Duplex } from 'node:stream';
 import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../../common/errors.js';
-import { quoteIdentifier } from '../../common/identifiers.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
-import { liftTransactionLimit } from '../slot/consumer-connection.js';
+import { ArrivalPacing, PAUSE_MS } from './arrival-pacing.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
+import { TextPlugin } from './text-plugin.js';
 
 /** All WAL up to here has been sent; with `mustAnswer` the server waits for a status (it is shutting down). */
 export interface KeepaliveMessage {
@@ -39,15 +39,6 @@ export interface StreamOptions {
 const MAX_QUEUED_MESSAGES = 3_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 /**
- * A tick that brought less than this is followed by a short pause: the walsender then sends larger pieces. But only
- * where much comes: a commit that comes alone is not made to wait.
- */
-const COALESCE_BYTES = 32 * 1024;
-const COALESCE_MS = 1;
-const BUSY_BYTES = 8 * 1024;
-const BUSY_MS = 10;
-
-/**
  * The replication connection as a queue: messages are decoded as they arrive, and taken when the consumer is
  * ready. Reading pauses while the queue is full; statuses go out all the same, so that the server keeps the
  * connection. This is the only file that knows pg-logical-replication, whose version is pinned because reading and
@@ -58,9 +49,7 @@ export class ReplicationStream {
   private readonly decoder: PgoutputDecoder;
   private queue: StreamMessage[] = [];
   private queuedBytes = 0;
-  private bytesThisTick = 0;
-  /** What came since a moment no longer ago than {@link BUSY_MS}. */
-  private lately = { since: 0, bytes: 0 };
+  private readonly pacing = new ArrivalPacing();
   private paused = false;
   private failure: Error | null = null;
   private waiting: (() => void) | null = null;
@@ -197,11 +186,10 @@ export class ReplicationStream {
     } catch (error) {
       this.fail(error as Error);
     }
-    if (this.bytesThisTick === 0) {
+    if (this.pacing.add(copied.length)) {
       this.lastHeard = performance.now();
       setImmediate(() => this.endTick());
     }
-    this.bytesThisTick += copied.length;
     this.updateFlow();
   }
 
@@ -215,16 +203,11 @@ export class ReplicationStream {
   }
 
   private endTick(): void {
-    const bytes = this.bytesThisTick;
-    this.bytesThisTick = 0;
-    const { lastHeard, lately } = this;
-    if (lastHeard - lately.since > BUSY_MS) this.lately = { since: lastHeard, bytes: 0 };
-    this.lately.bytes += bytes;
-    if (bytes >= COALESCE_BYTES || this.lately.bytes < BUSY_BYTES || this.paused) return;
+    if (!this.pacing.endTick(this.lastHeard) || this.paused) return;
     this.socket()?.pause();
     setTimeout(() => {
       if (!this.paused) this.socket()?.resume();
-    }, COALESCE_MS);
+    }, PAUSE_MS);
   }
 
   private updateFlow(): void {
@@ -254,33 +237,3 @@ export class ReplicationStream {
 
 /** What comes before the message of the plugin: the kind, two positions and a time. */
 const WAL_HEADER_BYTES = 1 + 8 + 8 + 8;
-
-/**
- * Starts pgoutput, and takes what the server sends from the connection itself: PLR would make two texts, two events and
- * a promise of each message, a tenth of what a row costs that is alone in its transaction.
- */
-class TextPlugin {
-  readonly name = 'pgoutput';
-  readonly options = {};
-
-  constructor(
-    private readonly publicationName: string,
-    private readonly receive: (copied: Buffer) => void,
-  ) {}
-
-  async start(client: Client, slotName: string, lsn: string): Promise<unknown> {
-    await liftTransactionLimit(client);
-    client.connection.removeAllListeners('copyData');
-    client.connection.on('copyData', ({ chunk }: { readonly chunk: Buffer }) => this.receive(chunk));
-    // A replication command's string: a quote is doubled, and a backslash is nothing else.
-    const publication = `'${quoteIdentifier(this.publicationName).replaceAll("'", "''")}'`;
-    return client.query(
-      `START_REPLICATION SLOT ${quoteIdentifier(slotName)} LOGICAL ${lsn} (proto_version '1', publication_names ${publication})`,
-    );
-  }
-
-  /** Nobody calls it. */
-  parse(): never {
-    throw new TypeError('messages are read from the connection');
-  }
-}

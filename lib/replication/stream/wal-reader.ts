@@ -37,10 +37,10 @@ export interface DueWork {
  * that goes wrong ends it with an error: the next start goes on from the stored position.
  */
 export class WalReader {
-  private readonly writer: BatchWriter;
+  readonly writer: BatchWriter;
   private readonly batcher: TransactionBatcher;
   /** Where the last source transaction that was read was committed. */
-  private reached: Lsn;
+  reachedLsn: Lsn;
   /** The latest keepalive, if nothing has come after it. */
   private keepalive: KeepaliveMessage | null = null;
   /** Positions that somebody waits for. */
@@ -50,7 +50,7 @@ export class WalReader {
 
   constructor(private readonly options: WalReaderOptions) {
     const { stream, batchRows, maxBatchRows } = options;
-    this.reached = options.position.confirmedLsn;
+    this.reachedLsn = options.position.confirmedLsn;
     this.writer = new BatchWriter({ ...options, acknowledge: (lsn) => stream.acknowledge(lsn) });
     this.batcher = new TransactionBatcher(() => this.confirmedLsn, batchRows, maxBatchRows);
   }
@@ -64,7 +64,7 @@ export class WalReader {
       this.keepalive = message.tag === 'keepalive' ? message : null;
       if (message.tag === 'keepalive') continue;
       if (message.tag === 'begin') {
-        this.reached = message.commitLsn;
+        this.reachedLsn = message.commitLsn;
         publishPhase('decoding');
         if (this.due && message.commitLsn >= this.due.lsn) await this.runDue();
       }
@@ -94,11 +94,6 @@ export class WalReader {
     this.due = work;
   }
 
-  /** Whether a source transaction is half written. */
-  get isWriting(): boolean {
-    return this.writer.isWriting;
-  }
-
   /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
   want(lsn: Lsn): void {
     this.wanted = [...this.wanted.filter((wanted) => wanted > this.confirmedLsn && wanted !== lsn), lsn];
@@ -107,32 +102,12 @@ export class WalReader {
   /** Whether anything was applied since the start. */
   get progressed(): boolean {
     const { confirmedLsn, lastSeq } = this.options.position;
-    return this.confirmedLsn > confirmedLsn || this.writer.position.lastSeq > lastSeq;
-  }
-
-  /** How far the stream was read. */
-  get reachedLsn(): Lsn {
-    return this.reached;
-  }
-
-  /** See {@link BatchWriter.release}: the connection is free for others, but for what {@link isWriting}. */
-  release(): void {
-    this.writer.release();
-  }
-
-  /** See {@link BatchWriter.verify}. */
-  verify(): Promise<void> {
-    return this.writer.verify();
-  }
-
-  /** See {@link BatchWriter.between}. */
-  between(work: (tx: ChangelogTransaction) => Promise<void>): Promise<boolean> {
-    return this.writer.between(work);
+    return this.confirmedLsn > confirmedLsn || this.writer.position.durable.lastSeq > lastSeq;
   }
 
   /** Up to where all is durable. */
   private get confirmedLsn(): Lsn {
-    return this.writer.position.confirmedLsn;
+    return this.writer.position.durable.confirmedLsn;
   }
 
   /** Whether the position can be stored for somebody who waits for it, without anything new. */
@@ -149,7 +124,7 @@ export class WalReader {
     this.due = null;
     const rest = this.batcher.flush();
     if (rest) await this.writer.write(rest);
-    if (due) await this.between(due.run);
+    if (due) await this.writer.between(due.run);
   }
 
   /**

@@ -4,7 +4,8 @@ import type { ChangelogTransaction } from '../../store/changelog/changelog-trans
 import type { MembershipApplier } from '../membership/membership-applier.js';
 import { ensurePublication } from '../slot/publication.js';
 import type { TableRules } from './table-rules.js';
-import { readShapes, sameShapes, type TableShapes } from './table-shapes.js';
+import { readShapes } from './read-shapes.js';
+import { sameShapes, type TableShapes } from './table-shapes.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { WalReader } from '../stream/wal-reader.js';
 

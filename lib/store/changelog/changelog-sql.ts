@@ -1,6 +1,6 @@
 import { writePgArray } from '../../database/pg-array-literal.js';
 import { formatMicros } from '../../common/timestamp.js';
-import type { ChangelogEntry } from './changelog-transaction.js';
+import type { ChangelogEntry } from './changelog-entry.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 
 /**

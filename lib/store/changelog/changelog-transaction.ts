@@ -11,28 +11,19 @@ import {
   WRITE_EDGES,
   WRITE_EDGES_AND_APPEND,
 } from './changelog-sql.js';
+import type { ChangelogEntry } from './changelog-entry.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
 import { inOnePiece } from '../../database/one-piece.js';
 import { SentTransaction } from '../../database/sent-transaction.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
-
-/** A changelog entry; its seq is given when it is appended. */
-export interface ChangelogEntry {
-  readonly table: string;
-  readonly recordId: string;
-  readonly bucket: string;
-  readonly operation: number;
-  /** Microseconds; null: the row's own time is served. */
-  readonly servedAt: bigint | null;
-}
 
 /** A commit that was sent. */
 export interface PendingCommit {
   readonly position: WalPosition;
   /** @throws what the first of the transaction's statements that failed ended in: then nothing of it is there */
   readonly durable: Promise<void>;
-  /** Of a transaction that looked ahead (see {@link ChangelogTransaction.noteLook}), how far at most; null: it didn't. */
-  readonly lookedUntil: Promise<Lsn> | null;
+  /** Of a transaction that read ahead (see {@link ChangelogTransaction.markReadAhead}), how far at most; null: it didn't. */
+  readonly readAheadLsn: Promise<Lsn> | null;
 }
 
 /**
@@ -43,8 +34,8 @@ export interface PendingCommit {
  */
 export class ChangelogTransaction extends SentTransaction {
   private seq: bigint;
-  /** Whether it has looked ahead (see {@link noteLook}). */
-  hasLooked = false;
+  /** Whether it has read ahead of the stream (see {@link markReadAhead}). */
+  readAhead = false;
 
   /**
    * @param client a connection of the writer's own with `pipeline`, outside any transaction
@@ -125,19 +116,22 @@ export class ChangelogTransaction extends SentTransaction {
    * To be called by who lets the host's tables decide about edges: they are ahead of the stream, which may tell of a row
    * later that has edges by then.
    */
-  noteLook(): void {
-    this.hasLooked = true;
+  markReadAhead(): void {
+    this.readAhead = true;
   }
 
-  /** What a statement of this transaction could see lately (`pg_snapshot` text): the first one, or see {@link look}. */
+  /** What a statement of this transaction could see lately (`pg_snapshot` text): the first one, or see {@link refreshSnapshot}. */
   get snapshot(): string {
     return this.seen;
   }
 
   /** Takes the {@link snapshot} again, behind what was sent, and without waiting for it. */
-  look(): void {
-    const looked = this.send<{ snapshot: string }>('look', 'SELECT pg_current_snapshot()::text AS snapshot');
-    looked.then(
+  refreshSnapshot(): void {
+    const read = this.send<{ snapshot: string }>(
+      'refresh_snapshot',
+      'SELECT pg_current_snapshot()::text AS snapshot',
+    );
+    read.then(
       ({ rows }) => (this.seen = rows[0]?.snapshot ?? this.seen),
       () => undefined, // whoever waits for what was sent is told
     );
@@ -224,10 +218,10 @@ export class ChangelogTransaction extends SentTransaction {
         appliedUntil === null ? null : formatMicros(appliedUntil),
       ],
     );
-    const lookedUntil = this.hasLooked ? this.insertLsn() : null;
-    lookedUntil?.catch(() => undefined); // what failed before it is told
+    const readAheadLsn = this.readAhead ? this.insertLsn() : null;
+    readAheadLsn?.catch(() => undefined); // what failed before it is told
     this.write(undefined, 'COMMIT'); // behind a statement that failed it rolls back
-    return { position, durable: this.written(), lookedUntil };
+    return { position, durable: this.written(), readAheadLsn };
   }
 
   /** What is committed by now ends before it. */

@@ -1,5 +1,5 @@
 import { OPEN_FAILURE } from '../changelog/open-failure.js';
-import type { Statement } from '../../database/pipeline.js';
+import type { SqlStatement } from '../../database/pipeline.js';
 import type { SqlRunner } from '../../database/session.js';
 
 /** A create that waits until a push of the same user brings its parent (interleavings 20). */
@@ -36,7 +36,7 @@ export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<vo
 }
 
 /** The statement of {@link lockParkedRows}, for those who send it with others. */
-export function parkedRowsLock(userId: string): Statement & { readonly parameters: unknown[] } {
+export function parkedRowsLock(userId: string): SqlStatement & { readonly parameters: unknown[] } {
   // Two users with the same hash only wait for each other.
   return { sql: 'SELECT pg_advisory_xact_lock($1, hashtext($2))', parameters: [PARKING_LOCK, userId] };
 }

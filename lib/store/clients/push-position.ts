@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Lsn } from '../../common/lsn.js';
-import type { Statement as PipelinedStatement } from '../../database/pipeline.js';
-import { Statement } from '../../database/statement.js';
+import type { SqlStatement } from '../../database/pipeline.js';
+import { PreparedStatement } from '../../database/statement.js';
 import type { SyncClient } from './sync-clients.js';
 
 /**
@@ -9,16 +9,16 @@ import type { SyncClient } from './sync-clients.js';
  * which it neither waits for nor slows down.
  * @param isShared some of it is in a table whose rows may go out of their owner's sight
  */
-export function notePushPosition(
+export function recordPushPosition(
   manager: EntityManager,
   client: SyncClient,
   isShared: boolean,
-): PipelinedStatement {
+): SqlStatement {
   return PUSH_POSITION.bind(manager, [client.id, isShared]);
 }
 
 /** The position is read first: to look at the table may write WAL, which the log would have to pass, too. */
-const PUSH_POSITION = new Statement(
+const PUSH_POSITION = new PreparedStatement(
   `UPDATE :sync.sync_clients
       SET pushed_lsn = here.lsn - '0/0', shared_lsn = CASE WHEN $2 THEN here.lsn - '0/0' ELSE shared_lsn END
      FROM (SELECT pg_current_wal_insert_lsn() AS lsn, $1::uuid AS client,
@@ -32,7 +32,7 @@ export async function unloggedPush(manager: EntityManager, userId: string): Prom
   return row?.lsn == null ? null : BigInt(row.lsn);
 }
 
-const UNLOGGED_PUSH = new Statement<{ readonly lsn: string | null }>(
+const UNLOGGED_PUSH = new PreparedStatement<{ readonly lsn: string | null }>(
   `SELECT max(c.pushed_lsn)::text AS lsn FROM :sync.sync_clients c
      JOIN :sync.sync_wal_position p ON c.pushed_lsn > p.confirmed_lsn WHERE c.user_id = $1`,
 );

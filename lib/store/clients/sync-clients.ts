@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import type { Statement as PipelinedStatement } from '../../database/pipeline.js';
-import { Statement } from '../../database/statement.js';
+import type { SqlStatement } from '../../database/pipeline.js';
+import { PreparedStatement } from '../../database/statement.js';
 
 /** A registered device, as far as requests need it. Sequence numbers are 64-bit. */
 export interface SyncClient {
@@ -94,18 +94,18 @@ async function removeSurplus(
  * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
  * @param served where the log stood when its rows were read
  */
-export function notePull(
+export function recordPull(
   manager: EntityManager,
   client: SyncClient,
   acknowledged: bigint | null,
   served: bigint,
-): PipelinedStatement | null {
+): SqlStatement | null {
   const isNew = acknowledged !== null && acknowledged !== client.acknowledged;
   if (!isNew && client.active && client.hasPulledLately && client.served >= served) return null;
   return PULLED.bind(manager, [client.id, acknowledged?.toString() ?? null, served.toString()]);
 }
 
-const PULLED = new Statement(
+const PULLED = new PreparedStatement(
   `UPDATE :sync.sync_clients
       SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
           is_active = true, served_seq = greatest(served_seq, $3::bigint)
@@ -113,7 +113,7 @@ const PULLED = new Statement(
 );
 
 /** The statement that notes where the log stood when rows were read for a device that has more of them to come. */
-export function noteServed(client: SyncClient, served: bigint): PipelinedStatement | null {
+export function recordServed(client: SyncClient, served: bigint): SqlStatement | null {
   if (client.served >= served) return null;
   return {
     sql: 'UPDATE :sync.sync_clients SET served_seq = greatest(served_seq, $2) WHERE id = $1',
@@ -122,11 +122,11 @@ export function noteServed(client: SyncClient, served: bigint): PipelinedStateme
 }
 
 /** The statement that notes a push. */
-export function notePush(manager: EntityManager, client: SyncClient): PipelinedStatement {
+export function recordPush(manager: EntityManager, client: SyncClient): SqlStatement {
   return PUSHED.bind(manager, [client.id]);
 }
 
-const PUSHED = new Statement(
+const PUSHED = new PreparedStatement(
   'UPDATE :sync.sync_clients SET last_push_at = now(), last_sync_at = now() WHERE id = $1',
 );
 
@@ -146,7 +146,7 @@ export function changeSubscriptions(
   buckets: readonly string[],
   from: bigint,
   channel: string,
-): PipelinedStatement {
+): SqlStatement {
   // Whoever changes subscriptions takes the client's row first.
   return {
     sql: `WITH client AS MATERIALIZED (
@@ -175,7 +175,7 @@ export function changeSubscriptions(
 }
 
 /** The statement that notes that rows were pushed into buckets that wait to go, and were granted again. */
-export function noteUnlogged(client: SyncClient, buckets: readonly string[]): readonly PipelinedStatement[] {
+export function recordUnlogged(client: SyncClient, buckets: readonly string[]): readonly SqlStatement[] {
   const granted = new Set(buckets);
   const again = client.leaving.filter((bucket) => granted.has(bucket));
   if (again.length === 0) return [];
@@ -192,7 +192,7 @@ export function noteUnlogged(client: SyncClient, buckets: readonly string[]): re
  * The statement that notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
  * snapshot once it knows the current one.
  */
-export function noteOlderSchema(client: SyncClient): PipelinedStatement {
+export function recordOlderSchema(client: SyncClient): SqlStatement {
   return {
     sql: `UPDATE :sync.sync_clients SET snapshot_completed_at = '-infinity'
       WHERE id = $1 AND snapshot_completed_at > '-infinity'`,
@@ -209,7 +209,7 @@ export function completeSnapshot(
   checkpoint: bigint,
   served: bigint,
   isOlderSchema: boolean,
-): PipelinedStatement {
+): SqlStatement {
   return {
     sql: `UPDATE :sync.sync_clients
         SET snapshot_seq = NULL, snapshot_expires_at = NULL, last_pull_seq = $2,

@@ -1,7 +1,7 @@
 import { WORK_CHANNEL } from '../../common/work-channel.js';
 import { chunks } from '../../common/collections.js';
 import type { ChangelogTransaction } from '../changelog/changelog-transaction.js';
-import type { Statement } from '../../database/pipeline.js';
+import type { SqlStatement } from '../../database/pipeline.js';
 import type { SqlRunner } from '../../database/session.js';
 import { LOG_IS_THERE } from '../changelog/wal-position.js';
 
@@ -52,7 +52,7 @@ export async function enqueueRequest(runner: SqlRunner, request: NewRequest): Pr
 }
 
 /** The statements of {@link enqueueRequest}. */
-export function requestSql(request: NewRequest): readonly Statement[] {
+export function requestSql(request: NewRequest): readonly SqlStatement[] {
   if (request.later === true) return [laterSql(request)];
   const { kind, table, recordIds, anew = false, userId = null, client = null } = request;
   const pieces = recordIds === null ? [null] : chunks(recordIds, REQUEST_ROWS);
@@ -68,7 +68,7 @@ export function requestSql(request: NewRequest): readonly Statement[] {
 }
 
 /** Nobody is woken for it: the consumer looks for what is due. */
-function laterSql({ kind, table, recordIds, anew = false, client = null }: NewRequest): Statement {
+function laterSql({ kind, table, recordIds, anew = false, client = null }: NewRequest): SqlStatement {
   return {
     sql: `INSERT INTO :sync.sync_requests (kind, table_name, record_ids, anew, client, due_at)
        SELECT $1, $2, array_agg(r), $4, $5, now() + interval '${LATER}' FROM unnest($3::text[]) AS r

@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractTable } from '../../../schema/schema-contract.js';
 import { namedBucketsSql } from '../../../store/host-rows/named-buckets-sql.js';
-import type { Statement } from '../../../database/pipeline.js';
+import type { SqlStatement } from '../../../database/pipeline.js';
 import type { Write } from '../writing/judge.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
 import { idAmongSql, recordKey } from '../values/record-id.js';
@@ -28,7 +28,7 @@ export class BucketLook {
   }
 
   /** To be run before the writes, and again after them; none where no bucket can be wrong. */
-  get statements(): readonly Statement[] {
+  get statements(): readonly SqlStatement[] {
     return this.runs.map((run) => bucketsSql(this.registry, run[0].item.table, run));
   }
 
@@ -62,7 +62,7 @@ interface BucketsRow {
   readonly buckets: readonly string[];
 }
 
-function bucketsSql(registry: SyncRegistry, contract: ContractTable, run: Run): Statement {
+function bucketsSql(registry: SyncRegistry, contract: ContractTable, run: Run): SqlStatement {
   const { table, primaryKey } = contract;
   const key = `t.${quoteIdentifier(primaryKey.name)}`;
   return {

@@ -5,7 +5,7 @@ import type { ContractTable } from '../../../schema/schema-contract.js';
 import { inDefaultBucketsSql } from '../../../store/host-rows/default-bucket-sql.js';
 import { ownedSql, owningParent } from '../../../store/host-rows/ownership-sql.js';
 import { canAskForHidden } from '../../../store/host-rows/row-exists.js';
-import type { Statement } from '../../../database/pipeline.js';
+import type { SqlStatement } from '../../../database/pipeline.js';
 import type { SqlRunner } from '../../../database/session.js';
 import type { PushContext } from '../push-change.js';
 import { idAmongSql, sameIdSql } from '../values/record-id.js';
@@ -25,7 +25,7 @@ export function lockSql(
   ids: readonly string[],
   userId: string,
   mode: LockMode,
-): Statement {
+): SqlStatement {
   const { table } = contract;
   const fk = owningParent(registry, table) ? table.parentFkColumn : null;
   return {
@@ -47,7 +47,7 @@ export function readSql(
   { userId, buckets, isSeenByDefaultRule }: PushContext,
   contract: ContractTable,
   ids: readonly string[],
-): Statement {
+): SqlStatement {
   const { table } = contract;
   const rule =
     isSeenByDefaultRule?.(table) === true

@@ -1,5 +1,5 @@
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
-import type { Statement } from '../../../database/pipeline.js';
+import type { SqlStatement } from '../../../database/pipeline.js';
 import { columnJson } from '../values/client-values.js';
 import { isEcho } from '../echo.js';
 import type { Write } from '../writing/judge.js';
@@ -19,7 +19,7 @@ export function runStatement(
   registry: SyncRegistry,
   userId: string,
   { run: [{ item, kind, columns }], form, records: writes }: RunStatement,
-): Statement {
+): SqlStatement {
   const shape: RunShape = { contract: item.table, columns, form };
   const records = `[${writes.map(recordText).join(',')}]`;
   switch (kind) {

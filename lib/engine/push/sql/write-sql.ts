@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
-import type { Statement } from '../../../database/pipeline.js';
+import type { SqlStatement } from '../../../database/pipeline.js';
 import { storedRowSql } from './row-sql.js';
 
 /** What a run writes: the same table and columns for all its records. */
@@ -25,7 +25,12 @@ export type WriteForm = 'usual' | 'plain';
  *
  * @param records a JSON array of objects, column → value
  */
-export function insertSql(registry: SyncRegistry, run: RunShape, records: string, userId: string): Statement {
+export function insertSql(
+  registry: SyncRegistry,
+  run: RunShape,
+  records: string,
+  userId: string,
+): SqlStatement {
   const { table, primaryKey } = run.contract;
   const parameters: unknown[] = [records];
   const parameter = (value: unknown): string => `$${parameters.push(value)}`;
@@ -62,7 +67,7 @@ export function updateSql(
   records: string,
   userId: string,
   undelete: boolean,
-): Statement {
+): SqlStatement {
   const assignments = run.columns.map(
     (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
   );
@@ -71,7 +76,12 @@ export function updateSql(
 }
 
 /** Soft-deletes records that the user owns. */
-export function deleteSql(registry: SyncRegistry, run: RunShape, records: string, userId: string): Statement {
+export function deleteSql(
+  registry: SyncRegistry,
+  run: RunShape,
+  records: string,
+  userId: string,
+): SqlStatement {
   const column = quoteIdentifier(run.contract.table.deletedAtColumn);
   return changeSql(registry, run, records, userId, [
     `${column} = date_trunc('milliseconds', clock_timestamp())`,
@@ -84,7 +94,7 @@ function changeSql(
   records: string,
   userId: string,
   assignments: readonly string[],
-): Statement {
+): SqlStatement {
   const { table, primaryKey } = run.contract;
   const key = quoteIdentifier(primaryKey.name);
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];

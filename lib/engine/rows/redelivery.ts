@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ContractTable } from '../../schema/schema-contract.js';
-import { pipelined, type Statement } from '../../database/pipeline.js';
+import { pipelined, type SqlStatement } from '../../database/pipeline.js';
 import { type NewRequest, requestSql } from '../../store/tasks/requests.js';
 import { inTransaction } from '../../database/session.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
@@ -11,13 +11,13 @@ import type { Hydrated } from './hydrator.js';
  * refused something. The log may have nothing else to say of them: of a row that leaves the user's sight and comes back,
  * it may learn of both at once. So the consumer is asked to tell the device what became of them.
  */
-export type PassedOver = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'later' | 'userId'>;
+export type Redelivery = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'later' | 'userId'>;
 
 /** For rows that as they are now are not the user's. */
-export function redeliveries(
+export function redeliveriesOf(
   { table }: ContractTable,
   { withheld }: Pick<Hydrated, 'withheld'> = { withheld: [] },
-): readonly PassedOver[] {
+): readonly Redelivery[] {
   return [false, true].flatMap((anew) => {
     const recordIds = withheld.filter((record) => record.anew === anew).map(({ id }) => id);
     return recordIds.length === 0 ? [] : { kind: 'redeliver', table: table.name, recordIds, anew };
@@ -25,26 +25,26 @@ export function redeliveries(
 }
 
 /** Asks the consumer for what was passed over. The device must not have its answer before: it would not ask again. */
-export async function notePassedOver(
+export async function requestRedelivery(
   manager: EntityManager,
   client: SyncClient,
-  records: readonly PassedOver[],
+  records: readonly Redelivery[],
 ): Promise<void> {
-  const statements = passedOverSql(client, records);
+  const statements = redeliverySql(client, records);
   if (statements.length > 0) await pipelined(manager, statements);
 }
 
-/** The statements of {@link notePassedOver}. */
-export function passedOverSql(client: SyncClient, records: readonly PassedOver[]): readonly Statement[] {
+/** The statements of {@link requestRedelivery}. */
+export function redeliverySql(client: SyncClient, records: readonly Redelivery[]): readonly SqlStatement[] {
   return records.flatMap((each) => requestSql({ ...each, client: client.id }));
 }
 
 /** The same in a transaction of its own. */
-export async function askForPassedOver(
+export async function requestRedeliveryApart(
   dataSource: DataSource,
   client: SyncClient,
-  records: readonly PassedOver[],
+  records: readonly Redelivery[],
 ): Promise<void> {
   if (records.length === 0) return;
-  await inTransaction(dataSource, 'write', (manager) => notePassedOver(manager, client, records));
+  await inTransaction(dataSource, 'write', (manager) => requestRedelivery(manager, client, records));
 }

@@ -3,7 +3,7 @@ import { SynchroError } from '../../common/errors.js';
 import type { HookRunner } from '../../hooks/hook-runner.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
 import { registered, type SyncContext } from '../request/sync-context.js';
-import type { SyncRequest } from '../request/sync-requests.js';
+import type { SyncRequest } from '../request/sync-request.js';
 
 /** @throws SynchroError for a device that is unknown, or that the host refuses */
 export async function admit(

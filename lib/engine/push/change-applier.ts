@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
-import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
@@ -9,24 +8,19 @@ import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
 import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
-import { timestampEnvelopeSql } from '../../schema/row-json.js';
-import type { SchemaContract } from '../../schema/schema-contract.js';
-import { hasParkedRowsSql, parkedRowsLock } from '../../store/clients/parked-rows.js';
-import type { Statement } from '../../database/pipeline.js';
-import { digest, hasPushFailuresSql } from '../../store/clients/push-failures.js';
+import type { StatementBatch } from '../../database/pipeline.js';
 import { RoleSwitch } from '../../database/role-switch.js';
-import type { Opened, SqlRunner } from '../../database/session.js';
-import { kept } from '../../database/statement.js';
+import type { SqlRunner } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
-import { DEFAULT_PAGE_BYTES } from '../rows/hydrator.js';
-import type { PassedOver } from '../rows/passed-over.js';
+import type { Redelivery } from '../rows/redelivery.js';
 import { ChangeTries } from './failures/change-tries.js';
 import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed, withdrawals } from './corrections.js';
 import { Judge } from './writing/judge.js';
-import { Parking, type ParkingState } from './parking/parking.js';
+import { Parking } from './parking/parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
+import { type OpenedPush, pushOpening } from './push-opening.js';
 import { PushRun } from './writing/push-run.js';
 import { numberToken } from './values/numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './failures/split-push.js';
@@ -40,12 +34,12 @@ export interface AppliedPush {
   /** What devices still have to be told, see {@link corrections}. */
   readonly corrections: Corrections;
   /** What was written, and may go out of its owner's sight, as ids to withdraw. */
-  readonly shared: readonly PassedOver[];
+  readonly shared: readonly Redelivery[];
 }
 
 /** Applies the changes of one push (docs/internals/architecture.md#walk-1-a-pushed-change). */
 @Injectable()
-export class PushService {
+export class ChangeApplier {
   private readonly logger: SyncLogger;
 
   constructor(
@@ -76,7 +70,7 @@ export class PushService {
   /**
    * Runs in a READ COMMITTED transaction under `TEXT_SETTINGS`. One bad change never costs another one its place.
    *
-   * @param begun the rows of each statement of its {@link beginning}
+   * @param opened what its {@link opening} has brought
    * @param progress is told how far it has come
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
@@ -87,7 +81,7 @@ export class PushService {
     manager: EntityManager,
     caller: PushContext,
     changes: readonly PushChange[],
-    begun: Opened,
+    opened: OpenedPush,
     progress: PushProgress = { stage: 'opening' },
   ): Promise<AppliedPush> {
     progress.stage = 'changes';
@@ -95,9 +89,10 @@ export class PushService {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
     };
-    const { used, roles, locked, hasFailed, ...scope } = this.begin(manager, context.contract, begun);
+    const roles = this.rolesOf(manager, opened);
+    const scope = this.scopeOf(context, opened);
     const checked = await checkChanges(this.taken(changes), scope);
-    const parking = new Parking(roles.sync, context, scope, { locked, used }, this.logger);
+    const parking = new Parking(roles.sync, context, scope, opened, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const tries = new ChangeTries(roles.sync, context, this.logger);
@@ -106,8 +101,8 @@ export class PushService {
     const items = checked.filter(isItem);
     const verdicts = await run.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
-    const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
-    if (hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
+    const results = withinBytes(all, this.options.maxPageBytes);
+    if (opened.hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
@@ -133,10 +128,10 @@ export class PushService {
     manager: EntityManager,
     context: Pick<PushContext, 'userId' | 'clientId' | 'contract'>,
     changes: readonly PushChange[],
-    begun: Opened,
+    opened: OpenedPush,
     { error, isFinal }: GivenUp,
   ): Promise<AppliedPush> {
-    const { roles } = this.begin(manager, context.contract, begun);
+    const roles = this.rolesOf(manager, opened);
     const tries = new ChangeTries(roles.sync, context, this.logger);
     if (isFinal) await tries.refuse(changes.map((change) => ({ change, error })));
     await roles.leave();
@@ -175,64 +170,36 @@ export class PushService {
   }
 
   private get limit(): number {
-    return this.options.maxPushChanges ?? DEFAULT_MAX_CHANGES;
+    return this.options.maxPushChanges;
   }
 
   /**
-   * The statements that a push begins with. They read the database's clock, since it stamps the rows that clients' times
-   * are compared with; and the parked rows, by a look that begins when their lock is taken. The host's rows are read next,
-   * so the transaction is put into the role for that on the way.
-   *
+   * The statements that a push begins with.
    * @param isRerun an earlier run lost a race. It doesn't lose that one over the parked rows again
    */
-  beginning(
+  opening(
     manager: EntityManager,
     userId: string,
     changes: readonly PushChange[],
     isRerun: boolean,
-  ): readonly Statement[] {
-    const { pushRole } = this.options;
+  ): StatementBatch<OpenedPush> {
     const locked = isRerun || this.taken(changes).some((change) => this.mayBringParent(change));
-    return [
-      ...(locked ? [kept(manager, parkedRowsLock(userId))] : []),
-      kept(manager, {
-        sql: `WITH s AS MATERIALIZED (SELECT current_setting('role') AS own)
-       SELECT s.own, ${timestampEnvelopeSql('clock_timestamp()')} AS now, ${hasParkedRowsSql('$1')} AS used,
-              ${hasPushFailuresSql('$2')} AS failed
-         ${pushRole === undefined ? '' : `, set_config('role', $3, true)`} FROM s`,
-        parameters: [userId, digest(userId), ...(pushRole === undefined ? [] : [pushRole])],
-      }),
-    ];
+    return pushOpening(manager, userId, { locked, pushRole: this.options.pushRole });
   }
 
-  private begin(
-    manager: EntityManager,
-    contract: SchemaContract,
-    begun: Opened,
-  ): CheckScope & ParkingState & { readonly roles: RoleSwitch; readonly hasFailed: boolean } {
+  /** The transaction is in the push's role by now. */
+  private rolesOf(manager: EntityManager, { ownRole }: OpenedPush): RoleSwitch {
     const { pushRole } = this.options;
-    const [row] = (begun.at(-1) ?? []) as readonly BeginRow[];
-    const now = parseTimestamp(row?.now ?? '')?.micros ?? 0n;
-    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
-    const roles =
-      pushRole === undefined || row === undefined
-        ? new RoleSwitch(manager)
-        : new RoleSwitch(manager, { push: pushRole, own: row.own }, 'push');
-    const { used = true, failed: hasFailed = true } = row ?? {};
+    if (pushRole === undefined) return new RoleSwitch(manager);
+    return new RoleSwitch(manager, { push: pushRole, own: ownRole }, 'push');
+  }
+
+  private scopeOf({ contract }: PushContext, { now }: OpenedPush): CheckScope {
     const { nesting, bodyValues: values } = this.options.limits;
-    const bounds = { nesting, values };
-    return { contract, now, latest, bounds, used, hasFailed, locked: begun.length > 1, roles };
+    const latest = now + BigInt(this.options.clockSkewTolerance) * 1000n;
+    return { contract, now, latest, bounds: { nesting, values } };
   }
 }
-
-interface BeginRow {
-  readonly own: string;
-  readonly now: string;
-  readonly used: boolean;
-  readonly failed: boolean;
-}
-
-const DEFAULT_MAX_CHANGES = 2000;
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
   return 'echo' in checked;

@@ -1,5 +1,5 @@
 import { WORK_CHANNEL } from '../../common/work-channel.js';
-import type { Statement } from '../../database/pipeline.js';
+import type { SqlStatement } from '../../database/pipeline.js';
 import { changeSubscriptions, type SyncClient } from '../../store/clients/sync-clients.js';
 import { difference } from '../pull/bucket-difference.js';
 
@@ -9,11 +9,11 @@ import { difference } from '../pull/bucket-difference.js';
  * @param from the device's checkpoint
  * @returns none where they don't differ
  */
-export function noteSubscriptions(
+export function queueSubscriptionChange(
   client: SyncClient,
   buckets: readonly string[],
   from: bigint,
-): readonly Statement[] {
+): readonly SqlStatement[] {
   if (difference([...client.buckets, ...client.coming], buckets) === null) return [];
   return [changeSubscriptions(client, buckets, from < 0n ? 0n : from, WORK_CHANNEL)];
 }

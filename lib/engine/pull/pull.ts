@@ -1,0 +1,145 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { SqlStatement } from '../../database/pipeline.js';
+import { ClosingStatements, writeTogether } from '../../database/session.js';
+import { HookRunner } from '../../hooks/hook-runner.js';
+import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
+import type { SchemaContract } from '../../schema/schema-contract.js';
+import { recordOlderSchema, recordPull } from '../../store/clients/sync-clients.js';
+import { admit } from '../register/admit.js';
+import { Requests } from '../request/requests.js';
+import { queueSubscriptionChange } from '../request/subscription-change.js';
+import { ready, type SyncContext } from '../request/sync-context.js';
+import type { Bucketed, SyncRequest } from '../request/sync-request.js';
+import { requestRedeliveryApart } from '../rows/redelivery.js';
+import { NO_RECORDS } from '../rows/wire-records.js';
+import { difference } from './bucket-difference.js';
+import { snapshotReason, type SnapshotReason } from './checkpoints.js';
+import { IdlePullProbe } from './idle-pull-probe.js';
+import { Puller, type PullContext, type PullPage } from './puller.js';
+
+export interface PullRequest extends SyncRequest {
+  readonly checkpoint: bigint;
+  readonly limit: number;
+  /** null: all. */
+  readonly tables: readonly string[] | null;
+  readonly knownBuckets: readonly string[] | null;
+}
+
+export interface PullResult extends PullPage {
+  readonly contract: SchemaContract;
+  readonly snapshotReason: SnapshotReason | null;
+  /** How the user's buckets differ from those that the client knows; null when they don't. */
+  readonly bucketUpdates: { readonly added: readonly string[]; readonly removed: readonly string[] } | null;
+}
+
+/** A pull as it was answered, and what it was answered from. */
+interface AnsweredPull {
+  readonly context: PullContext;
+  readonly result: PullResult;
+}
+
+/** What changed for a device since its checkpoint, which it thereby acknowledges. */
+@Injectable()
+export class Pull {
+  private readonly probe: IdlePullProbe;
+
+  constructor(
+    private readonly requests: Requests,
+    private readonly subscriptions: SubscribedBuckets,
+    private readonly puller: Puller,
+    private readonly hooks: HookRunner,
+  ) {
+    this.probe = new IdlePullProbe(requests);
+  }
+
+  async run(request: PullRequest): Promise<PullResult> {
+    const asked = { ...request, buckets: await this.subscriptions.of(request) };
+    const { context, result } = (await this.probed(asked)) ?? (await this.page(asked));
+    await this.finish(asked, context, result);
+    this.probe.rememberBacklog(asked, result);
+    return result;
+  }
+
+  /** @returns null when the device has to be answered from the log */
+  private async probed(asked: Bucketed<PullRequest>): Promise<AnsweredPull | null> {
+    // The hook for stale clients is given the transaction, for what it reads.
+    if (this.hooks.has('onStaleClient')) return null;
+    const idle = await this.probe.pull(asked);
+    if (idle === null) return null;
+    const { context, page } = idle;
+    const { dataSource } = this.requests;
+    if (typeof page !== 'string')
+      await writeTogether(dataSource, recordsOf(dataSource.manager, asked, context));
+    return { context, result: resultOf(asked, context, page) };
+  }
+
+  private page(asked: Bucketed<PullRequest>): Promise<AnsweredPull> {
+    const { contexts, transactions } = this.requests;
+    return transactions.readRows<AnsweredPull, SyncContext>(
+      contexts.opening(asked),
+      async (manager, opened, careful) => {
+        const client = await admit(this.hooks, manager, asked, opened);
+        const context = { ...opened, client, log: ready(opened) };
+        const reason = snapshotReason(client, context.log, asked.checkpoint);
+        if (reason !== null) return { context, result: resultOf(asked, context, reason) };
+        const page = await this.puller.pull(manager, context, asked, careful);
+        return new ClosingStatements({
+          reads: page.map((read) => ({ context, result: resultOf(asked, context, read) })),
+          afterCommit: recordsOf(manager, asked, context),
+        });
+      },
+    );
+  }
+
+  /** Leaves to the consumer what a pull has not told, and tells the hooks. */
+  private async finish(
+    { userId, clientId, checkpoint: from }: PullRequest,
+    { client, log }: PullContext,
+    { snapshotReason: reason, checkpoint, changes, redeliveries }: PullResult,
+  ): Promise<void> {
+    if (reason === null) {
+      await requestRedeliveryApart(this.requests.dataSource, client, redeliveries);
+      const event = { userId, clientId, checkpoint: checkpoint.toString(), count: changes.count };
+      await this.hooks.inform('onPullComplete', event);
+    } else if (reason !== 'initial_sync_required') {
+      const { floorSeq, epochSeq } = log;
+      const minSeq = (floorSeq > epochSeq ? floorSeq : epochSeq).toString();
+      const event = { userId, clientId, checkpoint: from.toString(), minSeq, reason };
+      await this.hooks.inform('onSnapshotRequired', event);
+    }
+  }
+}
+
+/** @param page or why the device has to take a snapshot first */
+function resultOf(
+  { checkpoint, knownBuckets, buckets }: Bucketed<PullRequest>,
+  { contract }: PullContext,
+  page: PullPage | SnapshotReason,
+): PullResult {
+  if (typeof page !== 'string') {
+    const bucketUpdates = difference(knownBuckets ?? [], buckets);
+    return { ...page, contract, snapshotReason: null, bucketUpdates };
+  }
+  const nothing = { changes: NO_RECORDS, deletes: [], redeliveries: [], hasMore: false };
+  return { ...nothing, checkpoint, contract, snapshotReason: page, bucketUpdates: null };
+}
+
+/**
+ * The statements that record what a pull says of its device, to be run behind the transaction that has read for it. None
+ * of it depends on what was read.
+ */
+function recordsOf(
+  manager: EntityManager,
+  request: Bucketed<PullRequest>,
+  { client, log, isOlderSchema }: PullContext,
+): readonly SqlStatement[] {
+  const acknowledged = request.tables === null ? request.checkpoint : null;
+  const pull = recordPull(manager, client, acknowledged, log.lastSeq);
+  return [
+    ...(isOlderSchema ? [recordOlderSchema(client)] : []),
+    // First, as this pull has given nothing of what it queues to go.
+    ...queueSubscriptionChange(client, request.buckets, acknowledged ?? client.acknowledged ?? 0n),
+    ...(pull ? [pull] : []),
+  ];
+}

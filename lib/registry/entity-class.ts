@@ -1,0 +1,2 @@
+/** An entity class. */
+export type EntityClass<Entity extends object = object> = abstract new (...args: never[]) => Entity;

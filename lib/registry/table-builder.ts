@@ -1,0 +1,201 @@
+import type { DataSource, EntityMetadata } from 'typeorm';
+import { parseQualifiedName, quoteRelation } from '../common/identifiers.js';
+import { bucketInference } from './bucket-inference.js';
+import type { EntityClass } from './entity-class.js';
+import { databaseColumns, EntityColumns } from './entity-columns.js';
+import { embeddedProblems, treeProblems } from './entity-problems.js';
+import { longColumnProblems } from './name-problems.js';
+import type { RegistryProblem } from './sync-registry.js';
+import { syncTableOptions } from './sync-table.decorator.js';
+import type { SyncTableOptions } from './sync-table.options.js';
+import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
+
+export interface Decorated {
+  readonly metadata: EntityMetadata;
+  readonly options: SyncTableOptions;
+}
+
+/** Makes a table of the registry from what TypeORM knows and what `@SyncTable` says; what is wrong becomes a problem. */
+export class TableBuilder {
+  private readonly metadata: EntityMetadata;
+  private readonly options: SyncTableOptions;
+  private readonly columns: EntityColumns;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    { metadata, options }: Decorated,
+    private readonly defaultSchema: string,
+    private readonly problems: RegistryProblem[],
+  ) {
+    this.metadata = metadata;
+    this.options = options;
+    this.columns = new EntityColumns(metadata, problems);
+  }
+
+  build(depth: number): SyncTable {
+    const { metadata, options, columns } = this;
+    const schema = metadata.schema ?? this.defaultSchema;
+    const idColumn =
+      options.idColumn === undefined ? this.primaryKey() : columns.named('idColumn', options.idColumn);
+    const updatedAtColumn =
+      columns.optional('updatedAtColumn', options.updatedAtColumn) ??
+      metadata.updateDateColumn?.databaseName ??
+      'updated_at';
+    const deletedAtColumn =
+      columns.optional('deletedAtColumn', options.deletedAtColumn) ??
+      metadata.deleteDateColumn?.databaseName ??
+      'deleted_at';
+    const ownerColumn = columns.optional('ownerColumn', options.ownerColumn);
+    const parent = this.parent();
+    const parentFkColumn = parent === null ? null : this.parentFkColumn(parent);
+    const versionColumn = metadata.versionColumn?.databaseName ?? null;
+    const syncColumns = options.syncColumns?.map((column) => columns.named('syncColumns', column)) ?? null;
+    const createdAtColumn = metadata.createDateColumn?.databaseName ?? 'created_at';
+    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn].filter((column) => column !== null);
+    const protectedByHost = (options.protectedColumns ?? []).map((column) =>
+      columns.named('protectedColumns', column),
+    );
+    for (const column of protectedByHost) {
+      if (
+        [...own, createdAtColumn, updatedAtColumn, deletedAtColumn].includes(column) &&
+        column !== parentFkColumn
+      ) {
+        this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
+      }
+    }
+    const pushPolicy =
+      options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled');
+    this.problems.push(
+      ...treeProblems(metadata, pushPolicy),
+      ...embeddedProblems(metadata),
+      ...longColumnProblems(
+        metadata.name,
+        databaseColumns(metadata).map((column) => column.databaseName),
+      ),
+    );
+    return {
+      name: metadata.tableName,
+      entity: metadata.name,
+      schema,
+      sql: quoteRelation(schema, metadata.tableName),
+      pushPolicy,
+      idColumn,
+      updatedAtColumn,
+      deletedAtColumn,
+      versionColumn,
+      ownerColumn,
+      parent: parent?.tableName ?? null,
+      parentFkColumn,
+      dependencies: (options.dependencies ?? []).flatMap((entity) => this.tableName(entity())).toSorted(),
+      syncColumns,
+      hiddenColumns: metadata.columns
+        .filter((column) => !column.isSelect)
+        .map((column) => column.databaseName),
+      protectedColumns: new Set([
+        ...own,
+        createdAtColumn,
+        updatedAtColumn,
+        deletedAtColumn,
+        ...protectedByHost,
+      ]),
+      ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
+      bucketFunction: this.bucketFunction(),
+      bucketSources: this.bucketSources(),
+      depth,
+    };
+  }
+
+  private bucketFunction(): BucketFunction | null {
+    const text = this.options.bucketFunction;
+    if (text === undefined) return null;
+    const name = parseQualifiedName(text);
+    // Of no search path: one that changes later would leave rows in buckets that their rule no longer names.
+    if (name) return { text, ...name, schema: name.schema ?? this.defaultSchema };
+    this.problem(
+      'bucketFunction',
+      `${JSON.stringify(text)} is no name of a function`,
+      'give its name alone, like app.task_buckets',
+    );
+    return null;
+  }
+
+  private primaryKey(): string {
+    const [key, ...more] = this.metadata.primaryColumns;
+    if (key && more.length === 0) return key.databaseName;
+    const columns = this.metadata.primaryColumns.map((column) => column.databaseName).join(', ');
+    this.problem(
+      'idColumn',
+      `its primary key is (${columns}), but clients know a record by one column`,
+      'give it a primary key of one column, and make the present one a UNIQUE constraint',
+    );
+    return key?.databaseName ?? 'id';
+  }
+
+  private parent(): EntityMetadata | null {
+    const target = this.options.parent?.();
+    if (target === undefined) return null;
+    const metadata = this.entity(target);
+    if (metadata && syncTableOptions(target) !== undefined) return metadata;
+    this.problem(
+      'parent',
+      `${target.name} is not registered for sync`,
+      `decorate ${target.name} with @SyncTable()`,
+    );
+    return null;
+  }
+
+  private parentFkColumn(parent: EntityMetadata): string {
+    if (this.options.parentFkColumn !== undefined) {
+      return this.columns.named('parentFkColumn', this.options.parentFkColumn);
+    }
+    const relations = this.metadata.relations.filter(
+      (relation) => relation.inverseEntityMetadata === parent && relation.joinColumns.length === 1,
+    );
+    const [column] = relations.flatMap((relation) => relation.joinColumns);
+    if (column && relations.length === 1) return column.databaseName;
+    const found = relations.length === 0 ? 'there is no relation' : 'there are several relations';
+    this.problem('parentFkColumn', `${found} to ${parent.name}`, 'name the foreign key column');
+    return '';
+  }
+
+  private bucketSources(): readonly ResolvedBucketSource[] {
+    return (this.options.bucketSources ?? []).flatMap((source) => {
+      const metadata = this.entity(source.entity());
+      if (!metadata) {
+        const name = source.entity().name;
+        this.problem(
+          'bucketSources',
+          `${name} is no entity of the DataSource`,
+          `add ${name} to its entities`,
+        );
+        return [];
+      }
+      const fkColumn = new EntityColumns(metadata, this.problems).named(
+        'bucketSources.fkColumn',
+        source.fkColumn,
+      );
+      return [{ schema: metadata.schema ?? this.defaultSchema, relation: metadata.tableName, fkColumn }];
+    });
+  }
+
+  private tableName(target: EntityClass): readonly string[] {
+    const metadata = this.entity(target);
+    if (metadata) return [metadata.tableName];
+    this.problem('dependencies', `${target.name} is no entity of the DataSource`, 'remove it');
+    return [];
+  }
+
+  private entity(target: EntityClass): EntityMetadata | undefined {
+    return this.dataSource.entityMetadatas.find((metadata) => metadata.target === target);
+  }
+
+  private problem(option: string, what: string, mend: string): void {
+    this.problems.push({
+      code: 'configuration_invalid',
+      entity: this.metadata.name,
+      option,
+      message: what,
+      remedy: mend,
+    });
+  }
+}

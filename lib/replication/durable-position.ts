@@ -1,0 +1,32 @@
+import type { Lsn } from '../common/lsn.js';
+import type { PendingCommit } from '../store/changelog/changelog-transaction.js';
+import type { WalPosition } from '../store/changelog/wal-position.js';
+
+/** The stored position, as commits move it that are sent and not waited for. */
+export class DurablePosition {
+  /** What is durable. */
+  durable: WalPosition;
+  /** What will be, once all that was sent is. */
+  sent: WalPosition;
+  /** Edges may come from rows that were committed up to here, though the stream is not as far; null: not known. */
+  readAheadLsn: Lsn | null = null;
+  private readAheads = 0;
+
+  constructor(position: WalPosition) {
+    this.durable = position;
+    this.sent = position;
+  }
+
+  /**
+   * Takes a commit's position over as the one that was sent at once, and as durable once it is.
+   * @throws what became of the commit's transaction
+   */
+  async advance({ position, durable, readAheadLsn }: PendingCommit): Promise<void> {
+    this.sent = position;
+    const readAhead = readAheadLsn ? ++this.readAheads : this.readAheads;
+    if (readAheadLsn) this.readAheadLsn = null;
+    await durable;
+    if (readAheadLsn && readAhead === this.readAheads) this.readAheadLsn = await readAheadLsn;
+    this.durable = position;
+  }
+}
