@@ -48,8 +48,8 @@ export function* pushAnswer({ results, contract }: PushOutcome): Pieces<Answer> 
     yield;
   }
   return ok([
-    ['accepted', array(lists.accepted)],
-    ['rejected', array(lists.rejected)],
+    ['accepted', separated(lists.accepted)],
+    ['rejected', separated(lists.rejected)],
     ['checkpoint', '0'],
     ['server_time', serverTime()],
     ...schemaIds(contract),
@@ -84,6 +84,11 @@ function ok(members: readonly Member[]): Answer {
   const present = members.filter(([, json]) => json !== null);
   const pieces = present.flatMap(([key, json], n) => [`${n === 0 ? '{' : ','}"${key}":`, json ?? []].flat());
   return { status: 200, body: [...pieces, '}'] };
+}
+
+/** In pieces, as the items may be megabytes. */
+function separated(items: readonly string[]): readonly string[] {
+  return ['[', ...items.map((item, n) => (n === 0 ? item : `,${item}`)), ']'];
 }
 
 function array(items: readonly string[]): string {

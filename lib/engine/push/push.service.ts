@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { inTurns } from '../../common/pieces.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { parseTimestamp } from '../../common/timestamp.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
@@ -29,7 +30,7 @@ import type { PushChange, PushContext, PushItem, PushResult } from './push-chang
 import { PushRun } from './writing/push-run.js';
 import { numberToken } from './values/numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './failures/split-push.js';
-import { echoOf, retryable, terminal, withinBytes } from './verdicts.js';
+import { echoOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
 import { WriteValidation } from './writing/write-validation.js';
 
 export interface AppliedPush {
@@ -105,7 +106,7 @@ export class PushService {
     const items = checked.filter(isItem);
     const verdicts = await run.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
-    const results = withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES);
+    const results = await inTurns(withinBytes(all, this.options.maxPageBytes ?? DEFAULT_PAGE_BYTES));
     if (hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
@@ -241,13 +242,4 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
-}
-
-/** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
-function tooMany(change: PushChange): PushResult {
-  return retryable(
-    echoOf(change, numberToken(change.id)),
-    'too_many_changes',
-    'too many changes in one push',
-  );
 }
