@@ -1,8 +1,11 @@
 const CANONICAL_UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+const PRINTED_UUID = new RegExp(CANONICAL_UUID);
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** A UUID as PostgreSQL prints it, of any text that it reads as one; null of any other. */
 export function uuidText(value: string): string | null {
+  // Most are, and pushes have thousands.
+  if (PRINTED_UUID.test(value)) return value;
   if (!UUID_INPUT.test(value)) return null;
   const hex = value.replaceAll(/[^0-9a-f]/gi, '').toLowerCase();
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');

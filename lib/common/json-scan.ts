@@ -65,13 +65,13 @@ export function* scanning(
 }
 
 /** Characters. */
-const PIECE = 100_000;
+export const PIECE = 100_000;
 
 const [QUOTE, COMMA, MINUS, POINT, ZERO] = [0x22, 0x2c, 0x2d, 0x2e, 0x30];
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /** The position of the quote that ends the string that begins at `open`; past the end where there is none. */
-function* closingQuote(text: string, open: number): Pieces<number> {
+export function* closingQuote(text: string, open: number): Pieces<number> {
   let close = text.indexOf('"', open + 1);
   for (let count = 1; close !== -1 && isEscaped(text, close); count++) {
     if (count % ESCAPES === 0) yield;

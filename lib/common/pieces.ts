@@ -1,10 +1,8 @@
-import { setImmediate as others } from 'node:timers/promises';
-
 /** Work that can be broken off between two pieces, each of a millisecond or so. */
 export type Pieces<Result> = Generator<void, Result>;
 
-/** Longest time for which nobody else is served. */
-const TURN_MS = 10;
+/** Longest time for which nobody else is served. A pull takes several turns of the event loop, and waits as often. */
+const TURN_MS = 3;
 
 /** Does work without a break. */
 export function atOnce<Result>(pieces: Pieces<Result>): Result {
@@ -21,7 +19,22 @@ export async function inTurns<Result>(pieces: Pieces<Result>): Promise<Result> {
     const { done, value } = pieces.next();
     if (done === true) return value;
     if (performance.now() - began < TURN_MS) continue;
-    await others();
+    await nextTurn();
     began = performance.now();
   }
+}
+
+/** Works that wait for their turn: one has it in each round of the event loop, however many there are. */
+const waiting: (() => void)[] = [];
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) setImmediate(giveTurn);
+  });
+}
+
+function giveTurn(): void {
+  waiting.shift()?.();
+  if (waiting.length > 0) setImmediate(giveTurn);
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { pipeline, Readable } from 'node:stream';
 
 /** An answer as it goes out: nothing of the host alters it. */
 export interface Answer {
@@ -20,7 +21,7 @@ interface FastifyReply {
   header(name: string, value: string): this;
   headers(values: Record<string, string | number>): this;
   getHeader(name: string): HeaderValue;
-  send(payload: Buffer): unknown;
+  send(payload: Buffer | Readable): unknown;
 }
 
 /**
@@ -28,11 +29,44 @@ interface FastifyReply {
  * Headers that the host has set before (CORS) stay.
  */
 export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
+  const texts = [body, '\n'].flat();
+  const length = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const all = { 'Content-Type': 'application/json', 'Content-Length': length, ...headers };
   // Fastify would say the charset of a text.
-  const payload = Buffer.concat([body, '\n'].flat().map((text) => Buffer.from(text)));
-  const all = { 'Content-Type': 'application/json', 'Content-Length': payload.length, ...headers };
+  const payload = length <= LARGE ? Buffer.from(texts.join('')) : Readable.from(encoded(texts));
   if ('raw' in response) response.status(status).headers(all).send(payload);
-  else response.writeHead(status, all).end(payload);
+  else if (payload instanceof Readable) {
+    // A connection that is lost is its device's to notice, as it is with a small answer.
+    pipeline(payload, response.writeHead(status, all), () => undefined);
+  } else response.writeHead(status, all).end(payload);
+}
+
+/** Bytes; a larger answer is encoded as its device takes it, so that it isn't in memory twice. */
+const LARGE = 256 * 1024;
+
+/** Characters. */
+const PART = 64 * 1024;
+
+function* encoded(texts: readonly string[]): Generator<Buffer> {
+  let small = '';
+  for (const text of texts) {
+    small += text;
+    if (small.length < PART) continue;
+    for (let at = 0; at < small.length;) {
+      // Half of a character would be none.
+      const end =
+        at + PART < small.length && isHighSurrogate(small, at + PART - 1) ? at + PART - 1 : at + PART;
+      yield Buffer.from(small.slice(at, end));
+      at = end;
+    }
+    small = '';
+  }
+  yield Buffer.from(small);
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0xd800 && code <= 0xdbff;
 }
 
 /** Node's own response, under either adapter. */

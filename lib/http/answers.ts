@@ -1,3 +1,4 @@
+import type { Pieces } from '../common/pieces.js';
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
 import type { PullResult } from '../engine/pull/pull.js';
@@ -36,17 +37,17 @@ export function pullAnswer(result: PullResult): Answer {
   ]);
 }
 
-export function pushAnswer({ results, contract }: PushOutcome): Answer {
-  const rendered = results.map(({ accepted, server_version: version, ...result }) => {
+export function* pushAnswer({ results, contract }: PushOutcome): Pieces<Answer> {
+  const lists = { accepted: [] as string[], rejected: [] as string[] };
+  for (const { accepted, server_version: version, ...result } of results) {
     const json = JSON.stringify(result);
-    return {
-      accepted,
-      json: version === undefined ? json : `${json.slice(0, -1)},"server_version":${version}}`,
-    };
-  });
+    const list = accepted ? lists.accepted : lists.rejected;
+    list.push(version === undefined ? json : `${json.slice(0, -1)},"server_version":${version}}`);
+    yield;
+  }
   return ok([
-    ['accepted', array(rendered.filter(({ accepted }) => accepted).map(({ json }) => json))],
-    ['rejected', array(rendered.filter(({ accepted }) => !accepted).map(({ json }) => json))],
+    ['accepted', separated(lists.accepted)],
+    ['rejected', separated(lists.rejected)],
     ['checkpoint', '0'],
     ['server_time', serverTime()],
     ...schemaIds(contract),
@@ -81,6 +82,11 @@ function ok(members: readonly Member[]): Answer {
   const present = members.filter(([, json]) => json !== null);
   const pieces = present.flatMap(([key, json], n) => [`${n === 0 ? '{' : ','}"${key}":`, json ?? []].flat());
   return { status: 200, body: [...pieces, '}'] };
+}
+
+/** In pieces, as the items may be megabytes. */
+function separated(items: readonly string[]): readonly string[] {
+  return ['[', ...items.map((item, n) => (n === 0 ? item : `,${item}`)), ']'];
 }
 
 function array(items: readonly string[]): string {

@@ -1,6 +1,6 @@
 import { SynchroError } from '../common/errors.js';
-import { PendingBody } from './bodies/pending-body.js';
-import type { BodyContentLimits, ReceivedBody } from './bodies/request-body.js';
+import { type LargeBodyRules, PendingBody } from './bodies/pending-body.js';
+import { type BodyContentLimits, contentCheck, type ReceivedBody } from './bodies/request-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
 const IDENTITY = Symbol.for('nestjs-synchro:identity');
@@ -30,10 +30,15 @@ export function hasKeptBody(request: object): boolean {
 }
 
 /** @throws HttpException when the body is not taken */
-export async function readKeptBody(request: object, limits: BodyContentLimits): Promise<void> {
+export async function readKeptBody(
+  request: object,
+  limits: BodyContentLimits,
+  turn: LargeBodyRules['turn'],
+): Promise<void> {
   const state = request as SyncState;
   const { [BODY]: body } = state;
-  if (body instanceof PendingBody) state[BODY] = { bytes: await body.read(), limits };
+  if (!(body instanceof PendingBody)) return;
+  state[BODY] = { bytes: await body.read({ turn, check: contentCheck(limits) }), limits };
 }
 
 /** What {@link readKeptBody} has read. */

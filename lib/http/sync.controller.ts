@@ -1,4 +1,5 @@
 import { Req, Res, UseFilters, UseInterceptors } from '@nestjs/common';
+import { inTurns } from '../common/pieces.js';
 import { SyncEngine } from '../engine/sync-engine.js';
 import {
   AdmissionInterceptor,
@@ -51,7 +52,8 @@ export class SyncController {
   @SyncRoute('POST', 'push')
   @UseInterceptors(PushInterceptor)
   async push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
-    sendAnswer(response, pushAnswer(await this.engine.push(await pushRequest(request))));
+    const outcome = await this.engine.push(await pushRequest(request));
+    sendAnswer(response, await inTurns(pushAnswer(outcome)));
   }
 
   @SyncRoute('POST', 'snapshot')

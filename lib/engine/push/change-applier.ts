@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { inTurns } from '../../common/pieces.js';
 import { SyncLogger } from '../../common/sync-logger.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
@@ -24,7 +25,7 @@ import { type OpenedPush, pushOpening } from './push-opening.js';
 import { PushRun } from './writing/push-run.js';
 import { numberToken } from './values/numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './failures/split-push.js';
-import { echoOf, retryable, terminal, withinBytes } from './verdicts.js';
+import { echoOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
 import { WriteValidation } from './writing/write-validation.js';
 
 export interface AppliedPush {
@@ -101,7 +102,7 @@ export class ChangeApplier {
     const items = checked.filter(isItem);
     const verdicts = await run.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
-    const results = withinBytes(all, this.options.maxPageBytes);
+    const results = await inTurns(withinBytes(all, this.options.maxPageBytes));
     if (opened.hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
@@ -211,13 +212,4 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
   return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
-}
-
-/** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
-function tooMany(change: PushChange): PushResult {
-  return retryable(
-    echoOf(change, numberToken(change.id)),
-    'too_many_changes',
-    'too many changes in one push',
-  );
 }

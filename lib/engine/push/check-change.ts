@@ -1,4 +1,4 @@
-import { inTurns, type Pieces } from '../../common/pieces.js';
+import { atOnce, inTurns, type Pieces } from '../../common/pieces.js';
 import { formatMicros, parseTimestamp } from '../../common/timestamp.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { isJsonObject, jsonText } from './values/json.js';
@@ -6,7 +6,7 @@ import type { PushChange, PushItem, PushOperation, PushResult } from './push-cha
 import { lengthProblem } from './values/length-problem.js';
 import { numberToken } from './values/numbers.js';
 import { recordId, recordKey } from './values/record-id.js';
-import { isWithinBounds, type ValueBounds } from './values/value-bounds.js';
+import { areWithinBounds, type ValueBounds } from './values/value-bounds.js';
 import { echoOf, retryable, terminal } from './verdicts.js';
 
 /** What the checks need to know. */
@@ -29,7 +29,7 @@ export function checkChanges(changes: readonly PushChange[], scope: CheckScope):
 function* checkEach(changes: readonly PushChange[], scope: CheckScope): Pieces<readonly Checked[]> {
   const checked: Checked[] = [];
   for (const [index, change] of changes.entries()) {
-    checked.push(checkChange(change, index, scope));
+    checked.push(yield* checking(change, index, scope));
     yield;
   }
   return checked;
@@ -37,6 +37,10 @@ function* checkEach(changes: readonly PushChange[], scope: CheckScope): Pieces<r
 
 /** The item that a change amounts to, or the verdict that needs no look at the database. */
 export function checkChange(change: PushChange, index: number, scope: CheckScope): Checked {
+  return atOnce(checking(change, index, scope));
+}
+
+function* checking(change: PushChange, index: number, scope: CheckScope): Pieces<Checked> {
   const table =
     typeof change.table_name === 'string' ? scope.contract.tables.get(change.table_name) : undefined;
   const echo = echoOf(change, numberToken(change.id));
@@ -49,7 +53,7 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
     return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation.slice(0, SHOWN)}`);
   }
   const id = recordId(table.primaryKey, change.id);
-  const data = operation === 'delete' ? null : sentColumns(table, change.data, scope.bounds);
+  const data = operation === 'delete' ? null : yield* sentColumns(table, change.data, scope.bounds);
   if (operation === 'create' && (id === null || data === null)) {
     return terminal(echo, 'invalid_data', 'invalid data format');
   }
@@ -93,16 +97,17 @@ function isOperation(value: unknown): value is PushOperation {
  * Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20).
  * @returns null for what is no data
  */
-function sentColumns(
+function* sentColumns(
   table: ContractTable,
   data: unknown,
   bounds: ValueBounds,
-): ReadonlyMap<string, unknown> | null {
+): Pieces<ReadonlyMap<string, unknown> | null> {
   if (!isJsonObject(data)) return null;
   const sent = table.columns
     .filter(({ name }) => Object.hasOwn(data, name))
     .map((column) => [column, data[column.name]] as const);
-  return isWithinBounds(sent, bounds) ? new Map(sent.map(([{ name }, value]) => [name, value])) : null;
+  const isWithin = yield* areWithinBounds(sent, bounds);
+  return isWithin ? new Map(sent.map(([{ name }, value]) => [name, value])) : null;
 }
 
 function parentId(

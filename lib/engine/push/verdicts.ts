@@ -1,4 +1,6 @@
+import type { Pieces } from '../../common/pieces.js';
 import type { PushChange, PushEcho, PushItem, PushResult, StoredRow } from './push-change.js';
+import { numberToken } from './values/numbers.js';
 
 /**
  * The verdicts of docs/protocol.md#reasons. A rejected change that carries the server's version makes the device take
@@ -18,6 +20,15 @@ export function alreadyDeleted(echo: PushEcho): PushResult {
 /** The device sends it again with its next push. */
 export function retryable(echo: PushEcho, reason: string, message: string): PushResult {
   return { accepted: false, ...echo, status: 'rejected_retryable', reason_code: reason, message };
+}
+
+/** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
+export function tooMany(change: PushChange): PushResult {
+  return retryable(
+    echoOf(change, numberToken(change.id)),
+    'too_many_changes',
+    'too many changes in one push',
+  );
 }
 
 export function terminal(echo: PushEcho, reason: string, message: string): PushResult {
@@ -51,14 +62,19 @@ export function conflict(item: PushItem, row: StoredRow, reason: string, message
  * The same verdicts with no more than so many bytes of server's versions. The devices of those that lose theirs are told
  * of the records again, by pulls.
  */
-export function withinBytes(results: readonly PushResult[], maxBytes: number): readonly PushResult[] {
+export function* withinBytes(
+  results: readonly PushResult[],
+  maxBytes: number,
+): Pieces<readonly PushResult[]> {
   let left = maxBytes;
-  return results.map((result) => {
+  const kept: PushResult[] = [];
+  for (const result of results) {
     const { server_version: version, ...rest } = result;
-    if (version === undefined) return result;
-    if (left > 0) left -= Buffer.byteLength(version);
-    return left >= 0 ? result : rest;
-  });
+    if (version !== undefined && left > 0) left -= Buffer.byteLength(version);
+    kept.push(version === undefined || left >= 0 ? result : rest);
+    yield;
+  }
+  return kept;
 }
 
 /** What a result repeats of a change, whatever was sent: SDKs need three strings. */

@@ -22,6 +22,9 @@ export type Work = 'push' | 'read';
 /** Of one user. A push takes time of everybody's; a second one of the same user would mostly wait for the first. */
 const AT_WORK = { push: 1, read: 2 } as const;
 
+/** Of one user. Read, parsed and written, a body takes several times its size. */
+const LARGE_BODIES = 1;
+
 /**
  * Gives each user a share of an instance, not all of it. What is beyond that waits for its turn, and is answered 503
  * when it doesn't come.
@@ -30,6 +33,7 @@ const AT_WORK = { push: 1, read: 2 } as const;
 export class Admission {
   private readonly requests: FairGate;
   private readonly reads: FairGate;
+  private readonly largeBodies: FairGate;
   private pushes: FairGate | null = null;
   private readonly logger: SyncLogger;
   private quietUntil = 0;
@@ -41,6 +45,7 @@ export class Admission {
   ) {
     this.requests = gate(Infinity, options.limits.requestsPerUser);
     this.reads = gate(Infinity, AT_WORK.read);
+    this.largeBodies = gate(Infinity, LARGE_BODIES);
     this.logger = new SyncLogger(options.logger, 'Synchro');
   }
 
@@ -51,12 +56,15 @@ export class Admission {
    */
   async request(user: string, response: HttpResponse): Promise<void> {
     const raw = rawResponse(response);
-    const leave = await this.enter(this.requests, user, response);
-    if (raw.closed) leave();
-    raw.once('close', leave);
+    await this.enterUntilTaken(this.requests, user, response);
     raw.setTimeout(STALLED_MS, () => {
       if (raw.headersSent) raw.destroy();
     });
+  }
+
+  /** The same for a large body, of which no more than its beginning is read before. */
+  largeBody(user: string, response: HttpResponse): Promise<void> {
+    return this.enterUntilTaken(this.largeBodies, user, response);
   }
 
   /**
@@ -70,6 +78,13 @@ export class Admission {
       AT_WORK.push,
     ));
     return this.enter(work === 'push' ? pushes : this.reads, user, response);
+  }
+
+  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<void> {
+    const raw = rawResponse(response);
+    const leave = await this.enter(gate, user, response);
+    if (raw.closed) leave();
+    raw.once('close', leave);
   }
 
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {

@@ -8,16 +8,26 @@ import {
 import type { Observable } from 'rxjs';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
-import { readKeptBody, type HttpRequest } from '../sync-request.js';
+import { Admission } from '../admission/admission.js';
+import type { HttpResponse } from '../answer.js';
+import { readKeptBody, userOf, type HttpRequest } from '../sync-request.js';
 
 /** Reads the body, now that it is known who asks and that the server has room. */
 @Injectable()
 export class BodyInterceptor implements NestInterceptor {
-  constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings) {}
+  constructor(
+    @Inject(SYNCHRO_OPTIONS) private readonly options: SynchroSettings,
+    private readonly admission: Admission,
+  ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const request = context.switchToHttp().getRequest<HttpRequest>();
-    if (request.method === 'POST') await readKeptBody(request, this.options.limits);
+    const http = context.switchToHttp();
+    const request = http.getRequest<HttpRequest>();
+    if (request.method === 'POST') {
+      await readKeptBody(request, this.options.limits, () =>
+        this.admission.largeBody(userOf(request), http.getResponse<HttpResponse>()),
+      );
+    }
     return next.handle();
   }
 }

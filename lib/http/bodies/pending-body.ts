@@ -19,6 +19,20 @@ export interface BodyLimits {
   readonly memory: BodyMemory;
 }
 
+/** How a large body is dealt with while it comes. */
+export interface LargeBodyRules {
+  /** Resolves when it may be large; rejects with the HttpException that refuses it. */
+  turn(): Promise<void>;
+  /**
+   * Is given all bytes, in order.
+   * @throws SynchroError when no more of them are needed to refuse the body
+   */
+  check(chunk: Buffer): void;
+}
+
+/** Bytes; a push of 1,000 ordinary changes is smaller. The rest of a larger body stays in the network until its turn. */
+const LARGE = MEBIBYTE;
+
 /** A request as it came in, and its answer: Node's own objects. */
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -44,27 +58,49 @@ export class PendingBody {
     exchange.response.once('finish', () => this.discardRest());
   }
 
-  /** @throws HttpException when the body is not taken, or not any more */
-  async read(): Promise<Buffer> {
+  /**
+   * @throws HttpException when the body is not taken, or not any more
+   * @throws SynchroError when its beginning tells that it is refused
+   */
+  async read(large: LargeBodyRules): Promise<Buffer> {
     const { maxBytes } = this.limits;
     if (this.isEncoded) {
       // SDKs don't compress, and a few bytes may unpack to any number.
       throw new UnsupportedMediaTypeException('encoded request bodies are not supported');
     }
     if (this.length > maxBytes) throw tooLarge(maxBytes);
-    const [only = Buffer.alloc(0), ...more] = await this.chunks();
+    const [only = Buffer.alloc(0), ...more] = await this.chunks(large);
     return more.length === 0 ? only : Buffer.concat([only, ...more]);
   }
 
-  private async chunks(): Promise<readonly Buffer[]> {
+  private async chunks(large: LargeBodyRules): Promise<readonly Buffer[]> {
     const { memory, timeout } = this.limits;
     const chunks: Buffer[] = [];
     const stop = new AbortController();
-    const progress = { bytes: 0, end: (reason: HttpException) => stop.abort(reason) };
+    const progress = { bytes: 0, end: (reason: Error) => stop.abort(reason) };
+    const waitForTurn = (): void => {
+      this.stream.pause();
+      large.turn().then(
+        () => this.stream.resume(),
+        (reason: unknown) => stop.abort(reason),
+      );
+    };
+    const check = (some: readonly Buffer[]): void => {
+      try {
+        for (const chunk of some) large.check(chunk);
+      } catch (reason) {
+        stop.abort(reason);
+      }
+    };
     // Events, as an iterator of the stream costs more than the rest of an idle pull's body.
     const take = (chunk: Buffer): void => {
       chunks.push(chunk);
+      const wasLarge = progress.bytes > LARGE;
       progress.bytes += chunk.length;
+      if (progress.bytes > LARGE) {
+        check(wasLarge ? [chunk] : chunks);
+        if (!wasLarge && !stop.signal.aborted) waitForTurn();
+      }
       if (progress.bytes > this.limits.maxBytes) stop.abort(tooLarge(this.limits.maxBytes));
       memory.grow(chunk.length);
     };

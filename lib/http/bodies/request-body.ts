@@ -1,10 +1,11 @@
 import { validateSync } from 'class-validator';
 import { SynchroError } from '../../common/errors.js';
-import { scanning } from '../../common/json-scan.js';
+import { type JsonScan, scanning } from '../../common/json-scan.js';
 import { parsing } from '../../common/lossless-json.js';
 import { atOnce, type Pieces } from '../../common/pieces.js';
 import { isJsonObject, type JsonObject } from '../../engine/push/values/json.js';
 import type { LimitSettings } from '../../settings/synchro.settings.js';
+import { JsonCounter } from './json-counter.js';
 
 /** A body as it came, and how much may be in it. */
 export interface ReceivedBody {
@@ -72,11 +73,11 @@ export function pickFields<Name extends string>(
  * The first JSON object of a body; what follows it is ignored (docs/protocol.md#requests). Its brackets and commas
  * are counted first, so that no parser has to follow more of them than is allowed.
  */
-function* parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits): Pieces<JsonObject> {
+function* parseObject(bytes: Buffer, limits: BodyContentLimits): Pieces<JsonObject> {
+  const { nesting, bodyValues } = limits;
   const text = bytes.toString('utf8');
   const scan = yield* scanning(text, { nesting, values: bodyValues }, true);
-  if (scan.nesting > nesting) throw invalidBody();
-  if (scan.values > bodyValues) throw tooMany('the request body', bodyValues, 'values');
+  checkContent(scan, limits);
   let value: unknown;
   try {
     value = yield* parsing(text, scan);
@@ -85,6 +86,23 @@ function* parseObject(bytes: Buffer, { nesting, bodyValues }: BodyContentLimits)
   }
   if (isJsonObject(value)) return value;
   throw invalidBody();
+}
+
+/** Refuses a body by as much of it as has come, so that no more of it is kept. */
+export function contentCheck(limits: BodyContentLimits): (chunk: Buffer) => void {
+  const counter = new JsonCounter();
+  return (chunk) => {
+    counter.take(chunk);
+    checkContent(counter, limits);
+  };
+}
+
+function checkContent(
+  { nesting, values }: Pick<JsonScan, 'nesting' | 'values'>,
+  limits: BodyContentLimits,
+): void {
+  if (nesting > limits.nesting) throw invalidBody();
+  if (values > limits.bodyValues) throw tooMany('the request body', limits.bodyValues, 'values');
 }
 
 /** Before an entry of them is looked at. */

@@ -12,10 +12,19 @@ export function jsonText(value: unknown): string {
 /** Lossless JSON, or undefined for a text that is none. */
 export function parseJson(text: string): unknown {
   try {
-    return parseLossless(text);
+    return SCALAR.test(text) ? parseScalar(text) : parseLossless(text);
   } catch {
     return undefined;
   }
+}
+
+/** What begins neither an object nor an array. */
+const SCALAR = /^\s*[^\s[{]/;
+
+/** Megabytes of prose are told from JSON by their first word, where a scan would go through them. */
+function parseScalar(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'number' ? parseLossless(text) : value;
 }
 
 /** Whether a text is JSON, however deep. */

@@ -1,4 +1,5 @@
 import type { JsonScan } from '../../../common/json-scan.js';
+import type { Pieces } from '../../../common/pieces.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import { isJson, isJsonObject, parseJson } from './json.js';
 import { numberToken } from './numbers.js';
@@ -18,31 +19,43 @@ const FREE_FACTOR = 4;
  * @param scan of a document that is sent as text
  * @returns Infinity for a number that is none of a device's
  */
-export function excessGrowth(column: ContractColumn, value: unknown, scan: JsonScan | null = null): number {
-  const growth = growthOf(column, value, scan);
+export function* excessGrowth(
+  column: ContractColumn,
+  value: unknown,
+  scan: JsonScan | null = null,
+): Pieces<number> {
+  const growth = yield* growthOf(column, value, scan);
   if (growth === 0 || growth === Infinity) return growth;
-  return Math.max(0, growth - FREE_FACTOR * sizeOf(value));
+  return Math.max(0, growth - FREE_FACTOR * (yield* sizeOf(value)));
 }
 
-function growthOf(
+function* growthOf(
   { baseType, isArray }: Pick<ContractColumn, 'baseType' | 'isArray'>,
   value: unknown,
   scan: JsonScan | null,
-): number {
+): Pieces<number> {
   const type = baseType.replace(/^_/, '');
   const keepsSpelling = KEEPS_SPELLING.has(type);
   if (typeof value !== 'string') {
-    const { numbers, texts } = leavesOf(value);
-    if (numbers.some((token) => token.length > MAX_NUMBER_LENGTH)) return Infinity;
-    if (keepsSpelling) return 0;
-    // Strings in a document stay strings; in an array they are elements.
-    return sum(numbers.map(numberGrowth)) + (type === 'jsonb' ? 0 : sum(texts.map(textGrowth)));
+    let [growth, seen] = [0, 0];
+    for (const { part } of partsOf(value)) {
+      if (++seen % PIECE === 0) yield;
+      const token = numberToken(part);
+      if (token !== null && token.length > MAX_NUMBER_LENGTH) return Infinity;
+      if (keepsSpelling) continue;
+      if (token !== null) growth += numberGrowth(token);
+      // Strings in a document stay strings; in an array they are elements.
+      else if (typeof part === 'string' && type !== 'jsonb') growth += textGrowth(part);
+    }
+    return growth;
   }
   if (keepsSpelling || !MAY_GROW.test(value)) return 0;
   if (type === 'jsonb' && !isArray)
     return scan === null ? singleGrowth(value.trim()) : documentGrowth(value, scan);
   const list = isArray ? parseJson(value) : undefined;
-  return Array.isArray(list) ? growthOf({ baseType: type, isArray: true }, list, null) : textGrowth(value);
+  return Array.isArray(list)
+    ? yield* growthOf({ baseType: type, isArray: true }, list, null)
+    : textGrowth(value);
 }
 
 /** Of a document of one value: what is no number of JSON's is a string. */
@@ -53,13 +66,18 @@ function singleGrowth(text: string): number {
 const JSON_NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** About as many characters as the value was sent with. */
-function sizeOf(value: unknown): number {
-  if (typeof value === 'string') return value.length;
-  const token = numberToken(value);
-  if (token !== null) return token.length;
-  if (Array.isArray(value)) return value.reduce<number>((size, element) => size + 1 + sizeOf(element), 1);
-  if (!isJsonObject(value)) return String(value).length;
-  return Object.entries(value).reduce((size, [key, member]) => size + key.length + 4 + sizeOf(member), 1);
+function* sizeOf(value: unknown): Pieces<number> {
+  let [size, seen] = [0, 0];
+  for (const { part, members } of partsOf(value)) {
+    if (++seen % PIECE === 0) yield;
+    const token = numberToken(part);
+    if (typeof part === 'string') size += part.length;
+    else if (token !== null) size += token.length;
+    else if (Array.isArray(part)) size += 1 + part.length;
+    else if (members === null) size += String(part).length;
+    else size += Object.keys(part as object).reduce((sum, key) => sum + key.length + 4, 1);
+  }
+  return size;
 }
 
 /** Types whose values come back about as long as they were sent, or as doubles. */
@@ -105,20 +123,25 @@ function numberGrowth(token: string): number {
   return power > MAX_EXPONENT ? Infinity : power;
 }
 
-interface Leaves {
-  readonly numbers: string[];
-  readonly texts: string[];
+interface Part {
+  readonly part: unknown;
+  /** Of an array or an object; null: it is neither. */
+  readonly members: readonly unknown[] | null;
 }
 
-/** All numbers and texts of a parsed value, which is not deeper than the parser has come. */
-function leavesOf(value: unknown, found: Leaves = { numbers: [], texts: [] }): Leaves {
-  const token = numberToken(value);
-  if (token !== null) found.numbers.push(token);
-  else if (typeof value === 'string') found.texts.push(value);
-  else if (Array.isArray(value)) for (const element of value) leavesOf(element, found);
-  else if (isJsonObject(value)) for (const member of Object.values(value)) leavesOf(member, found);
-  return found;
+/** A parsed value, and all that it holds. */
+function* partsOf(value: unknown): Generator<Part, void> {
+  const open = [value];
+  while (open.length > 0) {
+    const part = open.pop();
+    const members = Array.isArray(part) ? part : isJsonObject(part) ? Object.values(part) : null;
+    yield { part, members };
+    if (members !== null) for (const member of members) open.push(member);
+  }
 }
+
+/** Parts that are looked at in less than a millisecond. */
+const PIECE = 1_000;
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);

@@ -1,4 +1,5 @@
 import { scanJson, type JsonBounds, type JsonScan } from '../../../common/json-scan.js';
+import type { Pieces } from '../../../common/pieces.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import { isJson } from './json.js';
 import { excessGrowth } from './number-growth.js';
@@ -14,16 +15,16 @@ const MAX_GROWTH = 4096;
  * Whether the values that a device sent are such as a device can be given back: no document deeper than its parser
  * goes, no number that fills pages when PostgreSQL writes it out, nothing that it takes minutes to read.
  */
-export function isWithinBounds(
+export function* areWithinBounds(
   values: readonly (readonly [ContractColumn, unknown])[],
   bounds: ValueBounds,
-): boolean {
+): Pieces<boolean> {
   let growth = 0;
   for (const [column, value] of values) {
     const scan = typeof value === 'string' ? scanDocument(column, value, bounds) : null;
     if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return false;
     if (isSlowToRead(column, value)) return false;
-    growth += excessGrowth(column, value, scan);
+    growth += yield* excessGrowth(column, value, scan);
     if (growth > MAX_GROWTH) return false;
   }
   return true;
