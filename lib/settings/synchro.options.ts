@@ -118,8 +118,8 @@ export interface LimitOptions {
   readonly bodyMemory?: number;
   /**
    * Requests of one user that an instance takes at a time, until their answers are taken; it works on one push and two
-   * pulls or snapshots of theirs at once. Further ones wait for their turn, up to 10 s and 100 of them, and are then
-   * answered 503. Default: 4.
+   * pulls or snapshots of theirs at once, and reads one body of more than 1 MiB. Further ones wait for their turn, up
+   * to 10 s and 100 of them, and are then answered 503. Default: 4.
    */
   readonly requestsPerUser?: number;
   /**

@@ -10,7 +10,7 @@ function parse(text: string): unknown {
   return atOnce(parsingParts(text));
 }
 
-describe('JSON that is parsed in parts [W-ATTACK-3]', () => {
+describe('JSON that is parsed in parts [W-LOAD-23]', () => {
   it.each([
     ['an array of numbers', `[${many('1')}]`],
     ['an object of many members', `{${Array.from({ length: 20_000 }, (_, n) => `"k${n}":${n}`).join(',')}}`],
@@ -40,6 +40,7 @@ describe('JSON that is parsed in parts [W-ATTACK-3]', () => {
 
   it.each([
     ['a comma at the end', `[${many('1')},]`],
+    ['a comma behind a long value', `["${LONG}",]`],
     ['a comma at the start', `[,${many('1')}]`],
     ['two commas', `[${many('1')},,${many('1')}]`],
     ['a comma behind what was cut out', `{"a":[${many('1')}],}`],

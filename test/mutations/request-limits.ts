@@ -5,8 +5,8 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
   {
     name: 'body-values-are-not-counted',
     file: 'lib/http/bodies/request-body.ts',
-    find: 'if (scan.values > bodyValues)',
-    replace: 'if (scan.values > 1e9 * bodyValues)',
+    find: 'if (values > limits.bodyValues)',
+    replace: 'if (values > 1e9 * limits.bodyValues)',
     tests: [{ file: 'test/http/limits/request-limits.test.ts', name: 'limits can be moved' }],
     why: 'Rule 15: three million numbers kept everybody else waiting for 4.5 seconds.',
   },

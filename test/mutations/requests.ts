@@ -110,7 +110,7 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'bodies-may-be-nested-without-end',
     file: 'lib/http/bodies/request-body.ts',
-    find: 'if (scan.nesting > nesting) throw invalidBody();',
+    find: 'if (nesting > limits.nesting) throw invalidBody();',
     replace: '',
     tests: [{ file: 'test/http/contract.test.ts', name: 'Express bodies/nesting' }],
     why: 'W-HTTP-1: a parser that follows every bracket runs out of stack.',

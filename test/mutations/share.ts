@@ -110,6 +110,42 @@ export const SHARE: readonly Mutation[] = [
     why: "Rule 15: one user's worst requests would be everybody's wait.",
   },
   {
+    name: 'large-bodies-of-a-user-come-at-once',
+    file: 'lib/http/admission/admission.ts',
+    find: 'const LARGE_BODIES = 1;',
+    replace: 'const LARGE_BODIES = 4;',
+    tests: [
+      {
+        file: 'test/http/limits/large-bodies.test.ts',
+        name: "a user's large bodies are read one after the other",
+      },
+    ],
+    why: "Rule 15: four bodies of one user's took 400 MB.",
+  },
+  {
+    name: 'large-answers-are-cut-within-characters',
+    file: 'lib/http/answer.ts',
+    find: 'return code >= 0xd800 && code <= 0xdbff;',
+    replace: 'return code >= 0xd800 && code < 0xd800;',
+    tests: [
+      { file: 'test/http/limits/large-bodies.test.ts', name: 'an answer of megabytes arrives as it is' },
+    ],
+    why: 'Rule 10: half of a character becomes a replacement character, and the length is wrong.',
+  },
+  {
+    name: 'commas-without-a-value-are-taken',
+    file: 'lib/common/json-parts.ts',
+    find: 'if (isRest && keys.length === 0) throw malformed(end);',
+    replace: '',
+    tests: [
+      {
+        file: 'test/common/json-parts.test.ts',
+        name: 'is refused as it is as a whole: a comma behind a long value',
+      },
+    ],
+    why: 'What is refused would depend on the size of a body.',
+  },
+  {
     name: 'queue-of-one-user-goes-first',
     file: 'lib/http/admission/fair-gate.ts',
     find: '      this.queues.delete(user);\n      // Behind all others.',

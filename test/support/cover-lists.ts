@@ -22,7 +22,7 @@ const HAZARDS = {
   CLI: 3,
   HOST: 53,
   SDK: 7,
-  LOAD: 20,
+  LOAD: 24,
 };
 
 export const LISTS: readonly CoverList[] = [

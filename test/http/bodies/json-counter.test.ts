@@ -10,7 +10,7 @@ function count(text: string, size: number): Pick<JsonCounter, 'nesting' | 'value
   return { nesting, values };
 }
 
-describe('what a body holds is counted while it comes, as it is when it is there [W-ATTACK-2]', () => {
+describe('what a body holds is counted while it comes, as it is when it is there [W-LOAD-22]', () => {
   it.each([
     ['objects and arrays', '{"a":[1,2,{"b":[]}],"c":{}}'],
     ['brackets and commas in strings', '{"a":"[{,","b]":","}'],

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type RunningApp } from '../../support/app.js';
+import { createDatabase, type TestDatabase } from '../../support/database.js';
+import { Device } from '../../support/device.js';
+import { send, toJson, type PushResponse, type WireAnswer } from '../../support/wire.js';
+
+const MEGABYTE = 1024 * 1024;
+
+describe.each([
+  ['Express', () => undefined],
+  ['Fastify', () => new FastifyAdapter()],
+])('on %s', (_, adapter) => {
+  let database: TestDatabase;
+  let app: RunningApp;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    const platform = adapter();
+    app = await startApp({
+      database,
+      synchro: { replication: false },
+      ...(platform && { adapter: platform }),
+    });
+  });
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  async function registration(userId: string, bytes: number): Promise<string> {
+    const body = toJson({
+      client_id: randomUUID(),
+      ...(await new Device(app.url, userId).schemaIds()),
+      more: '',
+    });
+    return body.replace('"more":""', `"more":"${'x'.repeat(bytes)}"`);
+  }
+
+  async function register(userId: string, bytes: number): Promise<number> {
+    const body = await registration(userId, bytes);
+    return (await send(`${app.url}/sync/register`, { body, headers: { 'X-User-ID': userId } })).status;
+  }
+
+  it("a user's large bodies are read one after the other, and hold up nothing else [W-LOAD-21]", async () => {
+    const body = await registration('ann', 14 * MEGABYTE);
+    const first = httpRequest(`${app.url}/sync/register`, {
+      method: 'POST',
+      headers: { 'X-User-ID': 'ann', 'Content-Length': body.length },
+    });
+    const answered = new Promise<number | undefined>((resolve, reject) => {
+      first.once('response', (response) => resolve(response.resume().statusCode)).once('error', reject);
+    });
+    // More than the network holds: its turn has come when this is gone.
+    await new Promise((resolve) => first.write(body.slice(0, -10), resolve));
+    let isSecondAnswered = false;
+    const second = register('ann', 2 * MEGABYTE).finally(() => (isSecondAnswered = true));
+    expect(await register('ben', 2 * MEGABYTE)).toBe(200);
+    expect(await register('ann', 1_000)).toBe(200);
+    expect(isSecondAnswered).toBe(false);
+    first.end(body.slice(-10));
+    expect(await answered).toBe(200);
+    expect(await second).toBe(200);
+  });
+
+  it('an answer of megabytes arrives as it is, whatever characters it has [W-LOAD-24]', async () => {
+    const phone = new Device(app.url, 'carl');
+    await phone.register();
+    const [id, title] = [randomUUID(), `x${'\u{1f600}é'.repeat(300_000)}`];
+    const change = {
+      id,
+      table_name: 'tasks',
+      operation: 'create',
+      data: { user_id: 'carl', title },
+      client_updated_at: new Date().toISOString(),
+    };
+    const push = async (changes: readonly object[]): Promise<WireAnswer['json']> => {
+      const body = toJson({ client_id: phone.clientId, ...(await phone.schemaIds()), changes });
+      const { status, json } = await phone.send('push', body);
+      expect(status).toBe(200);
+      return json;
+    };
+    await push([change]);
+    const stale = {
+      ...change,
+      operation: 'update',
+      data: { title: 'y' },
+      client_updated_at: '2001-01-01T00:00:00Z',
+    };
+    const { rejected } = (await push([stale, stale, stale])) as unknown as PushResponse;
+    const titles = (rejected as unknown as { server_version: { data: { title: string } } }[]).map(
+      ({ server_version: version }) => version.data.title === title,
+    );
+    expect(titles).toEqual([true, true, true]);
+  });
+});
