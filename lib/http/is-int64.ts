@@ -1,5 +1,5 @@
 import { ValidateBy } from 'class-validator';
-import type { ExactNumber } from '../common/lossless-json.js';
+import type { ExactNumber } from '../common/json/lossless-json.js';
 import { numberToken } from '../engine/push/values/numbers.js';
 
 const MIN = -(2n ** 63n);

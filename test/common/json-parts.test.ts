@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parsingParts } from '../../lib/common/json-parts.js';
+import { parsingParts } from '../../lib/common/json/json-parts.js';
 import { atOnce } from '../../lib/common/pieces.js';
 
 /** Longer than what is parsed at once. */

@@ -1,7 +1,7 @@
 import { assert, constantFrom, jsonValue, property } from 'fast-check';
 import { LosslessNumber, stringify } from 'lossless-json';
 import { expect, it } from 'vitest';
-import { parseLossless } from '../../lib/common/lossless-json.js';
+import { parseLossless } from '../../lib/common/json/lossless-json.js';
 import { cpuMillis } from '../support/cpu-time.js';
 
 it('parses whatever is JSON like the native parser', () => {

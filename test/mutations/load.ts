@@ -12,7 +12,7 @@ export const LOAD: readonly Mutation[] = [
   },
   {
     name: 'escapes-are-looked-through-without-a-break',
-    file: 'lib/common/json-scan.ts',
+    file: 'lib/common/json/json-scan.ts',
     find: 'if (count % ESCAPES === 0) yield;',
     replace: '',
     tests: [

@@ -11,6 +11,14 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     why: 'Rule 15: three million numbers kept everybody else waiting for 4.5 seconds.',
   },
   {
+    name: 'escaped-quotes-end-strings-while-bytes-come',
+    file: 'lib/http/bodies/json-counter.ts',
+    find: 'else if (byte === BACKSLASH) this.isEscaped = true;',
+    replace: 'else if (byte === BACKSLASH) this.isEscaped = false;',
+    tests: [{ file: 'test/http/bodies/json-counter.test.ts', name: 'escapes' }],
+    why: 'W-LOAD-22: an honest body would be refused for brackets in its texts.',
+  },
+  {
     name: 'lists-are-not-counted',
     file: 'lib/http/bodies/request-body.ts',
     find: 'list.length > limit)',

@@ -117,7 +117,7 @@ export const REQUESTS: readonly Mutation[] = [
   },
   {
     name: 'numbers-lose-their-digits',
-    file: 'lib/common/lossless-json.ts',
+    file: 'lib/common/json/lossless-json.ts',
     find: 'new LosslessNumber(value.slice(NUMBER.length))',
     replace: 'new LosslessNumber(String(Number(value.slice(NUMBER.length))))',
     tests: [{ file: 'test/common/lossless-json.test.ts', name: 'keeps the digits of numbers' }],

@@ -1,5 +1,5 @@
 import { IsArray, IsObject, IsOptional } from 'class-validator';
-import type { ExactNumber } from '../../common/lossless-json.js';
+import type { ExactNumber } from '../../common/json/lossless-json.js';
 import { IsInt64 } from '../is-int64.js';
 import { IsKey, IsText, TEXT_BYTES } from '../is-text.js';
 

@@ -1,7 +1,7 @@
 import { validateSync } from 'class-validator';
 import { SynchroError } from '../../common/errors.js';
-import { type JsonScan, scanning } from '../../common/json-scan.js';
-import { parsing } from '../../common/lossless-json.js';
+import { type JsonScan, scanning } from '../../common/json/json-scan.js';
+import { parsing } from '../../common/json/lossless-json.js';
 import { atOnce, type Pieces } from '../../common/pieces.js';
 import { isJsonObject, type JsonObject } from '../../engine/push/values/json.js';
 import type { LimitSettings } from '../../settings/synchro.settings.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scanJson } from '../../../lib/common/json-scan.js';
+import { scanJson } from '../../../lib/common/json/json-scan.js';
 import { JsonCounter } from '../../../lib/http/bodies/json-counter.js';
 
 function count(text: string, size: number): Pick<JsonCounter, 'nesting' | 'values'> {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { describeError } from '../../../lib/common/describe-error.js';
-import { parseLossless } from '../../../lib/common/lossless-json.js';
+import { parseLossless } from '../../../lib/common/json/lossless-json.js';
 import { printable } from '../../../lib/common/printable.js';
 import { checkChange } from '../../../lib/engine/push/check-change.js';
 import { columnJson } from '../../../lib/engine/push/values/client-values.js';

@@ -1,5 +1,5 @@
 import { stringify } from 'lossless-json';
-import { parseLossless } from '../../../common/lossless-json.js';
+import { parseLossless } from '../../../common/json/lossless-json.js';
 import { numberToken } from './numbers.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import type { JsonScan } from '../../../common/json-scan.js';
+import type { JsonScan } from '../../../common/json/json-scan.js';
 import type { Pieces } from '../../../common/pieces.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import { isJson, isJsonObject, parseJson } from './json.js';

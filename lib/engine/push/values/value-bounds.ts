@@ -1,4 +1,4 @@
-import { scanJson, type JsonBounds, type JsonScan } from '../../../common/json-scan.js';
+import { scanJson, type JsonBounds, type JsonScan } from '../../../common/json/json-scan.js';
 import type { Pieces } from '../../../common/pieces.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import { isJson } from './json.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closingQuote, PIECE } from './json-scan.js';
-import type { Pieces } from './pieces.js';
+import type { Pieces } from '../pieces.js';
 
 /** Characters that the native parser is given at once: a millisecond or so, also where each second one is a value. */
 const PART = 32_000;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import { parsingParts } from './json-parts.js';
 import { scanJson, type JsonScan } from './json-scan.js';
-import { atOnce, type Pieces } from './pieces.js';
+import { atOnce, type Pieces } from '../pieces.js';
 
 /** A number as {@link parseLossless} gives it: JavaScript's own where that prints the same digits. */
 export type ExactNumber = number | LosslessNumber;

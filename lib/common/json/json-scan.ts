@@ -1,4 +1,4 @@
-import { atOnce, type Pieces } from './pieces.js';
+import { atOnce, type Pieces } from '../pieces.js';
 
 /** What a JSON text is made of, told without building anything of it. */
 export interface JsonScan {
