@@ -35,6 +35,11 @@ export class StatementBatch<Result> {
     return new StatementBatch(statements, () => undefined);
   }
 
+  /** Statements whose rows are wanted as they are, of each. */
+  static each(statements: readonly SqlStatement[]): StatementBatch<readonly Rows[]> {
+    return new StatementBatch(statements, (rows) => rows);
+  }
+
   /** Several batches as one, in the order of their names, under which it has their results. */
   static together<Results extends object>(parts: {
     readonly [Name in keyof Results]: StatementBatch<Results[Name]>;

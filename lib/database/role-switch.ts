@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../common/identifiers.js';
-import { pipelined, type SqlStatement } from './pipeline.js';
+import { StatementBatch } from './pipeline.js';
 import type { SqlRunner } from './session.js';
 import { prepared } from './statement.js';
 
@@ -40,24 +40,22 @@ export class RoleSwitch {
     this.current = then;
   }
 
-  /**
-   * Runs statements on the host's behalf, and goes to `then`, in a single round trip.
-   * @returns the rows of each
-   */
-  async together(
-    statements: readonly SqlStatement[],
+  /** Runs statements on the host's behalf, and goes to `then`, in a single round trip. */
+  async together<Result>(
+    { statements, resultOf }: StatementBatch<Result>,
     then: keyof Roles = 'push',
-  ): Promise<readonly (readonly unknown[])[]> {
+  ): Promise<Result> {
     const before = this.current === 'push' ? [] : this.switchSql('push');
     const after = then === 'push' ? [] : this.switchSql(then);
     this.current = 'push';
-    const results = await pipelined(this.manager, [
-      ...before.map((sql) => ({ sql })),
-      ...statements.map((each) => (each.parameters ? prepared(this.manager, each) : each)),
-      ...after.map((sql) => ({ sql })),
-    ]);
+    const own = statements.map((each) => (each.parameters ? prepared(this.manager, each) : each));
+    const { result } = await StatementBatch.together<{ before: void; result: Result; after: void }>({
+      before: StatementBatch.silent(before.map((sql) => ({ sql }))),
+      result: new StatementBatch(own, resultOf),
+      after: StatementBatch.silent(after.map((sql) => ({ sql }))),
+    }).run(this.manager);
     this.current = then;
-    return results.slice(before.length, before.length + statements.length);
+    return result;
   }
 
   /** Back to the connection's own role. */

@@ -16,7 +16,7 @@ import { Snapshot, type SnapshotRequest, type SnapshotResult } from './snapshot/
 @Injectable()
 export class SyncEngine {
   constructor(
-    private readonly devices: Register,
+    private readonly registrations: Register,
     private readonly pulls: Pull,
     private readonly pushes: Push,
     private readonly snapshots: Snapshot,
@@ -25,7 +25,7 @@ export class SyncEngine {
 
   /** Registers a device, or brings what is known of it up to date. */
   register(request: RegisterRequest): Promise<RegisterResult> {
-    return this.devices.run(request);
+    return this.registrations.run(request);
   }
 
   /** What changed for a device since its checkpoint, which it thereby acknowledges. */

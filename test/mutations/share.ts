@@ -43,7 +43,7 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'bucket-is-read-before-triggers',
     file: 'lib/engine/push/writing/run-writer.ts',
-    find: 'const refused = look.refused(before, results.slice(results.length - looks.length));',
+    find: 'const refused = look.refused(before, after);',
     replace: 'const refused = look.refused(before, before);',
     tests: [
       { file: BUCKETS_TEST, name: 'pushed as superuser goes by the row as it stands when triggers are done' },

@@ -1,3 +1,4 @@
+import { type Rows, StatementBatch } from '../../../database/pipeline.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractTable } from '../../../schema/schema-contract.js';
 import { owningParent } from '../../../store/host-rows/ownership-sql.js';
@@ -72,7 +73,8 @@ export class PushRows {
       const parent = this.table(name);
       const ids = group.flatMap(({ parentId }) => parentId ?? []);
       const foreign = await foreignRows(this.roles.sync, this.registry, this.context.userId, parent, ids);
-      const [rows = []] = await this.roles.together([readSql(this.registry, this.context, parent, ids)]);
+      const read = readSql(this.registry, this.context, parent, ids);
+      const rows = await this.roles.together(StatementBatch.single(read, (found) => found));
       const others = new Set(foreign.map(({ n }) => ids[n]));
       const seen = new Set((rows as readonly StoredRow[]).map(({ id }) => recordKey(parent, id)));
       for (const item of group) {
@@ -117,20 +119,26 @@ export class PushRows {
   ): Promise<readonly PushItem[]> {
     const { registry, context } = this;
     const groups = [...groupBy(items, ({ table }) => table)];
-    const results = await this.roles.together([
-      ...locks.map(({ table, ids, mode }) => lockSql(registry, table, ids, context.userId, mode)),
-      ...groups.map(([table, group]) =>
-        readSql(registry, context, table, [...new Set(group.map(({ id }) => id))]),
-      ),
-    ]);
+    const { locked, read } = await this.roles.together(
+      StatementBatch.together<{ locked: readonly Rows[]; read: readonly Rows[] }>({
+        locked: StatementBatch.each(
+          locks.map(({ table, ids, mode }) => lockSql(registry, table, ids, context.userId, mode)),
+        ),
+        read: StatementBatch.each(
+          groups.map(([table, group]) =>
+            readSql(registry, context, table, [...new Set(group.map(({ id }) => id))]),
+          ),
+        ),
+      }),
+    );
     for (const [index, { table, parent }] of locks.entries()) {
-      for (const row of results[index] as readonly LockedRow[]) {
+      for (const row of locked[index] as readonly LockedRow[]) {
         this.secured.add(recordKey(table, row.id));
         if (parent && row.parent !== null) this.want(wanted, parent, row.parent, 'SHARE');
       }
     }
     return groups.flatMap(([table, group], index) =>
-      this.take(table, group, results[locks.length + index] as readonly StoredRow[]),
+      this.take(table, group, read[index] as readonly StoredRow[]),
     );
   }
 

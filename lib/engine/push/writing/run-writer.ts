@@ -1,3 +1,4 @@
+import { type Rows, StatementBatch } from '../../../database/pipeline.js';
 import { partition } from '../../../common/collections.js';
 import { isTransient } from '../../../database/database-error.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
@@ -118,7 +119,7 @@ export class RunWriter {
     const blank = runStatement(registry, context.userId, { run, form, records: [] });
     const begin = { sql: `SAVEPOINT ${SAVEPOINT}` };
     try {
-      await roles.together([begin, blank, RELEASE], 'own');
+      await roles.together(StatementBatch.silent([begin, blank, RELEASE]), 'own');
     } catch (second) {
       if (mayBeOfTable(second)) throw new ServerStateError(second, name);
       await this.undo(second);
@@ -149,20 +150,24 @@ export class RunWriter {
     const look = new BucketLook(registry, context, group);
     const looks = look.statements;
     const isOpen = looksFirst || looks.length > 0;
-    const results = await roles.together(
-      [
-        { sql: `SAVEPOINT ${SAVEPOINT}` },
-        // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
-        { sql: `SET CONSTRAINTS ALL ${constraints}` },
-        ...looks,
-        ...group.map((run) => runStatement(registry, context.userId, { run, form, records: run })),
-        ...(constraints === 'DEFERRED' ? [{ sql: 'SET CONSTRAINTS ALL IMMEDIATE' }] : []),
-        ...(isOpen ? looks : [RELEASE]),
-      ],
+    const { before, rows, after } = await roles.together(
+      StatementBatch.together<AttemptRows>({
+        begun: StatementBatch.silent([
+          { sql: `SAVEPOINT ${SAVEPOINT}` },
+          // A deferred constraint would fail at COMMIT, after the verdicts (interleavings 18).
+          { sql: `SET CONSTRAINTS ALL ${constraints}` },
+        ]),
+        before: StatementBatch.each(looks),
+        rows: StatementBatch.each(
+          group.map((run) => runStatement(registry, context.userId, { run, form, records: run })),
+        ),
+        checked: StatementBatch.silent(constraints === 'DEFERRED' ? [CHECK_NOW] : []),
+        after: StatementBatch.each(looks),
+        released: StatementBatch.silent(isOpen ? [] : [RELEASE]),
+      }),
       isOpen ? 'push' : 'own',
     );
-    const [before, rows] = [results.slice(2), results.slice(2 + looks.length)];
-    const refused = look.refused(before, results.slice(results.length - looks.length));
+    const refused = look.refused(before, after);
     const outcomes = group.flatMap((run, index) => matched(run, rows[index] as readonly StoredRow[]));
     return {
       isOpen,
@@ -190,6 +195,16 @@ interface Attempt {
   readonly isOpen: boolean;
 }
 
+/** The rows of each statement of an attempt, by the place that it has there. */
+interface AttemptRows {
+  readonly begun: void;
+  readonly before: readonly Rows[];
+  readonly rows: readonly Rows[];
+  readonly checked: void;
+  readonly after: readonly Rows[];
+  readonly released: void;
+}
+
 interface AttemptOptions {
   readonly form: WriteForm;
   readonly constraints: 'IMMEDIATE' | 'DEFERRED';
@@ -197,6 +212,7 @@ interface AttemptOptions {
 }
 
 const SAVEPOINT = 'synchro_push';
+const CHECK_NOW = { sql: 'SET CONSTRAINTS ALL IMMEDIATE' };
 const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };
 const ROLLBACK = `ROLLBACK TO SAVEPOINT ${SAVEPOINT}; ${RELEASE.sql}`;
 
