@@ -749,8 +749,9 @@ describe('what went before the change is applied', () => {
       await eventually(async () => {
         const waiting = await database.query(
           `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-             AND query LIKE '%sync_wal_position%'`,
+             AND query LIKE 'SELECT FROM %sync_wal_position FOR UPDATE%'`,
         );
+        // The consumer may wait for it, too, by another statement.
         return waiting.length === 1;
       });
       await alice.pull();
