@@ -5,7 +5,11 @@ import config from './vitest.config.js';
 export default defineConfig({
   resolve: config.resolve ?? {},
   test: {
-    include: ['test/soak/*.check.ts', 'test/faults/kill.test.ts', 'test/replication/stream/million-rows.test.ts'],
+    include: [
+      'test/soak/*.check.ts',
+      'test/faults/kill.test.ts',
+      'test/replication/stream/million-rows.test.ts',
+    ],
     // As many as `npm test` has no time for.
     env: { KILLS: 'all', TRANSACTION_ROWS: '1000000' },
     fileParallelism: false,
