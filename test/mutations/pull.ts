@@ -300,6 +300,15 @@ export const PULL: readonly Mutation[] = [
     why: 'W-PUSH-3: an edit that was refused without the row would stay on the device when the row is in sight again.',
   },
   {
+    name: 'snapshot-that-begins-takes-what-was-to-be-told',
+    file: 'lib/store/changelog/snapshot-holds.ts',
+    find: "await manager.query('DELETE FROM :sync.sync_subscription_changes WHERE client = $1', [client.id]);",
+    replace:
+      "await manager.query('WITH told AS (DELETE FROM :sync.sync_requests WHERE client = $1) DELETE FROM :sync.sync_subscription_changes WHERE client = $1', [client.id]);",
+    tests: [{ file: 'test/push/values/respelled-ids.test.ts', name: 'begins a snapshot meanwhile' }],
+    why: 'W-SDK-4: a device that does not go on with it keeps a record under an id that was corrected.',
+  },
+  {
     name: 'bucket-leaves-while-a-push-is-on-its-way',
     file: 'lib/store/clients/sync-clients.ts',
     find: 'coalesce(shared_lsn > log.lsn, false)',

@@ -7,6 +7,19 @@ const SHAPES = 'lib/replication/tables/table-shapes.ts';
 /** Other people's types, and DDL that nobody is told of. */
 export const TYPES: readonly Mutation[] = [
   {
+    name: 'labels-are-kept-by-the-consumer-alone',
+    file: 'lib/schema/schema.service.ts',
+    find: 'if (labels.length > 0)',
+    replace: 'if (labels.length < 0)',
+    tests: [
+      {
+        file: 'test/schema/types/types-readings.test.ts',
+        name: 'a label that only its own snapshot has seen',
+      },
+    ],
+    why: 'W-HOST-24: a label that is renamed again at once would be unknown when a device pushes it.',
+  },
+  {
     name: 'decoder-keeps-the-padding',
     file: 'lib/replication/stream/pgoutput.ts',
     find: 'padded[position] === true ? withoutPadding(text) : text',
