@@ -7,7 +7,6 @@ import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
-import { isOfHost } from '../../resolvers/own-conflict-rule.js';
 import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import type { StatementBatch } from '../../database/pipeline.js';
 import { RoleSwitch } from '../../database/role-switch.js';
@@ -61,11 +60,6 @@ export class ChangeApplier {
     private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
-  }
-
-  /** Whether the host has code, of hooks or of its own conflict resolver, that may run in a request's transaction. */
-  get runsHostCode(): boolean {
-    return this.hooks.any || isOfHost(this.resolver);
   }
 
   /**

@@ -101,8 +101,7 @@ export class Admission {
 
   /** Up to twice the usual time: those who are refused together don't come back together. */
   private retryAfter(): number {
-    const seconds = this.options.retryAfter ?? DEFAULT_RETRY_AFTER_SECONDS;
-    return Math.max(1, Math.round(seconds * (1 + Math.random())));
+    return Math.max(1, Math.round(this.options.retryAfter * (1 + Math.random())));
   }
 
   private report(userId: string): void {
@@ -121,5 +120,3 @@ export class Admission {
 function gate(total: number, perUser: number): FairGate {
   return new FairGate({ total, perUser, waiting: MOST_WAITING, patience: PATIENCE_MS });
 }
-
-export const DEFAULT_RETRY_AFTER_SECONDS = 5;

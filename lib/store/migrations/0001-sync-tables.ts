@@ -22,8 +22,7 @@ export const syncTables: SynchroMigration = {
     // A writer that takes numbers from a sequence would break seq order: it must fail loudly.
     `ALTER TABLE :sync.sync_changelog ALTER COLUMN seq DROP DEFAULT`,
     `CREATE INDEX IF NOT EXISTS sync_changelog_bucket ON :sync.sync_changelog (bucket_id, seq)`,
-    `COMMENT ON COLUMN :sync.sync_changelog.served_at IS
-       'updated_at to serve with this entry where the row''s own would make devices skip it'`,
+    `COMMENT ON COLUMN :sync.sync_changelog.served_at IS 'updated_at to serve with this entry where the row''s own would make devices skip it'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_clients (
        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -54,8 +53,7 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS shared_lsn bigint`,
     `COMMENT ON COLUMN :sync.sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
     `COMMENT ON COLUMN :sync.sync_clients.shared_lsn IS 'the same, of rows in buckets that may leave their owner'`,
-    `COMMENT ON COLUMN :sync.sync_clients.bucket_since IS
-       'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
+    `COMMENT ON COLUMN :sync.sync_clients.bucket_since IS 'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN :sync.sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
