@@ -67,6 +67,8 @@ export class SyncDevice {
   private readonly tables = new Map<string, Map<string, DeviceRow>>();
   private readonly versions = new Map<string, string>();
   private checkpoint = 0;
+  /** Of the last push. */
+  private commit: string | null = null;
   private schema: SchemaIds | undefined;
 
   constructor(private readonly options: SyncDeviceOptions) {
@@ -107,12 +109,16 @@ export class SyncDevice {
   }
 
   /**
-   * Takes what has changed since the last pull; a snapshot, where the server asks for one.
+   * Takes what has changed since the last pull, waiting up to five seconds for what the device itself has pushed; a
+   * snapshot, where the server asks for one.
    * @returns why it asked for one, or null
    */
   async pull(): Promise<string | null> {
+    const after = this.commit;
+    this.commit = null;
     for (let more = true; more;) {
-      const page: PullPage = await this.post('pull', { checkpoint: this.checkpoint, limit: this.pageSize });
+      const position = { checkpoint: this.checkpoint, limit: this.pageSize };
+      const page: PullPage = await this.post('pull', { ...position, after, wait_ms: 5_000 });
       if (page.snapshot_required === true) {
         await this.snapshot();
         return page.snapshot_reason ?? '';
@@ -127,7 +133,7 @@ export class SyncDevice {
 
   /** Pushes changes in one request. @returns a verdict for each, in their order; pull to see what they led to */
   async push(changes: readonly DeviceChange[]): Promise<readonly DeviceVerdict[]> {
-    const { accepted, rejected } = await this.post<PushAnswer>('push', {
+    const { accepted, rejected, commit } = await this.post<PushAnswer>('push', {
       changes: changes.map(({ table, id, operation, data, at = new Date(), base }) => ({
         id,
         table_name: table,
@@ -137,6 +143,7 @@ export class SyncDevice {
         base_updated_at: base === undefined ? (this.versions.get(key(table, id)) ?? null) : base,
       })),
     });
+    this.commit = commit ?? this.commit;
     // Each of the two lists is in order; the same record may come twice.
     const verdicts = [...accepted, ...rejected];
     return changes.map(({ table, id, operation }) => {
