@@ -17,7 +17,7 @@ export const LIVE: readonly Mutation[] = [
     file: 'lib/engine/push/push.ts',
     find: 'commit !== null && (last ?? -1n) < commit ? commit : last',
     replace: 'last === null ? commit : last',
-    tests: [{ file: OWN_WRITES, name: 'has all parts of a push that one bad change has split' }],
+    tests: [{ file: OWN_WRITES, name: 'waits for all parts of a push that one bad change has split' }],
     why: 'A pull would miss what a later transaction of the same push wrote.',
   },
   {
