@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
@@ -50,6 +51,8 @@ export interface SyncStatusReport {
   };
   /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
   readonly openRequests: number;
+  /** The live channel of this instance. */
+  readonly live: LiveReport;
 }
 
 /** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
@@ -63,6 +66,7 @@ export class SyncStatus {
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
+    private readonly live: Live,
   ) {}
 
   /**
@@ -98,6 +102,7 @@ export class SyncStatus {
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
       openRequests: stored.requests,
+      live: this.live.report,
     };
   }
 

@@ -4,6 +4,7 @@ import type { Lsn } from '../../common/lsn.js';
 import type { SqlStatement } from '../../database/pipeline.js';
 import { ClosingStatements, writeTogether } from '../../database/session.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
+import { Live } from '../../live/live.js';
 import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { recordOlderSchema, recordPull } from '../../store/clients/sync-clients.js';
@@ -61,6 +62,7 @@ export class Pull {
     private readonly subscriptions: SubscribedBuckets,
     private readonly puller: Puller,
     private readonly hooks: HookRunner,
+    private readonly live: Live,
   ) {
     this.probe = new IdlePullProbe(requests);
   }
@@ -69,6 +71,7 @@ export class Pull {
     const { after = null, waitMs = 0 } = request;
     const behind = after !== null && !(await awaitCommit(this.requests, after, waitMs));
     const asked = { ...request, buckets: await this.subscriptions.of(request) };
+    this.live.recordSubscriptions(request.userId, request.clientId, asked.buckets);
     const { context, result } = (await this.probed(asked)) ?? (await this.page(asked));
     await this.finish(asked, context, result);
     this.probe.rememberBacklog(asked, result);
