@@ -5,6 +5,8 @@ import type { EndReason, LiveSink } from '../../live/live-sink.js';
 export class LongPoll implements LiveSink {
   readonly unsent = 0;
   private checkpoint = 0n;
+  /** By itself: middleware that compresses ends the answer when it likes. */
+  private isAnswered = false;
 
   constructor(private readonly raw: ServerResponse) {}
 
@@ -41,7 +43,8 @@ export class LongPoll implements LiveSink {
 
   private answer(status: number, body?: string, headers: Readonly<Record<string, string>> = {}): void {
     const { raw } = this;
-    if (raw.writableEnded || raw.closed) return;
+    if (this.isAnswered || raw.closed) return;
+    this.isAnswered = true;
     const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
     raw.writeHead(status, { 'Cache-Control': 'no-store', ...type, ...headers });
     raw.end(body === undefined ? undefined : `${body}\n`);
