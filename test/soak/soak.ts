@@ -79,7 +79,7 @@ export class Soak {
     const isOdd = options.world === 'odd';
     const site = await Site.start({
       main: WORLD_MAIN,
-      // One without: its pulls share their glances.
+      // One without: its pulls share their probes.
       env: (n): Env => ({ WORLD: options.world, ...(n > 1 && { STATEMENT_TIMEOUT: '5000' }) }),
       host: {
         table: 'projects',

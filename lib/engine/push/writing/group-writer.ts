@@ -24,7 +24,7 @@ export type Outcome =
   /** For sure, its key is taken. */
   | { readonly kind: 'taken'; readonly write: Write }
   | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown }
-  /** It would have put the row into a bucket that its user doesn't read (see {@link BucketLook}). */
+  /** It would have put the row into a bucket that its user doesn't read (see {@link BucketCheck}). */
   | Unreadable
   /** It came with others that fail, of which too many have failed. */
   | { readonly kind: 'postponed'; readonly write: Write };
@@ -145,7 +145,7 @@ export class GroupWriter {
     return outcomes;
   }
 
-  /** `looksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
+  /** `checksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
   private async attempt(
     groups: readonly WriteGroup[],
     { form, constraints, checksFirst }: AttemptOptions,
