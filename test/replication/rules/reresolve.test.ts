@@ -192,7 +192,7 @@ describe('reresolve', () => {
     );
     standIns.set(owner, 'reader');
     await engine.reresolve(Doc, [doc]);
-    await expect(engine.caughtUp({ timeout: 1_000 })).rejects.toThrow(/1 requests are left/);
+    await expect(engine.caughtUp({ timeout: 1_000 })).rejects.toThrow(/1 tasks are left/);
     expect(await edgesOf(database, 'docs', doc)).toEqual([`user:${owner}`, 'user:reader']);
     await database.query('DELETE FROM sync_consumer_tasks');
   });
