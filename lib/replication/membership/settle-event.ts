@@ -1,5 +1,5 @@
 import { END } from '../rules/bucket-timeline.js';
-import { bucketsOf, removeRow, settleRow } from './edge-diff.js';
+import { bucketsOf, removeRow, settleRow, type NewEntry } from './edge-diff.js';
 import { rowState, type MembershipWork } from './membership-work.js';
 import type { RowEvent } from '../stream/row-events.js';
 
@@ -22,37 +22,42 @@ export interface EventContext {
  * its transaction left them: the device that made the row may hold it by these. Then by those that the parent comes to
  * later in the batch, as if that came in a batch of its own.
  */
-export function settleEvent(
-  work: MembershipWork,
-  event: RowEvent,
-  { own, until, isGone, isParent, writtenAt }: EventContext,
-): void {
-  const { table, recordId, row, commitEnd, commitTime, kind } = event;
-  const record = work.edges.record(table.name, recordId);
-  const noted = (moment: Pick<RowEvent, 'order' | 'commitEnd'>, change: () => void): void => {
-    const before = isParent ? bucketsOf(record.edges) : null;
-    change();
-    if (before) work.timeline(table.name).note(recordId, moment, before, record.edges);
-  };
+export function settleEvent(work: MembershipWork, event: RowEvent, context: EventContext): void {
+  const { table, recordId, row, order, commitEnd } = event;
+  settleAt(work, event, context, event, context.until < END ? order : commitEnd);
   if (row === null) {
-    noted(event, () => work.add(event.order, table, recordId, removeRow(record)));
     work.gone(table, recordId);
     return;
   }
-  const isFollowed = until < END;
-  const moves = work.movesAfter(table, row, commitEnd).filter(({ order }) => order < until);
-  const settle = (moment: Pick<RowEvent, 'order' | 'commitEnd'>, place: number): void => {
+  for (const moment of work.movesAfter(table, row, commitEnd))
+    if (moment.order < context.until) settleAt(work, event, context, moment, moment.order);
+}
+
+type EventMoment = Pick<RowEvent, 'order' | 'commitEnd'>;
+
+/**
+ * @param moment the event's own, or a later one at which its parent moved
+ * @param place in the batch: the parent's buckets are those that it has there
+ */
+function settleAt(
+  work: MembershipWork,
+  event: RowEvent,
+  context: EventContext,
+  moment: EventMoment,
+  place: number,
+): void {
+  const { table, recordId, row, commitTime } = event;
+  const { own, isGone, isParent, writtenAt } = context;
+  const record = work.edges.record(table.name, recordId);
+  const before = isParent ? bucketsOf(record.edges) : null;
+  let entries: readonly NewEntry[];
+  if (row === null) entries = removeRow(record);
+  else {
     const wanted = work.withInherited(table, row, own, place);
-    const cause = moment !== event ? 'resettled' : kind === 'insert' ? 'insert' : 'update';
-    const entries = settleRow(record, {
-      ...rowState(table, row),
-      buckets: isGone ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted,
-      commitTime,
-      writtenAt,
-      cause,
-    });
-    work.add(moment.order, table, recordId, entries);
-  };
-  noted(event, () => settle(event, isFollowed ? event.order : commitEnd));
-  for (const moment of moves) noted(moment, () => settle(moment, moment.order));
+    const buckets = isGone ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted;
+    const cause = moment !== event ? 'resettled' : event.kind === 'insert' ? 'insert' : 'update';
+    entries = settleRow(record, rowState(table, row, { buckets, commitTime, writtenAt, cause }));
+  }
+  work.add(moment.order, table, recordId, entries);
+  if (before) work.timeline(table.name).note(recordId, moment, before, record.edges);
 }
