@@ -24,13 +24,13 @@ export interface EventContext {
  */
 export function applyEvent(work: MembershipWork, event: RowEvent, context: EventContext): void {
   const { table, recordId, row, order, commitEnd } = event;
-  settleAt(work, event, context, event, context.until < END ? order : commitEnd);
+  applyAt(work, event, context, event, context.until < END ? order : commitEnd);
   if (row === null) {
     work.gone(table, recordId);
     return;
   }
   for (const moment of work.movesAfter(table, row, commitEnd))
-    if (moment.order < context.until) settleAt(work, event, context, moment, moment.order);
+    if (moment.order < context.until) applyAt(work, event, context, moment, moment.order);
 }
 
 type EventMoment = Pick<RowEvent, 'order' | 'commitEnd'>;
@@ -39,7 +39,7 @@ type EventMoment = Pick<RowEvent, 'order' | 'commitEnd'>;
  * @param moment the event's own, or a later one at which its parent moved
  * @param place in the batch: the parent's buckets are those that it has there
  */
-function settleAt(
+function applyAt(
   work: MembershipWork,
   event: RowEvent,
   context: EventContext,
