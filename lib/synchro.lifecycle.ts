@@ -9,7 +9,7 @@ import { problemsError } from './common/errors.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { poolProblems } from './database/pool-checks.js';
-import { outliveNewConnections } from './database/pool-errors.js';
+import { outliveNewConnections } from './database/pool.js';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
 import { ConsumerService } from './replication/consumer.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';

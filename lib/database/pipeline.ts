@@ -2,6 +2,7 @@ import { type DataSource, QueryFailedError, type EntityManager, type QueryRunner
 import { SynchroError } from '../common/errors.js';
 import { isPipelining, sendPipeline, type PipeliningClient } from './pg-internals.js';
 import { qualify, syncSchema } from './sync-schema.js';
+import { dataSourceOf } from './typeorm-versions.js';
 
 /** One statement and its parameters. */
 export interface SqlStatement {
@@ -94,8 +95,8 @@ export async function pipelined(
   const runner = manager.queryRunner;
   const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
   const gains = statements.length > 1 || statements[0]?.name !== undefined;
-  if (gains && runner && !oneByOne.has(manager.dataSource) && isPipelining(client)) {
-    const schema = syncSchema(manager.dataSource);
+  if (gains && runner && !oneByOne.has(dataSourceOf(manager)) && isPipelining(client)) {
+    const schema = syncSchema(dataSourceOf(manager));
     const texts = statements.map((each) => ({ ...each, sql: qualify(each.sql, schema) }));
     return send(client, texts, runner);
   }
@@ -119,7 +120,7 @@ function send(
   statements: readonly SqlStatement[],
   runner: QueryRunner,
 ): Promise<readonly Rows[]> {
-  const { logger } = runner.manager.dataSource;
+  const { logger } = dataSourceOf(runner.manager);
   const sent = statements.map(({ sql, parameters = [], name }) => ({
     text: sql,
     values: [...parameters],
