@@ -42,7 +42,7 @@ const corked = new WeakSet<Duplex>();
  * What is sent from here on goes out in one piece, when there is nothing more to do without waiting: a system call for
  * each statement is a good part of what a small transaction costs.
  */
-export function inOnePiece(client: ClientBase): void {
+export function corkUntilNextTick(client: ClientBase): void {
   const socket = socketOf(client);
   if (corked.has(socket)) return;
   corked.add(socket);

@@ -4,7 +4,12 @@ import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SyncLogger } from '../../lib/common/sync-logger.js';
-import { cutConnection, inOnePiece, receiveCopyData, socketOf } from '../../lib/database/pg-internals.js';
+import {
+  cutConnection,
+  corkUntilNextTick,
+  receiveCopyData,
+  socketOf,
+} from '../../lib/database/pg-internals.js';
 import { pipelined } from '../../lib/database/pipeline.js';
 import { poolProblems } from '../../lib/database/pool-checks.js';
 import { inTransaction } from '../../lib/database/session.js';
@@ -84,8 +89,8 @@ describe.each(VERSIONS)('the parts of pg %s that are not documented', (_version,
   it('what is sent in one piece leaves when there is nothing more to do', async () => {
     await withClient(async (client) => {
       const socket = socketOf(client);
-      inOnePiece(client);
-      inOnePiece(client);
+      corkUntilNextTick(client);
+      corkUntilNextTick(client);
       const answer = client.query('SELECT 1 AS one');
       expect(socket.writableCorked).toBeGreaterThan(0);
       expect((await answer).rows).toEqual([{ one: 1 }]);
