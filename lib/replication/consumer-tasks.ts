@@ -16,8 +16,8 @@ import { clientBucket } from '../common/canonical-id.js';
 const PAGE_ROWS = 5_000;
 
 /**
- * Does what has been asked for longest, or a page of it. Tasks for tables that this version doesn't know wait for
- * one that does.
+ * Does the oldest task that is due, or a page of it. Tasks of tables that this version doesn't know wait for a version
+ * that does.
  */
 export async function applyTask(
   tx: ChangelogTransaction,
