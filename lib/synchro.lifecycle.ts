@@ -11,7 +11,6 @@ import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { poolProblems } from './database/pool-checks.js';
 import { outliveNewConnections } from './database/pool.js';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
-import { Live } from './live/live.js';
 import { ConsumerService } from './replication/consumer.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
@@ -30,7 +29,6 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
     private readonly checks: StartChecks,
     private readonly consumer: ConsumerService,
     private readonly compactions: CompactionSchedule,
-    private readonly live: Live,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -45,6 +43,6 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async beforeApplicationShutdown(): Promise<void> {
     // Together, from here: Nest calls one provider's hook after another's, and these would wait for each other.
-    await Promise.all([this.consumer.stop(), this.compactions.stop(), this.live.stop()]);
+    await Promise.all([this.consumer.stop(), this.compactions.stop()]);
   }
 }

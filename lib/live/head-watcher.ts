@@ -35,7 +35,8 @@ export interface WatcherEvents {
 export class HeadWatcher {
   private looked: Looked = { lastSeq: 0n, disconnect: 0n };
   private grownAt = -Infinity;
-  private running: Promise<void> | null = null;
+  private running: Promise<void> = Promise.resolve();
+  private isRunning = false;
   private isStopped = false;
   private isTold = false;
   private wakeUp: () => void = () => undefined;
@@ -58,7 +59,7 @@ export class HeadWatcher {
    */
   follow(read: Looked): boolean {
     if (this.isStopped) return false;
-    if (this.running) return this.looked.lastSeq > read.lastSeq;
+    if (this.isRunning) return this.looked.lastSeq > read.lastSeq;
     this.looked = read;
     this.running = this.run();
     return false;
@@ -77,6 +78,7 @@ export class HeadWatcher {
   }
 
   private async run(): Promise<void> {
+    this.isRunning = true;
     while (!this.isStopped && this.events.isNeeded()) {
       this.isTold = false;
       try {
@@ -87,7 +89,8 @@ export class HeadWatcher {
       }
       await this.pause();
     }
-    this.running = null;
+    // In one piece with the last look at who is there: who comes next starts it again.
+    this.isRunning = false;
   }
 
   private async look(): Promise<void> {

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { clientBucket } from '../common/canonical-id.js';
 import { SynchroError } from '../common/errors.js';
@@ -15,7 +15,7 @@ import { LiveBusyError } from './live-busy.error.js';
 import { type ConnectedDevice, LiveConnection } from './live-connection.js';
 import { LiveHub } from './live-hub.js';
 import { LiveReads } from './live-reads.js';
-import type { EndReason, LiveSink } from './live-sink.js';
+import type { LiveSink } from './live-sink.js';
 import { LogSignal } from './log-signal.js';
 import { PokeTimes } from './poke-times.js';
 import { Upkeep } from './upkeep.js';
@@ -48,7 +48,7 @@ export interface LiveReport {
 
 /** Tells connected devices that there is something to pull. */
 @Injectable()
-export class Live {
+export class Live implements BeforeApplicationShutdown {
   /** Whether there is a live channel at all. */
   readonly isOn: boolean;
   private readonly settings: LiveSettings;
@@ -107,7 +107,7 @@ export class Live {
    * @throws SynchroError `client_not_registered`; `temporarily_unavailable` until a WAL consumer has run
    */
   async open(request: LiveRequest, sink: LiveSink): Promise<OpenedConnection> {
-    if (this.isStopped) throw new LiveBusyError('the server is stopping');
+    this.refuseWhenStopped();
     if (this.hub.size + this.opening >= this.settings.maxConnections)
       throw new LiveBusyError('too many live connections');
     this.opening += 1;
@@ -115,6 +115,8 @@ export class Live {
       const buckets = await this.subscriptions.of(request);
       const contract = await this.schemas.current();
       const found = await this.ask(request, buckets);
+      // In one piece with its place in the hub, whose members are ended.
+      this.refuseWhenStopped();
       const device = { ...request, id: found.id, disconnect: found.disconnect };
       const known = { checkpoint: found.lastSeq, schemaHash: contract.hash };
       const connection = this.connect(device, known, sink, buckets);
@@ -147,13 +149,16 @@ export class Live {
     return { connections: this.hub.size, pokes: this.pokes, pokeDelay: this.pokeTimes.report };
   }
 
-  /** Ends all connections, and takes none any more. */
-  async stop(): Promise<void> {
+  /** Ends all connections, and takes none any more: the HTTP server, which closes next, would wait for them. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.isStopped = true;
-    this.endAll('shutdown');
+    const all = this.hub.all();
+    for (const connection of all) connection.end('shutdown', all.length);
     await Promise.all([this.watcher.stop(), this.upkeep.stop()]);
-    // Those that were just being opened.
-    this.endAll('shutdown');
+  }
+
+  private refuseWhenStopped(): void {
+    if (this.isStopped) throw new LiveBusyError('the server is stopping');
   }
 
   private async ask(
@@ -193,11 +198,6 @@ export class Live {
   private endThose(userId: string, clientId: string | null, disconnect: bigint): void {
     for (const connection of this.hub.of(userId, clientId))
       if (connection.device.disconnect < disconnect) connection.end('unauthorized');
-  }
-
-  private endAll(reason: EndReason): void {
-    const all = this.hub.all();
-    for (const connection of all) connection.end(reason, all.length);
   }
 }
 

@@ -8,6 +8,8 @@ import type {
   SnapshotPage,
   WireRecord,
 } from './device-wire.js';
+import { LiveChannel } from './live-channel.js';
+import { SyncDeviceError } from './sync-device-error.js';
 
 /** One request to a sync route, e.g. over an `app.inject` or a supertest agent of the test's. */
 export type SendRequest = (request: {
@@ -41,19 +43,6 @@ export interface DeviceChange {
   readonly at?: Date;
   /** The `updated_at` that it started from. Default: that of the device's row. */
   readonly base?: string | null;
-}
-
-/** The server's answer was not 200. */
-export class SyncDeviceError extends Error {
-  override readonly name = 'SyncDeviceError';
-
-  constructor(
-    route: string,
-    readonly status: number,
-    readonly text: string,
-  ) {
-    super(`${route} answered ${status}: ${text}`);
-  }
 }
 
 /**
@@ -171,6 +160,17 @@ export class SyncDevice {
     return this.pushOne({ table, id, operation: 'delete' });
   }
 
+  /**
+   * Connects by the live stream, to be told of what comes after the last pull. `target` must be a URL. Close it before
+   * the test ends.
+   */
+  live(): Promise<LiveChannel> {
+    const { target } = this.options;
+    if (typeof target !== 'string') throw new Error('a live stream needs a URL as the device’s target');
+    const query = { client_id: this.clientId, since: String(this.checkpoint) };
+    return LiveChannel.open(target.replace(/\/+$/, ''), query, this.headers);
+  }
+
   private async pushOne(change: DeviceChange): Promise<DeviceVerdict> {
     const [verdict] = await this.push([change]);
     if (!verdict) throw new SyncDeviceError('push', 200, 'no verdict');
@@ -205,15 +205,19 @@ export class SyncDevice {
   }
 
   private async request<Answer>(method: 'GET' | 'POST', route: string, body?: object): Promise<Answer> {
-    const { appVersion = '1.0.0', headers } = this.options;
     const { status, text } = await this.send({
       method,
       route,
-      headers: { 'content-type': 'application/json', 'x-app-version': appVersion, ...headers },
+      headers: { 'content-type': 'application/json', ...this.headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     if (status !== 200) throw new SyncDeviceError(route, status, text);
     return JSON.parse(text) as Answer;
+  }
+
+  private get headers(): Readonly<Record<string, string>> {
+    const { appVersion = '1.0.0', headers } = this.options;
+    return { 'x-app-version': appVersion, ...headers };
   }
 
   private get pageSize(): number {
