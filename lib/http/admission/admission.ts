@@ -2,7 +2,7 @@ import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common'
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../../database/data-source.token.js';
-import { poolSize } from '../../database/pool-size.js';
+import { poolSize } from '../../database/pool.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
