@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BodyMemory } from '../../../lib/http/bodies/body-memory.js';
 import { IncomingBody, type LargeBodyRules } from '../../../lib/http/bodies/incoming-body.js';
+import { countRounds } from '../../support/rounds.js';
 
 const CHUNK = 64 * 1024;
 const CHUNKS = 100;
@@ -18,17 +19,6 @@ function incoming(rules: Partial<LargeBodyRules>, stream = arrived(), memory = n
     check: () => undefined,
     ...rules,
   });
-}
-
-/** How many rounds the event loop has made. */
-function countRounds(): { readonly count: number; stop(): void } {
-  const rounds = { count: 0, isStopped: false, stop: () => void (rounds.isStopped = true) };
-  const next = (): void => {
-    rounds.count++;
-    if (!rounds.isStopped) setImmediate(next);
-  };
-  setImmediate(next);
-  return rounds;
 }
 
 describe('a large body', () => {
