@@ -35,7 +35,7 @@ export function inDefaultBucketsSql(
 }
 
 /**
- * A text expression: the bucket into which the default bucket rule puts a row, but for what it inherits, as
+ * A text expression: the bucket into which the default bucket rule puts a row, except inherited ones, as
  * `JoinResolver` names it; SQL's null for none.
  * @param text the text of one of the row's columns, as an expression
  * @returns null when no row of the table has one
@@ -55,7 +55,7 @@ export function ownBucketSql(table: SyncTable, text: (column: string) => string)
     ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
 }
 
-/** The columns of a row that {@link inDefaultBucketsSql} looks at. */
+/** The columns of a row that {@link inDefaultBucketsSql} reads. */
 export function defaultBucketColumns({
   bucketByColumn,
   ownerColumn,

@@ -20,7 +20,7 @@ export function ownedSql(registry: SyncRegistry, table: SyncTable, alias: string
   return ownerTestSql(registry, table, alias, (owner) => isCanonicalIdSql(`${owner}::text`, user));
 }
 
-/** A boolean SQL expression: has this row, or the ancestor that decides who owns it, no owner? */
+/** A boolean SQL expression: whether this row, or the ancestor that decides its ownership, has no owner. */
 export function unownedSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
   return ownerTestSql(registry, table, alias, (owner) => `${owner} IS NULL`);
 }
@@ -41,7 +41,8 @@ export function parentOwnedSql(
 }
 
 /**
- * The parent whose rows decide who owns this table's rows; undefined where an owner column decides, or nothing does.
+ * The parent whose rows decide the ownership of this table's rows; undefined where an owner column decides, or
+ * nothing.
  */
 export function owningParent(registry: SyncRegistry, table: SyncTable): SyncTable | undefined {
   return table.ownerColumn === null && table.parent !== null ? registry.get(table.parent) : undefined;
