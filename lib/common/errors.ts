@@ -11,6 +11,7 @@ export type SynchroErrorCode =
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'
+  | 'rule_failed'
   | 'not_caught_up'
   | 'schema_unsupported'
   | 'schema_mismatch'
