@@ -10,7 +10,7 @@ interface ForeignKey {
   readonly column: string;
 }
 
-/** Foreign keys by which the rows of a parent, or of a bucket source, are looked for, and that no index begins with. */
+/** Foreign keys of parents and of bucket sources that no index begins with, though sync finds rows by them. */
 export async function indexProblems(
   dataSource: DataSource,
   tables: readonly SyncTable[],
