@@ -15,7 +15,7 @@ import {
   UserIdHeaderGuard,
   type EntityClass,
 } from 'nestjs-synchro';
-import { SyncDevice, SyncDeviceError } from 'nestjs-synchro/testing';
+import { SyncDevice, SyncDeviceError, type DeviceVerdict } from 'nestjs-synchro/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PostgresServer } from '../../sample-app/postgres/server.js';
@@ -113,6 +113,16 @@ async function statusOf(url: string, headers: Record<string, string>): Promise<n
 }
 
 const node = promisify(execFile);
+
+/** How writes of devices end, one after the other. */
+async function reasons(...writes: (() => Promise<DeviceVerdict>)[]): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  for (const write of writes) {
+    const { status, reason_code } = await write();
+    found.push(reason_code ?? status);
+  }
+  return found;
+}
 
 it('the examples compile with the project’s settings', () => {
   expect(readme.problems).toEqual([]);
@@ -448,6 +458,51 @@ describe('tables and rules', () => {
       ]);
       await alice.push([{ ...edit, table: 'tasks', id: task.id, data: { title: 'changed' } }]);
       expect(await database.query('SELECT title FROM tasks')).toEqual([{ title: 'changed' }]);
+    });
+  });
+});
+
+describe('who may write', () => {
+  it('authors and moderators write a forum, and a closed topic takes nothing', async () => {
+    const { Topic, Post, Moderator, ...exported } = await example<
+      Sync & { Topic: EntityClass; Post: EntityClass; Moderator: EntityClass }
+    >('moderation/moderation.ts');
+    const entities = [Topic, Post, Moderator];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      const [alice, bob, mia] = [await device('alice'), await device('bob'), await device('mia')];
+      await database.query(`INSERT INTO moderators VALUES ('mia')`);
+      const all = async (): Promise<void> => {
+        await caughtUp();
+        for (const each of [alice, bob, mia]) await each.pull();
+      };
+      const topic = await alice.create('topics', { title: 'roofs' });
+      await all();
+      const reply = await bob.create('posts', { topic_id: topic.id, body: 'mine leaks', user_id: 'alice' });
+      await all();
+      expect(reply.status).toBe('applied');
+      expect(alice.rows('posts').get(reply.id)).toMatchObject({ user_id: 'bob' });
+      expect(
+        await reasons(
+          () => alice.update('posts', reply.id, { body: 'forged' }),
+          () => bob.update('topics', topic.id, { title: 'spam' }),
+          () => bob.delete('topics', topic.id),
+          () => bob.update('posts', reply.id, { body: 'mine leaks a lot' }),
+          () => mia.update('topics', topic.id, { title: 'Roofs', closed: true }),
+        ),
+      ).toEqual([...Array(3).fill('ownership_violation'), 'applied', 'applied']);
+      await all();
+      expect(
+        await reasons(
+          () => bob.create('posts', { topic_id: topic.id, body: 'late' }),
+          () => bob.update('posts', reply.id, { body: 'late' }),
+          () => alice.update('topics', topic.id, { closed: false }),
+          () => mia.delete('posts', reply.id),
+        ),
+      ).toEqual([...Array(3).fill('topic_closed'), 'applied']);
+      await all();
+      expect(bob.rows('posts').size).toBe(0);
+      await database.query('DELETE FROM moderators');
+      expect(await reasons(() => mia.delete('topics', topic.id))).toEqual(['topic_closed']);
     });
   });
 });

@@ -17,8 +17,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'update-does-not-check-the-owner',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}",
-    replace: 'WHERE t.${key} = r.${key} AND $2::text IS NOT NULL',
+    find: "const rule = run.granted ? 'true' : ownedSql(registry, table, 't', '$2::text');",
+    replace: "const rule = '$2::text IS NOT NULL';",
     tests: [{ file: VALIDATORS, name: 'gives the row to somebody else' }],
     why: 'Design, rule 2: write authority is checked in the statement that writes, also for updates, deletes, undeletes.',
   },
@@ -55,8 +55,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'rows-of-others-are-locked',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: "AND ${ownedSql(registry, table, 't', '$2::text')}\n     ORDER BY",
-    replace: 'AND $2::text IS NOT NULL\n     ORDER BY',
+    find: '${isBySight ? seenSql(registry, context, contract, owned) : owned}\n     ORDER BY',
+    replace: '($2::text IS NOT NULL)\n     ORDER BY',
     tests: [
       { file: 'test/push/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" },
     ],
@@ -65,7 +65,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'answers-show-what-the-user-can-not-see',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: '(o.owned OR EXISTS (',
+    find: '(${owned} OR EXISTS (',
     replace: '(true OR EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser another user's row that the user can't see" }],
     why: 'W-PUSH-5: pushing a guessed id would tell the content of the row.',
@@ -94,7 +94,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'own-row-without-edges-is-invisible',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: '(o.owned OR EXISTS (',
+    find: '(${owned} OR EXISTS (',
     replace: '(EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: 'an own row without edges is visible to its device' }],
     why: 'Interleavings 10: a device edits its row before the consumer has seen it.',

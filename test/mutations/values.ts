@@ -91,9 +91,9 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'retries-of-creates-are-conflicts',
     file: 'lib/engine/push/writing/judge.ts',
-    find: 'return isRetry ? takenAsSent(item, row) : this.contend(item, row);',
+    find: 'return isRetry ? takenAsSent(item, row) : this.contend(item, row, granted);',
     replace:
-      "return isRetry && item.operation === 'update' ? takenAsSent(item, row) : this.contend(item, row);",
+      "return isRetry && item.operation === 'update' ? takenAsSent(item, row) : this.contend(item, row, granted);",
     tests: [{ file: VERDICTS, name: 'the retry of a create is applied, with the time of the row' }],
     why: 'W-PUSH-11: a create whose answer was lost would be written twice, or be a conflict.',
   },

@@ -5,9 +5,9 @@ import { SyncLogger } from '../../common/sync-logger.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
-import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
-import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
+import { PushRules } from '../../resolvers/push-rules.js';
+import { WriteAuthority } from '../../resolvers/write-authority.js';
 import type { StatementBatch } from '../../database/pipeline.js';
 import { RoleSwitch } from '../../database/role-switch.js';
 import type { SqlRunner } from '../../database/session.js';
@@ -19,6 +19,7 @@ import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed, withdrawals } from './corrections.js';
 import { Judge } from './writing/judge.js';
 import { Parking } from './parking/parking.js';
+import { WritePermissions } from './policy/write-permissions.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { type OpenedPush, pushOpening } from './push-opening.js';
 import { PushRun } from './writing/push-run.js';
@@ -44,7 +45,7 @@ export class ChangeApplier {
 
   constructor(
     private readonly registry: SyncRegistry,
-    private readonly resolver: ConflictResolver,
+    private readonly rules: PushRules,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
@@ -56,7 +57,6 @@ export class ChangeApplier {
       | 'pushRole'
       | 'refusedCreates'
     >,
-    private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
@@ -82,16 +82,18 @@ export class ChangeApplier {
     progress.stage = 'changes';
     const context: PushContext = {
       ...caller,
-      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.rules.ownership, this.registry, table),
+      authority: new WriteAuthority(this.registry, this.rules.policy),
     };
     const roles = this.rolesOf(manager, opened);
     const scope = this.scopeOf(context, opened);
     const checked = await checkChanges(this.taken(changes), scope);
     const parking = new Parking(roles.sync, context, scope, opened, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
-    const judge = new Judge(this.resolver, manager, roles, context, this.logger);
+    const judge = new Judge(this.rules.conflicts, manager, roles, context, this.logger);
+    const permissions = new WritePermissions(manager, roles, this.registry, context, this.logger);
     const tries = new ChangeTries(roles.sync, context, this.logger);
-    const tools = { roles, registry: this.registry, context, judge, parking, validation };
+    const tools = { roles, registry: this.registry, context, permissions, judge, parking, validation };
     const run = new PushRun(tools, tries, this.logger);
     const items = checked.filter(isItem);
     const verdicts = await run.apply(items);
@@ -113,7 +115,7 @@ export class ChangeApplier {
       conflicts: run.conflicts(),
       corrections: this.corrections(context, pushed),
       shared: withdrawals(
-        accepted.filter(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
+        accepted.filter(({ table }) => !isSeenByOwner(this.rules.ownership, this.registry, table.table)),
       ),
     };
   }

@@ -1,4 +1,4 @@
-import { isCanonicalIdSql } from '../../common/canonical-id.js';
+import { canonicalIdSql, isCanonicalIdSql } from '../../common/canonical-id.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
@@ -23,6 +23,21 @@ export function ownedSql(registry: SyncRegistry, table: SyncTable, alias: string
 /** A boolean SQL expression: has this row, or the ancestor that decides who owns it, no owner? */
 export function unownedSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
   return ownerTestSql(registry, table, alias, (owner) => `${owner} IS NULL`);
+}
+
+/**
+ * A text expression: the canonical id of this row's owner, or of the one of the ancestor that decides who owns it; null
+ * when there is none.
+ */
+export function ownerSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
+  const row = quoteIdentifier(alias);
+  if (table.ownerColumn !== null) return canonicalIdSql(`${row}.${quoteIdentifier(table.ownerColumn)}::text`);
+  if (table.parent === null || table.parentFkColumn === null) return 'NULL::text';
+  const parent = registry.get(table.parent);
+  const parentAlias = `owner_${parent.depth}`;
+  const key = `${quoteIdentifier(parentAlias)}.${quoteIdentifier(parent.idColumn)}`;
+  return `(SELECT ${ownerSql(registry, parent, parentAlias)} FROM ${parent.sql} AS ${quoteIdentifier(parentAlias)}
+    WHERE ${key} = ${row}.${quoteIdentifier(table.parentFkColumn)})`;
 }
 
 /**

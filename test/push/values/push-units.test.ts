@@ -193,6 +193,7 @@ describe('runs', () => {
       },
       kind,
       columns,
+      granted: null,
       row: undefined,
     };
   };

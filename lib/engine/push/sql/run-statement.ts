@@ -18,9 +18,9 @@ export interface RunStatement {
 export function runStatement(
   registry: SyncRegistry,
   userId: string,
-  { run: [{ item, kind, columns }], form, records: writes }: RunStatement,
+  { run: [{ item, kind, columns, granted }], form, records: writes }: RunStatement,
 ): SqlStatement {
-  const shape: RunShape = { contract: item.table, columns, form };
+  const shape: RunShape = { contract: item.table, columns, form, granted };
   const records = `[${writes.map(recordText).join(',')}]`;
   switch (kind) {
     case 'insert':

@@ -3,6 +3,7 @@ import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
+import type { Granted } from '../policy/granted.js';
 import { storedRowSql } from './row-sql.js';
 
 /** What a run writes: the same table and columns for all its records. */
@@ -11,6 +12,8 @@ export interface RunShape {
   /** The columns that clients' values go to; without the key. */
   readonly columns: readonly ContractColumn[];
   readonly form: WriteForm;
+  /** A policy has allowed it, under the locks of the rows; null: the rule in SQL decides. */
+  readonly granted: Granted | null;
 }
 
 /**
@@ -40,13 +43,13 @@ export function insertSql(
     [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
   // Without a type of its own, the parameter takes the column's.
-  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
+  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(run.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
   const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = parentCheck(registry, run, fk, user);
+  const check = run.granted ? 'true' : parentCheck(registry, run, fk, user);
   // A trigger may have given the row away.
   const owned =
     table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
@@ -98,14 +101,21 @@ function changeSql(
   const { table, primaryKey } = run.contract;
   const key = quoteIdentifier(primaryKey.name);
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, forwardSql(run.contract), ...version];
+  const parameters: unknown[] = [records, userId];
+  const newOwner = run.granted?.owner ?? null;
+  const owner =
+    table.ownerColumn === null || newOwner === null
+      ? []
+      : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
+  const rule = run.granted ? 'true' : ownedSql(registry, table, 't', '$2::text');
+  const all = [...assignments, ...owner, forwardSql(run.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        WHERE t.${key} = r.${key} AND ${rule}
         RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
   return {
     // TypeORM answers a bare UPDATE in another form than a SELECT.
     sql: run.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters: [records, userId],
+    parameters,
   };
 }
 

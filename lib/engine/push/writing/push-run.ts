@@ -132,6 +132,7 @@ export class PushRun {
     const { failed, rank } = this.state;
     const { writer } = this.processing;
     if (!group.every(({ item }) => failed.all.has(item))) return false;
+    if (!group.every((write) => this.tools.permissions.isDecided(write))) return false;
     const outcomes =
       (await writer.writeTogether(runs(group, rank))) ??
       (await writer.writeTogether(group.map((write) => [write])));
