@@ -1,5 +1,6 @@
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
+import { hasOwnWriteRule } from '../store/host-rows/ownership-sql.js';
 import { PerTableWritePolicy } from './per-table-write-policy.js';
 import { OwnerWritePolicy, type WritePolicy } from './write-policy.js';
 
@@ -16,7 +17,7 @@ export class WriteAuthority {
    */
   decider(table: SyncTable): SyncTable | null {
     if (this.hasOwnPolicy(table)) return table;
-    return table.ownerColumn === null ? this.deciderOfParent(table) : null;
+    return hasOwnWriteRule(table) ? null : this.deciderOfParent(table);
   }
 
   /** The same for a create: it is written under its parent, also in a table with an owner column. */

@@ -8,16 +8,15 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'nobody-checks-who-owns-a-row',
     file: 'lib/store/host-rows/ownership-sql.ts',
-    find: 'if (table.ownerColumn !== null) return test(`${row}.${quoteIdentifier(table.ownerColumn)}`);',
-    replace:
-      'if (table.ownerColumn !== null) return `(${test(`${row}.${quoteIdentifier(table.ownerColumn)}`)} OR true)`;',
+    find: 'if (own !== null) return own;',
+    replace: 'if (own !== null) return `(${own} OR true)`;',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser another user's row that the user can't see" }],
     why: 'W-PUSH-4, W-PUSH-6: any user could update, delete and restore the rows of all.',
   },
   {
     name: 'update-does-not-check-the-owner',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "const rule = run.granted ? 'true' : ownedSql(registry, table, 't', '$2::text');",
+    find: "const rule = run.granted ? 'true' : changeCheck(registry, run);",
     replace: "const rule = '$2::text IS NOT NULL';",
     tests: [{ file: VALIDATORS, name: 'gives the row to somebody else' }],
     why: 'Design, rule 2: write authority is checked in the statement that writes, also for updates, deletes, undeletes.',
@@ -25,7 +24,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'create-does-not-check-the-parent',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
+    find: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;',
     replace: 'return `(${value} IS NULL OR ${owned} OR true)`;',
     tests: [{ file: VALIDATORS, name: 'gives the parent to somebody else' }],
     why: 'Design, rule 2: the same holds for a create, through the parent chain.',

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 
 const POLICY_TEST = 'test/push/write-policy.test.ts';
+const MEMBERS_TEST = 'test/push/members.test.ts';
 const DEFERRED_TEST = 'test/push/failures/push-deferred.test.ts';
 
 /** Policies of the host's: who is asked, about what, and what becomes of the answer. */
@@ -77,5 +78,53 @@ export const WRITE_POLICY: readonly Mutation[] = [
     replace: "if (answer === true || answer === 'yes' || answer === null) return",
     tests: [{ file: POLICY_TEST, name: 'what is no answer allows nothing' }],
     why: 'W-WRITERS-5: nothing is written by a mistake of a policy.',
+  },
+  {
+    name: 'viewers-write',
+    file: 'lib/store/host-rows/members-sql.ts',
+    find: '    ...writers,\n',
+    replace: '',
+    tests: [{ file: MEMBERS_TEST, name: 'write its rows by their role' }],
+    why: 'Members write by what their row says, and others read alone.',
+  },
+  {
+    name: 'former-owner-writes-what-is-the-team-s',
+    file: 'lib/store/host-rows/ownership-sql.ts',
+    find: 'ownerColumn === null || members?.owner === false\n        ? null',
+    replace: 'ownerColumn === null\n        ? null',
+    tests: [{ file: MEMBERS_TEST, name: 'who have left it lose what they have made' }],
+    why: 'W-WRITERS-6: a former member has no right to what is the team.',
+  },
+  {
+    name: 'row-is-created-in-any-team',
+    file: 'lib/engine/push/sql/write-sql.ts',
+    find: 'return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;',
+    replace: 'return check;',
+    tests: [{ file: MEMBERS_TEST, name: 'members, as superuser of a team make notes' }],
+    why: 'W-WRITERS-7: devices of a team would pull a row from a user who is none of its writers.',
+  },
+  {
+    name: 'row-moves-to-any-team',
+    file: 'lib/engine/push/sql/write-sql.ts',
+    find: "return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;",
+    replace: 'return owned;',
+    tests: [{ file: MEMBERS_TEST, name: 'members, as superuser of a team move projects' }],
+    why: 'W-WRITERS-7: a move asks both sides.',
+  },
+  {
+    name: 'team-of-a-row-names-no-bucket',
+    file: 'lib/resolvers/join-resolver.ts',
+    find: "return members === null || team === '' ? own : [...own, bucketOf(members.prefix, team)];",
+    replace: 'return own;',
+    tests: [{ file: 'test/registry/members.test.ts', name: 'read its rows, those that were there' }],
+    why: 'W-WRITERS-8: members read what their team has, by the declaration alone.',
+  },
+  {
+    name: 'members-are-not-subscribed',
+    file: 'lib/resolvers/subscribed-buckets.ts',
+    find: 'if (this.members.length === 0) return [];',
+    replace: 'if (this.members.length >= 0) return [];',
+    tests: [{ file: 'test/registry/members.test.ts', name: 'read its rows, those that were there' }],
+    why: 'W-WRITERS-8: the same for what they are subscribed to.',
   },
 ];

@@ -14,6 +14,7 @@ import { HostCode } from '../writing/host-code.js';
 import type { Write } from '../writing/judge.js';
 import { grantedBy } from './answers.js';
 import type { Permission } from './granted.js';
+import { withinTeams } from './wanted-teams.js';
 import { childRequest, createRequest, ownRequest } from './write-request.js';
 
 /** Puts changes before the host's `WritePolicy`, in tables where it decides. */
@@ -48,11 +49,12 @@ export class WritePermissions {
       return decider && isThere(item, rows) ? { item, decider } : [];
     });
     for (const [decider, group] of groupBy(decided, (each) => each.decider)) {
-      const asked = await this.requests(
+      const found = await this.requests(
         decider,
         group.map(({ item }) => item),
         rows,
       );
+      const asked = await this.byMembers(found, decider);
       for (const [index, permission] of (await this.permissions(decider, asked, budget)).entries()) {
         const question = asked[index];
         if (question) permissions.set(question.item, permission);
@@ -99,6 +101,24 @@ export class WritePermissions {
       if (isUnderParent(item, rows) && !ancestor) return [];
       return { item, row, request: createRequest(item, ancestor ?? null, this.context) };
     });
+  }
+
+  /** The same with what the members' rule says of where the rows are to go. What PostgreSQL can't read goes nowhere. */
+  private async byMembers(asked: readonly Asked[], decider: SyncTable): Promise<readonly Asked[]> {
+    if (decider.members === null) return asked;
+    const own = asked.filter(({ request }) => request.child === null && request.byDefault);
+    const [first] = own;
+    if (!first) return asked;
+    const requests = own.map(({ request }) => request);
+    const answer = await this.code.run(() =>
+      withinTeams(this.manager, first.item.table, this.context.userId, requests),
+    );
+    const within = 'value' in answer ? answer.value : new Set();
+    return asked.map((each) =>
+      each.request.child !== null || within.has(each.request)
+        ? each
+        : { ...each, request: { ...each.request, byDefault: false } },
+    );
   }
 
   /** When a question fails, it is halved until the change stands alone that makes it fail. */

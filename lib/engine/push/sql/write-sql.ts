@@ -1,7 +1,8 @@
 import { quoteIdentifier } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
-import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
 import type { Granted } from '../policy/granted.js';
 import { storedRowSql } from './row-sql.js';
@@ -49,10 +50,10 @@ export function insertSql(
   const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = run.granted ? 'true' : parentCheck(registry, run, fk, user);
+  const check = run.granted ? 'true' : createCheck(registry, run, fk, user);
   // A trigger may have given the row away.
   const owned =
-    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
+    hasOwnWriteRule(table) || table.parent !== null ? stillOwnedSql(registry, run, user()) : 'false';
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
       SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(run)} WHERE ${check}
@@ -107,7 +108,7 @@ function changeSql(
     table.ownerColumn === null || newOwner === null
       ? []
       : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
-  const rule = run.granted ? 'true' : ownedSql(registry, table, 't', '$2::text');
+  const rule = run.granted ? 'true' : changeCheck(registry, run);
   const all = [...assignments, ...owner, forwardSql(run.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
         WHERE t.${key} = r.${key} AND ${rule}
@@ -159,6 +160,32 @@ function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractC
   return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
 }
 
+/** Both sides are asked: the row before, and the team that it goes to. */
+function changeCheck(registry: SyncRegistry, run: RunShape): string {
+  const { table } = run.contract;
+  const owned = ownedSql(registry, table, 't', '$2::text');
+  const index = run.columns.findIndex(({ name }) => name === table.members?.column);
+  const column = run.columns[index];
+  if (!column) return owned;
+  const wanted = changedSql(run, column, index);
+  const held = `t.${quoteIdentifier(column.name)}`;
+  return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;
+}
+
+function createCheck(
+  registry: SyncRegistry,
+  run: RunShape,
+  fk: ContractColumn | undefined,
+  user: () => string,
+): string {
+  const { table, primaryKey } = run.contract;
+  const check = parentCheck(registry, run, fk, user);
+  if (table.members === null) return check;
+  const column = [primaryKey, ...run.columns].find(({ name }) => name === table.members?.column);
+  const wanted = column && valueSql(column);
+  return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
+}
+
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
 function parentCheck(
   registry: SyncRegistry,
@@ -167,10 +194,10 @@ function parentCheck(
   user: () => string,
 ): string {
   if (table.parent === null) return 'true';
-  if (!fk) return table.ownerColumn === null ? 'false' : 'true';
+  if (!fk) return hasOwnWriteRule(table) ? 'true' : 'false';
   const value = `r.${quoteIdentifier(fk.name)}`;
   const owned = parentOwnedSql(registry, table, value, user());
-  return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;
+  return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;
 }
 
 /**

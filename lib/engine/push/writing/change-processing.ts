@@ -1,6 +1,7 @@
 import { partition } from '../../../common/collections.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
+import { hasOwnWriteRule } from '../../../store/host-rows/ownership-sql.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
 import type { FailureBudget } from '../failures/failure-budget.js';
 import { type Failure, passedOver } from '../failures/failures.js';
@@ -178,7 +179,7 @@ export class ChangeProcessing {
     const { table } = item.table;
     if (kind !== 'insert' || table.parent === null || this.state.rows.hasParent(item)) return false;
     const fk = table.parentFkColumn === null ? null : item.data?.get(table.parentFkColumn);
-    return table.ownerColumn === null || (fk !== null && fk !== undefined);
+    return !hasOwnWriteRule(table) || (fk !== null && fk !== undefined);
   }
 
   private async settle(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
