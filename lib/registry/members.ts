@@ -14,13 +14,13 @@ export function resolveMembers(
 ): ResolvedMembers | null {
   const { members } = options;
   if (members === undefined) return null;
-  const problem = (message: string, remedy: string): void => {
+  const problem = (message: string, fix: string): void => {
     problems.push({
       code: 'configuration_invalid',
       entity: metadata.name,
       option: 'members',
       message,
-      remedy,
+      fix,
     });
   };
   for (const option of ['bucketByColumn', 'bucketPrefix', 'bucketFunction'] as const)

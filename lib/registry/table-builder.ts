@@ -196,13 +196,13 @@ export class TableBuilder {
     return this.dataSource.entityMetadatas.find((metadata) => metadata.target === target);
   }
 
-  private problem(option: string, what: string, mend: string): void {
+  private problem(option: string, what: string, fix: string): void {
     this.problems.push({
       code: 'configuration_invalid',
       entity: this.metadata.name,
       option,
       message: what,
-      remedy: mend,
+      fix: fix,
     });
   }
 }

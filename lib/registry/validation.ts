@@ -75,6 +75,6 @@ function hasWriters({ ownerColumn, members }: SyncTable): boolean {
   return ownerColumn !== null || members !== null;
 }
 
-function problem(table: SyncTable, option: string, message: string, remedy: string): SynchroProblem {
-  return { code: 'configuration_invalid', entity: table.entity, option, message, remedy };
+function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: table.entity, option, message, fix };
 }

@@ -32,14 +32,14 @@ async function memberProblem(
     return null;
   } catch (error) {
     const code = errorCode(error);
-    const remedy = REMEDIES.get(code ?? '')?.(members.sql);
-    if (remedy === undefined) throw error;
+    const fix = REMEDIES.get(code ?? '')?.(members.sql);
+    if (fix === undefined) throw error;
     return {
       code: code === '42501' ? 'permission_missing' : 'configuration_invalid',
       entity,
       option: 'members',
       message: `the members of ${sql}.${members.column} can't be looked up in ${members.sql}: ${describeError(error)}`,
-      remedy,
+      fix,
     };
   }
 }

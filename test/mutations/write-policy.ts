@@ -49,7 +49,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
   },
   {
     name: 'pair-is-written-past-its-policy',
-    file: 'lib/engine/push/writing/push-run.ts',
+    file: 'lib/engine/push/writing/push-session.ts',
     find: 'if (!group.every((write) => this.tools.permissions.isDecided(write))) return false;',
     replace: '',
     tests: [{ file: DEFERRED_TEST, name: 'is not written past a policy' }],

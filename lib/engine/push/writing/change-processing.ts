@@ -4,7 +4,7 @@ import type { RoleSwitch } from '../../../database/role-switch.js';
 import { hasOwnWriteRule } from '../../../store/host-rows/ownership-sql.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
 import type { FailureBudget } from '../failures/failure-budget.js';
-import { type Failure, passedOver } from '../failures/failures.js';
+import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
 import { grantOf, type Permission } from '../policy/granted.js';
 import { isForbidden } from './is-forbidden.js';
@@ -15,10 +15,10 @@ import type { PushContext, PushItem, PushResult, StoredRow } from '../push-chang
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
 import { findRetries } from '../failures/retries.js';
-import { type Outcome, RunWriter, type Written } from './run-writer.js';
+import { type Outcome, GroupWriter, type Written } from './group-writer.js';
 import { hasUnfitValue } from '../values/unfit-value.js';
 import { terminal } from '../verdicts.js';
-import { type PushRank, type Run, runs } from './waves.js';
+import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
 import { isGivenAway, writtenVerdict } from './written.js';
 
@@ -43,7 +43,7 @@ export interface PushState {
 
 /** Judges and writes changes, and gives those that are done their verdicts. */
 export class ChangeProcessing {
-  readonly writer: RunWriter;
+  readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
   /** What has come to be in the tables as the changes wanted it, in the order of writing. */
@@ -61,7 +61,7 @@ export class ChangeProcessing {
     private readonly state: PushState,
   ) {
     const { roles, registry, context } = tools;
-    this.writer = new RunWriter(roles, registry, context, state.budget);
+    this.writer = new GroupWriter(roles, registry, context, state.budget);
   }
 
   /** Whether rows were inserted that may have been waited for. */
@@ -79,11 +79,11 @@ export class ChangeProcessing {
     let open = this.state.failed.withoutBlocked(items);
     while (open.length > 0) {
       const taken: Write[] = [];
-      for (const run of runs(await this.decide(open), this.state.rank)) {
-        for (const outcome of await this.write(run)) {
-          const mayBeTaken = outcome.kind === 'passed' && outcome.write.kind === 'insert';
+      for (const group of writeGroups(await this.decide(open), this.state.rank)) {
+        for (const outcome of await this.write(group)) {
+          const mayBeTaken = outcome.kind === 'skipped' && outcome.write.kind === 'insert';
           if (mayBeTaken || outcome.kind === 'taken') taken.push(outcome.write);
-          else await this.settle(outcome);
+          else await this.applyOutcome(outcome);
         }
       }
       open = await this.findTaken(taken);
@@ -129,10 +129,10 @@ export class ChangeProcessing {
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
   }
 
-  private async write(run: Run): Promise<readonly Outcome[]> {
+  private async write(group: WriteGroup): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
-    const ready = await this.decided(run.filter((write) => this.mayWrite(write)));
-    for (const part of runs(ready, this.state.rank)) {
+    const ready = await this.decided(group.filter((write) => this.mayWrite(write)));
+    for (const part of writeGroups(ready, this.state.rank)) {
       const [first, ...rest] = await this.valid(part);
       if (first) outcomes.push(...(await this.writer.write([first, ...rest])));
     }
@@ -182,7 +182,7 @@ export class ChangeProcessing {
     return !hasOwnWriteRule(table) || (fk !== null && fk !== undefined);
   }
 
-  private async settle(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
+  private async applyOutcome(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
     const { write, kind } = outcome;
     const { item } = write;
     if (kind === 'failed') this.state.failed.add(item, { kind: 'sql', error: outcome.error, write });
@@ -195,7 +195,7 @@ export class ChangeProcessing {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
       const forbidden = await isForbidden(roles.host, registry, write, context.userId);
-      this.conclude(item, passedOver(write, this.state.rows.get(item), forbidden));
+      this.conclude(item, notWritten(write, this.state.rows.get(item), forbidden));
     }
   }
 
@@ -218,7 +218,7 @@ export class ChangeProcessing {
         this.state.failed.add(item, { kind: 'verdict', verdict });
         return;
       }
-      this.tools.parking.settle(item);
+      this.tools.parking.unpark(item);
     }
     if (verdict.accepted) this.accepted.push(item);
     this.verdicts.set(item.index, verdict);
@@ -231,12 +231,12 @@ export class ChangeProcessing {
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
     const [seen, hidden] = partition(writes, ({ item }) => this.state.rows.get(item) !== undefined);
-    for (const run of runs(hidden, this.state.rank)) {
-      for (const outcome of await this.writer.write(run, 'plain')) {
+    for (const group of writeGroups(hidden, this.state.rank)) {
+      for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
-        if (outcome.kind !== 'taken') await this.settle(outcome);
+        if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
         // Another user's: nothing is told of it (W-PUSH-5).
-        else this.conclude(item, terminal(item.echo, 'ownership_violation', 'record id is not available'));
+        else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }
     return seen.map(({ item }) => item);

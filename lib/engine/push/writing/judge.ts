@@ -81,24 +81,24 @@ export class Judge {
   ): Promise<Decision> {
     if (!row) {
       if (item.operation !== 'create')
-        return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
+        return terminal(item.ref, 'record_not_found', NOT_FOUND[item.operation]);
       if (!this.canOwn(item)) return notOwned(item, row);
       const columns = createColumns(item.table, item.data ?? new Map());
       return { item, kind: 'insert', columns, row, granted };
     }
     if (!row.owned) return notOwned(item, row);
     if (item.operation === 'delete') {
-      if (row.deletedAt !== null) return alreadyDeleted(item.echo);
+      if (row.deletedAt !== null) return alreadyDeleted(item.ref);
       return { item, kind: 'delete', columns: [], row, granted };
     }
     if (item.operation === 'update' && row.deletedAt !== null) {
       return conflict(item, row, 'record_deleted', 'record is deleted');
     }
-    return isRetry ? takenAsSent(item, row) : this.contend(item, row, granted);
+    return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);
   }
 
   /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
-  private async contend(item: PushItem, row: StoredRow, granted: Granted | null): Promise<Decision> {
+  private async resolveConflict(item: PushItem, row: StoredRow, granted: Granted | null): Promise<Decision> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
     const answer = await this.resolve(item, row);
@@ -116,7 +116,7 @@ export class Judge {
     const givesAway = (granted?.owner ?? null) !== null;
     if (columns.length === 0 && !isUndelete && !givesAway) {
       if (needsRepair(table, data, row)) this.unwritten.push(item);
-      return applied(item.echo);
+      return applied(item.ref);
     }
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row, granted };
   }
@@ -169,9 +169,9 @@ export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
-export function takenAsSent(item: PushItem, row: StoredRow): PushResult {
+export function acceptedUnchanged(item: PushItem, row: StoredRow): PushResult {
   const isStale = item.data !== null && needsRepair(item.table, item.data, row);
-  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+  return applied(item.ref, isStale ? repairTime(row) : serverTimes(row));
 }
 
 /** The row's times as an answer tells them. */
