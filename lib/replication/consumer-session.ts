@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { Lsn } from '../common/lsn.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
+import { cutConnection } from '../database/pg-internals.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/changelog/wal-position.js';
 import type { Caution } from './caution.js';
@@ -22,7 +23,10 @@ import { TableRules } from './tables/table-rules.js';
 import { TableWatch } from './tables/table-watch.js';
 import type { TrackedTables } from './tables/tracked-tables.js';
 
-/** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
+/**
+ * How often the consumer checks for work without a notification: failures that are due, changes that other instances
+ * left.
+ */
 const HOUSEKEEPING_MS = 1_000;
 
 export interface SessionContext {
@@ -66,10 +70,10 @@ export class ConsumerSession {
 
   /** Cuts the writer's connection: that ends what it waits for, and nothing of an open transaction stays. */
   cut(): void {
-    this.writer?.connection.stream.destroy();
+    if (this.writer) cutConnection(this.writer);
   }
 
-  /** Returns when the app stops, or when the tables are no longer as they were. @throws whatever else ends it */
+  /** Returns when the app stops, or when the tables have changed. @throws any other error that ends the session */
   async run(): Promise<void> {
     const { registry, tracked, bucketRules, caution, connection, options, logger, signal } = this.context;
     const applier = new MembershipApplier(tracked, bucketRules, rowReports(logger, caution));
@@ -103,7 +107,7 @@ export class ConsumerSession {
         ...tracked.decoding,
         walSenderTimeout,
         // What the writer waits for then may never come either; nothing of an open transaction stays.
-        onSilence: (error) => client.connection.stream.destroy(error),
+        onSilence: (error) => cutConnection(client, error),
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
@@ -126,7 +130,7 @@ export class ConsumerSession {
       stopHeartbeat?.();
       this.stream = null;
       this.writer = null;
-      const cut = (): void => void client.connection.stream.destroy();
+      const cut = (): void => cutConnection(client);
       await Promise.all([stream?.close(), disconnect(() => client.end(), cut)]);
     }
   }
@@ -183,7 +187,7 @@ export class ConsumerSession {
           this.workWaiting ||= work === 'more';
           blocked = work === 'blocked';
         }
-        // What is asked for takes its turn with what has arrived.
+        // Housekeeping takes turns with the stream.
         if (!this.workWaiting || stream.pending) await reader.step();
         // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
         if (monitor.report.state !== 'failing' || reader.progressed) monitor.enter('consuming');

@@ -31,6 +31,8 @@ export interface PushContext {
   readonly authority?: WriteAuthority;
   /** An earlier run of the transaction failed: what fails again is a record's own fault. Default: it is the first. */
   readonly isRerun?: boolean;
+  /** Whether the tables have changed since the contract was read. Default: they have not. */
+  readonly isContractChanged?: () => Promise<boolean>;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';

@@ -7,8 +7,8 @@ import { ownBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
- * Whether nothing is known of a table's rows yet, nor of any that wait for them: then there is nothing to compare them
- * with, and nobody to tell.
+ * Whether the sync tables have neither edges nor waiting rows of a table. Then nothing has to be compared, and no
+ * device needs entries.
  */
 export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): Promise<boolean> {
   const { rows } = await tx.query<{ known: boolean }>(
@@ -20,7 +20,10 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
   return rows[0]?.known === false;
 }
 
-/** Whether the table has rows that the sync tables have no place for: those have to be looked at one by one. */
+/**
+ * Whether the table has rows whose ids or buckets don't fit into the sync tables. Such a table is resolved row by
+ * row.
+ */
 export async function hasTooLong(
   tx: ChangelogTransaction,
   tracked: TrackedTables,
@@ -40,9 +43,9 @@ export async function hasTooLong(
 }
 
 /**
- * Writes the edges of all rows of a table of which none is known, in the database alone. It comes to the same as reading
- * the rows and settling each, but only where the default rule says what their own buckets are. Parents' tables come first.
- * In the order of the edges' key, so that neighbours share their index pages.
+ * Writes the edges of a table that has none, in the database alone: the same edges as reading and resolving each row,
+ * but only for the default rule. Parents' tables come first. Edges are written in the order of their key, so that
+ * neighbours share index pages.
  * @returns whether there are rows that wait for their parents
  */
 export async function backfillEdges(

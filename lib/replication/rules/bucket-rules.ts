@@ -27,7 +27,7 @@ export interface RuleLimits {
   readonly buckets: number;
   /** Milliseconds that a rule may take over the rows of a batch; 0: any. */
   readonly time: number;
-  /** Told of a resolver that takes longer, again and again. What is written in JavaScript can't be cancelled. */
+  /** Reports a slow resolver, repeatedly. JavaScript can't be cancelled. */
   readonly onLate: (what: string) => void;
 }
 
@@ -65,7 +65,7 @@ export class BucketRules {
 
   /**
    * @returns the buckets of each row in order (null where the rule failed), and the failures
-   * @throws only what will pass by itself, such as a lost connection or a resolver that answers for no row: the batch is
+   * @throws only failures that pass by themselves, such as a lost connection or a resolver that is down: the batch is
    *   then applied again
    */
   async resolve(
@@ -188,7 +188,7 @@ export class BucketRules {
     return this.watched(what, () => resolver.resolveOwners(table, rows));
   }
 
-  /** Nothing is applied until it answers: whoever looks for the reason has to find it. */
+  /** Nothing is applied until the resolver answers, so the log has to name it. */
   private async watched<Answer>(what: string, ask: () => Answer | Promise<Answer>): Promise<Answer> {
     const { time, onLate } = this.limits;
     if (time === 0) return ask();

@@ -14,8 +14,8 @@ export function checkKeyLengths(table: SyncTable, rows: readonly ResolveRow[]): 
 }
 
 /**
- * @param rule who named the buckets; null: the default rule
- * @throws Error naming the column, or the rule, for the first bucket that has no place in the sync tables
+ * @param rule the code that named the buckets; null: the default rule
+ * @throws Error with the column, or the rule, for the first bucket that doesn't fit into the sync tables
  */
 export function checkBucketLengths(
   table: SyncTable,

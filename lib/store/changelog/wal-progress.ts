@@ -22,7 +22,7 @@ export async function markWal(manager: EntityManager): Promise<WalMark> {
 }
 
 /**
- * Tells the consumer that somebody waits for it to come this far, so that it stores the position at once. The
+ * Notifies the consumer that a caller waits for this position, so that it stores the position immediately. The
  * notification is a commit of its own, so the WAL before it is flushed and sent.
  */
 export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<void> {

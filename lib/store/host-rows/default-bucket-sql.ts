@@ -36,7 +36,7 @@ export function inDefaultBucketsSql(
 }
 
 /**
- * Text expressions: the buckets into which the default bucket rule puts a row, but for what it inherits, as `JoinResolver`
+ * Text expressions: the buckets into which the default bucket rule puts a row, except inherited ones, as `JoinResolver`
  * names them; SQL's null for none.
  * @param text the text of one of the row's columns, as an expression
  */
@@ -69,7 +69,7 @@ export function ownBucketSql(table: SyncTable, text: (column: string) => string)
     ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
 }
 
-/** The columns of a row that {@link inDefaultBucketsSql} looks at. */
+/** The columns of a row that {@link inDefaultBucketsSql} reads. */
 export function defaultBucketColumns(table: SyncTable): readonly string[] {
   const { bucketByColumn, ownerColumn, parentFkColumn } = table;
   return [bucketByColumn ?? ownerColumn, memberBucket(table)?.column ?? null, parentFkColumn].filter(

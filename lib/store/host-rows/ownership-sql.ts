@@ -22,8 +22,8 @@ export function ownedSql(registry: SyncRegistry, table: SyncTable, alias: string
 }
 
 /**
- * A boolean SQL expression: has this row, or the ancestor that decides who owns it, no owner? What is a team's alone is
- * never without.
+ * A boolean SQL expression: whether this row, or the ancestor that decides its ownership, has no owner. A row that is the
+ * members' alone counts as owned.
  */
 export function unownedSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
   return rowTestSql(registry, table, alias, ({ ownerColumn, members }, row) => {
@@ -69,7 +69,7 @@ export function parentOwnedSql(
 }
 
 /**
- * The parent whose rows decide who writes this table's rows; undefined where the table does itself, or nothing does.
+ * The parent whose rows decide the ownership of this table's rows; undefined where the table does itself, or nothing.
  */
 export function owningParent(registry: SyncRegistry, table: SyncTable): SyncTable | undefined {
   return hasOwnWriteRule(table) || table.parent === null ? undefined : registry.get(table.parent);

@@ -156,7 +156,7 @@ export const syncTables: SynchroMigration = {
     `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON :sync.sync_parked_rows (user_id, parent_table, parent_id)`,
     `COMMENT ON TABLE :sync.sync_parked_rows IS
        'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
-    // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
+    // Text, so that it can keep any data of a device: json has limits of its own (depth), jsonb changes them.
     `COMMENT ON COLUMN :sync.sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_push_failures (
@@ -219,7 +219,7 @@ export const syncTables: SynchroMigration = {
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
     `COMMENT ON TABLE :sync.sync_consumer_tasks IS
-       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
+       'tasks that instances leave to the WAL consumer: resolve buckets again, take records off a user''s devices, bring records to a device again'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.record_ids IS 'null: the whole table, done up to after_id'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.force_newer_timestamp IS 'with redeliver: later than any version that the device may hold'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,

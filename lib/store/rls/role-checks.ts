@@ -9,7 +9,7 @@ import { inTransaction } from '../../database/session.js';
 import { tablePrivilegeProblems } from './table-privileges.js';
 import { qualify, syncSchema } from '../../database/sync-schema.js';
 
-/** What the roles of the pool and of pushes lack. */
+/** Finds rights that the roles of the pool and of pushes lack. */
 export async function roleProblems(
   dataSource: DataSource,
   registry: SyncRegistry,

@@ -1,4 +1,5 @@
 import { partition } from '../../../common/collections.js';
+import { Turns } from '../../../common/pieces.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { hasOwnWriteRule } from '../../../store/host-rows/ownership-sql.js';
@@ -55,6 +56,7 @@ export class ChangeProcessing {
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   private inserted: PushItem[] = [];
+  private readonly turns = new Turns();
 
   constructor(
     private readonly tools: PushTools,
@@ -103,6 +105,8 @@ export class ChangeProcessing {
     const failing = { budget, isRerun: this.tools.context.isRerun === true };
     const retries = await findRetries(this.tools.roles.host, open, rowOf, failing);
     for (const item of open) {
+      // Thousands may be decided without a statement in between.
+      if (this.turns.isOver) await this.turns.next();
       const granted = grantOf(permissions.get(item));
       const decision = await this.tools.judge.decide(item, rowOf(item), {
         isRetry: retries.has(item),

@@ -11,6 +11,7 @@ import type { Write } from './judge.js';
 import { plainChange, plainRow } from '../values/plain-value.js';
 import type { PushContext, PushResult } from '../push-change.js';
 import { reverted } from '../verdicts.js';
+import { dataSourceOf, hydrated } from '../../../database/typeorm-versions.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
 export class WriteValidation {
@@ -89,19 +90,15 @@ class WriteEvent implements BeforeApplyEvent {
   get entity(): object {
     const { item, granted } = this.write;
     const { table } = item.table;
-    const metadata = entityMetadata(this.manager.dataSource, table);
+    const dataSource = dataSourceOf(this.manager);
+    const metadata = entityMetadata(dataSource, table);
     const forced = {
       [table.idColumn]: this.recordId,
       ...(table.ownerColumn === null ? {} : { [table.ownerColumn]: this.userId }),
     };
     const owner = granted?.owner ?? null;
     const given = table.ownerColumn === null || owner === null ? {} : { [table.ownerColumn]: owner };
-    return toEntity(this.manager.dataSource, metadata, {
-      ...forced,
-      ...this.current,
-      ...this.data,
-      ...given,
-    });
+    return toEntity(dataSource, metadata, { ...forced, ...this.current, ...this.data, ...given });
   }
 }
 
@@ -121,7 +118,7 @@ function toEntity(dataSource: DataSource, metadata: EntityMetadata, row: JsonObj
   for (const column of metadata.columns) {
     const value = row[column.databaseName];
     if (value === undefined) continue;
-    column.setEntityValue(entity, dataSource.driver.prepareHydratedValue(value, column));
+    column.setEntityValue(entity, hydrated(dataSource, column, value));
   }
   return entity;
 }
