@@ -60,10 +60,10 @@ async function prepare(environment: Environment, { devices: count, pages }: Load
   const pull: Walk = async (user) => {
     const device = devices[user];
     const texts: string[] = [];
-    for (let checkpoint = before, hasMore = true; device && hasMore;) {
-      const text = await device.send('pull', device.pullBody(checkpoint, PAGE));
+    let checkpoint = before;
+    for (let page = 0; page < pages; page++) {
+      const text = (await device?.send('pull', device.pullBody(checkpoint, PAGE))) ?? '';
       checkpoint = Number(/"checkpoint":(\d+)/.exec(text)?.[1]);
-      hasMore = /"has_more":true/.test(text);
       texts.push(text);
     }
     return texts;
