@@ -51,6 +51,16 @@ export type { Conflict, Resolution } from './settings/conflict.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
+export { PerTableWritePolicy } from './resolvers/per-table-write-policy.js';
+export {
+  OwnerWritePolicy,
+  WritePolicy,
+  type ChildChange,
+  type PolicyRow,
+  type WriteAnswer,
+  type WriteQuestion,
+  type WriteRequest,
+} from './resolvers/write-policy.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { ManifestEntry } from './schema/manifest.js';
 export type { ClientInfo } from './store/clients/client-admin.js';

@@ -13,7 +13,7 @@ import { readReplication, type SynchroSettings } from '../settings/synchro.setti
 
 /** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {
-  /** What the WAL consumer of this instance is doing. */
+  /** The state of this instance's WAL consumer. */
   readonly consumer: ConsumerReport;
   readonly slot: {
     readonly name: string;
@@ -55,7 +55,10 @@ export interface SyncStatusReport {
   readonly live: LiveReport;
 }
 
-/** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
+/**
+ * The pauses in which a running consumer has to answer before it counts as behind; they double from the first to the
+ * last.
+ */
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 128;
 

@@ -105,8 +105,9 @@ function withdraw(
 }
 
 /**
- * What a device was not shown, or could not be told of, as the rows were ahead of the log, and still is to have. It may
- * never have heard of them: where it is not to have them any more, it is told nothing (see `Standing.neverServed`).
+ * Entries for records that an answer left out or refused, as their rows were ahead of the log. The device may not
+ * know such a record: where it may not have the record any more, pulls leave the entry out (see
+ * `Standing.neverServed`).
  */
 function redeliver(tx: ChangelogTransaction, { id, client }: ConsumerTask): () => Promise<number> {
   return () =>
@@ -121,7 +122,7 @@ function redeliver(tx: ChangelogTransaction, { id, client }: ConsumerTask): () =
     );
 }
 
-/** A device that can't be told of a record, as that can't be written, takes everything anew. */
+/** Sends a device to a snapshot, where an entry for one of its records can't be written. */
 async function sendToSnapshot(tx: ChangelogTransaction, { userId, client }: ConsumerTask): Promise<void> {
   await tx.query(
     'UPDATE :sync.sync_clients SET resync_seq = $3, updated_at = now() WHERE user_id = $1 OR id = $2',

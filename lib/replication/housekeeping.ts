@@ -18,8 +18,8 @@ export interface HousekeepingOptions {
 }
 
 /**
- * What the consumer does between source transactions because others have asked for it: changed subscriptions,
- * tasks, rule failures that are due. And it looks whether the log is still its own.
+ * Work between source transactions that other instances left to the consumer: changed subscriptions, tasks, rule
+ * failures that are due. It also verifies that the stored position is this writer's.
  */
 export class Housekeeping {
   private readonly tables: readonly string[];

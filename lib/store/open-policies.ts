@@ -3,8 +3,8 @@ import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 
 /**
- * Tables that a policy of `synchroRlsSql` lets everyone read, as nothing in their entities says who does. Where a
- * resolver of the host's says so, the second wall has a hole there.
+ * Tables that a policy of `synchroRlsSql` lets everyone read, as their entities say nothing about their readers.
+ * Where a resolver of the host's does, the second wall has a hole there.
  *
  * @param resolver the name of its class
  */

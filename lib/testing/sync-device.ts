@@ -24,7 +24,7 @@ export type SendRequest = (request: {
 export interface SyncDeviceOptions {
   /** Where the sync routes are, e.g. `http://127.0.0.1:3000/sync`; or what sends a request there. */
   readonly target: string | SendRequest;
-  /** What your guard needs, e.g. `{ authorization: 'Bearer …' }`. */
+  /** Headers for your guard, e.g. `{ authorization: 'Bearer …' }`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Default: a new one. */
   readonly clientId?: string;
@@ -98,9 +98,9 @@ export class SyncDevice {
   }
 
   /**
-   * Takes what has changed since the last pull, waiting up to five seconds for what the device itself has pushed; a
-   * snapshot, where the server asks for one.
-   * @returns why it asked for one, or null
+   * Takes the changes since the last pull, and waits up to five seconds for those that the device itself has pushed; a
+   * snapshot, where the server requires one.
+   * @returns the reason for a snapshot, or null
    */
   async pull(): Promise<string | null> {
     const after = this.commit;

@@ -13,8 +13,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'deletes-come-after-creates',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: '  return entries;\n}\n\n/** What tells of',
-    replace: '  return entries.toReversed();\n}\n\n/** What tells of',
+    find: '  return entries;\n}\n\n/** Entries for the buckets',
+    replace: '  return entries.toReversed();\n}\n\n/** Entries for the buckets',
     tests: [
       {
         file: 'test/replication/membership/edge-diff.test.ts',

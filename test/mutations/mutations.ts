@@ -29,6 +29,7 @@ import { TOGETHER } from './together.js';
 import { TYPES } from './types.js';
 import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
+import { WRITE_POLICY } from './write-policy.js';
 
 /** Every break that the suite must notice. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -45,6 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PUSH,
   ...PUSH_FAILURES,
   ...OWNERSHIP,
+  ...WRITE_POLICY,
   ...REQUESTS,
   ...SDK,
   ...SHARE,

@@ -104,7 +104,7 @@ export const REQUESTS: readonly Mutation[] = [
     file: 'lib/http/bodies/incoming-body.ts',
     find: 'else if (this.received > maxBytes)',
     replace: 'else if (this.received > 1e9 * maxBytes)',
-    tests: [{ file: 'test/http/bodies/http-bodies.test.ts', name: 'are refused above 16 MB' }],
+    tests: [{ file: 'test/http/bodies/http-bodies.test.ts', name: 'also where they come without a length' }],
     why: 'W-HTTP-1, design rule 12: anyone could fill the memory.',
   },
   {

@@ -11,7 +11,7 @@ import { Requests } from '../request/requests.js';
 import { caughtUp, type CaughtUpOptions } from './caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './reresolve.js';
 
-/** What the host asks of sync (see `SyncEngine`). */
+/** Operations for the host (see `SyncEngine`). */
 @Injectable()
 export class Admin {
   constructor(

@@ -52,7 +52,7 @@ interface AnsweredPull {
   readonly result: PullAnswer;
 }
 
-/** What changed for a device since its checkpoint, which it thereby acknowledges. */
+/** The changes for a device since its checkpoint, which the pull acknowledges. */
 @Injectable()
 export class Pull {
   private readonly probe: IdlePullProbe;
@@ -109,7 +109,7 @@ export class Pull {
     );
   }
 
-  /** Leaves to the consumer what a pull has not told, and tells the hooks. */
+  /** Leaves to the consumer what a pull has left out, and calls the hooks. */
   private async finish(
     { userId, clientId, checkpoint: from }: PullRequest,
     { client, log }: PullContext,
@@ -143,8 +143,8 @@ function resultOf(
 }
 
 /**
- * The statements that record what a pull says of its device, to be run behind the transaction that has read for it. None
- * of it depends on what was read.
+ * The statements that record a pull, to be sent behind the transaction that has read for it. They don't depend on its
+ * rows.
  */
 function recordsOf(
   manager: EntityManager,

@@ -13,7 +13,10 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { WireRecords } from './wire-records.js';
 import { rowSizeSql } from './row-size.js';
 
-/** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
+/**
+ * Records of one table, in the order of the answer. Arrays are as PostgreSQL writes them, since they go back
+ * unparsed.
+ */
 export interface RecordList {
   readonly table: ContractTable;
   /** `text[]` */
@@ -27,17 +30,17 @@ export interface RecordList {
 }
 
 export interface HydrateOptions {
-  /** What the user reads: a row that has left them while its edges have not is left out. */
+  /** The buckets that the user reads: a row that has left them, though its edges have not, is left out. */
   readonly buckets: readonly string[];
   /** Budget of row data for each list. */
   readonly maxBytes: number;
-  /** Soft-deleted rows are left out. Default: they are told as such. */
+  /** Leaves out soft-deleted rows. Default: they come as soft-deleted records. */
   readonly liveOnly?: boolean;
   /** Of these each record is a piece of its own, for it has to find its place among those of other lists. */
   readonly apart?: (list: RecordList) => boolean;
 }
 
-/** What a list came to. */
+/** The records of a list as an answer has them. */
 export interface Hydrated {
   /** Without the records that don't exist (any more). */
   readonly pieces: readonly Piece[];
@@ -74,7 +77,7 @@ export class Hydrator {
 
   /**
    * Reads the rows of each list as records of the wire, in one round trip.
-   * @returns what each list came to
+   * @returns the result of each list
    */
   async hydrate(
     manager: EntityManager,
@@ -155,8 +158,8 @@ export class Hydrator {
   /**
    * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
    *
-   * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
-   * would rather read the whole table, to have the rule look at every row. It has the rule looked at once for each row.
+   * OFFSET 0 keeps the rule out of the search by key: PostgreSQL estimates that the rule leaves one row in a
+   * thousand, and would scan the whole table with it. The second one evaluates the rule once for each row.
    */
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
@@ -192,7 +195,7 @@ export class Hydrator {
 }
 
 interface HydratedColumns {
-  /** null: there is none that is told. */
+  /** null: no record is in the answer. */
   readonly place: number | null;
   readonly count: number;
   /** null: the budget was used up before. */
@@ -205,7 +208,7 @@ interface HydratedColumns {
 /** Types whose text needs no escaping in JSON. */
 const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
 
-/** What a list came to, by the rows of its statement. */
+/** The result of a list, from the rows of its statement. */
 export function toHydrated(answered: readonly unknown[]): Hydrated {
   const rows = answered as readonly HydratedColumns[];
   return {

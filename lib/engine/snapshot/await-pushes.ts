@@ -7,7 +7,7 @@ import type { Requests } from '../request/requests.js';
 const LONGEST_WAIT_MS = 2_000;
 
 /**
- * Waits until the log has what a user's devices have pushed. A device that is told to take a snapshot pushes first, and
+ * Waits until the log has the rows that a user's devices have pushed. A device pushes before it takes a snapshot, and
  * drops all rows when the snapshot comes: its own would vanish until its next pull.
  */
 export async function awaitPushes(requests: Requests, userId: string): Promise<void> {

@@ -3,13 +3,13 @@ import { bucketsOf, removeRow, applyRow, type NewEntry } from './edge-diff.js';
 import { rowState, type MembershipWork } from './membership-work.js';
 import type { RowEvent } from '../stream/row-events.js';
 
-/** What is known of an event beyond itself. */
+/** Context of an event, from outside of the event itself. */
 export interface EventContext {
   /** The row's own buckets; null: not known, so it keeps those that it has. */
   readonly own: readonly string[] | null;
   /** The place of the record's next event in the batch; {@link END}: there is none. */
   readonly until: number;
-  /** It is gone by now: it comes into no bucket. */
+  /** The row is gone by now, so it comes into no bucket. */
   readonly isGone: boolean;
   /** The table has children. */
   readonly isParent: boolean;
@@ -18,9 +18,9 @@ export interface EventContext {
 }
 
 /**
- * Moves a record's edges to what an event asks for, with the entries that go with it. First by the parent's buckets as
- * its transaction left them: the device that made the row may hold it by these. Then by those that the parent comes to
- * later in the batch, as if that came in a batch of its own.
+ * Moves a record's edges to the buckets that an event asks for, with the entries for the difference. The parent's
+ * buckets at the end of the event's transaction count first, as the device that made the row may hold it by these.
+ * The parent's later moves in the batch follow, as if they came in batches of their own.
  */
 export function applyEvent(work: MembershipWork, event: RowEvent, context: EventContext): void {
   const { table, recordId, row, order, commitEnd } = event;

@@ -9,12 +9,12 @@ import {
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 
-/** Whatever runs a statement on the consumer's connection. */
+/** Runs a statement on the consumer's connection. */
 interface Queryable {
   query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
 
-/** What the catalogs say of a bucket function. */
+/** A bucket function as the catalogs describe it. */
 interface FoundFunction extends QueryResultRow {
   readonly schema: string;
   readonly signature: string;

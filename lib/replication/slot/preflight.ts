@@ -3,7 +3,7 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteRelation } from '../../common/identifiers.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
-/** What the server, the role and the tables lack for replication. */
+/** What replication needs and the server, the role or the tables lack. */
 export async function replicationProblems(
   client: ClientBase,
   tracked: TrackedTables,
@@ -46,7 +46,7 @@ async function roleProblems(client: ClientBase): Promise<readonly SynchroProblem
     }));
 }
 
-/** The consumer works for all users at once: rows that a policy hides from it would get no edges (W-WAL-7). */
+/** The consumer works for all users: rows that a policy hides from it would get no edges (W-WAL-7). */
 async function checkRowSecurity(client: ClientBase, tracked: TrackedTables): Promise<void> {
   const relations = tracked.relations().map(({ schema, relation }) => quoteRelation(schema, relation));
   const { rows } = await client.query<{ role: string; relation: string; forced: boolean }>(
@@ -123,7 +123,7 @@ async function identityProblems(
   });
 }
 
-/** That a table has no such column, or another primary key, is told by the schema's own check. */
+/** The schema's own check reports a missing column or another primary key. */
 function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
   if (row.identity === 'f') return [];
   const found = tracked.find(row.schema, row.relation);

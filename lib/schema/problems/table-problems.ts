@@ -6,7 +6,7 @@ import type { CatalogColumn, CatalogTable, RelationKind } from '../introspection
 import { logicalTypeOf } from '../logical-type.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What the registry says of a table, held against the database (hazard W-REG-4). */
+/** Compares a table's registry entry with the database (hazard W-REG-4). */
 export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
   if (catalog === null) return [missingTable(table)];
   const kind = kindProblem(table, catalog);
@@ -93,7 +93,8 @@ function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): re
 function namedColumns(table: SyncTable): ReadonlySet<string> {
   const { idColumn, updatedAtColumn, deletedAtColumn } = table;
   const { ownerColumn, parentFkColumn, bucketByColumn, versionColumn } = table;
-  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn].filter(
+  const team = table.members?.column ?? null;
+  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn, team].filter(
     (name) => name !== null,
   );
   // Not the protected columns: what isn't there (a conventional created_at) needs no protection.

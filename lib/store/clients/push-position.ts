@@ -5,9 +5,9 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { SyncClient } from './sync-clients.js';
 
 /**
- * The statement that notes where in the WAL what a device has pushed lies, for {@link unloggedPush}, and answers it: behind
+ * The statement that records where in the WAL a device's push lies, for {@link unloggedPush}, and answers it: behind
  * its commit, which it neither waits for nor slows down.
- * @param isShared some of it is in a table whose rows may go out of their owner's sight
+ * @param isShared some of it is in a table whose rows may leave their owner's sight
  */
 export function recordPushPosition(
   manager: EntityManager,
@@ -17,7 +17,7 @@ export function recordPushPosition(
   return PUSH_POSITION.bind(manager, [client.id, isShared]);
 }
 
-/** The position is read first: to look at the table may write WAL, which the log would have to pass, too. */
+/** The position is read first: reading the table may write WAL, which the log would have to pass, too. */
 const PUSH_POSITION = new PreparedStatement(
   `UPDATE :sync.sync_clients
       SET pushed_lsn = here.lsn - '0/0', shared_lsn = CASE WHEN $2 THEN here.lsn - '0/0' ELSE shared_lsn END

@@ -154,7 +154,7 @@ export const syncTables: SynchroMigration = {
     `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON :sync.sync_parked_rows (user_id, parent_table, parent_id)`,
     `COMMENT ON TABLE :sync.sync_parked_rows IS
        'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
-    // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
+    // Text, so that it can keep any data of a device: json has limits of its own (depth), jsonb changes them.
     `COMMENT ON COLUMN :sync.sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_push_failures (

@@ -30,7 +30,7 @@ export interface NewTask
     Partial<Pick<ConsumerTask, 'userId' | 'client'>> {
   /** With `redeliver`: later than any version that the device may hold. Default: the row's own time is served. */
   readonly forceNewerTimestamp?: boolean;
-  /** With `redeliver`: not at once, but in {@link LATER}, unless such a task is stored already. Default: false. */
+  /** With `redeliver`: due in {@link LATER}, unless such a task is stored already. Default: false, due now. */
   readonly later?: boolean;
 }
 
