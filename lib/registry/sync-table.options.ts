@@ -42,9 +42,9 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly dependencies?: readonly (() => EntityClass)[];
   /** Default: the entity's primary key. */
   readonly idColumn?: ColumnName<Entity>;
-  /** Default: the `@UpdateDateColumn`, else `updated_at`. */
+  /** Default: the `@UpdateDateColumn`, else `updated_at`; none in a table that devices don't write. */
   readonly updatedAtColumn?: ColumnName<Entity>;
-  /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
+  /** Default: the `@DeleteDateColumn`, else `deleted_at`. Without one, a delete removes the row. */
   readonly deletedAtColumn?: ColumnName<Entity>;
   /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
   readonly protectedColumns?: readonly ColumnName<Entity>[];

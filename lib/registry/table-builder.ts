@@ -8,6 +8,7 @@ import { longColumnProblems } from './name-problems.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
+import { DELETED_AT, UPDATED_AT } from './time-names.js';
 import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
 
 export interface Decorated {
@@ -40,26 +41,26 @@ export class TableBuilder {
     const updatedAtColumn =
       columns.optional('updatedAtColumn', options.updatedAtColumn) ??
       metadata.updateDateColumn?.databaseName ??
-      'updated_at';
+      columns.conventional(UPDATED_AT);
     const deletedAtColumn =
       columns.optional('deletedAtColumn', options.deletedAtColumn) ??
       metadata.deleteDateColumn?.databaseName ??
-      'deleted_at';
+      columns.conventional(DELETED_AT);
     const ownerColumn = columns.optional('ownerColumn', options.ownerColumn);
     const parent = this.parent();
     const parentFkColumn = parent === null ? null : this.parentFkColumn(parent);
     const versionColumn = metadata.versionColumn?.databaseName ?? null;
     const syncColumns = options.syncColumns?.map((column) => columns.named('syncColumns', column)) ?? null;
     const createdAtColumn = metadata.createDateColumn?.databaseName ?? 'created_at';
-    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn].filter((column) => column !== null);
+    const own = [
+      ...[idColumn, ownerColumn, parentFkColumn, versionColumn],
+      ...[createdAtColumn, updatedAtColumn, deletedAtColumn],
+    ].filter((column) => column !== null);
     const protectedByHost = (options.protectedColumns ?? []).map((column) =>
       columns.named('protectedColumns', column),
     );
     for (const column of protectedByHost) {
-      if (
-        [...own, createdAtColumn, updatedAtColumn, deletedAtColumn].includes(column) &&
-        column !== parentFkColumn
-      ) {
+      if (own.includes(column) && column !== parentFkColumn) {
         this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
       }
     }
@@ -91,13 +92,7 @@ export class TableBuilder {
       hiddenColumns: metadata.columns
         .filter((column) => !column.isSelect)
         .map((column) => column.databaseName),
-      protectedColumns: new Set([
-        ...own,
-        createdAtColumn,
-        updatedAtColumn,
-        deletedAtColumn,
-        ...protectedByHost,
-      ]),
+      protectedColumns: new Set([...own, ...protectedByHost]),
       ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
       bucketFunction: this.bucketFunction(),
       bucketSources: this.bucketSources(),

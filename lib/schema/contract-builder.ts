@@ -5,11 +5,13 @@ import { portableDefault } from './defaults/default-portability.js';
 import type { CatalogColumn } from './introspection/catalog-table.js';
 import { identityProblems } from './problems/identity-problems.js';
 import { logicalTypeOf } from './logical-type.js';
+import { virtualTimes } from './virtual-times.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
 import { keyTypeProblems, type SourceCatalogs } from './problems/key-type-problems.js';
 import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './problems/schema-problem.js';
 import { relaxedWarning, timestampWarnings } from './problems/schema-warnings.js';
 import { tableProblems } from './problems/table-problems.js';
+import { unmappedTimeProblems } from './problems/time-problems.js';
 import { generatedProblems, ruleProblems } from './problems/write-problems.js';
 
 /** The contract of all tables, and what was found on the way. With problems it must not be used. */
@@ -46,7 +48,7 @@ export function buildContract(
   for (const { table, catalog } of entries) {
     problems.push(...tableProblems(table, catalog));
     if (catalog === null) continue;
-    atStart.push(...ruleProblems(table, catalog));
+    atStart.push(...ruleProblems(table, catalog), ...unmappedTimeProblems(table, catalog));
     const closed = [...identityProblems(table, catalog), ...generatedProblems(table, catalog)];
     if (closed.length > 0) closing.set(table, closed);
     warnings.push(...timestampWarnings(table, catalog.columns));
@@ -61,7 +63,8 @@ export function buildContract(
         return [relaxed(told, column)];
       });
     const primaryKey = columns.find(({ name }) => name === table.idColumn);
-    if (primaryKey) tables.push({ table, oid: catalog.oid, columns, primaryKey });
+    const virtualColumns = virtualTimes(table, columns);
+    if (primaryKey) tables.push({ table, oid: catalog.oid, columns, virtualColumns, primaryKey });
   }
   problems.push(...keyTypeProblems(entries, sources));
   return { tables, problems, warnings, closing, atStart };

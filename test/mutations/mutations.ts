@@ -11,6 +11,7 @@ import { READING } from './reading.js';
 import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
+import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { OPERATIONS } from './operations.js';
@@ -60,4 +61,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...READING,
   ...HTTP,
   ...CONSUMER,
+  ...FIT,
 ];

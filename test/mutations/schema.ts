@@ -108,7 +108,7 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'update-times-may-be-null',
-    file: 'lib/schema/problems/table-problems.ts',
+    file: 'lib/schema/problems/time-problems.ts',
     find: 'return updatedAt && (!updatedAt.notNull || updatedAt.mayHoldNull)',
     replace: 'return updatedAt && updatedAt.mayHoldNull && !updatedAt.notNull',
     tests: [{ file: 'test/push/values/null-updated-at.test.ts', name: 'stops pulls loudly' }],

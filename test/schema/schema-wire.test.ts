@@ -44,9 +44,10 @@ const tables: readonly ContractTable[] = [
     }),
     oid: 2,
     columns: [id],
+    virtualColumns: [],
     primaryKey: id,
   },
-  { table: readOnly('apples', { bucketPrefix: '' }), oid: 1, columns: [id, title], primaryKey: id },
+  { table: readOnly('apples', { bucketPrefix: '' }), oid: 1, columns: [id, title], virtualColumns: [], primaryKey: id },
 ];
 
 const APPLES =

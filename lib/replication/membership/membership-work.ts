@@ -218,8 +218,9 @@ export function rowState(
   table: SyncTable,
   { data }: ResolveRow,
 ): Pick<RowState, 'deleted' | 'updatedAt' | 'parentId'> {
-  const deletedAt = data[table.deletedAtColumn];
+  const deletedAt = table.deletedAtColumn === null ? null : data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
+  const updatedAt = table.updatedAtColumn === null ? null : data[table.updatedAtColumn];
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { deleted, updatedAt: data[table.updatedAtColumn], parentId };
+  return { deleted, updatedAt, parentId };
 }

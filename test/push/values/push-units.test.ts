@@ -169,7 +169,13 @@ describe('runs', () => {
     index = 0,
     columns: readonly ContractColumn[] = [],
   ): Write => {
-    const table = { table: registry.get(name), oid: 1, columns: [], primaryKey: column('uuid') };
+    const table = {
+      table: registry.get(name),
+      oid: 1,
+      columns: [],
+      virtualColumns: [],
+      primaryKey: column('uuid'),
+    };
     const echo = { id: 'x', table_name: name, operation: 'create' };
     return {
       item: {

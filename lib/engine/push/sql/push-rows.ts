@@ -4,9 +4,9 @@ import type { ContractTable } from '../../../schema/schema-contract.js';
 import { owningParent } from '../../../store/host-rows/ownership-sql.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { groupBy } from '../../../common/collections.js';
-import type { PushContext, PushItem, StoredRow } from '../push-change.js';
+import { isRemoval, type PushContext, type PushItem, type StoredRow } from '../push-change.js';
 import { recordKey } from '../values/record-id.js';
-import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
+import { foreignRows, LOCK_MODES, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
 
 /**
  * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
@@ -37,6 +37,13 @@ export class PushRows {
     this.rows.set(item.key, row);
     this.secured.add(item.key);
     this.written.add(item.key);
+  }
+
+  /** The row is gone, by the push itself or with another that it has removed. */
+  remove(item: PushItem): void {
+    this.rows.delete(item.key);
+    this.secured.delete(item.key);
+    this.written.delete(item.key);
   }
 
   /** Whether the row's version is one that this push made. */
@@ -89,7 +96,7 @@ export class PushRows {
   private async look(items: readonly PushItem[]): Promise<readonly PushItem[]> {
     const wanted = new Map<string, Wanted>();
     for (const item of items) {
-      this.want(wanted, item.table, item.id, 'NO KEY UPDATE');
+      this.want(wanted, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
       const { parent } = item.table.table;
       if (parent !== null && item.parentId !== null)
         this.want(wanted, this.table(parent), item.parentId, 'SHARE');
@@ -162,7 +169,7 @@ export class PushRows {
     if (this.secured.has(recordKey(table, id))) return;
     const known = wanted.get(table.table.name) ?? { ids: new Set(), mode };
     known.ids.add(id);
-    wanted.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+    wanted.set(table.table.name, isStronger(mode, known.mode) ? { ...known, mode } : known);
   }
 
   private lockOrder(): readonly ContractTable[] {
@@ -195,3 +202,7 @@ interface Lock {
 }
 
 const NOTHING: Wanted = { ids: new Set(), mode: 'SHARE' };
+
+function isStronger(mode: LockMode, than: LockMode): boolean {
+  return LOCK_MODES.indexOf(mode) > LOCK_MODES.indexOf(than);
+}

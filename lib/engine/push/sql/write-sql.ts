@@ -3,6 +3,7 @@ import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
+import { timestampEnvelopeSql } from '../../../schema/row-json.js';
 import { storedRowSql } from './row-sql.js';
 
 /** What a run writes: the same table and columns for all its records. */
@@ -37,8 +38,8 @@ export function insertSql(
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
     ...run.columns.map((column) => [column.name, valueSql(column)] as const),
-    [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
+  if (table.updatedAtColumn !== null) values.push([table.updatedAtColumn, NOW]);
   // Without a type of its own, the parameter takes the column's.
   if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
@@ -60,6 +61,9 @@ export function insertSql(
   };
 }
 
+/** To whole milliseconds, which is what Swift keeps (W-PUSH-8). */
+const NOW = `date_trunc('milliseconds', clock_timestamp())`;
+
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
   registry: SyncRegistry,
@@ -71,21 +75,25 @@ export function updateSql(
   const assignments = run.columns.map(
     (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
   );
-  if (undelete) assignments.push(`${quoteIdentifier(run.contract.table.deletedAtColumn)} = NULL`);
+  const { deletedAtColumn } = run.contract.table;
+  if (undelete && deletedAtColumn !== null) assignments.push(`${quoteIdentifier(deletedAtColumn)} = NULL`);
   return changeSql(registry, run, records, userId, assignments);
 }
 
-/** Soft-deletes records that the user owns. */
+/** Deletes records that the user owns: softly, where the table has a delete time. */
 export function deleteSql(
   registry: SyncRegistry,
   run: RunShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const column = quoteIdentifier(run.contract.table.deletedAtColumn);
-  return changeSql(registry, run, records, userId, [
-    `${column} = date_trunc('milliseconds', clock_timestamp())`,
-  ]);
+  const { table } = run.contract;
+  if (table.deletedAtColumn !== null)
+    return changeSql(registry, run, records, userId, [`${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`]);
+  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(run)}
+        ${ownedRecordsSql(registry, run)}
+        RETURNING ${storedRowSql(run.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+  return writtenSql(run, sql, [records, userId]);
 }
 
 function changeSql(
@@ -95,18 +103,23 @@ function changeSql(
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table, primaryKey } = run.contract;
-  const key = quoteIdentifier(primaryKey.name);
+  const { table } = run.contract;
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, forwardSql(run.contract), ...version];
+  const all = [...assignments, ...forwardSql(run.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        ${ownedRecordsSql(registry, run)}
         RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
-  return {
-    // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: run.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters: [records, userId],
-  };
+  return writtenSql(run, sql, [records, userId]);
+}
+
+function ownedRecordsSql(registry: SyncRegistry, { contract: { table, primaryKey } }: RunShape): string {
+  const key = quoteIdentifier(primaryKey.name);
+  return `WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}`;
+}
+
+/** TypeORM answers a bare UPDATE or DELETE in another form than a SELECT. */
+function writtenSql({ form }: RunShape, sql: string, parameters: readonly unknown[]): SqlStatement {
+  return { sql: form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql, parameters };
 }
 
 function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: string): string {
@@ -167,12 +180,15 @@ function parentCheck(
  * Moves `updated_at` forward by at least a millisecond, and to whole ones (interleavings 13, W-PUSH-8): a device
  * takes no row whose time did not grow, and Swift keeps milliseconds. A column that is coarser moves by a second.
  */
-function forwardSql({ table, columns }: ContractTable): string {
-  const column = quoteIdentifier(table.updatedAtColumn);
-  const dbType = columns.find(({ name }) => name === table.updatedAtColumn)?.dbType ?? '';
+function forwardSql({ table: { updatedAtColumn }, columns }: ContractTable): readonly string[] {
+  if (updatedAtColumn === null) return [];
+  const column = quoteIdentifier(updatedAtColumn);
+  const dbType = columns.find(({ name }) => name === updatedAtColumn)?.dbType ?? '';
   const isCoarse = /\([0-2]\)/.test(dbType);
   const [unit, step] = isCoarse ? ['second', '1999999 microseconds'] : ['milliseconds', '1999 microseconds'];
-  return `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`;
+  return [
+    `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`,
+  ];
 }
 
 function versionSql(name: string): string {

@@ -10,7 +10,13 @@ import type { RoleSwitch } from '../../../database/role-switch.js';
 import { clientTime, NOT_FOUND } from '../check-change.js';
 import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
 import { lengthProblem } from '../values/length-problem.js';
-import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import { recordId } from '../values/record-id.js';
 import { repairTime } from '../repair-time.js';
 import { isBase } from '../failures/retries.js';
@@ -72,8 +78,7 @@ export class Judge {
    */
   async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
     if (!row) {
-      if (item.operation !== 'create')
-        return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
+      if (item.operation !== 'create') return notThere(item, item.operation);
       if (!this.canOwn(item)) return notOwned(item, row);
       return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
     }
@@ -155,6 +160,15 @@ export class Judge {
 /** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
 export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
   return reverted(item, row, 'ownership_violation', 'record belongs to another user');
+}
+
+/**
+ * There is no row that the user may know of. In a table without a delete time that is what a delete wants, and what the
+ * retry of one finds.
+ */
+export function notThere(item: PushItem, operation: 'update' | 'delete'): PushResult {
+  if (isRemoval(item)) return alreadyDeleted(item.echo);
+  return terminal(item.echo, 'record_not_found', NOT_FOUND[operation]);
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
