@@ -27,6 +27,8 @@ export interface SyncTable {
   readonly sql: string;
   readonly pushPolicy: PushPolicy;
   readonly idColumn: string;
+  /** Devices choose keys even where a sequence fills them. */
+  readonly clientKeys: boolean;
   /** null: the table has none; only one that no device may write can be without. */
   readonly updatedAtColumn: string | null;
   /** null: the table has none, so that a delete removes the row. */

@@ -5,6 +5,7 @@ import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
 import { longColumnProblems } from './name-problems.js';
+import { syncIdRemedy } from './sync-id-remedy.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
@@ -78,9 +79,10 @@ export class TableBuilder {
       name: metadata.tableName,
       entity: metadata.name,
       schema,
-      sql: quoteRelation(schema, metadata.tableName),
+      sql: this.sql,
       pushPolicy,
       idColumn,
+      clientKeys: options.clientKeys ?? false,
       updatedAtColumn,
       deletedAtColumn,
       versionColumn,
@@ -98,6 +100,10 @@ export class TableBuilder {
       bucketSources: this.bucketSources(),
       depth,
     };
+  }
+
+  private get sql(): string {
+    return quoteRelation(this.metadata.schema ?? this.defaultSchema, this.metadata.tableName);
   }
 
   private bucketFunction(): BucketFunction | null {
@@ -121,7 +127,7 @@ export class TableBuilder {
     this.problem(
       'idColumn',
       `its primary key is (${columns}), but clients know a record by one column`,
-      'give it a primary key of one column, and make the present one a UNIQUE constraint',
+      syncIdRemedy({ sql: this.sql, name: this.metadata.tableName }),
     );
     return key?.databaseName ?? 'id';
   }
@@ -140,17 +146,40 @@ export class TableBuilder {
   }
 
   private parentFkColumn(parent: EntityMetadata): string {
-    if (this.options.parentFkColumn !== undefined) {
-      return this.columns.named('parentFkColumn', this.options.parentFkColumn);
-    }
-    const relations = this.metadata.relations.filter(
-      (relation) => relation.inverseEntityMetadata === parent && relation.joinColumns.length === 1,
+    const references = this.metadata.relations
+      .filter(
+        ({ inverseEntityMetadata, joinColumns }) =>
+          inverseEntityMetadata === parent && joinColumns.length === 1,
+      )
+      .flatMap(({ joinColumns }) => joinColumns);
+    const named = this.columns.optional('parentFkColumn', this.options.parentFkColumn);
+    const [column, ...others] = references.filter(
+      ({ databaseName }) => databaseName === (named ?? databaseName),
     );
-    const [column] = relations.flatMap((relation) => relation.joinColumns);
-    if (column && relations.length === 1) return column.databaseName;
-    const found = relations.length === 0 ? 'there is no relation' : 'there are several relations';
+    if (column && (named !== null || others.length === 0)) {
+      this.checkReference(parent, column);
+      return column.databaseName;
+    }
+    if (named !== null) return named;
+    const found = references.length === 0 ? 'there is no relation' : 'there are several relations';
     this.problem('parentFkColumn', `${found} to ${parent.name}`, 'name the foreign key column');
     return '';
+  }
+
+  /** A child names its parent as devices know it: by another unique column, no parent would be found, or a wrong one. */
+  private checkReference(
+    parent: EntityMetadata,
+    { databaseName, referencedColumn }: EntityMetadata['columns'][number],
+  ): void {
+    const { idColumn } = syncTableOptions(parent.target as EntityClass) ?? {};
+    const id =
+      new EntityColumns(parent, []).optional('idColumn', idColumn) ?? parent.primaryColumns[0]?.databaseName;
+    if (referencedColumn === undefined || referencedColumn.databaseName === id) return;
+    this.problem(
+      'parentFkColumn',
+      `${databaseName} holds ${referencedColumn.databaseName} of ${parent.name}, which devices know by ${id ?? ''}`,
+      `add a column that refers to ${id ?? ''}: @ManyToOne(() => ${parent.name}) @JoinColumn({ name: '…', referencedColumnName: '…' }), and name it parentFkColumn`,
+    );
   }
 
   private bucketSources(): readonly ResolvedBucketSource[] {

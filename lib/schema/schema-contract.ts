@@ -36,7 +36,7 @@ export interface ContractColumn extends WireColumn {
   readonly formerLabels?: FormerLabels | undefined;
   /** The database refuses null, but has a value of its own to put there: a client's null means DEFAULT (W-DATA-8). */
   readonly nullMeansDefault: boolean;
-  /** Computed by the server (generated, or identity always): read by clients, never written. */
+  /** The server's alone (generated, identity always, or unique and filled by a sequence): never written by clients. */
   readonly generated: boolean;
 }
 
@@ -48,7 +48,10 @@ export interface ContractTable {
   readonly columns: readonly ContractColumn[];
   /** The times that devices have a column for and the table has not; their values are null, and none is ever stored. */
   readonly virtualColumns: readonly WireColumn[];
+  /** The column by which devices know a row: the `idColumn`. */
   readonly primaryKey: ContractColumn;
+  /** A sequence gives out the keys, so that devices make no rows. */
+  readonly hasServerKeys: boolean;
 }
 
 /** What clients and server agree on at one moment. */

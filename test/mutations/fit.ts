@@ -1,6 +1,8 @@
 import type { Mutation } from './mutation.js';
 
 const REMOVALS = 'test/push/removals.test.ts';
+const OTHER_KEYS = 'test/host/other-keys.test.ts';
+const KEY_COLUMNS = 'test/schema/key-columns.test.ts';
 const TIMELESS = 'test/pull/tables-without-times.test.ts';
 
 /** What lets tables be as they are: without times, with keys of other kinds. */
@@ -80,9 +82,49 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'rows-without-a-time-are-never-compared',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'row.updatedAt === null || (grew',
-    replace: '(grew',
+    find: "if (row.cause === 'resettled' && record.rowMicros !== null) return undefined;",
+    replace: 'if (!isChange(row) && record.rowMicros !== null) return undefined;',
     tests: [{ file: 'test/replication/membership/edge-diff.test.ts', name: 'a row without a time' }],
     why: 'W-FIT-13: what changed unseen in such a table would never reach devices.',
+  },
+  {
+    name: 'devices-choose-serial-keys',
+    file: 'lib/engine/push/writing/judge.ts',
+    find: "if (item.table.hasServerKeys) return terminal(item.echo, 'key_is_generated', KEY_IS_GENERATED);",
+    replace: '',
+    tests: [{ file: OTHER_KEYS, name: 'a create under a key that a sequence gives out' }],
+    why: "W-FIT-19: a device that pushes the next keys would keep everybody's inserts from working.",
+  },
+  {
+    name: 'devices-choose-serial-columns',
+    file: 'lib/schema/contract-builder.ts',
+    find: "column.identity === 'always' || isCounted;",
+    replace: "column.identity === 'always' || (isCounted && column.generated);",
+    tests: [{ file: OTHER_KEYS, name: "a device's choice of a serial key" }],
+    why: 'W-FIT-18: the same by the serial key beside the id.',
+  },
+  {
+    name: 'partly-unique-columns-are-keys',
+    file: 'lib/schema/introspection/introspection.ts',
+    find: 'AND u.indpred IS NULL AND (u.indimmediate',
+    replace: 'AND (u.indimmediate',
+    tests: [{ file: KEY_COLUMNS, name: 'is none that is unique for some rows only' }],
+    why: 'W-FIT-21: two rows would be one record to devices.',
+  },
+  {
+    name: 'ids-need-no-replica-identity',
+    file: 'lib/replication/slot/preflight.ts',
+    find: "const hasOtherKey = row.identity === 'd' && row.id_index === null;",
+    replace: "const hasOtherKey = row.identity === 'd';",
+    tests: [{ file: KEY_COLUMNS, name: 'has to be in the replica identity' }],
+    why: 'W-FIT-22: rows that are deleted would stay on devices.',
+  },
+  {
+    name: 'children-may-refer-to-another-key',
+    file: 'lib/registry/table-builder.ts',
+    find: 'if (referencedColumn === undefined || referencedColumn.databaseName === id) return;',
+    replace: 'if (referencedColumn === undefined || id !== undefined) return;',
+    tests: [{ file: KEY_COLUMNS, name: 'is what children refer to' }],
+    why: "W-FIT-23: a child would be its parent's who has that number by chance.",
   },
 ];

@@ -100,9 +100,9 @@ export const SCHEMA: readonly Mutation[] = [
   },
   {
     name: 'composite-keys-are-read-by-one-column',
-    file: 'lib/schema/problems/table-problems.ts',
-    find: 'if (key.length > 1) {',
-    replace: 'if (key.length > 1 && !key.some(({ name }) => name === table.idColumn)) {',
+    file: 'lib/schema/problems/key-problems.ts',
+    find: 'return column?.isUnique === true ?',
+    replace: 'return column !== undefined ?',
     tests: [{ file: SETUP, name: 'when a table has a composite primary key' }],
     why: 'W-REG-4: two rows of one id would be one record to devices.',
   },

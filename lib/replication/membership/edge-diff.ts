@@ -77,8 +77,8 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     record.edges.set(bucket, !row.deleted);
     if (row.deleted) continue;
     if (live === true) {
-      const mayDiffer = row.updatedAt === null || (grew && record.rowMicros !== null);
-      const changed = row.cause === 'compared' ? mayDiffer : row.cause !== 'resettled';
+      const changed =
+        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'resettled';
       if (changed) {
         entries.push({
           bucket,

@@ -174,6 +174,7 @@ describe('runs', () => {
       oid: 1,
       columns: [],
       virtualColumns: [],
+      hasServerKeys: false,
       primaryKey: column('uuid'),
     };
     const echo = { id: 'x', table_name: name, operation: 'create' };

@@ -79,6 +79,7 @@ export class Judge {
   async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
     if (!row) {
       if (item.operation !== 'create') return notThere(item, item.operation);
+      if (item.table.hasServerKeys) return terminal(item.echo, 'key_is_generated', KEY_IS_GENERATED);
       if (!this.canOwn(item)) return notOwned(item, row);
       return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
     }
@@ -156,6 +157,8 @@ export class Judge {
     throw new TypeError(`it answered the winner ${JSON.stringify(resolution.winner)}`);
   }
 }
+
+const KEY_IS_GENERATED = 'devices can not create records here: the server gives out their keys';
 
 /** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
 export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
