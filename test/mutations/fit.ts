@@ -56,14 +56,6 @@ export const FIT: readonly Mutation[] = [
     why: 'W-FIT-6: a device would not be told why its delete was refused.',
   },
   {
-    name: 'removals-are-not-tried-backwards',
-    file: 'lib/engine/push/writing/push-run.ts',
-    find: 'await this.tryEach(removals.toReversed());',
-    replace: '',
-    tests: [{ file: REMOVALS, name: 'in whatever order' }],
-    why: 'W-FIT-7: a chain of rows could not be deleted in one push.',
-  },
-  {
     name: 'virtual-times-are-not-told',
     file: 'lib/schema/wire-json.ts',
     find: 'columns: [...columns, ...virtualColumns].map(schemaColumn),',

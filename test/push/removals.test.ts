@@ -181,7 +181,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
     });
 
     it('rows that refer to each other go in whatever order they come [W-FIT-7]', async () => {
-      const ids = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+      const ids = Array.from({ length: 9 }, () => randomUUID());
       await insertNote(ALICE);
       for (const [index, id] of ids.entries())
         await push.db.query('INSERT INTO pins (id, user_id, note_id, next_id) VALUES ($1, $2, $3, $4)', [

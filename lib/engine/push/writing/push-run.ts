@@ -10,7 +10,7 @@ import { finalVerdicts } from '../failures/final-verdicts.js';
 import { closures, clusters } from './groups.js';
 import { hiddenRows } from '../sql/hidden-rows.js';
 import type { Write } from './judge.js';
-import { isRemoval, type PushItem, type PushResult } from '../push-change.js';
+import type { PushItem, PushResult } from '../push-change.js';
 import { PushRows } from '../sql/push-rows.js';
 import { applied } from '../verdicts.js';
 import { pushRank, runs, waves } from './waves.js';
@@ -85,31 +85,23 @@ export class PushRun {
 
   /**
    * What failed is tried once more, now that all else is written: in the order of arrival, where a rename may free
-   * a name (interleavings 16), then parents first, where a chain of references arrived backwards; at last the removals,
-   * the latest first, where one did that the rows refer to.
+   * a name (interleavings 16), then parents first, where a chain of references arrived backwards.
    */
   private async retry(): Promise<void> {
     // The look that follows tells for sure that a parent is not there.
     if (this.state.failed.has('parent_missing')) await this.tools.parking.lock();
     await this.state.rows.load(this.state.failed.open);
-    const { failed } = this.state;
-    if (!(await this.tryEach(failed.open.toSorted(byArrival)))) return;
-    if (!(await this.tryEach(failed.open.toSorted(this.byRank)))) return;
-    const removals = failed.refusedWrites.map(({ item }) => item).filter(isRemoval);
-    await this.tryEach(removals.toReversed());
-  }
-
-  /** @returns whether some were written */
-  private async tryEach(items: readonly PushItem[]): Promise<boolean> {
-    const { budget, failed } = this.state;
-    const others = failed.open.length - items.length;
-    failed.take(items);
-    budget.restart();
-    for (const [index, item] of items.entries()) {
-      if (index > 0 && budget.triesNoMore) failed.add(item, { kind: 'postponed' });
-      else await this.processing.process([item]);
+    const { budget } = this.state;
+    for (const order of [byArrival, this.byRank]) {
+      const items = this.state.failed.open.toSorted(order);
+      this.state.failed.take(items);
+      budget.restart();
+      for (const [index, item] of items.entries()) {
+        if (index > 0 && budget.triesNoMore) this.state.failed.add(item, { kind: 'postponed' });
+        else await this.processing.process([item]);
+      }
+      if (this.state.failed.open.length === items.length) return;
     }
-    return failed.open.length - others < items.length;
   }
 
   /**
