@@ -17,7 +17,7 @@ export async function optionProblems({
       entity: 'SynchroModule',
       option: 'schema.compatibleHashes',
       message: `${hash} is no schema's hash`,
-      remedy: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
+      fix: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
     })),
     ...(replication === false ? [] : replicationNameProblems(replication)),
     ...(await problemsOf('SynchroModule', 'minClientVersion', () => checkMinimum(minClientVersion))),

@@ -2,9 +2,9 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
-import { profiler } from '../stage/profiler.js';
-import { recorder } from '../stage/recorder.js';
-import { serve } from '../stage/serve.js';
+import { profiler } from '../environment/profiler.js';
+import { recorder } from '../environment/recorder.js';
+import { serve } from '../environment/serve.js';
 import { Comment, Document, Task } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 

@@ -1,10 +1,10 @@
-import type { BenchRow, Curve, Duel, Round } from '../bench-row.js';
-import { lastSeq, reached } from '../stage/changelog.js';
-import { BenchDevice, type PullAnswer } from '../stage/device.js';
-import { HttpLoad, repeat } from '../stage/http-load.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import { recordsOf } from '../stage/records.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Curve, Comparison, Round } from '../bench-row.js';
+import { lastSeq, reached } from '../environment/changelog.js';
+import { BenchDevice, type PullAnswer } from '../environment/device.js';
+import { HttpLoad, repeat } from '../environment/http-load.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import { recordsOf } from '../environment/records.js';
+import type { Environment } from '../environment/environment.js';
 
 const PAGE = 1_000;
 const PAGES = 20;
@@ -17,7 +17,7 @@ export const pullChanges: BenchRow = {
     {
       name: 'pull-1000',
       work: 'pull of 1,000 changes over HTTP',
-      limit: 'one statement that reads the same rows as JSON text, sent by a bare HTTP server',
+      baseline: 'one statement that reads the same rows as JSON text, sent by a bare HTTP server',
       unit: 'requests/s',
       target: 0.7,
     },
@@ -25,10 +25,10 @@ export const pullChanges: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const database = await stage.database();
-  const app = await stage.app(database);
-  const bare = await stage.limit('bare-pull-server', database);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const database = await environment.database();
+  const app = await environment.app(database);
+  const bare = await environment.baseline('bare-pull-server', database);
   const load = new HttpLoad(app.url);
   const bareLoad = new HttpLoad(bare.url);
   const device = await new BenchDevice(load, USER).start();
@@ -40,11 +40,11 @@ async function prepare(stage: Stage): Promise<Duel> {
   const checkpoints = Array.from({ length: PAGES }, (_, page) => before + page * PAGE);
   const pages = await idsByPage(device, checkpoints);
   await bare.call('learn', pages);
-  const requests = stage.size(120, 40);
+  const requests = environment.size(120, 40);
   const bodyOf = (n: number): string => device.pullBody(checkpoints[n % PAGES] ?? 0, PAGE);
 
   const round = async (measured: NodeProcess, send: (body: string) => Promise<string>): Promise<Round> => {
-    const { seconds, usage } = await stage.timed(measured, () =>
+    const { seconds, usage } = await environment.timed(measured, () =>
       repeat(requests, 1, async (n) => void (await send(bodyOf(n)))),
     );
     return { values: [requests / seconds], usage };
@@ -54,12 +54,12 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: () => round(app, pull),
-    limit: () => round(bare, barePull),
+    baseline: () => round(bare, barePull),
     verify: async () => {
       for (const n of checkpoints.keys()) {
         const [mine, its] = [recordsOf(await pull(bodyOf(n))), recordsOf(await barePull(bodyOf(n)))];
         if (mine.length !== PAGE || JSON.stringify(mine) !== JSON.stringify(its))
-          throw new Error(`page ${n} of a pull is not what its limit sends`);
+          throw new Error(`page ${n} of a pull is not what its baseline sends`);
       }
     },
     curves: async () => [await curve(device, before)],

@@ -165,7 +165,7 @@ class Pipeline implements Answered {
       // Statements without parameters would go by the simple protocol, which syncs by itself.
       const config = { name, text: sql, values: [...parameters], queryMode: 'extended' } as QueryConfig;
       const query: Submittable = new Query(config, undefined, (error, result) => {
-        this.settle(index, error, result);
+        this.complete(index, error, result);
       });
       return query as Answered;
     });
@@ -206,7 +206,7 @@ class Pipeline implements Answered {
     const { submittedNamedStatements } = connection as Connection & Partial<NamedStatements>;
     for (const { name } of this.queries.slice(this.current))
       if (name !== undefined) delete submittedNamedStatements?.[name];
-    this.settle(this.current, error);
+    this.complete(this.current, error);
   }
 
   handleReadyForQuery(connection: Connection): void {
@@ -214,7 +214,7 @@ class Pipeline implements Answered {
     this.done(this.results);
   }
 
-  private settle(index: number, error: Error | null | undefined, result?: ResultBuilder): void {
+  private complete(index: number, error: Error | null | undefined, result?: ResultBuilder): void {
     const [last = { sql: '' }] = this.statements.slice(-1);
     if (error) this.failed(error, this.statements[index] ?? last);
     else this.results[index] = result?.rows ?? [];

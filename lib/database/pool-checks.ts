@@ -17,7 +17,7 @@ export async function poolProblems(dataSource: DataSource): Promise<readonly Syn
         entity: 'DataSource',
         option: 'connection',
         message: `the connection pooler in front of PostgreSQL gives no transactions: ${describeError(error)}`,
-        remedy: "set PgBouncer's pool_mode to transaction or session for this database",
+        fix: "set PgBouncer's pool_mode to transaction or session for this database",
       },
     ];
   }

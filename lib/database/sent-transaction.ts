@@ -1,6 +1,6 @@
 import type { ClientBase, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { isDataError } from './database-error.js';
-import { inOnePiece } from './one-piece.js';
+import { corkUntilNextTick } from './cork.js';
 
 /** A transaction whose statements are sent behind each other, and need not be waited for. */
 export abstract class SentTransaction {
@@ -16,7 +16,7 @@ export abstract class SentTransaction {
     statement: string | QueryConfig,
     values: unknown[] = [],
   ): Promise<QueryResult<Row>> {
-    inOnePiece(this.client);
+    corkUntilNextTick(this.client);
     const answer = this.client.query<Row>(
       typeof statement === 'string' ? { text: statement, values } : statement,
     );
@@ -117,7 +117,7 @@ export abstract class SentTransaction {
     text: string,
     values: unknown[] = [],
   ): Promise<QueryResult<Row>> {
-    inOnePiece(this.client);
+    corkUntilNextTick(this.client);
     const answer = this.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
     this.sent.push(answer);
     return answer;

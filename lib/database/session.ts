@@ -225,14 +225,14 @@ function connectionLost(cause: unknown): SynchroError {
 }
 
 /** Longest time, in milliseconds, between two statements of a transaction that the WAL consumer may have to wait for. */
-const LEASE_MS = 5_000;
+const MAX_IDLE_MS = 5_000;
 
 /**
  * Lets the server end this transaction, and so let go of its locks, when its process gives no sign of life: frozen, or
  * cut off without the server's knowing, it would keep the WAL consumer of any instance waiting.
  */
-export async function leaseTransaction(manager: EntityManager): Promise<void> {
+export async function limitIdleTime(manager: EntityManager): Promise<void> {
   await manager.query(`SELECT set_config('idle_in_transaction_session_timeout', $1, true)`, [
-    String(LEASE_MS),
+    String(MAX_IDLE_MS),
   ]);
 }

@@ -49,7 +49,7 @@ export interface SyncStatusReport {
     readonly latest: readonly Pick<RefusedChange, 'table' | 'recordId' | 'error' | 'refusedAt'>[];
   };
   /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
-  readonly openRequests: number;
+  readonly openTasks: number;
 }
 
 /** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
@@ -70,7 +70,7 @@ export class SyncStatus {
    * second when it is behind, and a few milliseconds otherwise.
    */
   async read(): Promise<SyncStatusReport> {
-    const stored = await this.readSettled();
+    const stored = await this.readConfirmed();
     const behind = stored.lagBytes !== '0';
     return {
       consumer: this.monitor.report,
@@ -97,25 +97,25 @@ export class SyncStatus {
         count: stored.refusedChanges,
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
-      openRequests: stored.requests,
+      openTasks: stored.tasks,
     };
   }
 
   /**
    * An idle consumer stores its position once in a MiB, so a position that is behind says little until the consumer
-   * was asked (see `WalReader.want`).
+   * was asked (see `WalReader.requestPosition`).
    */
-  private async readSettled(): Promise<StoredStatus> {
+  private async readConfirmed(): Promise<StoredStatus> {
     const { dataSource } = this;
-    const look = (to: string | null): Promise<StoredStatus> =>
+    const read = (to: string | null): Promise<StoredStatus> =>
       inTransaction(dataSource, 'read', (manager) => readStatus(manager, this.slotName, to));
-    let stored = await look(null);
+    let stored = await read(null);
     const { lsn } = stored;
     if (stored.active !== true || stored.lagBytes === '0') return stored;
     await inTransaction(dataSource, 'write', (manager) => announceMark(manager, BigInt(lsn)));
     for (let pause = FIRST_PAUSE_MS; pause <= LAST_PAUSE_MS && stored.lagBytes !== '0'; pause *= 2) {
       await sleep(pause);
-      stored = await look(lsn);
+      stored = await read(lsn);
     }
     return stored;
   }

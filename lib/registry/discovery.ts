@@ -33,7 +33,7 @@ const NOTHING_TO_SYNC: RegistryProblem = {
   entity: 'DataSource',
   option: 'entities',
   message: 'none of them is decorated with @SyncTable()',
-  remedy: 'decorate the entities that devices should have',
+  fix: 'decorate the entities that devices should have',
 };
 
 function decoratedEntities(dataSource: DataSource): readonly Decorated[] {

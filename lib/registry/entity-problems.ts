@@ -90,6 +90,6 @@ export function manyToManyWarnings(
     );
 }
 
-function problem(metadata: EntityMetadata, option: string, message: string, remedy: string): SynchroProblem {
-  return { code: 'configuration_invalid', entity: metadata.name, option, message, remedy };
+function problem(metadata: EntityMetadata, option: string, message: string, fix: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: metadata.name, option, message, fix };
 }

@@ -46,7 +46,7 @@ export function bucketPrefixProblems(table: SyncTable): readonly SynchroProblem[
         prefix === ''
           ? `without a prefix, a device could name the bucket ${name} in ${bucketByColumn}`
           : `with ${prefix}, a value of ${bucketByColumn} could name the bucket ${name}, which is reserved`,
-      remedy: `give it a prefix of its own, such as 'team:', or list ${bucketByColumn} in protectedColumns`,
+      fix: `give it a prefix of its own, such as 'team:', or list ${bucketByColumn} in protectedColumns`,
     },
   ];
 }

@@ -5,7 +5,7 @@ import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
 import { longColumnProblems } from './name-problems.js';
-import { syncIdRemedy } from './sync-id-remedy.js';
+import { syncIdRemedy } from './sync-id-fix.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
@@ -213,13 +213,13 @@ export class TableBuilder {
     return this.dataSource.entityMetadatas.find((metadata) => metadata.target === target);
   }
 
-  private problem(option: string, what: string, mend: string): void {
+  private problem(option: string, what: string, fix: string): void {
     this.problems.push({
       code: 'configuration_invalid',
       entity: this.metadata.name,
       option,
       message: what,
-      remedy: mend,
+      fix: fix,
     });
   }
 }

@@ -71,6 +71,6 @@ function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>
   ];
 }
 
-function problem(table: SyncTable, option: string, message: string, remedy: string): SynchroProblem {
-  return { code: 'configuration_invalid', entity: table.entity, option, message, remedy };
+function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: table.entity, option, message, fix };
 }

@@ -5,7 +5,7 @@ import type { Lsn } from '../common/lsn.js';
 import { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
 import { readEdges, type EdgeRow, type RecordIds } from '../store/changelog/edges.js';
 import { readPosition, type WalPosition } from '../store/changelog/wal-position.js';
-import type { PreparedBatch } from './stream/batch-runs.js';
+import type { PreparedBatch } from './stream/batch-segments.js';
 import type { Caution } from './caution.js';
 import { publishPhase } from './consumer-phase.js';
 import { DurablePosition } from './durable-position.js';
@@ -128,7 +128,7 @@ export class BatchWriter {
   }
 
   /** Commits what is held open, and waits until all is durable. */
-  async settle(): Promise<void> {
+  async flush(): Promise<void> {
     this.release();
     await this.committing;
   }
@@ -139,7 +139,7 @@ export class BatchWriter {
    * @throws SynchroError `position_conflict`
    */
   async verify(): Promise<void> {
-    await this.settle();
+    await this.flush();
     const stored = await readPosition(this.options.client);
     const { confirmedLsn, epochSeq } = this.position.durable;
     if (stored?.confirmedLsn === confirmedLsn && stored.epochSeq === epochSeq) return;
@@ -152,7 +152,7 @@ export class BatchWriter {
    */
   async between(work: (tx: ChangelogTransaction) => Promise<void>): Promise<boolean> {
     if (this.isWriting) return false;
-    await this.settle();
+    await this.flush();
     const tx = await ChangelogTransaction.begin(this.options.client, this.position.durable);
     try {
       await this.takeCare(tx);

@@ -14,7 +14,7 @@ import type { BucketRules } from './rules/bucket-rules.js';
 import { connectConsumer, type ConsumerConfig } from './slot/consumer-connection.js';
 import { FIRST_START } from './slot/slot.js';
 import { heldPosition, prepareSlot } from './slot/slot-setup.js';
-import { leaseWriter } from './slot/writer-lease.js';
+import { heartbeat } from './slot/heartbeat.js';
 import { disconnect } from './stream/disconnect.js';
 import { ReplicationStream } from './stream/replication-stream.js';
 import { WalReader } from './stream/wal-reader.js';
@@ -78,9 +78,9 @@ export class ConsumerSession {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
-    let endLease: (() => void) | null = null;
+    let stopHeartbeat: (() => void) | null = null;
     try {
-      endLease = await leaseWriter(client, walSenderTimeout);
+      stopHeartbeat = await heartbeat(client, walSenderTimeout);
       const watch = await TableWatch.begin(client, tracked, publicationName);
       const prepared = await prepareSlot({
         client,
@@ -123,7 +123,7 @@ export class ConsumerSession {
       watch.scheduleCatchUp(reader, rules, applier, logger);
       await this.consume(client, stream, reader, applier, watch);
     } finally {
-      endLease?.();
+      stopHeartbeat?.();
       this.stream = null;
       this.writer = null;
       const cut = (): void => void client.connection.stream.destroy();
@@ -133,9 +133,9 @@ export class ConsumerSession {
 
   private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
     await reader.writer.between(async (tx) => {
-      const resettled = await rules.refresh(tx, applier);
-      if (resettled.length > 0)
-        this.context.logger.log('resolved buckets again', { tables: resettled.join(', ') });
+      const reresolved = await rules.refresh(tx, applier);
+      if (reresolved.length > 0)
+        this.context.logger.log('resolved buckets again', { tables: reresolved.join(', ') });
       await applier.survey(tx);
     });
   }
@@ -155,26 +155,26 @@ export class ConsumerSession {
       stream.wake();
     };
     client.on('notification', ({ payload = '' }) => {
-      if (/^\d+$/.test(payload)) reader.want(BigInt(payload));
+      if (/^\d+$/.test(payload)) reader.requestPosition(BigInt(payload));
       announce();
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
     // A commit of its own, so that the stream comes as far as the shapes' LSN.
     await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
-    let [lookAgain, blocked] = [false, false];
+    let [timerFired, blocked] = [false, false];
     const timer = setInterval(() => {
-      lookAgain = true;
+      timerFired = true;
       announce();
     }, HOUSEKEEPING_MS);
     try {
       while (!signal.aborted) {
-        const isDue = (lookAgain || applier.pending.unseenChanges) && !reader.writer.isWriting;
+        const isDue = (timerFired || applier.pending.unidentifiedChanges) && !reader.writer.isWriting;
         // What waits for the log holds it up no more than once a second, or whenever there is more to do.
         const hasWork: boolean = this.workWaiting || (blocked && !stream.pending);
         if (isDue || hasWork) reader.writer.release();
         if (isDue) {
-          lookAgain = false;
-          if (applier.pending.unseenChanges || (await watch.hasChanged()))
+          timerFired = false;
+          if (applier.pending.unidentifiedChanges || (await watch.hasChanged()))
             return logger.log('tables have changed');
         }
         if (hasWork) {

@@ -25,7 +25,7 @@ export class ResolverHealth {
   ) {}
 
   /** It has answered for these rows. */
-  noteAnswer(table: string, [row]: readonly ResolveRow[]): void {
+  recordAnswer(table: string, [row]: readonly ResolveRow[]): void {
     this.failingSince = null;
     if (row && textLength(row) <= LONGEST_KEPT) this.known = { table, row };
   }

@@ -24,7 +24,7 @@ export async function retryFailures(
   for (const table of registry.parentsFirst()) {
     const filter = { column: table.idColumn, values: due.get(table.name) ?? [] };
     // It may be the delete of a row that could not be written.
-    await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
+    await applier.reresolve(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
   }
   const left = await tx.query('SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
   return left.rows.length > 0;

@@ -1,6 +1,6 @@
 import { clientBucket } from '../common/canonical-id.js';
 import type { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
-import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
+import { LOG_REACHED_AFTER_LSN } from '../store/changelog/wal-position.js';
 import { Operation } from '../store/changelog/operation.js';
 
 /** What waits for one client. */
@@ -34,7 +34,7 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
     const needsSnapshot =
       change.tooLate ||
       (await exceeds(tx, change, maxRows)) ||
-      !(await tx.succeeds(() => tellDifference(tx, change)));
+      !(await tx.succeeds(() => appendDifference(tx, change)));
     const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
       `UPDATE :sync.sync_clients
@@ -53,7 +53,7 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
  * What goes, then what comes. Also where a row stays in view by another bucket a delete is written: the device may not
  * have that bucket's entry yet, and not get it. A pull serves such a row as it is.
  */
-async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
+async function appendDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
   const bucket = clientBucket(change.client);
   if (change.given.length > 0)
     await tx.appendSelect(
@@ -91,10 +91,10 @@ async function exceeds(
  */
 const CHANGES = `
 WITH client AS MATERIALIZED (
-  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE})
+  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_REACHED_AFTER_LSN})
    ORDER BY id FOR NO KEY UPDATE
 ), change AS (
-  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
+  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_REACHED_AFTER_LSN} RETURNING s.*
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,

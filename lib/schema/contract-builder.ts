@@ -58,10 +58,10 @@ export function buildContract(
       .flatMap((column) => {
         const logicalType = logicalTypeOf(column.type, column.elementType);
         if (logicalType === null) return [];
-        const told = toContractColumn(table, column, logicalType, labels);
-        if (!isLate(table.name, column.name) || canBeAdded(told)) return [told];
+        const announced = toContractColumn(table, column, logicalType, labels);
+        if (!isLate(table.name, column.name) || canBeAdded(announced)) return [announced];
         if (column.notNull) warnings.push(relaxedWarning(table, column));
-        return [relaxed(told, column)];
+        return [relaxed(announced, column)];
       });
     const primaryKey = columns.find(({ name }) => name === table.idColumn);
     const virtualColumns = virtualTimes(table, columns);
@@ -103,9 +103,9 @@ function canBeAdded({
 }
 
 /** The server still refuses null: from a device it means that there is nothing to say. */
-function relaxed(told: ContractColumn, column: CatalogColumn): ContractColumn {
+function relaxed(announced: ContractColumn, column: CatalogColumn): ContractColumn {
   return {
-    ...told,
+    ...announced,
     nullable: true,
     nullMeansDefault: column.notNull,
     defaultKind: column.defaultSql === null ? 'none' : 'server_only',

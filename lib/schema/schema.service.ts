@@ -165,7 +165,7 @@ export class SchemaService {
     const { problems, warnings } = this.registry.findings;
     return {
       tables: built.tables,
-      problems: [...problems, ...built.problems.filter((problem) => !isTold(problem, problems))],
+      problems: [...problems, ...built.problems.filter((problem) => !isReported(problem, problems))],
       warnings: [...warnings, ...built.warnings],
       closing: built.closing,
       atStart: built.atStart,
@@ -198,8 +198,8 @@ function columnsOf({ tables }: Pick<ContractDraft, 'tables'>): ContractColumns {
 }
 
 /** The entity's own problem with a column or an option says enough. */
-function isTold(problem: SynchroProblem, told: readonly RegistryProblem[]): boolean {
-  return told.some(
+function isReported(problem: SynchroProblem, reported: readonly RegistryProblem[]): boolean {
+  return reported.some(
     ({ entity, option, unknownColumn }) =>
       entity === problem.entity && [option, unknownColumn].includes(problem.option),
   );

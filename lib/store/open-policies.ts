@@ -29,7 +29,7 @@ export async function openPolicyWarnings(
       entity: table.entity,
       option: 'row-level security',
       message: `the policy sync_read_${table.name} lets everyone read ${table.sql}, though ${resolver} says who reads it`,
-      remedy: 'run the statements of synchroRlsSql(dataSource, { ownershipResolver: true })',
+      fix: 'run the statements of synchroRlsSql(dataSource, { ownershipResolver: true })',
     } as const;
   });
 }

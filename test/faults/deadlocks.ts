@@ -84,7 +84,7 @@ async function cross(
 
 /** Who waits for this client's lock, the victim before a migration. */
 async function whoWaits(client: Client, victim: string): Promise<'victim' | 'migration' | false> {
-  await lookAnew(client);
+  await readAgain(client);
   const { rows } = await client.query<{ victim: boolean; migration: boolean }>(
     `SELECT coalesce(bool_or(application_name = $1), false) AS victim,
             coalesce(bool_or(mode = 'AccessExclusiveLock'), false) AS migration
@@ -99,7 +99,7 @@ async function whoWaits(client: Client, victim: string): Promise<'victim' | 'mig
 
 /** What everybody does, and who waits for whom. */
 async function activity(client: Client): Promise<string> {
-  await lookAnew(client);
+  await readAgain(client);
   const { rows } = await client.query(
     `SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid) AS blocked_by, left(query, 120) AS query
        FROM pg_stat_activity WHERE datname = current_database()`,
@@ -108,6 +108,6 @@ async function activity(client: Client): Promise<string> {
 }
 
 /** Within a transaction PostgreSQL shows the backends as they were at the first look. */
-async function lookAnew(client: Client): Promise<void> {
+async function readAgain(client: Client): Promise<void> {
   await client.query('SELECT pg_stat_clear_snapshot()');
 }

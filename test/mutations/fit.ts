@@ -42,7 +42,7 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'removals-are-told-apart-from-nothing',
     file: 'lib/engine/push/writing/judge.ts',
-    find: 'if (isRemoval(item)) return alreadyDeleted(item.echo);',
+    find: 'if (isRemoval(item)) return alreadyDeleted(item.ref);',
     replace: '',
     tests: [{ file: REMOVALS, name: 'the retry of a delete' }],
     why: 'W-FIT-2: a delete whose answer was lost would be refused.',
@@ -74,7 +74,7 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'rows-without-a-time-are-never-compared',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: "if (row.cause === 'resettled' && record.rowMicros !== null) return undefined;",
+    find: "if (row.cause === 'reresolved' && record.rowMicros !== null) return undefined;",
     replace: 'if (!isChange(row) && record.rowMicros !== null) return undefined;',
     tests: [{ file: 'test/replication/membership/edge-diff.test.ts', name: 'a row without a time' }],
     why: 'W-FIT-13: what changed unseen in such a table would never reach devices.',
@@ -82,7 +82,7 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'devices-choose-serial-keys',
     file: 'lib/engine/push/writing/judge.ts',
-    find: "if (item.table.hasServerKeys) return terminal(item.echo, 'key_is_generated', KEY_IS_GENERATED);",
+    find: "if (item.table.hasServerKeys) return terminal(item.ref, 'key_is_generated', KEY_IS_GENERATED);",
     replace: '',
     tests: [{ file: OTHER_KEYS, name: 'a create under a key that a sequence gives out' }],
     why: "W-FIT-19: a device that pushes the next keys would keep everybody's inserts from working.",

@@ -62,6 +62,6 @@ export const PIPELINE: readonly Mutation[] = [
     find: 'if (schema) return schema;',
     replace: "if (schema !== '') return schema ?? 'public';",
     tests: [{ file: SEARCH_PATH, name: 'where there is no schema at all' }],
-    why: 'W-HOST-21: the start would end in an error of PostgreSQL’s that names no remedy.',
+    why: 'W-HOST-21: the start would end in an error of PostgreSQL’s that names no fix.',
   },
 ];

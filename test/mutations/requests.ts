@@ -21,8 +21,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'frozen-request-keeps-the-consumer-waiting',
     file: 'lib/database/session.ts',
-    find: 'String(LEASE_MS),',
-    replace: 'String(0 * LEASE_MS),',
+    find: 'String(MAX_IDLE_MS),',
+    replace: 'String(0 * MAX_IDLE_MS),',
     tests: [
       { file: 'test/snapshot/frozen-requests.test.ts', name: 'a compaction in a process that freezes' },
     ],

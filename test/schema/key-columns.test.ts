@@ -119,12 +119,12 @@ describe('an id beside the primary key', () => {
   }
 
   it('has to be in the replica identity, by the statement that the start says [W-FIT-22]', async () => {
-    const remedy = 'ALTER TABLE public.boards REPLICA IDENTITY USING INDEX boards_sync_id;';
+    const fix = 'ALTER TABLE public.boards REPLICA IDENTITY USING INDEX boards_sync_id;';
     expect(await refusal([Board])).toEqual([
       'Board: REPLICA IDENTITY: a deleted row of public.boards would not carry sync_id, which sync needs; ' +
-        remedy.replace('boards_sync_id', '"boards_sync_id"'),
+        fix.replace('boards_sync_id', '"boards_sync_id"'),
     ]);
-    await database.query(remedy);
+    await database.query(fix);
     expect(await refusal([Board])).toEqual([]);
   });
 

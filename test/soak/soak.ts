@@ -79,7 +79,7 @@ export class Soak {
     const isOdd = options.world === 'odd';
     const site = await Site.start({
       main: WORLD_MAIN,
-      // One without: its pulls share their glances.
+      // One without: its pulls share their probes.
       env: (n): Env => ({ WORLD: options.world, ...(n > 1 && { STATEMENT_TIMEOUT: '5000' }) }),
       host: {
         table: 'projects',
@@ -155,7 +155,7 @@ export class Soak {
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
       // Slots are lost by faults.
       this.act(weighted({ ...ADMIN_KINDS, loseSlot: 0 }), PACE.administrator),
-      this.repeat(PACE.lag, () => this.world.watch.noteLag().catch(() => undefined)),
+      this.repeat(PACE.lag, () => this.world.watch.recordLag().catch(() => undefined)),
       ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
     ];
     const acting = Promise.all(actors);
@@ -182,7 +182,7 @@ export class Soak {
     try {
       await fault.inject(this.site, this.random);
       const injected = Math.round(performance.now() - began);
-      if (fault.name === 'sync-tables-restored') await this.world.watch.noteRestore();
+      if (fault.name === 'sync-tables-restored') await this.world.watch.recordRestore();
       const recovery = await measureRecovery(this.site);
       this.disturbed = false;
       this.calmSince = performance.now();

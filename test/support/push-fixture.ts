@@ -65,7 +65,7 @@ export interface PushOptions {
   readonly hooks?: SynchroHooks;
   /** An earlier run lost a race. Default: none did. */
   readonly isRerun?: boolean;
-  /** Gets the ids of the records of which the device is to be told again. */
+  /** Gets the ids of the records that are to be redelivered to the device. */
   readonly unrepaired?: string[];
 }
 

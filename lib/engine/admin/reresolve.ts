@@ -2,7 +2,7 @@ import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import type { SchemaService } from '../../schema/schema.service.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { enqueueRequest } from '../../store/tasks/requests.js';
+import { enqueueTask } from '../../store/tasks/consumer-tasks.js';
 import type { SqlRunner } from '../../database/session.js';
 import { recordId } from '../push/values/record-id.js';
 
@@ -27,7 +27,7 @@ export async function requestReresolve(
   const table = syncedTable(manager.dataSource, await schemas.tables(manager), entity);
   const recordIds = ids?.map((id) => canonical(table, id)) ?? null;
   if (recordIds?.length === 0) return;
-  await enqueueRequest(manager, { kind: 'reresolve', table: table.table.name, recordIds });
+  await enqueueTask(manager, { kind: 'reresolve', table: table.table.name, recordIds });
 }
 
 function syncedTable(

@@ -24,7 +24,7 @@ import {
   lockParkedRows,
   type ParkedKey,
 } from '../../store/clients/parked-rows.js';
-import { enqueueRequest } from '../../store/tasks/requests.js';
+import { enqueueTask } from '../../store/tasks/consumer-tasks.js';
 import { inTransaction } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
@@ -125,7 +125,7 @@ export class SyncOperations {
     await this.transaction(async (manager) => {
       await lockParkedRows(manager, userId);
       if (!(await discardParkedRow(manager, userId, key))) throw unknownRow(key);
-      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });
+      await enqueueTask(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });
     });
     this.logger.warn('a parked row was discarded by hand; its content is in sync_rule_failures', {
       table,

@@ -38,19 +38,19 @@ export class Coalescer<Question, Answer> {
       if (this.waiting.length > 0) void this.askWaiting();
     };
     const patience = setTimeout(goOn, PATIENCE_MS);
-    await this.settle(asked);
+    await this.resolveAll(asked);
     clearTimeout(patience);
     goOn();
   }
 
-  private async settle(asked: readonly Waiting<Question, Answer>[]): Promise<void> {
+  private async resolveAll(asked: readonly Waiting<Question, Answer>[]): Promise<void> {
     try {
       const answers = await this.answer(asked.map(({ question }) => question));
       for (const [index, { resolve }] of asked.entries()) resolve(answers[index] as Answer);
     } catch (error) {
       const [first, ...others] = asked;
       if (others.length === 0) first?.reject(error);
-      else await Promise.all(asked.map((each) => this.settle([each])));
+      else await Promise.all(asked.map((each) => this.resolveAll([each])));
     }
   }
 }

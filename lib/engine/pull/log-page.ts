@@ -12,11 +12,11 @@ export const Standing = {
   /** But a dead one there: it was soft-deleted, and is undeleted by now perhaps. */
   dead: 2,
   /** None there, but others. */
-  left: 3,
+  otherBuckets: 3,
   /** None at all: it was deleted, and is made anew by now perhaps. */
-  lost: 4,
+  noEdges: 4,
   /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
-  untold: 5,
+  neverServed: 5,
 } as const;
 export type Standing = (typeof Standing)[keyof typeof Standing];
 
@@ -142,11 +142,11 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
   FROM (
     SELECT r.*,
            CASE WHEN r.live THEN ${Standing.member}
-                WHEN r.only_came THEN ${Standing.untold}
+                WHEN r.only_came THEN ${Standing.neverServed}
                 WHEN NOT r.live THEN ${Standing.dead}
                 WHEN EXISTS (SELECT FROM :sync.sync_bucket_edges e
-                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.left}
-                ELSE ${Standing.lost} END AS standing
+                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.otherBuckets}
+                ELSE ${Standing.noEdges} END AS standing
       FROM (
         SELECT r.*,
                CASE WHEN r.bucket_id = ANY($3::text[]) AND (SELECT e.live FROM :sync.sync_bucket_edges e

@@ -74,12 +74,12 @@ export class Puller {
     const { lists: members, redeliveries } = careful
       ? await this.unreadable.leaveOut(manager, all, this.optionsFor(all, buckets))
       : { lists: all, redeliveries: [] };
-    const toPage = ({ changes, end, withheld }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
+    const toPage = ({ changes, end, toRedeliver }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
       deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
-      redeliveries: [...withheld, ...redeliveries, ...withdrawals([...back])],
+      redeliveries: [...toRedeliver, ...redeliveries, ...withdrawals([...back])],
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
     });
@@ -119,7 +119,7 @@ export class Puller {
   }
 
   /**
-   * Deleted records that are live again by now, undeleted or made anew: their deletes are withheld, and the entries that
+   * Deleted records that are live again by now, undeleted or made anew: their deletes are left out, and the entries that
    * bring them back follow. The device may know that version of the row already, and would then skip what comes after
    * the delete. Where the rule is not repeated, a row that is there may be anybody's.
    */
@@ -143,7 +143,7 @@ export class Puller {
   private mayBeBack({ standing, table, id }: GoneRecord): boolean {
     if (standing === Standing.dead) return true;
     return (
-      standing === Standing.lost &&
+      standing === Standing.noEdges &&
       this.hydrator.repeatsRule(table.table) &&
       recordId(table.primaryKey, id) === id
     );
@@ -153,7 +153,7 @@ export class Puller {
 /** The rows as they are now. One that is missing was deleted since its entry was written: another entry will say so. */
 interface Changes {
   readonly changes: WireRecords;
-  readonly withheld: readonly Redelivery[];
+  readonly toRedeliver: readonly Redelivery[];
   /** Where the page ends before its time: seq of the first record that the budget has left out. */
   readonly end: bigint | null;
 }
@@ -171,7 +171,7 @@ function before(end: bigint | null, records: readonly GoneRecord[]): readonly Go
 
 /** What may be a delete, one by one. */
 function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly GoneRecord[] {
-  if (standing === Standing.member || standing === Standing.untold) return [];
+  if (standing === Standing.member || standing === Standing.neverServed) return [];
   const parsed = parseSeqs(seqs);
   return (JSON.parse(ids) as string[]).map((id, index) => ({
     table,
@@ -184,7 +184,7 @@ function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly Gon
 function changesOf(lists: readonly TableRecords[], read: readonly Hydrated[]): Changes {
   return {
     changes: inOrder(lists, read),
-    withheld: lists.flatMap(({ table }, index) => redeliveriesOf(table, read[index])),
+    toRedeliver: lists.flatMap(({ table }, index) => redeliveriesOf(table, read[index])),
     end: firstCut(lists, read),
   };
 }

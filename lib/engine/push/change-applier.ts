@@ -21,10 +21,10 @@ import { Judge } from './writing/judge.js';
 import { Parking } from './parking/parking.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { type OpenedPush, pushOpening } from './push-opening.js';
-import { PushRun } from './writing/push-run.js';
+import { PushSession } from './writing/push-session.js';
 import { numberToken } from './values/numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './failures/split-push.js';
-import { echoOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
+import { refOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
 import { WriteValidation } from './writing/write-validation.js';
 
 export interface AppliedPush {
@@ -92,25 +92,25 @@ export class ChangeApplier {
     const judge = new Judge(this.resolver, manager, roles, context, this.logger);
     const tries = new ChangeTries(roles.sync, context, this.logger);
     const tools = { roles, registry: this.registry, context, judge, parking, validation };
-    const run = new PushRun(tools, tries, this.logger);
+    const session = new PushSession(tools, tries, this.logger);
     const items = checked.filter(isItem);
-    const verdicts = await run.apply(items);
+    const verdicts = await session.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
     const results = await inTurns(withinBytes(all, this.options.maxPageBytes));
-    if (opened.hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
+    if (opened.hasFailed) await tries.forget(session.accepted().map(({ change }) => change));
     await roles.leave();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
-    const accepted = run.accepted();
+    const accepted = session.accepted();
     progress.stage = 'hooks';
     if (accepted.length > 0) {
       const event = { manager, userId, clientId, accepted: accepted.map(acceptedRecord) };
       await this.hooks.pushAccepted(event);
     }
-    const pushed = { results, items, accepted, ...run.unrepaired() };
+    const pushed = { results, items, accepted, ...session.unrepaired() };
     return {
       results: [...results, ...surplus],
-      conflicts: run.conflicts(),
+      conflicts: session.conflicts(),
       corrections: this.corrections(context, pushed),
       shared: withdrawals(
         accepted.filter(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
@@ -132,7 +132,7 @@ export class ChangeApplier {
     await roles.leave();
     const verdict = isFinal ? terminal : retryable;
     const results = changes.map((change) =>
-      verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
+      verdict(refOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
     const pushed = { results, items: [], accepted: [], unwritten: [], hidden: [] };
     return { results, conflicts: [], corrections: this.corrections(context, pushed), shared: [] };
@@ -197,7 +197,7 @@ export class ChangeApplier {
 }
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
-  return 'echo' in checked;
+  return 'ref' in checked;
 }
 
 function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
@@ -205,5 +205,5 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 }
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
-  return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
+  return verdicts.get(item.index) ?? retryable(item.ref, 'internal_error', 'internal error');
 }

@@ -51,7 +51,7 @@ export interface PushResult {
 }
 
 /** What a result repeats of its change. */
-export type PushEcho = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
+export type ChangeRef = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
 
 /** One change that is well-formed enough to be looked at in the database. */
 export interface PushItem {
@@ -59,7 +59,7 @@ export interface PushItem {
   readonly index: number;
   /** As it came in. */
   readonly change: PushChange;
-  readonly echo: PushEcho;
+  readonly ref: ChangeRef;
   readonly table: ContractTable;
   /** In the form that the key's type prints. */
   readonly id: string;

@@ -43,13 +43,13 @@ export interface Hydrated {
   /** Place in the list, from 1, of the first record that the budget has left out, with all that follow; null: none. */
   readonly cut: number | null;
   /** The records that are there, but as they are now not the user's: they are ahead of their edges. */
-  readonly withheld: readonly Withheld[];
+  readonly leftOut: readonly LeftOut[];
 }
 
-interface Withheld {
+interface LeftOut {
   readonly id: string;
   /** It was to be served with a time other than the row's own. */
-  readonly anew: boolean;
+  readonly forceNewerTimestamp: boolean;
 }
 
 export interface Piece extends WireRecords {
@@ -174,9 +174,9 @@ export class Hydrator {
     ];
     return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
               string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE NOT r.has_room))::int AS cut,
-              (json_agg(json_build_object('id', r.id, 'anew', r.anew)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS withheld
+              (json_agg(json_build_object('id', r.id, 'forceNewerTimestamp', r.has_served_at)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS "leftOut"
          FROM (
-           SELECT w.n, w.id, w.served_at IS NOT NULL AS anew, s.seen, ${hasRoom} AS has_room,
+           SELECT w.n, w.id, w.served_at IS NOT NULL AS has_served_at, s.seen, ${hasRoom} AS has_room,
                   CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
              FROM unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (id, served_at, n)
             CROSS JOIN LATERAL (
@@ -195,7 +195,7 @@ interface HydratedColumns {
   readonly text: string | null;
   readonly cut: number | null;
   /** JSON; null: none. */
-  readonly withheld: string | null;
+  readonly leftOut: string | null;
 }
 
 /** Types whose text needs no escaping in JSON. */
@@ -209,7 +209,7 @@ export function toHydrated(answered: readonly unknown[]): Hydrated {
       place === null || text === null ? [] : { place, count, text },
     ),
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
-    withheld: rows.flatMap(({ withheld }) => (withheld === null ? [] : (JSON.parse(withheld) as Withheld[]))),
+    leftOut: rows.flatMap(({ leftOut }) => (leftOut === null ? [] : (JSON.parse(leftOut) as LeftOut[]))),
   };
 }
 

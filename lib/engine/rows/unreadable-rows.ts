@@ -71,7 +71,7 @@ export class UnreadableRows {
       );
       const { name: table } = list.table.table;
       const recordIds = [...failed.keys()].map((place) => ids[place] ?? '');
-      redeliveries.push({ kind: 'redeliver', table, recordIds, anew: true, later: true });
+      redeliveries.push({ kind: 'redeliver', table, recordIds, forceNewerTimestamp: true, later: true });
       this.log(table, new Map([...failed].map(([place, error]) => [ids[place] ?? '', error])));
     }
     return { lists: readable, redeliveries };

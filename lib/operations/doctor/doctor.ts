@@ -37,7 +37,7 @@ export interface DoctorOptions {
  * server. It changes nothing.
  *
  * @param dataSource an initialised one, with the entities of the app
- * @returns what is wrong, or to be considered, each with its mend; empty when nothing is
+ * @returns what is wrong, or to be considered, each with its fix; empty when nothing is
  */
 export async function examine(
   dataSource: DataSource,

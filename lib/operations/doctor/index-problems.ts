@@ -34,7 +34,7 @@ export async function indexProblems(
         entity,
         option,
         message: `no index of ${relation} begins with ${column}: each row that moves makes the whole table be read`,
-        remedy: `CREATE INDEX CONCURRENTLY ON ${relation} (${quoteIdentifier(column)});`,
+        fix: `CREATE INDEX CONCURRENTLY ON ${relation} (${quoteIdentifier(column)});`,
       },
     ];
   });

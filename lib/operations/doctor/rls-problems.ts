@@ -46,7 +46,7 @@ function problem({ entity, sql }: SyncTable, { role, isSuperuser, bypasses }: By
     entity,
     option: 'row-level security',
     message: `the policies of ${sql} don't bind role ${role}, in which pushes write: it ${why}`,
-    remedy: isSuperuser
+    fix: isSuperuser
       ? `let the DataSource connect as a role that is no superuser, ${pushRole}`
       : bypasses
         ? `ALTER ROLE ${name} NOBYPASSRLS; ${pushRole}`

@@ -62,6 +62,6 @@ async function roomProblems(client: ClientBase, name: string): Promise<readonly 
   );
 }
 
-function problem(message: string, remedy: string): SynchroProblem {
-  return { code: 'slot_unhealthy', entity: 'PostgreSQL', option: 'replication slot', message, remedy };
+function problem(message: string, fix: string): SynchroProblem {
+  return { code: 'slot_unhealthy', entity: 'PostgreSQL', option: 'replication slot', message, fix };
 }

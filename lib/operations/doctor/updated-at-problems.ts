@@ -41,7 +41,7 @@ function problem(table: SyncTable, updatedAtColumn: string): SynchroProblem {
     entity: table.entity,
     option: 'updatedAtColumn',
     message: `an UPDATE in SQL that does not set ${updatedAtColumn} of ${table.sql} leaves it as it is, so an older edit of a device would win over it (TypeORM's own updates set it)`,
-    remedy: updateTriggerSql(table, updatedAtColumn),
+    fix: updateTriggerSql(table, updatedAtColumn),
     isAdvice: true,
   };
 }

@@ -38,7 +38,7 @@ export async function* currentRows(
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.markReadAhead();
   // Nothing is under way while a row that can't be written is looked for.
-  const isAhead = !tx.careful && tracked.allowsLookAhead;
+  const isAhead = !tx.careful && tracked.allowsPrefetch;
   const list = tracked.readListSql(table);
   const padded = tracked.paddedColumns(table.schema, table.name);
   const toRow = (row: RowData): ResolveRow => {

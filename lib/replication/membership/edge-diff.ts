@@ -44,11 +44,11 @@ export interface RowState {
   /** When the entries are written, microseconds by the server's clock. */
   readonly writtenAt: bigint;
   /**
-   * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
+   * `insert`, `update`: a change of the row itself. `reresolved`: only its buckets were looked at again, so
    * buckets that it keeps get no entry. `compared`: they do where its `updated_at` grew, or it has none, as it may have been
    * changed unseen.
    */
-  readonly cause: 'insert' | 'update' | 'resettled' | 'compared';
+  readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
 }
 
 const MINUTE = 60_000_000n;
@@ -63,9 +63,9 @@ const MILLISECOND = 1_000n;
  * its own that does (interleavings 12). Where the row comes into a bucket, that is when the entry is written: pulls
  * read rows as they are, so a device may hold a version that is later than the change itself.
  *
- * A dead edge that goes says so, for a pull may have withheld the delete that came before.
+ * A dead edge that goes says so, for a pull may have left out the delete that came before.
  */
-export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
+export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
   const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
   const updatedAt = timeOf(record, row);
@@ -78,7 +78,7 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     if (row.deleted) continue;
     if (live === true) {
       const changed =
-        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'resettled';
+        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'reresolved';
       if (changed) {
         entries.push({
           bucket,
@@ -128,7 +128,7 @@ export function removeRow(record: RecordEdges): readonly NewEntry[] {
 /** The row's own time. Where it has none: when it became what it is, as far as the log knows. */
 function timeOf(record: RecordEdges, row: RowState): string | null | undefined {
   if (row.updatedAt !== null) return row.updatedAt;
-  if (row.cause === 'resettled' && record.rowMicros !== null) return undefined;
+  if (row.cause === 'reresolved' && record.rowMicros !== null) return undefined;
   return formatMicros(isChange(row) ? row.commitTime : row.writtenAt);
 }
 

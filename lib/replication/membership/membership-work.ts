@@ -12,7 +12,7 @@ import { bucketsOf, type NewEntry, type RowState } from './edge-diff.js';
 import { type Operation } from '../../store/changelog/operation.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 import { parentOf, type RecordName } from '../tables/parent-of.js';
-import type { ResettleOptions } from './resettle-options.js';
+import type { ReresolveOptions } from './reresolve-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
 interface ChangedRecords {
@@ -34,7 +34,7 @@ export interface PendingWork {
   /** Rules failed, or rows could not be written. */
   readonly failures: boolean;
   /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
-  readonly unseenChanges: boolean;
+  readonly unidentifiedChanges: boolean;
 }
 
 export async function readPendingWork(
@@ -103,11 +103,11 @@ export class MembershipWork {
     this.resolved(table, row.recordId);
     const parent = parentOf(table, row);
     if (parent === null) {
-      this.settled(table, row.recordId);
+      this.waitsNoMore(table, row.recordId);
       return own;
     }
     const buckets = this.parentBuckets(parent, place);
-    if (buckets.size > 0) this.settled(table, row.recordId);
+    if (buckets.size > 0) this.waitsNoMore(table, row.recordId);
     else
       this.waits({
         table: table.name,
@@ -147,14 +147,14 @@ export class MembershipWork {
     this.noLongerWaiting.get(row.table)?.delete(row.recordId);
   }
 
-  settled(table: SyncTable, recordId: string): void {
+  waitsNoMore(table: SyncTable, recordId: string): void {
     if (this.waiting.size > 0) this.waiting.delete(JSON.stringify([table.name, recordId]));
     if (this.pending.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
   }
 
   /** The row is there no more: neither does it wait, nor is anything to be tried again. */
   gone(table: SyncTable, recordId: string): void {
-    this.settled(table, recordId);
+    this.waitsNoMore(table, recordId);
     this.resolved(table, recordId);
   }
 
@@ -166,9 +166,9 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
-  /** Of rows and their loaded edges, those that {@link ResettleOptions.childrenOf} asks for. */
+  /** Of rows and their loaded edges, those that {@link ReresolveOptions.childrenOf} asks for. */
   childrenOf(
-    parents: ResettleOptions['childrenOf'],
+    parents: ReresolveOptions['childrenOf'],
     table: SyncTable,
     rows: readonly ResolveRow[],
   ): readonly ResolveRow[] {
@@ -186,7 +186,7 @@ export class MembershipWork {
   }
 
   /** Notes which of some records changed their buckets, before the workspace is written. */
-  noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
+  recordChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
     const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
     for (const { recordId } of records) {
       const before = this.edges.countBeforeChange(table.name, recordId);

@@ -33,10 +33,10 @@ async function send(
   { added, saved, gone, entries, waiting }: MembershipDifference,
 ): Promise<void> {
   tx.deleteEdges(gone);
-  const told = [added, saved].find((edges) => areOf(entries, edges));
-  tx.writeEdges('update', saved, told === saved ? entries : []);
-  tx.writeEdges('insert', added, told === added ? entries : []);
-  if (!told) tx.append(entries);
+  const withEntries = [added, saved].find((edges) => areOf(entries, edges));
+  tx.writeEdges('update', saved, withEntries === saved ? entries : []);
+  tx.writeEdges('insert', added, withEntries === added ? entries : []);
+  if (!withEntries) tx.append(entries);
   await saveWaiting(tx, waiting);
 }
 

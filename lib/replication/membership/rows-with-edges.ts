@@ -26,7 +26,7 @@ export async function* withEdges(
 }
 
 /** Asks for the next one of something before the one at hand is worked on: PostgreSQL reads it meanwhile. */
-export async function* ahead<Each>(source: AsyncGenerator<Each>): AsyncGenerator<Each> {
+export async function* prefetched<Each>(source: AsyncGenerator<Each>): AsyncGenerator<Each> {
   let next = source.next();
   try {
     for (;;) {

@@ -65,7 +65,7 @@ export async function callBucketFunction(
         : `failed (${describeError(error)})`;
   }
   if (failure !== null) {
-    // Without its cause, which would pass for something that mends itself: the batch would be tried again for ever.
+    // Without its cause, which would pass for something that fixes itself: the batch would be tried again for ever.
     throw new Error(`${bucketFunction.text} ${failure}, asked about ${describeRows(table, rows)}`);
   }
   await tx.query('SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT bucket_function');

@@ -27,7 +27,7 @@ interface FoundFunction extends QueryResultRow {
 
 /**
  * Checks that every table's bucket function is there, has the signature, and may be called by the consumer's role.
- * @throws SynchroError naming table and function, with the SQL that mends it
+ * @throws SynchroError naming table and function, with the SQL that fixes it
  */
 export async function checkBucketFunctions(client: ClientBase, registry: SyncRegistry): Promise<void> {
   for (const table of registry.all()) {

@@ -8,7 +8,7 @@ import { bucketFunctionDefinition } from './bucket-function.js';
 import { callBucketFunction, type CallLimits, type RuleRow } from './bucket-function-call.js';
 import { checkBucketLengths, checkKeyLengths } from '../stream/row-lengths.js';
 import { ResolverHealth } from '../resolver-health.js';
-import { RulePatience } from './rule-patience.js';
+import { RuleTimeBudget } from './rule-time-budget.js';
 
 /** A row whose rule failed: it keeps its buckets and is tried again later. */
 export interface RuleFailure {
@@ -69,20 +69,20 @@ export class BucketRules {
     tx: ChangelogTransaction,
     table: SyncTable,
     rows: readonly RuleRow[],
-    patience = new RulePatience(this.limits.time, rows.length),
+    budget = new RuleTimeBudget(this.limits.time, rows.length),
   ): Promise<Resolved> {
     const [row] = rows;
     if (!row) return { buckets: [], failures: [] };
-    const time = patience.share(rows.length);
+    const time = budget.share(rows.length);
     if (time === null) return this.notAsked(table, rows);
     try {
       return { buckets: await this.ask(tx, table, rows, time), failures: [] };
     } catch (error) {
       const mayPass = isTransient(error);
-      if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;
-      if (mayPass && rows.length === 1 && patience.triesAgain(row.recordId))
-        return this.resolve(tx, table, rows, patience);
-      if (rows.length > 1) return this.resolveHalves(tx, table, rows, patience);
+      if (mayPass && (await this.isToBeWaitedFor(table, budget))) throw error;
+      if (mayPass && rows.length === 1 && budget.retries(row.recordId))
+        return this.resolve(tx, table, rows, budget);
+      if (rows.length > 1) return this.resolveHalves(tx, table, rows, budget);
       const failure = { row, error: error instanceof Error ? error : new Error(String(error)) };
       return { buckets: [null], failures: [failure] };
     }
@@ -93,11 +93,11 @@ export class BucketRules {
     tx: ChangelogTransaction,
     table: SyncTable,
     rows: readonly RuleRow[],
-    patience: RulePatience,
+    budget: RuleTimeBudget,
   ): Promise<Resolved> {
     const middle = rows.length >> 1;
-    const first = await this.resolve(tx, table, rows.slice(0, middle), patience);
-    const second = await this.resolve(tx, table, rows.slice(middle), patience);
+    const first = await this.resolve(tx, table, rows.slice(0, middle), budget);
+    const second = await this.resolve(tx, table, rows.slice(middle), budget);
     return {
       buckets: [...first.buckets, ...second.buckets],
       failures: [...first.failures, ...second.failures],
@@ -105,10 +105,10 @@ export class BucketRules {
   }
 
   /** Asked once for the rows of a batch. */
-  private async isToBeWaitedFor(table: SyncTable, patience: RulePatience): Promise<boolean> {
+  private async isToBeWaitedFor(table: SyncTable, budget: RuleTimeBudget): Promise<boolean> {
     if (table.bucketFunction !== null) return true;
-    patience.isOfRows ||= !(await this.health.isDown());
-    return !patience.isOfRows;
+    budget.isOfRows ||= !(await this.health.isDown());
+    return !budget.isOfRows;
   }
 
   private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
@@ -163,7 +163,7 @@ export class BucketRules {
   ): Promise<readonly (readonly string[])[]> {
     const method = `${this.resolver.constructor.name}.resolveOwners`;
     const buckets = await this.callResolver(table.name, rows);
-    this.health.noteAnswer(table.name, rows);
+    this.health.recordAnswer(table.name, rows);
     if (buckets.length !== rows.length) {
       throw new Error(
         `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,

@@ -28,7 +28,7 @@ export class BucketTimeline {
   private readonly moments = new Map<string, Moment[]>();
 
   /** Notes what an event made of a record. What came to be counts from the beginning: its children may come before it. */
-  note(
+  record(
     id: string,
     { order, commitEnd }: Pick<Moment, 'order' | 'commitEnd'>,
     before: Buckets,

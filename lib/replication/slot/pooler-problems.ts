@@ -24,8 +24,7 @@ export async function poolerProblems(connection: ConsumerConfig): Promise<readon
       entity: 'SynchroModule',
       option: 'replication.connection',
       message: `the WAL consumer's connection goes through a connection pooler, as it seems: ${why}`,
-      remedy:
-        'give replication.connection the address of PostgreSQL itself, past the pooler; the DataSource may stay behind it',
+      fix: 'give replication.connection the address of PostgreSQL itself, past the pooler; the DataSource may stay behind it',
     },
   ];
 }

@@ -26,7 +26,7 @@ async function serverProblems(client: ClientBase): Promise<readonly SynchroProbl
       entity: 'PostgreSQL',
       option: 'wal_level',
       message: `it is ${level}, so changes can't be decoded`,
-      remedy: `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
+      fix: `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
     },
   ];
 }
@@ -42,7 +42,7 @@ async function roleProblems(client: ClientBase): Promise<readonly SynchroProblem
       entity: 'PostgreSQL',
       option: 'REPLICATION',
       message: `role ${role} may not replicate`,
-      remedy: `ALTER ROLE ${quoteIdentifier(role)} REPLICATION;`,
+      fix: `ALTER ROLE ${quoteIdentifier(role)} REPLICATION;`,
     }));
 }
 
@@ -127,7 +127,7 @@ async function identityProblems(
         entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
         option: 'REPLICA IDENTITY',
         message: `a deleted row of ${row.sql} would not carry ${columns}, which sync needs`,
-        remedy: identityRemedy(row, missing, tracked),
+        fix: identityRemedy(row, missing, tracked),
       },
     ];
   });

@@ -31,14 +31,14 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql, tracked, relations, [VOID_POSITION]);
+    return alterPublication(client, sql, tracked, relations, [VOID_POSITION]);
   }
-  // Before any mend: that forgets by which publication a table was followed.
+  // Before any fix: that forgets by which publication a table was followed.
   await voidOlderWal(client, name);
   const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
-    await mend(
+    await alterPublication(
       client,
       `ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
       tracked,
@@ -54,7 +54,7 @@ export async function ensurePublication(
   const partial = names.filter((relation) => whole.has(relation));
   const drop =
     partial.length === 0 ? '' : `ALTER PUBLICATION ${publication} DROP TABLE ${partial.join(', ')}; `;
-  await mend(
+  await alterPublication(
     client,
     `${drop}ALTER PUBLICATION ${publication} ADD TABLE ${names.join(', ')}`,
     tracked,
@@ -80,7 +80,7 @@ export async function publicationProblems(
     entity: 'PostgreSQL',
     option: 'publication',
     message: `${name} is FOR ALL TABLES${all ? '' : ' of a schema'}, so the changelog would be replicated into itself`,
-    remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
+    fix: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
   }));
 }
 
@@ -127,7 +127,7 @@ const ALREADY_DONE = new Set(['42710', '23505']);
  * Changes the publication. What the relations went through before may be unknown: the tables that they concern
  * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
  */
-async function mend(
+async function alterPublication(
   client: ClientBase,
   sql: string,
   tracked: TrackedTables,

@@ -24,7 +24,7 @@ import {
 import type { SlotBlocker } from './slot-wait.js';
 import type { TableRules } from '../tables/table-rules.js';
 import type { TableShapes } from '../tables/table-shapes.js';
-import { leaseWriter } from './writer-lease.js';
+import { heartbeat } from './heartbeat.js';
 
 /** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
 const SETUP_LOCK = 91_110_043;
@@ -82,9 +82,9 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, caution, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName, setup.client, setup.onWait);
-  let endLease: (() => void) | undefined;
+  let stopHeartbeat: (() => void) | undefined;
   const make = async (client: Client): Promise<WalPosition> => {
-    endLease = await leaseWriter(client, walSenderTimeout);
+    stopHeartbeat = await heartbeat(client, walSenderTimeout);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
     const previous = await readPosition(client);
@@ -95,7 +95,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     );
     const tx = await ChangelogTransaction.join(client, start);
     if (caution.isDue(start.confirmedLsn)) await tx.beCareful();
-    await rules.resettleAll(tx, applier, shapes);
+    await rules.reresolveAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(
       `UPDATE :sync.sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE live)`,
@@ -107,7 +107,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
   try {
     return await withConsumer({ ...connection, pipeline: true }, make);
   } finally {
-    endLease?.();
+    stopHeartbeat?.();
     await slot.close();
   }
 }

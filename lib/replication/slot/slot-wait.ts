@@ -9,7 +9,7 @@ export interface SlotBlocker {
   /** Who has it open, and since when. */
   readonly description: string;
   /** The SQL that ends it. */
-  readonly remedy: string;
+  readonly fix: string;
 }
 
 /**
@@ -80,7 +80,7 @@ function toBlocker(row: BlockerRow): SlotBlocker {
   ];
   return {
     description: `the transaction ${name} (${facts.join(', ')})`,
-    remedy:
+    fix:
       prepared === null
         ? `end it where it was begun, or: SELECT pg_terminate_backend(${pid});`
         : `in database ${database}: COMMIT PREPARED or ROLLBACK PREPARED ${quoteLiteral(prepared)};`,

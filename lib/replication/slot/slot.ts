@@ -96,7 +96,7 @@ export async function createSlot(
   onWait: (blocker: SlotBlocker) => void,
 ): Promise<NewSlot> {
   let blocker: SlotBlocker | null = null;
-  const noteBlocker = (found: SlotBlocker): void => {
+  const recordBlocker = (found: SlotBlocker): void => {
     blocker = found;
     onWait(found);
   };
@@ -109,7 +109,7 @@ export async function createSlot(
     const options = version >= 170_000 ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
     const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`;
     const create = (): Promise<QueryResult<NewSlotRow>> => client.query<NewSlotRow>(sql);
-    const { rows } = await namingBlocker(observer, processId(client), create, noteBlocker);
+    const { rows } = await namingBlocker(observer, processId(client), create, recordBlocker);
     const [row] = rows;
     if (!row) throw new SynchroError('slot_lost', `the server did not say where slot ${name} begins`);
     return {
@@ -125,9 +125,9 @@ export async function createSlot(
 }
 
 function waitedTooLong(name: string, blocker: SlotBlocker | null, cause: unknown): SynchroError {
-  const { description = 'a transaction that was open before', remedy } = blocker ?? {};
+  const { description = 'a transaction that was open before', fix } = blocker ?? {};
   const message = `slot ${name} was not made within ${CREATE_LOCK_TIMEOUT}: it waits for ${description}`;
-  return new SynchroError('temporarily_unavailable', message, remedy, { cause });
+  return new SynchroError('temporarily_unavailable', message, fix, { cause });
 }
 
 /** Of the backend. pg has it from the handshake on; its types don't. */

@@ -109,7 +109,7 @@ export class PgoutputDecoder {
         reader.skip(1 + 8);
         return { tag: 'commit', endLsn: reader.uint64() };
       case 'R':
-        this.learn(reader);
+        this.rememberRelation(reader);
         return null;
       case 'I':
         return this.insert(reader);
@@ -128,7 +128,7 @@ export class PgoutputDecoder {
     }
   }
 
-  private learn(reader: MessageReader): void {
+  private rememberRelation(reader: MessageReader): void {
     const oid = reader.uint32();
     const schema = reader.string();
     const name = reader.string();

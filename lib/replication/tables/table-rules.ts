@@ -5,12 +5,12 @@ import type { ChangelogTransaction } from '../../store/changelog/changelog-trans
 import { rememberLabels } from '../../store/enum-labels.js';
 import type { BucketRules } from '../rules/bucket-rules.js';
 import type { MembershipApplier } from '../membership/membership-applier.js';
-import type { ResettleOptions } from '../membership/resettle-options.js';
+import type { ReresolveOptions } from '../membership/reresolve-options.js';
 import {
   attachedSince,
   labelsOf,
-  lookFor,
-  type Look,
+  reresolveModeFor,
+  type ReresolveMode,
   type TableShape,
   type TableShapes,
 } from './table-shapes.js';
@@ -39,14 +39,14 @@ export class TableRules {
   async refresh(tx: ChangelogTransaction, applier: MembershipApplier): Promise<readonly string[]> {
     const stored = await this.stored(tx);
     const current = await this.hashes(tx);
-    const looks = new Map<string, Look>();
+    const modes = new Map<string, ReresolveMode>();
     for (const { name } of this.registry.all()) {
       const known = stored.get(name);
       // Without a hash nobody followed the table for a while: rows may have changed unseen.
-      if (!known) looks.set(name, 'refresh');
-      else if (known.hash !== current.get(name)) looks.set(name, 'resolve');
+      if (!known) modes.set(name, 'refresh');
+      else if (known.hash !== current.get(name)) modes.set(name, 'resolve');
     }
-    const tables = await this.look(tx, applier, looks);
+    const tables = await this.reresolveTables(tx, applier, modes);
     await this.forgetUnknown(tx);
     await this.store(tx, current, null);
     return tables;
@@ -63,28 +63,28 @@ export class TableRules {
   ): Promise<readonly string[]> {
     const stored = await this.stored(tx);
     const hashes = new Map(await this.hashes(tx));
-    const looks = new Map<string, Look>();
+    const modes = new Map<string, ReresolveMode>();
     const attached = new Map<string, readonly string[]>();
     for (const [name, shape] of shapes.byTable) {
       const known = stored.get(name);
       if (known) hashes.set(name, known.hash);
       if (known?.shape) attached.set(name, attachedSince(known.shape, shape));
-      looks.set(name, known ? lookFor(known.shape, shape) : 'refresh');
+      modes.set(name, known ? reresolveModeFor(known.shape, shape) : 'refresh');
     }
-    const tables = await this.look(tx, applier, looks, attached);
+    const tables = await this.reresolveTables(tx, applier, modes, attached);
     await this.store(tx, hashes, shapes);
     return tables;
   }
 
   /** Compares every edge with the tables, without entries. */
-  async resettleAll(
+  async reresolveAll(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
     shapes: TableShapes,
   ): Promise<void> {
     const current = await this.hashes(tx);
     for (const table of this.registry.parentsFirst()) {
-      await this.resettle(tx, applier, table, { silent: true });
+      await this.reresolve(tx, applier, table, { silent: true });
     }
     await this.forgetUnknown(tx);
     await this.store(tx, current, shapes);
@@ -94,45 +94,45 @@ export class TableRules {
    * @param attached the partitions of each table whose rows are announced again in any case
    * @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone
    */
-  private async look(
+  private async reresolveTables(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
-    looks: Map<string, Look>,
+    modes: Map<string, ReresolveMode>,
     attached: ReadonlyMap<string, readonly string[]> = new Map(),
   ): Promise<readonly string[]> {
-    if ([...looks.values()].every((look) => look === 'none')) return [];
+    if ([...modes.values()].every((mode) => mode === 'none')) return [];
     const clients = await tx.query('SELECT FROM :sync.sync_clients LIMIT 1');
     const silent = clients.rows.length === 0;
     const tables: string[] = [];
     for (const table of this.registry.parentsFirst()) {
-      const look = looks.get(table.name) ?? 'none';
-      if (look === 'none') continue;
+      const mode = modes.get(table.name) ?? 'none';
+      if (mode === 'none') continue;
       tables.push(table.name);
-      if (look !== 'refresh') {
+      if (mode !== 'refresh') {
         const rows = { column: 'tableoid', values: attached.get(table.name) ?? [] };
-        await applier.resettle(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
+        await applier.reresolve(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
       }
-      const orphans = await this.resettle(tx, applier, table, {
+      const orphans = await this.reresolve(tx, applier, table, {
         silent,
-        refresh: look === 'refresh',
-        compare: look === 'compare',
+        refresh: mode === 'refresh',
+        compare: mode === 'compare',
       });
       if (!orphans) continue;
       for (const { name } of this.registry.children(table.name)) {
-        if ((looks.get(name) ?? 'none') === 'none') looks.set(name, 'resolve');
+        if ((modes.get(name) ?? 'none') === 'none') modes.set(name, 'resolve');
       }
     }
     return tables;
   }
 
-  private async resettle(
+  private async reresolve(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
     table: SyncTable,
-    options: Omit<ResettleOptions, 'time'>,
+    options: Omit<ReresolveOptions, 'time'>,
   ): Promise<boolean> {
     const orphans = await applier.removeOrphans(tx, table, options);
-    await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
+    await applier.reresolve(tx, table, 'all', { ...options, time: tx.begunAt });
     return orphans;
   }
 

@@ -44,7 +44,7 @@ export interface TableShapes {
 }
 
 /** How a table has to be looked at, for what may have happened to it unseen. */
-export type Look =
+export type ReresolveMode =
   | 'none'
   /** The buckets of its rows are resolved again. */
   | 'resolve'
@@ -54,14 +54,14 @@ export type Look =
   | 'refresh';
 
 /** @param stored null: nobody has looked at the table at that point of the stream yet */
-export function lookFor(stored: TableShape | null, shape: TableShape): Look {
+export function reresolveModeFor(stored: TableShape | null, shape: TableShape): ReresolveMode {
   if (stored === null) return 'compare';
   const differs = (key: Exclude<keyof TableShape, 'attached' | 'readings' | 'types'>): boolean =>
     stored[key] !== shape[key];
   if (differs('published') || (differs('columns') && differs('files'))) return 'refresh';
   if (readsDifferently(stored, shape)) return 'refresh';
-  const isPartedAnew = differs('partitions') || attachedSince(stored, shape).length > 0;
-  return isPartedAnew || differs('rules') || differs('sources') ? 'compare' : 'none';
+  const hasOtherPartitions = differs('partitions') || attachedSince(stored, shape).length > 0;
+  return hasOtherPartitions || differs('rules') || differs('sources') ? 'compare' : 'none';
 }
 
 /** The OIDs of the partitions that came, or came back: under keys that devices know their rows may be others. */

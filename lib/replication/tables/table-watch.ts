@@ -12,7 +12,7 @@ import type { WalReader } from '../stream/wal-reader.js';
 /** Watches the synced tables and the publication for what the stream does not tell. */
 export class TableWatch {
   /**
-   * Makes or mends the publication, and reads what the tables look like with it.
+   * Makes or fixes the publication, and reads what the tables look like with it.
    * @throws SynchroError when a table or a column that sync needs is not there
    */
   static async begin(
@@ -47,7 +47,7 @@ export class TableWatch {
       if (found.length > 0) logger.log('looked at tables again', { tables: found.join(', ') });
     };
     reader.schedule({ lsn: this.shapes.lsn, run });
-    reader.want(this.shapes.lsn);
+    reader.requestPosition(this.shapes.lsn);
   }
 
   /** @throws like {@link begin} */

@@ -69,7 +69,7 @@ export class TrackedTables {
    * Whether statements may be under way while rules are asked: a bucket function runs in the same session, and what it
    * fails for would fail them, too (25P02).
    */
-  get allowsLookAhead(): boolean {
+  get allowsPrefetch(): boolean {
     return this.registry.all().every(({ bucketFunction }) => bucketFunction === null);
   }
 
@@ -93,7 +93,7 @@ export class TrackedTables {
   }
 
   /** What a relation looks like now; {@link isPartial} holds the stream against it. */
-  notePresentColumns(
+  recordPresentColumns(
     schema: string,
     relation: string,
     columns: readonly string[],

@@ -22,7 +22,7 @@ export function identityProblems(table: SyncTable, { columns }: CatalogTable): r
     if (!column) return [];
     const problem = identityProblem(column, option === 'bucketByColumn');
     if (problem === null) return [];
-    return [schemaProblem(table, option, `${column.name} ${problem.message}`, problem.remedy(table.sql))];
+    return [schemaProblem(table, option, `${column.name} ${problem.message}`, problem.fix(table.sql))];
   });
 }
 
@@ -30,21 +30,21 @@ export function identityProblems(table: SyncTable, { columns }: CatalogTable): r
 export function identityProblem(
   { name, dbType, type, collation }: CatalogColumn,
   isBucket: boolean,
-): { readonly message: string; readonly remedy: (relation: string) => string } | null {
+): { readonly message: string; readonly fix: (relation: string) => string } | null {
   const column = quoteIdentifier(name);
   const types = isBucket ? BUCKET_TYPES : KEY_TYPES;
   if (!types.has(type.oid) && !(isBucket && type.kind === 'e')) {
     const allowed = `text, varchar, char, uuid, smallint, integer${isBucket ? ', bigint, date or an enum' : ' or bigint'}`;
     return {
       message: `is ${dbType}, whose values have not one text each that the write-ahead log, SQL and devices agree on`,
-      remedy: (relation) =>
+      fix: (relation) =>
         `make it ${allowed}, or a domain over one, e.g. ALTER TABLE ${relation} ALTER COLUMN ${column} TYPE text USING ${column}::text`,
     };
   }
   if (collation === null || collation.isDeterministic) return null;
   return {
     message: `has the nondeterministic collation ${collation.sql}, which takes different texts for equal, while sync and devices do not`,
-    remedy: (relation) => `ALTER TABLE ${relation} ALTER COLUMN ${column} TYPE ${dbType} COLLATE "default"`,
+    fix: (relation) => `ALTER TABLE ${relation} ALTER COLUMN ${column} TYPE ${dbType} COLLATE "default"`,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
-import { syncIdRemedy } from '../../registry/sync-id-remedy.js';
+import { syncIdRemedy } from '../../registry/sync-id-fix.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn } from '../introspection/catalog-table.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
@@ -67,8 +67,8 @@ function otherKeyProblem(table: SyncTable, columns: readonly CatalogColumn[]): S
   const id = quoteIdentifier(table.idColumn);
   const [only, ...others] = key;
   if (only === undefined) {
-    const remedy = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
-    return schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, remedy, 'primary_key_missing');
+    const fix = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
+    return schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, fix, 'primary_key_missing');
   }
   if (key.includes(table.idColumn)) {
     return schemaProblem(

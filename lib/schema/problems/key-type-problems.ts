@@ -63,7 +63,7 @@ function sourceProblems(
       ];
     }
     const refused = identityProblem(fk, false);
-    if (refused) return [sourceProblem(table, `${sql}.${fkColumn} ${refused.message}`, refused.remedy(sql))];
+    if (refused) return [sourceProblem(table, `${sql}.${fkColumn} ${refused.message}`, refused.fix(sql))];
     if (!key || sameKeys(key, fk)) return [];
     const column = quoteIdentifier(fkColumn);
     return [
@@ -76,8 +76,8 @@ function sourceProblems(
   });
 }
 
-function sourceProblem(table: SyncTable, message: string, remedy: string): SynchroProblem {
-  return schemaProblem(table, 'bucketSources', message, remedy, 'configuration_invalid');
+function sourceProblem(table: SyncTable, message: string, fix: string): SynchroProblem {
+  return schemaProblem(table, 'bucketSources', message, fix, 'configuration_invalid');
 }
 
 function columnOf(

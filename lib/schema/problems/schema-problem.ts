@@ -21,10 +21,10 @@ export function schemaProblem(
   table: SyncTable,
   option: string,
   message: string,
-  remedy: string,
+  fix: string,
   code: SynchroErrorCode = 'schema_unsupported',
 ): SynchroProblem {
-  return { code, entity: table.entity, option, message, remedy };
+  return { code, entity: table.entity, option, message, fix };
 }
 
 /** Whether clients may push into a table at all. */

@@ -36,9 +36,9 @@ function kindProblem(
 ): SynchroProblem | null {
   if (kind === 'table')
     return unloggedPartitions.length === 0 ? null : unloggedPartition(table, unloggedPartitions);
-  const [message, remedy] = REFUSED_KINDS[kind];
+  const [message, fix] = REFUSED_KINDS[kind];
   const of = kind === 'partition' ? ` of ${parent ?? ''}` : '';
-  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, remedy);
+  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, fix);
 }
 
 function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroProblem {
@@ -50,7 +50,7 @@ function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroP
   );
 }
 
-const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, mend: string]>> =
+const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, fix: string]>> =
   {
     view: [
       'a view, whose changes are not in the write-ahead log',

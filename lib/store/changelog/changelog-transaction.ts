@@ -13,7 +13,7 @@ import {
 } from './changelog-sql.js';
 import type { ChangelogEntry } from './changelog-entry.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
-import { inOnePiece } from '../../database/one-piece.js';
+import { corkUntilNextTick } from '../../database/cork.js';
 import { SentTransaction } from '../../database/sent-transaction.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
 
@@ -43,7 +43,7 @@ export class ChangelogTransaction extends SentTransaction {
    * @throws SynchroError `position_conflict`
    */
   static async begin(client: ClientBase, expected: WalPosition): Promise<ChangelogTransaction> {
-    inOnePiece(client);
+    corkUntilNextTick(client);
     const begun = client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
     try {
       const [tx] = await Promise.all([ChangelogTransaction.join(client, expected), begun]);

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { leaseTransaction } from '../../database/session.js';
+import { limitIdleTime } from '../../database/session.js';
 import { SNAPSHOT_HOLD_LOCK } from './snapshot-holds.js';
 
 /**
@@ -49,7 +49,7 @@ export async function raiseFloor(
   maxAge: number,
   aged: bigint | null,
 ): Promise<bigint> {
-  await leaseTransaction(manager);
+  await limitIdleTime(manager);
   await manager.query('SELECT FROM :sync.sync_wal_position FOR UPDATE');
   await manager.query('SELECT pg_advisory_xact_lock($1)', [SNAPSHOT_HOLD_LOCK]);
   // Where nobody is known and nothing is old, greatest and least are null, and the floor stays.

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { leaseTransaction } from '../../database/session.js';
+import { limitIdleTime } from '../../database/session.js';
 import type { SyncClient } from '../clients/sync-clients.js';
 
 /** How long a snapshot in progress holds history back, in milliseconds. */
@@ -28,7 +28,7 @@ export async function beginSnapshot(
   changes: boolean,
   { duration, maxAge }: HoldTimes,
 ): Promise<bigint | null> {
-  await leaseTransaction(manager);
+  await limitIdleTime(manager);
   // The position comes before the other locks, as with compaction and the consumer.
   if (changes) await manager.query('UPDATE :sync.sync_wal_position SET last_seq = last_seq + 1');
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [SNAPSHOT_HOLD_LOCK]);

@@ -185,7 +185,7 @@ export async function deleteParkedRows(
 }
 
 /**
- * Records failures that nothing but an operator, or a later change of the device's, can mend. Where a row of that key is
+ * Records failures that nothing but an operator, or a later change of the device's, can fix. Where a row of that key is
  * there, and its bucket rule has failed, that failure stays: it is retried until the row is seen.
  */
 export async function recordParkedFailures(

@@ -205,12 +205,12 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_subscription_changes.after_lsn IS
        'a bucket comes once the log is as far as this: what came and went in it before is not the client''s'`,
 
-    `CREATE TABLE IF NOT EXISTS :sync.sync_requests (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_consumer_tasks (
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
        kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw', 'redeliver')),
        table_name text COLLATE "C" NOT NULL,
        record_ids text[],
-       anew boolean NOT NULL DEFAULT false,
+       force_newer_timestamp boolean NOT NULL DEFAULT false,
        after_lsn bigint,
        due_at timestamptz,
        after_id text,
@@ -218,12 +218,12 @@ export const syncTables: SynchroMigration = {
        client uuid REFERENCES :sync.sync_clients ON DELETE CASCADE,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `COMMENT ON TABLE :sync.sync_requests IS
+    `COMMENT ON TABLE :sync.sync_consumer_tasks IS
        'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
-    `COMMENT ON COLUMN :sync.sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
-    `COMMENT ON COLUMN :sync.sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
-    `COMMENT ON COLUMN :sync.sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
-    `COMMENT ON COLUMN :sync.sync_requests.due_at IS 'not done before: the rows could not be read; null: at once'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.record_ids IS 'null: the whole table, done up to after_id'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.force_newer_timestamp IS 'with redeliver: later than any version that the device may hold'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.due_at IS 'not done before: the rows could not be read; null: at once'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_table_rules (
        table_name text PRIMARY KEY,
@@ -245,6 +245,6 @@ export const syncTables: SynchroMigration = {
        'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
   ],
   down: [
-    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_requests, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
+    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
   ],
 };

@@ -27,7 +27,7 @@ export async function roleProblems(
 /**
  * Checks that the pool's role may become the role in which pushes write, and that this one may write. Without its
  * grants every change would be refused, and devices would take their users' edits back.
- * @throws SynchroError with the SQL that mends it
+ * @throws SynchroError with the SQL that fixes it
  */
 export async function checkPushRole(
   dataSource: DataSource,
@@ -44,8 +44,8 @@ export async function checkPushRole(
     const code = errorCode(error);
     const options = { cause: error };
     if (code === '22023') {
-      const remedy = `CREATE ROLE ${quoteIdentifier(role)} NOLOGIN; ${membership} Then run the statements of synchroRlsSql(dataSource, { role: ${quoteLiteral(role)} }).`;
-      throw new SynchroError('configuration_invalid', `pushRole: there is no role ${role}`, remedy, options);
+      const fix = `CREATE ROLE ${quoteIdentifier(role)} NOLOGIN; ${membership} Then run the statements of synchroRlsSql(dataSource, { role: ${quoteLiteral(role)} }).`;
+      throw new SynchroError('configuration_invalid', `pushRole: there is no role ${role}`, fix, options);
     }
     if (code !== '42501') throw error;
     const message = `pushRole: ${session?.user} may not become ${role}`;

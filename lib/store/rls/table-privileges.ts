@@ -45,7 +45,7 @@ export async function tablePrivilegeProblems(
       entity: table.entity,
       option: privilege,
       message: `role ${role}, with which the pool connects, may not ${privilege} on ${table.sql}`,
-      remedy: schemaMissing
+      fix: schemaMissing
         ? `GRANT USAGE ON SCHEMA ${quoteIdentifier(table.schema)} TO ${grantee};`
         : `GRANT ${privilege} ON ${table.sql} TO ${grantee};`,
     };

@@ -319,7 +319,7 @@ describe.each([
     expect(await edgesOf(database, 'docs', last)).toEqual(['user:bob']);
     expect(await edgesOf(database, 'docs', bad)).toEqual([]);
     expect(await openFailures(bad)).toEqual([`no buckets for ${bad}`]);
-    await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
+    await commit(`UPDATE docs SET body = 'fixed' WHERE id = '${bad}'`);
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
     expect(await openFailures(bad)).toEqual([]);
   });
@@ -340,7 +340,7 @@ describe.each([
     ]);
     // Other changes are applied between its retries.
     expect(await edgesOf(database, 'docs', await insertDoc())).toEqual(['user:alice']);
-    await commit(`UPDATE docs SET body = 'mended' WHERE id = '${bad}'`);
+    await commit(`UPDATE docs SET body = 'fixed' WHERE id = '${bad}'`);
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:bob']);
     expect(await openFailures(bad)).toEqual([]);
   });

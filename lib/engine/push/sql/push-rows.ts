@@ -66,7 +66,7 @@ export class PushRows {
   async load(items: readonly PushItem[]): Promise<void> {
     let open = items;
     // A row may become the user's between lock and read; the next look locks it.
-    for (let look = 0; open.length > 0 && look < MAX_LOOKS; look++) open = await this.look(open);
+    for (let pass = 0; open.length > 0 && pass < MAX_PASSES; pass++) open = await this.lockAndRead(open);
   }
 
   /**
@@ -93,36 +93,36 @@ export class PushRows {
   }
 
   /** Returns the changes whose rows are the user's, and not locked yet. */
-  private async look(items: readonly PushItem[]): Promise<readonly PushItem[]> {
-    const wanted = new Map<string, Wanted>();
+  private async lockAndRead(items: readonly PushItem[]): Promise<readonly PushItem[]> {
+    const needed = new Map<string, NeededLocks>();
     for (const item of items) {
-      this.want(wanted, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
+      this.addLock(needed, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
       const { parent } = item.table.table;
       if (parent !== null && item.parentId !== null)
-        this.want(wanted, this.table(parent), item.parentId, 'SHARE');
+        this.addLock(needed, this.table(parent), item.parentId, 'SHARE');
     }
     let locks: Lock[] = [];
     // Children come first and add their parents to what is wanted.
     for (const table of this.lockOrder()) {
       if (locks.some((lock) => lock.parent === table)) {
-        await this.run(locks, [], wanted);
+        await this.run(locks, [], needed);
         locks = [];
       }
-      const { ids, mode } = wanted.get(table.table.name) ?? NOTHING;
+      const { ids, mode } = needed.get(table.table.name) ?? NOTHING;
       const parent = owningParent(this.registry, table.table);
       if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
     }
-    return this.run(locks, items, wanted);
+    return this.run(locks, items, needed);
   }
 
   /**
    * Locks, and then reads the records of changes, in one round trip.
-   * @param wanted what is to be locked besides
+   * @param needed what is to be locked besides
    */
   private async run(
     locks: readonly Lock[],
     items: readonly PushItem[],
-    wanted: Map<string, Wanted>,
+    needed: Map<string, NeededLocks>,
   ): Promise<readonly PushItem[]> {
     const { registry, context } = this;
     const groups = [...groupBy(items, ({ table }) => table)];
@@ -141,7 +141,7 @@ export class PushRows {
     for (const [index, { table, parent }] of locks.entries()) {
       for (const row of locked[index] as readonly LockedRow[]) {
         this.secured.add(recordKey(table, row.id));
-        if (parent && row.parent !== null) this.want(wanted, parent, row.parent, 'SHARE');
+        if (parent && row.parent !== null) this.addLock(needed, parent, row.parent, 'SHARE');
       }
     }
     return groups.flatMap(([table, group], index) =>
@@ -165,11 +165,11 @@ export class PushRows {
   }
 
   /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
-  private want(wanted: Map<string, Wanted>, table: ContractTable, id: string, mode: LockMode): void {
+  private addLock(needed: Map<string, NeededLocks>, table: ContractTable, id: string, mode: LockMode): void {
     if (this.secured.has(recordKey(table, id))) return;
-    const known = wanted.get(table.table.name) ?? { ids: new Set(), mode };
+    const known = needed.get(table.table.name) ?? { ids: new Set(), mode };
     known.ids.add(id);
-    wanted.set(table.table.name, isStronger(mode, known.mode) ? { ...known, mode } : known);
+    needed.set(table.table.name, isStronger(mode, known.mode) ? { ...known, mode } : known);
   }
 
   private lockOrder(): readonly ContractTable[] {
@@ -185,9 +185,9 @@ export class PushRows {
   }
 }
 
-const MAX_LOOKS = 3;
+const MAX_PASSES = 3;
 
-interface Wanted {
+interface NeededLocks {
   readonly ids: Set<string>;
   readonly mode: LockMode;
 }
@@ -201,7 +201,7 @@ interface Lock {
   readonly parent: ContractTable | undefined;
 }
 
-const NOTHING: Wanted = { ids: new Set(), mode: 'SHARE' };
+const NOTHING: NeededLocks = { ids: new Set(), mode: 'SHARE' };
 
 function isStronger(mode: LockMode, than: LockMode): boolean {
   return LOCK_MODES.indexOf(mode) > LOCK_MODES.indexOf(than);

@@ -6,8 +6,8 @@ import type { SqlStatement } from '../../../database/pipeline.js';
 import { timestampEnvelopeSql } from '../../../schema/row-json.js';
 import { storedRowSql } from './row-sql.js';
 
-/** What a run writes: the same table and columns for all its records. */
-export interface RunShape {
+/** What a group writes: the same table and columns for all its records. */
+export interface GroupShape {
   readonly contract: ContractTable;
   /** The columns that clients' values go to; without the key. */
   readonly columns: readonly ContractColumn[];
@@ -28,35 +28,35 @@ export type WriteForm = 'usual' | 'plain';
  */
 export function insertSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const { table, primaryKey } = run.contract;
+  const { table, primaryKey } = group.contract;
   const parameters: unknown[] = [records];
   const parameter = (value: unknown): string => `$${parameters.push(value)}`;
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
-    ...run.columns.map((column) => [column.name, valueSql(column)] as const),
+    ...group.columns.map((column) => [column.name, valueSql(column)] as const),
   ];
   if (table.updatedAtColumn !== null) values.push([table.updatedAtColumn, NOW]);
   // Without a type of its own, the parameter takes the column's.
   if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
-  const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
+  const fk = group.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = parentCheck(registry, run, fk, user);
+  const check = parentCheck(registry, group, fk, user);
   // A trigger may have given the row away.
   const owned =
-    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
+    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, group, user());
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
-      SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(run)} WHERE ${check}
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(group)} WHERE ${check}
       ORDER BY r.${quoteIdentifier(primaryKey.name)}
-      ${run.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
-      RETURNING ${storedRowSql(run.contract)}, ${owned} AS owned`,
+      ${group.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
+      RETURNING ${storedRowSql(group.contract)}, ${owned} AS owned`,
     parameters,
   };
 }
@@ -67,62 +67,64 @@ const NOW = `date_trunc('milliseconds', clock_timestamp())`;
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
   undelete: boolean,
 ): SqlStatement {
-  const assignments = run.columns.map(
-    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
+  const assignments = group.columns.map(
+    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(group, column, index)}`,
   );
-  const { deletedAtColumn } = run.contract.table;
+  const { deletedAtColumn } = group.contract.table;
   if (undelete && deletedAtColumn !== null) assignments.push(`${quoteIdentifier(deletedAtColumn)} = NULL`);
-  return changeSql(registry, run, records, userId, assignments);
+  return changeSql(registry, group, records, userId, assignments);
 }
 
 /** Deletes records that the user owns: softly, where the table has a delete time. */
 export function deleteSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const { table } = run.contract;
+  const { table } = group.contract;
   if (table.deletedAtColumn !== null)
-    return changeSql(registry, run, records, userId, [`${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`]);
-  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(run)}
-        ${ownedRecordsSql(registry, run)}
-        RETURNING ${storedRowSql(run.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
-  return writtenSql(run, sql, [records, userId]);
+    return changeSql(registry, group, records, userId, [
+      `${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`,
+    ]);
+  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
+        ${ownedRecordsSql(registry, group)}
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+  return writtenSql(group, sql, [records, userId]);
 }
 
 function changeSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table } = run.contract;
+  const { table } = group.contract;
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, ...forwardSql(run.contract), ...version];
-  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
-        ${ownedRecordsSql(registry, run)}
-        RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
-  return writtenSql(run, sql, [records, userId]);
+  const all = [...assignments, ...forwardSql(group.contract), ...version];
+  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
+        ${ownedRecordsSql(registry, group)}
+        RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
+  return writtenSql(group, sql, [records, userId]);
 }
 
-function ownedRecordsSql(registry: SyncRegistry, { contract: { table, primaryKey } }: RunShape): string {
+function ownedRecordsSql(registry: SyncRegistry, { contract: { table, primaryKey } }: GroupShape): string {
   const key = quoteIdentifier(primaryKey.name);
   return `WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}`;
 }
 
 /** TypeORM answers a bare UPDATE or DELETE in another form than a SELECT. */
-function writtenSql({ form }: RunShape, sql: string, parameters: readonly unknown[]): SqlStatement {
+function writtenSql({ form }: GroupShape, sql: string, parameters: readonly unknown[]): SqlStatement {
   return { sql: form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql, parameters };
 }
 
-function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: string): string {
+function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: string): string {
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
@@ -130,7 +132,7 @@ function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: str
  * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
  * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
  */
-function recordsSql({ contract, columns }: RunShape): string {
+function recordsSql({ contract, columns }: GroupShape): string {
   const definitions = [
     contract.primaryKey,
     ...columns,
@@ -139,7 +141,7 @@ function recordsSql({ contract, columns }: RunShape): string {
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
-/** The member of a record that tells which of the run's columns its device did not touch: no column's name. */
+/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
 export function keptName({ columns }: ContractTable): string {
   let name = 'kept';
   while (columns.some((column) => column.name === name)) name += '_';
@@ -147,7 +149,7 @@ export function keptName({ columns }: ContractTable): string {
 }
 
 /** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
-function changedSql({ contract }: RunShape, column: ContractColumn, index: number): string {
+function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
   const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
   return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
 }
@@ -165,7 +167,7 @@ function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractC
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
 function parentCheck(
   registry: SyncRegistry,
-  { contract: { table } }: RunShape,
+  { contract: { table } }: GroupShape,
   fk: ContractColumn | undefined,
   user: () => string,
 ): string {

@@ -3,20 +3,20 @@ import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
 import type { FailureBudget } from '../failures/failure-budget.js';
-import { type Failure, passedOver } from '../failures/failures.js';
+import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
 import { isForbidden } from './is-forbidden.js';
-import { type Judge, notThere, serverTimes, takenAsSent, type Write } from './judge.js';
+import { type Judge, notThere, serverTimes, acceptedUnchanged, type Write } from './judge.js';
 import type { Parking } from '../parking/parking.js';
 import { isRemoval, type PushContext, type PushItem, type PushResult } from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
 import { repairTime } from '../repair-time.js';
 import { findRetries } from '../failures/retries.js';
-import { type Outcome, RunWriter, type Written } from './run-writer.js';
+import { type Outcome, GroupWriter, type Written } from './group-writer.js';
 import { hasUnfitValue } from '../values/unfit-value.js';
 import { applied, terminal } from '../verdicts.js';
-import { type PushRank, type Run, runs } from './waves.js';
+import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
 
 /** What a push works with. */
@@ -39,7 +39,7 @@ export interface PushState {
 
 /** Judges and writes changes, and gives those that are done their verdicts. */
 export class ChangeProcessing {
-  readonly writer: RunWriter;
+  readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
   /** What has come to be in the tables as the changes wanted it, in the order of writing. */
@@ -59,7 +59,7 @@ export class ChangeProcessing {
     private readonly state: PushState,
   ) {
     const { roles, registry, context } = tools;
-    this.writer = new RunWriter(roles, registry, context, state.budget);
+    this.writer = new GroupWriter(roles, registry, context, state.budget);
   }
 
   /** Whether rows were inserted that may have been waited for. */
@@ -77,11 +77,11 @@ export class ChangeProcessing {
     let open = this.state.failed.withoutBlocked(items);
     while (open.length > 0) {
       const taken: Write[] = [];
-      for (const run of runs(await this.decide(open), this.state.rank)) {
-        for (const outcome of await this.write(run)) {
-          const mayBeTaken = outcome.kind === 'passed' && outcome.write.kind === 'insert';
+      for (const group of writeGroups(await this.decide(open), this.state.rank)) {
+        for (const outcome of await this.write(group)) {
+          const mayBeTaken = outcome.kind === 'skipped' && outcome.write.kind === 'insert';
           if (mayBeTaken || outcome.kind === 'taken') taken.push(outcome.write);
-          else await this.settle(outcome);
+          else await this.applyOutcome(outcome);
         }
       }
       open = await this.findTaken(taken);
@@ -113,8 +113,8 @@ export class ChangeProcessing {
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
   }
 
-  private async write(run: Run): Promise<readonly Outcome[]> {
-    const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
+  private async write(group: WriteGroup): Promise<readonly Outcome[]> {
+    const [first, ...rest] = await this.valid(group.filter((write) => this.mayWrite(write)));
     return first ? this.writer.write([first, ...rest]) : [];
   }
 
@@ -147,7 +147,7 @@ export class ChangeProcessing {
     return table.ownerColumn === null || (fk !== null && fk !== undefined);
   }
 
-  private async settle(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
+  private async applyOutcome(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
     const { write, kind } = outcome;
     const { item } = write;
     if (kind === 'failed') this.state.failed.add(item, { kind: 'sql', error: outcome.error, write });
@@ -162,7 +162,7 @@ export class ChangeProcessing {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
       const forbidden = await isForbidden(roles.host, registry, write, context.userId);
-      this.conclude(item, passedOver(write, this.state.rows.get(item), forbidden));
+      this.conclude(item, notWritten(write, this.state.rows.get(item), forbidden));
     }
   }
 
@@ -196,7 +196,7 @@ export class ChangeProcessing {
         this.state.failed.add(item, { kind: 'verdict', verdict });
         return;
       }
-      this.tools.parking.settle(item);
+      this.tools.parking.unpark(item);
     }
     // The host hears of no record that was not there.
     if (verdict.accepted && !(verdict.reason_code === 'already_deleted' && isRemoval(item)))
@@ -211,12 +211,12 @@ export class ChangeProcessing {
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
     const [seen, hidden] = partition(writes, ({ item }) => this.state.rows.get(item) !== undefined);
-    for (const run of runs(hidden, this.state.rank)) {
-      for (const outcome of await this.writer.write(run, 'plain')) {
+    for (const group of writeGroups(hidden, this.state.rank)) {
+      for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
-        if (outcome.kind !== 'taken') await this.settle(outcome);
+        if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
         // Another user's: nothing is told of it (W-PUSH-5).
-        else this.conclude(item, terminal(item.echo, 'ownership_violation', 'record id is not available'));
+        else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }
     return seen.map(({ item }) => item);
@@ -225,13 +225,13 @@ export class ChangeProcessing {
 
 function written({ write: { item, kind }, row }: Written): PushResult {
   // Without times, so that the device takes whatever it is told next.
-  if (!row.owned) return applied(item.echo);
+  if (!row.owned) return applied(item.ref);
   if (kind === 'delete') {
     // A trigger has kept the row.
-    if (row.deletedAt === null) return applied(item.echo, repairTime(row));
-    return applied(item.echo, { ...serverTimes(row), server_deleted_at: row.deletedAt });
+    if (row.deletedAt === null) return applied(item.ref, repairTime(row));
+    return applied(item.ref, { ...serverTimes(row), server_deleted_at: row.deletedAt });
   }
-  const taken = takenAsSent(item, row);
+  const taken = acceptedUnchanged(item, row);
   // A trigger has deleted it. Of a row that is new no pull says so: it never was there for the log.
   return row.deletedAt === null ? taken : { ...taken, server_deleted_at: row.deletedAt };
 }

@@ -79,22 +79,22 @@ export class Judge {
   async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
     if (!row) {
       if (item.operation !== 'create') return notThere(item, item.operation);
-      if (item.table.hasServerKeys) return terminal(item.echo, 'key_is_generated', KEY_IS_GENERATED);
+      if (item.table.hasServerKeys) return terminal(item.ref, 'key_is_generated', KEY_IS_GENERATED);
       if (!this.canOwn(item)) return notOwned(item, row);
       return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
     }
     if (!row.owned) return notOwned(item, row);
     if (item.operation === 'delete') {
-      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.echo);
+      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.ref);
     }
     if (item.operation === 'update' && row.deletedAt !== null) {
       return conflict(item, row, 'record_deleted', 'record is deleted');
     }
-    return isRetry ? takenAsSent(item, row) : this.contend(item, row);
+    return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row);
   }
 
   /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
-  private async contend(item: PushItem, row: StoredRow): Promise<Decision> {
+  private async resolveConflict(item: PushItem, row: StoredRow): Promise<Decision> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
     const answer = await this.resolve(item, row);
@@ -111,7 +111,7 @@ export class Judge {
     const columns = updateColumns(table, data);
     if (columns.length === 0 && !isUndelete) {
       if (needsRepair(table, data, row)) this.unwritten.push(item);
-      return applied(item.echo);
+      return applied(item.ref);
     }
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
   }
@@ -170,14 +170,14 @@ export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult
  * retry of one finds.
  */
 export function notThere(item: PushItem, operation: 'update' | 'delete'): PushResult {
-  if (isRemoval(item)) return alreadyDeleted(item.echo);
-  return terminal(item.echo, 'record_not_found', NOT_FOUND[operation]);
+  if (isRemoval(item)) return alreadyDeleted(item.ref);
+  return terminal(item.ref, 'record_not_found', NOT_FOUND[operation]);
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
-export function takenAsSent(item: PushItem, row: StoredRow): PushResult {
+export function acceptedUnchanged(item: PushItem, row: StoredRow): PushResult {
   const isStale = item.data !== null && needsRepair(item.table, item.data, row);
-  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+  return applied(item.ref, isStale ? repairTime(row) : serverTimes(row));
 }
 
 /** The row's times as an answer tells them. */
