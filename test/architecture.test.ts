@@ -121,6 +121,15 @@ describe('the rooms of lib/', () => {
   });
 });
 
+describe("pg's undocumented parts", () => {
+  it('are touched by one file alone [W-VERSIONS-1]', () => {
+    const INTERNALS =
+      /\.connection\.stream|connection\.(?:on|removeAllListeners)\(|\bun?cork\(|[pP]arsedStatements|submittedNamedStatements|handleReadyForQuery/;
+    const found = [...sources].filter(([, text]) => INTERNALS.test(text)).map(([file]) => file);
+    expect(found).toEqual([path.join('database', 'pg-internals.ts')]);
+  });
+});
+
 describe('the classes of lib/', () => {
   it(`have no constructor with more than ${MAX_PARAMETERS} parameters`, () => {
     const wide: string[] = [];

@@ -1,6 +1,6 @@
 import type { ClientBase, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { isDataError } from './database-error.js';
-import { corkUntilNextTick } from './cork.js';
+import { corkUntilNextTick } from './pg-internals.js';
 
 /** A transaction whose statements are sent behind each other, and need not be waited for. */
 export abstract class SentTransaction {

@@ -210,7 +210,8 @@ async function onConnection<Result>(
       return await work(runner);
     } catch (error) {
       // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
-      if (runner.isReleased && !isTransient(error)) throw connectionLost(error);
+      const isTold = isTransient(error) || error instanceof SynchroError;
+      if (runner.isReleased && !isTold) throw connectionLost(error);
       throw error;
     }
   } finally {

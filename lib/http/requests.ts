@@ -1,5 +1,5 @@
 import { SynchroError } from '../common/errors.js';
-import { inTurns } from '../common/pieces.js';
+import { inTurns, type Pieces } from '../common/pieces.js';
 import { isJsonObject } from '../engine/push/values/json.js';
 import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
@@ -18,7 +18,7 @@ import {
   SyncBody,
 } from './bodies/request-bodies.js';
 import { pickFields, readBody, readingBody, toDto } from './bodies/request-body.js';
-import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
+import { bodyOf, takeBody, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;
 const CLIENT_KEYS = ['client_id', ...SCHEMA_KEYS] as const;
@@ -50,7 +50,7 @@ export async function pullRequest(request: HttpRequest): Promise<PullRequest> {
 
 export async function pushRequest(request: HttpRequest): Promise<PushRequest> {
   const body = await readInTurns(request, PushBody, SCHEMA_KEYS);
-  return { ...common(request, body), changes: (body.changes ?? []).map(changeOf) };
+  return { ...common(request, body), changes: await inTurns(changesOf(body.changes ?? [])) };
 }
 
 export async function snapshotRequest(request: HttpRequest): Promise<SnapshotRequest> {
@@ -64,7 +64,7 @@ function readInTurns<Body extends object>(
   Dto: new () => Body,
   required: readonly string[],
 ): Promise<Body> {
-  return inTurns(readingBody(bodyOf(request), Dto, required));
+  return inTurns(readingBody(takeBody(request), Dto, required));
 }
 
 /** Which device asks, as far as its body can be read; null for a request without one. */
@@ -88,6 +88,15 @@ function limitOf({ limit: asked }: PullBody | SnapshotBody): number {
   const limit = toInt64(asked);
   if (limit <= 0n) return DEFAULT_LIMIT;
   return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);
+}
+
+function* changesOf(received: readonly unknown[]): Pieces<readonly PushChange[]> {
+  const changes: PushChange[] = [];
+  for (const each of received) {
+    changes.push(changeOf(each));
+    yield;
+  }
+  return changes;
 }
 
 /** What is no object at all is a change of nothing. */

@@ -48,7 +48,7 @@ export interface SyncStatusReport {
     /** The five that were refused last, newest first. */
     readonly latest: readonly Pick<RefusedChange, 'table' | 'recordId' | 'error' | 'refusedAt'>[];
   };
-  /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
+  /** Consumer tasks that are not done: tables and rows to reresolve, records to withdraw or redeliver. */
   readonly openTasks: number;
 }
 

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { Lsn } from '../common/lsn.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
+import { cutConnection } from '../database/pg-internals.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/changelog/wal-position.js';
 import type { Caution } from './caution.js';
@@ -66,7 +67,7 @@ export class ConsumerSession {
 
   /** Cuts the writer's connection: that ends what it waits for, and nothing of an open transaction stays. */
   cut(): void {
-    this.writer?.connection.stream.destroy();
+    if (this.writer) cutConnection(this.writer);
   }
 
   /** Returns when the app stops, or when the tables are no longer as they were. @throws whatever else ends it */
@@ -103,7 +104,7 @@ export class ConsumerSession {
         ...tracked.decoding,
         walSenderTimeout,
         // What the writer waits for then may never come either; nothing of an open transaction stays.
-        onSilence: (error) => client.connection.stream.destroy(error),
+        onSilence: (error) => cutConnection(client, error),
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
@@ -126,7 +127,7 @@ export class ConsumerSession {
       stopHeartbeat?.();
       this.stream = null;
       this.writer = null;
-      const cut = (): void => void client.connection.stream.destroy();
+      const cut = (): void => cutConnection(client);
       await Promise.all([stream?.close(), disconnect(() => client.end(), cut)]);
     }
   }

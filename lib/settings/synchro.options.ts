@@ -112,13 +112,13 @@ export interface LimitOptions {
   /** Longest that reading a body may take after the guards have passed; above it 408. Default: 2 min. */
   readonly bodyTimeout?: Duration;
   /**
-   * Bytes of the bodies that are being read at one time; above it the largest of them is answered 503. At least
-   * `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
+   * Bytes of the bodies in memory, from their first byte until they are answered; above it the largest that is still
+   * coming is answered 503. At least `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
    */
   readonly bodyMemory?: number;
   /**
    * Requests of one user that an instance takes at a time, until their answers are taken; it works on one push and two
-   * pulls or snapshots of theirs at once, and reads one body of more than 1 MiB. Further ones wait for their turn, up
+   * pulls or snapshots of theirs at once, and reads two bodies of more than 1 MiB. Further ones wait for their turn, up
    * to 10 s and 100 of them, and are then answered 503. Default: 4.
    */
   readonly requestsPerUser?: number;

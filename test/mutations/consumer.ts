@@ -2,7 +2,7 @@ import type { Mutation } from './mutation.js';
 
 const PUBLICATION = 'test/replication/slot/wal-publication.test.ts';
 const BUCKET_FUNCTION = 'test/replication/rules/bucket-function.test.ts';
-const UNSEEN = 'test/registry/unsubscribed-buckets.test.ts';
+const UNSUBSCRIBED = 'test/registry/unsubscribed-buckets.test.ts';
 const POISON_ROWS = 'test/replication/rules/poison-rows.test.ts';
 
 /** What the consumer needs, asks and writes. */
@@ -128,7 +128,7 @@ export const CONSUMER: readonly Mutation[] = [
     file: 'lib/resolvers/unsubscribed-buckets.ts',
     find: "return 'user:'.startsWith(prefix) || prefix.startsWith('user:') ||",
     replace: "return prefix.endsWith(':') || prefix.startsWith('user:') ||",
-    tests: [{ file: UNSEEN, name: 'rows that nobody is subscribed to a prefix of its own' }],
+    tests: [{ file: UNSUBSCRIBED, name: 'rows that nobody is subscribed to a prefix of its own' }],
     why: 'W-OWN-1: a table would sync to nobody, and nothing would say why.',
   },
   {

@@ -98,7 +98,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-that-are-gone-follow-their-parent',
     file: 'lib/replication/membership/apply-event.ts',
-    find: 'isFollowed ? event.order : commitEnd',
+    find: 'context.until < END ? order : commitEnd',
     replace: 'commitEnd',
     tests: [
       { file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' },

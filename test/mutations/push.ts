@@ -280,8 +280,8 @@ export const PUSH: readonly Mutation[] = [
     name: 'hooks-run-in-the-role-of-the-push',
     file: 'lib/engine/push/change-applier.ts',
     find: `await roles.leave();
-    const surplus`,
-    replace: 'const surplus',
+    if (all`,
+    replace: 'if (all',
     tests: [{ file: 'test/store/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },

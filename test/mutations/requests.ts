@@ -101,9 +101,9 @@ export const REQUESTS: readonly Mutation[] = [
   },
   {
     name: 'bodies-may-be-of-any-size',
-    file: 'lib/http/bodies/pending-body.ts',
-    find: 'if (progress.bytes > this.limits.maxBytes)',
-    replace: 'if (progress.bytes > 1e9 * this.limits.maxBytes)',
+    file: 'lib/http/bodies/incoming-body.ts',
+    find: 'else if (this.received > maxBytes)',
+    replace: 'else if (this.received > 1e9 * maxBytes)',
     tests: [{ file: 'test/http/bodies/http-bodies.test.ts', name: 'are refused above 16 MB' }],
     why: 'W-HTTP-1, design rule 12: anyone could fill the memory.',
   },

@@ -82,8 +82,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'child-is-told-by-its-last-parent-alone',
     file: 'lib/replication/membership/apply-event.ts',
-    find: 'applyAt(event, isFollowed ? event.order : commitEnd)',
-    replace: 'applyAt(event, isFollowed ? event.order : Infinity)',
+    find: 'context.until < END ? order : commitEnd',
+    replace: 'context.until < END ? order : Infinity',
     tests: [{ file: 'test/pull/told-children.test.ts', name: 'made with its parent' }],
     why: 'W-SDK-6: the device that made it would keep it.',
   },

@@ -127,7 +127,10 @@ export class Soak {
       await this.round(until);
       this.site.checkCrashes();
       const violations = await this.world.settle();
-      if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
+      if (violations.length > 0) {
+        this.options.report(await this.state());
+        return violations.slice(0, 20).map((one) => this.tell(one));
+      }
       await this.fuzzer.check();
       const choose = (count: number): number => this.random.below(count);
       if (this.rounds % ROUNDS_PER_ATTACK === 0) this.options.report(await attack(this.site, choose));
@@ -222,6 +225,18 @@ export class Soak {
   private tell(violation: Violation): string {
     const { rule, table, id, what } = violation;
     return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
+  }
+
+  /** What the consumer still has to do, and what the apps have said last. */
+  private async state(): Promise<string> {
+    const tables = ['wal_position', 'requests', 'subscription_changes', 'rule_failures', 'clients'];
+    const rows = await Promise.all(
+      tables.map(
+        async (table) =>
+          `${table}: ${JSON.stringify(await this.site.database.query(`SELECT * FROM sync_${table}`))}`,
+      ),
+    );
+    return [...rows, ...this.site.apps.map(lastLines)].join('\n');
   }
 
   private progress(): string {

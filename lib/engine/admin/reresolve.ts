@@ -4,6 +4,7 @@ import type { SchemaService } from '../../schema/schema.service.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 import { enqueueTask } from '../../store/tasks/consumer-tasks.js';
 import type { SqlRunner } from '../../database/session.js';
+import { dataSourceOf, type HasDataSource } from '../../database/typeorm-versions.js';
 import { recordId } from '../push/values/record-id.js';
 
 /** A primary key as the host has it. */
@@ -19,12 +20,12 @@ export interface ReresolveOptions {
 
 /** Leaves it to the WAL consumer to resolve rows again. @throws SynchroError `bad_request` */
 export async function requestReresolve(
-  manager: SqlRunner & Pick<EntityManager, 'dataSource'>,
+  manager: SqlRunner & HasDataSource,
   schemas: SchemaService,
   entity: EntityTarget<object>,
   ids?: readonly RecordId[],
 ): Promise<void> {
-  const table = syncedTable(manager.dataSource, await schemas.tables(manager), entity);
+  const table = syncedTable(dataSourceOf(manager), await schemas.tables(manager), entity);
   const recordIds = ids?.map((id) => canonical(table, id)) ?? null;
   if (recordIds?.length === 0) return;
   await enqueueTask(manager, { kind: 'reresolve', table: table.table.name, recordIds });

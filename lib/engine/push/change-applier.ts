@@ -13,6 +13,7 @@ import { RoleSwitch } from '../../database/role-switch.js';
 import type { SqlRunner } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
+import { ContractNotLoadedError } from '../request/contract-not-loaded.error.js';
 import type { Redelivery } from '../rows/redelivery.js';
 import { ChangeTries } from './failures/change-tries.js';
 import { type CheckScope, checkChanges } from './check-change.js';
@@ -69,6 +70,7 @@ export class ChangeApplier {
    * @param progress is told how far it has come
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
+   * @throws ContractNotLoadedError the same: DDL came between, by which a value is refused that may be right
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
    *   statements): roll back, and try the whole transaction again
    */
@@ -99,6 +101,7 @@ export class ChangeApplier {
     const results = await inTurns(withinBytes(all, this.options.maxPageBytes));
     if (opened.hasFailed) await tries.forget(session.accepted().map(({ change }) => change));
     await roles.leave();
+    if (all.some(isInvalid) && (await context.isContractChanged?.())) throw new ContractNotLoadedError();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
     const accepted = session.accepted();
@@ -198,6 +201,11 @@ export class ChangeApplier {
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
   return 'ref' in checked;
+}
+
+/** Refused for a value: a label of an enum that is renamed meanwhile is another one by now (hazard W-HOST-24). */
+function isInvalid({ reason_code: reason }: PushResult): boolean {
+  return reason === 'invalid_data';
 }
 
 function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {

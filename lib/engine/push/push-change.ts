@@ -28,6 +28,8 @@ export interface PushContext {
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
   /** An earlier run of the transaction failed: what fails again is a record's own fault. Default: it is the first. */
   readonly isRerun?: boolean;
+  /** Whether the tables have changed since the contract was read. Default: they have not. */
+  readonly isContractChanged?: () => Promise<boolean>;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';

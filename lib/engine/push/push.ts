@@ -83,7 +83,11 @@ export class Push {
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const visible = context.log?.isOutdated ? [] : buckets;
         const isRerun = attempt > 1;
-        const caller = { contract, userId, clientId, buckets: visible, subscriptions: buckets, isRerun };
+        const isContractChanged = (): Promise<boolean> => this.requests.contexts.isChanged(manager, contract);
+        const caller: PushContext = {
+          ...{ contract, userId, clientId, buckets: visible, subscriptions: buckets },
+          ...{ isRerun, isContractChanged },
+        };
         const opened = push ?? (await begin(manager, attempt).run(manager));
         const { corrections, ...applied } = await work(manager, caller, opened);
         const { redelivered, withdrawn } = corrections;

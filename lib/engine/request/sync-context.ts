@@ -79,6 +79,12 @@ export class ContextReader {
     };
   }
 
+  /** Whether the catalogs have changed since a contract was read, as the transaction sees them now. */
+  async isChanged(manager: EntityManager, { token }: SchemaContract): Promise<boolean> {
+    const rows: { token: string }[] = await manager.query(`SELECT ${this.schemas.tokenSql} AS token`);
+    return rows[0]?.token !== token;
+  }
+
   /**
    * For each of some devices the same, and whether the log has anything for it after its checkpoint: nothing that a page
    * of the log reads is missing, but a pull may find that nothing is left of it. Of one snapshot, so that it needs no

@@ -2,7 +2,7 @@ import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common'
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../../database/data-source.token.js';
-import { poolSize } from '../../database/pool-size.js';
+import { poolSize } from '../../database/pool.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
@@ -22,8 +22,11 @@ export type Work = 'push' | 'read';
 /** Of one user. A push takes time of everybody's; a second one of the same user would mostly wait for the first. */
 const AT_WORK = { push: 1, read: 2 } as const;
 
-/** Of one user. Read, parsed and written, a body takes several times its size. */
-const LARGE_BODIES = 1;
+/**
+ * Of one user. Each is in memory, so that they are few; and there is a second place, so that a device that sends slowly
+ * does not hold up the user's others.
+ */
+const LARGE_BODIES = 2;
 
 /**
  * Gives each user a share of an instance, not all of it. What is beyond that waits for its turn, and is answered 503

@@ -150,13 +150,12 @@ export class MembershipUpdater {
       const { buckets, failures } = await this.rules.resolve(tx, table, rows);
       work.fail(table, failures, Operation.update);
       for (const { order, recordId, row } of events) {
-        const state = {
-          ...rowState(table, row),
+        const state = rowState(table, row, {
           buckets: work.withInherited(table, row, buckets[order] ?? null, END),
           commitTime: options.time,
           writtenAt: tx.begunAt,
           cause,
-        } as const;
+        });
         work.add(order, table, recordId, applyRow(work.edges.record(table.name, recordId), state));
       }
       work.recordChanges(table, events);

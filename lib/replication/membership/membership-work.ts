@@ -213,14 +213,18 @@ export function neededEdges(
   return needed;
 }
 
-/** What of a row its edges tell. */
+/**
+ * A row's state after a change: what of the row its edges tell, and the change. One literal: with a spread and a closure
+ * for each event a row took the consumer 7 µs instead of 3.
+ */
 export function rowState(
   table: SyncTable,
   { data }: ResolveRow,
-): Pick<RowState, 'deleted' | 'updatedAt' | 'parentId'> {
+  { buckets, commitTime, writtenAt, cause }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
+): RowState {
   const deletedAt = table.deletedAtColumn === null ? null : data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
   const updatedAt = table.updatedAtColumn === null ? null : data[table.updatedAtColumn];
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { deleted, updatedAt, parentId };
+  return { buckets, deleted, updatedAt, parentId, commitTime, writtenAt, cause };
 }

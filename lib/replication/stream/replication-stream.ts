@@ -3,6 +3,7 @@ import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../../common/errors.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
+import { socketOf } from '../../database/pg-internals.js';
 import { ArrivalPacing, PAUSE_MS } from './arrival-pacing.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
@@ -225,7 +226,8 @@ export class ReplicationStream {
   }
 
   private socket(): Duplex | undefined {
-    return this.client()?.connection.stream;
+    const client = this.client();
+    return client ? socketOf(client) : undefined;
   }
 
   /** PLR has it from the first attempt to connect on. */

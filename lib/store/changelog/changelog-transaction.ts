@@ -13,7 +13,7 @@ import {
 } from './changelog-sql.js';
 import type { ChangelogEntry } from './changelog-entry.js';
 import type { EdgeKey, EdgeRow } from './edges.js';
-import { corkUntilNextTick } from '../../database/cork.js';
+import { corkUntilNextTick } from '../../database/pg-internals.js';
 import { SentTransaction } from '../../database/sent-transaction.js';
 import { lockPosition, type WalPosition } from './wal-position.js';
 

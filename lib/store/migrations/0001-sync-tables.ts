@@ -219,7 +219,7 @@ export const syncTables: SynchroMigration = {
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
     `COMMENT ON TABLE :sync.sync_consumer_tasks IS
-       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
+       'tasks that instances leave to the WAL consumer: resolve buckets again, take records off a user''s devices, bring records to a device again'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.record_ids IS 'null: the whole table, done up to after_id'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.force_newer_timestamp IS 'with redeliver: later than any version that the device may hold'`,
     `COMMENT ON COLUMN :sync.sync_consumer_tasks.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,

@@ -5,12 +5,12 @@ import type { SqlStatement } from '../../database/pipeline.js';
 import type { SqlRunner } from '../../database/session.js';
 import { LOG_REACHED_AFTER_LSN } from '../changelog/wal-position.js';
 
-/** What an instance asks of the WAL consumer, wherever that runs. */
+/** Work that an instance leaves to the WAL consumer, wherever that runs. */
 export interface ConsumerTask {
   readonly id: string;
   /**
-   * `reresolve`: resolve buckets again. `withdraw`: take records that don't exist off a user's devices. `redeliver`: tell
-   * a device of records again.
+   * `reresolve`: resolves buckets again. `withdraw`: takes records that don't exist off a user's devices. `redeliver`:
+   * brings records to a device again.
    */
   readonly kind: 'reresolve' | 'withdraw' | 'redeliver';
   readonly table: string;
@@ -30,7 +30,7 @@ export interface NewTask
     Partial<Pick<ConsumerTask, 'userId' | 'client'>> {
   /** With `redeliver`: later than any version that the device may hold. Default: the row's own time is served. */
   readonly forceNewerTimestamp?: boolean;
-  /** With `redeliver`: not at once, but in {@link LATER}, unless that is asked for already. Default: false. */
+  /** With `redeliver`: not at once, but in {@link LATER}, unless such a task is stored already. Default: false. */
   readonly later?: boolean;
 }
 
@@ -44,8 +44,8 @@ export const TASK_IS_DUE = `${LOG_REACHED_AFTER_LSN} AND coalesce(due_at <= now(
 const TASK_ROWS = 5_000;
 
 /**
- * Leaves work to the WAL consumer, and wakes it. A redelivery waits until the log has all that was committed
- * before: it may have more to say of it. For a client that has been removed in the meantime there is nothing to do.
+ * Stores tasks for the WAL consumer, and wakes it. A redelivery waits until the log has everything that was committed
+ * before, since that may change the same records. A client that has been removed meanwhile gets no task.
  */
 export async function enqueueTask(runner: SqlRunner, task: NewTask): Promise<void> {
   for (const { sql, parameters = [] } of taskSql(task)) await runner.query(sql, [...parameters]);
@@ -67,7 +67,7 @@ export function taskSql(task: NewTask): readonly SqlStatement[] {
   ];
 }
 
-/** Nobody is woken for it: the consumer looks for what is due. */
+/** Wakes no consumer: it looks for due tasks by a timer. */
 function laterTaskSql({
   kind,
   table,
@@ -86,22 +86,23 @@ function laterTaskSql({
   };
 }
 
-/** The task that has waited longest, of those whose table is one of these and that can be done now. */
-export async function oldestTask(
+/** The tasks that have waited longest, among those that are due and whose table is one of these. */
+export async function oldestTasks(
   tx: ChangelogTransaction,
   tables: readonly string[],
-): Promise<ConsumerTask | null> {
+  limit: number,
+): Promise<readonly ConsumerTask[]> {
   const { rows } = await tx.query<ConsumerTask>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
             user_id AS "userId", client
        FROM :sync.sync_consumer_tasks WHERE table_name = ANY($1::text[]) AND ${TASK_IS_DUE}
-      ORDER BY sync_consumer_tasks.id LIMIT 1`,
-    [tables],
+      ORDER BY sync_consumer_tasks.id LIMIT $2`,
+    [tables, limit],
   );
-  return rows[0] ?? null;
+  return rows;
 }
 
-/** Asks for a whole table, from within the consumer's own transaction. */
+/** Stores a task for a whole table, within the consumer's own transaction. */
 export async function enqueueWholeTable(tx: ChangelogTransaction, table: string): Promise<void> {
   await tx.query(`INSERT INTO :sync.sync_consumer_tasks (kind, table_name) VALUES ('reresolve', $1)`, [
     table,

@@ -1,4 +1,5 @@
 import { partition } from '../../../common/collections.js';
+import { Turns } from '../../../common/pieces.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
@@ -53,6 +54,7 @@ export class ChangeProcessing {
   private inserted: PushItem[] = [];
   /** Other rows may have gone with those that were removed. */
   private hasRemoved = false;
+  private readonly turns = new Turns();
 
   constructor(
     private readonly tools: PushTools,
@@ -99,6 +101,8 @@ export class ChangeProcessing {
       failing,
     );
     for (const item of open) {
+      // Thousands may be decided without a statement in between.
+      if (this.turns.isOver) await this.turns.next();
       const decision = await this.tools.judge.decide(item, this.state.rows.get(item), retries.has(item));
       if ('kind' in decision) writes.push(decision);
       else this.takeAnswer(item, decision);

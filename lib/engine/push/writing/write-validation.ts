@@ -13,6 +13,7 @@ import { plainValue } from '../values/plain-value.js';
 import type { PushContext, PushResult } from '../push-change.js';
 import { reverted } from '../verdicts.js';
 import { parseRow } from '../values/writable-columns.js';
+import { dataSourceOf, hydrated } from '../../../database/typeorm-versions.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
 export class WriteValidation {
@@ -99,12 +100,12 @@ class WriteEvent implements BeforeApplyEvent {
 
   get entity(): object {
     const { table } = this.write.item.table;
-    const metadata = entityMetadata(this.manager.dataSource, table);
+    const metadata = entityMetadata(dataSourceOf(this.manager), table);
     const forced = {
       [table.idColumn]: this.recordId,
       ...(table.ownerColumn === null ? {} : { [table.ownerColumn]: this.userId }),
     };
-    return toEntity(this.manager.dataSource, metadata, { ...forced, ...this.current, ...this.data });
+    return toEntity(dataSourceOf(this.manager), metadata, { ...forced, ...this.current, ...this.data });
   }
 }
 
@@ -124,7 +125,7 @@ function toEntity(dataSource: DataSource, metadata: EntityMetadata, row: JsonObj
   for (const column of metadata.columns) {
     const value = row[column.databaseName];
     if (value === undefined) continue;
-    column.setEntityValue(entity, dataSource.driver.prepareHydratedValue(value, column));
+    column.setEntityValue(entity, hydrated(dataSource, column, value));
   }
   return entity;
 }
