@@ -5,7 +5,7 @@ import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
 import { longColumnProblems } from './name-problems.js';
-import { syncIdRemedy } from './sync-id-fix.js';
+import { syncIdFix } from './sync-id-fix.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
@@ -127,7 +127,7 @@ export class TableBuilder {
     this.problem(
       'idColumn',
       `its primary key is (${columns}), but clients know a record by one column`,
-      syncIdRemedy({ sql: this.sql, name: this.metadata.tableName }),
+      syncIdFix({ sql: this.sql, name: this.metadata.tableName }),
     );
     return key?.databaseName ?? 'id';
   }

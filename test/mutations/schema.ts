@@ -28,8 +28,8 @@ export const SCHEMA: readonly Mutation[] = [
   {
     name: 'generated-columns-are-written',
     file: 'lib/schema/contract-builder.ts',
-    find: "const generated = column.generated || column.identity === 'always';",
-    replace: "const generated = column.generated && column.identity === 'always';",
+    find: "const generated = column.generated || column.identity === 'always' || isCounted;",
+    replace: "const generated = (column.generated && column.identity === 'always') || isCounted;",
     tests: [{ file: CONTRACT, name: 'generated and identity columns have none, are never written' }],
     why: 'W-SCH-3: PostgreSQL would refuse every row that comes back from a device.',
   },

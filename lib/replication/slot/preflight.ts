@@ -127,13 +127,13 @@ async function identityProblems(
         entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
         option: 'REPLICA IDENTITY',
         message: `a deleted row of ${row.sql} would not carry ${columns}, which sync needs`,
-        fix: identityRemedy(row, missing, tracked),
+        fix: identityFix(row, missing, tracked),
       },
     ];
   });
 }
 
-function identityRemedy(row: IdentityRow, missing: readonly string[], tracked: TrackedTables): string {
+function identityFix(row: IdentityRow, missing: readonly string[], tracked: TrackedTables): string {
   const { sql, id_index: index } = row;
   const id = tracked.find(row.schema, row.relation)?.table?.idColumn;
   const isIdAlone = missing.every((column) => column === id);

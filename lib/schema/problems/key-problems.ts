@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
-import { syncIdRemedy } from '../../registry/sync-id-fix.js';
+import { syncIdFix } from '../../registry/sync-id-fix.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn } from '../introspection/catalog-table.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
@@ -33,7 +33,7 @@ export function serverKeyWarnings(
       table,
       'idColumn',
       `devices can't create rows of ${table.sql}: a sequence fills ${table.idColumn}, and its next values would be taken by those that devices choose`,
-      `${syncIdRemedy(table)}; or, where nobody else inserts by the sequence, set clientKeys: true`,
+      `${syncIdFix(table)}; or, where nobody else inserts by the sequence, set clientKeys: true`,
     ),
   ];
 }
@@ -75,7 +75,7 @@ function otherKeyProblem(table: SyncTable, columns: readonly CatalogColumn[]): S
       table,
       'idColumn',
       `${table.sql} has the composite primary key (${names}), but clients know a record by one column`,
-      syncIdRemedy(table),
+      syncIdFix(table),
     );
   }
   const choice = others.length === 0 ? `set idColumn to ${only} in @SyncTable, or ` : '';
