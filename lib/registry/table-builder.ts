@@ -53,10 +53,10 @@ export class TableBuilder {
     const versionColumn = metadata.versionColumn?.databaseName ?? null;
     const syncColumns = options.syncColumns?.map((column) => columns.named('syncColumns', column)) ?? null;
     const createdAtColumn = metadata.createDateColumn?.databaseName ?? 'created_at';
-    const own = [
-      ...[idColumn, ownerColumn, parentFkColumn, versionColumn],
-      ...[createdAtColumn, updatedAtColumn, deletedAtColumn],
-    ].filter((column) => column !== null);
+    const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];
+    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn, ...times].filter(
+      (column) => column !== null,
+    );
     const protectedByHost = (options.protectedColumns ?? []).map((column) =>
       columns.named('protectedColumns', column),
     );

@@ -115,8 +115,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'configured-times-are-writable',
     file: 'lib/registry/table-builder.ts',
-    find: '...[createdAtColumn, updatedAtColumn, deletedAtColumn],',
-    replace: '...[createdAtColumn],',
+    find: 'const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];',
+    replace: 'const times = [createdAtColumn];',
     tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],
     why: 'W-REG-1: last write wins could be forged.',
   },

@@ -21,6 +21,13 @@ async function problems(table: SyncTable): Promise<readonly string[]> {
   return found.map(describeProblem);
 }
 
+function what(name: string, decorator: string): string {
+  return (
+    `timed: ${name}: "public"."timed" has this column, but its entity has not, so that sync would not know this time; ` +
+    `add it to the entity: ${decorator}({ name: '${name}', type: 'timestamptz' }); or rename the column`
+  );
+}
+
 const TIMELESS = { updatedAtColumn: null, deletedAtColumn: null };
 
 describe('the times of a table', () => {
@@ -58,9 +65,6 @@ describe('the times of a table', () => {
   });
 
   it('that the table has, and the entity has not, keep the app from starting, and from nothing else [W-FIT-15]', async () => {
-    const what = (name: string, decorator: string): string =>
-      `timed: ${name}: "public"."timed" has this column, but its entity has not, so that sync would not know this time; ` +
-      `add it to the entity: ${decorator}({ name: '${name}', type: 'timestamptz' }); or rename the column`;
     const table = owned('timed', { deletedAtColumn: null });
     expect(await problems(table)).toEqual([what('deleted_at', '@DeleteDateColumn')]);
     expect(await problems(readOnly('timed', TIMELESS))).toEqual([
