@@ -114,8 +114,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'configured-times-are-writable',
     file: 'lib/registry/table-builder.ts',
-    find: '        updatedAtColumn,\n        deletedAtColumn,\n        ...protectedByHost,',
-    replace: '        ...protectedByHost,',
+    find: 'const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];',
+    replace: 'const times = [createdAtColumn];',
     tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],
     why: 'W-REG-1: last write wins could be forged.',
   },

@@ -5,9 +5,9 @@ import type { ContractTable } from '../../../schema/schema-contract.js';
 import { owningParent } from '../../../store/host-rows/ownership-sql.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { groupBy } from '../../../common/collections.js';
-import type { PushContext, PushItem, StoredRow } from '../push-change.js';
+import { isRemoval, type PushContext, type PushItem, type StoredRow } from '../push-change.js';
 import { recordKey } from '../values/record-id.js';
-import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
+import { foreignRows, LOCK_MODES, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
 
 /**
  * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
@@ -46,6 +46,13 @@ export class PushRows {
   /** Whether the record's row is locked, or written by this push. */
   isSecured(item: PushItem): boolean {
     return this.secured.has(item.key);
+  }
+
+  /** The row is gone, by the push itself or with another that it has removed. */
+  remove(item: PushItem): void {
+    this.rows.delete(item.key);
+    this.secured.delete(item.key);
+    this.written.delete(item.key);
   }
 
   /** Whether the row's version is one that this push made. */
@@ -126,7 +133,7 @@ export class PushRows {
   private async lockAndRead(items: readonly PushItem[]): Promise<readonly PushItem[]> {
     const needed = new Map<string, NeededLocks>();
     for (const item of items) {
-      this.addLock(needed, item.table, item.id, 'NO KEY UPDATE');
+      this.addLock(needed, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
       const { parent } = item.table.table;
       if (parent !== null && item.parentId !== null)
         this.addLock(needed, this.table(parent), item.parentId, 'SHARE');
@@ -202,7 +209,7 @@ export class PushRows {
     if (this.secured.has(recordKey(table, id))) return;
     const known = needed.get(table.table.name) ?? { ids: new Set(), mode };
     known.ids.add(id);
-    needed.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+    needed.set(table.table.name, isStronger(mode, known.mode) ? { ...known, mode } : known);
   }
 
   /** By way of the parents that decide who owns it. */
@@ -247,3 +254,7 @@ interface Lock {
 }
 
 const NOTHING: NeededLocks = { ids: new Set(), mode: 'SHARE' };
+
+function isStronger(mode: LockMode, than: LockMode): boolean {
+  return LOCK_MODES.indexOf(mode) > LOCK_MODES.indexOf(than);
+}

@@ -9,10 +9,16 @@ import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
 import { grantOf, type Permission } from '../policy/granted.js';
 import { isForbidden } from './is-forbidden.js';
-import type { Judge, Write } from './judge.js';
+import { type Judge, notThere, type Write } from './judge.js';
 import type { Parking } from '../parking/parking.js';
 import type { WritePermissions } from '../policy/write-permissions.js';
-import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
 import { findRetries } from '../failures/retries.js';
@@ -56,6 +62,8 @@ export class ChangeProcessing {
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   private inserted: PushItem[] = [];
+  /** Other rows may have gone with those that were removed. */
+  private hasRemoved = false;
   private readonly turns = new Turns();
 
   constructor(
@@ -195,6 +203,8 @@ export class ChangeProcessing {
     else if (kind === 'unreadable') {
       this.unreadable.push(item);
       this.conclude(item, notReadable(item, this.state.rows.get(item)));
+    } else if (item.operation !== 'create' && (await this.isGone(item))) {
+      this.conclude(item, notThere(item, item.operation));
     } else {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
@@ -203,12 +213,23 @@ export class ChangeProcessing {
     }
   }
 
+  /** Whether the row went, by a foreign key or a trigger, with another one that this push has removed. */
+  private async isGone(item: PushItem): Promise<boolean> {
+    if (!this.hasRemoved) return false;
+    this.state.rows.remove(item);
+    await this.state.rows.load([item]);
+    return this.state.rows.get(item) === undefined;
+  }
+
   /** A change is written. */
   keep(outcome: Written): void {
     const { write, row } = outcome;
     const { item, kind } = write;
     this.conclude(item, writtenVerdict(outcome));
-    this.state.rows.put(item, row);
+    if (isRemoval(item)) {
+      this.state.rows.remove(item);
+      this.hasRemoved = true;
+    } else this.state.rows.put(item, row);
     if (isGivenAway(outcome)) this.givenAway.push(item);
     if (isGivenAway(outcome) && kind === 'insert') this.madeForOthers.push(item);
     if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
@@ -224,7 +245,9 @@ export class ChangeProcessing {
       }
       this.tools.parking.unpark(item);
     }
-    if (verdict.accepted) this.accepted.push(item);
+    // The host hears of no record that was not there.
+    if (verdict.accepted && !(verdict.reason_code === 'already_deleted' && isRemoval(item)))
+      this.accepted.push(item);
     this.verdicts.set(item.index, verdict);
   }
 
