@@ -7,7 +7,8 @@ import type { RoleSwitch } from '../../../database/role-switch.js';
 import { groupBy } from '../../../common/collections.js';
 import { isRemoval, type PushContext, type PushItem, type StoredRow } from '../push-change.js';
 import { recordKey } from '../values/record-id.js';
-import { foreignRows, LOCK_MODES, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
+import { NeededLocks } from './needed-locks.js';
+import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
 
 /**
  * The existing rows that a push is about: read once, locked, and kept in step with what the push itself writes.
@@ -131,7 +132,7 @@ export class PushRows {
 
   /** Returns the changes whose rows are to be locked, and are not yet. */
   private async lockAndRead(items: readonly PushItem[]): Promise<readonly PushItem[]> {
-    const needed = new Map<string, NeededLocks>();
+    const needed = new NeededLocks();
     for (const item of items) {
       this.addLock(needed, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
       const { parent } = item.table.table;
@@ -145,7 +146,7 @@ export class PushRows {
         await this.run(locks, [], needed);
         locks = [];
       }
-      const { ids, mode } = needed.get(table.table.name) ?? NOTHING;
+      const { ids, mode } = needed.of(table.table.name);
       const parent = owningParent(this.registry, table.table);
       if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
     }
@@ -159,7 +160,7 @@ export class PushRows {
   private async run(
     locks: readonly Lock[],
     items: readonly PushItem[],
-    needed: Map<string, NeededLocks>,
+    needed: NeededLocks,
   ): Promise<readonly PushItem[]> {
     const { registry, context } = this;
     const groups = [...groupBy(items, ({ table }) => table)];
@@ -204,12 +205,8 @@ export class PushRows {
     });
   }
 
-  /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
-  private addLock(needed: Map<string, NeededLocks>, table: ContractTable, id: string, mode: LockMode): void {
-    if (this.secured.has(recordKey(table, id))) return;
-    const known = needed.get(table.table.name) ?? { ids: new Set(), mode };
-    known.ids.add(id);
-    needed.set(table.table.name, isStronger(mode, known.mode) ? { ...known, mode } : known);
+  private addLock(needed: NeededLocks, table: ContractTable, id: string, mode: LockMode): void {
+    if (!this.secured.has(recordKey(table, id))) needed.add(table.table.name, id, mode);
   }
 
   /** By way of the parents that decide who owns it. */
@@ -239,11 +236,6 @@ export class PushRows {
 
 const MAX_PASSES = 3;
 
-interface NeededLocks {
-  readonly ids: Set<string>;
-  readonly mode: LockMode;
-}
-
 /** One statement's locks. */
 interface Lock {
   readonly table: ContractTable;
@@ -251,10 +243,4 @@ interface Lock {
   readonly mode: LockMode;
   /** The table whose rows decide who owns these, if it isn't this one. */
   readonly parent: ContractTable | undefined;
-}
-
-const NOTHING: NeededLocks = { ids: new Set(), mode: 'SHARE' };
-
-function isStronger(mode: LockMode, than: LockMode): boolean {
-  return LOCK_MODES.indexOf(mode) > LOCK_MODES.indexOf(than);
 }

@@ -27,7 +27,8 @@ import { hasUnfitValue } from '../values/unfit-value.js';
 import { terminal } from '../verdicts.js';
 import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
-import { isGivenAway, writtenVerdict } from './written.js';
+import { writtenVerdict } from './written.js';
+import { WrittenItems } from './written-items.js';
 
 /** What a push works with. */
 export interface PushTools {
@@ -53,15 +54,9 @@ export class ChangeProcessing {
   readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
-  readonly accepted: PushItem[] = [];
-  /** Rows that were written, and are not the user's any more. */
-  readonly givenAway: PushItem[] = [];
-  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
-  readonly madeForOthers: PushItem[] = [];
+  readonly written: WrittenItems;
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
-  private inserted: PushItem[] = [];
   /** Other rows may have gone with those that were removed. */
   private hasRemoved = false;
   private readonly turns = new Turns();
@@ -72,16 +67,7 @@ export class ChangeProcessing {
   ) {
     const { roles, registry, context } = tools;
     this.writer = new GroupWriter(roles, registry, context, state.budget);
-  }
-
-  /** Whether rows were inserted that may have been waited for. */
-  get hasInserted(): boolean {
-    return this.inserted.length > 0;
-  }
-
-  /** Those rows, once. */
-  takeInserted(): readonly PushItem[] {
-    return this.inserted.splice(0);
+    this.written = new WrittenItems(registry);
   }
 
   /** Judges and writes changes of different records. */
@@ -223,17 +209,14 @@ export class ChangeProcessing {
 
   /** A change is written. */
   keep(outcome: Written): void {
-    const { write, row } = outcome;
-    const { item, kind } = write;
+    const { row } = outcome;
+    const { item } = outcome.write;
     this.conclude(item, writtenVerdict(outcome));
     if (isRemoval(item)) {
       this.state.rows.remove(item);
       this.hasRemoved = true;
     } else this.state.rows.put(item, row);
-    if (isGivenAway(outcome)) this.givenAway.push(item);
-    if (isGivenAway(outcome) && kind === 'insert') this.madeForOthers.push(item);
-    if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
-      this.inserted.push(item);
+    this.written.add(outcome);
   }
 
   /** What was parked before stays parked until it is written, or has lost against a row that is there. */
@@ -245,9 +228,7 @@ export class ChangeProcessing {
       }
       this.tools.parking.unpark(item);
     }
-    // The host hears of no record that was not there.
-    if (verdict.accepted && !(verdict.reason_code === 'already_deleted' && isRemoval(item)))
-      this.accepted.push(item);
+    this.written.conclude(item, verdict);
     this.verdicts.set(item.index, verdict);
   }
 
