@@ -1,10 +1,10 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { parseQualifiedName, quoteRelation } from '../common/identifiers.js';
-import { bucketInference } from './bucket-inference.js';
+import { bucketInference } from './buckets/bucket-inference.js';
 import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
-import { resolveMembers } from './members.js';
+import { resolveMembers } from './buckets/members.js';
 import { longColumnProblems } from './name-problems.js';
 import { syncIdFix } from './sync-id-fix.js';
 import type { RegistryProblem } from './sync-registry.js';

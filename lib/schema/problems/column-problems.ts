@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
-import { memberBucket } from '../../registry/members.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import { columnCaseProblems } from '../../registry/name-problems.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { timeNames } from '../../registry/time-names.js';

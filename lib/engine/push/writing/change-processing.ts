@@ -101,11 +101,8 @@ export class ChangeProcessing {
     for (const item of open) {
       // Thousands may be decided without a statement in between.
       if (this.turns.isOver) await this.turns.next();
-      const granted = grantOf(permissions.get(item));
-      const decision = await this.tools.judge.decide(item, rowOf(item), {
-        isRetry: retries.has(item),
-        granted,
-      });
+      const how = { isRetry: retries.has(item), granted: grantOf(permissions.get(item)) };
+      const decision = await this.tools.judge.decide(item, rowOf(item), how);
       if ('kind' in decision) writes.push(decision);
       else this.takeAnswer(item, decision);
     }
