@@ -14,7 +14,7 @@ import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
-/** Looks at everything at once, wherever it is: in the entities, the options, the tables or the server. */
+/** Checks everything and reports it together: the entities, the options, the tables and the server. */
 @Injectable()
 export class StartChecks {
   private readonly logger: SyncLogger;
@@ -47,7 +47,7 @@ export class StartChecks {
   private async problems(schema: readonly SynchroProblem[]): Promise<readonly SynchroProblem[]> {
     const { dataSource, registry, settings } = this;
     const tables = [...schema, ...(await migrationProblems(dataSource))];
-    // Rights on tables that are not there can't be looked at.
+    // Rights on missing tables can't be checked.
     const rights =
       tables.length === 0
         ? [

@@ -23,7 +23,10 @@ import { HookExplorer } from './hooks/hook-explorer.js';
 import { HookRunner } from './hooks/hook-runner.js';
 import { Admission } from './http/admission/admission.js';
 import { BodyReader } from './http/bodies/body-reader.js';
+import { LiveEndpoint } from './http/live/live-endpoint.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
+import { Live } from './live/live.js';
+import { LogSignal } from './live/log-signal.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
@@ -86,6 +89,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       SYNCHRO_OPTIONS,
       Admission,
       HookRunner,
+      LiveEndpoint,
       SyncEngine,
       SyncOperations,
       SyncStatus,
@@ -114,6 +118,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   Admission,
   BodyReader,
+  LiveEndpoint,
+  Live,
+  LogSignal,
   SyncEngine,
   Requests,
   Register,

@@ -23,8 +23,8 @@ export function canonicalId(value: string): string {
 }
 
 /**
- * The same form as an SQL expression over a text expression. What has no capital A to Z is in its form already: a look
- * by bytes, which spares most ids the expression.
+ * The same form as an SQL expression over a text expression. A text without A to Z is canonical already: a check of
+ * bytes spares most ids the expression.
  */
 export function canonicalIdSql(text: string): string {
   return `(CASE WHEN ${text} COLLATE "C" = lower(${text} COLLATE "C") THEN ${text}

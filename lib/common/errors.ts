@@ -11,6 +11,7 @@ export type SynchroErrorCode =
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'
+  | 'rule_failed'
   | 'not_caught_up'
   | 'schema_unsupported'
   | 'schema_mismatch'
@@ -35,7 +36,7 @@ export interface SynchroProblem {
   readonly entity: string;
   /** The option or the database column. */
   readonly option: string;
-  /** What is wrong, in one sentence. */
+  /** The problem in one sentence. */
   readonly message: string;
   /** The exact SQL, setting or step that fixes it. */
   readonly fix: string;
@@ -44,8 +45,8 @@ export interface SynchroProblem {
 }
 
 /**
- * What went wrong, with which object, and what to do about it. Thrown where it is understood; turned into an
- * HTTP status only at the edge.
+ * Says what went wrong, with which object, and how to fix it. Thrown where the cause is known; turned into an HTTP
+ * status only at the edge.
  */
 export class SynchroError extends Error {
   override readonly name = 'SynchroError';
@@ -72,8 +73,8 @@ export class SynchroError extends Error {
 }
 
 /**
- * One error for everything that was found, so that a start shows all there is to fix: a line for each. Its code is
- * that of the problems if they agree, else `configuration_invalid`.
+ * One error for everything that was found, so that a start shows all that has to be fixed: a line for each. Its code
+ * is that of the problems if they agree, else `configuration_invalid`.
  */
 export function problemsError(problems: readonly SynchroProblem[]): SynchroError {
   const codes = new Set(problems.map(({ code }) => code));
@@ -92,7 +93,7 @@ export function describeProblem({ entity, option, message, fix }: SynchroProblem
   return `${entity}: ${option}: ${message}; ${fix}`;
 }
 
-/** What a check says that throws at the first problem, as one among others. */
+/** The problem of a check that throws at the first one, to be listed among others. */
 export async function problemsOf(
   entity: string,
   option: string,

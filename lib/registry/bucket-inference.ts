@@ -7,7 +7,7 @@ type BucketRule = Pick<
   'bucketByColumn' | 'bucketPrefix' | 'writeBuckets' | 'globalWhenBucketNull' | 'allowGlobalRead'
 >;
 
-/** What the bucket options mean when some are left out (docs/options.md#synctable). */
+/** The values of the bucket options that are left out (docs/options.md#synctable). */
 export function bucketInference(
   options: SyncTableOptions,
   { ownerColumn, bucketByColumn, members }: Pick<SyncTable, 'ownerColumn' | 'bucketByColumn' | 'members'>,

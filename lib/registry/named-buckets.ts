@@ -4,9 +4,9 @@ import type { SyncTable } from './sync-table.js';
 
 /**
  * Whether the default rule takes a row's bucket from a value that its writer may choose, so that the bucket has to be
- * held against what the writer reads. The owner's column can't be chosen. Neither can the key of the row, or of its
- * parent, which is the writer's own: no other record has it, so it names the bucket of nobody else's, provided that
- * the prefix stands for that one table's records everywhere.
+ * compared with those that the writer reads. The owner's column can't be chosen. Nor can the key of the row, or of
+ * its parent, which is the writer's own: no other record has it, so its bucket is nobody else's, provided that the
+ * prefix stands for that one table's records everywhere.
  */
 export function namesBucket(tables: readonly SyncTable[], table: SyncTable): boolean {
   // A statement lets a row into a team's buckets by the members alone (`wantedSql`).

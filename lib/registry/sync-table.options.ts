@@ -1,6 +1,6 @@
 import type { EntityClass } from './entity-class.js';
 
-/** Who may push into a table. */
+/** Which users may push into a table. */
 export type PushPolicy = 'owner_only' | 'disabled';
 
 /** Into which buckets pushes may put a table's rows. */

@@ -12,7 +12,7 @@ export interface ResolvedBucketSource {
 export interface BucketFunction extends QualifiedName {
   /** Where the host names none, the one of entities that name none. */
   readonly schema: string;
-  /** As the host wrote it, and as clients are told. */
+  /** As the host wrote it, and as the contract has it. */
   readonly text: string;
 }
 

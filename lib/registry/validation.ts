@@ -3,7 +3,7 @@ import { tableNameProblems } from './name-problems.js';
 import { bucketPrefixProblems } from './named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What contradicts itself in the tables' options (docs/options.md#synctable). */
+/** Finds contradictions in the tables' options (docs/options.md#synctable). */
 export function ruleProblems(tables: readonly SyncTable[]): readonly SynchroProblem[] {
   const byName = new Map(tables.map((table) => [table.name, table]));
   return tables.flatMap((table, index) => [

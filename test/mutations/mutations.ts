@@ -1,4 +1,5 @@
 import type { Mutation } from './mutation.js';
+import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
@@ -40,6 +41,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...FAULTS2,
   ...POISON,
   ...PULL,
+  ...LIVE,
   ...RETENTION,
   ...PUSH,
   ...PUSH_FAILURES,

@@ -10,7 +10,7 @@ interface ForeignKey {
   readonly column: string;
 }
 
-/** Columns by which rows of a parent, a bucket source or members are looked for, and that no index begins with. */
+/** Columns that no index begins with, though sync finds rows of parents, bucket sources or members by them. */
 export async function indexProblems(
   dataSource: DataSource,
   tables: readonly SyncTable[],

@@ -10,9 +10,7 @@ interface SlotRow {
   readonly retained: string;
 }
 
-/**
- * A replication slot that can't be read from, that nobody reads while its WAL grows, or for which there is no room.
- */
+/** A replication slot that can't be read, that has no reader while its WAL grows, or that finds no free slot. */
 export async function slotProblems(
   client: ClientBase,
   name: string,

@@ -1,5 +1,6 @@
 import { errorCode, isTransient } from '../../database/database-error.js';
 import { describeError } from '../../common/describe-error.js';
+import { SynchroError } from '../../common/errors.js';
 import { quoteIdentifier, quoteQualifiedName } from '../../common/identifiers.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
@@ -33,7 +34,7 @@ export interface FunctionAnswer {
  * Calls a table's bucket function for all rows in one statement, on the consumer's connection. A savepoint confines
  * an error of the function.
  * @returns the answers in the order of `rows`
- * @throws the function's error, or an Error that names the function where its error looks like the server's
+ * @throws the function's error, or a SynchroError `rule_failed` that names the function where its error looks like the server's
  *   (cancelled, or raised as 40001)
  */
 export async function callBucketFunction(
@@ -66,7 +67,11 @@ export async function callBucketFunction(
   }
   if (failure !== null) {
     // Without its cause: the cause would count as a failure that passes, and the batch would be retried without end.
-    throw new Error(`${bucketFunction.text} ${failure}, asked about ${describeRows(table, rows)}`);
+    throw new SynchroError(
+      'rule_failed',
+      `${bucketFunction.text} ${failure}, called for ${describeRows(table, rows)}`,
+      'make the function answer for these rows in time, or raise replication.ruleTimeout.',
+    );
   }
   await tx.query('SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT bucket_function');
   return answers;

@@ -1,4 +1,5 @@
 import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
+import { SynchroError } from '../../common/errors.js';
 import { isTransient } from '../../database/database-error.js';
 import { memberBucket } from '../../registry/members.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
@@ -115,8 +116,9 @@ export class BucketRules {
   }
 
   private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
-    const error = new Error(
-      `${this.ruleName(table)} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
+    const error = ruleFailed(
+      `${this.ruleName(table)} was not called for it: other rows of ${table.name} in the same batch had taken too long`,
+      'make the rule faster, or raise replication.ruleTimeout; the row is retried by itself.',
     );
     return { buckets: rows.map(() => null), failures: rows.map((row) => ({ row, error })) };
   }
@@ -139,8 +141,9 @@ export class BucketRules {
     const rule = bucketFunction?.text ?? `${this.resolver.constructor.name}.resolveOwners`;
     checkBucketLengths(table, this.isDefault(table) ? null : rule, answers);
     if (answers.some((own) => own.some(isReservedBucket))) {
-      throw new Error(
+      throw ruleFailed(
         `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
+        'give its buckets another prefix.',
       );
     }
     return answers;
@@ -168,13 +171,17 @@ export class BucketRules {
     const buckets = await this.callResolver(table.name, rows);
     this.health.recordAnswer(table.name, rows);
     if (buckets.length !== rows.length) {
-      throw new Error(
+      throw ruleFailed(
         `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
+        'return a list of buckets for each row, in the order of the rows.',
       );
     }
     for (const [position, own] of buckets.entries()) {
       if (!own.every((bucket) => typeof bucket === 'string' && bucket !== '')) {
-        throw new Error(`${method} answered an empty bucket id for ${table.name}`);
+        throw ruleFailed(
+          `${method} answered an empty bucket id for ${table.name}`,
+          'return an empty list for a row without buckets.',
+        );
       }
       const count = own.length > this.limits.buckets ? new Set(own).size : 0;
       if (count > this.limits.buckets) throw this.tooMany(method, table, rows[position], count);
@@ -204,8 +211,13 @@ export class BucketRules {
   }
 
   private tooMany(rule: string, table: SyncTable, row: RuleRow | undefined, count: number): Error {
-    return new Error(
+    return ruleFailed(
       `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.limits.buckets}`,
+      'name fewer buckets, such as one for a team instead of one for each member, or raise replication.maxBucketsPerRow.',
     );
   }
+}
+
+function ruleFailed(message: string, fix: string): SynchroError {
+  return new SynchroError('rule_failed', message, fix);
 }

@@ -7,7 +7,7 @@ import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table
 import { logicalTypeOf } from '../logical-type.js';
 import { isPushable, isSynced, schemaProblem } from './schema-problem.js';
 
-/** What is wrong with a table's columns, each for itself and beside each other. */
+/** Finds problems of a table's columns, each alone and in combination. */
 export function columnProblems(table: SyncTable, catalog: CatalogTable): readonly SynchroProblem[] {
   const synced = catalog.columns.filter(({ name }) => isSynced(table, name));
   return [

@@ -6,10 +6,10 @@ import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table
 import { schemaProblem } from './schema-problem.js';
 
 /**
- * The columns by which sync says whose a row is: key, owner, bucket and parent. Their values are compared as text: by
- * the WAL consumer, by SQL and by devices. So their types must have one text for each value, the same as `::text` gives
- * it (the stream's `char(n)` loses its padding in the decoder, as it does in a cast), and equal values must have equal
- * texts, which those of citext, numeric and a nondeterministic collation have not (hazard W-HOST-22).
+ * The columns that decide identity and ownership of a row: key, owner, bucket and parent. Their values are compared
+ * as text: by the WAL consumer, by SQL and by devices. So their types must have one text for each value, the same as
+ * `::text` gives it (the stream's `char(n)` loses its padding in the decoder, as it does in a cast), and equal values
+ * must have equal texts, which citext, numeric and a nondeterministic collation don't have (hazard W-HOST-22).
  */
 export function identityProblems(table: SyncTable, { columns }: CatalogTable): readonly SynchroProblem[] {
   const roles = [
@@ -28,7 +28,7 @@ export function identityProblems(table: SyncTable, { columns }: CatalogTable): r
   });
 }
 
-/** What keeps a column from naming rows, users or buckets, and what to do about it in a relation; null: nothing. */
+/** The reason why a column can't name rows, users or buckets, and its fix in a relation; null: none. */
 export function identityProblem(
   { name, dbType, type, collation }: CatalogColumn,
   isBucket: boolean,

@@ -6,7 +6,7 @@ import type { CatalogColumn, CatalogTable, RelationKind } from '../introspection
 import { logicalTypeOf } from '../logical-type.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What the registry says of a table, held against the database (hazard W-REG-4). */
+/** Compares a table's registry entry with the database (hazard W-REG-4). */
 export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
   if (catalog === null) return [missingTable(table)];
   const kind = kindProblem(table, catalog);
