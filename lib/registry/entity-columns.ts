@@ -30,6 +30,11 @@ export class EntityColumns {
     return name;
   }
 
+  /** The column of this name, if the entity has it. */
+  conventional(name: string): string | null {
+    return databaseColumns(this.metadata).some((column) => column.databaseName === name) ? name : null;
+  }
+
   optional(option: string, name: string | undefined): string | null {
     return name === undefined ? null : this.named(option, name);
   }

@@ -62,11 +62,20 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly syncColumns?: readonly ColumnName<Entity>[];
   /** Entities that clients should push before this one; a hint in the contract. Default: none. */
   readonly dependencies?: readonly (() => EntityClass)[];
-  /** Default: the entity's primary key. */
+  /**
+   * Column by which devices know a row: any that is UNIQUE and NOT NULL, and in the table's replica identity. Default:
+   * the entity's primary key.
+   */
   readonly idColumn?: ColumnName<Entity>;
-  /** Default: the `@UpdateDateColumn`, else `updated_at`. */
+  /**
+   * Devices choose the keys of the rows that they create, though a sequence (`serial`, an identity) fills `idColumn` as
+   * well. A key that a device has chosen is one that the sequence comes to later: that insert of yours then fails
+   * (SQLSTATE 23505). Default: false, devices create no rows in such a table.
+   */
+  readonly clientKeys?: boolean;
+  /** Default: the `@UpdateDateColumn`, else `updated_at`; none in a table that devices don't write. */
   readonly updatedAtColumn?: ColumnName<Entity>;
-  /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
+  /** Default: the `@DeleteDateColumn`, else `deleted_at`. Without one, a delete removes the row. */
   readonly deletedAtColumn?: ColumnName<Entity>;
   /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
   readonly protectedColumns?: readonly ColumnName<Entity>[];

@@ -45,8 +45,12 @@ export interface SyncTable {
   readonly sql: string;
   readonly pushPolicy: PushPolicy;
   readonly idColumn: string;
-  readonly updatedAtColumn: string;
-  readonly deletedAtColumn: string;
+  /** Devices choose keys even where a sequence fills them. */
+  readonly clientKeys: boolean;
+  /** null: the table has none; only one that no device may write can be without. */
+  readonly updatedAtColumn: string | null;
+  /** null: the table has none, so that a delete removes the row. */
+  readonly deletedAtColumn: string | null;
   readonly versionColumn: string | null;
   readonly ownerColumn: string | null;
   /** Wire name of the parent. */
