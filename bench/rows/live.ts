@@ -9,7 +9,8 @@ import { LiveStream } from '../environment/live-stream.js';
 import { quantile } from '../run/statistics.js';
 import { memoryOf } from '../run/usage.js';
 
-const USER = 'user0';
+/** Each hears of a commit twice a second: of more, a device is told by and by (`live.pokeInterval`). */
+const DEVICES = 25;
 const RATE = 50;
 /** Milliseconds that may come on top of the source commit, poke and pull included. */
 const ALLOWED = { p50: 6, p99: 20 } as const;
@@ -18,12 +19,12 @@ const LANES = 16;
 /** Of one user; more would end the oldest. */
 const CONNECTIONS_PER_USER = 100;
 
-/** From a commit until a device that is connected has pulled the row. */
+/** From a commit until the device that it is for, which is connected, has pulled the row. */
 const arrival: BenchRow = {
   name: 'live',
   lines: (['p50', 'p99'] as const).map((share) => ({
     name: `live-${share}`,
-    work: `commit → a connected device has the row at ${RATE} commits a second, ${share}`,
+    work: `commit → a connected device has the row at ${RATE} commits a second for ${DEVICES} of them, ${share}`,
     baseline: `the source commit itself, and ${ALLOWED[share]} ms`,
     unit: 'ms',
     target: 1,
@@ -53,13 +54,16 @@ async function prepareArrival(environment: Environment): Promise<Comparison> {
   const database = await environment.database();
   const baselineDatabase = await environment.database();
   const app = await environment.app(database);
-  const device = await new BenchDevice(new HttpLoad(app.url), USER).start();
+  const load = new HttpLoad(app.url, LANES);
   const arrived = new Map<string, number>();
-  const pull = follow(device, (ids) => {
-    const now = performance.now();
-    for (const id of ids) arrived.set(id, now);
+  await repeat(DEVICES, LANES, async (n) => {
+    const device = await new BenchDevice(load, `user${n}`).start();
+    const pull = follow(device, (ids) => {
+      const now = performance.now();
+      for (const id of ids) arrived.set(id, now);
+    });
+    await LiveStream.open(app.url, device.livePath(), device.userId, pull.wake);
   });
-  await LiveStream.open(app.url, device.livePath(), USER, pull.wake);
 
   return {
     subject: async () => {
@@ -176,7 +180,7 @@ async function commitAtRate(database: Database, commits: number): Promise<Readon
     const wait = began + (n * 1000) / RATE - performance.now();
     if (wait > 0) await sleep(wait);
     const id = randomUUID();
-    running.push(commitOne(database, id, USER).then((commit) => void done.set(id, commit)));
+    running.push(commitOne(database, id, `user${n % DEVICES}`).then((commit) => void done.set(id, commit)));
   }
   await Promise.all(running);
   return done;
