@@ -16,6 +16,12 @@ const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
 const FASTIFY_CONFIG = '__fastify_route_config__';
 const CONFIG = { synchro: true } as const;
 
+/**
+ * What `@ApiExcludeController()` of `@nestjs/swagger` sets: as every method is routed, it would show 48 operations where
+ * there are six. docs/protocol.md describes them.
+ */
+export const HiddenFromSwagger: ClassDecorator = SetMetadata('swagger/apiExcludeController', [true]);
+
 type Method = 'GET' | 'POST';
 
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */

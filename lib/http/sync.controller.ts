@@ -19,7 +19,7 @@ import { BodyInterceptor } from './bodies/body.interceptor.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';
-import { MethodInterceptor, SyncRoute } from './sync-route.js';
+import { HiddenFromSwagger, MethodInterceptor, SyncRoute } from './sync-route.js';
 import { UserInterceptor } from './user.interceptor.js';
 import { VersionInterceptor } from './version.interceptor.js';
 
@@ -35,6 +35,7 @@ import { VersionInterceptor } from './version.interceptor.js';
   VersionInterceptor,
 )
 @UseFilters(SyncExceptionFilter)
+@HiddenFromSwagger
 export class SyncController {
   constructor(private readonly engine: SyncEngine) {}
 
