@@ -9,6 +9,7 @@ import type { ConsumerService } from './replication/consumer.service.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
+import { memberProblems } from './store/member-problems.js';
 import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
@@ -47,7 +48,13 @@ export class StartChecks {
     const { dataSource, registry, settings } = this;
     const tables = [...schema, ...(await migrationProblems(dataSource))];
     // Rights on missing tables can't be checked.
-    const roles = tables.length === 0 ? await roleProblems(dataSource, registry, settings.pushRole) : [];
-    return [...tables, ...(await optionProblems(settings)), ...roles];
+    const rights =
+      tables.length === 0
+        ? [
+            ...(await roleProblems(dataSource, registry, settings.pushRole)),
+            ...(await memberProblems(dataSource, registry.all())),
+          ]
+        : [];
+    return [...tables, ...(await optionProblems(settings)), ...rights];
   }
 }

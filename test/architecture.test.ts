@@ -11,6 +11,7 @@ const ROOMS = [
   'operations',
   'engine',
   'replication',
+  'live',
   'hooks',
   'resolvers',
   'schema',

@@ -39,7 +39,12 @@ export function canonicalIdSql(text: string): string {
  * @param id a text expression of a canonical id
  */
 export function isCanonicalIdSql(text: string, id: string): string {
-  return `(${text} = ${id} OR lower(${text}) = ${id} AND ${id} ~ '${CANONICAL_UUID}')`;
+  return `(${text} = ${id} OR lower(${text}) = ${id} AND ${isUuidSql(id)})`;
+}
+
+/** A boolean SQL expression: is this text, a canonical id, a UUID? */
+export function isUuidSql(id: string): string {
+  return `${id} ~ '${CANONICAL_UUID}'`;
 }
 
 /** A `char(n)` as PostgreSQL casts it to text: its trailing blanks are padding, and mean nothing. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
@@ -50,6 +51,8 @@ export interface SyncStatusReport {
   };
   /** Consumer tasks that are not done: tables and rows to reresolve, records to withdraw or redeliver. */
   readonly openTasks: number;
+  /** The live channel of this instance. */
+  readonly live: LiveReport;
 }
 
 /**
@@ -66,6 +69,7 @@ export class SyncStatus {
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
+    private readonly live: Live,
   ) {}
 
   /**
@@ -101,6 +105,7 @@ export class SyncStatus {
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
       openTasks: stored.tasks,
+      live: this.live.report,
     };
   }
 

@@ -9,6 +9,8 @@ import type { SyncTable } from './sync-table.js';
  * prefix stands for that one table's records everywhere.
  */
 export function namesBucket(tables: readonly SyncTable[], table: SyncTable): boolean {
+  // A statement lets a row into a team's buckets by the members alone (`wantedSql`).
+  if (table.members !== null) return false;
   const { bucketByColumn, bucketFunction, bucketPrefix, ownerColumn, writeBuckets } = table;
   if (bucketByColumn === null || bucketByColumn === ownerColumn) return false;
   if (writeBuckets === 'any' || bucketFunction !== null) return false;

@@ -34,13 +34,13 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
       ),
     );
   }
-  if (table.pushPolicy === 'owner_only' && table.ownerColumn === null && table.parent === null) {
+  if (table.pushPolicy === 'owner_only' && !hasWriters(table) && table.parent === null) {
     problems.push(
       problem(
         table,
         'pushPolicy',
         'clients push into the table, but its rows have no owner',
-        `set ownerColumn or parent, or pushPolicy: 'disabled'`,
+        `set ownerColumn, parent or members, or pushPolicy: 'disabled'`,
       ),
     );
   }
@@ -60,15 +60,19 @@ function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>
     visited.push(parent);
     root = parent;
   }
-  if (root === table || root.ownerColumn !== null) return [];
+  if (root === table || hasWriters(root)) return [];
   return [
     problem(
       table,
       'parent',
       `the chain ends at ${root.entity}, which has no owner`,
-      `set ownerColumn on ${root.entity}`,
+      `set ownerColumn or members on ${root.entity}`,
     ),
   ];
+}
+
+function hasWriters({ ownerColumn, members }: SyncTable): boolean {
+  return ownerColumn !== null || members !== null;
 }
 
 function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {

@@ -18,8 +18,12 @@ export function unsubscribedBucketWarnings(
   if (subscriptions.constructor !== UserSubscriptionResolver) return [];
   return tables
     .filter(
-      ({ parent, bucketByColumn, bucketPrefix }) =>
-        parent === null && bucketByColumn !== null && bucketPrefix !== null && !isSubscribed(bucketPrefix),
+      ({ parent, members, bucketByColumn, bucketPrefix }) =>
+        parent === null &&
+        members === null &&
+        bucketByColumn !== null &&
+        bucketPrefix !== null &&
+        !isSubscribed(bucketPrefix),
     )
     .map(({ entity, bucketByColumn, bucketPrefix, globalWhenBucketNull }) => ({
       code: 'configuration_invalid',

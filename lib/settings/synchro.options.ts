@@ -36,6 +36,8 @@ export interface SynchroOptions {
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
+  /** The live channel, by which devices hear of changes when they happen. `false`: they poll. Default: `{}`. */
+  readonly live?: LiveOptions | false;
   /** Which schemas devices may have beside the current one. Default: `{}`. */
   readonly schema?: SchemaOptions;
   /**
@@ -134,6 +136,21 @@ export interface LimitOptions {
    * is followed by another one where history has gone meanwhile. Default: 7 days.
    */
   readonly snapshotAge?: Duration;
+}
+
+export interface LiveOptions {
+  /** Devices that an instance holds connections of; above it 503, and they poll. Default: 10 000. */
+  readonly maxConnections?: number;
+  /** Connections of one user to an instance; one more ends the oldest. Default: 100. */
+  readonly connectionsPerUser?: number;
+  /** After this long, give or take a tenth, a device connects again, and passes the guards again. Default: 15 min. */
+  readonly maxAge?: Duration;
+  /** How often a quiet stream gives a sign of life; a proxy's idle timeout must be longer. Default: 20 s. */
+  readonly heartbeat?: Duration;
+  /** Least time between two pokes of a device. Default: 100 ms. */
+  readonly pokeInterval?: Duration;
+  /** How often it is asked again which buckets a connected user reads; pulls ask, too. Default: 30 s. */
+  readonly subscriptionInterval?: Duration;
 }
 
 export interface SchemaOptions {

@@ -39,7 +39,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
-    file: 'lib/engine/push/writing/change-processing.ts',
+    file: 'lib/engine/push/writing/written.ts',
     find: 'return row.deletedAt === null ? taken :',
     replace: "return row.deletedAt !== '' ? taken :",
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],

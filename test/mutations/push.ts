@@ -147,8 +147,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'updated-at-is-left-alone',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: '[...assignments, forwardSql(group.contract), ...version]',
-    replace: '[...assignments, ...version]',
+    find: '[...assignments, ...owner, forwardSql(group.contract), ...version]',
+    replace: '[...assignments, ...owner, ...version]',
     tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
     why: 'W-PUSH-8: other devices skip a row whose updated_at did not grow.',
   },

@@ -43,6 +43,22 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     why: 'Rule 12: honest bodies would be turned away for such as nobody has any more.',
   },
   {
+    name: 'changes-are-decided-in-one-stretch',
+    file: 'lib/engine/push/writing/change-processing.ts',
+    find: 'if (this.turns.isOver) await this.turns.next();',
+    replace: '',
+    tests: [{ file: 'test/push/push-turns.test.ts', name: 'changes of one record' }],
+    why: 'W-SPEED-5: two thousand stale updates kept everybody waiting for 137 ms.',
+  },
+  {
+    name: 'verdicts-are-sent-one-by-one',
+    file: 'lib/http/answers.ts',
+    find: 'if (this.last.length < PART) return;',
+    replace: '',
+    tests: [{ file: 'test/http/answers.test.ts', name: 'are few parts of an answer' }],
+    why: 'W-SPEED-6: an answer of nine thousand texts took 30 ms to put together.',
+  },
+  {
     name: 'bodies-that-wait-count-nothing',
     file: 'lib/http/bodies/body-memory.ts',
     find: 'this.coming.delete(body);',

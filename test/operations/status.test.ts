@@ -149,6 +149,7 @@ describe('the status', () => {
         waitingRows: 0,
         parkedRows: 0,
         openTasks: 0,
+        live: { connections: 0, pokes: 0, pokeDelay: null },
         refusedChanges: { count: 0, latest: [] },
       });
       expect(status.slot.retainedBytes).toBeGreaterThan(0);

@@ -3,7 +3,7 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import { TEXT_LIMITS } from '../../common/text-limits.js';
 import { isReadableTimeSql } from '../../schema/row-json.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { ownBucketSql } from '../../store/host-rows/default-bucket-sql.js';
+import { ownBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
@@ -31,11 +31,10 @@ export async function hasTooLong(
 ): Promise<boolean> {
   const { recordId, bucket } = TEXT_LIMITS;
   const text = streamTextSql(tracked, table);
-  const own = ownBucketSql(table, text);
   const tooLong = [
     `octet_length(${text(table.idColumn)}) > ${recordId}`,
     ...(table.parentFkColumn === null ? [] : [`octet_length(${text(table.parentFkColumn)}) > ${recordId}`]),
-    ...(own === null ? [] : [`octet_length(${own}) > ${bucket}`]),
+    ...ownBucketsSql(table, text).map((own) => `octet_length(${own}) > ${bucket}`),
   ];
   const { rows } = await tx.query<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM ${table.sql} AS t WHERE ${tooLong.join(' OR ')}) AS found`,
@@ -57,7 +56,7 @@ export async function backfillEdges(
   tx.markReadAhead();
   const text = streamTextSql(tracked, table);
   const { parent } = table;
-  const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
+  const [own, name] = [ownBucketsSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
   const hasParent = `t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL`;
   const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
@@ -65,15 +64,16 @@ export async function backfillEdges(
       CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
       ${parent === null ? 'NULL' : `CASE WHEN ${hasParent} THEN ${fk} END`} AS parent_id`;
   const sources = [
-    ...(own === null
-      ? []
-      : [`SELECT ${columns}, ${own} AS bucket_id FROM ${table.sql} AS t WHERE ${own} IS NOT NULL`]),
+    ...own.map(
+      (bucket) =>
+        `SELECT ${columns}, ${bucket} AS bucket_id FROM ${table.sql} AS t WHERE ${bucket} IS NOT NULL`,
+    ),
     ...(parent === null
       ? []
       : [
           `SELECT ${columns}, e.bucket_id FROM ${table.sql} AS t
              JOIN :sync.sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}
-             ${own === null ? '' : `WHERE e.bucket_id IS DISTINCT FROM ${own}`}`,
+             ${own.length === 0 ? '' : `WHERE ${own.map((bucket) => `e.bucket_id IS DISTINCT FROM ${bucket}`).join(' AND ')}`}`,
         ]),
   ];
   await tx.query(

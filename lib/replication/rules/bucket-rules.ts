@@ -1,6 +1,7 @@
 import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
 import { SynchroError } from '../../common/errors.js';
 import { isTransient } from '../../database/database-error.js';
+import { memberBucket } from '../../registry/members.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 import { hasDefaultRule } from '../../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
@@ -49,6 +50,7 @@ export class BucketRules {
   async describe(tx: ChangelogTransaction, table: SyncTable): Promise<string> {
     const { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
     const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn, bucketFunction } = table;
+    const members = memberBucket(table);
     const rule =
       bucketFunction === null
         ? { name: this.resolver.constructor.name, version: this.resolver.version }
@@ -57,6 +59,7 @@ export class BucketRules {
       rule.name,
       { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
       { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn },
+      ...(members === null ? [] : [{ members }]),
       ...(rule.version === undefined ? [] : [rule.version]),
     ]);
   }

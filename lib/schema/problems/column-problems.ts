@@ -1,5 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/members.js';
 import { columnCaseProblems } from '../../registry/name-problems.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
@@ -41,6 +42,7 @@ function deciding(table: SyncTable, { name }: CatalogColumn): readonly SynchroPr
     ownerColumn: table.ownerColumn,
     parentFkColumn: table.parentFkColumn,
     bucketByColumn: table.bucketByColumn === table.ownerColumn ? null : table.bucketByColumn,
+    members: memberBucket(table)?.column ?? null,
     updatedAtColumn: table.updatedAtColumn,
     deletedAtColumn: table.deletedAtColumn,
   };

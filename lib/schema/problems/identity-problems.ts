@@ -1,5 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/members.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
 import { schemaProblem } from './schema-problem.js';
@@ -16,11 +17,12 @@ export function identityProblems(table: SyncTable, { columns }: CatalogTable): r
     ['ownerColumn', table.ownerColumn],
     ['parentFkColumn', table.parentFkColumn],
     ['bucketByColumn', table.bucketByColumn === table.ownerColumn ? null : table.bucketByColumn],
+    ['members', memberBucket(table)?.column ?? null],
   ] as const;
   return roles.flatMap(([option, name]) => {
     const column = columns.find((each) => each.name === name);
     if (!column) return [];
-    const problem = identityProblem(column, option === 'bucketByColumn');
+    const problem = identityProblem(column, option === 'bucketByColumn' || option === 'members');
     if (problem === null) return [];
     return [schemaProblem(table, option, `${column.name} ${problem.message}`, problem.fix(table.sql))];
   });

@@ -93,7 +93,8 @@ function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): re
 function namedColumns(table: SyncTable): ReadonlySet<string> {
   const { idColumn, updatedAtColumn, deletedAtColumn } = table;
   const { ownerColumn, parentFkColumn, bucketByColumn, versionColumn } = table;
-  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn].filter(
+  const team = table.members?.column ?? null;
+  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn, team].filter(
     (name) => name !== null,
   );
   // Not the protected columns: what isn't there (a conventional created_at) needs no protection.

@@ -1,4 +1,5 @@
 import { OPEN_FAILURE } from '../changelog/open-failure.js';
+import { LIVE_TABLES } from './live-tables.js';
 import type { SynchroMigration } from './migration.js';
 
 /**
@@ -57,12 +58,9 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN :sync.sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS
-       'since when the client holds every row; -infinity: as far as an older schema goes'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS
-       'first page of the snapshot for which history was last held: a hold has an age from there on'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS
-       'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS 'since when the client holds every row; -infinity: as far as an older schema goes'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS 'first page of the snapshot for which history was last held: a hold has an age from there on'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS 'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_wal_position (
        slot_name text PRIMARY KEY,
@@ -243,8 +241,10 @@ export const syncTables: SynchroMigration = {
      )`,
     `COMMENT ON TABLE :sync.sync_enum_labels IS
        'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
+
+    ...LIVE_TABLES,
   ],
   down: [
-    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
+    `DROP TABLE IF EXISTS :sync.sync_disconnects, :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
   ],
 };

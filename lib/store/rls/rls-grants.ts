@@ -21,8 +21,14 @@ export function grantsSql(
     ...others
       .filter((table) => parents.includes(table))
       .map((table) => `GRANT UPDATE (${quoteIdentifier(table.idColumn)}) ON ${table.sql} ${to}`),
+    ...memberTables(tables).map((relation) => `GRANT SELECT ON ${relation} ${to}`),
     `GRANT SELECT ON :sync.sync_bucket_edges ${to}`,
   ];
+}
+
+/** The tables that say who is a member. */
+export function memberTables(tables: readonly SyncTable[]): readonly string[] {
+  return [...new Set(tables.flatMap(({ members }) => members?.sql ?? []))];
 }
 
 function schemasOf(tables: readonly SyncTable[]): readonly string[] {

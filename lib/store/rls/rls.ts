@@ -4,7 +4,8 @@ import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import { discoverTables } from '../../registry/discovery.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
-import { ownedSql, parentOwnedSql, unownedSql } from '../host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../host-rows/members-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql, unownedSql } from '../host-rows/ownership-sql.js';
 import { grantsSql } from './rls-grants.js';
 import { hasRowSql } from '../host-rows/row-exists.js';
 import { BUCKETS_SETTING, USER_SETTING } from '../../database/session.js';
@@ -133,9 +134,9 @@ function roleSql({ role }: RlsOptions): string {
 }
 
 function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): string {
-  const { name, ownerColumn, parent, bucketByColumn } = table;
+  const { name, parent, bucketByColumn } = table;
   const byBucket = options.readByBucket === false ? [] : [inBucketSql(table)];
-  if (ownerColumn === null && parent === null) {
+  if (!hasOwnWriteRule(table) && parent === null) {
     // Without an owner or a rule of its own the table is everyone's; with a rule, only its buckets' users read it.
     const isEveryones = bucketByColumn === null && !hasRuleOfHost(table, options);
     return isEveryones ? 'true' : (byBucket[0] ?? 'false');
@@ -168,7 +169,14 @@ function inBucketSql({ name, idColumn }: SyncTable): string {
 
 /** As a push inserts: an owner column of its own lets a child stand without a parent, not under another user's. */
 function insertableSql(registry: SyncRegistry, table: SyncTable, owned: string): string {
-  if (table.ownerColumn === null || table.parentFkColumn === null) return owned;
-  const fk = `${quoteIdentifier(table.name)}.${quoteIdentifier(table.parentFkColumn)}`;
-  return `${owned} AND (${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})`;
+  const { members, parentFkColumn } = table;
+  const column = (name: string): string => `${quoteIdentifier(table.name)}.${quoteIdentifier(name)}`;
+  const tests = [owned];
+  if (hasOwnWriteRule(table) && parentFkColumn !== null) {
+    const fk = column(parentFkColumn);
+    tests.push(`(${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})`);
+  }
+  if (members !== null)
+    tests.push(wantedTeamSql(table, { wanted: column(members.column), held: undefined }, USER));
+  return tests.join(' AND ');
 }

@@ -4,7 +4,7 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
-import { grantsSql } from './rls-grants.js';
+import { grantsSql, memberTables } from './rls-grants.js';
 import { inTransaction } from '../../database/session.js';
 import { tablePrivilegeProblems } from './table-privileges.js';
 import { qualify, syncSchema } from '../../database/sync-schema.js';
@@ -82,6 +82,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
   const schema = syncSchema(dataSource);
   const needed = [
     ...tables.flatMap((table) => privilegesOn(table, parents).map((privilege) => [table.sql, privilege])),
+    ...memberTables(tables).map((relation) => [relation, 'SELECT']),
     [qualify(':sync.sync_bucket_edges', schema), 'SELECT'],
   ];
   const missing = await query<{ relation: string; privilege: string }>(

@@ -1,7 +1,9 @@
+import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BodyMemory } from '../../../lib/http/bodies/body-memory.js';
 import { IncomingBody, type LargeBodyRules } from '../../../lib/http/bodies/incoming-body.js';
+import { countRounds } from '../../support/rounds.js';
 
 const CHUNK = 64 * 1024;
 const CHUNKS = 100;
@@ -18,17 +20,6 @@ function incoming(rules: Partial<LargeBodyRules>, stream = arrived(), memory = n
     check: () => undefined,
     ...rules,
   });
-}
-
-/** How many rounds the event loop has made. */
-function countRounds(): { readonly count: number; stop(): void } {
-  const rounds = { count: 0, isStopped: false, stop: () => void (rounds.isStopped = true) };
-  const next = (): void => {
-    rounds.count++;
-    if (!rounds.isStopped) setImmediate(next);
-  };
-  setImmediate(next);
-  return rounds;
 }
 
 describe('a large body', () => {
@@ -94,19 +85,18 @@ describe('a large body', () => {
     const stream = arrived();
     let taken = 0;
     stream.on('data', () => taken++);
-    let admit: () => void = () => undefined;
-    let isAsked: () => void = () => undefined;
-    const asked = new Promise<void>((resolve) => (isAsked = resolve));
-    const turn = (): Promise<void> => {
-      isAsked();
-      return new Promise<void>((resolve) => (admit = resolve));
+    const [asked, admitted] = [new EventEmitter(), new EventEmitter()];
+    const turn = async (): Promise<void> => {
+      asked.emit('turn');
+      await once(admitted, 'turn');
     };
+    const isAsked = once(asked, 'turn');
     const reading = incoming({ turn }, stream).read();
-    await asked;
+    await isAsked;
     const before = taken;
     for (let round = 0; round < 50; round++) await new Promise((resolve) => setImmediate(resolve));
     expect(taken).toBe(before);
-    admit();
+    admitted.emit('turn');
     expect((await reading).length).toBe(CHUNKS * CHUNK);
   });
 });

@@ -193,6 +193,7 @@ describe('write groups', () => {
       },
       kind,
       columns,
+      granted: null,
       row: undefined,
     };
   };

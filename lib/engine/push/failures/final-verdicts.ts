@@ -1,5 +1,4 @@
 import { groupBy } from '../../../common/collections.js';
-import { Turns } from '../../../common/pieces.js';
 import { type ChangeTries, MAX_TRIES } from './change-tries.js';
 import { describeFailure, doubt, type Failure, failureVerdict } from './failures.js';
 import { notOwned } from '../writing/judge.js';
@@ -41,10 +40,8 @@ export async function finalVerdicts(
     tries,
   );
   const lost = new Set<string>();
-  const turns = new Turns();
   const parentsFirst = [...failures.keys()].toSorted(byRank);
   for (const [key, items] of groupBy(parentsFirst, (item) => item.key)) {
-    if (turns.isOver) await turns.next();
     const [head] = items;
     const failure = failures.get(head);
     if (!failure) continue;

@@ -18,9 +18,9 @@ export interface GroupStatement {
 export function groupStatement(
   registry: SyncRegistry,
   userId: string,
-  { group: [{ item, kind, columns }], form, records: writes }: GroupStatement,
+  { group: [{ item, kind, columns, granted }], form, records: writes }: GroupStatement,
 ): SqlStatement {
-  const shape: GroupShape = { contract: item.table, columns, form };
+  const shape: GroupShape = { contract: item.table, columns, form, granted };
   const records = `[${writes.map(recordText).join(',')}]`;
   switch (kind) {
     case 'insert':

@@ -1,8 +1,10 @@
 import { quoteIdentifier } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
-import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
+import type { Granted } from '../policy/granted.js';
 import { storedRowSql } from './row-sql.js';
 
 /** What a group writes: the same table and columns for all its records. */
@@ -11,6 +13,8 @@ export interface GroupShape {
   /** The columns that clients' values go to; without the key. */
   readonly columns: readonly ContractColumn[];
   readonly form: WriteForm;
+  /** A policy has allowed it, under the locks of the rows; null: the rule in SQL decides. */
+  readonly granted: Granted | null;
 }
 
 /**
@@ -40,16 +44,16 @@ export function insertSql(
     [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
   // Without a type of its own, the parameter takes the column's.
-  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
+  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(group.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
   const fk = group.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = parentCheck(registry, group, fk, user);
+  const check = group.granted ? 'true' : createCheck(registry, group, fk, user);
   // A trigger may have given the row away.
   const owned =
-    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, group, user());
+    hasOwnWriteRule(table) || table.parent !== null ? stillOwnedSql(registry, group, user()) : 'false';
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
       SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(group)} WHERE ${check}
@@ -98,14 +102,21 @@ function changeSql(
   const { table, primaryKey } = group.contract;
   const key = quoteIdentifier(primaryKey.name);
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, forwardSql(group.contract), ...version];
+  const parameters: unknown[] = [records, userId];
+  const newOwner = group.granted?.owner ?? null;
+  const owner =
+    table.ownerColumn === null || newOwner === null
+      ? []
+      : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
+  const rule = group.granted ? 'true' : changeCheck(registry, group);
+  const all = [...assignments, ...owner, forwardSql(group.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        WHERE t.${key} = r.${key} AND ${rule}
         RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
   return {
     // TypeORM answers a bare UPDATE in another form than a SELECT.
     sql: group.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters: [records, userId],
+    parameters,
   };
 }
 
@@ -149,6 +160,32 @@ function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractC
   return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
 }
 
+/** Both sides are asked: the row before, and the team that it goes to. */
+function changeCheck(registry: SyncRegistry, group: GroupShape): string {
+  const { table } = group.contract;
+  const owned = ownedSql(registry, table, 't', '$2::text');
+  const index = group.columns.findIndex(({ name }) => name === table.members?.column);
+  const column = group.columns[index];
+  if (!column) return owned;
+  const wanted = changedSql(group, column, index);
+  const held = `t.${quoteIdentifier(column.name)}`;
+  return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;
+}
+
+function createCheck(
+  registry: SyncRegistry,
+  group: GroupShape,
+  fk: ContractColumn | undefined,
+  user: () => string,
+): string {
+  const { table, primaryKey } = group.contract;
+  const check = parentCheck(registry, group, fk, user);
+  if (table.members === null) return check;
+  const column = [primaryKey, ...group.columns].find(({ name }) => name === table.members?.column);
+  const wanted = column && valueSql(column);
+  return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
+}
+
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
 function parentCheck(
   registry: SyncRegistry,
@@ -157,10 +194,10 @@ function parentCheck(
   user: () => string,
 ): string {
   if (table.parent === null) return 'true';
-  if (!fk) return table.ownerColumn === null ? 'false' : 'true';
+  if (!fk) return hasOwnWriteRule(table) ? 'true' : 'false';
   const value = `r.${quoteIdentifier(fk.name)}`;
   const owned = parentOwnedSql(registry, table, value, user());
-  return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;
+  return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;
 }
 
 /**

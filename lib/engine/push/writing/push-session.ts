@@ -132,6 +132,7 @@ export class PushSession {
     const { failed, rank } = this.state;
     const { writer } = this.processing;
     if (!writes.every(({ item }) => failed.all.has(item))) return false;
+    if (!writes.every((write) => this.tools.permissions.isDecided(write))) return false;
     const outcomes =
       (await writer.writeTogether(writeGroups(writes, rank))) ??
       (await writer.writeTogether(writes.map((write) => [write])));
