@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeProblem, problemsError, type SynchroProblem } from './common/errors.js';
+import { describeWarnings, problemsError, type SynchroProblem } from './common/errors.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { optionProblems } from './option-problems.js';
@@ -42,7 +42,7 @@ export class StartChecks {
     if (problems.length > 0) throw problemsError(problems);
     const newer = versions.filter(({ isAdvice }) => isAdvice);
     const warnings = [...newer, ...schema.warnings, ...(await this.visibility.all())];
-    for (const warning of warnings) this.logger.warn(describeProblem(warning));
+    for (const line of describeWarnings(warnings)) this.logger.warn(line);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });

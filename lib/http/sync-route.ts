@@ -12,6 +12,12 @@ import type { HttpRequest } from './sync-request.js';
 
 const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
 
+/**
+ * What `@ApiExcludeController()` of `@nestjs/swagger` sets: as every method is routed, it would show dozens of operations
+ * where there are seven. docs/protocol.md describes them.
+ */
+export const HiddenFromSwagger: ClassDecorator = SetMetadata('swagger/apiExcludeController', [true]);
+
 type Method = 'GET' | 'POST';
 
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */

@@ -40,8 +40,9 @@ export interface Members<Entity extends object = object> {
 }
 
 /**
- * A column by the entity's property, or by its name in the database. Editors offer the properties; any name (a database
- * column, the path `address.street` into an embedded entity) is taken, and checked at start.
+ * A column by the entity's property, by a relation that has one join column, or by its name in the database. Editors
+ * offer the properties; any name (a database column, the path `address.street` into an embedded entity) is taken, and
+ * checked at start.
  */
 export type ColumnName<Entity extends object = object> = (keyof Entity & string) | (string & {});
 
@@ -60,6 +61,11 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly parentFkColumn?: ColumnName<Entity>;
   /** Columns that clients see and write. Default: all but `select: false` ones. Key and timestamps are always in. */
   readonly syncColumns?: readonly ColumnName<Entity>[];
+  /**
+   * Columns that clients neither see nor write; all others are synced, also those that are added later. Not together
+   * with `syncColumns`. Default: none.
+   */
+  readonly excludeColumns?: readonly ColumnName<Entity>[];
   /** Entities that clients should push before this one; a hint in the contract. Default: none. */
   readonly dependencies?: readonly (() => EntityClass)[];
   /**

@@ -60,7 +60,7 @@ export interface SyncTable {
   readonly dependencies: readonly string[];
   /** The columns asked for; null means all that are not in {@link hiddenColumns}. */
   readonly syncColumns: readonly string[] | null;
-  /** `select: false` columns that were not asked for. */
+  /** Columns that are left out: `select: false` ones that were not asked for, and those that the host names. */
   readonly hiddenColumns: readonly string[];
   /** Every column that a client's update can't touch: key, owner, parent key, timestamps, version, and the host's. */
   readonly protectedColumns: ReadonlySet<string>;

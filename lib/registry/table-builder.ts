@@ -93,9 +93,7 @@ export class TableBuilder {
       parentFkColumn,
       dependencies: (options.dependencies ?? []).flatMap((entity) => this.tableName(entity())).toSorted(),
       syncColumns,
-      hiddenColumns: metadata.columns
-        .filter((column) => !column.isSelect)
-        .map((column) => column.databaseName),
+      hiddenColumns: this.hiddenColumns([idColumn, updatedAtColumn, deletedAtColumn]),
       protectedColumns: new Set([...own, ...protectedByHost]),
       ...bucketInference(options, {
         ownerColumn,
@@ -107,6 +105,18 @@ export class TableBuilder {
       members,
       depth,
     };
+  }
+
+  /** @param required columns that devices can't be without */
+  private hiddenColumns(required: readonly (string | null)[]): readonly string[] {
+    const { excludeColumns = [], syncColumns } = this.options;
+    const excluded = excludeColumns.map((column) => this.columns.named('excludeColumns', column));
+    if (excludeColumns.length > 0 && syncColumns !== undefined)
+      this.problem('excludeColumns', 'syncColumns says which columns are synced already', 'give one of them');
+    for (const column of excluded.filter((name) => required.includes(name)))
+      this.problem('excludeColumns', `${column} is always synced`, 'remove it from the list');
+    const unselected = this.metadata.columns.filter((column) => !column.isSelect);
+    return [...unselected.map((column) => column.databaseName), ...excluded];
   }
 
   private get sql(): string {

@@ -10,7 +10,7 @@ import type { ContractColumn, ContractTable, LogicalType } from './schema-contra
 import { hasServerKeys, isFilledBySequence, serverKeyWarnings } from './problems/key-problems.js';
 import { keyTypeProblems, type SourceCatalogs } from './problems/key-type-problems.js';
 import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './problems/schema-problem.js';
-import { relaxedWarning, timestampWarnings } from './problems/schema-warnings.js';
+import { relaxedWarning, secretWarnings, timestampWarnings } from './problems/schema-warnings.js';
 import { tableProblems } from './problems/table-problems.js';
 import { unmappedTimeProblems } from './problems/time-problems.js';
 import { generatedProblems, ruleProblems } from './problems/write-problems.js';
@@ -52,7 +52,11 @@ export function buildContract(
     atStart.push(...ruleProblems(table, catalog), ...unmappedTimeProblems(table, catalog));
     const closed = [...identityProblems(table, catalog), ...generatedProblems(table, catalog)];
     if (closed.length > 0) closing.set(table, closed);
-    warnings.push(...timestampWarnings(table, catalog.columns), ...serverKeyWarnings(table, catalog.columns));
+    warnings.push(
+      ...secretWarnings(table, catalog.columns),
+      ...timestampWarnings(table, catalog.columns),
+      ...serverKeyWarnings(table, catalog.columns),
+    );
     const columns = catalog.columns
       .filter(({ name }) => isSynced(table, name))
       .flatMap((column) => {

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 
 const REMOVALS = 'test/push/removals.test.ts';
+const EXISTING = 'test/host/existing-app.test.ts';
 const OTHER_KEYS = 'test/host/other-keys.test.ts';
 const KEY_COLUMNS = 'test/schema/key-columns.test.ts';
 const TIMELESS = 'test/pull/tables-without-times.test.ts';
@@ -118,5 +119,37 @@ export const FIT: readonly Mutation[] = [
     replace: 'if (referencedColumn === undefined || id !== undefined) return;',
     tests: [{ file: KEY_COLUMNS, name: 'is what children refer to' }],
     why: "W-FIT-23: a child would be its parent's who has that number by chance.",
+  },
+  {
+    name: 'a-relation-is-its-first-column',
+    file: 'lib/registry/entity-columns.ts',
+    find: 'if (relation && relation.joinColumns.length !== 1) return this.noColumn(option, relation);',
+    replace: '',
+    tests: [{ file: EXISTING, name: 'refuses relations without one column' }],
+    why: 'W-FIT-25: half of a key would say whose a row is.',
+  },
+  {
+    name: 'rounded-numbers-are-users',
+    file: 'lib/http/user.interceptor.ts',
+    find: "typeof answer === 'bigint' || Number.isSafeInteger(answer)",
+    replace: "typeof answer === 'bigint' || Number.isInteger(answer)",
+    tests: [{ file: EXISTING, name: 'an integer that JavaScript rounds' }],
+    why: 'W-FIT-26: two users would be one.',
+  },
+  {
+    name: 'excluded-columns-are-synced',
+    file: 'lib/registry/table-builder.ts',
+    find: 'return [...unselected.map((column) => column.databaseName), ...excluded];',
+    replace: 'return unselected.map((column) => column.databaseName);',
+    tests: [{ file: EXISTING, name: 'names columns by relations and embedded paths' }],
+    why: 'W-FIT-24: devices would get what the host keeps from them.',
+  },
+  {
+    name: 'secrets-are-known-by-whole-names',
+    file: 'lib/schema/problems/schema-warnings.ts',
+    find: "SECRETS.has(word.replace(/s$/, ''))",
+    replace: 'SECRETS.has(name)',
+    tests: [{ file: EXISTING, name: 'named like secrets' }],
+    why: 'W-FIT-27: nobody would be warned of a reset_token.',
   },
 ];

@@ -29,12 +29,15 @@ export function serverKeyWarnings(
 ): readonly SynchroProblem[] {
   if (!hasServerKeys(table, columns)) return [];
   return [
-    schemaProblem(
-      table,
-      'idColumn',
-      `devices can't create rows of ${table.sql}: a sequence fills ${table.idColumn}, and its next values would be taken by those that devices choose`,
-      `${syncIdFix(table)}; or, where nobody else inserts by the sequence, set clientKeys: true`,
-    ),
+    {
+      ...schemaProblem(
+        table,
+        'idColumn',
+        `devices can't create rows of ${table.sql}: a sequence fills ${table.idColumn}, and its next values would be taken by those that devices choose`,
+        `${syncIdFix(table)}; or, where nobody else inserts by the sequence, set clientKeys: true`,
+      ),
+      group: 'tables whose keys a sequence fills, so that devices create no rows there',
+    },
   ];
 }
 
