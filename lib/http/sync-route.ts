@@ -33,7 +33,7 @@ export function isSyncRouteConfig(config: object | undefined): boolean {
   return config !== undefined && 'synchro' in config;
 }
 
-/** Answers 405 to what is not an endpoint's method, before anything else of the request is looked at. */
+/** Answers 405 to other methods than an endpoint's, before anything else of the request is read. */
 export class MethodInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();

@@ -15,9 +15,9 @@ import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 
 /**
- * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
- * nobody. An interceptor, because it has to come after every guard of the host, also in a
- * subclass that adds its own.
+ * Finds the user of a request, by the host's own rule or else from the guard that identified the caller, and refuses
+ * no request. An interceptor, because it has to come after every guard of the host, also in a subclass that adds its
+ * own.
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
@@ -43,7 +43,7 @@ export class UserInterceptor implements NestInterceptor {
     return next.handle();
   }
 
-  /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */
+  /** A guard of the library refuses unidentified callers: without any guard, every answer will be 401. */
   private hint(): void {
     if (this.hasHinted) return;
     this.hasHinted = true;

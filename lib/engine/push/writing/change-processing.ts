@@ -23,7 +23,7 @@ import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
 import { isGivenAway, writtenVerdict } from './written.js';
 
-/** What a push works with. */
+/** The parts that a push works with. */
 export interface PushTools {
   readonly roles: RoleSwitch;
   readonly registry: SyncRegistry;
@@ -34,7 +34,7 @@ export interface PushTools {
   readonly validation: WriteValidation;
 }
 
-/** What one push has come to so far. */
+/** The state of one push so far. */
 export interface PushState {
   readonly rows: PushRows;
   readonly failed: FailedChanges;
@@ -47,13 +47,13 @@ export class ChangeProcessing {
   readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  /** The changes whose rows are as they wanted them, in the order of writing. */
   readonly accepted: PushItem[] = [];
   /** Rows that were written, and are not the user's any more. */
   readonly givenAway: PushItem[] = [];
   /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
   readonly madeForOthers: PushItem[] = [];
-  /** What would have come into buckets that the user doesn't read. */
+  /** Changes that would have put a row into a bucket that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   private inserted: PushItem[] = [];
   private readonly turns = new Turns();
@@ -127,7 +127,7 @@ export class ChangeProcessing {
     return false;
   }
 
-  /** What the same push wrote before is what the device's next change of the record builds on. */
+  /** The device's next change of a record builds on the version that this push wrote before. */
   private onOwnVersion(item: PushItem): PushItem {
     const row = this.state.rows.get(item);
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
@@ -215,7 +215,7 @@ export class ChangeProcessing {
       this.inserted.push(item);
   }
 
-  /** What was parked before stays parked until it is written, or has lost against a row that is there. */
+  /** A parked record stays parked until it is written, or has lost against an existing row. */
   private conclude(item: PushItem, verdict: PushResult): void {
     if (this.tools.parking.holds(item)) {
       if (!verdict.accepted && verdict.status !== 'conflict') {
@@ -229,8 +229,8 @@ export class ChangeProcessing {
   }
 
   /**
-   * Creates whose key was taken meanwhile are judged again, by the row that has it (W-PUSH-10). Where no row is to be
-   * seen, a statement that leaves nothing out tells whether the key is taken, or the table doesn't take the record.
+   * Judges creates whose key was taken meanwhile again, by the row that has it (W-PUSH-10). Where no row is visible,
+   * a statement in the plain form shows whether the key is taken, or the table doesn't take the record.
    */
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
@@ -239,7 +239,7 @@ export class ChangeProcessing {
       for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
         if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
-        // Another user's: nothing is told of it (W-PUSH-5).
+        // It is another user's, and the answer reveals nothing of it (W-PUSH-5).
         else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }
