@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { tableNameProblems } from './name-problems.js';
-import { bucketPrefixProblems } from './named-buckets.js';
+import { bucketPrefixProblems } from './buckets/named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
 /** Finds contradictions in the tables' options (docs/options.md#synctable). */

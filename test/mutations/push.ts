@@ -147,7 +147,7 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'updated-at-is-left-alone',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: '[...assignments, ...owner, forwardSql(group.contract), ...version]',
+    find: '[...assignments, ...owner, ...forwardSql(group.contract), ...version]',
     replace: '[...assignments, ...owner, ...version]',
     tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
     why: 'W-PUSH-8: other devices skip a row whose updated_at did not grow.',
@@ -163,8 +163,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'created-rows-have-microseconds',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "[table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],",
-    replace: '[table.updatedAtColumn, `clock_timestamp()`],',
+    find: 'values.push([table.updatedAtColumn, NOW]);',
+    replace: "values.push([table.updatedAtColumn, 'clock_timestamp()']);",
     tests: [{ file: VERDICTS, name: 'is applied with the time of the row, in whole milliseconds' }],
     why: 'Interleavings 13: Swift keeps milliseconds.',
   },

@@ -8,8 +8,8 @@ export const READING: readonly Mutation[] = [
   {
     name: 'undeleted-rows-keep-their-time',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));',
-    replace: 'const plain = (live === false && isItsChange) || (grew && isFreshInsert(row, micros));',
+    find: 'const plain = grew && (live === false ? isChange(row) : isFreshInsert(row, micros));',
+    replace: 'const plain = (live === false && isChange(row)) || (grew && isFreshInsert(row, micros));',
     tests: [
       { file: 'test/pull/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' },
     ],

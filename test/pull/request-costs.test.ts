@@ -175,7 +175,6 @@ describe('reading', () => {
         limit,
         buckets: names,
         tables: null,
-        timeless: [],
       }),
     );
     expect(read).toBeGreaterThan(0);

@@ -503,7 +503,9 @@ describe('the start of an app is refused', () => {
     }
     expect(await problems(Pair)).toEqual([
       'Pair: idColumn: its primary key is (one, two), but clients know a record by one column; ' +
-        'give it a primary key of one column, and make the present one a UNIQUE constraint',
+        'ALTER TABLE "public"."pairs" ADD COLUMN sync_id uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT "pairs_sync_id" UNIQUE; ' +
+        'ALTER TABLE "public"."pairs" REPLICA IDENTITY USING INDEX "pairs_sync_id"; ' +
+        "add the column to the entity, and idColumn: 'sync_id' to its @SyncTable",
     ]);
   });
 

@@ -157,15 +157,36 @@ describe('the time that is served with an entry', () => {
     expect(applyRow(recordIn({}), old)).toEqual([create('a', micros(NOW))]);
   });
 
-  it('is the commit for a row without a time', () => {
-    for (const updatedAt of [null, undefined]) {
-      expect(applyRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
-        create('a', micros(NOW)),
-      ]);
-      expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
-        update('a', micros(NOW)),
-      ]);
-    }
+  it('is the commit for a row whose time is not known', () => {
+    const updatedAt = undefined;
+    expect(applyRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
+      create('a', micros(NOW)),
+    ]);
+    expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
+      update('a', micros(NOW)),
+    ]);
+  });
+
+  it('is that of its edges for a row without a time: of the commit that made it what it is [W-FIT-12]', () => {
+    const inserted = recordIn({});
+    expect(applyRow(inserted, row(['a'], { cause: 'insert', updatedAt: null }))).toEqual([create('a')]);
+    expect(inserted.rowMicros).toBe(micros(NOW));
+    const updated = recordIn({ a: true }, EARLY);
+    expect(applyRow(updated, row(['a'], { updatedAt: null }))).toEqual([update('a')]);
+    expect(updated.rowMicros).toBe(micros(NOW));
+  });
+
+  it('grows for a row without a time whose commits are told in another order than their times', () => {
+    const record = recordIn({ a: true }, NOW);
+    const earlier = row(['a'], { updatedAt: null, commitTime: micros(EARLY) });
+    expect(applyRow(record, earlier)).toEqual([update('a', micros(NOW) + MILLISECOND)]);
+  });
+
+  it('says nothing of a row without a time whose buckets alone were looked at again', () => {
+    const record = recordIn({ a: true }, EARLY);
+    expect(applyRow(record, row(['a'], { updatedAt: null, cause: 'reresolved' }))).toEqual([]);
+    expect(record.rowMicros).toBe(micros(EARLY));
+    expect(applyRow(record, row(['a'], { updatedAt: null, cause: 'compared' }))).toEqual([update('a')]);
   });
 
   it('grows for a row that was deleted and inserted again with its former time [interleaving 12]', () => {

@@ -5,7 +5,7 @@ import { KeyReplacedError } from '../writing/key-replaced.error.js';
 /**
  * The meaning of an SQL error of one record for its change (W-PUSH-2):
  * - `data`: a value that the column can't hold;
- * - `reference`: it points to a row that doesn't exist;
+ * - `reference`: it points to a row that doesn't exist, or another row points to it;
  * - `forbidden`: a policy or a privilege refuses it;
  * - `constraint`: a rule of the host's schema or triggers refuses it;
  * - `doubtful`: anything else. A trigger may raise any code, and the reason may pass: the change is tried again, a
@@ -63,6 +63,7 @@ interface ServerError {
 }
 
 const BY_STATE: ReadonlyMap<string, SqlFailure> = new Map([
+  ['23001', 'reference'], // ON DELETE RESTRICT
   ['23503', 'reference'],
   ['42501', 'forbidden'],
   ['42703', 'data'], // undefined_column
