@@ -24,7 +24,7 @@ export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
   private hasHinted = false;
   /** What was said of answers that are no user. */
-  private readonly told = new Set<string>();
+  private readonly warned = new Set<string>();
 
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'userId' | 'logger'>) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
@@ -36,7 +36,7 @@ export class UserInterceptor implements NestInterceptor {
     const answer: unknown = ownRule ? await ownRule(context) : identityOf(request);
     const userId = idText(answer);
     if (userId === null) {
-      if (ownRule) this.tellOnce(`the option userId answered ${describeAnswer(answer)}`);
+      if (ownRule) this.warnOnce(`the option userId answered ${describeAnswer(answer)}`);
       else this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
     }
@@ -48,9 +48,9 @@ export class UserInterceptor implements NestInterceptor {
   }
 
   /** Once: a host may let requests without a user come this far, any number of them. */
-  private tellOnce(why: string): void {
-    if (this.told.has(why)) return;
-    this.told.add(why);
+  private warnOnce(why: string): void {
+    if (this.warned.has(why)) return;
+    this.warned.add(why);
     this.logger.warn(`a request has no user, and was answered 401: ${why}`);
   }
 
