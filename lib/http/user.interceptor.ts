@@ -23,7 +23,7 @@ import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
   private hasHinted = false;
-  /** What was said of answers that are no user. */
+  /** The warnings about answers that are no user, each given once. */
   private readonly warned = new Set<string>();
 
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'userId' | 'logger'>) {

@@ -5,11 +5,11 @@ import { isGivenAway } from './written.js';
 
 /** The changes of one push that are written. */
 export class WrittenItems {
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  /** The changes whose rows are as they wanted them, in the order of writing. */
   readonly accepted: PushItem[] = [];
   /** Rows that were written, and are not the user's any more. */
   readonly givenAway: PushItem[] = [];
-  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
+  /** Those of them that are new: their user's device has them, and gets no entry for them. */
   readonly madeForOthers: PushItem[] = [];
   private readonly inserted: PushItem[] = [];
 
@@ -33,7 +33,7 @@ export class WrittenItems {
       this.inserted.push(item);
   }
 
-  /** The host hears of no record that was not there. */
+  /** Hooks get no delete of a record that did not exist. */
   conclude(item: PushItem, { accepted, reason_code: reason }: PushResult): void {
     if (accepted && !(reason === 'already_deleted' && isRemoval(item))) this.accepted.push(item);
   }
