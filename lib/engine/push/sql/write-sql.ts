@@ -1,8 +1,9 @@
-import { quoteIdentifier } from '../../../common/identifiers.js';
+import { quoteIdentifier, quoteLiteral } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
 import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { functionWritesSql, rowJsonb } from '../../../store/host-rows/write-function-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
 import type { Granted } from '../policy/granted.js';
 import { storedRowSql } from './row-sql.js';
@@ -164,6 +165,12 @@ function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractC
 function changeCheck(registry: SyncRegistry, group: GroupShape): string {
   const { table } = group.contract;
   const owned = ownedSql(registry, table, 't', '$2::text');
+  const { writeFunction } = table;
+  if (writeFunction !== null && group.columns.length > 0) {
+    const held = rowJsonb('t');
+    const wanted = `${held} || ${sentJsonb(group)}`;
+    return `${owned} AND ${functionWritesSql(writeFunction, table, { held, wanted }, '$2::text')}`;
+  }
   const index = group.columns.findIndex(({ name }) => name === table.members?.column);
   const column = group.columns[index];
   if (!column) return owned;
@@ -180,10 +187,26 @@ function createCheck(
 ): string {
   const { table, primaryKey } = group.contract;
   const check = parentCheck(registry, group, fk, user);
+  if (table.writeFunction !== null) {
+    const owner =
+      table.ownerColumn === null
+        ? ''
+        : ` || jsonb_build_object(${quoteLiteral(table.ownerColumn)}, ${user()})`;
+    const sides = { held: 'NULL::jsonb', wanted: `${sentJsonb(group)}${owner}` };
+    return `${check} AND ${functionWritesSql(table.writeFunction, table, sides, user())}`;
+  }
   if (table.members === null) return check;
   const column = [primaryKey, ...group.columns].find(({ name }) => name === table.members?.column);
   const wanted = column && valueSql(column);
   return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
+}
+
+/** The values of a record that its device wants written, as `jsonb`, less those that it left alone. */
+function sentJsonb({ contract, columns }: GroupShape): string {
+  const kept = keptName(contract);
+  const names = columns.map(({ name }) => quoteLiteral(name)).join(', ');
+  const left = `(SELECT coalesce(array_agg((ARRAY[${names}]::text[])[k.n + 1]), '{}') FROM unnest(r.${quoteIdentifier(kept)}) AS k(n))`;
+  return `(to_jsonb(r.*) - ${quoteLiteral(kept)} - ${left})`;
 }
 
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
