@@ -12,6 +12,7 @@ import { READING } from './reading.js';
 import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
+import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { OPERATIONS } from './operations.js';
@@ -64,4 +65,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...READING,
   ...HTTP,
   ...CONSUMER,
+  ...FIT,
 ];

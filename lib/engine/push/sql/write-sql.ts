@@ -5,24 +5,9 @@ import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
 import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import { functionWritesSql, rowJsonb } from '../../../store/host-rows/write-function-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
-import type { Granted } from '../policy/granted.js';
+import { timestampEnvelopeSql } from '../../../schema/row-json.js';
+import { changedSql, type GroupShape, recordsSql, sentJsonb, valueSql } from './group-values.js';
 import { storedRowSql } from './row-sql.js';
-
-/** What a group writes: the same table and columns for all its records. */
-export interface GroupShape {
-  readonly contract: ContractTable;
-  /** The columns that clients' values go to; without the key. */
-  readonly columns: readonly ContractColumn[];
-  readonly form: WriteForm;
-  /** A policy has allowed it, under the locks of the rows; null: the rule in SQL decides. */
-  readonly granted: Granted | null;
-}
-
-/**
- * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
- * taken is an error then, where the usual form leaves the record out.
- */
-export type WriteForm = 'usual' | 'plain';
 
 /**
  * Inserts records that are new. It leaves out those whose key is taken (on the primary key only, or it would hide
@@ -42,8 +27,8 @@ export function insertSql(
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
     ...group.columns.map((column) => [column.name, valueSql(column)] as const),
-    [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
+  if (table.updatedAtColumn !== null) values.push([table.updatedAtColumn, NOW]);
   // Without a type of its own, the parameter takes the column's.
   if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(group.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
@@ -65,6 +50,9 @@ export function insertSql(
   };
 }
 
+/** To whole milliseconds, which is what Swift keeps (W-PUSH-8). */
+const NOW = `date_trunc('milliseconds', clock_timestamp())`;
+
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
   registry: SyncRegistry,
@@ -76,21 +64,27 @@ export function updateSql(
   const assignments = group.columns.map(
     (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(group, column, index)}`,
   );
-  if (undelete) assignments.push(`${quoteIdentifier(group.contract.table.deletedAtColumn)} = NULL`);
+  const { deletedAtColumn } = group.contract.table;
+  if (undelete && deletedAtColumn !== null) assignments.push(`${quoteIdentifier(deletedAtColumn)} = NULL`);
   return changeSql(registry, group, records, userId, assignments);
 }
 
-/** Soft-deletes records that the user owns. */
+/** Deletes records that the user owns: softly, where the table has a delete time. */
 export function deleteSql(
   registry: SyncRegistry,
   group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const column = quoteIdentifier(group.contract.table.deletedAtColumn);
-  return changeSql(registry, group, records, userId, [
-    `${column} = date_trunc('milliseconds', clock_timestamp())`,
-  ]);
+  const { table } = group.contract;
+  if (table.deletedAtColumn !== null)
+    return changeSql(registry, group, records, userId, [
+      `${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`,
+    ]);
+  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
+        ${allowedRecordsSql(registry, group)}
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+  return writtenSql(group, sql, [records, userId]);
 }
 
 function changeSql(
@@ -100,8 +94,7 @@ function changeSql(
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table, primaryKey } = group.contract;
-  const key = quoteIdentifier(primaryKey.name);
+  const { table } = group.contract;
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
   const parameters: unknown[] = [records, userId];
   const newOwner = group.granted?.owner ?? null;
@@ -109,56 +102,26 @@ function changeSql(
     table.ownerColumn === null || newOwner === null
       ? []
       : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
-  const rule = group.granted ? 'true' : changeCheck(registry, group);
-  const all = [...assignments, ...owner, forwardSql(group.contract), ...version];
+  const all = [...assignments, ...owner, ...forwardSql(group.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
-        WHERE t.${key} = r.${key} AND ${rule}
+        ${allowedRecordsSql(registry, group)}
         RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
-  return {
-    // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: group.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters,
-  };
+  return writtenSql(group, sql, parameters);
+}
+
+function allowedRecordsSql(registry: SyncRegistry, group: GroupShape): string {
+  const key = quoteIdentifier(group.contract.primaryKey.name);
+  // A policy has been asked under the rows' locks.
+  return `WHERE t.${key} = r.${key} AND ${group.granted ? 'true' : changeCheck(registry, group)}`;
+}
+
+/** TypeORM answers a bare UPDATE or DELETE in another form than a SELECT. */
+function writtenSql({ form }: GroupShape, sql: string, parameters: readonly unknown[]): SqlStatement {
+  return { sql: form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql, parameters };
 }
 
 function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: string): string {
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
-}
-
-/**
- * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
- * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
- */
-function recordsSql({ contract, columns }: GroupShape): string {
-  const definitions = [
-    contract.primaryKey,
-    ...columns,
-    { name: keptName(contract), baseSqlType: 'integer[]' },
-  ].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);
-  return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
-}
-
-/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
-export function keptName({ columns }: ContractTable): string {
-  let name = 'kept';
-  while (columns.some((column) => column.name === name)) name += '_';
-  return name;
-}
-
-/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
-function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
-  const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
-  return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
-}
-
-/** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
-function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
-  const read = `r.${quoteIdentifier(name)}`;
-  const isDocument = baseType === 'json' || baseType === 'jsonb';
-  // Devices may be told that it takes null: theirs means the default.
-  const refusesNull = !column.nullable || column.nullMeansDefault;
-  const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
-  return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
 }
 
 /** Both sides are asked: the row before, and the team that it goes to. */
@@ -201,14 +164,6 @@ function createCheck(
   return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
 }
 
-/** The values of a record that its device wants written, as `jsonb`, less those that it left alone. */
-function sentJsonb({ contract, columns }: GroupShape): string {
-  const kept = keptName(contract);
-  const names = columns.map(({ name }) => quoteLiteral(name)).join(', ');
-  const left = `(SELECT coalesce(array_agg((ARRAY[${names}]::text[])[k.n + 1]), '{}') FROM unnest(r.${quoteIdentifier(kept)}) AS k(n))`;
-  return `(to_jsonb(r.*) - ${quoteLiteral(kept)} - ${left})`;
-}
-
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
 function parentCheck(
   registry: SyncRegistry,
@@ -227,12 +182,15 @@ function parentCheck(
  * Moves `updated_at` forward by at least a millisecond, and to whole ones (interleavings 13, W-PUSH-8): a device
  * takes no row whose time did not grow, and Swift keeps milliseconds. A column that is coarser moves by a second.
  */
-function forwardSql({ table, columns }: ContractTable): string {
-  const column = quoteIdentifier(table.updatedAtColumn);
-  const dbType = columns.find(({ name }) => name === table.updatedAtColumn)?.dbType ?? '';
+function forwardSql({ table: { updatedAtColumn }, columns }: ContractTable): readonly string[] {
+  if (updatedAtColumn === null) return [];
+  const column = quoteIdentifier(updatedAtColumn);
+  const dbType = columns.find(({ name }) => name === updatedAtColumn)?.dbType ?? '';
   const isCoarse = /\([0-2]\)/.test(dbType);
   const [unit, step] = isCoarse ? ['second', '1999999 microseconds'] : ['milliseconds', '1999 microseconds'];
-  return `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`;
+  return [
+    `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`,
+  ];
 }
 
 function versionSql(name: string): string {
