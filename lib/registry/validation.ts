@@ -39,7 +39,7 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
       problem(
         table,
         'pushPolicy',
-        'clients push into the table, but its rows belong to nobody',
+        'clients push into the table, but its rows have no owner',
         `set ownerColumn, parent or members, or pushPolicy: 'disabled'`,
       ),
     );

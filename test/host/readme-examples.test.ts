@@ -218,7 +218,7 @@ describe('adding it to an app', () => {
   });
 });
 
-describe('who is asking', () => {
+describe('the user of a request', () => {
   it('an SDK is let in, which sends a token and nothing else', async () => {
     await withSync(await example<Sync>('sdk/sync.ts'), {}, async ({ url: target, device, database: own }) => {
       const made = await node(process.execPath, [script('dev-token.ts'), 'carol'], {
@@ -758,7 +758,7 @@ interface Admin {
 }
 
 describe('operating it', () => {
-  it('the health indicator is up, and tells how sync is doing', async () => {
+  it('the health indicator is up, and reports the state of sync', async () => {
     const { SyncHealthIndicator, HealthController } =
       await example<Record<'SyncHealthIndicator' | 'HealthController', Type>>('operating/health.ts');
     const host = {

@@ -95,7 +95,7 @@ export const SCHEMA: readonly Mutation[] = [
     file: 'lib/schema/problems/table-problems.ts',
     find: '    ...missingColumns(table, catalog.columns),\n',
     replace: '',
-    tests: [{ file: CONTRACT, name: 'what the registry says and the database does not have' }],
+    tests: [{ file: CONTRACT, name: 'registry entries that the database does not have' }],
     why: 'W-REG-4: the app would start, and each request would fail.',
   },
   {

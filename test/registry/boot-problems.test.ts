@@ -66,7 +66,7 @@ async function warnings(options?: WalAppOptions): Promise<readonly string[]> {
 }
 
 describe('a start with several problems', () => {
-  it('tells all of them in one error: of entities, options, tables and server', async () => {
+  it('reports all of them in one error: of entities, options, tables and server', async () => {
     await database.query('ALTER TABLE notes ALTER deleted_at TYPE date, REPLICA IDENTITY NOTHING');
     await database.query(`CREATE PUBLICATION ${database.publicationName} FOR ALL TABLES`);
     const error = await failure([Task, Note], {

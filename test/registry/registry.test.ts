@@ -427,7 +427,7 @@ describe('the start of an app is refused', () => {
 
   it('[scenario 11] when a table that clients push belongs to nobody', async () => {
     expect(await problems(entity('a', { pushPolicy: 'owner_only' }))).toEqual([
-      "a: pushPolicy: clients push into the table, but its rows belong to nobody; set ownerColumn, parent or members, or pushPolicy: 'disabled'",
+      "a: pushPolicy: clients push into the table, but its rows have no owner; set ownerColumn, parent or members, or pushPolicy: 'disabled'",
     ]);
   });
 

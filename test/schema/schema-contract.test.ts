@@ -119,7 +119,7 @@ describe('logical types', () => {
     expect(actual).toEqual(TYPES.map(([type, logical]) => [type.replace(/^shop\./, ''), logical]));
   });
 
-  it('tell the base type through domains', async () => {
+  it('show the base type through domains', async () => {
     const found = await columnsOf(readOnly('types'));
     const baseTypes = ['shop.tiny', 'tags', 'document', 'order_status', 'numeric(10,2)'].map(
       (type) => found.get(`c${TYPES.findIndex(([name]) => name === type)}`)?.baseType,
@@ -284,8 +284,8 @@ describe('the column set', () => {
   });
 });
 
-describe('what the registry says and the database does not have', () => {
-  it('is told all at once, with the fixes [W-REG-4]', async () => {
+describe('registry entries that the database does not have', () => {
+  it('are reported at once, with the fixes [W-REG-4]', async () => {
     await fixture.db.query(`
       CREATE TABLE keyless (id uuid, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       CREATE TABLE composite (a int, b int, updated_at timestamptz NOT NULL, deleted_at timestamptz, PRIMARY KEY (a, b));

@@ -20,7 +20,7 @@ export function timestampWarnings(
         ...schemaProblem(
           table,
           name,
-          `${dbType} in ${table.sql} has no zone: sync reads and writes it as UTC, whatever the session's TimeZone is`,
+          `${dbType} in ${table.sql} has no zone: sync reads and writes it as UTC, under any TimeZone of the session`,
           `make sure that your own code writes UTC there, or: ALTER TABLE ${table.sql} ALTER COLUMN ${column} TYPE timestamptz USING ${column} AT TIME ZONE 'UTC'`,
         ),
         group: 'columns without a time zone, which sync reads and writes as UTC',
@@ -64,7 +64,7 @@ export function relaxedWarning(table: SyncTable, { name }: CatalogColumn): Synch
   return schemaProblem(
     table,
     name,
-    'it came NOT NULL and without a constant default to a table that devices have already, where SQLite can not add it like that: they are told that it may be null',
+    'it came NOT NULL and without a constant default to a table that devices have already, where SQLite can not add it like that: for devices it may be null',
     `give it a constant default, so that rows on devices have a value: ALTER TABLE ${table.sql} ALTER COLUMN ${quoteIdentifier(name)} SET DEFAULT …`,
   );
 }

@@ -56,7 +56,7 @@ describe('applying a row', () => {
     expect(record).toEqual(recordIn({ a: true, b: true }, NOW));
   });
 
-  it('tells the buckets that keep it of a change', () => {
+  it('gives the buckets that keep it an entry for a change', () => {
     const record = recordIn({ a: true }, EARLY);
     expect(applyRow(record, row(['a']))).toEqual([update('a')]);
     expect(record).toEqual(recordIn({ a: true }, NOW));
@@ -72,7 +72,7 @@ describe('applying a row', () => {
     expect(applyRow(recordIn({}), row(['a', 'a'], { cause: 'insert' }))).toEqual([create('a')]);
   });
 
-  it('leaves a row whose rule failed where it is, and tells those who have it', () => {
+  it('leaves a row whose rule failed where it is, with entries for its buckets', () => {
     const record = recordIn({ a: true }, EARLY);
     expect(applyRow(record, row(null))).toEqual([update('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: true });
@@ -83,7 +83,7 @@ describe('applying a row', () => {
     expect(applyRow(recordIn({}), row([], { cause: 'insert' }))).toEqual([]);
   });
 
-  it('says nothing to buckets that a row keeps when only its buckets were looked at again', () => {
+  it('has no entry for buckets that a row keeps when only its buckets were resolved again', () => {
     const record = recordIn({ a: true }, NOW);
     expect(applyRow(record, row(['a', 'b'], { cause: 'reresolved' }))).toEqual([
       create('b', micros(NOW) + MILLISECOND),
@@ -207,7 +207,7 @@ describe('the time that is served with an entry', () => {
 });
 
 describe('removing a row', () => {
-  it('tells the buckets that still saw it, and forgets all of them', () => {
+  it('gives the buckets that still saw it an entry, and forgets all of them', () => {
     const record = recordIn({ a: true, b: false });
     expect(removeRow(record)).toEqual([remove('a')]);
     expect(record.edges.size).toBe(0);
