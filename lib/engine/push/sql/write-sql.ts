@@ -83,7 +83,7 @@ export function deleteSql(
     ]);
   const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
         ${allowedRecordsSql(registry, group)}
-        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
   return writtenSql(group, sql, [records, userId]);
 }
 
