@@ -106,6 +106,7 @@ export class Push {
           ],
         });
       },
+      { worksBetween: true },
     );
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
