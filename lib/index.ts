@@ -5,6 +5,7 @@ export type { CaughtUpOptions } from './engine/admin/caught-up.js';
 export type { RecordId, ReresolveOptions } from './engine/admin/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/admin/sync-operations.js';
 export { SyncStatus, type SyncStatusReport } from './operations/sync-status.js';
+export type { LiveReport } from './live/live.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
 export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
@@ -78,6 +79,7 @@ export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
   LimitOptions,
+  LiveOptions,
   ReplicationOptions,
   SchemaOptions,
   SynchroModuleExtras,

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from './database-error.js';
 import { SynchroError } from '../common/errors.js';
-import { pipelined, StatementBatch, type SqlStatement } from './pipeline.js';
+import { pipelined, type Rows, StatementBatch, type SqlStatement } from './pipeline.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, PreparedStatement } from './statement.js';
 import { qualifyOn } from './sync-schema.js';
@@ -102,6 +102,8 @@ export class ClosingStatements<Result> {
        * write times or floating-point numbers as text. Default: none.
        */
       readonly afterCommit?: readonly SqlStatement[];
+      /** Completes the result by the rows of the statements behind COMMIT. Default: the result as it is. */
+      readonly complete?: (result: Result, rows: readonly Rows[]) => Result;
     },
   ) {}
 }
@@ -140,12 +142,14 @@ export async function openedTransaction<Result, Opened>(
         opened: opening(manager),
       }).run(manager);
       const done = await work(manager, opened);
-      const { reads, writes = [], afterCommit = [] } = closingOf(done).statements;
-      const { result } = await StatementBatch.together({
+      const { reads, writes = [], afterCommit = [], complete } = closingOf(done).statements;
+      const { result, after } = await StatementBatch.together({
         result: reads,
-        end: StatementBatch.silent([...writes, COMMIT, ...alongside(afterCommit)]),
+        end: StatementBatch.silent([...writes, COMMIT]),
+        after: StatementBatch.each(alongside(afterCommit)),
       }).run(manager);
-      return result;
+      // Without BEGIN and COMMIT.
+      return complete ? complete(result, after.slice(1, -1)) : result;
     } catch (error) {
       await rollBack(runner);
       throw error;

@@ -84,6 +84,14 @@ export class SyncEngine {
   }
 
   /**
+   * Ends the live connections of a user's devices, on every instance within a second. The devices reconnect, and your
+   * guards decide then: lock the user out first.
+   */
+  disconnect(userId: string): Promise<void> {
+    return this.admin.disconnect(userId);
+  }
+
+  /**
    * Makes the WAL consumer, wherever it runs, resolve the buckets of rows again, after a change that no
    * `bucketSources` names. Resolves when the task is stored; {@link caughtUp} waits until it is done.
    * @param entity or the table's name

@@ -21,6 +21,8 @@ interface FastifyReply {
   header(name: string, value: string): this;
   headers(values: Record<string, string | number>): this;
   getHeader(name: string): HeaderValue;
+  getHeaders(): Readonly<Record<string, HeaderValue>>;
+  hijack(): this;
   send(payload: Buffer | Readable): unknown;
 }
 
@@ -75,6 +77,18 @@ function* encoded(texts: readonly string[]): Generator<Buffer> {
 function isHighSurrogate(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code >= 0xd800 && code <= 0xdbff;
+}
+
+/**
+ * Node's own response, of which the adapter takes its hands: what is written to it goes out as it is, and when. Headers
+ * that the host has set before (CORS) stay.
+ */
+export function takeOver(response: HttpResponse): ServerResponse {
+  if (!('raw' in response)) return response;
+  const { raw } = response.hijack();
+  for (const [name, value] of Object.entries(response.getHeaders()))
+    if (value !== undefined) raw.setHeader(name, value);
+  return raw;
 }
 
 /** Node's own response, under either adapter. */

@@ -1,3 +1,4 @@
+import { formatLsn } from '../common/lsn.js';
 import type { Pieces } from '../common/pieces.js';
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
@@ -33,11 +34,12 @@ export function pullAnswer(result: PullResult): Answer {
     ['snapshot_required', reason === null ? null : 'true'],
     ['snapshot_reason', text(reason)],
     ['bucket_updates', bucketUpdates(result)],
+    ['behind', result.behind ? 'true' : null],
     ...schemaIds(result.contract),
   ]);
 }
 
-export function* pushAnswer({ results, contract }: PushOutcome): Pieces<Answer> {
+export function* pushAnswer({ results, contract, commit }: PushOutcome): Pieces<Answer> {
   const lists = { accepted: new JsonArray(), rejected: new JsonArray() };
   for (const { accepted, server_version: version, ...result } of results) {
     const json = JSON.stringify(result);
@@ -51,6 +53,7 @@ export function* pushAnswer({ results, contract }: PushOutcome): Pieces<Answer> 
     ['checkpoint', '0'],
     ['server_time', serverTime()],
     ...schemaIds(contract),
+    ['commit', commit === null ? null : JSON.stringify(formatLsn(commit))],
   ]);
 }
 

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { databaseName } from '../database/database-name.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
 import { readStatus, type StoredStatus } from '../store/status-sql.js';
 import { inTransaction } from '../database/session.js';
@@ -50,6 +52,8 @@ export interface SyncStatusReport {
   };
   /** Consumer tasks that are not done: tables and rows to reresolve, records to withdraw or redeliver. */
   readonly openTasks: number;
+  /** The live channel of this instance. */
+  readonly live: LiveReport;
 }
 
 /**
@@ -66,6 +70,7 @@ export class SyncStatus {
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
+    private readonly live: Live,
   ) {}
 
   /**
@@ -101,6 +106,7 @@ export class SyncStatus {
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
       openTasks: stored.tasks,
+      live: this.live.report,
     };
   }
 
@@ -125,7 +131,9 @@ export class SyncStatus {
 
   private get slotName(): string {
     const { replication } = this.options;
-    return (replication === false ? readReplication({}) : replication).slotName;
+    return replication === false
+      ? readReplication({}, databaseName(this.dataSource)).slotName
+      : replication.slotName;
   }
 }
 

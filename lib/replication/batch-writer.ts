@@ -7,6 +7,7 @@ import { readEdges, type EdgeRow, type RecordIds } from '../store/changelog/edge
 import { readPosition, type WalPosition } from '../store/changelog/wal-position.js';
 import type { PreparedBatch } from './stream/batch-segments.js';
 import type { Caution } from './caution.js';
+import type { WalConsumerOptions } from './consumer-options.js';
 import { publishPhase } from './consumer-phase.js';
 import { DurablePosition } from './durable-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
@@ -21,7 +22,7 @@ const VISIBILITY_POLL_MS = 1;
 const MOST_JOINED = 10;
 const LONGEST_HELD_MS = 100;
 
-export interface BatchWriterOptions {
+export interface BatchWriterOptions extends Pick<WalConsumerOptions, 'onAppended'> {
   /** A connection of the writer's own. */
   readonly client: ClientBase;
   readonly position: WalPosition;
@@ -76,7 +77,7 @@ export class BatchWriter {
   private committing: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: BatchWriterOptions) {
-    this.position = new DurablePosition(options.position);
+    this.position = new DurablePosition(options.position, options.onAppended);
   }
 
   /** Whether a source transaction is half written. */

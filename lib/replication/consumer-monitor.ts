@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LogSignal } from '../live/log-signal.js';
 
 /**
  * State of this instance's WAL consumer:
@@ -22,6 +23,8 @@ export interface ConsumerReport {
 @Injectable()
 export class ConsumerMonitor {
   private current: ConsumerReport = { state: 'off', since: new Date(), error: null };
+
+  constructor(readonly log: LogSignal) {}
 
   get report(): ConsumerReport {
     return this.current;

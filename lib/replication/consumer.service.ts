@@ -47,7 +47,12 @@ export class ConsumerService {
     return new WalConsumer(
       this.registry,
       this.ownership,
-      { ...replication, connection, schema: syncSchema(this.dataSource) },
+      {
+        ...replication,
+        connection,
+        schema: syncSchema(this.dataSource),
+        onAppended: () => this.monitor.log.grown(),
+      },
       this.monitor,
       new SyncLogger(logger, 'SynchroWalConsumer'),
     );

@@ -12,7 +12,11 @@ export class DurablePosition {
   readAheadLsn: Lsn | null = null;
   private readAheads = 0;
 
-  constructor(position: WalPosition) {
+  /** @param onAppended told when the log has grown, and can be read */
+  constructor(
+    position: WalPosition,
+    private readonly onAppended: () => void,
+  ) {
     this.durable = position;
     this.sent = position;
   }
@@ -27,6 +31,8 @@ export class DurablePosition {
     if (readAheadLsn) this.readAheadLsn = null;
     await durable;
     if (readAheadLsn && readAhead === this.readAheads) this.readAheadLsn = await readAheadLsn;
+    const isAppended = position.lastSeq > this.durable.lastSeq;
     this.durable = position;
+    if (isAppended) this.onAppended();
   }
 }

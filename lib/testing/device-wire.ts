@@ -43,4 +43,5 @@ export interface PullPage {
 export interface PushAnswer {
   readonly accepted: readonly DeviceVerdict[];
   readonly rejected: readonly DeviceVerdict[];
+  readonly commit?: string;
 }

@@ -1,4 +1,5 @@
 import type { Mutation } from './mutation.js';
+import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
@@ -11,6 +12,7 @@ import { READING } from './reading.js';
 import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
+import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { OPERATIONS } from './operations.js';
@@ -40,6 +42,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...FAULTS2,
   ...POISON,
   ...PULL,
+  ...LIVE,
   ...RETENTION,
   ...PUSH,
   ...PUSH_FAILURES,
@@ -62,4 +65,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...READING,
   ...HTTP,
   ...CONSUMER,
+  ...FIT,
 ];

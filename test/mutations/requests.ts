@@ -126,8 +126,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'page-may-have-any-number-of-entries',
     file: 'lib/http/requests.ts',
-    find: 'return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);',
-    replace: 'return Number(limit);',
+    find: 'return value > BigInt(most) ? most : Number(value);',
+    replace: 'return Number(value);',
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'and 1000 at most' }],
     why: 'Design, rule 12: memory is bounded by configuration.',
   },

@@ -30,8 +30,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'snapshot-does-not-wait-for-its-device',
     file: 'lib/engine/snapshot/await-pushes.ts',
-    find: 'if (lsn === null) return;',
-    replace: 'if (lsn === null || lsn >= 0n) return;',
+    find: 'if (lsn !== null) await',
+    replace: 'if (lsn !== null && lsn < 0n) await',
     tests: [
       {
         file: 'test/snapshot/snapshot-own-pushes.test.ts',

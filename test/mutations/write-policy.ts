@@ -42,15 +42,15 @@ export const WRITE_POLICY: readonly Mutation[] = [
   {
     name: 'child-that-comes-with-its-parent-is-not-asked-about',
     file: 'lib/engine/push/writing/change-processing.ts',
-    find: 'const ready = await this.decided(run.filter((write) => this.mayWrite(write)));',
-    replace: 'const ready = run.filter((write) => this.mayWrite(write));',
+    find: 'const ready = await this.decided(group.filter((write) => this.mayWrite(write)));',
+    replace: 'const ready = group.filter((write) => this.mayWrite(write));',
     tests: [{ file: POLICY_TEST, name: 'that come with their parent' }],
     why: 'W-WRITERS-3: the rule in SQL would let it pass the policy.',
   },
   {
     name: 'pair-is-written-past-its-policy',
     file: 'lib/engine/push/writing/push-session.ts',
-    find: 'if (!group.every((write) => this.tools.permissions.isDecided(write))) return false;',
+    find: 'if (!writes.every((write) => this.tools.permissions.isDecided(write))) return false;',
     replace: '',
     tests: [{ file: DEFERRED_TEST, name: 'is not written past a policy' }],
     why: 'W-WRITERS-3: the same for rows that hold only together.',

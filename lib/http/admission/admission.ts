@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
@@ -38,6 +39,8 @@ export class Admission {
   private readonly reads: FairGate;
   private readonly largeBodies: FairGate;
   private pushes: FairGate | null = null;
+  /** What gives a request its place back. */
+  private readonly places = new WeakMap<ServerResponse, Leave>();
   private readonly logger: SyncLogger;
   private quietUntil = 0;
 
@@ -59,15 +62,22 @@ export class Admission {
    */
   async request(user: string, response: HttpResponse): Promise<void> {
     const raw = rawResponse(response);
-    await this.enterUntilTaken(this.requests, user, response);
+    this.places.set(raw, await this.enterUntilTaken(this.requests, user, response));
     raw.setTimeout(STALLED_MS, () => {
       if (raw.headersSent) raw.destroy();
     });
   }
 
+  /** Lets go of a request whose answer goes on for as long as its device likes: that takes no place of the user's. */
+  release(response: HttpResponse): void {
+    const raw = rawResponse(response);
+    raw.setTimeout(0);
+    this.places.get(raw)?.();
+  }
+
   /** The same for a large body, of which no more than its beginning is read before. */
-  largeBody(user: string, response: HttpResponse): Promise<void> {
-    return this.enterUntilTaken(this.largeBodies, user, response);
+  async largeBody(user: string, response: HttpResponse): Promise<void> {
+    await this.enterUntilTaken(this.largeBodies, user, response);
   }
 
   /**
@@ -83,11 +93,12 @@ export class Admission {
     return this.enter(work === 'push' ? pushes : this.reads, user, response);
   }
 
-  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<void> {
+  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
     const raw = rawResponse(response);
     const leave = await this.enter(gate, user, response);
     if (raw.closed) leave();
     raw.once('close', leave);
+    return leave;
   }
 
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
@@ -103,7 +114,7 @@ export class Admission {
   }
 
   /** Up to twice the usual time: those who are refused together don't come back together. */
-  private retryAfter(): number {
+  retryAfter(): number {
     return Math.max(1, Math.round(this.options.retryAfter * (1 + Math.random())));
   }
 

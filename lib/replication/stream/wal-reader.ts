@@ -22,6 +22,7 @@ export interface WalReaderOptions {
   readonly caution: Caution;
   readonly batchRows: number;
   readonly maxBatchRows: number;
+  readonly onAppended: () => void;
   /** Ends waiting when the app stops. */
   readonly signal: AbortSignal;
 }
