@@ -54,7 +54,7 @@ describe('the examples', () => {
   });
 });
 
-const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid', 'json', 'text']);
+const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid', 'json', 'yaml', 'text']);
 
 /** Of who works on the repository: not the package's own. */
 const TOOLS: ReadonlySet<string> = new Set(['vitest', 'prettier', 'oxlint', 'tsc']);

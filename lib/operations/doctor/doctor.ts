@@ -9,7 +9,7 @@ import { setupProblems } from '../../replication/slot/setup-problems.js';
 import { TrackedTables } from '../../replication/tables/tracked-tables.js';
 import { SchemaService } from '../../schema/schema.service.js';
 import { connectionConfig } from '../../database/connection-config.js';
-import { databaseName } from '../../database/database-name.js';
+import { databaseName } from '../../database/pool.js';
 import { migrationProblems } from '../../store/migrations/migration-runner.js';
 import { roleProblems } from '../../store/rls/role-checks.js';
 import { syncSchema } from '../../database/sync-schema.js';

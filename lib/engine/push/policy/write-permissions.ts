@@ -87,7 +87,7 @@ export class WritePermissions {
     return row ? authority.decider(table) : authority.deciderOfCreate(table, parentId !== null);
   }
 
-  /** The questions about those changes of which the user sees what they are decided by. */
+  /** The questions about those changes whose deciding rows the user sees. */
   private async requests(
     decider: SyncTable,
     items: readonly PushItem[],
