@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../../../common/identifiers.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import type { Granted } from '../policy/granted.js';
 
-/** What a group writes: the same table and columns for all its records. */
+/** The shape of a group: the same table and columns for all its records. */
 export interface GroupShape {
   readonly contract: ContractTable;
   /** The columns that clients' values go to; without the key. */
@@ -13,8 +13,8 @@ export interface GroupShape {
 }
 
 /**
- * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
- * taken is an error then, where the usual form leaves the record out.
+ * `plain` statements work on every table: nothing but the INSERT or UPDATE itself. A key that is taken is an error
+ * then, where the usual form leaves the record out.
  */
 export type WriteForm = 'usual' | 'plain';
 
@@ -31,14 +31,17 @@ export function recordsSql({ contract, columns }: GroupShape): string {
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
-/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
+/** The member of a record that lists the group's columns which its device did not touch: no column has this name. */
 export function keptName({ columns }: ContractTable): string {
   let name = 'kept';
   while (columns.some((column) => column.name === name)) name += '_';
   return name;
 }
 
-/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
+/**
+ * A value that the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it
+ * again.
+ */
 export function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
   const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
   return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
@@ -48,7 +51,7 @@ export function changedSql({ contract }: GroupShape, column: ContractColumn, ind
 export function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
   const read = `r.${quoteIdentifier(name)}`;
   const isDocument = baseType === 'json' || baseType === 'jsonb';
-  // Devices may be told that it takes null: theirs means the default.
+  // For devices the column may be null: their null means the default.
   const refusesNull = !column.nullable || column.nullMeansDefault;
   const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
   return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
