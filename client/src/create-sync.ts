@@ -39,13 +39,12 @@ export async function createSync<Tables extends TablesOf<Tables> = AnyTables>(
     },
     on: (event, listener) =>
       event === 'conflict'
-        ? refusals.onConflict(listener as Parameters<typeof refusals.onConflict>[0])
+        ? refusals.onConflict(listener)
         : refusals.onRejected(listener as Parameters<typeof refusals.onRejected>[0]),
     caughtUp: ({ timeout = DEFAULT_TIMEOUT } = {}) => client.catchUp(timeout),
     signOut: async ({ pending = 'push', timeout = DEFAULT_TIMEOUT } = {}) => {
-      if (pending === 'keep') return client.close();
       if (pending === 'push') await client.pushAll(timeout);
-      await client.destroy();
+      await client.signOut(pending === 'keep');
     },
     close: () => client.close(),
   };

@@ -95,10 +95,8 @@ describe('a device', () => {
     await (
       await sync.table('tasks').update(id, { priority: 3 })
     ).verdict;
-    expect(network.to('push').at(-1)?.body['changes']).toMatchObject([{ data: { priority: 3 } }]);
-    expect(
-      Object.keys((network.to('push').at(-1)?.body['changes'] as { data: object }[])[0]?.data ?? {}),
-    ).toEqual(['priority']);
+    const [change] = network.to('push').at(-1)?.body['changes'] as [{ data: object }];
+    expect(change.data).toEqual({ priority: 3 });
   });
 
   it('refuses what can’t be sent at the call, with the column’s name', async () => {

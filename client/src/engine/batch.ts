@@ -7,6 +7,7 @@ import type { PushChange } from '../wire/messages.js';
  * The next entries to push, in the order of their last edits. A transaction's entries go together, unless one of them
  * has to wait.
  *
+ * @param limit Records of the batch; {@link BATCH} unless the server choked on a larger one.
  * @param isWaiting Whether a record was refused for now; what was created under it waits with it.
  */
 export function nextBatch(
@@ -28,13 +29,16 @@ export function nextBatch(
     size += JSON.stringify(entry.patch).length;
     const isFull = batch.length >= limit || size > MAX_BATCH_CHARACTERS;
     const isSameGroup = entry.group === batch.at(-1)?.group;
-    // A transaction goes whole, but for one that is too large for any push, or holds what the server chokes on.
-    if (batch.length > 0 && isFull && !(isSameGroup && limit > 1 && batch.length < MAX_GROUP)) break;
+    // A transaction goes whole, but for one that is too large for any push, or while the server chokes on something.
+    const goesWhole = isSameGroup && limit === BATCH && batch.length < MAX_GROUP;
+    if (batch.length > 0 && isFull && !goesWhole) break;
     batch.push(entry);
   }
   return batch;
 }
 
+/** Records of a push; the server takes 2,000 by default. */
+export const BATCH = 200;
 /** The server takes 16 MB by default. */
 const MAX_BATCH_CHARACTERS = 1_000_000;
 const MAX_GROUP = 1_000;

@@ -202,8 +202,15 @@ class Draft {
       meta: this.meta,
       rows: changed.map(({ table, id, row }) => ({ table, id, row, stamp: this.stampOf({ table, id }) })),
       entries: changed.map(({ table, id, entry }) => ({
-        ...{ table, id },
-        entry: entry && { ...entry, stamp: this.stampOf({ table, id }) },
+        table,
+        id,
+        entry: entry && {
+          ...entry,
+          stamp: this.stampOf({
+            table,
+            id,
+          }),
+        },
       })),
     };
   }

@@ -5,7 +5,7 @@ import type { EntryWrite, RefusedWrite, RowWrite } from '../store/store.js';
 import { HttpError } from '../wire/http.js';
 import type { PushAnswer, PushResult } from '../wire/messages.js';
 import { retryAfter } from './backoff.js';
-import { nextBatch, pushChange } from './batch.js';
+import { BATCH, nextBatch, pushChange } from './batch.js';
 import type { Connection } from './connection.js';
 import type { KnownState, Outcome, Replica } from './replica.js';
 import type { KeyedVerdict } from './waiters.js';
@@ -15,9 +15,6 @@ export interface PushOutcome {
   readonly refused: readonly Refused[];
   readonly applied: readonly { readonly key: string; readonly updatedAt: string }[];
 }
-
-/** Records to a push; the server takes 2,000 by default. */
-const BATCH = 200;
 
 /** Sends pending edits and applies the verdicts. One record that the server can't take never holds up another. */
 export class Pushing {

@@ -68,7 +68,7 @@ export class Refusals {
         return write;
       },
     };
-    await Promise.all([...this.conflictListeners].map((listener) => listener(conflict)));
+    await Promise.all([...this.conflictListeners].map(async (listener) => listener(conflict)));
     if (!isKept && this.list.get().some(({ key }) => key === item.key)) await this.edits.discard(item.key);
   }
 }

@@ -37,6 +37,10 @@ export class Replica {
   readonly stored = new Listeners();
   /** After each transaction that changed the refused edits, of any tab. */
   readonly refusals = new Listeners();
+  /** Resolves when what other tabs have told so far is in the views. */
+  heard: Promise<void> = Promise.resolve();
+  /** Whether the last write had no space. */
+  isFull = false;
   tables: ReadonlyMap<string, TableSchema> = new Map();
   schema: Schema | null = null;
   private latest: Meta;
@@ -52,14 +56,25 @@ export class Replica {
     this.useSchema(schema);
     this.views = new Views((table) => store.readTable(table));
     store.tabs?.listen((message) => {
-      if (isAnnouncement(message)) void this.hear(message).catch(() => this.close());
+      if (!isAnnouncement(message)) return;
+      // The store is closed, or the user has signed out in another tab.
+      this.heard = this.heard.then(() => this.hear(message)).catch(() => this.close());
     });
   }
 
   static async open(store: OpenStore, user: string): Promise<Replica> {
     const first: Meta = {
-      ...{ user, clientId: crypto.randomUUID(), checkpoint: 0, snapshot: null, stamp: FIRST_STAMP },
-      ...{ generation: 0, epoch: 0, pending: 0, refused: 0 },
+      user,
+      clientId: crypto.randomUUID(),
+      checkpoint: 0,
+      snapshot: null,
+      stamp: FIRST_STAMP,
+      ...{
+        generation: 0,
+        epoch: 0,
+        pending: 0,
+        refused: 0,
+      },
     };
     const { meta, schema } = await store.transact({ schema: true }, (state) => ({
       ...(state.meta === null && { writes: { meta: first } }),
@@ -89,10 +104,11 @@ export class Replica {
 
   /** Begins to write as the tab that talks to the server; an older leader's writes fail from then on. */
   async lead(): Promise<void> {
-    this.epoch = await this.transact({}, ({ meta }) => ({
-      writes: { meta: { ...meta, epoch: meta.epoch + 1 } },
-      result: meta.epoch + 1,
-    }));
+    this.epoch = await this.transact({}, ({ meta }) => {
+      // Never one that a leader from before a sign-out may hold.
+      const epoch = Math.max(meta.epoch + 1, Date.now());
+      return { writes: { meta: { ...meta, epoch } }, result: epoch };
+    });
   }
 
   /** As {@link transact}, for what only the leader writes. @throws SyncError `stale_leader` */
@@ -118,16 +134,32 @@ export class Replica {
     unshow?: () => void,
   ): Promise<Result> {
     if (this.isClosed) throw new SyncError('closed', 'the sync client is closed');
-    const { writes, verdicts, result, meta } = await this.store.transact(reads, (state) => {
-      if (!state.meta || this.isClosed) throw new SyncError('closed', 'the sync client is closed');
-      const decided = decide({ ...state, meta: state.meta });
-      const counted = decided.writes && withCounts({ ...state, meta: state.meta }, decided.writes);
-      const after = counted?.meta ?? state.meta;
-      return { ...(counted && { writes: counted }), result: { ...decided, meta: after } };
+    const { writes, verdicts, result, meta } = await this.storing(reads, (state) => {
+      if (this.isClosed) throw new SyncError('closed', 'the sync client is closed');
+      const known = { ...state, meta: state.meta ?? this.emptied() };
+      const decided = decide(known);
+      const counted = decided.writes && withCounts(known, decided.writes);
+      const meta = counted?.meta ?? known.meta;
+      const { schema } = this;
+      const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
+      return { ...(restored && { writes: restored }), result: { ...decided, meta } };
     });
     if (writes || verdicts) await this.tell(meta, writes ?? {}, verdicts ?? [], unshow);
     else unshow?.();
     return result;
+  }
+
+  private async storing<Result>(reads: Reads, decide: (state: State) => Decision<Result>): Promise<Result> {
+    try {
+      const result = await this.store.transact(reads, decide);
+      this.isFull = false;
+      return result;
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'QuotaExceededError')) throw error;
+      this.isFull = true;
+      this.stored.call();
+      throw error;
+    }
   }
 
   close(): void {
@@ -180,6 +212,11 @@ export class Replica {
     await this.tellMore(told);
   }
 
+  /** Somebody has emptied the store under the client: it begins again, and a snapshot fills it. */
+  private emptied(): Meta {
+    return { ...this.latest, checkpoint: 0, snapshot: null, pending: 0, refused: 0 };
+  }
+
   private useSchema(schema: Schema | null): void {
     this.schema = schema;
     this.tables = new Map(schema?.tables.map((table) => [table.table_name, tableSchema(table)]));
@@ -187,8 +224,6 @@ export class Replica {
 }
 
 function withCounts({ meta, entries, refused }: KnownState, writes: Writes): Writes {
-  const delta = (list: readonly { isThere: boolean; wasThere: boolean }[]): number =>
-    list.reduce((sum, { isThere, wasThere }) => sum + Number(isThere) - Number(wasThere), 0);
   const pending = delta(
     (writes.entries ?? []).map((write) => ({
       isThere: write.entry !== null,
@@ -204,6 +239,10 @@ function withCounts({ meta, entries, refused }: KnownState, writes: Writes): Wri
   if (pending === 0 && kept === 0) return writes;
   const after = writes.meta ?? meta;
   return { ...writes, meta: { ...after, pending: after.pending + pending, refused: after.refused + kept } };
+}
+
+function delta(list: readonly { readonly isThere: boolean; readonly wasThere: boolean }[]): number {
+  return list.reduce((sum, { isThere, wasThere }) => sum + Number(isThere) - Number(wasThere), 0);
 }
 
 function isAnnouncement(message: unknown): message is Announcement {

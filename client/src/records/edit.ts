@@ -60,8 +60,15 @@ function created(
     };
   }
   const entry: Entry = {
-    ...(pending ?? { stamp: 0, sent: false }),
-    ...{ table: name, id, operation: 'create', patch: values, base: null },
+    ...(pending ?? {
+      stamp: 0,
+      sent: false,
+    }),
+    table: name,
+    id,
+    operation: 'create',
+    patch: values,
+    base: null,
     ...stamps,
   };
   return { row: newRow(table, id, values, stamps.at), entry };
@@ -88,7 +95,14 @@ function deleted(row: Row, pending: Entry | null, { table, id }: Edit, stamps: E
   const { base, server, stamp } = pending ?? { base: row, server: row, stamp: 0 };
   const told = server === undefined ? {} : { server };
   const entry: Entry = {
-    ...{ table, id, operation: 'delete', patch: {}, base, ...told, stamp, sent: pending?.sent ?? false },
+    table,
+    id,
+    operation: 'delete',
+    patch: {},
+    base,
+    ...told,
+    stamp,
+    sent: pending?.sent ?? false,
     ...stamps,
   };
   return { row: null, entry };

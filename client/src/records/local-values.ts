@@ -90,7 +90,10 @@ function invalid(table: TableSchema, column: Column, got: string, expected: stri
 
 function describe(value: unknown): string {
   if (typeof value === 'object') return value instanceof Date ? 'a Date' : 'an object';
-  return typeof value === 'string' ? JSON.stringify(value) : `the ${typeof value} ${String(value)}`;
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'number' || typeof value === 'boolean'
+    ? `the ${typeof value} ${value}`
+    : `a ${typeof value}`;
 }
 
 /** A new row as it is seen until the server's version comes: with the defaults that can be computed here. */

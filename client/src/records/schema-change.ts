@@ -30,8 +30,14 @@ export function fitEntries(
     refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${gone.join(', ')}`);
     const isEmpty = kept.length === 0 && entry.operation === 'update';
     changed.push({
-      ...{ table: entry.table, id: entry.id },
-      entry: isEmpty ? null : { ...entry, patch: Object.fromEntries(kept) },
+      table: entry.table,
+      id: entry.id,
+      entry: isEmpty
+        ? null
+        : {
+            ...entry,
+            patch: Object.fromEntries(kept),
+          },
     });
   }
   return { entries: changed, refused };

@@ -151,8 +151,14 @@ function verdictOf(status: Verdict['status'], { reason_code: reason, message }: 
 export function refusal(entry: Entry, verdict: Verdict, theirs: Row | null, under?: string): Refused {
   const { table, id, operation, patch, base, at } = entry;
   return {
-    // A record may be refused more than once.
-    ...{ key: `${table}/${id}#${entry.generation}`, table, id, operation, patch, base, theirs, at },
+    key: `${table}/${id}#${entry.generation}`,
+    table,
+    id,
+    operation,
+    patch,
+    base,
+    theirs,
+    at,
     status: verdict.status === 'conflict' ? 'conflict' : 'rejected',
     reason: verdict.reason ?? '',
     message: verdict.message ?? '',

@@ -57,7 +57,7 @@ export function fromSqlite(table: TableSchema, stored: Record<string, unknown>):
 /** A column that has become a document may hold its former text until the snapshot brings the row. */
 function parsed(value: unknown): unknown {
   try {
-    return JSON.parse(String(value as string)) as unknown;
+    return JSON.parse(String(value)) as unknown;
   } catch {
     return value;
   }

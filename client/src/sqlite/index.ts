@@ -52,11 +52,11 @@ class SqliteStore implements OpenStore {
     for (const table of OWN_TABLES) {
       database.exec(`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, value TEXT NOT NULL)`);
     }
-    this.useSchema(this.setting<Schema>('schema'));
+    this.useSchema(this.setting('schema'));
   }
 
   owner(): string | undefined {
-    return this.setting<Meta>('meta')?.user;
+    return this.setting('meta')?.user;
   }
 
   async transact<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
@@ -69,7 +69,7 @@ class SqliteStore implements OpenStore {
     } catch (error) {
       this.database.exec('ROLLBACK');
       // The schema may be one that was rolled back.
-      this.useSchema(this.setting<Schema>('schema'));
+      this.useSchema(this.setting('schema'));
       throw error;
     }
   }
@@ -95,11 +95,11 @@ class SqliteStore implements OpenStore {
   }
 
   private read({ rows = [], entries = [], refused, schema }: Reads): State {
-    const meta = this.setting<Meta>('meta');
+    const meta = this.setting('meta');
     const keys = entries === 'all' ? null : entries.map(keyOf);
     return {
       meta,
-      schema: schema ? this.setting<Schema>('schema') : null,
+      schema: schema ? this.setting('schema') : null,
       rows: new Map(rows.flatMap((key) => this.readRow(key))),
       entries:
         meta && meta.pending > 0 ? this.values<Entry>('_synchro_pending', keys) : new Map<string, Entry>(),
@@ -182,8 +182,10 @@ class SqliteStore implements OpenStore {
     this.tables = new Map(schema?.tables.map((table) => [table.table_name, tableSchema(table)]));
   }
 
-  private setting<Value>(key: string): Value | null {
-    return this.values<Value>('_synchro_meta', [key]).get(key) ?? null;
+  private setting(key: 'meta'): Meta | null;
+  private setting(key: 'schema'): Schema | null;
+  private setting(key: string): unknown {
+    return this.values<unknown>('_synchro_meta', [key]).get(key) ?? null;
   }
 
   /** @param keys null: all */

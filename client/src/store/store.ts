@@ -82,8 +82,9 @@ export interface Tabs {
   post(message: unknown): void;
   listen(listener: (message: unknown) => void): () => void;
   /**
-   * Calls `lead` once this tab is the one that talks to the server; the promise that it returns ends its lead. The
-   * signal aborts when another tab took the lead.
+   * Calls `lead` whenever this tab is the one that talks to the server. The signal aborts when another tab took the lead,
+   * or this one leaves; the lead ends when the promise resolves.
+   * @returns what leaves the election, and resolves when a lead under way has ended
    */
-  elect(lead: (lost: AbortSignal) => Promise<void>): () => void;
+  elect(lead: (lost: AbortSignal) => Promise<void>): () => Promise<void>;
 }

@@ -61,7 +61,7 @@ export function withId(
   values: Row,
 ): { readonly id: string; readonly rest: Row } {
   const { [replica.table(name).key]: given, ...rest } = values;
-  return { id: given === undefined ? crypto.randomUUID() : String(given as string | number), rest };
+  return { id: given === undefined ? crypto.randomUUID() : String(given), rest };
 }
 
 function observe(look: () => TableView, query: Query<Row> | undefined): Observable<readonly Row[]> {

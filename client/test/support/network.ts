@@ -16,14 +16,12 @@ export class Network {
   fault: (request: NetworkRequest) => Fault | undefined = () => undefined;
   /** Called before a request is sent; what it returns is waited for. */
   before: (request: NetworkRequest) => Promise<void> | undefined = () => undefined;
+  /** Called once the server has answered, before the device gets the answer; what it returns is waited for. */
+  after: (request: NetworkRequest) => Promise<void> | undefined = () => undefined;
   readonly requests: NetworkRequest[] = [];
 
   readonly fetch: typeof fetch = async (input, init) => {
-    const [route = ''] = (
-      String(input as string)
-        .split('/')
-        .at(-1) ?? ''
-    ).split('?');
+    const [route = ''] = (String(input).split('/').at(-1) ?? '').split('?');
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {};
     const request = { route, body, headers: new Headers(init?.headers) };
     this.requests.push(request);
@@ -37,8 +35,9 @@ export class Network {
       });
     }
     const response = await fetch(input, init);
-    if (fault !== 'lost') return response;
-    await response.arrayBuffer();
+    const text = await response.text();
+    await this.after(request);
+    if (fault !== 'lost') return new Response(text, response);
     throw new TypeError('connection reset');
   };
 
@@ -49,3 +48,12 @@ export class Network {
 }
 
 export const OFFLINE = (): Fault => 'offline';
+
+/** A promise that a test resolves when it is time. */
+export function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
+}

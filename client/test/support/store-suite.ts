@@ -6,7 +6,7 @@ import type { Schema } from '../../src/wire/messages.js';
 /** One promise of every store. It throws where the store breaks it; it runs in Node and in a browser alike. */
 export interface StoreCase {
   readonly title: string;
-  run(store: Store): Promise<void>;
+  readonly run: (store: Store) => Promise<void>;
 }
 
 const column = (
@@ -47,12 +47,25 @@ export const SCHEMA: Schema = {
 };
 
 export const META: Meta = {
-  ...{ user: 'ann', clientId: 'c', checkpoint: 0, snapshot: null, stamp: 1 },
-  ...{ generation: 0, epoch: 0, pending: 0, refused: 0 },
+  user: 'ann',
+  clientId: 'c',
+  checkpoint: 0,
+  snapshot: null,
+  stamp: 1,
+  ...{
+    generation: 0,
+    epoch: 0,
+    pending: 0,
+    refused: 0,
+  },
 };
 
 const ROW: Row = {
-  ...{ id: 'a', big: '9007199254740993', price: '5.00', ratio: 0.5, done: false },
+  id: 'a',
+  big: '9007199254740993',
+  price: '5.00',
+  ratio: 0.5,
+  done: false,
   ...{
     doc: { n: [1, null] },
     labels: ['x'],
@@ -62,28 +75,35 @@ const ROW: Row = {
 };
 
 const ENTRY: Entry = {
+  table: 'things',
+  id: 'a',
+  operation: 'update',
+  patch: { big: '2' },
+  base: ROW,
+  server: null,
+  stamp: 1,
   ...{
-    table: 'things',
-    id: 'a',
-    operation: 'update',
-    patch: { big: '2' },
-    base: ROW,
-    server: null,
-    stamp: 1,
+    generation: 1,
+    group: 1,
+    at: '2026-01-01T00:00:00.000Z',
+    sent: false,
   },
-  ...{ generation: 1, group: 1, at: '2026-01-01T00:00:00.000Z', sent: false },
 };
 
 const REFUSED: Refused = {
+  key: 'things/a#1',
+  table: 'things',
+  id: 'a',
+  status: 'rejected',
+  operation: 'update',
+  patch: { big: '2' },
   ...{
-    key: 'things/a#1',
-    table: 'things',
-    id: 'a',
-    status: 'rejected',
-    operation: 'update',
-    patch: { big: '2' },
+    base: null,
+    theirs: null,
+    reason: 'invalid_data',
+    message: 'no',
+    at: '2026-01-01T00:00:00.000Z',
   },
-  ...{ base: null, theirs: null, reason: 'invalid_data', message: 'no', at: '2026-01-01T00:00:00.000Z' },
 };
 
 async function prepared(store: Store, user = 'ann'): Promise<OpenStore> {

@@ -7,7 +7,7 @@ import { sqliteStore, type SqliteDatabase } from '../../src/sqlite/index.js';
 export interface StoreKind {
   readonly name: string;
   /** A store whose data outlives what opened it, as long as the process does. */
-  make(): Promise<Store>;
+  readonly make: () => Promise<Store>;
 }
 
 type Constructor = new (path: string) => SqliteDatabase;
