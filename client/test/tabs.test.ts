@@ -5,6 +5,7 @@ import { insertTask, insertTasks } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { openTab, startBrowser, startDevice, testPage, titles } from './support/browser.js';
 import { startServer, type SampleServer } from './support/devices.js';
+import { gate } from './support/network.js';
 import { STORE_CASES } from './support/store-suite.js';
 
 let server: SampleServer;
@@ -113,18 +114,15 @@ describe('tabs of one browser', () => {
     const page = await context.newPage();
     await page.goto(`${server.app.url}/test-page`);
     const seen: unknown[] = [];
-    let hold = (): void => {};
-    const held = new Promise<void>((resolve) => {
-      hold = resolve;
-    });
+    const third = gate();
     await page.route('**/sync/snapshot', async (route) => {
       const { cursor } = route.request().postDataJSON() as { cursor: unknown };
       seen.push(cursor);
-      if (seen.length === 3) hold();
+      if (seen.length === 3) third.open();
       if (seen.length !== 3) await route.continue();
     });
     await startDevice(page, user);
-    await held;
+    await third.opened;
     await page.reload();
     await startDevice(page, user);
     await page.evaluate(() => window.sync.caughtUp());

@@ -76,7 +76,8 @@ function parentsFirst(entries: readonly Entry[], tables: ReadonlyMap<string, Tab
   return [...ordered];
 }
 
-function parentKey(entry: Entry, tables: ReadonlyMap<string, TableSchema>): string | undefined {
+/** The {@link keyOf} of the record that an entry's record is created under. */
+export function parentKey(entry: Entry, tables: ReadonlyMap<string, TableSchema>): string | undefined {
   const parent = tables.get(entry.table)?.parent;
   const id = parent && entry.patch[parent.column];
   return parent && typeof id === 'string' ? keyOf({ table: parent.table, id }) : undefined;

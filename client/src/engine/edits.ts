@@ -22,15 +22,13 @@ export class Edits {
    * @throws SyncError what is wrong with one of them; then none is stored
    */
   async write(edits: readonly Edit[]): Promise<readonly Write[]> {
-    const unshow = this.show(edits);
+    // One time for what is shown and what is stored, or defaults would change.
+    const at = new Date().toISOString();
+    const unshow = this.show(edits, at);
     try {
       const keys = edits.map(({ table, id }) => ({ table, id }));
-      return await this.store(
-        { rows: keys, entries: entriesOf(edits, keys) },
-        () => edits,
-        undefined,
-        unshow,
-      );
+      const reads = { rows: keys, entries: entriesOf(edits, keys) };
+      return await this.store({ reads, at, editsOf: () => edits, again: [], unshow });
     } catch (error) {
       this.replica.views.change(unshow);
       throw error;
@@ -49,7 +47,8 @@ export class Edits {
   redo(items: readonly Refused[]): Promise<readonly Write[]> {
     const rows = items.map(({ table, id }) => ({ table, id }));
     const reads = { rows, entries: 'all', refused: true } as const;
-    return this.store(reads, (state) => items.map((item) => this.again(item, state)), items);
+    const editsOf = (state: KnownState): readonly Edit[] => items.map((item) => this.again(item, state));
+    return this.store({ reads, at: new Date().toISOString(), editsOf, again: items, unshow: undefined });
   }
 
   /** @throws SyncError `nothing_rejected` */
@@ -86,12 +85,12 @@ export class Edits {
     return { table, id, operation: isThere ? 'update' : 'create', values };
   }
 
-  private show(edits: readonly Edit[]): () => void {
+  private show(edits: readonly Edit[], at: string): () => void {
     const undo: (() => void)[] = [];
     const { views } = this.replica;
     // Checked first, so that nothing is shown of edits that can't be made.
     const checked = edits.map((edit) => ({ edit, table: this.replica.table(edit.table) }));
-    const stamps = { generation: 0, group: 0, at: new Date().toISOString() };
+    const stamps = { generation: 0, group: 0, at };
     views.change(() => {
       try {
         for (const { edit, table } of checked) {
@@ -111,13 +110,7 @@ export class Edits {
     };
   }
 
-  private store(
-    reads: Reads,
-    editsOf: (state: KnownState) => readonly Edit[],
-    again: readonly Refused[] = [],
-    unshow?: () => void,
-  ): Promise<readonly Write[]> {
-    const at = new Date().toISOString();
+  private store({ reads, at, editsOf, again, unshow }: Storing): Promise<readonly Write[]> {
     return this.replica.transact(
       reads,
       (state): Outcome<readonly Write[]> => {
@@ -136,6 +129,15 @@ export class Edits {
       unshow,
     );
   }
+}
+
+interface Storing {
+  readonly reads: Reads;
+  readonly at: string;
+  readonly editsOf: (state: KnownState) => readonly Edit[];
+  /** Refused edits that are made again. */
+  readonly again: readonly Refused[];
+  readonly unshow: (() => void) | undefined;
 }
 
 /** Records while several edits are made to them. */

@@ -5,7 +5,7 @@ import type { EntryWrite, RefusedWrite, RowWrite } from '../store/store.js';
 import { HttpError } from '../wire/http.js';
 import type { PushAnswer, PushResult } from '../wire/messages.js';
 import { retryAfter } from './backoff.js';
-import { BATCH, nextBatch, pushChange } from './batch.js';
+import { BATCH, nextBatch, parentKey, pushChange } from './batch.js';
 import type { Connection } from './connection.js';
 import type { KnownState, Outcome, Replica } from './replica.js';
 import type { KeyedVerdict } from './waiters.js';
@@ -145,6 +145,9 @@ export class Pushing {
         results.get(key),
       ];
       if (!table || !now || !result || entries.has(key)) continue;
+      // The parent was refused, and has been edited since: both go again.
+      const parent = entries.get(parentKey(sent, this.replica.tables) ?? '');
+      if (result.reason_code === 'parent_missing' && parent?.entry) continue;
       const judged = judge(table, now, sent, result);
       if (!judged) continue;
       put(sent, judged);

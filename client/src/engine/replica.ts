@@ -69,12 +69,10 @@ export class Replica {
       checkpoint: 0,
       snapshot: null,
       stamp: FIRST_STAMP,
-      ...{
-        generation: 0,
-        epoch: 0,
-        pending: 0,
-        refused: 0,
-      },
+      generation: 0,
+      epoch: 0,
+      pending: 0,
+      refused: 0,
     };
     const { meta, schema } = await store.transact({ schema: true }, (state) => ({
       ...(state.meta === null && { writes: { meta: first } }),

@@ -78,7 +78,7 @@ class SqliteStore implements OpenStore {
     const table = this.tables.get(name);
     if (!table) return new Map();
     const rows = this.all<Record<string, unknown>>(selectFrom(table));
-    return new Map(rows.map((row) => [String(row[table.key] as string), withoutStamp(table, row)]));
+    return new Map(rows.map((row) => [`${row[table.key] as string | number}`, withoutStamp(table, row)]));
   }
 
   async close(): Promise<void> {

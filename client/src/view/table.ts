@@ -61,7 +61,8 @@ export function withId(
   values: Row,
 ): { readonly id: string; readonly rest: Row } {
   const { [replica.table(name).key]: given, ...rest } = values;
-  return { id: given === undefined ? crypto.randomUUID() : String(given), rest };
+  if (given === undefined) return { id: crypto.randomUUID(), rest };
+  return { id: typeof given === 'string' ? given : JSON.stringify(given), rest };
 }
 
 function observe(look: () => TableView, query: Query<Row> | undefined): Observable<readonly Row[]> {

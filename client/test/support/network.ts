@@ -21,7 +21,7 @@ export class Network {
   readonly requests: NetworkRequest[] = [];
 
   readonly fetch: typeof fetch = async (input, init) => {
-    const [route = ''] = (String(input).split('/').at(-1) ?? '').split('?');
+    const [route = ''] = ((input as string).split('/').at(-1) ?? '').split('?');
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {};
     const request = { route, body, headers: new Headers(init?.headers) };
     this.requests.push(request);
@@ -50,10 +50,10 @@ export class Network {
 export const OFFLINE = (): Fault => 'offline';
 
 /** A promise that a test resolves when it is time. */
-export function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => {};
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  const resolvers: (() => void)[] = [];
   const opened = new Promise<void>((resolve) => {
-    open = resolve;
+    resolvers.push(resolve);
   });
-  return { opened, open: () => open() };
+  return { opened, open: () => resolvers.forEach((resolve) => resolve()) };
 }

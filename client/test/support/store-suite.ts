@@ -52,12 +52,10 @@ export const META: Meta = {
   checkpoint: 0,
   snapshot: null,
   stamp: 1,
-  ...{
-    generation: 0,
-    epoch: 0,
-    pending: 0,
-    refused: 0,
-  },
+  generation: 0,
+  epoch: 0,
+  pending: 0,
+  refused: 0,
 };
 
 const ROW: Row = {
@@ -66,12 +64,10 @@ const ROW: Row = {
   price: '5.00',
   ratio: 0.5,
   done: false,
-  ...{
-    doc: { n: [1, null] },
-    labels: ['x'],
-    updated_at: '2026-01-01T00:00:00.123456+00:00',
-    deleted_at: null,
-  },
+  doc: { n: [1, null] },
+  labels: ['x'],
+  updated_at: '2026-01-01T00:00:00.123456+00:00',
+  deleted_at: null,
 };
 
 const ENTRY: Entry = {
@@ -82,12 +78,10 @@ const ENTRY: Entry = {
   base: ROW,
   server: null,
   stamp: 1,
-  ...{
-    generation: 1,
-    group: 1,
-    at: '2026-01-01T00:00:00.000Z',
-    sent: false,
-  },
+  generation: 1,
+  group: 1,
+  at: '2026-01-01T00:00:00.000Z',
+  sent: false,
 };
 
 const REFUSED: Refused = {
@@ -97,13 +91,11 @@ const REFUSED: Refused = {
   status: 'rejected',
   operation: 'update',
   patch: { big: '2' },
-  ...{
-    base: null,
-    theirs: null,
-    reason: 'invalid_data',
-    message: 'no',
-    at: '2026-01-01T00:00:00.000Z',
-  },
+  base: null,
+  theirs: null,
+  reason: 'invalid_data',
+  message: 'no',
+  at: '2026-01-01T00:00:00.000Z',
 };
 
 async function prepared(store: Store, user = 'ann'): Promise<OpenStore> {
