@@ -24,7 +24,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   walInsertsFull,
   moveParent,
   ...visibility,
-  pullChanges,
+  ...pullChanges,
   pullNothing,
   pullBuckets,
   snapshotPage,

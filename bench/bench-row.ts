@@ -1,18 +1,18 @@
-import type { Stage } from './stage/stage.js';
+import type { Environment } from './environment/environment.js';
 import type { Usage } from './run/usage.js';
 
-/** One line of the table: a piece of work beside its limit. */
+/** One line of the table: a piece of work beside its baseline. */
 export interface Line {
   readonly name: string;
   /** What sync does. */
   readonly work: string;
   /** The best that the same machine does with the same data. */
-  readonly limit: string;
+  readonly baseline: string;
   /** Of `ms` and `MB` less is better, of all others more. */
   readonly unit: 'rows/s' | 'requests/s' | 'ms' | 'MB';
-  /** What subject and limit must come to: how fast the subject is, the limit taken as 1. */
+  /** What subject and baseline must come to: how fast the subject is, the baseline taken as 1. */
   readonly target: number;
-  /** What the subject must reach besides, in its unit, where the limit does. */
+  /** What the subject must reach besides, in its unit, where the baseline does. */
   readonly floor?: number;
 }
 
@@ -25,8 +25,8 @@ export interface BenchRow {
   readonly large?: true;
   /** Of what takes long fewer rounds must do. Default: {@link ROUNDS}. */
   readonly rounds?: Rounds;
-  /** Makes what is needed; the stage ends it all after the row. */
-  prepare(stage: Stage): Promise<Duel>;
+  /** Makes what is needed; the environment ends it all after the row. */
+  prepare(environment: Environment): Promise<Comparison>;
 }
 
 /** How often a row is played. */
@@ -37,10 +37,10 @@ export interface Rounds {
 
 export const ROUNDS: Rounds = { warmUps: 2, counted: 5 };
 
-/** Subject and limit of a row, ready for rounds that take turns. */
-export interface Duel {
+/** Subject and baseline of a row, ready for rounds that take turns. */
+export interface Comparison {
   subject(): Promise<Round>;
-  limit(): Promise<Round>;
+  baseline(): Promise<Round>;
   /** @throws Error when the two have not come to the same */
   verify(): Promise<void>;
   /** Cost at several sizes, for the chart. */

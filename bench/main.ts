@@ -8,8 +8,8 @@ import { writeChart } from './report/chart.js';
 import { writeLatest } from './report/latest.js';
 import { writeMarkdown } from './report/markdown.js';
 import { machine, printTable } from './report/table.js';
-import { contest, stepsOf, type Outcome } from './run/contest.js';
-import { Stage } from './stage/stage.js';
+import { compare, stepsOf, type Outcome } from './run/comparison.js';
+import { Environment } from './environment/environment.js';
 
 /**
  * `npm run bench [-- <name>…] [-- --quick]`; `npm run bench:large` for the slow rows. `--profile` writes a CPU profile
@@ -31,7 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 await mkdir(out, { recursive: true });
 const chosen = choose(positionals, values.large);
 const began = performance.now();
-const stage = await Stage.open({ quick: values.quick, profiles: values.profile ? out : null });
+const environment = await Environment.open({ quick: values.quick, profiles: values.profile ? out : null });
 const bar = new SingleBar({
   format: '{bar} {value}/{total} {row}',
   noTTYOutput: true,
@@ -49,18 +49,18 @@ const failed: string[] = [];
 for (const row of chosen) {
   bar.update({ row: row.name });
   try {
-    outcomes.push(await contest(row, stage, () => bar.increment()));
+    outcomes.push(await compare(row, environment, () => bar.increment()));
     // Also when the run is broken off later.
     await writeResults();
   } catch (error) {
     failed.push(`${row.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
-  await stage.clear();
+  await environment.clear();
 }
 bar.stop();
 printTable(outcomes.flatMap((outcome) => outcome.results));
 for (const note of outcomes.flatMap((outcome) => outcome.notes)) console.log(note);
-console.log(machine(await stage.version(), (performance.now() - began) / 1000));
+console.log(machine(await environment.version(), (performance.now() - began) / 1000));
 await writeChart(
   out,
   outcomes.flatMap((outcome) => outcome.curves),

@@ -4,7 +4,7 @@ import { isSchemaHash } from './schema/schema-gate.js';
 import { replicationNameProblems } from './replication/slot/replication-names.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
 
-/** What is wrong with the module's own options. */
+/** Finds problems of the module's own options. */
 export async function optionProblems({
   minClientVersion,
   replication,
@@ -17,7 +17,7 @@ export async function optionProblems({
       entity: 'SynchroModule',
       option: 'schema.compatibleHashes',
       message: `${hash} is no schema's hash`,
-      remedy: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
+      fix: 'take 64 hexadecimal digits in lower case from SyncEngine.schemaHistory() or GET /sync/schema',
     })),
     ...(replication === false ? [] : replicationNameProblems(replication)),
     ...(await problemsOf('SynchroModule', 'minClientVersion', () => checkMinimum(minClientVersion))),

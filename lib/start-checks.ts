@@ -9,11 +9,12 @@ import type { ConsumerService } from './replication/consumer.service.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
+import { memberProblems } from './store/member-problems.js';
 import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
-/** Looks at everything at once, wherever it is: in the entities, the options, the tables or the server. */
+/** Checks everything and reports it together: the entities, the options, the tables and the server. */
 @Injectable()
 export class StartChecks {
   private readonly logger: SyncLogger;
@@ -46,8 +47,14 @@ export class StartChecks {
   private async problems(schema: readonly SynchroProblem[]): Promise<readonly SynchroProblem[]> {
     const { dataSource, registry, settings } = this;
     const tables = [...schema, ...(await migrationProblems(dataSource))];
-    // Rights on tables that are not there can't be looked at.
-    const roles = tables.length === 0 ? await roleProblems(dataSource, registry, settings.pushRole) : [];
-    return [...tables, ...(await optionProblems(settings)), ...roles];
+    // Rights on missing tables can't be checked.
+    const rights =
+      tables.length === 0
+        ? [
+            ...(await roleProblems(dataSource, registry, settings.pushRole)),
+            ...(await memberProblems(dataSource, registry.all())),
+          ]
+        : [];
+    return [...tables, ...(await optionProblems(settings)), ...rights];
   }
 }

@@ -6,9 +6,10 @@ import {
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { problemsError } from './common/errors.js';
+import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { poolProblems } from './database/pool-checks.js';
-import { outliveNewConnections } from './database/pool-errors.js';
+import { outliveNewConnections } from './database/pool.js';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
 import { ConsumerService } from './replication/consumer.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
@@ -17,14 +18,14 @@ import { StartChecks } from './start-checks.js';
 import { runMigrations } from './store/migrations/migration-runner.js';
 
 /**
- * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
- * mend it. The consumer stops before the HTTP server closes and before TypeORM's connections go.
+ * Starts and stops sync with the app. Anything that is missing in the database stops the start, with an error that
+ * says how to fix it. The consumer stops before the HTTP server closes and before TypeORM's connections go.
  */
 @Injectable()
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly settings: Pick<SynchroSettings, 'migrationsRun'>,
+    @Inject(SYNCHRO_OPTIONS) private readonly settings: Pick<SynchroSettings, 'migrationsRun' | 'logger'>,
     private readonly checks: StartChecks,
     private readonly consumer: ConsumerService,
     private readonly compactions: CompactionSchedule,
@@ -32,7 +33,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async onApplicationBootstrap(): Promise<void> {
     outliveNewConnections(this.dataSource);
-    const pool = await poolProblems(this.dataSource);
+    const pool = await poolProblems(this.dataSource, new SyncLogger(this.settings.logger, 'Synchro'));
     if (pool.length > 0) throw problemsError(pool);
     if (this.settings.migrationsRun) await runMigrations(this.dataSource);
     await this.checks.run(this.consumer);

@@ -7,10 +7,10 @@ import { SyncRegistry } from './registry/sync-registry.js';
 import { hasDefaultRule } from './resolvers/default-rule.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
-import { unseenBucketWarnings } from './resolvers/unseen-buckets.js';
+import { unsubscribedBucketWarnings } from './resolvers/unsubscribed-buckets.js';
 import { openPolicyWarnings } from './store/open-policies.js';
 
-/** Tables whose rows come to nobody, or may be read by everybody, by what the host has configured. */
+/** Tables whose rows reach no device, or that everybody may read, by the host's configuration. */
 @Injectable()
 export class VisibilityWarnings {
   constructor(
@@ -24,7 +24,7 @@ export class VisibilityWarnings {
     const { dataSource, ownership } = this;
     const [placed, others] = partition(this.registry.all(), (table) => hasDefaultRule(ownership, table));
     return [
-      ...unseenBucketWarnings(placed, this.subscriptions),
+      ...unsubscribedBucketWarnings(placed, this.subscriptions),
       ...(await openPolicyWarnings(dataSource, others, ownership.constructor.name)),
     ];
   }

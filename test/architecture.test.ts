@@ -11,6 +11,7 @@ const ROOMS = [
   'operations',
   'engine',
   'replication',
+  'live',
   'hooks',
   'resolvers',
   'schema',
@@ -118,6 +119,15 @@ describe('the rooms of lib/', () => {
   it(`have no file of more than ${MAX_LINES} lines`, () => {
     const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > MAX_LINES);
     expect(long.map(([file]) => file)).toEqual([]);
+  });
+});
+
+describe("pg's undocumented parts", () => {
+  it('are touched by one file alone [W-VERSIONS-1]', () => {
+    const INTERNALS =
+      /\.connection\.stream|connection\.(?:on|removeAllListeners)\(|\bun?cork\(|[pP]arsedStatements|submittedNamedStatements|handleReadyForQuery/;
+    const found = [...sources].filter(([, text]) => INTERNALS.test(text)).map(([file]) => file);
+    expect(found).toEqual([path.join('database', 'pg-internals.ts')]);
   });
 });
 

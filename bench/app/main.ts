@@ -2,9 +2,10 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
-import { profiler } from '../stage/profiler.js';
-import { recorder } from '../stage/recorder.js';
-import { serve } from '../stage/serve.js';
+import { HandWrittenController } from '../baselines/hand-written.js';
+import { profiler } from '../environment/profiler.js';
+import { recorder } from '../environment/recorder.js';
+import { serve } from '../environment/serve.js';
 import { Comment, Document, Task } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 
@@ -27,6 +28,7 @@ const name = env['SYNC_NAME'] ?? '';
       replication: { slotName: `${name}_slot`, publicationName: `${name}_pub` },
     }),
   ],
+  controllers: [HandWrittenController],
 })
 class AppModule {}
 

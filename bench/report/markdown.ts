@@ -1,22 +1,22 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Result } from '../run/contest.js';
+import type { Result } from '../run/comparison.js';
 import { figure } from './table.js';
 
 /** `table.md`: the table of `RESULTS.md`. */
 export async function writeMarkdown(folder: string, results: readonly Result[]): Promise<void> {
-  const rows = results.map(({ line, subject, limit, ratio, met, subjectUsage }) => [
+  const rows = results.map(({ line, subject, baseline, ratio, met, subjectUsage }) => [
     line.name,
     line.work,
-    line.limit,
+    line.baseline,
     `${figure(subject)} ${line.unit}`,
-    `${figure(limit)} ${line.unit}`,
+    `${figure(baseline)} ${line.unit}`,
     ratio.toFixed(2),
     `≥ ${line.target}${line.floor === undefined ? '' : `, ≥ ${figure(line.floor)}`}`,
     met ? 'met' : 'not met',
     subjectUsage.peakMb.toFixed(0),
   ]);
-  const head = ['row', 'work', 'limit', 'subject', 'its limit', 'ratio', 'target', '', 'peak MB'];
+  const head = ['row', 'work', 'baseline', 'subject', 'its baseline', 'ratio', 'target', '', 'peak MB'];
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
   await writeFile(join(folder, 'table.md'), `${lines.join('\n')}\n`);
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Database } from '../stage/database.js';
-import type { NodeProcess } from '../stage/node-process.js';
+import type { Database } from '../environment/database.js';
+import type { NodeProcess } from '../environment/node-process.js';
 
 /** Where the time goes in an app and in its database, for `--profile`. */
 export async function startProfile(app: NodeProcess, database: Database): Promise<void> {

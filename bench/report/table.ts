@@ -1,28 +1,39 @@
 import { cpus, totalmem } from 'node:os';
 import Table from 'cli-table3';
-import type { Result } from '../run/contest.js';
+import type { Result } from '../run/comparison.js';
 import type { Usage } from '../run/usage.js';
 
 /** The results as a table for the terminal. CPU seconds are those of one round: Node, backends, walsender. */
 export function printTable(results: readonly Result[]): void {
   const table = new Table({
-    head: ['work | limit', 'subject', 'limit', 'unit', 'ratio', 'target', '', 'CPU s', 'CPU s, limit', 'MB'],
+    head: [
+      'work | baseline',
+      'subject',
+      'baseline',
+      'unit',
+      'ratio',
+      'target',
+      '',
+      'CPU s',
+      'CPU s, baseline',
+      'MB',
+    ],
     style: { head: [], border: [] },
     colWidths: [46],
     wordWrap: true,
   });
   for (const result of results) {
-    const { line, subject, limit, ratio, met, subjectUsage, limitUsage } = result;
+    const { line, subject, baseline, ratio, met, subjectUsage, baselineUsage } = result;
     table.push([
-      `${line.name}: ${line.work} | ${line.limit}`,
+      `${line.name}: ${line.work} | ${line.baseline}`,
       `${figure(subject)} ${percent(result.subjectSpread)}`,
-      `${figure(limit)} ${percent(result.limitSpread)}`,
+      `${figure(baseline)} ${percent(result.baselineSpread)}`,
       line.unit,
       ratio.toFixed(2),
       `≥ ${line.target}${line.floor === undefined ? '' : `, ≥ ${figure(line.floor)}`}`,
       met ? 'met' : 'NOT MET',
       cpuSeconds(subjectUsage),
-      cpuSeconds(limitUsage),
+      cpuSeconds(baselineUsage),
       subjectUsage.peakMb.toFixed(0),
     ]);
   }

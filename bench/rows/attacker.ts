@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchRow, Duel, Round } from '../bench-row.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { quantile } from '../run/statistics.js';
 import { memoryOf } from '../run/usage.js';
-import { BenchDevice } from '../stage/device.js';
-import { HttpLoad } from '../stage/http-load.js';
-import type { Stage } from '../stage/stage.js';
+import { BenchDevice } from '../environment/device.js';
+import { HttpLoad } from '../environment/http-load.js';
+import type { Environment } from '../environment/environment.js';
 
 const USERS = 8;
 /** Each user's device, milliseconds between two of its requests. */
@@ -23,21 +23,21 @@ export const attacker: BenchRow = {
     {
       name: 'attacked-pull',
       work: "others' pulls while one user attacks over 50 connections, p99",
-      limit: `${ALLOWED.pull} ms`,
+      baseline: `${ALLOWED.pull} ms`,
       unit: 'ms',
       target: 1,
     },
     {
       name: 'attacked-push',
       work: `others' pushes of ${BATCH} meanwhile, p99`,
-      limit: `${ALLOWED.push} ms`,
+      baseline: `${ALLOWED.push} ms`,
       unit: 'ms',
       target: 1,
     },
     {
       name: 'attacked-memory',
       work: 'memory of the app above that at rest, meanwhile',
-      limit: `${ALLOWED.memory} MB`,
+      baseline: `${ALLOWED.memory} MB`,
       unit: 'MB',
       target: 1,
     },
@@ -45,18 +45,18 @@ export const attacker: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const milliseconds = stage.size(20_000, 5_000);
-  const database = await stage.database();
+async function prepare(environment: Environment): Promise<Comparison> {
+  const milliseconds = environment.size(20_000, 5_000);
+  const database = await environment.database();
   await database.query(`SELECT add_tasks(1, 10000, ${USERS})`);
-  const app = await stage.app(database);
-  const process = await stage.limit('attacker', database);
+  const app = await environment.app(database);
+  const process = await environment.baseline('attacker', database);
   await process.call('prepare', app.url);
   const devices = await Promise.all(
     Array.from({ length: USERS }, (_, n) => new BenchDevice(new HttpLoad(app.url), `user${n}`).start()),
   );
   // The memory of honest requests counts as rest.
-  const atRest = await asAlways(devices, stage.size(3_000, 1_000));
+  const atRest = await asAlways(devices, environment.size(3_000, 1_000));
   const rest = memoryOf(app.pid);
   const usage = { node: 0, backends: 0, walsender: 0, load: 0, peakMb: 0 };
   const all: Times[] = [];
@@ -65,7 +65,7 @@ async function prepare(stage: Stage): Promise<Duel> {
     subject: async (): Promise<Round> => {
       let times: Times = { pull: [], push: [] };
       await process.call('start');
-      const timing = await stage.timed(app, async () => {
+      const timing = await environment.timed(app, async () => {
         times = await asAlways(devices, milliseconds);
       });
       await process.call('stop');
@@ -76,7 +76,7 @@ async function prepare(stage: Stage): Promise<Duel> {
         usage: timing.usage,
       };
     },
-    limit: () => Promise.resolve({ values: [ALLOWED.pull, ALLOWED.push, ALLOWED.memory], usage }),
+    baseline: () => Promise.resolve({ values: [ALLOWED.pull, ALLOWED.push, ALLOWED.memory], usage }),
     verify: async () => {
       const answers = new Map(await process.call<[string, number][]>('answers'));
       if (answers.size === 0) throw new Error('nobody attacked');

@@ -1,9 +1,9 @@
-import type { BenchRow, Duel } from '../bench-row.js';
-import { lastSeq } from '../stage/changelog.js';
-import type { Database } from '../stage/database.js';
-import { drain } from '../stage/drain.js';
-import { expectSame, limitTables } from '../stage/same.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison } from '../bench-row.js';
+import { lastSeq } from '../environment/changelog.js';
+import type { Database } from '../environment/database.js';
+import { drain } from '../environment/drain.js';
+import { expectSame, baselineTables } from '../environment/same.js';
+import type { Environment } from '../environment/environment.js';
 
 const PARENT = '00000000-0000-4000-8000-000000000001';
 const OWNERS = ['owner0', 'owner1'] as const;
@@ -15,7 +15,7 @@ export const moveParent: BenchRow = {
     {
       name: 'move-parent',
       work: 'children of a moved parent, 100,000 (quick: 20,000), each with two entries',
-      limit: 'one statement: DELETE of the old edges, INSERT … SELECT of the new ones and of the entries',
+      baseline: 'one statement: DELETE of the old edges, INSERT … SELECT of the new ones and of the entries',
       unit: 'rows/s',
       target: 0.5,
     },
@@ -24,18 +24,18 @@ export const moveParent: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const children = stage.size(100_000, 20_000);
-  const database = await stage.database();
+async function prepare(environment: Environment): Promise<Comparison> {
+  const children = environment.size(100_000, 20_000);
+  const database = await environment.database();
   await family(database, children);
-  const app = await stage.app(database);
-  const limitDatabase = await limitTables(stage, database);
-  await family(limitDatabase, children);
-  await limitDatabase.query(
+  const app = await environment.app(database);
+  const baselineDatabase = await baselineTables(environment, database);
+  await family(baselineDatabase, children);
+  await baselineDatabase.query(
     `INSERT INTO sync_bucket_edges (table_name, record_id, bucket_id, row_updated_at, parent_id)
      SELECT 'comments', id::text, 'user:${OWNERS[0]}', updated_at, task_id::text FROM comments ORDER BY id`,
   );
-  for (const each of [database, limitDatabase]) await each.query('VACUUM ANALYZE');
+  for (const each of [database, baselineDatabase]) await each.query('VACUUM ANALYZE');
   await app.call('caughtUp');
   const firstSeq = await lastSeq(database);
   let [from, to]: readonly string[] = [...OWNERS].toReversed();
@@ -43,25 +43,25 @@ async function prepare(stage: Stage): Promise<Duel> {
   return {
     subject: async () => {
       [from, to] = [to, from];
-      const round = await drain(stage, app, database, 2 * (children + 1), async () => {
+      const round = await drain(environment, app, database, 2 * (children + 1), async () => {
         await database.query('UPDATE tasks SET user_id = $1, updated_at = clock_timestamp()', [to]);
       });
       return { ...round, values: [((round.values[0] ?? 0) * children) / (2 * (children + 1))] };
     },
-    limit: async () => {
+    baseline: async () => {
       const backend = { pid: process.pid };
-      const { seconds, usage } = await stage.timed(backend, async () => {
-        await limitDatabase.query(MOVE, [PARENT, `user:${from}`, `user:${to}`]);
+      const { seconds, usage } = await environment.timed(backend, async () => {
+        await baselineDatabase.query(MOVE, [PARENT, `user:${from}`, `user:${to}`]);
       });
       return { values: [children / seconds], usage };
     },
     verify: async () => {
       const edges = `SELECT record_id, bucket_id, live, row_updated_at, parent_id FROM sync_bucket_edges
         WHERE table_name = 'comments' ORDER BY 1, 2`;
-      await expectSame(database, edges, limitDatabase, edges);
+      await expectSame(database, edges, baselineDatabase, edges);
       const entries = `SELECT record_id, bucket_id, operation, served_at IS NULL FROM sync_changelog
         WHERE table_name = 'comments' AND seq > ${firstSeq} ORDER BY record_id, seq`;
-      await expectSame(database, entries, limitDatabase, entries);
+      await expectSame(database, entries, baselineDatabase, entries);
     },
   };
 }

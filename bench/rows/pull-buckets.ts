@@ -1,10 +1,10 @@
-import type { BenchRow, Duel, Line, Round } from '../bench-row.js';
-import { lastSeq, reached } from '../stage/changelog.js';
-import type { Database } from '../stage/database.js';
-import { BenchDevice, type PullAnswer } from '../stage/device.js';
-import { runFast } from '../stage/drain.js';
-import { HttpLoad, repeat } from '../stage/http-load.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison, Line, Round } from '../bench-row.js';
+import { lastSeq, reached } from '../environment/changelog.js';
+import type { Database } from '../environment/database.js';
+import { BenchDevice, type PullAnswer } from '../environment/device.js';
+import { runFast } from '../environment/drain.js';
+import { HttpLoad, repeat } from '../environment/http-load.js';
+import type { Environment } from '../environment/environment.js';
 
 const PAGE = 1_000;
 const BUCKETS = [2, 20, 200] as const;
@@ -16,14 +16,14 @@ export const pullBuckets: BenchRow = {
     ...BUCKETS.map((buckets): Line => ({
       name: `pull-buckets-${buckets}`,
       work: `page of 1,000 out of ${buckets} buckets with a backlog of 100,000 (quick: 20,000)`,
-      limit: 'the same with a backlog of 1,000',
+      baseline: 'the same with a backlog of 1,000',
       unit: 'requests/s',
       target: 0.9,
     })),
     ...([20, 200] as const).map((buckets): Line => ({
       name: `pull-buckets-${buckets}-growth`,
       work: `page of 1,000 out of ${buckets} buckets with that backlog`,
-      limit: `a tenth of the pages out of ${buckets / 10}: linear in the buckets`,
+      baseline: `a tenth of the pages out of ${buckets / 10}: linear in the buckets`,
       unit: 'requests/s',
       target: 1,
     })),
@@ -39,11 +39,11 @@ interface Reader {
   readonly lastPage: number;
 }
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const backlog = stage.size(100_000, 20_000);
-  const requests = stage.size(20, 5);
-  const database = await stage.database();
-  const app = await stage.app(database);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const backlog = environment.size(100_000, 20_000);
+  const requests = environment.size(20, 5);
+  const database = await environment.database();
+  const app = await environment.app(database);
   const load = new HttpLoad(app.url);
   const readers: Reader[] = [];
   for (const buckets of BUCKETS) {
@@ -60,7 +60,7 @@ async function prepare(stage: Stage): Promise<Duel> {
     from: (reader: Reader) => number,
   ): Promise<{ rates: number[] } & Pick<Round, 'usage'>> => {
     const rates: number[] = [];
-    const { usage } = await stage.timed(app, async () => {
+    const { usage } = await environment.timed(app, async () => {
       for (const reader of readers) {
         const body = reader.device.pullBody(from(reader), PAGE);
         const began = performance.now();
@@ -78,7 +78,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       [of2 = 0, of20 = 0] = rates;
       return { values: [...rates, ...rates.slice(1)], usage };
     },
-    limit: async () => {
+    baseline: async () => {
       const { rates, usage } = await round(({ lastPage }) => lastPage);
       return { values: [...rates, of2 / 10, of20 / 10], usage };
     },

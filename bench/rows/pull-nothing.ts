@@ -1,8 +1,8 @@
-import type { BenchRow, Duel, Round } from '../bench-row.js';
-import { BenchDevice, type PullAnswer } from '../stage/device.js';
-import { HttpLoad, repeat } from '../stage/http-load.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
+import { BenchDevice, type PullAnswer } from '../environment/device.js';
+import { HttpLoad, repeat } from '../environment/http-load.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import type { Environment } from '../environment/environment.js';
 
 const CONNECTIONS = 16;
 
@@ -13,7 +13,7 @@ export const pullNothing: BenchRow = {
     {
       name: 'pull-nothing',
       work: `pull with nothing new, ${CONNECTIONS} connections`,
-      limit: 'a Nest controller on the same adapter with one SELECT 1',
+      baseline: 'a Nest controller on the same adapter with one SELECT 1',
       unit: 'requests/s',
       target: 0.5,
     },
@@ -21,11 +21,11 @@ export const pullNothing: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const database = await stage.database();
+async function prepare(environment: Environment): Promise<Comparison> {
+  const database = await environment.database();
   await database.query(`SELECT add_tasks(1, 10000, ${CONNECTIONS})`);
-  const app = await stage.app(database);
-  const bare = await stage.limit('nest-app', database);
+  const app = await environment.app(database);
+  const bare = await environment.baseline('nest-app', database);
   const load = new HttpLoad(app.url, CONNECTIONS);
   const bareLoad = new HttpLoad(bare.url, CONNECTIONS);
   const devices = await Promise.all(
@@ -33,13 +33,13 @@ async function prepare(stage: Stage): Promise<Duel> {
   );
   await database.query('VACUUM ANALYZE');
   const bodies = devices.map((device) => device.pullBody(device.checkpoint, 100));
-  const requests = stage.size(2_000, 600);
+  const requests = environment.size(2_000, 600);
 
   const round = async (
     measured: NodeProcess,
     send: (lane: number, body: string) => Promise<string>,
   ): Promise<Round> => {
-    const { seconds, usage } = await stage.timed(measured, () =>
+    const { seconds, usage } = await environment.timed(measured, () =>
       repeat(requests, CONNECTIONS, async (n) => {
         const lane = n % CONNECTIONS;
         await send(lane, bodies[lane] ?? '');
@@ -50,7 +50,7 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: () => round(app, async (lane, body) => devices[lane]?.send('pull', body) ?? ''),
-    limit: () => round(bare, (lane, body) => bareLoad.post('/bare/pull', body, `user${lane}`)),
+    baseline: () => round(bare, (lane, body) => bareLoad.post('/bare/pull', body, `user${lane}`)),
     verify: async () => {
       for (const [lane, device] of devices.entries()) {
         const answer: PullAnswer = JSON.parse(await device.send('pull', bodies[lane] ?? ''));

@@ -1,8 +1,8 @@
-import type { BenchRow, Duel } from '../bench-row.js';
-import { BenchDevice } from '../stage/device.js';
-import { HttpLoad } from '../stage/http-load.js';
-import { recordsOf } from '../stage/records.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison } from '../bench-row.js';
+import { BenchDevice } from '../environment/device.js';
+import { HttpLoad } from '../environment/http-load.js';
+import { recordsOf } from '../environment/records.js';
+import type { Environment } from '../environment/environment.js';
 
 /** A new device of a user who has much. */
 export const snapshotAll: BenchRow = {
@@ -11,7 +11,7 @@ export const snapshotAll: BenchRow = {
     {
       name: 'snapshot-all',
       work: 'snapshot of 100,000 rows (quick: 20,000) in pages of 1,000, over HTTP',
-      limit: 'COPY (SELECT row_to_json(…)) TO STDOUT of the same rows, unordered, no HTTP',
+      baseline: 'COPY (SELECT row_to_json(…)) TO STDOUT of the same rows, unordered, no HTTP',
       unit: 'rows/s',
       target: 0.3,
     },
@@ -20,12 +20,12 @@ export const snapshotAll: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const rows = stage.size(100_000, 20_000);
-  const database = await stage.database();
+async function prepare(environment: Environment): Promise<Comparison> {
+  const rows = environment.size(100_000, 20_000);
+  const database = await environment.database();
   await database.query(`SELECT add_tasks(1, ${rows}, 1)`);
-  const app = await stage.app(database);
-  const copy = await stage.limit('copy-out', database);
+  const app = await environment.app(database);
+  const copy = await environment.baseline('copy-out', database);
   await database.query('VACUUM ANALYZE');
   const load = new HttpLoad(app.url);
 
@@ -36,11 +36,11 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: async () => {
-      const { seconds, usage } = await stage.timed(app, () => snapshot(() => undefined));
+      const { seconds, usage } = await environment.timed(app, () => snapshot(() => undefined));
       return { values: [rows / seconds], usage };
     },
-    limit: async () => {
-      const { seconds, usage } = await stage.timed(copy, async () => void (await copy.call('copy')));
+    baseline: async () => {
+      const { seconds, usage } = await environment.timed(copy, async () => void (await copy.call('copy')));
       return { values: [rows / seconds], usage };
     },
     verify: async () => {

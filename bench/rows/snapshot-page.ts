@@ -1,9 +1,9 @@
-import type { BenchRow, Duel, Round } from '../bench-row.js';
-import type { Database } from '../stage/database.js';
-import { BenchDevice, type SnapshotAnswer } from '../stage/device.js';
-import { HttpLoad, repeat } from '../stage/http-load.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
+import type { Database } from '../environment/database.js';
+import { BenchDevice, type SnapshotAnswer } from '../environment/device.js';
+import { HttpLoad, repeat } from '../environment/http-load.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import type { Environment } from '../environment/environment.js';
 
 const PAGE = 1_000;
 const SMALL = 10_000;
@@ -15,7 +15,7 @@ export const snapshotPage: BenchRow = {
     {
       name: 'snapshot-page',
       work: 'snapshot page of 1,000 rows, table of 1,000,000 rows (quick: 100,000)',
-      limit: 'the same with 10,000 rows',
+      baseline: 'the same with 10,000 rows',
       unit: 'requests/s',
       target: 0.9,
     },
@@ -32,14 +32,14 @@ interface Library {
   readonly database: Database;
 }
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const rows = stage.size(1_000_000, 100_000);
-  const large = await library(stage, rows);
-  const small = await library(stage, SMALL);
-  const requests = stage.size(120, 15);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const rows = environment.size(1_000_000, 100_000);
+  const large = await library(environment, rows);
+  const small = await library(environment, SMALL);
+  const requests = environment.size(120, 15);
 
   const round = async ({ app, device, pages }: Library): Promise<Round> => {
-    const { seconds, usage } = await stage.timed(app, () =>
+    const { seconds, usage } = await environment.timed(app, () =>
       repeat(requests, 1, async (n) => {
         await device.send('snapshot', pages[n % pages.length]?.body ?? '');
       }),
@@ -50,7 +50,7 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: () => round(large),
-    limit: () => round(small),
+    baseline: () => round(small),
     verify: async () => {
       for (const one of [large, small]) await verifyPages(one);
     },
@@ -66,11 +66,11 @@ async function prepare(stage: Stage): Promise<Duel> {
   };
 }
 
-async function library(stage: Stage, rows: number): Promise<Library> {
-  const database = await stage.database();
+async function library(environment: Environment, rows: number): Promise<Library> {
+  const database = await environment.database();
   await database.query(`SELECT add_tasks(1, ${rows}, 1)`);
   await database.query('VACUUM ANALYZE tasks');
-  const app = await stage.app(database);
+  const app = await environment.app(database);
   await database.query('VACUUM ANALYZE sync_bucket_edges');
   const load = new HttpLoad(app.url);
   const device = await new BenchDevice(load, 'user0').register();

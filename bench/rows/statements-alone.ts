@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { pipelined } from '../../lib/database/pipeline.js';
-import type { BenchRow, Duel, Line, Round } from '../bench-row.js';
-import { LOOK_UP, readTasks, writeTasks, type WriteKind } from '../limits/statements.js';
-import { lastSeq, reached } from '../stage/changelog.js';
-import { BenchDevice, type PushAnswer } from '../stage/device.js';
-import { HttpLoad } from '../stage/http-load.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import { recordsOf } from '../stage/records.js';
-import type { SentStatement } from '../stage/recorder.js';
-import { copyRows, expectSame } from '../stage/same.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison, Line, Round } from '../bench-row.js';
+import { LOOK_UP, readTasks, writeTasks, type WriteKind } from '../baselines/statements.js';
+import { lastSeq, reached } from '../environment/changelog.js';
+import { BenchDevice, type PushAnswer } from '../environment/device.js';
+import { HttpLoad } from '../environment/http-load.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import { recordsOf } from '../environment/records.js';
+import type { SentStatement } from '../environment/recorder.js';
+import { copyRows, expectSame } from '../environment/same.js';
+import type { Environment } from '../environment/environment.js';
 
 const USER = 'user0';
 const BATCH = 100;
@@ -19,24 +19,31 @@ const PAGE = 1_000;
 /** In the titles of what is recorded; each time that it is sent again there is another in its place. */
 const MARK = 'as recorded';
 
-const line = (name: string, work: string, limit: string, target: number): Line => ({
+const line = (name: string, work: string, baseline: string, target: number): Line => ({
   name: `statements-${name}`,
   work: `statements of a ${work} alone, sent together: no HTTP, nothing checked or judged, no changelog`,
-  limit,
+  baseline,
   unit: 'requests/s',
   target,
 });
 
-/**
- * The most that a request could come to with the statements that it has, in the order in which they are sent: what the
- * rest of a push or a pull has left is what lies between this and its target.
- */
+/** How near the statements of a request, in the order in which they are sent, come to the best that the database does. */
 export const statementsAlone: BenchRow = {
   name: 'statements',
   lines: [
-    line('push-creates', `push of ${BATCH} creates`, 'the limit of push-100-creates', 0.4),
-    line('push-updates', `push of ${BATCH} updates`, 'the limit of push-100-updates', 0.4),
-    line('pull', `pull of ${PAGE} changes`, 'the statement of the limit of pull-1000', 0.7),
+    line(
+      'push-creates',
+      `push of ${BATCH} creates`,
+      'one INSERT … SELECT FROM json_populate_recordset in a transaction, same driver',
+      0.4,
+    ),
+    line(
+      'push-updates',
+      `push of ${BATCH} updates`,
+      'one set-based UPDATE in a transaction, same driver',
+      0.4,
+    ),
+    line('pull', `pull of ${PAGE} changes`, 'one statement that reads the same rows as JSON text', 0.7),
   ],
   prepare,
 };
@@ -48,10 +55,10 @@ interface Task {
   readonly title: string;
 }
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const times = stage.size(40, 20);
-  const [database, limitDatabase] = [await stage.database(), await stage.database()];
-  const app = await stage.app(database);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const times = environment.size(40, 20);
+  const [database, baselineDatabase] = [await environment.database(), await environment.database()];
+  const app = await environment.app(database);
   const device = await new BenchDevice(new HttpLoad(app.url), USER).start();
   const before = await lastSeq(database);
   await database.query(`CALL write_tasks(1, ${10 * PAGE}, 1, 100)`);
@@ -67,13 +74,16 @@ async function prepare(stage: Stage): Promise<Duel> {
   const { statements: pull } = await recorded(app, () => page(checkpoint));
   const keys = recordsOf(await page(checkpoint)).map((record) => (record as Task).id);
   await app.call('caughtUp');
-  await stage.end(app);
-  await copyRows(database, limitDatabase, 'tasks');
-  for (const each of [database, limitDatabase]) await each.query('VACUUM ANALYZE');
+  await environment.end(app);
+  await copyRows(database, baselineDatabase, 'tasks');
+  for (const each of [database, baselineDatabase]) await each.query('VACUUM ANALYZE');
 
   const source = await new DataSource({ type: 'postgres', url: database.url }).initialize();
   const runner = source.createQueryRunner();
-  const client = new Client({ connectionString: limitDatabase.url, options: `-c TimeZone=UTC ${LOOK_UP}` });
+  const client = new Client({
+    connectionString: baselineDatabase.url,
+    options: `-c TimeZone=UTC ${LOOK_UP}`,
+  });
   // Its database goes with the row, however that ends.
   client.on('error', () => undefined);
   await client.connect();
@@ -101,15 +111,15 @@ async function prepare(stage: Stage): Promise<Duel> {
         ),
       );
       const changes = made.map((tasks) => again(texts[1], tasks));
-      return timed(stage, times, [
+      return timed(environment, times, [
         (n) => send(inserts[n] ?? []),
         (n) => send(changes[n] ?? []),
         () => send(pull),
       ]);
     },
-    limit: async () => {
+    baseline: async () => {
       const changed = made.map((tasks) => tasks.map((task, n) => ({ ...task, id: ids[n] ?? '' })));
-      return timed(stage, times, [
+      return timed(environment, times, [
         (n) => write('creates', made[n] ?? []),
         (n) => write('updates', changed[n] ?? []),
         read,
@@ -117,13 +127,13 @@ async function prepare(stage: Stage): Promise<Duel> {
     },
     verify: async () => {
       const tasks = 'SELECT id, user_id, title, body, done, priority, amount FROM tasks ORDER BY id';
-      await expectSame(database, tasks, limitDatabase, tasks);
+      await expectSame(database, tasks, baselineDatabase, tasks);
       const [answer] = (await send(pull)).slice(-2) as readonly (readonly { readonly text: string }[])[];
       const [mine, its] = [answer?.[0]?.text ?? '', await read()].map((text) =>
         JSON.stringify(recordsOf(`{"changes":[${text}]}`)),
       );
       await Promise.all([source.destroy(), client.end()]);
-      if (mine !== its) throw new Error('the statements of a pull bring other rows than its limit');
+      if (mine !== its) throw new Error('the statements of a pull bring other rows than its baseline');
     },
   };
 }
@@ -184,12 +194,12 @@ function again(text: string, [first]: readonly Task[]): Statements {
 
 /** How often a second each of some works can be done, one after the other. */
 async function timed(
-  stage: Stage,
+  environment: Environment,
   times: number,
   works: readonly ((n: number) => Promise<unknown>)[],
 ): Promise<Round> {
   const values: number[] = [];
-  const { usage } = await stage.timed({ pid: process.pid }, async () => {
+  const { usage } = await environment.timed({ pid: process.pid }, async () => {
     for (const work of works) {
       const began = performance.now();
       for (let n = 0; n < times; n++) await work(n);

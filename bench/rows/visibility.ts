@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchRow, Duel, Round } from '../bench-row.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { quantile } from '../run/statistics.js';
-import type { Database } from '../stage/database.js';
-import { BenchDevice, type PullAnswer } from '../stage/device.js';
-import { HttpLoad } from '../stage/http-load.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import type { Stage } from '../stage/stage.js';
+import type { Database } from '../environment/database.js';
+import { BenchDevice, type PullAnswer } from '../environment/device.js';
+import { HttpLoad } from '../environment/http-load.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import type { Environment } from '../environment/environment.js';
 
 const USER = 'user0';
 /** Milliseconds that may come on top of the source commit. */
@@ -14,7 +14,7 @@ const ALLOWED = { p50: 3, p99: 15 } as const;
 
 /**
  * From the moment that a commit is asked for until a pull sees the row: how long the commit takes, and the time from
- * its record to that of the consumer's commit, by the server's own clock. A limit is a source commit where nobody
+ * its record to that of the consumer's commit, by the server's own clock. A baseline is a source commit where nobody
  * consumes, and what may come on top of it: the ratio is 1 where that is used up.
  */
 export const visibility: readonly BenchRow[] = [50, 500].map((rate) => ({
@@ -22,24 +22,24 @@ export const visibility: readonly BenchRow[] = [50, 500].map((rate) => ({
   lines: (['p50', 'p99'] as const).map((share) => ({
     name: `visible-${rate}-${share}`,
     work: `commit → visible to a pull at ${rate} commits a second, ${share}`,
-    limit: `the source commit itself, and ${ALLOWED[share]} ms`,
+    baseline: `the source commit itself, and ${ALLOWED[share]} ms`,
     unit: 'ms',
     target: 1,
   })),
-  prepare: (stage) => prepare(stage, rate),
+  prepare: (environment) => prepare(environment, rate),
 }));
 
-async function prepare(stage: Stage, rate: number): Promise<Duel> {
-  const commits = stage.size(3, 1) * rate;
-  const database = await stage.database();
-  const limitDatabase = await stage.database();
-  const app = await stage.app(database);
+async function prepare(environment: Environment, rate: number): Promise<Comparison> {
+  const commits = environment.size(3, 1) * rate;
+  const database = await environment.database();
+  const baselineDatabase = await environment.database();
+  const app = await environment.app(database);
   const device = await new BenchDevice(new HttpLoad(app.url), USER).start();
   const above: number[] = [];
 
   return {
     subject: async () => {
-      const round = await commitAtRate(stage, app, database, commits, rate);
+      const round = await commitAtRate(environment, app, database, commits, rate);
       await app.call('caughtUp');
       const later = await consumedAfter(database, [...round.times.keys()]);
       above.push(...later.values());
@@ -48,8 +48,8 @@ async function prepare(stage: Stage, rate: number): Promise<Duel> {
         usage: round.usage,
       };
     },
-    limit: async () => {
-      const { times, usage } = await commitAtRate(stage, app, limitDatabase, commits, rate);
+    baseline: async () => {
+      const { times, usage } = await commitAtRate(environment, app, baselineDatabase, commits, rate);
       const [p50, p99] = both([...times.values()]);
       return { values: [p50 + ALLOWED.p50, p99 + ALLOWED.p99], usage };
     },
@@ -60,7 +60,7 @@ async function prepare(stage: Stage, rate: number): Promise<Duel> {
         throw new Error(`pulls brought ${pulled.size} of ${rows.length} rows`);
     },
     notes: async () => {
-      const seen = await seenByPulls(database, device, stage.size(100, 20));
+      const seen = await seenByPulls(database, device, environment.size(100, 20));
       return [
         `visible-${rate}: ${text(above)} above the source commit; by itself, to a device that pulls back to back, ` +
           `${text(seen)} after the commit was answered`,
@@ -71,14 +71,14 @@ async function prepare(stage: Stage, rate: number): Promise<Duel> {
 
 /** One-row transactions at a steady rate. @returns how long each COMMIT took, by id */
 async function commitAtRate(
-  stage: Stage,
+  environment: Environment,
   app: NodeProcess,
   database: Database,
   commits: number,
   rate: number,
 ): Promise<{ times: ReadonlyMap<string, number>; usage: Round['usage'] }> {
   const times = new Map<string, number>();
-  const { usage } = await stage.timed(app, async () => {
+  const { usage } = await environment.timed(app, async () => {
     const began = performance.now();
     const running: Promise<void>[] = [];
     for (let n = 0; n < commits; n++) {

@@ -1,9 +1,9 @@
-import type { BenchRow, Duel, Round } from '../bench-row.js';
-import type { Database } from '../stage/database.js';
-import { drain, runFast } from '../stage/drain.js';
-import type { NodeProcess } from '../stage/node-process.js';
-import { expectSame } from '../stage/same.js';
-import type { Stage } from '../stage/stage.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
+import type { Database } from '../environment/database.js';
+import { drain, runFast } from '../environment/drain.js';
+import type { NodeProcess } from '../environment/node-process.js';
+import { expectSame } from '../environment/same.js';
+import type { Environment } from '../environment/environment.js';
 
 const USERS = 100;
 const PER_TRANSACTION = 100;
@@ -15,7 +15,7 @@ export const walInsertsFull: BenchRow = {
     {
       name: 'wal-inserts-full',
       work: 'WAL → changelog: inserts where 2,000,000 edges are already (quick: 300,000)',
-      limit: 'the same where there are none',
+      baseline: 'the same where there are none',
       unit: 'rows/s',
       target: 0.7,
     },
@@ -23,11 +23,11 @@ export const walInsertsFull: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const rows = stage.size(20_000, 10_000);
-  const edges = stage.size(2_000_000, 300_000);
-  const full = await synced(stage);
-  const fresh = await synced(stage);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const rows = environment.size(20_000, 10_000);
+  const edges = environment.size(2_000_000, 300_000);
+  const full = await synced(environment);
+  const fresh = await synced(environment);
   await addEdges(full.database, edges);
   const written = new Map<Database, number>();
 
@@ -35,14 +35,14 @@ async function prepare(stage: Stage): Promise<Duel> {
     const first = (written.get(database) ?? 0) + 1;
     const last = first + rows - 1;
     written.set(database, last);
-    return drain(stage, app, database, rows, () =>
+    return drain(environment, app, database, rows, () =>
       runFast(database, `CALL write_tasks(${first}, ${last}, ${USERS}, ${PER_TRANSACTION})`),
     );
   };
 
   return {
     subject: () => insert(full),
-    limit: () => insert(fresh),
+    baseline: () => insert(fresh),
     verify: async () => {
       // Their keys are random: titles tell which row is which.
       const entries = `SELECT t.title, l.seq, l.bucket_id, l.operation, l.served_at IS NULL, e.live, e.row_updated_at = t.updated_at
@@ -58,9 +58,9 @@ interface Synced {
   readonly database: Database;
 }
 
-async function synced(stage: Stage): Promise<Synced> {
-  const database = await stage.database();
-  return { database, app: await stage.app(database) };
+async function synced(environment: Environment): Promise<Synced> {
+  const database = await environment.database();
+  return { database, app: await environment.app(database) };
 }
 
 /** Edges of rows that nobody touches: the consumer looks up, and its indexes have to be kept up. */

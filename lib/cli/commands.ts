@@ -78,7 +78,7 @@ async function diagnose(
         entity: 'DataSource',
         option: 'connection',
         message: error.message,
-        remedy: 'start PostgreSQL, or mend url, host, port, username, password or ssl of the DataSource',
+        fix: 'start PostgreSQL, or fix url, host, port, username, password or ssl of the DataSource',
       },
     ],
   );
@@ -94,7 +94,7 @@ function report(problems: readonly SynchroProblem[]): string {
 function listed(problems: readonly SynchroProblem[], one: string, several: string): string {
   const count = problems.length === 1 ? `one thing ${one}` : `${problems.length} things ${several}`;
   const lines = problems.map(
-    (problem) => `\n${describeProblem({ ...problem, remedy: `\n  ${problem.remedy}` })}  [${problem.code}]`,
+    (problem) => `\n${describeProblem({ ...problem, fix: `\n  ${problem.fix}` })}  [${problem.code}]`,
   );
   return `${count}:\n${lines.join('\n')}`;
 }

@@ -35,7 +35,7 @@ const USAGE = `nestjs-synchro <command>
 
   migrations            prints the SQL that makes the sync tables
   rls                   prints the SQL of the synced tables' row-level security
-  doctor                says what is wrong with the database, the roles and the tables, and what mends it
+  doctor                says what is wrong with the database, the roles and the tables, and what fixes it
 
 Options of migrations:
   --schema              schema of the sync tables (default: that of the tool that runs the SQL)
@@ -52,7 +52,7 @@ Options of doctor:
   --push-role           pushRole of the app
   --max-retained-wal    bytes of WAL that a slot may keep while nobody reads it (default: 1 GiB)
   --ignore              code of a problem that you know of; may be repeated
-  --json                one JSON object: {"ok": …, "problems": [{"code", "entity", "option", "message", "remedy"}]}
+  --json                one JSON object: {"ok": …, "problems": [{"code", "entity", "option", "message", "fix"}]}
 
 Exit status: 0 when all is well, 1 when something is wrong, 2 for a wrong command line.`;
 

@@ -11,6 +11,7 @@ export type SynchroErrorCode =
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'
+  | 'rule_failed'
   | 'not_caught_up'
   | 'schema_unsupported'
   | 'schema_mismatch'
@@ -35,45 +36,45 @@ export interface SynchroProblem {
   readonly entity: string;
   /** The option or the database column. */
   readonly option: string;
-  /** What is wrong, in one sentence. */
+  /** The problem in one sentence. */
   readonly message: string;
-  /** The exact SQL, setting or step that mends it. */
-  readonly remedy: string;
+  /** The exact SQL, setting or step that fixes it. */
+  readonly fix: string;
   /** Sync works without it: nothing is wrong as long as the host keeps to what the message says. Default: it doesn't. */
   readonly isAdvice?: true;
 }
 
 /**
- * What went wrong, with which object, and what to do about it. Thrown where it is understood; turned into an
- * HTTP status only at the edge.
+ * Says what went wrong, with which object, and how to fix it. Thrown where the cause is known; turned into an HTTP
+ * status only at the edge.
  */
 export class SynchroError extends Error {
   override readonly name = 'SynchroError';
   /** Everything that was found, where there may be several things; else empty. */
   readonly problems: readonly SynchroProblem[];
-  /** The message without the remedy. */
+  /** The message without the fix. */
   readonly summary: string;
 
   /**
    * @param code stable machine-readable code
    * @param message what went wrong and with which object, in one sentence
-   * @param remedy the exact SQL, setting or step that mends it, if there is one
+   * @param fix the exact SQL, setting or step that fixes it, if there is one
    */
   constructor(
     readonly code: SynchroErrorCode,
     message: string,
-    readonly remedy?: string,
+    readonly fix?: string,
     options: ErrorOptions & { readonly problems?: readonly SynchroProblem[] } = {},
   ) {
-    super(remedy === undefined ? message : `${message}\n  To mend it: ${remedy}`, options);
+    super(fix === undefined ? message : `${message}\n  To fix it: ${fix}`, options);
     this.problems = options.problems ?? [];
     this.summary = message;
   }
 }
 
 /**
- * One error for everything that was found, so that a start shows all there is to mend: a line for each. Its code is
- * that of the problems if they agree, else `configuration_invalid`.
+ * One error for everything that was found, so that a start shows all that has to be fixed: a line for each. Its code
+ * is that of the problems if they agree, else `configuration_invalid`.
  */
 export function problemsError(problems: readonly SynchroProblem[]): SynchroError {
   const codes = new Set(problems.map(({ code }) => code));
@@ -87,12 +88,12 @@ export function problemsError(problems: readonly SynchroProblem[]): SynchroError
   );
 }
 
-/** A problem on one line: `entity: option: what is wrong; what mends it`. */
-export function describeProblem({ entity, option, message, remedy }: SynchroProblem): string {
-  return `${entity}: ${option}: ${message}; ${remedy}`;
+/** A problem on one line: `entity: option: what is wrong; what fixes it`. */
+export function describeProblem({ entity, option, message, fix }: SynchroProblem): string {
+  return `${entity}: ${option}: ${message}; ${fix}`;
 }
 
-/** What a check says that throws at the first problem, as one among others. */
+/** The problem of a check that throws at the first one, to be listed among others. */
 export async function problemsOf(
   entity: string,
   option: string,
@@ -103,7 +104,7 @@ export async function problemsOf(
     return [];
   } catch (error) {
     if (!(error instanceof SynchroError)) throw error;
-    const { code, summary, remedy = '' } = error;
-    return [{ code, entity, option, message: summary, remedy }];
+    const { code, summary, fix = '' } = error;
+    return [{ code, entity, option, message: summary, fix }];
   }
 }

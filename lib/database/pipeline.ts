@@ -1,6 +1,8 @@
-import { Query, type Connection, type QueryConfig, type ResultBuilder, type Submittable } from 'pg';
-import { QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
+import { type DataSource, QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
+import { SynchroError } from '../common/errors.js';
+import { isPipelining, sendPipeline, type PipeliningClient } from './pg-internals.js';
 import { qualify, syncSchema } from './sync-schema.js';
+import { dataSourceOf } from './typeorm-versions.js';
 
 /** One statement and its parameters. */
 export interface SqlStatement {
@@ -13,7 +15,7 @@ export interface SqlStatement {
 /** The rows of one statement. */
 export type Rows = readonly unknown[];
 
-/** Statements that go out together, and what their rows come to. */
+/** Statements that are sent together, and the result that is made of their rows. */
 export class StatementBatch<Result> {
   constructor(
     readonly statements: readonly SqlStatement[],
@@ -68,15 +70,23 @@ export class StatementBatch<Result> {
   }
 }
 
+const oneByOne = new WeakSet<DataSource>();
+
+/** From here on {@link pipelined} sends statements of this DataSource one by one. */
+export function stopPipelining(dataSource: DataSource): void {
+  oneByOne.add(dataSource);
+}
+
 /**
  * Runs statements of a transaction one after the other in a single round trip: the server gets them all before it
  * answers the first one. Each sees what was committed before it began, as if it had come alone. When one fails, those
  * after it are not run.
  *
- * Clients that don't speak the protocol through `pg`'s own messages get the statements one by one.
+ * Clients that can't do that get the statements one by one (see `pg-internals.ts`).
  *
  * @returns the rows of each statement
  * @throws QueryFailedError
+ * @throws SynchroError `temporarily_unavailable` when the answers don't match the statements in number
  */
 export async function pipelined(
   manager: EntityManager,
@@ -85,8 +95,8 @@ export async function pipelined(
   const runner = manager.queryRunner;
   const client: unknown = runner && !runner.isReleased ? await runner.connect() : null;
   const gains = statements.length > 1 || statements[0]?.name !== undefined;
-  if (gains && runner && isPipelining(client)) {
-    const schema = syncSchema(manager.dataSource);
+  if (gains && runner && !oneByOne.has(dataSourceOf(manager)) && isPipelining(client)) {
+    const schema = syncSchema(dataSourceOf(manager));
     const texts = statements.map((each) => ({ ...each, sql: qualify(each.sql, schema) }));
     return send(client, texts, runner);
   }
@@ -104,119 +114,26 @@ function rowsOf(answer: unknown): Rows {
   return Array.isArray(rows) && typeof count === 'number' ? rows : answer;
 }
 
-/** What of `pg`'s client this is about. */
-interface PipeliningClient {
-  query(submittable: Submittable): unknown;
-}
-
-/** Not the native client, and none in the driver's own pipeline mode, which refuses others' ways with the protocol. */
-function isPipelining(client: unknown): client is PipeliningClient {
-  if (typeof client !== 'object' || client === null) return false;
-  const { connection, pipeline } = client as { connection?: Partial<Connection> | null; pipeline?: unknown };
-  return typeof connection?.sync === 'function' && pipeline !== true;
-}
-
 /** As TypeORM does with a single statement: what is sent is logged, and an error names what failed. */
 function send(
   client: PipeliningClient,
   statements: readonly SqlStatement[],
   runner: QueryRunner,
 ): Promise<readonly Rows[]> {
-  const { logger } = runner.manager.dataSource;
+  const { logger } = dataSourceOf(runner.manager);
+  const sent = statements.map(({ sql, parameters = [], name }) => ({
+    text: sql,
+    values: [...parameters],
+    name,
+  }));
   for (const { sql, parameters } of statements) logger.logQuery(sql, parameters && [...parameters], runner);
   return new Promise((resolve, reject) => {
-    const fail = (error: Error, { sql, parameters }: SqlStatement): void => {
+    const failed = (error: Error, index: number): void => {
+      const { sql = '', parameters } = statements[index] ?? {};
       const values = parameters && [...parameters];
       logger.logQueryError(error, sql, values, runner);
-      reject(new QueryFailedError(sql, values, error));
+      reject(error instanceof SynchroError ? error : new QueryFailedError(sql, values, error));
     };
-    client.query(new Pipeline(statements, resolve, fail));
+    sendPipeline(client, sent, resolve, failed);
   });
-}
-
-/** What `pg`'s client notes of the statements that the server has by name, or has been sent. */
-interface NamedStatements {
-  readonly submittedNamedStatements: Record<string, string>;
-}
-
-/** The part of `pg`'s `Query` by which its client hands on what the server answers. */
-interface Answered extends Submittable {
-  readonly name?: string;
-  readonly text?: string;
-  handleRowDescription(message: unknown): void;
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: Connection): void;
-  handleError(error: Error, connection: Connection): void;
-  handleReadyForQuery(connection: Connection): void;
-}
-
-/** To `pg`'s client, one query: the messages of all of them, and a single Sync. */
-class Pipeline implements Answered {
-  private readonly queries: readonly Answered[];
-  private readonly results: Rows[] = [];
-  private current = 0;
-
-  constructor(
-    private readonly statements: readonly SqlStatement[],
-    private readonly done: (results: readonly Rows[]) => void,
-    private readonly failed: (error: Error, statement: SqlStatement) => void,
-  ) {
-    this.queries = statements.map(({ sql, parameters = [], name }, index) => {
-      // Statements without parameters would go by the simple protocol, which syncs by itself.
-      const config = { name, text: sql, values: [...parameters], queryMode: 'extended' } as QueryConfig;
-      const query: Submittable = new Query(config, undefined, (error, result) => {
-        this.settle(index, error, result);
-      });
-      return query as Answered;
-    });
-  }
-
-  /** Of the statement at hand: the client notes that the server has it. */
-  get name(): string | undefined {
-    return this.queries[this.current]?.name;
-  }
-
-  get text(): string | undefined {
-    return this.queries[this.current]?.text;
-  }
-
-  submit(connection: Connection): void {
-    const unsynced = Object.create(connection, { sync: { value: () => undefined } }) as Connection;
-    connection.stream.cork();
-    for (const query of this.queries) query.submit(unsynced);
-    connection.sync();
-    connection.stream.uncork();
-  }
-
-  handleRowDescription(message: unknown): void {
-    this.queries[this.current]?.handleRowDescription(message);
-  }
-
-  handleDataRow(message: unknown): void {
-    this.queries[this.current]?.handleDataRow(message);
-  }
-
-  handleCommandComplete(message: unknown, connection: Connection): void {
-    this.queries[this.current]?.handleCommandComplete(message, connection);
-    this.current += 1;
-  }
-
-  handleError(error: Error, connection: Connection): void {
-    // The server passes over what comes behind it.
-    const { submittedNamedStatements } = connection as Connection & Partial<NamedStatements>;
-    for (const { name } of this.queries.slice(this.current))
-      if (name !== undefined) delete submittedNamedStatements?.[name];
-    this.settle(this.current, error);
-  }
-
-  handleReadyForQuery(connection: Connection): void {
-    for (const query of this.queries) query.handleReadyForQuery(connection);
-    this.done(this.results);
-  }
-
-  private settle(index: number, error: Error | null | undefined, result?: ResultBuilder): void {
-    const [last = { sql: '' }] = this.statements.slice(-1);
-    if (error) this.failed(error, this.statements[index] ?? last);
-    else this.results[index] = result?.rows ?? [];
-  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
 import type { SqlStatement } from './pipeline.js';
 import { qualify, syncSchema } from './sync-schema.js';
+import { dataSourceOf } from './typeorm-versions.js';
 
 const keeping = new WeakSet<QueryRunner>();
 
@@ -34,16 +35,16 @@ export class PreparedStatement<Row> {
   /** The same for {@link pipelined}. */
   bind(manager: EntityManager, parameters: readonly unknown[]): SqlStatement {
     const { queryRunner: runner } = manager;
-    const { sql, name } = this.forSchema(syncSchema(manager.dataSource));
+    const { sql, name } = this.forSchema(syncSchema(dataSourceOf(manager)));
     return runner && keeping.has(runner) ? { sql, parameters, name } : { sql, parameters };
   }
 
   /** As `manager.query` does it, whose place it takes, as TypeORM knows no names. */
   async run(manager: EntityManager, values: unknown[]): Promise<Row[]> {
     const { queryRunner: runner } = manager;
-    const { sql, name } = this.forSchema(syncSchema(manager.dataSource));
+    const { sql, name } = this.forSchema(syncSchema(dataSourceOf(manager)));
     if (!runner || runner.isReleased || !keeping.has(runner)) return manager.query(sql, values);
-    const { logger, options } = manager.dataSource;
+    const { logger, options } = dataSourceOf(manager);
     const client: PostgresClient = await runner.connect();
     logger.logQuery(sql, values, runner);
     const began = performance.now();

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 import { quoteIdentifier } from '../common/identifiers.js';
+import { dataSourceOf, type HasDataSource } from './typeorm-versions.js';
 
 /**
  * In sync's own SQL, `:sync` stands for the schema of the sync tables, quoted, as in `FROM :sync.sync_clients`. It is put in where
@@ -41,17 +42,17 @@ export function syncSchema(dataSource: DataSource): string {
 
 /** From here on a runner of sync's own takes statements with `:sync`. */
 export function qualifyOn(runner: QueryRunner): void {
-  const schema = syncSchema(runner.manager.dataSource);
+  const schema = syncSchema(dataSourceOf(runner.manager));
   const query = runner.query.bind(runner) as (sql: string, ...rest: unknown[]) => Promise<unknown>;
   runner.query = ((sql: string, ...rest: unknown[]) =>
     query(qualify(sql, schema), ...rest)) as QueryRunner['query'];
 }
 
 /** Runs sync's statements in a transaction of the host's. */
-export function qualified(manager: EntityManager): Pick<EntityManager, 'query' | 'dataSource'> {
-  const schema = syncSchema(manager.dataSource);
+export function qualified(manager: EntityManager): Pick<EntityManager, 'query'> & HasDataSource {
+  const schema = syncSchema(dataSourceOf(manager));
   return {
-    dataSource: manager.dataSource,
+    dataSource: dataSourceOf(manager),
     query: (sql: string, parameters?: unknown[]) => manager.query(qualify(sql, schema), parameters),
   };
 }

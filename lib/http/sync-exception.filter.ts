@@ -56,7 +56,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
     if (isUnstorable(error))
       return failure(400, 'the request has characters that the database’s encoding does not have');
     this.logger.error('a request failed', { error: describeError(error), stack: stackOf(error) });
-    // Nothing is wrong with the request: devices come back, and go on when the tables are mended.
+    // Nothing is wrong with the request: devices come back, and go on when the tables are fixed.
     if (isUnfit(error)) return this.retryLater(503, 'service temporarily unavailable');
     return failure(500, failureMessage(url));
   }

@@ -1,5 +1,6 @@
 import { SynchroError } from '../common/errors.js';
-import { type LargeBodyRules, PendingBody } from './bodies/pending-body.js';
+import type { LargeBodyRules } from './bodies/incoming-body.js';
+import { PendingBody } from './bodies/pending-body.js';
 import { type BodyContentLimits, contentCheck, type ReceivedBody } from './bodies/request-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
@@ -38,7 +39,7 @@ export async function readKeptBody(
   const state = request as SyncState;
   const { [BODY]: body } = state;
   if (!(body instanceof PendingBody)) return;
-  state[BODY] = { bytes: await body.read({ turn, check: contentCheck(limits) }), limits };
+  state[BODY] = { text: await body.read({ turn, check: contentCheck(limits) }), limits };
 }
 
 /** What {@link readKeptBody} has read. */
@@ -46,6 +47,13 @@ export function bodyOf(request: object): ReceivedBody {
   const { [BODY]: body } = request as SyncState;
   if (body !== undefined && !(body instanceof PendingBody)) return body;
   throw new SynchroError('bad_request', 'invalid request body');
+}
+
+/** The same for who is the last to need it: megabytes are not kept while the request is worked on. */
+export function takeBody(request: object): ReceivedBody {
+  const body = bodyOf(request);
+  delete (request as SyncState)[BODY];
+  return body;
 }
 
 /**

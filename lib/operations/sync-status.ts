@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
@@ -12,7 +13,7 @@ import { readReplication, type SynchroSettings } from '../settings/synchro.setti
 
 /** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {
-  /** What the WAL consumer of this instance is doing. */
+  /** The state of this instance's WAL consumer. */
   readonly consumer: ConsumerReport;
   readonly slot: {
     readonly name: string;
@@ -48,11 +49,16 @@ export interface SyncStatusReport {
     /** The five that were refused last, newest first. */
     readonly latest: readonly Pick<RefusedChange, 'table' | 'recordId' | 'error' | 'refusedAt'>[];
   };
-  /** What instances have asked of the WAL consumer and is not done: re-resolutions, records that devices are to be told of. */
-  readonly openRequests: number;
+  /** Consumer tasks that are not done: tables and rows to reresolve, records to withdraw or redeliver. */
+  readonly openTasks: number;
+  /** The live channel of this instance. */
+  readonly live: LiveReport;
 }
 
-/** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
+/**
+ * The pauses in which a running consumer has to answer before it counts as behind; they double from the first to the
+ * last.
+ */
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 128;
 
@@ -63,6 +69,7 @@ export class SyncStatus {
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
+    private readonly live: Live,
   ) {}
 
   /**
@@ -70,7 +77,7 @@ export class SyncStatus {
    * second when it is behind, and a few milliseconds otherwise.
    */
   async read(): Promise<SyncStatusReport> {
-    const stored = await this.readSettled();
+    const stored = await this.readConfirmed();
     const behind = stored.lagBytes !== '0';
     return {
       consumer: this.monitor.report,
@@ -97,25 +104,26 @@ export class SyncStatus {
         count: stored.refusedChanges,
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
-      openRequests: stored.requests,
+      openTasks: stored.tasks,
+      live: this.live.report,
     };
   }
 
   /**
    * An idle consumer stores its position once in a MiB, so a position that is behind says little until the consumer
-   * was asked (see `WalReader.want`).
+   * was asked (see `WalReader.requestPosition`).
    */
-  private async readSettled(): Promise<StoredStatus> {
+  private async readConfirmed(): Promise<StoredStatus> {
     const { dataSource } = this;
-    const look = (to: string | null): Promise<StoredStatus> =>
+    const read = (to: string | null): Promise<StoredStatus> =>
       inTransaction(dataSource, 'read', (manager) => readStatus(manager, this.slotName, to));
-    let stored = await look(null);
+    let stored = await read(null);
     const { lsn } = stored;
     if (stored.active !== true || stored.lagBytes === '0') return stored;
     await inTransaction(dataSource, 'write', (manager) => announceMark(manager, BigInt(lsn)));
     for (let pause = FIRST_PAUSE_MS; pause <= LAST_PAUSE_MS && stored.lagBytes !== '0'; pause *= 2) {
       await sleep(pause);
-      stored = await look(lsn);
+      stored = await read(lsn);
     }
     return stored;
   }

@@ -7,18 +7,21 @@ type BucketRule = Pick<
   'bucketByColumn' | 'bucketPrefix' | 'writeBuckets' | 'globalWhenBucketNull' | 'allowGlobalRead'
 >;
 
-/** What the bucket options mean when some are left out (docs/options.md#synctable). */
+/** The values of the bucket options that are left out (docs/options.md#synctable). */
 export function bucketInference(
   options: SyncTableOptions,
-  ownerColumn: string | null,
-  bucketByColumn: string | null,
+  { ownerColumn, bucketByColumn, members }: Pick<SyncTable, 'ownerColumn' | 'bucketByColumn' | 'members'>,
 ): BucketRule {
   const allowGlobalRead = options.allowGlobalRead ?? false;
-  const inferred = bucketByColumn === null && ownerColumn !== null && options.bucketFunction === undefined;
-  const column = inferred ? ownerColumn : bucketByColumn;
+  // The members' buckets are the only ones, unless the owner counts beside them.
+  const isByTeam = members !== null && (ownerColumn === null || !members.owner);
+  const inferred =
+    bucketByColumn === null && ownerColumn !== null && !isByTeam && options.bucketFunction === undefined;
+  const column = isByTeam ? members.column : inferred ? ownerColumn : bucketByColumn;
+  const prefix = isByTeam ? members.bucketPrefix : column === null ? null : USER_BUCKETS;
   return {
     bucketByColumn: column,
-    bucketPrefix: options.bucketPrefix ?? (column === null ? null : USER_BUCKETS),
+    bucketPrefix: options.bucketPrefix ?? prefix,
     writeBuckets: options.writeBuckets ?? 'readable',
     globalWhenBucketNull: options.globalWhenBucketNull ?? (inferred && allowGlobalRead),
     allowGlobalRead,

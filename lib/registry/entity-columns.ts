@@ -24,7 +24,7 @@ export class EntityColumns {
       entity: this.metadata.name,
       option,
       message: `there is no column or property ${name}`,
-      remedy: `name one of its columns: ${known}`,
+      fix: `name one of its columns: ${known}`,
       unknownColumn: name,
     });
     return name;

@@ -3,7 +3,7 @@ import type { SynchroProblem } from '../common/errors.js';
 import { databaseColumns } from './entity-columns.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 
-/** Why an entity can't be a synced table, whatever its options; null when it can. */
+/** The reason why an entity can't be a synced table with any options; null when it can. */
 export function entityProblem(metadata: EntityMetadata): SynchroProblem | null {
   switch (metadata.tableType) {
     case 'view':
@@ -27,7 +27,7 @@ export function entityProblem(metadata: EntityMetadata): SynchroProblem | null {
   }
 }
 
-/** What TypeORM would do for an entity, but sync does not do when devices push into its table. */
+/** Features of TypeORM that sync does not apply when devices push into the table. */
 export function treeProblems(
   metadata: EntityMetadata,
   pushPolicy: SyncTableOptions['pushPolicy'],
@@ -90,6 +90,6 @@ export function manyToManyWarnings(
     );
 }
 
-function problem(metadata: EntityMetadata, option: string, message: string, remedy: string): SynchroProblem {
-  return { code: 'configuration_invalid', entity: metadata.name, option, message, remedy };
+function problem(metadata: EntityMetadata, option: string, message: string, fix: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: metadata.name, option, message, fix };
 }

@@ -32,7 +32,7 @@ export function tableNameProblems(
       entity: table.entity,
       option: 'table name',
       message,
-      remedy: `rename the table: @Entity('…')`,
+      fix: `rename the table: @Entity('…')`,
     });
   };
   const [, whose] = RESERVED.find(([pattern]) => pattern.test(name)) ?? [];
@@ -58,7 +58,7 @@ export function columnCaseProblems(table: SyncTable, columns: readonly string[])
         entity: table.entity,
         option: name,
         message: `${other} and ${name} are one name to SQLite, which ignores case`,
-        remedy: `rename one of them, or leave it out of @SyncTable({ syncColumns: [...] })`,
+        fix: `rename one of them, or leave it out of @SyncTable({ syncColumns: [...] })`,
       },
     ];
   });
@@ -71,7 +71,7 @@ export function longColumnProblems(entity: string, columns: readonly string[]): 
     entity,
     option: name,
     message: `${name} ${TOO_LONG}`,
-    remedy: `give the column a shorter one: @Column({ name: '…' })`,
+    fix: `give the column a shorter one: @Column({ name: '…' })`,
   }));
 }
 

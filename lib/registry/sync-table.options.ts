@@ -1,6 +1,6 @@
 import type { EntityClass } from './entity-class.js';
 
-/** Who may push into a table. */
+/** Which users may push into a table. */
 export type PushPolicy = 'owner_only' | 'disabled';
 
 /** Into which buckets pushes may put a table's rows. */
@@ -17,6 +17,28 @@ export interface BucketSource {
   readonly fkColumn: string;
 }
 
+/** The users who read and write a table's rows, by the rows of another table: a team's members, a list's editors. */
+export interface Members<Entity extends object = object> {
+  /** The entity that has a row for each member, e.g. `() => TeamMember`. It needs no `@SyncTable`. */
+  readonly through: () => EntityClass;
+  /** Its column (or property) that names the team. It has the type of `column`. */
+  readonly teamColumn: string;
+  /** Its column (or property) with the member's user id. An index should begin with it, and one with `teamColumn`. */
+  readonly userColumn: string;
+  /** This table's column that names the team of a row. Default: the primary key, each row has members of its own. */
+  readonly column?: ColumnName<Entity>;
+  /**
+   * Which members write: column (or property) of `through` → the values that it may have, e.g.
+   * `{ role: ['editor', 'admin'] }`. Default: all. Every member reads.
+   */
+  readonly writers?: Readonly<Record<string, readonly (string | number | boolean)[]>>;
+  /**
+   * Whether the user in `ownerColumn` reads and writes the row without being a member. `false`: as a member alone, so
+   * that a user who leaves the team leaves the rows that they have made. Default: true.
+   */
+  readonly owner?: boolean;
+}
+
 /**
  * A column by the entity's property, or by its name in the database. Editors offer the properties; any name (a database
  * column, the path `address.street` into an embedded entity) is taken, and checked at start.
@@ -28,7 +50,7 @@ export type ColumnName<Entity extends object = object> = (keyof Entity & string)
  * database holds: devices see values as they are stored, not as a TypeORM `transformer` makes them.
  */
 export interface SyncTableOptions<Entity extends object = object> {
-  /** Default: `owner_only` when the table has an owner column or a parent, else `disabled`. */
+  /** Default: `owner_only` when the table has an owner column, a parent or members, else `disabled`. */
   readonly pushPolicy?: PushPolicy;
   /** Column that holds the owning user's id. Forced to the user on create, never changed by a client after. */
   readonly ownerColumn?: ColumnName<Entity>;
@@ -79,4 +101,9 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly allowGlobalRead?: boolean;
   /** Other tables whose rows decide this table's buckets, e.g. shares. Default: none. */
   readonly bucketSources?: readonly BucketSource[];
+  /**
+   * Users who read and write the rows beside their owner, or in the place of one. It names the rows' buckets and
+   * subscribes the members to them. A row goes only to a team of whose writers its user is. Default: none.
+   */
+  readonly members?: Members<Entity>;
 }

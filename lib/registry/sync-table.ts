@@ -12,8 +12,26 @@ export interface ResolvedBucketSource {
 export interface BucketFunction extends QualifiedName {
   /** Where the host names none, the one of entities that name none. */
   readonly schema: string;
-  /** As the host wrote it, and as clients are told. */
+  /** As the host wrote it, and as the contract has it. */
   readonly text: string;
+}
+
+/** The users who read and write a table's rows by those of another one, with its names in the database. */
+export interface ResolvedMembers {
+  /** The synced table's column that names the team of a row. */
+  readonly column: string;
+  /** The other table, quoted and with its schema. */
+  readonly sql: string;
+  readonly teamColumn: string;
+  readonly userColumn: string;
+  /** How the user column is compared with a user id: `text` compares any type, the others can use an index. */
+  readonly userType: 'text' | 'uuid' | 'bigint';
+  /** Columns and the texts of the values that they may have for a member who writes. */
+  readonly writers: readonly (readonly [column: string, values: readonly string[]])[];
+  /** Whether the owner column counts beside. */
+  readonly owner: boolean;
+  /** Put before the team's name in the bucket of its rows. */
+  readonly bucketPrefix: string;
 }
 
 /** One synced table with everything inferred; all columns by their database names. */
@@ -50,6 +68,7 @@ export interface SyncTable {
   /** Decides instead of the `OwnershipResolver`. */
   readonly bucketFunction: BucketFunction | null;
   readonly bucketSources: readonly ResolvedBucketSource[];
+  readonly members: ResolvedMembers | null;
   /** Number of ancestors: 0 for a root. */
   readonly depth: number;
 }

@@ -4,6 +4,7 @@ import { bucketInference } from './bucket-inference.js';
 import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
+import { resolveMembers } from './members.js';
 import { longColumnProblems } from './name-problems.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
@@ -63,8 +64,9 @@ export class TableBuilder {
         this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
       }
     }
-    const pushPolicy =
-      options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled');
+    const members = resolveMembers(this.dataSource, { metadata, options }, this.defaultSchema, this.problems);
+    const isWritable = ownerColumn !== null || parent !== null || members !== null;
+    const pushPolicy = options.pushPolicy ?? (isWritable ? 'owner_only' : 'disabled');
     this.problems.push(
       ...treeProblems(metadata, pushPolicy),
       ...embeddedProblems(metadata),
@@ -98,9 +100,14 @@ export class TableBuilder {
         deletedAtColumn,
         ...protectedByHost,
       ]),
-      ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
+      ...bucketInference(options, {
+        ownerColumn,
+        bucketByColumn: columns.optional('bucketByColumn', options.bucketByColumn),
+        members,
+      }),
       bucketFunction: this.bucketFunction(),
       bucketSources: this.bucketSources(),
+      members,
       depth,
     };
   }
@@ -189,13 +196,13 @@ export class TableBuilder {
     return this.dataSource.entityMetadatas.find((metadata) => metadata.target === target);
   }
 
-  private problem(option: string, what: string, mend: string): void {
+  private problem(option: string, what: string, fix: string): void {
     this.problems.push({
       code: 'configuration_invalid',
       entity: this.metadata.name,
       option,
       message: what,
-      remedy: mend,
+      fix: fix,
     });
   }
 }

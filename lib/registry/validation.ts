@@ -3,7 +3,7 @@ import { tableNameProblems } from './name-problems.js';
 import { bucketPrefixProblems } from './named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What contradicts itself in the tables' options (docs/options.md#synctable). */
+/** Finds contradictions in the tables' options (docs/options.md#synctable). */
 export function ruleProblems(tables: readonly SyncTable[]): readonly SynchroProblem[] {
   const byName = new Map(tables.map((table) => [table.name, table]));
   return tables.flatMap((table, index) => [
@@ -34,13 +34,13 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
       ),
     );
   }
-  if (table.pushPolicy === 'owner_only' && table.ownerColumn === null && table.parent === null) {
+  if (table.pushPolicy === 'owner_only' && !hasWriters(table) && table.parent === null) {
     problems.push(
       problem(
         table,
         'pushPolicy',
         'clients push into the table, but its rows belong to nobody',
-        `set ownerColumn or parent, or pushPolicy: 'disabled'`,
+        `set ownerColumn, parent or members, or pushPolicy: 'disabled'`,
       ),
     );
   }
@@ -60,17 +60,21 @@ function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>
     visited.push(parent);
     root = parent;
   }
-  if (root === table || root.ownerColumn !== null) return [];
+  if (root === table || hasWriters(root)) return [];
   return [
     problem(
       table,
       'parent',
       `the chain ends at ${root.entity}, which has no owner`,
-      `set ownerColumn on ${root.entity}`,
+      `set ownerColumn or members on ${root.entity}`,
     ),
   ];
 }
 
-function problem(table: SyncTable, option: string, message: string, remedy: string): SynchroProblem {
-  return { code: 'configuration_invalid', entity: table.entity, option, message, remedy };
+function hasWriters({ ownerColumn, members }: SyncTable): boolean {
+  return ownerColumn !== null || members !== null;
+}
+
+function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {
+  return { code: 'configuration_invalid', entity: table.entity, option, message, fix };
 }

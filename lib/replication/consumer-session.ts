@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { Lsn } from '../common/lsn.js';
 import type { SyncLogger } from '../common/sync-logger.js';
 import { WORK_CHANNEL } from '../common/work-channel.js';
+import { cutConnection } from '../database/pg-internals.js';
 import type { SyncRegistry } from '../registry/sync-registry.js';
 import { forgetForeignPositions } from '../store/changelog/wal-position.js';
 import type { Caution } from './caution.js';
@@ -14,7 +15,7 @@ import type { BucketRules } from './rules/bucket-rules.js';
 import { connectConsumer, type ConsumerConfig } from './slot/consumer-connection.js';
 import { FIRST_START } from './slot/slot.js';
 import { heldPosition, prepareSlot } from './slot/slot-setup.js';
-import { leaseWriter } from './slot/writer-lease.js';
+import { heartbeat } from './slot/heartbeat.js';
 import { disconnect } from './stream/disconnect.js';
 import { ReplicationStream } from './stream/replication-stream.js';
 import { WalReader } from './stream/wal-reader.js';
@@ -22,7 +23,10 @@ import { TableRules } from './tables/table-rules.js';
 import { TableWatch } from './tables/table-watch.js';
 import type { TrackedTables } from './tables/tracked-tables.js';
 
-/** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
+/**
+ * How often the consumer checks for work without a notification: failures that are due, changes that other instances
+ * left.
+ */
 const HOUSEKEEPING_MS = 1_000;
 
 export interface SessionContext {
@@ -66,10 +70,10 @@ export class ConsumerSession {
 
   /** Cuts the writer's connection: that ends what it waits for, and nothing of an open transaction stays. */
   cut(): void {
-    this.writer?.connection.stream.destroy();
+    if (this.writer) cutConnection(this.writer);
   }
 
-  /** Returns when the app stops, or when the tables are no longer as they were. @throws whatever else ends it */
+  /** Returns when the app stops, or when the tables have changed. @throws any other error that ends the session */
   async run(): Promise<void> {
     const { registry, tracked, bucketRules, caution, connection, options, logger, signal } = this.context;
     const applier = new MembershipApplier(tracked, bucketRules, rowReports(logger, caution));
@@ -78,9 +82,9 @@ export class ConsumerSession {
     const client = await this.connect();
     this.writer = client;
     let stream: ReplicationStream | null = null;
-    let endLease: (() => void) | null = null;
+    let stopHeartbeat: (() => void) | null = null;
     try {
-      endLease = await leaseWriter(client, walSenderTimeout);
+      stopHeartbeat = await heartbeat(client, walSenderTimeout);
       const watch = await TableWatch.begin(client, tracked, publicationName);
       const prepared = await prepareSlot({
         client,
@@ -103,7 +107,7 @@ export class ConsumerSession {
         ...tracked.decoding,
         walSenderTimeout,
         // What the writer waits for then may never come either; nothing of an open transaction stays.
-        onSilence: (error) => client.connection.stream.destroy(error),
+        onSilence: (error) => cutConnection(client, error),
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
@@ -123,19 +127,19 @@ export class ConsumerSession {
       watch.scheduleCatchUp(reader, rules, applier, logger);
       await this.consume(client, stream, reader, applier, watch);
     } finally {
-      endLease?.();
+      stopHeartbeat?.();
       this.stream = null;
       this.writer = null;
-      const cut = (): void => void client.connection.stream.destroy();
+      const cut = (): void => cutConnection(client);
       await Promise.all([stream?.close(), disconnect(() => client.end(), cut)]);
     }
   }
 
   private async takeLead(reader: WalReader, rules: TableRules, applier: MembershipApplier): Promise<void> {
     await reader.writer.between(async (tx) => {
-      const resettled = await rules.refresh(tx, applier);
-      if (resettled.length > 0)
-        this.context.logger.log('resolved buckets again', { tables: resettled.join(', ') });
+      const reresolved = await rules.refresh(tx, applier);
+      if (reresolved.length > 0)
+        this.context.logger.log('resolved buckets again', { tables: reresolved.join(', ') });
       await applier.survey(tx);
     });
   }
@@ -155,26 +159,26 @@ export class ConsumerSession {
       stream.wake();
     };
     client.on('notification', ({ payload = '' }) => {
-      if (/^\d+$/.test(payload)) reader.want(BigInt(payload));
+      if (/^\d+$/.test(payload)) reader.requestPosition(BigInt(payload));
       announce();
     });
     await client.query(`LISTEN ${WORK_CHANNEL}`);
     // A commit of its own, so that the stream comes as far as the shapes' LSN.
     await client.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, watch.shapes.lsn.toString()]);
-    let [lookAgain, blocked] = [false, false];
+    let [timerFired, blocked] = [false, false];
     const timer = setInterval(() => {
-      lookAgain = true;
+      timerFired = true;
       announce();
     }, HOUSEKEEPING_MS);
     try {
       while (!signal.aborted) {
-        const isDue = (lookAgain || applier.pending.unseenChanges) && !reader.writer.isWriting;
+        const isDue = (timerFired || applier.pending.unidentifiedChanges) && !reader.writer.isWriting;
         // What waits for the log holds it up no more than once a second, or whenever there is more to do.
         const hasWork: boolean = this.workWaiting || (blocked && !stream.pending);
         if (isDue || hasWork) reader.writer.release();
         if (isDue) {
-          lookAgain = false;
-          if (applier.pending.unseenChanges || (await watch.hasChanged()))
+          timerFired = false;
+          if (applier.pending.unidentifiedChanges || (await watch.hasChanged()))
             return logger.log('tables have changed');
         }
         if (hasWork) {
@@ -183,7 +187,7 @@ export class ConsumerSession {
           this.workWaiting ||= work === 'more';
           blocked = work === 'blocked';
         }
-        // What is asked for takes its turn with what has arrived.
+        // Housekeeping takes turns with the stream.
         if (!this.workWaiting || stream.pending) await reader.step();
         // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
         if (monitor.report.state !== 'failing' || reader.progressed) monitor.enter('consuming');

@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg';
 import type { SyncRegistry } from '../registry/sync-registry.js';
-import { REQUEST_IS_DUE } from '../store/tasks/requests.js';
-import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
+import { TASK_IS_DUE } from '../store/tasks/consumer-tasks.js';
+import { LOG_REACHED_AFTER_LSN } from '../store/changelog/wal-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
-import { applyRequest } from './requests.js';
+import { applyTasks } from './consumer-tasks.js';
 import { retryFailures } from './rule-retries.js';
 import { DUE } from './rules/rule-failures.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
@@ -18,8 +18,8 @@ export interface HousekeepingOptions {
 }
 
 /**
- * What the consumer does between source transactions because others have asked for it: changed subscriptions,
- * requests, rule failures that are due. And it looks whether the log is still its own.
+ * Work between source transactions that other instances left to the consumer: changed subscriptions, tasks, rule
+ * failures that are due. It also verifies that the stored position is this writer's.
  */
 export class Housekeeping {
   private readonly tables: readonly string[];
@@ -36,20 +36,20 @@ export class Housekeeping {
     const { client, reader, registry, applier, maxSubscriptionRows } = this.options;
     await reader.writer.verify();
     const { rows } = await client.query<Waiting>(
-      `SELECT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE}) AS subscriptions,
-              greatest((SELECT max(after_lsn) FROM :sync.sync_subscription_changes WHERE NOT ${LOG_IS_THERE}),
-                       (SELECT max(after_lsn) FROM :sync.sync_requests WHERE NOT ${LOG_IS_THERE}))::text AS awaited,
-              EXISTS (SELECT FROM :sync.sync_requests WHERE table_name = ANY($1::text[]) AND ${REQUEST_IS_DUE}) AS requests,
+      `SELECT EXISTS (SELECT FROM :sync.sync_subscription_changes WHERE ${LOG_REACHED_AFTER_LSN}) AS subscriptions,
+              greatest((SELECT max(after_lsn) FROM :sync.sync_subscription_changes WHERE NOT ${LOG_REACHED_AFTER_LSN}),
+                       (SELECT max(after_lsn) FROM :sync.sync_consumer_tasks WHERE NOT ${LOG_REACHED_AFTER_LSN}))::text AS awaited,
+              EXISTS (SELECT FROM :sync.sync_consumer_tasks WHERE table_name = ANY($1::text[]) AND ${TASK_IS_DUE}) AS tasks,
               $2 AND EXISTS (SELECT FROM :sync.sync_rule_failures WHERE ${DUE}) AS failures`,
       [this.tables, applier.pending.failures],
     );
-    const { subscriptions = false, awaited = null, requests = false, failures = false } = rows[0] ?? {};
-    if (awaited !== null) reader.want(BigInt(awaited));
-    if (!subscriptions && !requests && !failures) return awaited === null ? 'done' : 'blocked';
+    const { subscriptions = false, awaited = null, tasks = false, failures = false } = rows[0] ?? {};
+    if (awaited !== null) reader.requestPosition(BigInt(awaited));
+    if (!subscriptions && !tasks && !failures) return awaited === null ? 'done' : 'blocked';
     const done = await reader.writer.between(async (tx) => {
       if (subscriptions) await applySubscriptionChanges(tx, maxSubscriptionRows);
-      if (requests) await applyRequest(tx, registry, applier);
-      if (failures) applier.learn({ failures: await retryFailures(tx, registry, applier) });
+      if (tasks) await applyTasks(tx, registry, applier);
+      if (failures) applier.updatePending({ failures: await retryFailures(tx, registry, applier) });
     });
     return done ? 'more' : 'blocked';
   }
@@ -59,6 +59,6 @@ interface Waiting {
   readonly subscriptions: boolean;
   /** How far the log has to be for those that are not due; null: all are. */
   readonly awaited: string | null;
-  readonly requests: boolean;
+  readonly tasks: boolean;
   readonly failures: boolean;
 }

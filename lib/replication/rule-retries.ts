@@ -4,7 +4,7 @@ import type { ChangelogTransaction } from '../store/changelog/changelog-transact
 import type { MembershipApplier } from './membership/membership-applier.js';
 import { DUE } from './rules/rule-failures.js';
 
-/** Failures looked at in one go. */
+/** Failures of one retry. */
 const RETRY_ROWS = 500;
 
 /** Tries the failures that are due again. @returns whether any failure is still open */
@@ -24,7 +24,7 @@ export async function retryFailures(
   for (const table of registry.parentsFirst()) {
     const filter = { column: table.idColumn, values: due.get(table.name) ?? [] };
     // It may be the delete of a row that could not be written.
-    await applier.resettle(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
+    await applier.reresolve(tx, table, filter, { time: tx.begunAt, refresh: true, removed: true });
   }
   const left = await tx.query('SELECT FROM :sync.sync_rule_failures WHERE resolved_at IS NULL LIMIT 1');
   return left.rows.length > 0;

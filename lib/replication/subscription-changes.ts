@@ -1,9 +1,9 @@
 import { clientBucket } from '../common/canonical-id.js';
 import type { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
-import { LOG_IS_THERE } from '../store/changelog/wal-position.js';
+import { LOG_REACHED_AFTER_LSN } from '../store/changelog/wal-position.js';
 import { Operation } from '../store/changelog/operation.js';
 
-/** What waits for one client. */
+/** The pending subscription change of one client. */
 interface SubscriptionChange {
   readonly client: string;
   /** Buckets that come. */
@@ -15,8 +15,8 @@ interface SubscriptionChange {
   readonly from: readonly string[];
   readonly served: readonly string[];
   /**
-   * Entries that would have to be looked at have been compacted away, or are of another epoch; or which of those in a
-   * bucket that leaves the client has pushed itself can't be told.
+   * Needed entries have been compacted away, or are of another epoch; or the log can't say which rows of a leaving
+   * bucket the client has pushed itself.
    */
   readonly tooLate: boolean;
 }
@@ -34,7 +34,7 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
     const needsSnapshot =
       change.tooLate ||
       (await exceeds(tx, change, maxRows)) ||
-      !(await tx.succeeds(() => tellDifference(tx, change)));
+      !(await tx.succeeds(() => appendDifference(tx, change)));
     const resync = needsSnapshot ? tx.mark() : 0n;
     await tx.query(
       `UPDATE :sync.sync_clients
@@ -50,10 +50,10 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
 }
 
 /**
- * What goes, then what comes. Also where a row stays in view by another bucket a delete is written: the device may not
- * have that bucket's entry yet, and not get it. A pull serves such a row as it is.
+ * Appends deletes of leaving buckets, then creates of coming ones. A row that stays in view by another bucket gets a
+ * delete, too: the device may not have that bucket's entry yet. A pull serves such a row as it is.
  */
-async function tellDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
+async function appendDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
   const bucket = clientBucket(change.client);
   if (change.given.length > 0)
     await tx.appendSelect(
@@ -86,15 +86,15 @@ async function exceeds(
 }
 
 /**
- * The client's row comes first, as with all who change subscriptions. A bucket comes to a client when the log has what
- * was committed before: that is told by what is left of it, then.
+ * The client's row is locked first, as by everything that changes subscriptions. A bucket comes to a client when the
+ * log has everything that was committed before.
  */
 const CHANGES = `
 WITH client AS MATERIALIZED (
-  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_IS_THERE})
+  SELECT id FROM :sync.sync_clients WHERE id IN (SELECT client FROM :sync.sync_subscription_changes WHERE ${LOG_REACHED_AFTER_LSN})
    ORDER BY id FOR NO KEY UPDATE
 ), change AS (
-  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_IS_THERE} RETURNING s.*
+  DELETE FROM :sync.sync_subscription_changes s USING client WHERE s.client = client.id AND ${LOG_REACHED_AFTER_LSN} RETURNING s.*
 )
 SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NULL), '{}') AS coming,
        coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NOT NULL), '{}') AS leaving,
@@ -106,10 +106,10 @@ SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NUL
   FROM change c GROUP BY c.client`;
 
 /**
- * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row was
- * in the bucket when the client stopped reading it: the first entry after that doesn't create it, or there is none and it
- * is there still. Or it came before the client was last given rows: those are read as they are, ahead of the log. What
- * came later is none of its user's business.
+ * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row
+ * was in the bucket when the client stopped reading it: the first entry after that doesn't create it, or there is no
+ * entry and its edge is still there. Or it came before the client last got rows, which are read as they are, ahead of
+ * the log. Rows that came later are not for this user.
  */
 const GONE = `
 WITH leaving AS (

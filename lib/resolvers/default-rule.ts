@@ -18,6 +18,7 @@ export function isSeenByOwner(
   return [table, ...registry.ancestors(table)].every(
     (each) =>
       hasDefaultRule(resolver, each) &&
+      each.members === null &&
       (each.bucketByColumn === null || each.bucketByColumn === each.ownerColumn) &&
       (each.bucketPrefix === null || each.bucketPrefix === USER_BUCKETS),
   );

@@ -22,15 +22,15 @@ export interface BuiltContract extends SchemaFindings {
 }
 
 /**
- * Builds the contract of all tables from what the catalogs say.
+ * Builds the contract of all tables from the catalogs.
  *
- * A column that came to a table which devices have already reaches them by `ALTER TABLE … ADD COLUMN`. SQLite refuses
- * that for NOT NULL without a constant default, and for a default that isn't constant; the device could not start any
- * more. Such columns are advertised as nullable and without default (hazard W-SCH-7). All others are told as the
- * reference tells them, so that a deployment that changes servers keeps its hash.
+ * A column that was added to a table which devices have already reaches them by `ALTER TABLE … ADD COLUMN`. SQLite
+ * refuses that for NOT NULL without a constant default, and for a default that isn't constant; the device could not
+ * start any more. Such columns are advertised as nullable and without default (hazard W-SCH-7). All others are as the
+ * reference has them, so that a deployment that changes servers keeps its hash.
  *
- * @param isLate whether a column came after the table
- * @param labels what was renamed, by the OID of an enum
+ * @param isLate whether a column was added after the table
+ * @param labels renamed labels, by the OID of an enum
  */
 export function buildContract(
   entries: readonly TableCatalog[],
@@ -55,10 +55,10 @@ export function buildContract(
       .flatMap((column) => {
         const logicalType = logicalTypeOf(column.type, column.elementType);
         if (logicalType === null) return [];
-        const told = toContractColumn(table, column, logicalType, labels);
-        if (!isLate(table.name, column.name) || canBeAdded(told)) return [told];
+        const announced = toContractColumn(table, column, logicalType, labels);
+        if (!isLate(table.name, column.name) || canBeAdded(announced)) return [announced];
         if (column.notNull) warnings.push(relaxedWarning(table, column));
-        return [relaxed(told, column)];
+        return [relaxed(announced, column)];
       });
     const primaryKey = columns.find(({ name }) => name === table.idColumn);
     if (primaryKey) tables.push({ table, oid: catalog.oid, columns, primaryKey });
@@ -91,9 +91,9 @@ function canBeAdded({
 }
 
 /** The server still refuses null: from a device it means that there is nothing to say. */
-function relaxed(told: ContractColumn, column: CatalogColumn): ContractColumn {
+function relaxed(announced: ContractColumn, column: CatalogColumn): ContractColumn {
   return {
-    ...told,
+    ...announced,
     nullable: true,
     nullMeansDefault: column.notNull,
     defaultKind: column.defaultSql === null ? 'none' : 'server_only',
@@ -134,7 +134,7 @@ function toContractColumn(
   };
 }
 
-/** The reference fails where such a column is neither key nor protected, and tells the others as they are. */
+/** The reference fails where such a column is neither key nor protected, and advertises the others as they are. */
 function clientsMayLeaveOut(table: SyncTable, column: CatalogColumn): boolean {
   if (!isPushable(table) || column.isPrimaryKey) return false;
   return column.generated || !table.protectedColumns.has(column.name) || column.name === table.versionColumn;

@@ -12,17 +12,17 @@ export interface ContractColumn {
   readonly dbType: string;
   /** The same for SQL: with its schema, where that is not PostgreSQL's own. */
   readonly sqlType: string;
-  /** The same with every domain looked through. */
+  /** The same with every domain resolved. */
   readonly baseSqlType: string;
   readonly logicalType: LogicalType;
-  /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
+  /** The type below all domains, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly baseType: string;
   readonly isArray: boolean;
   /** Labels of enums that were renamed; undefined where none was that it may hold. */
   readonly formerLabels?: FormerLabels | undefined;
   /**
-   * What clients are told. Wider than the database where the server fills the value in: a pushable table's NOT
-   * NULL column whose default only the server can compute is nullable for them (hazard W-DATA-8).
+   * Nullability for clients. Wider than the database where the server fills the value in: a pushable table's NOT NULL
+   * column whose default only the server can compute is nullable for them (hazard W-DATA-8).
    */
   readonly nullable: boolean;
   /** The database refuses null, but has a value of its own to put there: a client's null means DEFAULT (W-DATA-8). */
@@ -45,7 +45,7 @@ export interface ContractTable {
   readonly primaryKey: ContractColumn;
 }
 
-/** What clients and server agree on at one moment. */
+/** The schema that clients and server share at one moment. */
 export interface SchemaContract {
   /** Row of `sync_schema_manifest`. */
   readonly version: bigint;

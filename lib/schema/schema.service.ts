@@ -57,7 +57,7 @@ export class SchemaService {
     this.logger = new SyncLogger(settings.logger, 'Synchro');
   }
 
-  /** The contract of a token, if it is in memory. For those who hold a connection: see {@link current}. */
+  /** The contract of a token, if it is in memory: for callers that hold a connection, see {@link current}. */
   cached(token: string): SchemaContract | undefined {
     return this.contracts.get(token);
   }
@@ -75,8 +75,8 @@ export class SchemaService {
   }
 
   /**
-   * What a client may do that says it knows this schema: it is the `current` one, one that the host declared
-   * `compatible`, or another (null).
+   * The standing of a schema that a client names: the `current` one, one that the host declared `compatible`, or
+   * another (null).
    */
   gate(
     contract: SchemaContract,
@@ -88,8 +88,8 @@ export class SchemaService {
   }
 
   /**
-   * The contract as of now; concurrent callers share one load. It takes connections from the pool, one after another:
-   * who holds one already could wait for himself.
+   * The present contract; concurrent callers share one load. It takes connections from the pool, one after another: a
+   * caller that holds one already could wait for itself.
    * @throws {SynchroError} with all that keeps the tables from being synced
    */
   async current(): Promise<SchemaContract> {
@@ -165,7 +165,7 @@ export class SchemaService {
     const { problems, warnings } = this.registry.findings;
     return {
       tables: built.tables,
-      problems: [...problems, ...built.problems.filter((problem) => !isTold(problem, problems))],
+      problems: [...problems, ...built.problems.filter((problem) => !isReported(problem, problems))],
       warnings: [...warnings, ...built.warnings],
       closing: built.closing,
       atStart: built.atStart,
@@ -193,8 +193,8 @@ function columnsOf({ tables }: Pick<ContractDraft, 'tables'>): ContractColumns {
 }
 
 /** The entity's own problem with a column or an option says enough. */
-function isTold(problem: SynchroProblem, told: readonly RegistryProblem[]): boolean {
-  return told.some(
+function isReported(problem: SynchroProblem, reported: readonly RegistryProblem[]): boolean {
+  return reported.some(
     ({ entity, option, unknownColumn }) =>
       entity === problem.entity && [option, unknownColumn].includes(problem.option),
   );

@@ -6,6 +6,7 @@ import type { SynchroHooks } from './synchro-hooks.js';
 import type {
   CompactionOptions,
   LimitOptions,
+  LiveOptions,
   ReplicationOptions,
   SchemaOptions,
   SynchroOptions,
@@ -26,6 +27,7 @@ export interface SynchroSettings {
   readonly migrationsRun: boolean;
   readonly hooks: SynchroHooks;
   readonly replication: ReplicationSettings | false;
+  readonly live: LiveSettings | false;
   readonly schema: Required<SchemaOptions>;
   /** undefined: compaction is not configured. */
   readonly compaction: CompactionSettings | undefined;
@@ -53,6 +55,9 @@ export interface LimitSettings extends Required<
   readonly pushes: number | null;
   readonly snapshotAge: number;
 }
+
+/** Durations in milliseconds. */
+export type LiveSettings = { readonly [Name in keyof LiveOptions]-?: number };
 
 export interface CompactionSettings {
   readonly staleThreshold: number;
@@ -84,7 +89,13 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     statementTimeout: TIMER,
     retryAfter: COUNT,
   });
-  const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
+  const {
+    clockSkewTolerance = 0,
+    snapshotHold = 15 * MINUTE,
+    compaction,
+    replication = {},
+    live = {},
+  } = options;
   const { maxPushChanges = 2_000, maxBodyBytes = 16 * MEBIBYTE, limits = {} } = options;
   const { userId, pushRole, refusedCreates = 'keep', statementTimeout, logger } = options;
   return {
@@ -95,6 +106,7 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     migrationsRun: options.migrationsRun ?? false,
     hooks: options.hooks ?? {},
     replication: replication !== false && readReplication(replication),
+    live: live !== false && readLive(live),
     schema: { compatibleHashes: options.schema?.compatibleHashes ?? [] },
     compaction: compaction && readCompaction(compaction),
     // At 0 no second page could find the hold of the first.
@@ -163,6 +175,25 @@ function readCompaction(options: CompactionOptions): CompactionSettings {
     removeClientsAfter: parseDuration('compaction.removeClientsAfter', removeClientsAfter) || 90 * DAY,
     maxAge: parseDuration('compaction.maxAge', maxAge) || 30 * DAY,
     interval: parseDuration('compaction.interval', interval, TIMER) || null,
+  };
+}
+
+export function readLive(options: LiveOptions): LiveSettings {
+  checkCounts('live.', options, { maxConnections: COUNT, connectionsPerUser: POSITIVE });
+  const { maxConnections = 10_000, connectionsPerUser = 100 } = options;
+  const { maxAge = 15 * MINUTE, heartbeat = 20 * SECOND } = options;
+  const { pokeInterval = 100, subscriptionInterval = 30 * SECOND } = options;
+  return {
+    maxConnections,
+    connectionsPerUser,
+    // A connection that ends at once would come back at once.
+    maxAge: parseDuration('live.maxAge', maxAge, { ...TIMER, min: SECOND }),
+    heartbeat: parseDuration('live.heartbeat', heartbeat, { ...TIMER, min: SECOND }),
+    pokeInterval: parseDuration('live.pokeInterval', pokeInterval, TIMER),
+    subscriptionInterval: parseDuration('live.subscriptionInterval', subscriptionInterval, {
+      ...TIMER,
+      min: SECOND,
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 
-/** What the database knows of sync's state. 64-bit numbers are text. */
+/** The stored state of sync. 64-bit numbers are text. */
 export interface StoredStatus {
   /** null before the first start. */
   readonly slotName: string | null;
@@ -11,7 +11,7 @@ export interface StoredStatus {
   readonly walStatus: string | null;
   readonly safeWalSize: string | null;
   readonly retainedBytes: string | null;
-  /** What the lag is measured to. */
+  /** The position to which the lag is measured. */
   readonly lsn: string;
   /** WAL between the stored position and {@link lsn}. */
   readonly lagBytes: string | null;
@@ -27,7 +27,7 @@ export interface StoredStatus {
     readonly error: string;
     readonly refusedAt: string;
   }[];
-  readonly requests: number;
+  readonly tasks: number;
 }
 
 /** Rows are counted up to here: a backlog must not make its own alarm slow. */
@@ -55,7 +55,7 @@ export async function readStatus(
             ${counted(':sync.sync_rule_failures WHERE resolved_at IS NULL')} AS "openFailures",
             ${counted(':sync.sync_waiting_rows')} AS "waitingRows", ${counted(':sync.sync_parked_rows')} AS "parkedRows",
             ${counted(REFUSED)} AS "refusedChanges", ${LATEST_REFUSED} AS "latestRefused",
-            ${counted(':sync.sync_requests')} AS requests
+            ${counted(':sync.sync_consumer_tasks')} AS tasks
        FROM (SELECT coalesce($2::numeric, pg_current_wal_insert_lsn() - '0/0'::pg_lsn) AS lsn) AS here
        LEFT JOIN :sync.sync_wal_position p ON true
        LEFT JOIN pg_replication_slots s ON s.slot_name = coalesce(p.slot_name, $1)`,

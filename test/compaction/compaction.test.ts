@@ -85,7 +85,7 @@ describe('a run', () => {
     await begin({ compaction: undefined });
     await expect(compact()).rejects.toMatchObject({
       code: 'compaction_not_configured',
-      remedy: expect.stringContaining('compaction: {}'),
+      fix: expect.stringContaining('compaction: {}'),
     });
   });
 

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pipelined, type SqlStatement } from '../../lib/database/pipeline.js';
@@ -10,17 +12,22 @@ const double = (n: number): SqlStatement => ({
   parameters: [n],
 });
 
+const require = createRequire(import.meta.url);
+const newest = require('pg') as typeof pg;
+const lowest = require('pg-lowest') as typeof pg;
+
 describe.each([
-  ['in one round trip', {}],
-  ["one by one, on a client in the driver's own pipeline mode", { pipeline: true }],
-])('statements that are sent together, %s,', (_name, extra) => {
+  ['in one round trip, by the newest pg', newest, {}],
+  ['in one round trip, by the oldest pg of the peer range', lowest, {}],
+  ["one by one, on a client in pg's own pipeline mode", newest, { pipeline: true }],
+])('statements that are sent together, %s,', (_name, driver, extra) => {
   let database: TestDatabase;
   let dataSource: DataSource;
 
   beforeAll(async () => {
     database = await createDatabase();
     await database.query('CREATE TABLE items (id integer PRIMARY KEY, texts text[])');
-    dataSource = await new DataSource({ type: 'postgres', url: database.url, extra }).initialize();
+    dataSource = await new DataSource({ type: 'postgres', url: database.url, driver, extra }).initialize();
   });
   afterAll(async () => {
     await dataSource.destroy();
@@ -76,6 +83,31 @@ describe.each([
           [{ n: 2 * n + 2 }],
         ]);
     });
+  });
+
+  it('end with the one that cannot be sent, as with one that fails [W-VERSIONS-5]', async () => {
+    await inTransaction(dataSource, 'write', async (manager) => {
+      const unsendable = {
+        toPostgres: () => {
+          throw new TypeError('no text of it');
+        },
+      };
+      const failing = pipelined(manager, [
+        double(1),
+        { ...double(0), parameters: [unsendable] },
+        { sql: 'INSERT INTO items VALUES ($1)', parameters: [20] },
+      ]);
+      await expect(failing).rejects.toMatchObject({ driverError: { message: 'no text of it' } });
+      expect(await pipelined(manager, [double(4), double(5)])).toEqual([[{ n: 8 }], [{ n: 10 }]]);
+    });
+    expect(await database.query('SELECT FROM items WHERE id = 20')).toEqual([]);
+  });
+
+  it('may be empty', async () => {
+    const results = await inTransaction(dataSource, 'write', (manager) =>
+      pipelined(manager, [{ sql: '-- nothing' }, { sql: 'SELECT 1 AS one' }]),
+    );
+    expect(results).toEqual([[], [{ one: 1 }]]);
   });
 
   it('fail when the connection breaks', async () => {

@@ -27,6 +27,11 @@ export const DISTURBED_BY_LOCKS: FaultKind = {
   },
 };
 
+/** The other one is to look for circles first; and the database may have been given limits, by name or by version. */
+const PINNED = `
+  SELECT set_config(name, CASE name WHEN 'deadlock_timeout' THEN '2s' ELSE '0' END, false) FROM pg_settings
+   WHERE name IN ('deadlock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
 async function deadlocks({ database }: Site): Promise<number> {
   const [row] = await database.query<{ deadlocks: string }>(
     'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
@@ -60,7 +65,7 @@ async function cross(
   provoke: () => Promise<void>,
 ): Promise<boolean> {
   return withClient(site.database.ownUrl, async (client) => {
-    await client.query(`SET deadlock_timeout = '2s'`);
+    await client.query(PINNED);
     await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
     const crossed = new AbortController();
     // One that was sent away, by what a fault before has left, waits for nothing: then another one.
@@ -84,7 +89,7 @@ async function cross(
 
 /** Who waits for this client's lock, the victim before a migration. */
 async function whoWaits(client: Client, victim: string): Promise<'victim' | 'migration' | false> {
-  await lookAnew(client);
+  await readAgain(client);
   const { rows } = await client.query<{ victim: boolean; migration: boolean }>(
     `SELECT coalesce(bool_or(application_name = $1), false) AS victim,
             coalesce(bool_or(mode = 'AccessExclusiveLock'), false) AS migration
@@ -99,7 +104,7 @@ async function whoWaits(client: Client, victim: string): Promise<'victim' | 'mig
 
 /** What everybody does, and who waits for whom. */
 async function activity(client: Client): Promise<string> {
-  await lookAnew(client);
+  await readAgain(client);
   const { rows } = await client.query(
     `SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid) AS blocked_by, left(query, 120) AS query
        FROM pg_stat_activity WHERE datname = current_database()`,
@@ -108,6 +113,6 @@ async function activity(client: Client): Promise<string> {
 }
 
 /** Within a transaction PostgreSQL shows the backends as they were at the first look. */
-async function lookAnew(client: Client): Promise<void> {
+async function readAgain(client: Client): Promise<void> {
   await client.query('SELECT pg_stat_clear_snapshot()');
 }

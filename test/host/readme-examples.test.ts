@@ -15,7 +15,7 @@ import {
   UserIdHeaderGuard,
   type EntityClass,
 } from 'nestjs-synchro';
-import { SyncDevice, SyncDeviceError } from 'nestjs-synchro/testing';
+import { SyncDevice, SyncDeviceError, type DeviceVerdict } from 'nestjs-synchro/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PostgresServer } from '../../sample-app/postgres/server.js';
@@ -113,6 +113,16 @@ async function statusOf(url: string, headers: Record<string, string>): Promise<n
 }
 
 const node = promisify(execFile);
+
+/** How writes of devices end, one after the other. */
+async function reasons(...writes: (() => Promise<DeviceVerdict>)[]): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  for (const write of writes) {
+    const { status, reason_code } = await write();
+    found.push(reason_code ?? status);
+  }
+  return found;
+}
 
 it('the examples compile with the project’s settings', () => {
   expect(readme.problems).toEqual([]);
@@ -448,6 +458,133 @@ describe('tables and rules', () => {
       ]);
       await alice.push([{ ...edit, table: 'tasks', id: task.id, data: { title: 'changed' } }]);
       expect(await database.query('SELECT title FROM tasks')).toEqual([{ title: 'changed' }]);
+    });
+  });
+});
+
+describe('who may write', () => {
+  it('members of a shared list read it, editors write it, and former ones do neither', async () => {
+    const { List, Item, ListMember, ...exported } = await example<
+      Sync & { List: EntityClass; Item: EntityClass; ListMember: EntityClass }
+    >('shared-list/shared-list.ts');
+    const entities = [List, Item, ListMember];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      const [alice, bob] = [await device('alice'), await device('bob')];
+      const list = await alice.create('lists', { title: 'food' });
+      const item = await alice.create('items', { list_id: list.id, text: 'bread' });
+      const held = async (): Promise<readonly string[]> => {
+        // The pull tells of the new subscription, and what that leads to comes with the next one.
+        for (let pulls = 0; pulls < 2; pulls++) {
+          await caughtUp();
+          await bob.pull();
+        }
+        return [...bob.rows('lists').keys(), ...bob.rows('items').keys()];
+      };
+      const write = (text: string): Promise<DeviceVerdict> => bob.update('items', item.id, { text });
+      const create = (): Promise<DeviceVerdict> => bob.create('items', { list_id: list.id, text: 'milk' });
+      expect(await held()).toEqual([]);
+      expect(await reasons(() => write('x'), create)).toEqual(['record_not_found', 'parent_missing']);
+      await database.query(`INSERT INTO list_members VALUES ($1, 'bob', false)`, [list.id]);
+      expect(await held()).toEqual([list.id, item.id]);
+      expect(await reasons(() => write('x'), create)).toEqual(['ownership_violation', 'ownership_violation']);
+      await database.query('UPDATE list_members SET can_edit = true');
+      expect(await reasons(() => write('rolls'), create)).toEqual(['applied', 'applied']);
+      await caughtUp();
+      await alice.pull();
+      const texts = new Set([...alice.rows('items').values()].map(({ text }) => text));
+      expect(texts).toEqual(new Set(['milk', 'rolls']));
+      await database.query('DELETE FROM list_members');
+      expect(
+        await reasons(
+          () => write('forged'),
+          () => bob.delete('lists', list.id),
+        ),
+      ).toEqual(['record_not_found', 'record_not_found']);
+      expect(await held()).toEqual([]);
+    });
+  });
+
+  it('the roles of a team say who writes and deletes, and the projects of a former member stay with the team', async () => {
+    const { Project, TeamMember, ...exported } = await example<
+      Sync & { Project: EntityClass; TeamMember: EntityClass }
+    >('roles/roles.ts');
+    const entities = [Project, TeamMember];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      await database.query(
+        `INSERT INTO team_members VALUES ('red', 'alice', 'admin'), ('red', 'bob', 'editor'), ('red', 'carol', 'viewer')`,
+      );
+      const [alice, bob, carol] = [await device('alice'), await device('bob'), await device('carol')];
+      const { id } = await bob.create('projects', { team_id: 'red', name: 'roof' });
+      const pulls = async (): Promise<void> => {
+        for (let pulled = 0; pulled < 2; pulled++) {
+          await caughtUp();
+          for (const each of [alice, bob, carol]) await each.pull();
+        }
+      };
+      await pulls();
+      expect([alice, bob, carol].map((each) => each.rows('projects').has(id))).toEqual([true, true, true]);
+      const rename = (by: SyncDevice): Promise<DeviceVerdict> => by.update('projects', id, { name: 'Roof' });
+      expect(
+        await reasons(
+          () => rename(carol),
+          () => rename(alice),
+          () => bob.create('projects', { team_id: 'blue', name: 'forged' }),
+          () => bob.delete('projects', id),
+        ),
+      ).toEqual(['ownership_violation', 'applied', 'ownership_violation', 'admins_delete']);
+      await database.query(`DELETE FROM team_members WHERE user_id = 'bob'`);
+      expect(
+        await reasons(
+          () => rename(bob),
+          () => bob.delete('projects', id),
+        ),
+      ).toEqual(['record_not_found', 'record_not_found']);
+      await pulls();
+      expect(bob.rows('projects').size).toBe(0);
+      expect(await reasons(() => alice.delete('projects', id))).toEqual(['applied']);
+    });
+  });
+
+  it('authors and moderators write a forum, and a closed topic takes nothing', async () => {
+    const { Topic, Post, Moderator, ...exported } = await example<
+      Sync & { Topic: EntityClass; Post: EntityClass; Moderator: EntityClass }
+    >('moderation/moderation.ts');
+    const entities = [Topic, Post, Moderator];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      const [alice, bob, mia] = [await device('alice'), await device('bob'), await device('mia')];
+      await database.query(`INSERT INTO moderators VALUES ('mia')`);
+      const all = async (): Promise<void> => {
+        await caughtUp();
+        for (const each of [alice, bob, mia]) await each.pull();
+      };
+      const topic = await alice.create('topics', { title: 'roofs' });
+      await all();
+      const reply = await bob.create('posts', { topic_id: topic.id, body: 'mine leaks', user_id: 'alice' });
+      await all();
+      expect(reply.status).toBe('applied');
+      expect(alice.rows('posts').get(reply.id)).toMatchObject({ user_id: 'bob' });
+      expect(
+        await reasons(
+          () => alice.update('posts', reply.id, { body: 'forged' }),
+          () => bob.update('topics', topic.id, { title: 'spam' }),
+          () => bob.delete('topics', topic.id),
+          () => bob.update('posts', reply.id, { body: 'mine leaks a lot' }),
+          () => mia.update('topics', topic.id, { title: 'Roofs', closed: true }),
+        ),
+      ).toEqual([...Array(3).fill('ownership_violation'), 'applied', 'applied']);
+      await all();
+      expect(
+        await reasons(
+          () => bob.create('posts', { topic_id: topic.id, body: 'late' }),
+          () => bob.update('posts', reply.id, { body: 'late' }),
+          () => alice.update('topics', topic.id, { closed: false }),
+          () => mia.delete('posts', reply.id),
+        ),
+      ).toEqual([...Array(3).fill('topic_closed'), 'applied']);
+      await all();
+      expect(bob.rows('posts').size).toBe(0);
+      await database.query('DELETE FROM moderators');
+      expect(await reasons(() => mia.delete('topics', topic.id))).toEqual(['topic_closed']);
     });
   });
 });

@@ -2,7 +2,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReplicationStream } from '../../lib/replication/stream/replication-stream.js';
-import { outliveNewConnections } from '../../lib/database/pool-errors.js';
+import { outliveNewConnections } from '../../lib/database/pool.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/wait.js';
 

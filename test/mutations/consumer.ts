@@ -2,7 +2,7 @@ import type { Mutation } from './mutation.js';
 
 const PUBLICATION = 'test/replication/slot/wal-publication.test.ts';
 const BUCKET_FUNCTION = 'test/replication/rules/bucket-function.test.ts';
-const UNSEEN = 'test/registry/unseen-buckets.test.ts';
+const UNSUBSCRIBED = 'test/registry/unsubscribed-buckets.test.ts';
 const POISON_ROWS = 'test/replication/rules/poison-rows.test.ts';
 
 /** What the consumer needs, asks and writes. */
@@ -40,7 +40,7 @@ export const CONSUMER: readonly Mutation[] = [
     file: 'lib/replication/slot/preflight.ts',
     find: "if (row.identity === 'f') return [];",
     replace: "if (row.identity !== 'd') return [];",
-    tests: [{ file: PUBLICATION, name: 'the start is stopped with the statement that mends it' }],
+    tests: [{ file: PUBLICATION, name: 'the start is stopped with the statement that fixes it' }],
     why: 'W-WAL-12, W-REG-4: a deleted row would stay on every device.',
   },
   {
@@ -64,19 +64,19 @@ export const CONSUMER: readonly Mutation[] = [
       },
     ],
     tests: [
-      { file: PUBLICATION, name: 'lost a table is mended at the next start, and what it missed is found' },
+      { file: PUBLICATION, name: 'lost a table is fixed at the next start, and what it missed is found' },
     ],
     why: 'W-WAL-15: what changed meanwhile would never be told.',
   },
   {
     name: 'edges-are-written-one-by-one',
     file: 'lib/replication/membership/membership-write.ts',
-    find: 'const told = [added, saved].find((edges) => areOf(entries, edges));',
-    replace: 'const told = [saved].find((edges) => areOf(entries, edges));',
+    find: 'const withEntries = [added, saved].find((edges) => areOf(entries, edges));',
+    replace: 'const withEntries = [saved].find((edges) => areOf(entries, edges));',
     also: [
       {
         file: 'lib/replication/membership/membership-write.ts',
-        find: "tx.writeEdges('insert', added, told === added ? entries : []);",
+        find: "tx.writeEdges('insert', added, withEntries === added ? entries : []);",
         replace: "for (const edge of added) tx.writeEdges('insert', [edge]);",
       },
     ],
@@ -125,10 +125,10 @@ export const CONSUMER: readonly Mutation[] = [
   },
   {
     name: 'prefixes-that-nobody-reads-are-not-warned-of',
-    file: 'lib/resolvers/unseen-buckets.ts',
+    file: 'lib/resolvers/unsubscribed-buckets.ts',
     find: "return 'user:'.startsWith(prefix) || prefix.startsWith('user:') ||",
     replace: "return prefix.endsWith(':') || prefix.startsWith('user:') ||",
-    tests: [{ file: UNSEEN, name: 'rows that nobody is subscribed to a prefix of its own' }],
+    tests: [{ file: UNSUBSCRIBED, name: 'rows that nobody is subscribed to a prefix of its own' }],
     why: 'W-OWN-1: a table would sync to nobody, and nothing would say why.',
   },
   {

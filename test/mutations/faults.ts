@@ -6,7 +6,7 @@ const FILE = 'test/push/failures/push-server-state.test.ts';
 export const FAULTS: readonly Mutation[] = [
   {
     name: 'state-of-the-server-is-blamed-on-records',
-    file: 'lib/engine/push/writing/run-writer.ts',
+    file: 'lib/engine/push/writing/group-writer.ts',
     find: 'if (mayBeOfTable(second)) throw new ServerStateError(second, name);',
     replace: '',
     tests: [{ file: FILE, name: 'a create that everybody would fail with' }],

@@ -16,10 +16,10 @@ export const FAULTS2: readonly Mutation[] = [
   {
     name: 'rows-that-could-not-be-read-are-forgotten',
     file: 'lib/engine/rows/unreadable-rows.ts',
-    find: 'recordIds, anew: true, later: true });',
-    replace: 'recordIds: recordIds.slice(recordIds.length), anew: true, later: true });',
+    find: 'recordIds, forceNewerTimestamp: true, later: true });',
+    replace: 'recordIds: recordIds.slice(recordIds.length), forceNewerTimestamp: true, later: true });',
     tests: [{ file: UNREADABLE, name: "with a policy of the host's, comes without a change of its own" }],
-    why: 'W-HOST-43: a row that can be read again, as its policy was mended, would never come.',
+    why: 'W-HOST-43: a row that can be read again, as its policy was fixed, would never come.',
   },
   {
     name: 'rows-that-can-not-be-read-are-named-by-each-pull',
@@ -39,7 +39,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
-    file: 'lib/engine/push/writing/change-processing.ts',
+    file: 'lib/engine/push/writing/written.ts',
     find: 'return row.deletedAt === null ? taken :',
     replace: "return row.deletedAt !== '' ? taken :",
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
@@ -47,7 +47,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-made-for-others-stay-on-their-device',
-    file: 'lib/engine/push/writing/push-run.ts',
+    file: 'lib/engine/push/writing/push-session.ts',
     find: '[...this.hidden, ...this.processing.madeForOthers]',
     replace: '[...this.hidden]',
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
@@ -56,7 +56,7 @@ export const FAULTS2: readonly Mutation[] = [
   {
     name: 'rows-that-look-like-an-outage-stop-the-log',
     file: 'lib/replication/rules/bucket-rules.ts',
-    find: 'patience.isOfRows ||= !(await this.health.isDown());',
+    find: 'budget.isOfRows ||= !(await this.health.isDown());',
     replace: 'await this.health.isDown();',
     tests: [
       {

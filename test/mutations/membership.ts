@@ -13,8 +13,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'deletes-come-after-creates',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: '  return entries;\n}\n\n/** What tells of',
-    replace: '  return entries.toReversed();\n}\n\n/** What tells of',
+    find: '  return entries;\n}\n\n/** Entries for the buckets',
+    replace: '  return entries.toReversed();\n}\n\n/** Entries for the buckets',
     tests: [
       {
         file: 'test/replication/membership/edge-diff.test.ts',
@@ -71,7 +71,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-stay-when-the-parent-moves',
-    file: 'lib/replication/membership/membership-settler.ts',
+    file: 'lib/replication/membership/membership-updater.ts',
     find: 'values: [...changed] };',
     replace: 'values: [...changed].slice(changed.size) };',
     tests: [
@@ -84,7 +84,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-gone-wait-for-their-own-change',
-    file: 'lib/replication/membership/membership-settler.ts',
+    file: 'lib/replication/membership/membership-updater.ts',
     find: "filter === 'all' || options.removed !== true",
     replace: "filter === 'all' || (options.removed ?? true)",
     tests: [
@@ -97,8 +97,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-that-are-gone-follow-their-parent',
-    file: 'lib/replication/membership/settle-event.ts',
-    find: 'isFollowed ? event.order : commitEnd',
+    file: 'lib/replication/membership/apply-event.ts',
+    find: 'context.until < END ? order : commitEnd',
     replace: 'commitEnd',
     tests: [
       { file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' },
@@ -107,9 +107,9 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-gone-come-into-buckets',
-    file: 'lib/replication/membership/gone-newcomers.ts',
-    find: 'if (newcomers.size === 0) return newcomers;',
-    replace: 'if (newcomers.size >= 0) return new Set();',
+    file: 'lib/replication/membership/updates-of-deleted-rows.ts',
+    find: 'if (updates.size === 0) return updates;',
+    replace: 'if (updates.size >= 0) return new Set();',
     tests: [
       {
         file: 'test/replication/membership/wal-children.test.ts',
@@ -133,7 +133,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'children-follow-ahead-of-the-log',
-    file: 'lib/replication/membership/membership-settler.ts',
+    file: 'lib/replication/membership/membership-updater.ts',
     find: 'work\n        .childrenOf(options.childrenOf, table, current)',
     replace: 'current',
     tests: [
@@ -199,7 +199,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'waiting-child-is-not-released',
-    file: 'lib/replication/membership/membership-settler.ts',
+    file: 'lib/replication/membership/membership-updater.ts',
     find: 'if (!this.pending.waiting || appeared.length === 0) return;',
     replace: 'if (appeared.length >= 0) return;',
     tests: [
@@ -340,9 +340,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'lost-connection-is-a-rule-failure',
     file: 'lib/replication/rules/bucket-rules.ts',
-    find: 'if (mayPass && (await this.isToBeWaitedFor(table, patience))) throw error;',
-    replace:
-      'if (mayPass && (await this.isToBeWaitedFor(table, patience)) && rows.length === 0) throw error;',
+    find: 'if (mayPass && (await this.isToBeWaitedFor(table, budget))) throw error;',
+    replace: 'if (mayPass && (await this.isToBeWaitedFor(table, budget)) && rows.length === 0) throw error;',
     tests: [
       {
         file: 'test/replication/rules/wal-rule-failures.test.ts',
@@ -389,7 +388,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   },
   {
     name: 'first-edges-of-a-subclass-of-the-rule',
-    file: 'lib/replication/membership/membership-settler.ts',
+    file: 'lib/replication/membership/membership-updater.ts',
     find: 'options.silent === true && this.rules.isDefault(table);',
     replace: 'options.silent === true;',
     tests: [

@@ -1,4 +1,5 @@
 import type { Mutation } from './mutation.js';
+import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
@@ -28,6 +29,7 @@ import { TOGETHER } from './together.js';
 import { TYPES } from './types.js';
 import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
+import { WRITE_POLICY } from './write-policy.js';
 
 /** Every break that the suite must notice. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -39,10 +41,12 @@ export const MUTATIONS: readonly Mutation[] = [
   ...FAULTS2,
   ...POISON,
   ...PULL,
+  ...LIVE,
   ...RETENTION,
   ...PUSH,
   ...PUSH_FAILURES,
   ...OWNERSHIP,
+  ...WRITE_POLICY,
   ...REQUESTS,
   ...SDK,
   ...SHARE,

@@ -75,7 +75,7 @@ export const OPERATIONS: readonly Mutation[] = [
   {
     name: 'discarded-rows-stay-on-devices',
     file: 'lib/engine/admin/sync-operations.ts',
-    find: "await enqueueRequest(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });",
+    find: "await enqueueTask(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });",
     replace: '',
     tests: [{ file: OPERATIONS_TEST, name: 'every device of the user drops its copy' }],
     why: 'The device would show for ever a row that nobody else gets.',

@@ -34,7 +34,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'dead-edges-count-as-membership',
   'hydration-without-the-default-rule',
   'snapshot-without-the-default-rule',
-  'withheld-rows-are-forgotten',
+  'left-out-rows-are-forgotten',
   'undeleted-row-is-deleted',
   'cut-page-passes-over-its-rest',
   'nobody-looks-whether-what-is-gone-is-back',

@@ -1,42 +1,66 @@
 import type { Mutation } from './mutation.js';
 
 const TEST = 'test/database/pipeline.test.ts';
+const INTERNALS = 'test/database/pg-internals.test.ts';
 const SEARCH_PATH = 'test/database/search-path.test.ts';
 
 /** How statements reach PostgreSQL, and under which settings. */
 export const PIPELINE: readonly Mutation[] = [
   {
     name: 'statements-that-were-not-run-count-as-prepared',
-    file: 'lib/database/pipeline.ts',
-    find: 'for (const { name } of this.queries.slice(this.current))',
-    replace: 'for (const { name } of this.queries.slice(0, this.current))',
+    file: 'lib/database/pg-internals.ts',
+    find: 'Object.create(parsedStatements) as Names',
+    replace: 'parsedStatements ?? {}',
     tests: [{ file: TEST, name: 'may be prepared by name, also where one before them failed' }],
     why: 'Each later request on the connection would fail.',
   },
   {
     name: 'errors-name-the-last-statement',
-    file: 'lib/database/pipeline.ts',
-    find: 'this.failed(error, this.statements[index] ?? last)',
-    replace: 'this.failed(error, last)',
+    file: 'lib/database/pg-internals.ts',
+    find: 'Math.min(index, this.queries.length - 1)',
+    replace: 'this.queries.length - 1',
     tests: [{ file: TEST, name: 'end with the one that fails, which the error names' }],
     why: 'An operator would look for the fault in another statement.',
   },
   {
     name: 'each-statement-ends-its-own-round-trip',
-    file: 'lib/database/pipeline.ts',
-    find: 'for (const query of this.queries) query.submit(unsynced);\n    connection.sync();',
-    replace:
-      'for (const query of this.queries) query.submit(unsynced === connection ? unsynced : connection);',
+    file: 'lib/database/pg-internals.ts',
+    find: 'const refused = query.submit(view);',
+    replace: 'const refused = query.submit(view);\n        connection.sync();',
     tests: [{ file: TEST, name: 'statements that are sent together' }],
     why: 'What comes behind a failure would be run, and answers would go to other statements.',
   },
   {
     name: 'rows-go-to-the-first-statement',
-    file: 'lib/database/pipeline.ts',
-    find: 'this.queries[this.current]?.handleCommandComplete(message, connection);\n    this.current += 1;',
-    replace: 'this.queries[this.current]?.handleCommandComplete(message, connection);',
+    file: 'lib/database/pg-internals.ts',
+    find: 'this.next?.handleDataRow(message);',
+    replace: 'this.queries[0]?.handleDataRow(message);',
     tests: [{ file: TEST, name: 'give the rows of each' }],
     why: 'A pull would answer the rows of another question.',
+  },
+  {
+    name: 'answers-are-not-counted',
+    file: 'lib/database/pg-internals.ts',
+    find: 'if (this.current < this.queries.length) return this.breakOff(connection);',
+    replace: '',
+    tests: [{ file: INTERNALS, name: 'with one answer too few' }],
+    why: 'A request would take the rows that a later answer has for another one.',
+  },
+  {
+    name: 'what-comes-behind-an-unsendable-statement-is-sent',
+    file: 'lib/database/pg-internals.ts',
+    find: 'if (this.hasFailed) break;',
+    replace: '',
+    tests: [{ file: TEST, name: 'end with the one that cannot be sent' }],
+    why: 'A COMMIT would make half of a push durable.',
+  },
+  {
+    name: 'a-failed-self-test-is-no-reason',
+    file: 'lib/database/pool-checks.ts',
+    find: 'stopPipelining(dataSource);',
+    replace: '',
+    tests: [{ file: INTERNALS, name: 'statements go one by one, with a warning' }],
+    why: 'Every request would fail with a pg that works in another way.',
   },
   {
     name: 'reads-see-several-moments',
@@ -62,6 +86,6 @@ export const PIPELINE: readonly Mutation[] = [
     find: 'if (schema) return schema;',
     replace: "if (schema !== '') return schema ?? 'public';",
     tests: [{ file: SEARCH_PATH, name: 'where there is no schema at all' }],
-    why: 'W-HOST-21: the start would end in an error of PostgreSQL’s that names no remedy.',
+    why: 'W-HOST-21: the start would end in an error of PostgreSQL’s that names no fix.',
   },
 ];

@@ -16,13 +16,13 @@ export const PUSH: readonly Mutation[] = [
     why: 'W-PUSH-13: the device would keep a parent that the server never took.',
   },
   {
-    name: 'runs-have-no-savepoint',
-    file: 'lib/engine/push/writing/run-writer.ts',
+    name: 'groups-have-no-savepoint',
+    file: 'lib/engine/push/writing/group-writer.ts',
     find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
     replace: "{ sql: 'SELECT 1' },",
     also: [
       {
-        file: 'lib/engine/push/writing/run-writer.ts',
+        file: 'lib/engine/push/writing/group-writer.ts',
         find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
         replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
@@ -31,35 +31,35 @@ export const PUSH: readonly Mutation[] = [
     why: 'W-PUSH-1: one bad record would cost the device the whole push, again and again.',
   },
   {
-    name: 'failed-run-is-not-split',
-    file: 'lib/engine/push/writing/run-writer.ts',
-    find: 'if (run.length === 1) {',
-    replace: 'if (run.length > 0) {',
+    name: 'failed-group-is-not-split',
+    file: 'lib/engine/push/writing/group-writer.ts',
+    find: 'if (group.length === 1) {',
+    replace: 'if (group.length > 0) {',
     tests: [
       { file: BATCHES, name: 'a record that fails' },
       { file: BATCHES, name: 'all of a large push may fail' },
     ],
-    why: 'Design, push: a run is split until the bad record stands alone.',
+    why: 'Design, push: a group is split until the bad record stands alone.',
   },
   {
     name: 'constraints-stay-deferred',
-    file: 'lib/engine/push/writing/run-writer.ts',
+    file: 'lib/engine/push/writing/group-writer.ts',
     find: '{ sql: `SET CONSTRAINTS ALL ${constraints}` },',
     replace: "{ sql: 'SELECT 1' },",
     tests: [{ file: BATCHES, name: "a deferred constraint fails in its record's verdict" }],
     why: 'Interleavings 18: the COMMIT would fail, after everyone was told that all is well.',
   },
   {
-    name: 'same-record-twice-in-one-wave',
-    file: 'lib/engine/push/writing/waves.ts',
-    find: 'seen.set(item.key, wave + 1);',
-    replace: 'seen.set(item.key, wave);',
+    name: 'same-record-twice-in-one-round',
+    file: 'lib/engine/push/writing/write-groups.ts',
+    find: 'seen.set(item.key, round + 1);',
+    replace: 'seen.set(item.key, round);',
     tests: [{ file: BATCHES, name: 'several changes of one record are applied one after the other' }],
     why: 'Interleavings 15: one statement can not write a row twice.',
   },
   {
     name: 'nothing-is-tried-once-more',
-    file: 'lib/engine/push/writing/push-run.ts',
+    file: 'lib/engine/push/writing/push-session.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival, this.byRank].slice(2)) {',
     tests: [{ file: BATCHES, name: 'a rename frees a name' }],
@@ -67,7 +67,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'failures-are-tried-only-once-more',
-    file: 'lib/engine/push/writing/push-run.ts',
+    file: 'lib/engine/push/writing/push-session.ts',
     find: 'for (const order of [byArrival, this.byRank]) {',
     replace: 'for (const order of [byArrival]) {',
     tests: [{ file: BATCHES, name: 'a chain of renames that arrived backwards' }],
@@ -111,19 +111,19 @@ export const PUSH: readonly Mutation[] = [
     why: 'Interleavings 17: two pushes would deadlock.',
   },
   {
-    name: 'locks-end-with-a-failed-run',
+    name: 'locks-end-with-a-failed-group',
     file: 'lib/engine/push/sql/push-rows.ts',
     find: 'let open = items;',
     replace: `let open = items;
     await this.roles.command('SAVEPOINT synchro_push');`,
     also: [
       {
-        file: 'lib/engine/push/writing/run-writer.ts',
+        file: 'lib/engine/push/writing/group-writer.ts',
         find: '{ sql: `SAVEPOINT ${SAVEPOINT}` },',
         replace: "{ sql: 'SELECT 1' },",
       },
       {
-        file: 'lib/engine/push/writing/run-writer.ts',
+        file: 'lib/engine/push/writing/group-writer.ts',
         find: 'const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };',
         replace: "const RELEASE = { sql: 'SELECT 1' };",
       },
@@ -133,7 +133,7 @@ export const PUSH: readonly Mutation[] = [
   },
   {
     name: 'children-are-written-before-their-parents',
-    file: 'lib/engine/push/writing/waves.ts',
+    file: 'lib/engine/push/writing/write-groups.ts',
     find: ': rank(a.item) - rank(b.item));',
     replace: ': rank(b.item) - rank(a.item));',
     tests: [
@@ -147,8 +147,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'updated-at-is-left-alone',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: '[...assignments, forwardSql(run.contract), ...version]',
-    replace: '[...assignments, ...version]',
+    find: '[...assignments, ...owner, forwardSql(group.contract), ...version]',
+    replace: '[...assignments, ...owner, ...version]',
     tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
     why: 'W-PUSH-8: other devices skip a row whose updated_at did not grow.',
   },
@@ -204,8 +204,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'dropped-columns-are-not-repaired',
     file: 'lib/engine/push/writing/judge.ts',
-    find: 'applied(item.echo, isStale ? repairTime(row) : serverTimes(row))',
-    replace: 'applied(item.echo, isStale ? serverTimes(row) : serverTimes(row))',
+    find: 'applied(item.ref, isStale ? repairTime(row) : serverTimes(row))',
+    replace: 'applied(item.ref, isStale ? serverTimes(row) : serverTimes(row))',
     tests: [{ file: VERDICTS, name: 'so that it is repaired' }],
     why: 'W-PUSH-13: device and server would differ, without either knowing.',
   },
@@ -280,8 +280,8 @@ export const PUSH: readonly Mutation[] = [
     name: 'hooks-run-in-the-role-of-the-push',
     file: 'lib/engine/push/change-applier.ts',
     find: `await roles.leave();
-    const surplus`,
-    replace: 'const surplus',
+    if (all`,
+    replace: 'if (all',
     tests: [{ file: 'test/store/push-role.test.ts', name: 'hooks run outside of it, too' }],
     why: 'Interleavings 21: the role is for the writes alone.',
   },

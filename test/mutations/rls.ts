@@ -51,8 +51,8 @@ export const RLS: readonly Mutation[] = [
   {
     name: 'children-with-an-owner-belong-to-the-parent',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
-    replace: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${value} IS NOT NULL)`;',
+    find: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;',
+    replace: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${value} IS NOT NULL)` : owned;',
     also: [
       {
         file: 'lib/engine/push/writing/change-processing.ts',

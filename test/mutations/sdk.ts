@@ -30,8 +30,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'snapshot-does-not-wait-for-its-device',
     file: 'lib/engine/snapshot/await-pushes.ts',
-    find: 'if (lsn === null) return;',
-    replace: 'if (lsn === null || lsn >= 0n) return;',
+    find: 'if (lsn !== null) await',
+    replace: 'if (lsn !== null && lsn < 0n) await',
     tests: [
       {
         file: 'test/snapshot/snapshot-own-pushes.test.ts',
@@ -43,8 +43,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'respelled-id-stays-on-its-device',
     file: 'lib/engine/push/corrections.ts',
-    find: 'return isTold && echo.id !== id ?',
-    replace: 'return isTold && echo.id !== id && index < 0 ?',
+    find: 'return isAnswered && ref.id !== id ?',
+    replace: 'return isAnswered && ref.id !== id && index < 0 ?',
     tests: [
       { file: 'test/push/values/respelled-ids.test.ts', name: 'is there once, as the server names it' },
     ],
@@ -53,8 +53,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'parked-row-is-deleted-under-its-old-name',
     file: 'lib/engine/push/corrections.ts',
-    find: 'const isTold = told.has(index) ||',
-    replace: 'const isTold = index >= 0 || told.has(index) ||',
+    find: 'const isAnswered = answered.has(index) ||',
+    replace: 'const isAnswered = index >= 0 || answered.has(index) ||',
     tests: [{ file: 'test/push/values/respelled-ids.test.ts', name: 'kept until the parent is there' }],
     why: 'W-SDK-4: nothing comes in its place before its parent does.',
   },
@@ -81,9 +81,9 @@ export const SDK: readonly Mutation[] = [
   },
   {
     name: 'child-is-told-by-its-last-parent-alone',
-    file: 'lib/replication/membership/settle-event.ts',
-    find: 'settle(event, isFollowed ? event.order : commitEnd)',
-    replace: 'settle(event, isFollowed ? event.order : Infinity)',
+    file: 'lib/replication/membership/apply-event.ts',
+    find: 'context.until < END ? order : commitEnd',
+    replace: 'context.until < END ? order : Infinity',
     tests: [{ file: 'test/pull/told-children.test.ts', name: 'made with its parent' }],
     why: 'W-SDK-6: the device that made it would keep it.',
   },

@@ -42,9 +42,9 @@ export const SHARE: readonly Mutation[] = [
   },
   {
     name: 'bucket-is-read-before-triggers',
-    file: 'lib/engine/push/writing/run-writer.ts',
-    find: 'const refused = look.refused(before, after);',
-    replace: 'const refused = look.refused(before, before);',
+    file: 'lib/engine/push/writing/group-writer.ts',
+    find: 'const refused = check.refused(before, after);',
+    replace: 'const refused = check.refused(before, before);',
     tests: [
       { file: BUCKETS_TEST, name: 'pushed as superuser goes by the row as it stands when triggers are done' },
     ],
@@ -112,8 +112,8 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'large-bodies-of-a-user-come-at-once',
     file: 'lib/http/admission/admission.ts',
-    find: 'const LARGE_BODIES = 1;',
-    replace: 'const LARGE_BODIES = 4;',
+    find: 'const LARGE_BODIES = 2;',
+    replace: 'const LARGE_BODIES = 8;',
     tests: [
       {
         file: 'test/http/limits/large-bodies.test.ts',

@@ -70,7 +70,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'late-copies-replace-parked-rows',
-    file: 'lib/engine/push/parking/absorb.ts',
+    file: 'lib/engine/push/parking/merge-into-parked.ts',
     find: 'change.clientMicros >= parked.clientMicros;',
     replace: 'change.clientMicros <= parked.clientMicros;',
     tests: [{ file: PARKING, name: 'that is the create once more replaces it, unless it is an older copy' }],
@@ -78,7 +78,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'updates-replace-parked-rows',
-    file: 'lib/engine/push/parking/absorb.ts',
+    file: 'lib/engine/push/parking/merge-into-parked.ts',
     find: '    ...(parked.data ?? []),\n',
     replace: '',
     tests: [{ file: PARKING, name: 'is taken into it, in a later push' }],
@@ -86,7 +86,7 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'parked-rows-move-to-another-parent',
-    file: 'lib/engine/push/parking/absorb.ts',
+    file: 'lib/engine/push/parking/merge-into-parked.ts',
     find: '...[...changes].filter(([column]) => column !== parentFkColumn),',
     replace: "...[...changes].filter(([column]) => column !== '' || parentFkColumn === ''),",
     tests: [{ file: PARKING, name: "can't move it to another parent" }],
@@ -94,9 +94,9 @@ export const TOGETHER: readonly Mutation[] = [
   },
   {
     name: 'deletes-leave-parked-rows',
-    file: 'lib/engine/push/parking/absorb.ts',
-    find: "if (change.operation === 'delete') return { parked: null, verdict: applied(change.echo) };",
-    replace: "if (change.operation === 'delete') return { parked, verdict: applied(change.echo) };",
+    file: 'lib/engine/push/parking/merge-into-parked.ts',
+    find: "if (change.operation === 'delete') return { parked: null, verdict: applied(change.ref) };",
+    replace: "if (change.operation === 'delete') return { parked, verdict: applied(change.ref) };",
     tests: [{ file: PARKING, name: 'that deletes it in the push that brings the parent leaves nothing' }],
     why: 'A row that its user has deleted would come to all devices.',
   },

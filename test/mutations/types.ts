@@ -20,6 +20,14 @@ export const TYPES: readonly Mutation[] = [
     why: 'W-HOST-24: a label that is renamed again at once would be unknown when a device pushes it.',
   },
   {
+    name: 'values-are-refused-by-tables-that-change',
+    file: 'lib/engine/push/change-applier.ts',
+    find: 'all.some(isInvalid) && (await',
+    replace: 'all.length < 0 && (await',
+    tests: [{ file: READINGS, name: 'pushes while the label is renamed' }],
+    why: 'W-HOST-24: what was typed is refused for good, as its label was renamed while the push was written.',
+  },
+  {
     name: 'decoder-keeps-the-padding',
     file: 'lib/replication/stream/pgoutput.ts',
     find: 'padded[position] === true ? withoutPadding(text) : text',

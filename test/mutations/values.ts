@@ -91,9 +91,9 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'retries-of-creates-are-conflicts',
     file: 'lib/engine/push/writing/judge.ts',
-    find: 'return isRetry ? takenAsSent(item, row) : this.contend(item, row);',
+    find: 'return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);',
     replace:
-      "return isRetry && item.operation === 'update' ? takenAsSent(item, row) : this.contend(item, row);",
+      "return isRetry && item.operation === 'update' ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);",
     tests: [{ file: VERDICTS, name: 'the retry of a create is applied, with the time of the row' }],
     why: 'W-PUSH-11: a create whose answer was lost would be written twice, or be a conflict.',
   },
@@ -140,8 +140,8 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'what-a-trigger-passes-over-is-taken',
     file: 'lib/engine/push/writing/change-processing.ts',
-    find: "if (outcome.kind !== 'taken') await this.settle(outcome);",
-    replace: "if (outcome.kind !== 'taken' && outcome.kind !== 'passed') await this.settle(outcome);",
+    find: "if (outcome.kind !== 'taken') await this.applyOutcome(outcome);",
+    replace: "if (outcome.kind !== 'taken' && outcome.kind !== 'skipped') await this.applyOutcome(outcome);",
     tests: [{ file: ODD, name: 'is not stored, and the verdict says so' }],
     why: 'W-HOST-32: who looks for another user’s row would find none.',
   },

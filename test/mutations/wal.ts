@@ -309,7 +309,7 @@ export const WAL: readonly Mutation[] = [
   {
     name: 'first-edges-are-not-made',
     file: 'lib/replication/slot/slot-setup.ts',
-    find: 'await rules.resettleAll(tx, applier, shapes);',
+    find: 'await rules.reresolveAll(tx, applier, shapes);',
     replace: '',
     tests: [
       { file: 'test/replication/stream/wal-recovery.test.ts', name: 'starts with what was there before it' },
@@ -318,7 +318,7 @@ export const WAL: readonly Mutation[] = [
   },
   {
     name: 'inserted-row-is-new-behind-an-unnamed-delete',
-    file: 'lib/replication/stream/batch-runs.ts',
+    file: 'lib/replication/stream/batch-segments.ts',
     find: 'if (unnamed.has(table)) continue;',
     replace: '',
     tests: [{ file: FRESH, name: 'applied together, that was deleted before without a name' }],

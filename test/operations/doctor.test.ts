@@ -64,11 +64,11 @@ function codes(problems: readonly SynchroProblem[]): readonly string[] {
   return problems.map(({ code }) => code);
 }
 
-/** The SQL of a mend: all of it where it is nothing else, else its first statement. */
-function sqlOf(remedy: string): string {
-  if (/^(CREATE|ALTER|GRANT)\b.*;$/s.test(remedy)) return remedy;
-  const [statement] = /(?:CREATE|ALTER|GRANT|DROP|SELECT pg_)[^;(]*(?:\([^)]*\))?[^;]*/.exec(remedy) ?? [];
-  if (statement === undefined) throw new Error(`no SQL in: ${remedy}`);
+/** The SQL of a fix: all of it where it is nothing else, else its first statement. */
+function sqlOf(fix: string): string {
+  if (/^(CREATE|ALTER|GRANT)\b.*;$/s.test(fix)) return fix;
+  const [statement] = /(?:CREATE|ALTER|GRANT|DROP|SELECT pg_)[^;(]*(?:\([^)]*\))?[^;]*/.exec(fix) ?? [];
+  if (statement === undefined) throw new Error(`no SQL in: ${fix}`);
   return statement.replace(/ \(after .*$/, '');
 }
 
@@ -78,7 +78,7 @@ async function makePolicies(database: TestDatabase, options: RlsOptions = {}): P
   await dataSource.destroy();
 }
 
-async function expectMended(...args: Parameters<typeof doctor>): Promise<void> {
+async function expectFixed(...args: Parameters<typeof doctor>): Promise<void> {
   expect(await doctor(...args)).toEqual([]);
 }
 
@@ -92,7 +92,7 @@ describe('doctor', () => {
   afterEach(() => database.drop());
 
   it('finds nothing wrong where nothing is', async () => {
-    await expectMended(database);
+    await expectFixed(database);
     const { status, out } = await cli(database.url, 'doctor', '-d', DATA_SOURCE, '--slot', database.slotName);
     expect([status, out]).toEqual([0, 'nothing is wrong\n']);
     const names = ['--slot', database.slotName, '--publication', database.publicationName];
@@ -131,12 +131,12 @@ describe('doctor', () => {
       'updated_at_stale',
       ['ALTER TABLE tasks DISABLE TRIGGER touch_tasks'],
     ],
-  ])('finds %s, and knows its mend', async (_, code, damage) => {
+  ])('finds %s, and knows its fix', async (_, code, damage) => {
     for (const statement of damage) await database.query(statement);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual([code]);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
   it.each([
@@ -145,51 +145,51 @@ describe('doctor', () => {
       'a publication that lacks a table',
       (name: string) => `CREATE PUBLICATION ${name} FOR TABLE tasks, shares`,
     ],
-  ])('finds %s, and knows its mend', async (_, damage) => {
+  ])('finds %s, and knows its fix', async (_, damage) => {
     await database.query(damage(database.publicationName));
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['publication_invalid']);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
-  it('finds that the sync tables are missing; its own migrations mend that', async () => {
+  it('finds that the sync tables are missing; its own migrations fix that', async () => {
     const tables = await database.query<{ name: string }>(
       `SELECT tablename AS name FROM pg_tables WHERE starts_with(tablename::text, 'sync_')`,
     );
     await database.query(`DROP TABLE ${tables.map(({ name }) => name).join(', ')}`);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['configuration_invalid']);
-    expect(problems[0]?.remedy).toContain('synchroMigrations');
+    expect(problems[0]?.fix).toContain('synchroMigrations');
     await database.query((await cli(database.url, 'migrations')).out);
-    await expectMended(database);
+    await expectFixed(database);
   });
 
-  it('finds a time zone trap, and knows its mend', async () => {
+  it('finds a time zone trap, and knows its fix', async () => {
     await database.query(`ALTER DATABASE ${database.name} SET TimeZone = 'Europe/Berlin'`);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['time_zone_trap']);
     expect(problems[0]?.message).toContain('Europe/Berlin');
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
-  it('finds a slot that is not for decoding, and knows its mend', async () => {
+  it('finds a slot that is not for decoding, and knows its fix', async () => {
     await database.query('SELECT pg_create_physical_replication_slot($1)', [database.slotName]);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['slot_taken']);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
-  it('finds a slot that nobody reads and that keeps too much WAL, and knows its mend', async () => {
+  it('finds a slot that nobody reads and that keeps too much WAL, and knows its fix', async () => {
     await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [database.slotName]);
     await database.query(`SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))`);
-    await expectMended(database);
+    await expectFixed(database);
     const problems = await doctor(database, { maxRetainedWal: 50_000 });
     expect(codes(problems)).toEqual(['slot_unhealthy']);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, { maxRetainedWal: 50_000 });
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database, { maxRetainedWal: 50_000 });
   });
 
   it('finds that the database can not be reached', async () => {
@@ -239,43 +239,43 @@ describe('doctor, of a role', () => {
     await role.drop();
   });
 
-  it('finds that it may not write, and knows its mend', async () => {
+  it('finds that it may not write, and knows its fix', async () => {
     await database.query(`REVOKE UPDATE ON tasks FROM ${role.name}`);
     const consumer = { url: role.url, replication: { connectionString: database.url } };
     const problems = await doctor(database, consumer);
     expect(codes(problems)).toEqual(['permission_missing']);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, consumer);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database, consumer);
   });
 
-  it('finds that it may neither replicate nor make the publication, and knows both mends', async () => {
+  it('finds that it may neither replicate nor make the publication, and knows both fixes', async () => {
     const consumer = { replication: { connectionString: role.url } };
     const problems = await doctor(database, consumer);
     expect(codes(problems)).toEqual(['permission_missing', 'publication_invalid']);
-    for (const { remedy } of problems) await database.query(sqlOf(remedy));
-    await expectMended(database, consumer);
+    for (const { fix } of problems) await database.query(sqlOf(fix));
+    await expectFixed(database, consumer);
   });
 
   it.each([
     ['bypasses row-level security', (name: string) => `ALTER ROLE ${name} BYPASSRLS`],
     ['owns the table', (name: string) => `ALTER TABLE tasks OWNER TO ${name}`],
-  ])('finds that policies do not bind it, as it %s, and knows the mend', async (_, damage) => {
+  ])('finds that policies do not bind it, as it %s, and knows the fix', async (_, damage) => {
     await makePolicies(database, { role: role.name });
     const push = { pushRole: role.name };
-    await expectMended(database, push);
+    await expectFixed(database, push);
     await database.query(damage(role.name));
     const problems = await doctor(database, push);
     expect(new Set(codes(problems))).toEqual(new Set(['rls_bypassed']));
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database, push);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database, push);
   });
 
   it('finds that policies do not bind a superuser', async () => {
     await makePolicies(database);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['rls_bypassed', 'rls_bypassed']);
-    expect(problems[0]?.remedy).toContain('pushRole');
-    await expectMended(database, { pushRole: role.name });
+    expect(problems[0]?.fix).toContain('pushRole');
+    await expectFixed(database, { pushRole: role.name });
   });
 });
 
@@ -303,23 +303,23 @@ describe('doctor, of a server', () => {
     await eventually(() => withClient(server.url, (client) => client.query('SELECT')));
   }
 
-  it('finds that wal_level is not logical, and knows its mend', async () => {
+  it('finds that wal_level is not logical, and knows its fix', async () => {
     await restarted(`ALTER SYSTEM SET wal_level = 'replica'`);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['wal_level_not_logical']);
-    await restarted(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await restarted(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
-  it('finds that there is no room for the slot, and knows its mend', async () => {
+  it('finds that there is no room for the slot, and knows its fix', async () => {
     await database.query(`SELECT pg_create_physical_replication_slot('another')`);
     const problems = await doctor(database);
     expect(codes(problems)).toEqual(['slot_unhealthy']);
-    await restarted(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await restarted(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 
-  it('finds that the WAL of the slot was removed, and knows its mend', async () => {
+  it('finds that the WAL of the slot was removed, and knows its fix', async () => {
     await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [database.slotName]);
     await eventually(async () => {
       await database.query('SELECT pg_switch_wal()');
@@ -328,8 +328,8 @@ describe('doctor, of a server', () => {
       expect(codes(problems)).toEqual(['slot_unhealthy']);
     });
     const problems = await doctor(database);
-    await database.query(sqlOf(problems[0]?.remedy ?? ''));
-    await expectMended(database);
+    await database.query(sqlOf(problems[0]?.fix ?? ''));
+    await expectFixed(database);
   });
 });
 

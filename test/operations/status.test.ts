@@ -148,7 +148,8 @@ describe('the status', () => {
         openRuleFailures: 0,
         waitingRows: 0,
         parkedRows: 0,
-        openRequests: 0,
+        openTasks: 0,
+        live: { connections: 0, pokes: 0, pokeDelay: null },
         refusedChanges: { count: 0, latest: [] },
       });
       expect(status.slot.retainedBytes).toBeGreaterThan(0);
@@ -219,7 +220,9 @@ describe('the status', () => {
       `INSERT INTO sync_parked_rows (user_id, client_id, table_name, record_id, parent_table, parent_id, change, client_updated_at)
        SELECT 'u', 'c', 'x', n, 'y', 'z', '{}', now() FROM generate_series(1, 2) AS n`,
     );
-    await database.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'unknown')`);
+    await database.query(
+      `INSERT INTO sync_consumer_tasks (kind, table_name) VALUES ('reresolve', 'unknown')`,
+    );
     await database.query(
       `INSERT INTO sync_push_failures
          (user_key, change_key, user_id, client_id, table_name, record_id, operation, error, refused_at)
@@ -231,7 +234,7 @@ describe('the status', () => {
       openRuleFailures: 1,
       waitingRows: 10_000,
       parkedRows: 2,
-      openRequests: 1,
+      openTasks: 1,
       refusedChanges: {
         count: 7,
         latest: [7, 6, 5, 4, 3].map((n) => ({

@@ -1,5 +1,6 @@
 import { DatabaseError } from 'pg';
 import type { TestDatabase } from '../support/database.js';
+import { eventually } from '../support/wait.js';
 import { now } from './exchange.js';
 
 /** Where the log of the server has a transaction that has changed a table of the world. */
@@ -34,9 +35,9 @@ export class Commits {
   /** Reads what was committed since the last time. */
   async read(): Promise<void> {
     const began = now();
-    const rows = await this.database
-      .query<{ end: string; time: string }>(READ, [slot(this.database), publication(this.database)])
-      .catch((error: unknown) => this.startAgain(error));
+    const rows = await whenFree(() =>
+      this.database.query<CommitRow>(READ, [slot(this.database), publication(this.database)]),
+    ).catch((error: unknown) => this.startAgain(error));
     this.readUntil = began;
     this.keep([...this.commits, ...rows.map(({ end, time }) => ({ end: BigInt(end), time: Number(time) }))]);
   }
@@ -60,9 +61,9 @@ export class Commits {
    * The slot was lost, as a fault of the soak does to every slot. What was committed since the last time may have been
    * committed at any moment up to now.
    */
-  private async startAgain(error: unknown): Promise<readonly { end: string; time: string }[]> {
-    if (!(error instanceof DatabaseError) || error.code !== SLOT_LOST) throw error;
-    await this.database.query('SELECT pg_drop_replication_slot($1)', [slot(this.database)]);
+  private async startAgain(error: unknown): Promise<readonly CommitRow[]> {
+    if (codeOf(error) !== SLOT_LOST) throw error;
+    await whenFree(() => this.database.query('SELECT pg_drop_replication_slot($1)', [slot(this.database)]));
     await createSlot(this.database);
     return this.database.query(
       `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS end, $1::text AS time`,
@@ -80,8 +81,33 @@ export class Commits {
   }
 }
 
+interface CommitRow {
+  readonly end: string;
+  readonly time: string;
+}
+
 /** object_not_in_prerequisite_state: it was invalidated. */
 const SLOT_LOST = '55000';
+/** object_in_use: the backend of a session that a fault has cut still holds it. */
+const SLOT_BUSY = '55006';
+
+/** Tries again while the slot is busy; any other error is told at once. */
+async function whenFree<T>(work: () => Promise<T>): Promise<T> {
+  const outcome = await eventually(async () => {
+    try {
+      return { value: await work() };
+    } catch (error) {
+      if (codeOf(error) === SLOT_BUSY) throw error;
+      return { error };
+    }
+  });
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof DatabaseError ? error.code : undefined;
+}
 
 async function createSlot(database: TestDatabase): Promise<void> {
   await database.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [slot(database)]);

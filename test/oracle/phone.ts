@@ -104,7 +104,7 @@ export class Phone extends Device {
   }
 
   /** Nothing that a pull of the phone has left to the consumer was undone at this moment. */
-  noteQuiet(at: number): void {
+  recordQuiet(at: number): void {
     this.quiet = [...this.quiet, at];
   }
 

@@ -25,8 +25,9 @@ export function hasCause(
     case 'ownership_violation':
       return met.length > 0 ? !isOwned : isUnderAnothers(evidence, exchange, change);
     case 'parent_missing':
+      return isParentMissing(evidence, exchange, change, isOwned);
     case 'reference_missing':
-      return change.operation === 'create' && !isOwned && !isParentThere(evidence, exchange, change);
+      return isParentMissing(evidence, exchange, change, isOwned) || namesLostRow(evidence, exchange, change);
     case 'record_exists':
       return change.operation === 'create' && met.some((version) => wins(version, change, exchange.sent));
     case 'server_won_conflict':
@@ -71,6 +72,15 @@ function timeOf(row: Facts): bigint {
   return instant(row['updated_at']) ?? 0n;
 }
 
+function isParentMissing(
+  evidence: Evidence,
+  exchange: Exchange,
+  change: PushChange,
+  isOwned: boolean,
+): boolean {
+  return change.operation === 'create' && !isOwned && !isParentThere(evidence, exchange, change);
+}
+
 function isParentThere(
   evidence: Evidence,
   exchange: Exchange,
@@ -79,6 +89,18 @@ function isParentThere(
   const parent = parentOf(table, data ?? {});
   if (!parent) return true;
   return evidence.ownedThroughout(exchange.phone.userId, parent.table, parent.id, exchange);
+}
+
+/** In the odd world a card names another one, which is set to null when that goes: a device may still have it. */
+function namesLostRow(
+  evidence: Evidence,
+  exchange: Exchange,
+  { table_name: table, data }: PushChange,
+): boolean {
+  const named = data?.['related_id'];
+  if (typeof named !== 'string') return false;
+  const versions = evidence.history.of(table as TableName, named);
+  return !evidence.throughout(versions, exchange.sent, exchange.received);
 }
 
 function isUnderAnothers(

@@ -54,10 +54,10 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     world.did('raisingTrigger');
     if (c % 3 === 0) {
       await run(`DROP TRIGGER IF EXISTS raise_for_some ON tags`);
-      world.watch.noteRaising(false);
+      world.watch.recordRaising(false);
       return;
     }
-    world.watch.noteRaising(true);
+    world.watch.recordRaising(true);
     const state = at(['55000', 'P0001', '40001', '22023', '57014'], b);
     await run(`
       CREATE OR REPLACE FUNCTION raise_for_some() RETURNS trigger LANGUAGE plpgsql AS $$

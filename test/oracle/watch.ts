@@ -30,7 +30,7 @@ const RESTORES_SQL = `
 const LAG_SQL = `
   SELECT confirmed_lsn::text AS applied,
          ARRAY(SELECT client_id FROM sync_clients
-                WHERE id IN (SELECT client FROM sync_subscription_changes UNION SELECT client FROM sync_requests)
+                WHERE id IN (SELECT client FROM sync_subscription_changes UNION SELECT client FROM sync_consumer_tasks)
          ) AS waiting
     FROM sync_wal_position`;
 
@@ -71,13 +71,13 @@ export class Watch {
     await Commits.prepare(database);
   }
 
-  /** Once the app has made its tables: so that {@link noteRestore} can tell what a restore takes. */
+  /** Once the app has made its tables: so that {@link recordRestore} can tell what a restore takes. */
   static async prepareRestores(database: TestDatabase): Promise<void> {
     await database.query(RESTORES_SQL);
   }
 
   /** A trigger raises for some tags from now on, or has done so until now. */
-  noteRaising(begins: boolean): void {
+  recordRaising(begins: boolean): void {
     const last = this.raising.at(-1);
     if (begins && last?.to !== Infinity) this.raising.push({ from: now(), to: Infinity });
     else if (!begins && last?.to === Infinity)
@@ -89,13 +89,13 @@ export class Watch {
   }
 
   /** Looks how far the changelog is, and for which devices nothing is left to the consumer. */
-  async noteLag(): Promise<void> {
+  async recordLag(): Promise<void> {
     // Before it is looked at: what is committed meanwhile does not count as seen.
     const time = now();
     const [row] = await this.database.query<{ applied: string; waiting: readonly string[] }>(LAG_SQL);
     if (!row) return;
     this.lags.push({ time, applied: BigInt(row.applied) });
-    for (const phone of this.phones) if (!row.waiting.includes(phone.clientId)) phone.noteQuiet(time);
+    for (const phone of this.phones) if (!row.waiting.includes(phone.clientId)) phone.recordQuiet(time);
   }
 
   /** `<user> <table> <id>` of what the server keeps until its parent comes. */
@@ -134,7 +134,7 @@ export class Watch {
   }
 
   /** The sync tables have been put back to what they once were: what had come to wait in the meantime is gone. */
-  async noteRestore(): Promise<void> {
+  async recordRestore(): Promise<void> {
     const then = await this.database.query<{ key: string }>('DELETE FROM parked_then RETURNING key');
     const left = await this.parked();
     const parked = new Set(then.map(({ key }) => key).filter((key) => !left.has(key)));

@@ -245,7 +245,7 @@ export class World {
     return new Phone(at(this.options.urls, n), user, clientId, {
       pageSize: at(this.options.pageSizes ?? PAGE_SIZES, n),
       record: (exchange) => this.watch.record(exchange),
-      before: () => this.watch.noteLag().catch((error: unknown) => this.unlessDisturbed(error)),
+      before: () => this.watch.recordLag().catch((error: unknown) => this.unlessDisturbed(error)),
       isDisturbed: () => this.isDisturbed(),
       work,
       skew: at(this.options.skews ?? [0], n),

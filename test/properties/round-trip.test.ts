@@ -92,7 +92,7 @@ async function unrecognised(
 }
 
 /** For a retry that was taken for a conflict: the columns that were not recognised. */
-async function unrecognisedEcho(device: SdkDevice, id: string): Promise<readonly string[]> {
+async function unrecognisedValue(device: SdkDevice, id: string): Promise<readonly string[]> {
   const found: string[] = [];
   const columns = [
     ...COLUMNS,
@@ -164,7 +164,7 @@ describe('scenario 104: a value of every type', { timeout: TIMEOUT }, () => {
 
           // The answer was lost.
           const second = await device.push(changes);
-          for (const { id } of second.rejected) expect(await unrecognisedEcho(device, id)).toEqual([]);
+          for (const { id } of second.rejected) expect(await unrecognisedValue(device, id)).toEqual([]);
           expect(second.rejected.map(({ status }) => status)).toEqual([]);
           const times = await typed.db.query('SELECT id, note FROM things WHERE id = ANY ($1::uuid[])', [
             ids,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startApp, type RunningApp } from '../support/app.js';
-import { allSent, consumed, consumerWaits, requestsDone, withPausedConsumer } from '../support/consumer.js';
+import { allSent, consumed, consumerWaits, tasksDone, withPausedConsumer } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { insertComment, insertTask, retitle } from '../support/sample-rows.js';
@@ -51,7 +51,7 @@ async function bobWrites(title: string): Promise<void> {
   expect(answer.accepted).toHaveLength(1);
 }
 
-it('a task that has moved to Bob is withheld from Alice until her own entry says that it is gone [W-PULL-2] [interleaving 9]', async () => {
+it('a task that has moved to Bob is left out for Alice until her own entry says that it is gone [W-PULL-2] [interleaving 9]', async () => {
   await retitle(database, task, 'still of Alice');
   await consumed(database);
   await withPausedConsumer(database, async () => {
@@ -116,7 +116,7 @@ it('a task that its device makes anew, as it was deleted before the device learn
   expect(alice.row('tasks', id)).toMatchObject({ title: 'made twice' });
 });
 
-it('a comment under the moved task is withheld with it [W-PULL-2] [interleaving 9]', async () => {
+it('a comment under the moved task is left out with it [W-PULL-2] [interleaving 9]', async () => {
   const comment = await insertComment(database, task, 'of Alice');
   await consumed(database);
   await withPausedConsumer(database, async () => {
@@ -148,14 +148,14 @@ async function lentToBob(during: () => Promise<unknown>): Promise<void> {
     await allSent(database);
   });
   await consumed(database);
-  await requestsDone(database);
+  await tasksDone(database);
 }
 
 it.each([
   ['', ', updated_at = clock_timestamp()'],
   [', also where its updated_at stayed as it was', ''],
 ])(
-  'a comment that was withheld from Alice comes when its task is hers again, though the log tells of no move%s [interleaving 9]',
+  'a comment that was left out for Alice comes when its task is hers again, though the log tells of no move%s [interleaving 9]',
   async (_, stamp) => {
     const comment = await insertComment(database, task, 'of Alice');
     await consumed(database);
@@ -209,7 +209,7 @@ it('nor does what she did to one that the log did not know yet [interleaving 9]'
     await allSent(database);
   });
   await consumed(database);
-  await requestsDone(database);
+  await tasksDone(database);
   await alice.pull();
   expect(alice.row('comments', id)).toMatchObject({ body: 'made' });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ahead } from '../../lib/replication/membership/rows-with-edges.js';
+import { prefetched } from '../../lib/replication/membership/rows-with-edges.js';
 
 /** Notes what it is asked for, and fails when asked for one. */
 function source(asked: number[], failing = 0): AsyncGenerator<number> {
@@ -18,7 +18,7 @@ describe('reading ahead', () => {
   it('asks for the next one before the one at hand is worked on, and for no more', async () => {
     const asked: number[] = [];
     const seen: [number, number | undefined][] = [];
-    for await (const n of ahead(source(asked))) seen.push([n, asked.at(-1)]);
+    for await (const n of prefetched(source(asked))) seen.push([n, asked.at(-1)]);
     expect(seen).toEqual([
       [1, 2],
       [2, 3],
@@ -30,7 +30,7 @@ describe('reading ahead', () => {
   it('fails where the one fails that was asked for, after those before it', async () => {
     const seen: number[] = [];
     const reading = (async () => {
-      for await (const n of ahead(source([], 3))) seen.push(n);
+      for await (const n of prefetched(source([], 3))) seen.push(n);
     })();
     await expect(reading).rejects.toThrow("3 can't be read");
     expect(seen).toEqual([1, 2]);
@@ -39,7 +39,7 @@ describe('reading ahead', () => {
   it.each([0, 2])('asks for nothing more once the work has failed (%i can not be read)', async (failing) => {
     const asked: number[] = [];
     const work = (async () => {
-      for await (const n of ahead(source(asked, failing))) throw new Error(`${n} can't be done`);
+      for await (const n of prefetched(source(asked, failing))) throw new Error(`${n} can't be done`);
     })();
     await expect(work).rejects.toThrow("1 can't be done");
     await new Promise((resolve) => setImmediate(resolve));

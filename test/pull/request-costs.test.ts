@@ -297,11 +297,11 @@ describe('reading', () => {
       );
       for (const [n, { checkpoint }] of pages.entries())
         expect(checkpoint).toBeGreaterThan(checkpoints[n] ?? Infinity);
-      const glances = query.mock.calls.filter(([config]) =>
+      const probes = query.mock.calls.filter(([config]) =>
         JSON.stringify(config)?.includes('has_news'),
       ).length;
-      expect(glances).toBeGreaterThan(0);
-      expect(glances).toBeLessThan(devices.length / 2);
+      expect(probes).toBeGreaterThan(0);
+      expect(probes).toBeLessThan(devices.length / 2);
     } finally {
       query.mockRestore();
     }

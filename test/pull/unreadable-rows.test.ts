@@ -5,7 +5,7 @@ import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../support/schema-fixtures.js';
 import type { RunningApp } from '../support/app.js';
-import { requestsDone } from '../support/consumer.js';
+import { tasksDone } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { createRole, type TestRole } from '../support/roles.js';
@@ -109,8 +109,8 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
 
   /** What devices are to be told of later is told of now. */
   async function comeBackLater(): Promise<void> {
-    await database.query('UPDATE sync_requests SET due_at = now()');
-    await requestsDone(database);
+    await database.query('UPDATE sync_consumer_tasks SET due_at = now()');
+    await tasksDone(database);
   }
 
   const ids = (table = 'shares'): readonly string[] => [...phone.rows(table).keys()].toSorted();
@@ -165,7 +165,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
       await applied(database);
       await phone.sync();
       const asked = (): Promise<unknown[]> =>
-        database.query('SELECT kind, record_ids FROM sync_requests WHERE due_at > now()');
+        database.query('SELECT kind, record_ids FROM sync_consumer_tasks WHERE due_at > now()');
       expect(await asked()).toEqual([{ kind: 'redeliver', record_ids: [bad] }]);
       await app.app.get(SyncEngine, { strict: false }).caughtUp({ timeout: 5_000 });
       await comeBackLater();

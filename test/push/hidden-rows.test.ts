@@ -4,7 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../support/schema-fixtures.js';
 import type { RunningApp } from '../support/app.js';
-import { requestsDone } from '../support/consumer.js';
+import { tasksDone } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { applied, startWalApp, SyncedRow } from '../support/wal-app.js';
@@ -64,7 +64,7 @@ describe('a row that its owner does not read where it is, and makes anew on a de
 
   async function pushed(): Promise<readonly string[]> {
     const { accepted, rejected } = await phone.push(phone.store.pending(10));
-    await requestsDone(database);
+    await tasksDone(database);
     await phone.pull();
     return [...accepted, ...rejected].map(({ status }) => status);
   }

@@ -89,9 +89,7 @@ describe('a start with several problems', () => {
     ]);
     const [, ...lines] = error.message.split('\n');
     expect(lines).toEqual(
-      error.problems.map(
-        ({ entity, option, message, remedy }) => `- ${entity}: ${option}: ${message}; ${remedy}`,
-      ),
+      error.problems.map(({ entity, option, message, fix }) => `- ${entity}: ${option}: ${message}; ${fix}`),
     );
     expect(lines[0]).toBe(
       '- Task: ownerColumn: there is no column or property nobody; name one of its columns: id, updated_at, deleted_at',

@@ -231,7 +231,7 @@ describe('a @ManyToMany relation', () => {
         entity: 'Note',
         option: 'tags',
         message: 'its links in the table note_tags are not synced',
-        remedy: expect.stringContaining('make the link an entity'),
+        fix: expect.stringContaining('make the link an entity'),
       },
     ]);
   });

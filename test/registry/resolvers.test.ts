@@ -6,11 +6,14 @@ import {
   JoinResolver,
   LwwResolver,
   OwnershipResolver,
+  OwnerWritePolicy,
   PerTableResolver,
+  PerTableWritePolicy,
   ServerWinsResolver,
   SubscriptionResolver,
   SyncTable,
   UserSubscriptionResolver,
+  WritePolicy,
   type Conflict,
   type Resolution,
   type ResolveRow,
@@ -128,7 +131,7 @@ async function bucketsOfNewNote(): Promise<readonly string[]> {
 }
 
 /** Pushes an update of the table whose base is old and whose time is the given one. @returns who won */
-async function contend(url: string, table: string, at: string): Promise<string> {
+async function conflictOn(url: string, table: string, at: string): Promise<string> {
   const id = randomUUID();
   await database.query(`INSERT INTO ${table} (id, user_id, text) VALUES ($1, 'alice', 'before')`, [id]);
   const device = new Device(url, 'alice');
@@ -181,8 +184,8 @@ describe('an overriding resolver', () => {
       await withApp(
         providers,
         async (url, get) => {
-          expect(await contend(url, 'notes', soon(-3_000))).toBe('client');
-          expect(await contend(url, 'notes', soon(-60_000))).toBe('server');
+          expect(await conflictOn(url, 'notes', soon(-3_000))).toBe('client');
+          expect(await conflictOn(url, 'notes', soon(-60_000))).toBe('server');
           expect((get(ConflictResolver) as WatchedLww).seen).toMatchObject([
             { table: 'notes', userId: 'alice', baseVersion: '2020-01-01T00:00:00.000Z' },
             { table: 'notes' },
@@ -195,7 +198,7 @@ describe('an overriding resolver', () => {
 
   it('of conflicts is told everything about both sides [W-PUSH-19]', async () => {
     await withApp([{ provide: ConflictResolver, useClass: WatchedLww }], async (url, get) => {
-      await contend(url, 'notes', soon(-60_000));
+      await conflictOn(url, 'notes', soon(-60_000));
       const [conflict] = (get(ConflictResolver) as WatchedLww).seen;
       const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string;
       const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
@@ -232,8 +235,8 @@ describe('an overriding resolver', () => {
     await withApp(
       [perTable],
       async (url) => {
-        expect(await contend(url, 'notes', soon(0))).toBe('client');
-        expect(await contend(url, 'plans', soon(0))).toBe('server');
+        expect(await conflictOn(url, 'notes', soon(0))).toBe('client');
+        expect(await conflictOn(url, 'plans', soon(0))).toBe('server');
       },
       { clockSkewTolerance: 10_000 },
     );
@@ -327,6 +330,31 @@ describe('a resolver that could not do its work stops the start', () => {
         },
       ],
       'PerTableResolver: ntoes is not registered for sync',
+    ],
+    [
+      'when it is a policy for a table that is not synced',
+      [
+        {
+          provide: WritePolicy,
+          useValue: new PerTableWritePolicy({ ntoes: new OwnerWritePolicy() }, new OwnerWritePolicy()),
+        },
+      ],
+      'PerTableWritePolicy: ntoes is not registered for sync',
+    ],
+    [
+      'when it is a policy for one table without the method',
+      [
+        {
+          provide: WritePolicy,
+          useValue: new PerTableWritePolicy({ notes: {} as WritePolicy }, new OwnerWritePolicy()),
+        },
+      ],
+      'Object, the WritePolicy, has no decide of its own',
+    ],
+    [
+      'when it is a policy that injects the request',
+      [{ provide: WritePolicy, scope: Scope.REQUEST, useFactory: () => new OwnerWritePolicy() }],
+      'the provider, the WritePolicy, is request-scoped',
     ],
   ])('%s', async (_, providers, message) => {
     const failed = await withApp(providers, () => Promise.resolve(new Error('it started'))).catch(

@@ -157,7 +157,7 @@ describe('logical types', () => {
             entity: table,
             option: 'extra',
             message: `its type ${type} can't be synced`,
-            remedy: expect.stringContaining('syncColumns'),
+            fix: expect.stringContaining('syncColumns'),
           },
         ],
       });
@@ -285,7 +285,7 @@ describe('the column set', () => {
 });
 
 describe('what the registry says and the database does not have', () => {
-  it('is told all at once, with the remedies [W-REG-4]', async () => {
+  it('is told all at once, with the fixes [W-REG-4]', async () => {
     await fixture.db.query(`
       CREATE TABLE keyless (id uuid, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       CREATE TABLE composite (a int, b int, updated_at timestamptz NOT NULL, deleted_at timestamptz, PRIMARY KEY (a, b));

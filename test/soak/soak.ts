@@ -79,7 +79,7 @@ export class Soak {
     const isOdd = options.world === 'odd';
     const site = await Site.start({
       main: WORLD_MAIN,
-      // One without: its pulls share their glances.
+      // One without: its pulls share their probes.
       env: (n): Env => ({ WORLD: options.world, ...(n > 1 && { STATEMENT_TIMEOUT: '5000' }) }),
       host: {
         table: 'projects',
@@ -127,7 +127,10 @@ export class Soak {
       await this.round(until);
       this.site.checkCrashes();
       const violations = await this.world.settle();
-      if (violations.length > 0) return violations.slice(0, 20).map((one) => this.tell(one));
+      if (violations.length > 0) {
+        this.options.report(await this.state());
+        return violations.slice(0, 20).map((one) => this.tell(one));
+      }
       await this.fuzzer.check();
       const choose = (count: number): number => this.random.below(count);
       if (this.rounds % ROUNDS_PER_ATTACK === 0) this.options.report(await attack(this.site, choose));
@@ -155,7 +158,7 @@ export class Soak {
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
       // Slots are lost by faults.
       this.act(weighted({ ...ADMIN_KINDS, loseSlot: 0 }), PACE.administrator),
-      this.repeat(PACE.lag, () => this.world.watch.noteLag().catch(() => undefined)),
+      this.repeat(PACE.lag, () => this.world.watch.recordLag().catch(() => undefined)),
       ...Array.from({ length: FUZZERS }, () => this.repeat(PACE.fuzzer, () => this.fuzzer.next())),
     ];
     const acting = Promise.all(actors);
@@ -182,7 +185,7 @@ export class Soak {
     try {
       await fault.inject(this.site, this.random);
       const injected = Math.round(performance.now() - began);
-      if (fault.name === 'sync-tables-restored') await this.world.watch.noteRestore();
+      if (fault.name === 'sync-tables-restored') await this.world.watch.recordRestore();
       const recovery = await measureRecovery(this.site);
       this.disturbed = false;
       this.calmSince = performance.now();
@@ -222,6 +225,18 @@ export class Soak {
   private tell(violation: Violation): string {
     const { rule, table, id, what } = violation;
     return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
+  }
+
+  /** What the consumer still has to do, and what the apps have said last. */
+  private async state(): Promise<string> {
+    const tables = ['wal_position', 'consumer_tasks', 'subscription_changes', 'rule_failures', 'clients'];
+    const rows = await Promise.all(
+      tables.map(
+        async (table) =>
+          `${table}: ${JSON.stringify(await this.site.database.query(`SELECT * FROM sync_${table}`))}`,
+      ),
+    );
+    return [...rows, ...this.site.apps.map(lastLines)].join('\n');
   }
 
   private progress(): string {

@@ -48,13 +48,13 @@ async function pushes(options: AppOptions): Promise<void> {
 }
 
 /** Runs the statements of a message, from the one that begins like this to the end of its line or of all. */
-async function mend(message: string, statement: RegExp): Promise<void> {
+async function fix(message: string, statement: RegExp): Promise<void> {
   const [sql = ''] = statement.exec(message) ?? [];
   expect(sql).not.toBe('');
   await database.query(sql);
 }
 
-describe('the start is stopped with what mends it', () => {
+describe('the start is stopped with what fixes it', () => {
   it('when no policy lets the role of the pool read a table', async () => {
     await migrateWithPolicies(database, role);
     await grantForPool(database, role);
@@ -76,15 +76,15 @@ describe('the start is stopped with what mends it', () => {
 
     const none = await whyNotStarted(withRole);
     expect(none).toMatchObject({ code: 'configuration_invalid' });
-    await mend(none.message, /CREATE ROLE .* NOLOGIN;/);
+    await fix(none.message, /CREATE ROLE .* NOLOGIN;/);
 
     const noMember = await whyNotStarted(withRole);
     expect(noMember).toMatchObject({ code: 'permission_missing' });
-    await mend(noMember.message, /GRANT .* TO .*;/);
+    await fix(noMember.message, /GRANT .* TO .*;/);
 
     const noGrant = await whyNotStarted(withRole);
     expect(noGrant).toMatchObject({ code: 'permission_missing' });
-    await mend(noGrant.message, /GRANT[^]*;/);
+    await fix(noGrant.message, /GRANT[^]*;/);
     await applyPolicies(database, { ...role, name: pushRole });
 
     await pushes(withRole);
@@ -108,7 +108,7 @@ describe('the start is stopped with what mends it', () => {
       const failed = await whyNotStarted(options);
       expect(failed).toMatchObject({ code: 'permission_missing' });
       expect(failed.message).toContain(role.name);
-      await mend(failed.message, /ALTER ROLE .* BYPASSRLS;/);
+      await fix(failed.message, /ALTER ROLE .* BYPASSRLS;/);
       await pushes(options);
     });
 
@@ -119,7 +119,7 @@ describe('the start is stopped with what mends it', () => {
       await database.query('ALTER TABLE tasks FORCE ROW LEVEL SECURITY');
       const failed = await whyNotStarted(options);
       expect(failed).toMatchObject({ code: 'permission_missing' });
-      await mend(failed.message, /ALTER TABLE .* NO FORCE ROW LEVEL SECURITY;/);
+      await fix(failed.message, /ALTER TABLE .* NO FORCE ROW LEVEL SECURITY;/);
       await pushes(options);
     });
   });

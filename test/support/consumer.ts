@@ -54,8 +54,8 @@ export async function subscriptionsApplied(database: TestDatabase): Promise<void
 }
 
 /** Resolves once the consumer has done everything that it was asked for. */
-export async function requestsDone(database: TestDatabase): Promise<void> {
-  await eventually(async () => (await database.query('SELECT FROM sync_requests')).length === 0);
+export async function tasksDone(database: TestDatabase): Promise<void> {
+  await eventually(async () => (await database.query('SELECT FROM sync_consumer_tasks')).length === 0);
 }
 
 /** Where the changelog stands. */

@@ -13,6 +13,8 @@ import type { SynchroHooks } from '../../lib/settings/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
+import { PushRules } from '../../lib/resolvers/push-rules.js';
+import { OwnerWritePolicy, type WritePolicy } from '../../lib/resolvers/write-policy.js';
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
@@ -56,6 +58,7 @@ export interface PushFixture {
 
 export interface PushOptions {
   readonly resolver?: ConflictResolver;
+  readonly policy?: WritePolicy;
   readonly clockSkewTolerance?: number;
   readonly maxPushChanges?: number;
   readonly maxPageBytes?: number;
@@ -65,7 +68,7 @@ export interface PushOptions {
   readonly hooks?: SynchroHooks;
   /** An earlier run lost a race. Default: none did. */
   readonly isRerun?: boolean;
-  /** Gets the ids of the records of which the device is to be told again. */
+  /** Gets the ids of the records that are to be redelivered to the device. */
   readonly unrepaired?: string[];
 }
 
@@ -112,7 +115,12 @@ export async function pushFixture(
     });
     const hooks = new HookRunner(settings, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const pusher = new ChangeApplier(registry, resolver, settings, new HandMadeEdges(registry), hooks);
+    const rules = new PushRules(
+      resolver,
+      new HandMadeEdges(registry),
+      options.policy ?? new OwnerWritePolicy(),
+    );
+    const pusher = new ChangeApplier(registry, rules, settings, hooks);
     const opening = pusher.opening(manager, userId, changes, options.isRerun ?? false);
     const applied = await pusher.apply(manager, context, changes, await opening.run(manager));
     options.unrepaired?.push(...applied.corrections.redelivered.flatMap(({ recordIds }) => recordIds ?? []));

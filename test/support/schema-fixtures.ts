@@ -57,6 +57,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     allowGlobalRead: false,
     bucketFunction: null,
     bucketSources: [],
+    members: null,
     depth: 0,
     ...overrides,
   };

@@ -1,8 +1,8 @@
-import type { BenchRow, Duel } from '../../bench-row.js';
+import type { BenchRow, Comparison } from '../../bench-row.js';
 import { usageSinceStart, type Usage } from '../../run/usage.js';
-import type { Database } from '../../stage/database.js';
-import { createSyncTables, expectSame } from '../../stage/same.js';
-import type { Stage } from '../../stage/stage.js';
+import type { Database } from '../../environment/database.js';
+import { createSyncTables, expectSame } from '../../environment/same.js';
+import type { Environment } from '../../environment/environment.js';
 
 /** The first start on tables that are full: who sees which row is written for all of them. */
 export const edgeBackfill: BenchRow = {
@@ -11,7 +11,7 @@ export const edgeBackfill: BenchRow = {
     {
       name: 'edge-backfill',
       work: 'first start: edges of 400,000 tasks and 100,000 comments (quick: a tenth), begin to commit',
-      limit: 'bare INSERT … SELECT of the same edges in a transaction',
+      baseline: 'bare INSERT … SELECT of the same edges in a transaction',
       unit: 'rows/s',
       target: 0.8,
     },
@@ -21,13 +21,13 @@ export const edgeBackfill: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const tasks = stage.size(400_000, 40_000);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const tasks = environment.size(400_000, 40_000);
   const comments = tasks / 4;
-  const database = await stage.database();
-  const limitDatabase = await stage.database();
-  for (const each of [database, limitDatabase]) await fill(each, tasks, comments);
-  await createSyncTables(limitDatabase);
+  const database = await environment.database();
+  const baselineDatabase = await environment.database();
+  for (const each of [database, baselineDatabase]) await fill(each, tasks, comments);
+  await createSyncTables(baselineDatabase);
   let isFirst = true;
 
   return {
@@ -35,24 +35,24 @@ async function prepare(stage: Stage): Promise<Duel> {
       if (!isFirst) await forget(database);
       isFirst = false;
       let own: Pick<Usage, 'node' | 'peakMb'> = { node: 0, peakMb: 0 };
-      const { usage } = await stage.timed(process, async () => {
-        const app = await stage.app(database);
+      const { usage } = await environment.timed(process, async () => {
+        const app = await environment.app(database);
         await app.call('caughtUp');
         own = usageSinceStart(app.pid);
         await app.stop();
       });
       return { values: [(tasks + comments) / (await seconds(database))], usage: { ...usage, ...own } };
     },
-    limit: async () => {
-      await limitDatabase.query('TRUNCATE sync_bucket_edges');
-      const { usage } = await stage.timed(process, async () => {
-        await limitDatabase.query(INSERT);
+    baseline: async () => {
+      await baselineDatabase.query('TRUNCATE sync_bucket_edges');
+      const { usage } = await environment.timed(process, async () => {
+        await baselineDatabase.query(INSERT);
       });
-      return { values: [(tasks + comments) / (await seconds(limitDatabase))], usage };
+      return { values: [(tasks + comments) / (await seconds(baselineDatabase))], usage };
     },
     verify: async () => {
       const edges = `SELECT table_name, record_id, bucket_id, live, row_updated_at, parent_id FROM sync_bucket_edges ORDER BY 1, 2, 3`;
-      await expectSame(database, edges, limitDatabase, edges);
+      await expectSame(database, edges, baselineDatabase, edges);
     },
   };
 }

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchRow, Duel } from '../../bench-row.js';
+import type { BenchRow, Comparison } from '../../bench-row.js';
 import { MemoryWatch } from '../../run/memory-watch.js';
 import { quantile } from '../../run/statistics.js';
-import { lastSeq } from '../../stage/changelog.js';
-import { BenchDevice } from '../../stage/device.js';
-import { drain, runFast } from '../../stage/drain.js';
-import { HttpLoad } from '../../stage/http-load.js';
-import { expectSame, limitTables } from '../../stage/same.js';
-import type { Stage } from '../../stage/stage.js';
+import { lastSeq } from '../../environment/changelog.js';
+import { BenchDevice } from '../../environment/device.js';
+import { drain, runFast } from '../../environment/drain.js';
+import { HttpLoad } from '../../environment/http-load.js';
+import { expectSame, baselineTables } from '../../environment/same.js';
+import type { Environment } from '../../environment/environment.js';
 
 const USERS = 100;
 /** Pulls come from so many devices at once, each so often. */
@@ -22,21 +22,21 @@ export const largeTransaction: BenchRow = {
     {
       name: 'large-transaction',
       work: 'WAL → changelog: a transaction of 1,000,000 inserts (quick: 100,000), while devices pull',
-      limit: 'a bare set-based writer of the same rows and edges, alone',
+      baseline: 'a bare set-based writer of the same rows and edges, alone',
       unit: 'rows/s',
       target: 0.5,
     },
     {
       name: 'large-transaction-memory',
       work: 'what the app’s memory grows by meanwhile, at most',
-      limit: `${ALLOWED.megabytes} MB`,
+      baseline: `${ALLOWED.megabytes} MB`,
       unit: 'MB',
       target: 1,
     },
     {
       name: 'large-transaction-pulls',
       work: 'pulls of others meanwhile, p99',
-      limit: `${ALLOWED.milliseconds} ms`,
+      baseline: `${ALLOWED.milliseconds} ms`,
       unit: 'ms',
       target: 1,
     },
@@ -46,12 +46,12 @@ export const largeTransaction: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const rows = stage.size(1_000_000, 100_000);
-  const database = await stage.database();
-  const app = await stage.app(database);
-  const limitDatabase = await limitTables(stage, database);
-  const writer = await stage.limit('set-writer', limitDatabase);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const rows = environment.size(1_000_000, 100_000);
+  const database = await environment.database();
+  const app = await environment.app(database);
+  const baselineDatabase = await baselineTables(environment, database);
+  const writer = await environment.baseline('set-writer', baselineDatabase);
   const load = new HttpLoad(app.url, DEVICES);
   const devices = await Promise.all(
     Array.from({ length: DEVICES }, (_, n) => new BenchDevice(load, `other${n}`).start()),
@@ -66,7 +66,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       let isOver = false;
       let pulls: Promise<unknown> = Promise.resolve();
       let watch: MemoryWatch | undefined;
-      const round = await drain(stage, app, database, rows, async () => {
+      const round = await drain(environment, app, database, rows, async () => {
         await runFast(database, `CALL write_tasks(1, ${rows}, ${USERS}, ${rows})`);
         watch = new MemoryWatch(app.pid);
         pulls = Promise.all(devices.map((device) => pullAtTimes(device, () => isOver, times)));
@@ -79,16 +79,16 @@ async function prepare(stage: Stage): Promise<Duel> {
       memory = watch?.describe() ?? '';
       return { ...round, values: [round.values[0] ?? 0, watch?.growth() ?? 0, quantile(times, 0.99)] };
     },
-    limit: async () => {
+    baseline: async () => {
       await writer.call('load', { url: database.url, after: before });
-      const { seconds, usage } = await stage.timed(writer, () => writer.call('write', 'insert'));
+      const { seconds, usage } = await environment.timed(writer, () => writer.call('write', 'insert'));
       return { values: [rows / seconds, ALLOWED.megabytes, ALLOWED.milliseconds], usage };
     },
     verify: async () => {
       const edges = `SELECT table_name, record_id, bucket_id, live, row_updated_at FROM sync_bucket_edges ORDER BY 1, 2, 3`;
-      await expectSame(database, edges, limitDatabase, edges);
+      await expectSame(database, edges, baselineDatabase, edges);
       const entries = `SELECT seq, table_name, record_id, bucket_id, operation, served_at FROM sync_changelog ORDER BY 1`;
-      await expectSame(database, entries, limitDatabase, entries);
+      await expectSame(database, entries, baselineDatabase, entries);
     },
     notes: async () => [
       `large-transaction: while it was consumed, ${memory}`,

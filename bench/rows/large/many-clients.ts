@@ -1,9 +1,9 @@
-import type { BenchRow, Duel, Round } from '../../bench-row.js';
+import type { BenchRow, Comparison, Round } from '../../bench-row.js';
 import { quantile } from '../../run/statistics.js';
-import { BenchDevice, type PullAnswer } from '../../stage/device.js';
-import { repeat, repeatFor } from '../../stage/http-load.js';
-import { openTown, watchLocks, type Town } from './town.js';
-import type { Stage } from '../../stage/stage.js';
+import { BenchDevice, type PullAnswer } from '../../environment/device.js';
+import { repeat, repeatFor } from '../../environment/http-load.js';
+import { openDataset, watchLocks, type Dataset } from './dataset.js';
+import type { Environment } from '../../environment/environment.js';
 
 const LANES = 4;
 /** Devices that really pull. */
@@ -17,7 +17,7 @@ export const manyClients: BenchRow = {
     {
       name: 'many-clients',
       work: 'pull of 50 entries with 100,000 clients and 5,000,000 entries (quick: 10,000 and 500,000)',
-      limit: 'the same with 100 clients and 5,000 entries',
+      baseline: 'the same with 100 clients and 5,000 entries',
       unit: 'requests/s',
       target: 0.9,
     },
@@ -26,17 +26,17 @@ export const manyClients: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const clients = stage.size(100_000, 10_000);
-  const milliseconds = stage.size(3_000, 1_000);
-  const large = await openTown(stage, clients, DEVICES);
-  const small = await openTown(stage, DEVICES, DEVICES);
+async function prepare(environment: Environment): Promise<Comparison> {
+  const clients = environment.size(100_000, 10_000);
+  const milliseconds = environment.size(3_000, 1_000);
+  const large = await openDataset(environment, clients, DEVICES);
+  const small = await openDataset(environment, DEVICES, DEVICES);
   const notes: string[] = [];
 
-  const round = async ({ app, devices, start }: Town): Promise<Round> => {
+  const round = async ({ app, devices, start }: Dataset): Promise<Round> => {
     const bodies = devices.map((device) => device.pullBody(start, 100));
     let requests = 0;
-    const { seconds, usage } = await stage.timed(app, async () => {
+    const { seconds, usage } = await environment.timed(app, async () => {
       requests = await repeatFor(milliseconds, LANES, async (n) => {
         const lane = n % DEVICES;
         await devices[lane]?.send('pull', bodies[lane] ?? '');
@@ -47,10 +47,10 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: () => round(large),
-    limit: () => round(small),
+    baseline: () => round(small),
     verify: async () => {
-      for (const town of [large, small]) {
-        for (const device of town.devices.slice(0, VERIFIED)) await verifyPull(town, device);
+      for (const dataset of [large, small]) {
+        for (const device of dataset.devices.slice(0, VERIFIED)) await verifyPull(dataset, device);
       }
       notes.push(await compactMeanwhile(large));
     },
@@ -59,7 +59,7 @@ async function prepare(stage: Stage): Promise<Duel> {
 }
 
 /** The tasks of the user, each once, in the order of the log. */
-async function verifyPull({ database, start }: Town, device: BenchDevice): Promise<void> {
+async function verifyPull({ database, start }: Dataset, device: BenchDevice): Promise<void> {
   const answer: PullAnswer = JSON.parse(await device.send('pull', device.pullBody(start, 100)));
   const rows = await database.query<{ id: string }>(
     `SELECT record_id AS id FROM sync_changelog WHERE bucket_id = 'user:' || $1 AND seq > $2
@@ -71,7 +71,7 @@ async function verifyPull({ database, start }: Town, device: BenchDevice): Promi
 }
 
 /** Compacts half of the log away while devices pull. @throws Error when one of the app's statements waits for a lock */
-async function compactMeanwhile({ app, database, devices, start, entries }: Town): Promise<string> {
+async function compactMeanwhile({ app, database, devices, start, entries }: Dataset): Promise<string> {
   const floor = start + Math.floor(entries / 2);
   await database.query('UPDATE sync_clients SET last_pull_seq = $1', [floor]);
   const times: number[] = [];

@@ -1,8 +1,8 @@
-import type { BenchRow, Duel } from '../../bench-row.js';
-import { BenchDevice } from '../../stage/device.js';
-import { HttpLoad } from '../../stage/http-load.js';
-import { recordsOf } from '../../stage/records.js';
-import type { Stage } from '../../stage/stage.js';
+import type { BenchRow, Comparison } from '../../bench-row.js';
+import { BenchDevice } from '../../environment/device.js';
+import { HttpLoad } from '../../environment/http-load.js';
+import { recordsOf } from '../../environment/records.js';
+import type { Environment } from '../../environment/environment.js';
 
 const CLIENTS = 100;
 const ROWS = 1_000;
@@ -14,7 +14,7 @@ export const newClients: BenchRow = {
     {
       name: 'new-clients',
       work: `${CLIENTS} new clients at once with ${ROWS} rows each: schema, register, snapshot`,
-      limit: 'one statement each that reads the same rows as JSON text, sent by a bare HTTP server',
+      baseline: 'one statement each that reads the same rows as JSON text, sent by a bare HTTP server',
       unit: 'rows/s',
       target: 0.5,
       floor: 32_000,
@@ -24,11 +24,11 @@ export const newClients: BenchRow = {
   prepare,
 };
 
-async function prepare(stage: Stage): Promise<Duel> {
-  const database = await stage.database();
+async function prepare(environment: Environment): Promise<Comparison> {
+  const database = await environment.database();
   await database.query(`SELECT add_tasks(1, ${CLIENTS * ROWS}, ${CLIENTS})`);
-  const app = await stage.app(database);
-  const bare = await stage.limit('bare-pull-server', database);
+  const app = await environment.app(database);
+  const bare = await environment.baseline('bare-pull-server', database);
   await database.query('VACUUM ANALYZE');
   const load = new HttpLoad(app.url, CLIENTS);
   const bareLoad = new HttpLoad(bare.url, CLIENTS);
@@ -53,11 +53,11 @@ async function prepare(stage: Stage): Promise<Duel> {
 
   return {
     subject: async () => {
-      const { seconds, usage } = await stage.timed(app, async () => void (await atOnce(join)));
+      const { seconds, usage } = await environment.timed(app, async () => void (await atOnce(join)));
       return { values: [(CLIENTS * ROWS) / seconds], usage };
     },
-    limit: async () => {
-      const { seconds, usage } = await stage.timed(bare, async () => void (await atOnce(bareJoin)));
+    baseline: async () => {
+      const { seconds, usage } = await environment.timed(bare, async () => void (await atOnce(bareJoin)));
       return { values: [(CLIENTS * ROWS) / seconds], usage };
     },
     verify: async () => {
@@ -65,7 +65,7 @@ async function prepare(stage: Stage): Promise<Duel> {
       for (const [n, pages] of mine.entries()) {
         const [one, two] = [pages.flatMap(recordsOf), recordsOf(its[n] ?? '')];
         if (one.length !== ROWS || JSON.stringify(one) !== JSON.stringify(two))
-          throw new Error(`the rows of client ${n} are not what its limit sends`);
+          throw new Error(`the rows of client ${n} are not what its baseline sends`);
       }
     },
   };

@@ -2,8 +2,9 @@ import type { DataSource, EntityManager, EntityTarget } from 'typeorm';
 import { SynchroError } from '../../common/errors.js';
 import type { SchemaService } from '../../schema/schema.service.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
-import { enqueueRequest } from '../../store/tasks/requests.js';
+import { enqueueTask } from '../../store/tasks/consumer-tasks.js';
 import type { SqlRunner } from '../../database/session.js';
+import { dataSourceOf, type HasDataSource } from '../../database/typeorm-versions.js';
 import { recordId } from '../push/values/record-id.js';
 
 /** A primary key as the host has it. */
@@ -11,7 +12,7 @@ export type RecordId = string | number | bigint;
 
 export interface ReresolveOptions {
   /**
-   * The caller's transaction: it is asked for when that commits, and no other connection is taken, as in
+   * The caller's transaction: the task is stored when it commits, and no other connection is taken, as in
    * `onPushAccepted`. Default: a transaction of its own.
    */
   readonly manager?: EntityManager;
@@ -19,15 +20,15 @@ export interface ReresolveOptions {
 
 /** Leaves it to the WAL consumer to resolve rows again. @throws SynchroError `bad_request` */
 export async function requestReresolve(
-  manager: SqlRunner & Pick<EntityManager, 'dataSource'>,
+  manager: SqlRunner & HasDataSource,
   schemas: SchemaService,
   entity: EntityTarget<object>,
   ids?: readonly RecordId[],
 ): Promise<void> {
-  const table = syncedTable(manager.dataSource, await schemas.tables(manager), entity);
+  const table = syncedTable(dataSourceOf(manager), await schemas.tables(manager), entity);
   const recordIds = ids?.map((id) => canonical(table, id)) ?? null;
   if (recordIds?.length === 0) return;
-  await enqueueRequest(manager, { kind: 'reresolve', table: table.table.name, recordIds });
+  await enqueueTask(manager, { kind: 'reresolve', table: table.table.name, recordIds });
 }
 
 function syncedTable(
@@ -48,7 +49,7 @@ function syncedTable(
   );
 }
 
-/** The consumer asks for it as the key's own type, where anything else would be an SQL error. */
+/** The consumer casts ids to the key's own type, where any other text would be an SQL error. */
 function canonical(table: ContractTable, id: RecordId): string {
   const text = recordId(table.primaryKey, String(id));
   if (text !== null) return text;

@@ -24,7 +24,7 @@ import {
   lockParkedRows,
   type ParkedKey,
 } from '../../store/clients/parked-rows.js';
-import { enqueueRequest } from '../../store/tasks/requests.js';
+import { enqueueTask } from '../../store/tasks/consumer-tasks.js';
 import { inTransaction } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
@@ -64,10 +64,10 @@ export class SyncOperations {
   }
 
   /**
-   * Has the consumer try failed rules now instead of at their next retry: all, or those of a table or of some records.
-   * Resolves when it is asked for; `SyncEngine.caughtUp()` waits until they were tried. Parked rows have
-   * {@link retryParkedRow}.
-   * @returns how many it is about
+   * Makes failed rules due now instead of at their next retry: all, or those of a table or of some records. Resolves
+   * when this is stored; `SyncEngine.caughtUp()` waits until they were tried. For parked rows see {@link
+   * retryParkedRow}.
+   * @returns the number of failures
    */
   replayRuleFailures(filter: RuleFailureFilter = {}): Promise<number> {
     return this.transaction((manager) => hastenRuleFailures(manager, filter));
@@ -115,8 +115,8 @@ export class SyncOperations {
   }
 
   /**
-   * Gives a parked row up: its user has been told that it was written, so this loses what they typed. What it held is
-   * kept as the payload of a resolved row of `sync_rule_failures`, and the user's devices drop their copies.
+   * Discards a parked row. Its user was told that it was written, so this loses what they typed: the row is kept as
+   * the payload of a resolved row of `sync_rule_failures`. The user's devices drop their copies.
    * @throws SynchroError `bad_request` when there is no such parked row
    */
   async discardParkedRow(key: ParkedRowKey): Promise<void> {
@@ -125,7 +125,7 @@ export class SyncOperations {
     await this.transaction(async (manager) => {
       await lockParkedRows(manager, userId);
       if (!(await discardParkedRow(manager, userId, key))) throw unknownRow(key);
-      await enqueueRequest(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });
+      await enqueueTask(manager, { kind: 'withdraw', table, recordIds: [recordId], userId });
     });
     this.logger.warn('a parked row was discarded by hand; its content is in sync_rule_failures', {
       table,

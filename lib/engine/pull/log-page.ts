@@ -11,12 +11,12 @@ export const Standing = {
   member: 1,
   /** But a dead one there: it was soft-deleted, and is undeleted by now perhaps. */
   dead: 2,
-  /** None there, but others. */
-  left: 3,
-  /** None at all: it was deleted, and is made anew by now perhaps. */
-  lost: 4,
+  /** No edge in a bucket that the user reads, but edges in others. */
+  otherBuckets: 3,
+  /** No edge at all: the record was deleted, and may exist again by now. */
+  noEdges: 4,
   /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
-  untold: 5,
+  neverServed: 5,
 } as const;
 export type Standing = (typeof Standing)[keyof typeof Standing];
 
@@ -53,7 +53,7 @@ export interface LogPageRequest {
   readonly lastSeq: bigint;
   /** Entries, not records. */
   readonly limit: number;
-  /** What the user may read now. */
+  /** The buckets that the user may read now. */
   readonly buckets: readonly string[];
   /** null: all. */
   readonly tables: readonly string[] | null;
@@ -62,9 +62,9 @@ export interface LogPageRequest {
 }
 
 /**
- * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client has been read in the
- * same snapshot as the entries, as the consumer changes both together (interleavings 3). What a bucket that came to the
- * client had before is told by the client's own bucket, as far as it was still there: the rest its user never could see.
+ * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client is read in the same
+ * snapshot as the entries, as the consumer changes both together (interleavings 3). Rows that were in a bucket before
+ * it came to the client have entries in the client's own bucket; rows that had left it by then are not for its user.
  */
 export async function readLogPage(
   manager: EntityManager,
@@ -96,21 +96,21 @@ export function parseSeqs(array: string): readonly bigint[] {
   return array.slice(1, -1).split(',').map(BigInt);
 }
 
-/** From so many on it pays to look first how far a page can come. */
+/** From this number on, an estimate of the page's end pays. */
 const MANY_BUCKETS = 5;
 
 /**
- * A range of one bucket, as rows are compared, and an order by it, so that only the index of the buckets serves: else
- * PostgreSQL may walk the log by its primary key, millions of entries for a bucket without any, or sort all of a bucket.
+ * Each bucket is read by a row range of the index, in the index's order: otherwise PostgreSQL may walk the log by its
+ * primary key, millions of entries for a bucket without any, or sort all of a bucket.
  *
- * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
- * bucket right now, are not to be passed over one by one in each pull.
+ * Entries above the high-water mark ($6) are not committed yet. The range ends there, so that no pull skips a million
+ * of them one by one while rows are moving into the bucket.
  *
- * Of many buckets a look at the first few entries of each tells how far the page can come, at most: else each would be
- * asked for a whole page of its own.
+ * With many buckets, the first few entries of each bound the end of the page. Otherwise each bucket would be read for
+ * a whole page.
  *
- * Most records still have the edge that their entry is of: that one is looked for first, by its whole key. (OFFSET 0:
- * PostgreSQL would rather read all edges into a table of its own than be asked a thousand times whether there is one.)
+ * Most records still have the edge of their entry, so that one is read first, by its whole key. (OFFSET 0 makes
+ * PostgreSQL probe the index a thousand times, where it would hash all edges.)
  */
 const PAGE = new PreparedStatement<PageRow>(`
 WITH bucket AS (
@@ -148,11 +148,11 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
   FROM (
     SELECT r.*,
            CASE WHEN r.live THEN ${Standing.member}
-                WHEN r.only_came THEN ${Standing.untold}
+                WHEN r.only_came THEN ${Standing.neverServed}
                 WHEN NOT r.live THEN ${Standing.dead}
                 WHEN EXISTS (SELECT FROM :sync.sync_bucket_edges e
-                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.left}
-                ELSE ${Standing.lost} END AS standing
+                  WHERE e.table_name = r.table_name AND e.record_id = r.record_id OFFSET 0) THEN ${Standing.otherBuckets}
+                ELSE ${Standing.noEdges} END AS standing
       FROM (
         SELECT r.*,
                CASE WHEN r.bucket_id = ANY($3::text[]) AND (SELECT e.live FROM :sync.sync_bucket_edges e

@@ -24,7 +24,7 @@ export interface PullPage {
   readonly redeliveries: readonly Redelivery[];
 }
 
-/** Who pulls, and from what, as one snapshot of the database has it. */
+/** The device that pulls, and the log, as one snapshot of the database has them. */
 export interface PullContext extends SyncContext {
   readonly client: SyncClient;
   readonly log: LogState;
@@ -34,11 +34,11 @@ export interface PullQuery {
   readonly checkpoint: bigint;
   readonly limit: number;
   readonly tables: readonly string[] | null;
-  /** What the user may read now. */
+  /** The buckets that the user may read now. */
   readonly buckets: readonly string[];
 }
 
-/** What a pull answers to whom the log says nothing new. */
+/** The answer to a pull without new entries. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
   return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, redeliveries: [] };
@@ -75,12 +75,12 @@ export class Puller {
     const { lists: members, redeliveries } = careful
       ? await this.unreadable.leaveOut(manager, all, this.optionsFor(all, buckets))
       : { lists: all, redeliveries: [] };
-    const toPage = ({ changes, end, withheld }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
+    const toPage = ({ changes, end, toRedeliver }: Changes, back: ReadonlySet<GoneRecord>): PullPage => ({
       changes,
       deletes: before(end, gone)
         .filter((record) => !back.has(record))
         .map(({ id, table: { table } }) => ({ id, table: table.name })),
-      redeliveries: [...withheld, ...redeliveries, ...withdrawals([...back])],
+      redeliveries: [...toRedeliver, ...redeliveries, ...withdrawals([...back])],
       checkpoint: nextCheckpoint(query, log, end === null ? page : { lastSeq: end - 1n, hasMore: true }),
       hasMore: page.hasMore || end !== null,
     });
@@ -120,9 +120,9 @@ export class Puller {
   }
 
   /**
-   * Deleted records that are live again by now, undeleted or made anew: their deletes are withheld, and the entries that
-   * bring them back follow. The device may know that version of the row already, and would then skip what comes after
-   * the delete. Where the rule is not repeated, a row that is there may be anybody's.
+   * Deleted records that exist again by now, undeleted or created once more: their deletes are left out, and the
+   * entries that bring them back follow. The device may know that version of the row already, and would skip it after
+   * the delete. Where the rule is not repeated, a row that exists may be another user's.
    */
   private async findBack(
     manager: EntityManager,
@@ -144,7 +144,7 @@ export class Puller {
   private mayBeBack({ standing, table, id }: GoneRecord): boolean {
     if (standing === Standing.dead) return true;
     return (
-      standing === Standing.lost &&
+      standing === Standing.noEdges &&
       this.hydrator.repeatsRule(table.table) &&
       recordId(table.primaryKey, id) === id
     );
@@ -154,7 +154,7 @@ export class Puller {
 /** The rows as they are now. One that is missing was deleted since its entry was written: another entry will say so. */
 interface Changes {
   readonly changes: WireRecords;
-  readonly withheld: readonly Redelivery[];
+  readonly toRedeliver: readonly Redelivery[];
   /** Where the page ends before its time: seq of the first record that the budget has left out. */
   readonly end: bigint | null;
 }
@@ -170,9 +170,9 @@ function before(end: bigint | null, records: readonly GoneRecord[]): readonly Go
   return end === null ? records : records.filter(({ seq }) => seq < end);
 }
 
-/** What may be a delete, one by one. */
+/** The possible deletes, one by one. */
 function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly GoneRecord[] {
-  if (standing === Standing.member || standing === Standing.untold) return [];
+  if (standing === Standing.member || standing === Standing.neverServed) return [];
   const parsed = parseSeqs(seqs);
   return (JSON.parse(ids) as string[]).map((id, index) => ({
     table,
@@ -185,7 +185,7 @@ function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly Gon
 function changesOf(lists: readonly TableRecords[], read: readonly Hydrated[]): Changes {
   return {
     changes: inOrder(lists, read),
-    withheld: lists.flatMap(({ table }, index) => redeliveriesOf(table, read[index])),
+    toRedeliver: lists.flatMap(({ table }, index) => redeliveriesOf(table, read[index])),
     end: firstCut(lists, read),
   };
 }

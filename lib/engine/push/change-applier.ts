@@ -5,26 +5,28 @@ import { SyncLogger } from '../../common/sync-logger.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
-import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
-import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
+import { PushRules } from '../../resolvers/push-rules.js';
+import { WriteAuthority } from '../../resolvers/write-authority.js';
 import type { StatementBatch } from '../../database/pipeline.js';
 import { RoleSwitch } from '../../database/role-switch.js';
 import type { SqlRunner } from '../../database/session.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
+import { ContractNotLoadedError } from '../request/contract-not-loaded.error.js';
 import type { Redelivery } from '../rows/redelivery.js';
 import { ChangeTries } from './failures/change-tries.js';
 import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed, withdrawals } from './corrections.js';
 import { Judge } from './writing/judge.js';
 import { Parking } from './parking/parking.js';
+import { WritePermissions } from './policy/write-permissions.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { type OpenedPush, pushOpening } from './push-opening.js';
-import { PushRun } from './writing/push-run.js';
+import { PushSession } from './writing/push-session.js';
 import { numberToken } from './values/numbers.js';
 import { type GivenUp, type PushProgress, type PushTransactions, SplitPush } from './failures/split-push.js';
-import { echoOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
+import { refOf, retryable, terminal, tooMany, withinBytes } from './verdicts.js';
 import { WriteValidation } from './writing/write-validation.js';
 
 export interface AppliedPush {
@@ -44,7 +46,7 @@ export class ChangeApplier {
 
   constructor(
     private readonly registry: SyncRegistry,
-    private readonly resolver: ConflictResolver,
+    private readonly rules: PushRules,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
@@ -56,7 +58,6 @@ export class ChangeApplier {
       | 'pushRole'
       | 'refusedCreates'
     >,
-    private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
@@ -69,6 +70,7 @@ export class ChangeApplier {
    * @param progress is told how far it has come
    * @throws what `onPushAccepted` throws
    * @throws ParkingBusyError roll back, and run it again
+   * @throws ContractNotLoadedError the same: DDL came between, by which a value is refused that may be right
    * @throws what is no fault of a change's (serialization failures, deadlocks, lost connections, cancelled
    *   statements): roll back, and try the whole transaction again
    */
@@ -82,38 +84,41 @@ export class ChangeApplier {
     progress.stage = 'changes';
     const context: PushContext = {
       ...caller,
-      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.rules.ownership, this.registry, table),
+      authority: new WriteAuthority(this.registry, this.rules.policy),
     };
     const roles = this.rolesOf(manager, opened);
     const scope = this.scopeOf(context, opened);
     const checked = await checkChanges(this.taken(changes), scope);
     const parking = new Parking(roles.sync, context, scope, opened, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
-    const judge = new Judge(this.resolver, manager, roles, context, this.logger);
+    const judge = new Judge(this.rules.conflicts, manager, roles, context, this.logger);
+    const permissions = new WritePermissions(manager, roles, this.registry, context, this.logger);
     const tries = new ChangeTries(roles.sync, context, this.logger);
-    const tools = { roles, registry: this.registry, context, judge, parking, validation };
-    const run = new PushRun(tools, tries, this.logger);
+    const tools = { roles, registry: this.registry, context, permissions, judge, parking, validation };
+    const session = new PushSession(tools, tries, this.logger);
     const items = checked.filter(isItem);
-    const verdicts = await run.apply(items);
+    const verdicts = await session.apply(items);
     const all = checked.map((result) => (isItem(result) ? verdictOf(verdicts, result) : result));
     const results = await inTurns(withinBytes(all, this.options.maxPageBytes));
-    if (opened.hasFailed) await tries.forget(run.accepted().map(({ change }) => change));
+    if (opened.hasFailed) await tries.forget(session.accepted().map(({ change }) => change));
     await roles.leave();
+    if (all.some(isInvalid) && (await context.isContractChanged?.())) throw new ContractNotLoadedError();
     const surplus = changes.slice(this.limit).map(tooMany);
     const { userId, clientId } = context;
-    const accepted = run.accepted();
+    const accepted = session.accepted();
     progress.stage = 'hooks';
     if (accepted.length > 0) {
       const event = { manager, userId, clientId, accepted: accepted.map(acceptedRecord) };
       await this.hooks.pushAccepted(event);
     }
-    const pushed = { results, items, accepted, ...run.unrepaired() };
+    const pushed = { results, items, accepted, ...session.unrepaired() };
     return {
       results: [...results, ...surplus],
-      conflicts: run.conflicts(),
+      conflicts: session.conflicts(),
       corrections: this.corrections(context, pushed),
       shared: withdrawals(
-        accepted.filter(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
+        accepted.filter(({ table }) => !isSeenByOwner(this.rules.ownership, this.registry, table.table)),
       ),
     };
   }
@@ -132,7 +137,7 @@ export class ChangeApplier {
     await roles.leave();
     const verdict = isFinal ? terminal : retryable;
     const results = changes.map((change) =>
-      verdict(echoOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
+      verdict(refOf(change, numberToken(change.id)), 'internal_error', 'internal error'),
     );
     const pushed = { results, items: [], accepted: [], unwritten: [], hidden: [] };
     return { results, conflicts: [], corrections: this.corrections(context, pushed), shared: [] };
@@ -197,7 +202,12 @@ export class ChangeApplier {
 }
 
 function isItem(checked: PushItem | PushResult): checked is PushItem {
-  return 'echo' in checked;
+  return 'ref' in checked;
+}
+
+/** Refused for a value: a label of an enum that is renamed meanwhile is another one by now (hazard W-HOST-24). */
+function isInvalid({ reason_code: reason }: PushResult): boolean {
+  return reason === 'invalid_data';
 }
 
 function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
@@ -205,5 +215,5 @@ function acceptedRecord({ table, id, operation }: PushItem): AcceptedRecord {
 }
 
 function verdictOf(verdicts: ReadonlyMap<number, PushResult>, item: PushItem): PushResult {
-  return verdicts.get(item.index) ?? retryable(item.echo, 'internal_error', 'internal error');
+  return verdicts.get(item.index) ?? retryable(item.ref, 'internal_error', 'internal error');
 }

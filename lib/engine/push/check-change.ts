@@ -7,7 +7,7 @@ import { lengthProblem } from './values/length-problem.js';
 import { numberToken } from './values/numbers.js';
 import { recordId, recordKey } from './values/record-id.js';
 import { areWithinBounds, type ValueBounds } from './values/value-bounds.js';
-import { echoOf, retryable, terminal } from './verdicts.js';
+import { refOf, retryable, terminal } from './verdicts.js';
 
 /** What the checks need to know. */
 export interface CheckScope {
@@ -43,27 +43,27 @@ export function checkChange(change: PushChange, index: number, scope: CheckScope
 function* checking(change: PushChange, index: number, scope: CheckScope): Pieces<Checked> {
   const table =
     typeof change.table_name === 'string' ? scope.contract.tables.get(change.table_name) : undefined;
-  const echo = echoOf(change, numberToken(change.id));
-  if (!table) return terminal(echo, 'table_not_registered', 'table not registered for sync');
-  if (table.table.pushPolicy === 'disabled') return terminal(echo, 'table_read_only', 'table is read-only');
+  const ref = refOf(change, numberToken(change.id));
+  if (!table) return terminal(ref, 'table_not_registered', 'table not registered for sync');
+  if (table.table.pushPolicy === 'disabled') return terminal(ref, 'table_read_only', 'table is read-only');
   if (scope.contract.closed.has(table.table.name))
-    return retryable(echo, 'internal_error', `${table.table.name} can't be written at the moment`);
+    return retryable(ref, 'internal_error', `${table.table.name} can't be written at the moment`);
   const { operation } = change;
   if (!isOperation(operation)) {
-    return terminal(echo, 'invalid_operation', `unknown operation: ${echo.operation.slice(0, SHOWN)}`);
+    return terminal(ref, 'invalid_operation', `unknown operation: ${ref.operation.slice(0, SHOWN)}`);
   }
   const id = recordId(table.primaryKey, change.id);
   const data = operation === 'delete' ? null : yield* sentColumns(table, change.data, scope.bounds);
   if (operation === 'create' && (id === null || data === null)) {
-    return terminal(echo, 'invalid_data', 'invalid data format');
+    return terminal(ref, 'invalid_data', 'invalid data format');
   }
   const tooLong = id === null ? null : lengthProblem(table.table, id, operation === 'create' ? data : null);
-  if (tooLong !== null) return terminal(echo, 'invalid_data', tooLong);
-  if (id === null) return terminal(echo, 'record_not_found', NOT_FOUND[operation]);
+  if (tooLong !== null) return terminal(ref, 'invalid_data', tooLong);
+  if (id === null) return terminal(ref, 'record_not_found', NOT_FOUND[operation]);
   return {
     index,
     change,
-    echo,
+    ref,
     table,
     id,
     key: recordKey(table, id),

@@ -40,23 +40,21 @@ export function corrections(
     ({ status, server_version: version }) => DROPS_CHANGE.has(status) && version === undefined,
   );
   const refused = unversioned.filter(({ status }) => status === 'rejected_terminal');
-  const again = [...unversioned, ...unwritten.map(({ echo }) => echo)].flatMap(
-    ({ id, table_name: table }) => {
-      const key = tables.get(table)?.primaryKey;
-      const known = key ? recordId(key, id) : null;
-      return known === null ? [] : { table, id: known };
-    },
-  );
+  const again = [...unversioned, ...unwritten.map(({ ref }) => ref)].flatMap(({ id, table_name: table }) => {
+    const key = tables.get(table)?.primaryKey;
+    const known = key ? recordId(key, id) : null;
+    return known === null ? [] : { table, id: known };
+  });
   const removed = refused.filter(
     ({ operation, table_name: table, id }) =>
       refusedCreates === 'remove' && operation === 'create' && tables.has(table) && isSendable(id),
   );
-  const gone = [...removed, ...hidden.map(({ echo }) => echo)].map(({ table_name: table, id }) => ({
+  const gone = [...removed, ...hidden.map(({ ref }) => ref)].map(({ table_name: table, id }) => ({
     table,
     id,
   }));
   return {
-    redelivered: byTable(again, { kind: 'redeliver', anew: true }),
+    redelivered: byTable(again, { kind: 'redeliver', forceNewerTimestamp: true }),
     withdrawn: [
       ...byTable([...gone, ...respelled(results, items, accepted)], { kind: 'withdraw' }),
       ...byTable(accepted.flatMap(respelledBefore), { kind: 'withdraw', userId }),
@@ -81,10 +79,10 @@ function respelled(
   items: readonly PushItem[],
   accepted: readonly PushItem[],
 ): readonly RecordName[] {
-  const told = new Set(accepted.map(({ index }) => index));
-  return items.flatMap(({ index, id, echo, table }) => {
-    const isTold = told.has(index) || results[index]?.server_version !== undefined;
-    return isTold && echo.id !== id ? { table: table.table.name, id: echo.id } : [];
+  const answered = new Set(accepted.map(({ index }) => index));
+  return items.flatMap(({ index, id, ref, table }) => {
+    const isAnswered = answered.has(index) || results[index]?.server_version !== undefined;
+    return isAnswered && ref.id !== id ? { table: table.table.name, id: ref.id } : [];
   });
 }
 
@@ -103,7 +101,7 @@ export function withdrawals(items: readonly PushItem[]): readonly Redelivery[] {
 
 function byTable(
   records: readonly RecordName[],
-  what: Pick<Redelivery, 'kind' | 'anew' | 'userId'>,
+  what: Pick<Redelivery, 'kind' | 'forceNewerTimestamp' | 'userId'>,
 ): readonly Redelivery[] {
   const ids = new Map<string, Set<string>>();
   for (const { table, id } of records) upsert(ids, table, () => new Set()).add(id);

@@ -1,4 +1,5 @@
 import type { SyncTable } from '../../registry/sync-table.js';
+import type { WriteAuthority } from '../../resolvers/write-authority.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
 /**
@@ -26,8 +27,12 @@ export interface PushContext {
   readonly subscriptions?: readonly string[];
   /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
+  /** Where policies of the host's decide who writes. Default: nowhere, the rule in SQL does. */
+  readonly authority?: WriteAuthority;
   /** An earlier run of the transaction failed: what fails again is a record's own fault. Default: it is the first. */
   readonly isRerun?: boolean;
+  /** Whether the tables have changed since the contract was read. Default: they have not. */
+  readonly isContractChanged?: () => Promise<boolean>;
 }
 
 export type PushOperation = 'create' | 'update' | 'delete';
@@ -51,7 +56,7 @@ export interface PushResult {
 }
 
 /** What a result repeats of its change. */
-export type PushEcho = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
+export type ChangeRef = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
 
 /** One change that is well-formed enough to be looked at in the database. */
 export interface PushItem {
@@ -59,7 +64,7 @@ export interface PushItem {
   readonly index: number;
   /** As it came in. */
   readonly change: PushChange;
-  readonly echo: PushEcho;
+  readonly ref: ChangeRef;
   readonly table: ContractTable;
   /** In the form that the key's type prints. */
   readonly id: string;
@@ -81,8 +86,10 @@ export interface PushItem {
 /** A row of the database as this push sees it: the user may read it, at least. */
 export interface StoredRow {
   readonly id: string;
-  /** The user may write it, and it is locked. */
+  /** The user may write it by the rule in SQL, or because a policy has just allowed it; and it is locked. */
   readonly owned: boolean;
+  /** Canonical id of its owner; undefined where no policy asks for it. */
+  readonly owner?: string | null;
   /** Envelope form; null where the host allows null. */
   readonly updatedAt: string | null;
   readonly deletedAt: string | null;

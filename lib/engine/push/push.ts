@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Lsn } from '../../common/lsn.js';
 import { type SqlStatement, StatementBatch } from '../../database/pipeline.js';
 import { ClosingStatements, inTransaction, type SqlRunner } from '../../database/session.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
-import { recordPushPosition } from '../../store/clients/push-position.js';
+import { pushPositionOf, recordPushPosition } from '../../store/clients/push-position.js';
 import { recordPush, recordUnlogged, type SyncClient } from '../../store/clients/sync-clients.js';
 import { admit } from '../register/admit.js';
 import { OutdatedLogError } from '../request/outdated-log.error.js';
@@ -28,10 +29,15 @@ export interface PushOutcome {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly contract: SchemaContract;
+  /** Where in the WAL all of it that was applied is committed; null: nothing was. */
+  readonly commit: Lsn | null;
 }
 
 /** So many looks in a row that find the log outdated mean that it is. Fewer than a transaction is tried. */
 const SURE = 3;
+
+/** What one transaction comes to. */
+type PushedPart = Omit<AppliedPush, 'corrections'> & Pick<PushOutcome, 'contract' | 'commit'>;
 
 type PushWork = (manager: EntityManager, caller: PushContext, opened: OpenedPush) => Promise<AppliedPush>;
 
@@ -65,7 +71,11 @@ export class Push {
         ),
     });
     const parts = await push.apply(request.changes);
-    return { results: parts.flatMap(({ results }) => results), contract: parts[0].contract };
+    return {
+      results: parts.flatMap(({ results }) => results),
+      contract: parts[0].contract,
+      commit: lastOf(parts.map(({ commit }) => commit)),
+    };
   }
 
   /** One transaction, and what is to be done once it is committed. */
@@ -83,7 +93,11 @@ export class Push {
         // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
         const visible = context.log?.isOutdated ? [] : buckets;
         const isRerun = attempt > 1;
-        const caller = { contract, userId, clientId, buckets: visible, subscriptions: buckets, isRerun };
+        const isContractChanged = (): Promise<boolean> => this.requests.contexts.isChanged(manager, contract);
+        const caller: PushContext = {
+          ...{ contract, userId, clientId, buckets: visible, subscriptions: buckets },
+          ...{ isRerun, isContractChanged },
+        };
         const opened = push ?? (await begin(manager, attempt).run(manager));
         const { corrections, ...applied } = await work(manager, caller, opened);
         const { redelivered, withdrawn } = corrections;
@@ -92,7 +106,7 @@ export class Push {
         const gone = isAwaitingBuckets(client, buckets) ? [...withdrawn, ...shared] : withdrawn;
         const isApplied = results.some(({ accepted }) => accepted);
         return new ClosingStatements({
-          reads: StatementBatch.of({ ...applied, contract }),
+          reads: StatementBatch.of<PushedPart>({ ...applied, contract, commit: null }),
           // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
           writes: [recordPush(manager, client), ...bucketRecords(client, buckets, shared.length > 0)],
           // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
@@ -100,6 +114,8 @@ export class Push {
             ...redeliverySql(client, gone),
             ...(isApplied ? [recordPushPosition(manager, client, shared.length > 0)] : []),
           ],
+          complete: (pushed, rows) =>
+            isApplied ? { ...pushed, commit: pushPositionOf(rows.at(-1)) } : pushed,
         });
       },
     );
@@ -136,6 +152,10 @@ function bucketRecords(
     ...queueSubscriptionChange(client, buckets, client.acknowledged),
     ...(isShared ? recordUnlogged(client, buckets) : []),
   ];
+}
+
+function lastOf(commits: readonly (Lsn | null)[]): Lsn | null {
+  return commits.reduce((last, commit) => (commit !== null && (last ?? -1n) < commit ? commit : last), null);
 }
 
 /** Whether rows may have been pushed into a bucket that only comes: they may be gone by then, and nothing tells the device. */

@@ -1,5 +1,5 @@
 import type { Pieces } from '../../common/pieces.js';
-import type { PushChange, PushEcho, PushItem, PushResult, StoredRow } from './push-change.js';
+import type { PushChange, ChangeRef, PushItem, PushResult, StoredRow } from './push-change.js';
 import { numberToken } from './values/numbers.js';
 
 /**
@@ -7,32 +7,28 @@ import { numberToken } from './values/numbers.js';
  * that version over; without one, the device only forgets its change.
  */
 export function applied(
-  echo: PushEcho,
+  ref: ChangeRef,
   times: Pick<PushResult, 'server_updated_at' | 'server_deleted_at'> = {},
 ): PushResult {
-  return { accepted: true, ...echo, status: 'applied', ...times };
+  return { accepted: true, ...ref, status: 'applied', ...times };
 }
 
-export function alreadyDeleted(echo: PushEcho): PushResult {
-  return { ...applied(echo), reason_code: 'already_deleted', message: 'record already deleted' };
+export function alreadyDeleted(ref: ChangeRef): PushResult {
+  return { ...applied(ref), reason_code: 'already_deleted', message: 'record already deleted' };
 }
 
 /** The device sends it again with its next push. */
-export function retryable(echo: PushEcho, reason: string, message: string): PushResult {
-  return { accepted: false, ...echo, status: 'rejected_retryable', reason_code: reason, message };
+export function retryable(ref: ChangeRef, reason: string, message: string): PushResult {
+  return { accepted: false, ...ref, status: 'rejected_retryable', reason_code: reason, message };
 }
 
 /** The device sends them again, so that a push of any size gets through (W-PUSH-21). */
 export function tooMany(change: PushChange): PushResult {
-  return retryable(
-    echoOf(change, numberToken(change.id)),
-    'too_many_changes',
-    'too many changes in one push',
-  );
+  return retryable(refOf(change, numberToken(change.id)), 'too_many_changes', 'too many changes in one push');
 }
 
-export function terminal(echo: PushEcho, reason: string, message: string): PushResult {
-  return { accepted: false, ...echo, status: 'rejected_terminal', reason_code: reason, message };
+export function terminal(ref: ChangeRef, reason: string, message: string): PushResult {
+  return { accepted: false, ...ref, status: 'rejected_terminal', reason_code: reason, message };
 }
 
 /** Terminal, and the device goes back to the server's version if the user may see the row. */
@@ -42,7 +38,7 @@ export function reverted(
   reason: string,
   message: string,
 ): PushResult {
-  const result = terminal(item.echo, reason, message);
+  const result = terminal(item.ref, reason, message);
   return row ? { ...result, server_version: recordJson(item, row) } : result;
 }
 
@@ -50,7 +46,7 @@ export function reverted(
 export function conflict(item: PushItem, row: StoredRow, reason: string, message: string): PushResult {
   return {
     accepted: false,
-    ...item.echo,
+    ...item.ref,
     status: 'conflict',
     reason_code: reason,
     message,
@@ -78,7 +74,7 @@ export function* withinBytes(
 }
 
 /** What a result repeats of a change, whatever was sent: SDKs need three strings. */
-export function echoOf(change: PushChange, id: string | null = null): PushEcho {
+export function refOf(change: PushChange, id: string | null = null): ChangeRef {
   return {
     id: typeof change.id === 'string' ? change.id : (id ?? ''),
     table_name: typeof change.table_name === 'string' ? change.table_name : '',

@@ -15,10 +15,10 @@ import { OutdatedLogError } from './outdated-log.error.js';
 import { KeyReplacedError } from '../push/writing/key-replaced.error.js';
 import { ParkingBusyError } from '../push/parking/parking-busy.error.js';
 
-/** How often a transaction that lost a race is run again before the device is asked to come back. */
+/** How often a transaction that lost a race is run again before the device has to come back. */
 const ATTEMPTS = 4;
 
-/** By which a transaction asks for another run of itself. */
+/** Thrown by a transaction to be run again. */
 const RUN_AGAIN = [ParkingBusyError, KeyReplacedError, OutdatedLogError];
 
 /** The statements that a request's transaction begins with. `attempt` counts from 1. */
@@ -122,7 +122,7 @@ export class RequestTransactions {
       this.keepsPlans = false;
       return true;
     }
-    // Here, where no connection is held: those who wait for a second one, with the pool's last, wait for ever.
+    // Here, where no connection is held: a request that holds one and waits for a second one could wait without end.
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.
     else if (isSchemaRace(error)) return attempt === 1;

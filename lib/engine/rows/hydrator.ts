@@ -13,7 +13,10 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { WireRecords } from './wire-records.js';
 import { rowSizeSql } from './row-size.js';
 
-/** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
+/**
+ * Records of one table, in the order of the answer. Arrays are as PostgreSQL writes them, since they go back
+ * unparsed.
+ */
 export interface RecordList {
   readonly table: ContractTable;
   /** `text[]` */
@@ -27,30 +30,30 @@ export interface RecordList {
 }
 
 export interface HydrateOptions {
-  /** What the user reads: a row that has left them while its edges have not is left out. */
+  /** The buckets that the user reads: a row that has left them, though its edges have not, is left out. */
   readonly buckets: readonly string[];
   /** Budget of row data for each list. */
   readonly maxBytes: number;
-  /** Soft-deleted rows are left out. Default: they are told as such. */
+  /** Leaves out soft-deleted rows. Default: they come as soft-deleted records. */
   readonly liveOnly?: boolean;
   /** Of these each record is a piece of its own, for it has to find its place among those of other lists. */
   readonly apart?: (list: RecordList) => boolean;
 }
 
-/** What a list came to. */
+/** The records of a list as an answer has them. */
 export interface Hydrated {
   /** Without the records that don't exist (any more). */
   readonly pieces: readonly Piece[];
   /** Place in the list, from 1, of the first record that the budget has left out, with all that follow; null: none. */
   readonly cut: number | null;
   /** The records that are there, but as they are now not the user's: they are ahead of their edges. */
-  readonly withheld: readonly Withheld[];
+  readonly leftOut: readonly LeftOut[];
 }
 
-interface Withheld {
+interface LeftOut {
   readonly id: string;
   /** It was to be served with a time other than the row's own. */
-  readonly anew: boolean;
+  readonly forceNewerTimestamp: boolean;
 }
 
 export interface Piece extends WireRecords {
@@ -74,7 +77,7 @@ export class Hydrator {
 
   /**
    * Reads the rows of each list as records of the wire, in one round trip.
-   * @returns what each list came to
+   * @returns the result of each list
    */
   async hydrate(
     manager: EntityManager,
@@ -155,8 +158,8 @@ export class Hydrator {
   /**
    * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
    *
-   * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
-   * would rather read the whole table, to have the rule look at every row. It has the rule looked at once for each row.
+   * OFFSET 0 keeps the rule out of the search by key: PostgreSQL estimates that the rule leaves one row in a
+   * thousand, and would scan the whole table with it. The second one evaluates the rule once for each row.
    */
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
@@ -178,9 +181,9 @@ export class Hydrator {
     ];
     return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
               string_agg(r.record, ',' ORDER BY r.n) AS text, (min(r.n) FILTER (WHERE NOT r.has_room))::int AS cut,
-              (json_agg(json_build_object('id', r.id, 'anew', r.anew)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS withheld
+              (json_agg(json_build_object('id', r.id, 'forceNewerTimestamp', r.has_served_at)) FILTER (WHERE r.has_room AND NOT r.seen))::text AS "leftOut"
          FROM (
-           SELECT w.n, w.id, w.served_at IS NOT NULL AS anew, s.seen, ${hasRoom} AS has_room,
+           SELECT w.n, w.id, w.served_at IS NOT NULL AS has_served_at, s.seen, ${hasRoom} AS has_room,
                   CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
              FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
             CROSS JOIN LATERAL (
@@ -192,20 +195,20 @@ export class Hydrator {
 }
 
 interface HydratedColumns {
-  /** null: there is none that is told. */
+  /** null: no record is in the answer. */
   readonly place: number | null;
   readonly count: number;
   /** null: the budget was used up before. */
   readonly text: string | null;
   readonly cut: number | null;
   /** JSON; null: none. */
-  readonly withheld: string | null;
+  readonly leftOut: string | null;
 }
 
 /** Types whose text needs no escaping in JSON. */
 const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
 
-/** What a list came to, by the rows of its statement. */
+/** The result of a list, from the rows of its statement. */
 export function toHydrated(answered: readonly unknown[]): Hydrated {
   const rows = answered as readonly HydratedColumns[];
   return {
@@ -213,7 +216,7 @@ export function toHydrated(answered: readonly unknown[]): Hydrated {
       place === null || text === null ? [] : { place, count, text },
     ),
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
-    withheld: rows.flatMap(({ withheld }) => (withheld === null ? [] : (JSON.parse(withheld) as Withheld[]))),
+    leftOut: rows.flatMap(({ leftOut }) => (leftOut === null ? [] : (JSON.parse(leftOut) as LeftOut[]))),
   };
 }
 

@@ -1,26 +1,33 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ContractTable } from '../../schema/schema-contract.js';
 import { pipelined, type SqlStatement } from '../../database/pipeline.js';
-import { type NewRequest, requestSql } from '../../store/tasks/requests.js';
+import { type NewTask, taskSql } from '../../store/tasks/consumer-tasks.js';
 import { inTransaction } from '../../database/session.js';
 import type { SyncClient } from '../../store/clients/sync-clients.js';
 import type { Hydrated } from './hydrator.js';
 
 /**
- * Records of which an answer has not told its device how they are, as the rows are ahead of the log or the device was
- * refused something. The log may have nothing else to say of them: of a row that leaves the user's sight and comes back,
- * it may learn of both at once. So the consumer is asked to tell the device what became of them.
+ * Records whose state an answer leaves open for its device, as their rows are ahead of the log or the device was
+ * refused a change. The log may have no further entry for them: it may get a row's leave and return at the same time.
+ * So a consumer task brings the device their state.
  */
-export type Redelivery = Pick<NewRequest, 'kind' | 'table' | 'recordIds' | 'anew' | 'later' | 'userId'>;
+export type Redelivery = Pick<
+  NewTask,
+  'kind' | 'table' | 'recordIds' | 'forceNewerTimestamp' | 'later' | 'userId'
+>;
 
 /** For rows that as they are now are not the user's. */
 export function redeliveriesOf(
   { table }: ContractTable,
-  { withheld }: Pick<Hydrated, 'withheld'> = { withheld: [] },
+  { leftOut }: Pick<Hydrated, 'leftOut'> = { leftOut: [] },
 ): readonly Redelivery[] {
-  return [false, true].flatMap((anew) => {
-    const recordIds = withheld.filter((record) => record.anew === anew).map(({ id }) => id);
-    return recordIds.length === 0 ? [] : { kind: 'redeliver', table: table.name, recordIds, anew };
+  return [false, true].flatMap((forceNewerTimestamp) => {
+    const recordIds = leftOut
+      .filter((record) => record.forceNewerTimestamp === forceNewerTimestamp)
+      .map(({ id }) => id);
+    return recordIds.length === 0
+      ? []
+      : { kind: 'redeliver', table: table.name, recordIds, forceNewerTimestamp };
   });
 }
 
@@ -36,7 +43,7 @@ export async function requestRedelivery(
 
 /** The statements of {@link requestRedelivery}. */
 export function redeliverySql(client: SyncClient, records: readonly Redelivery[]): readonly SqlStatement[] {
-  return records.flatMap((each) => requestSql({ ...each, client: client.id }));
+  return records.flatMap((each) => taskSql({ ...each, client: client.id }));
 }
 
 /** The same in a transaction of its own. */

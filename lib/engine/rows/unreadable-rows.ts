@@ -28,9 +28,9 @@ interface ReadableLists<List> {
 }
 
 /**
- * Finds the rows that raise an error when they are read, and leaves them out of an answer: a generated column divides by
- * zero, a policy casts what is no number. Only after an answer has failed: to look for them takes a statement for each
- * half of what is to be read.
+ * Finds the rows that raise an error when they are read, and leaves them out of an answer: a generated column divides
+ * by zero, a policy casts a text that is no number. Runs only after an answer has failed: halving takes a statement
+ * for each half.
  */
 @Injectable()
 export class UnreadableRows {
@@ -45,7 +45,7 @@ export class UnreadableRows {
     this.logger = new SyncLogger(logger, 'SynchroPull');
   }
 
-  /** @returns the lists without these rows, and what has their devices told of them later */
+  /** @returns the lists without these rows, and the redeliveries that bring them later */
   async leaveOut<List extends SeqList>(
     manager: EntityManager,
     lists: readonly List[],
@@ -71,7 +71,7 @@ export class UnreadableRows {
       );
       const { name: table } = list.table.table;
       const recordIds = [...failed.keys()].map((place) => ids[place] ?? '');
-      redeliveries.push({ kind: 'redeliver', table, recordIds, anew: true, later: true });
+      redeliveries.push({ kind: 'redeliver', table, recordIds, forceNewerTimestamp: true, later: true });
       this.log(table, new Map([...failed].map(([place, error]) => [ids[place] ?? '', error])));
     }
     return { lists: readable, redeliveries };

@@ -114,7 +114,7 @@ export class Snapshotter {
       redeliveries.push(...redeliveriesOf(table, hydrated));
       return { ...records, cut: hydrated.cut };
     };
-    const told = (next: SnapshotCursor | null): SnapshotPage => ({
+    const toPage = (next: SnapshotCursor | null): SnapshotPage => ({
       records: joined(parts),
       redeliveries,
       next,
@@ -133,18 +133,18 @@ export class Snapshotter {
       const next = (cut: number | null): SnapshotCursor => ({
         checkpoint,
         table: name,
-        afterId: lastTold(list, cut),
+        afterId: lastDelivered(list, cut),
       });
       if (list.count >= room)
-        return new StatementBatch(statements, ([rows]) => told(next(take(list, rows).cut)));
+        return new StatementBatch(statements, ([rows]) => toPage(next(take(list, rows).cut)));
       const [rows] = await pipelined(manager, statements);
       const { cut, ...records } = take(list, rows);
       count += records.count;
       bytes += records.text.length;
       if (cut !== null || (bytes >= maxPageBytes && tables[index + 1]))
-        return StatementBatch.of(told(next(cut)));
+        return StatementBatch.of(toPage(next(cut)));
     }
-    return StatementBatch.of(told(null));
+    return StatementBatch.of(toPage(null));
   }
 
   /** A list without the rows that can't be read. @param redeliveries gets these */
@@ -192,7 +192,7 @@ async function listAfter(
  * Where the next page begins: behind the last record that this one was to have.
  * @param cut place, from 1, of the first one that the budget has left out; null: none
  */
-function lastTold({ ids, afterId, lastId }: TableList, cut: number | null): string {
+function lastDelivered({ ids, afterId, lastId }: TableList, cut: number | null): string {
   if (cut === null) return lastId;
   const before = parsePgArray(ids)?.[cut - 2];
   return typeof before === 'string' ? before : afterId;

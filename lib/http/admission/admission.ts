@@ -1,8 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from '../../database/data-source.token.js';
-import { poolSize } from '../../database/pool-size.js';
+import { poolSize } from '../../database/pool.js';
 import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
@@ -22,8 +23,11 @@ export type Work = 'push' | 'read';
 /** Of one user. A push takes time of everybody's; a second one of the same user would mostly wait for the first. */
 const AT_WORK = { push: 1, read: 2 } as const;
 
-/** Of one user. Read, parsed and written, a body takes several times its size. */
-const LARGE_BODIES = 1;
+/**
+ * Of one user. Each is in memory, so that they are few; and there is a second place, so that a device that sends slowly
+ * does not hold up the user's others.
+ */
+const LARGE_BODIES = 2;
 
 /**
  * Gives each user a share of an instance, not all of it. What is beyond that waits for its turn, and is answered 503
@@ -35,6 +39,8 @@ export class Admission {
   private readonly reads: FairGate;
   private readonly largeBodies: FairGate;
   private pushes: FairGate | null = null;
+  /** What gives a request its place back. */
+  private readonly places = new WeakMap<ServerResponse, Leave>();
   private readonly logger: SyncLogger;
   private quietUntil = 0;
 
@@ -56,15 +62,22 @@ export class Admission {
    */
   async request(user: string, response: HttpResponse): Promise<void> {
     const raw = rawResponse(response);
-    await this.enterUntilTaken(this.requests, user, response);
+    this.places.set(raw, await this.enterUntilTaken(this.requests, user, response));
     raw.setTimeout(STALLED_MS, () => {
       if (raw.headersSent) raw.destroy();
     });
   }
 
+  /** Lets go of a request whose answer goes on for as long as its device likes: that takes no place of the user's. */
+  release(response: HttpResponse): void {
+    const raw = rawResponse(response);
+    raw.setTimeout(0);
+    this.places.get(raw)?.();
+  }
+
   /** The same for a large body, of which no more than its beginning is read before. */
-  largeBody(user: string, response: HttpResponse): Promise<void> {
-    return this.enterUntilTaken(this.largeBodies, user, response);
+  async largeBody(user: string, response: HttpResponse): Promise<void> {
+    await this.enterUntilTaken(this.largeBodies, user, response);
   }
 
   /**
@@ -80,11 +93,12 @@ export class Admission {
     return this.enter(work === 'push' ? pushes : this.reads, user, response);
   }
 
-  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<void> {
+  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
     const raw = rawResponse(response);
     const leave = await this.enter(gate, user, response);
     if (raw.closed) leave();
     raw.once('close', leave);
+    return leave;
   }
 
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
@@ -100,7 +114,7 @@ export class Admission {
   }
 
   /** Up to twice the usual time: those who are refused together don't come back together. */
-  private retryAfter(): number {
+  retryAfter(): number {
     return Math.max(1, Math.round(this.options.retryAfter * (1 + Math.random())));
   }
 

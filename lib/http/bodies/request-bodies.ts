@@ -24,6 +24,8 @@ export class PullBody extends SyncBody {
   @IsOptional() @IsArray() @IsText(TEXT_BYTES.word, { each: true }) tables: Optional<string[]> = undefined;
   @IsOptional() @IsArray() @IsText(TEXT_BYTES.bucket, { each: true }) known_buckets: Optional<string[]> =
     undefined;
+  @IsOptional() @IsText(TEXT_BYTES.word) after: Optional<string> = undefined;
+  @IsOptional() @IsInt64() wait_ms: Optional<ExactNumber> = undefined;
 }
 
 export class PushBody extends SyncBody {

@@ -28,16 +28,16 @@ export interface DoctorOptions {
   readonly replication?: ClientConfig;
   /** Role in which pushes write, as in `forRoot({ pushRole })`. Default: the DataSource's. */
   readonly pushRole?: string;
-  /** Bytes of WAL above which a slot that nobody reads counts as a fault. Default: 1 GiB. */
+  /** Bytes of WAL above which a slot without a reader counts as a fault. Default: 1 GiB. */
   readonly maxRetainedWal?: number;
 }
 
 /**
- * Looks for whatever keeps sync from working, or makes it work badly: in the entities, the tables, the roles and the
- * server. It changes nothing.
+ * Finds everything that keeps sync from working, or makes it work badly: in the entities, the tables, the roles and
+ * the server. It changes nothing.
  *
  * @param dataSource an initialised one, with the entities of the app
- * @returns what is wrong, or to be considered, each with its mend; empty when nothing is
+ * @returns problems and advice, each with its fix; empty when there are none
  */
 export async function examine(
   dataSource: DataSource,

@@ -37,11 +37,11 @@ export async function publicationGaps(
       ...(first.exists
         ? {
             message: `publication ${name} lacks ${missing}: devices don't learn of changes there`,
-            remedy: `ALTER PUBLICATION ${publication} ADD TABLE ${missing};`,
+            fix: `ALTER PUBLICATION ${publication} ADD TABLE ${missing};`,
           }
         : {
             message: `there is no publication ${name}, and the role of the consumer may not make it`,
-            remedy: `CREATE PUBLICATION ${publication} FOR TABLE ${missing} WITH (publish_via_partition_root = true);`,
+            fix: `CREATE PUBLICATION ${publication} FOR TABLE ${missing} WITH (publish_via_partition_root = true);`,
           }),
     },
   ];

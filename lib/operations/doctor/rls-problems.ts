@@ -11,8 +11,8 @@ interface Bypass {
 }
 
 /**
- * Tables whose policies don't bind the role that writes for devices. Sync checks ownership by itself, but who made
- * policies counts on them.
+ * Tables whose policies don't bind the role that writes for devices. Sync checks ownership by itself, but a host that
+ * makes policies relies on them.
  *
  * @param pushRole the role in which pushes write. Default: the DataSource's own
  */
@@ -46,7 +46,7 @@ function problem({ entity, sql }: SyncTable, { role, isSuperuser, bypasses }: By
     entity,
     option: 'row-level security',
     message: `the policies of ${sql} don't bind role ${role}, in which pushes write: it ${why}`,
-    remedy: isSuperuser
+    fix: isSuperuser
       ? `let the DataSource connect as a role that is no superuser, ${pushRole}`
       : bypasses
         ? `ALTER ROLE ${name} NOBYPASSRLS; ${pushRole}`

@@ -10,9 +10,7 @@ interface SlotRow {
   readonly retained: string;
 }
 
-/**
- * A replication slot that can't be read from, that nobody reads while its WAL grows, or for which there is no room.
- */
+/** A replication slot that can't be read, that has no reader while its WAL grows, or that finds no free slot. */
 export async function slotProblems(
   client: ClientBase,
   name: string,
@@ -62,6 +60,6 @@ async function roomProblems(client: ClientBase, name: string): Promise<readonly 
   );
 }
 
-function problem(message: string, remedy: string): SynchroProblem {
-  return { code: 'slot_unhealthy', entity: 'PostgreSQL', option: 'replication slot', message, remedy };
+function problem(message: string, fix: string): SynchroProblem {
+  return { code: 'slot_unhealthy', entity: 'PostgreSQL', option: 'replication slot', message, fix };
 }

@@ -40,7 +40,7 @@ export async function timeZoneProblems(
         entity: table.entity,
         option: columns.join(', '),
         message: `a timestamp without time zone is written in the time of ${zone} by now(), and read as UTC by sync`,
-        remedy: `ALTER ROLE ${one} IN DATABASE ${other} SET TimeZone = 'UTC'; for new connections; or make the columns timestamptz`,
+        fix: `ALTER ROLE ${one} IN DATABASE ${other} SET TimeZone = 'UTC'; for new connections; or make the columns timestamptz`,
       },
     ];
   });

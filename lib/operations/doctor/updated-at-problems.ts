@@ -38,7 +38,7 @@ function problem(table: SyncTable): SynchroProblem {
     entity: table.entity,
     option: 'updatedAtColumn',
     message: `an UPDATE in SQL that does not set ${table.updatedAtColumn} of ${table.sql} leaves it as it is, so an older edit of a device would win over it (TypeORM's own updates set it)`,
-    remedy: triggerSql(table),
+    fix: triggerSql(table),
     isAdvice: true,
   };
 }

@@ -41,28 +41,28 @@ export interface RowState {
   /** When the entries are written, microseconds by the server's clock. */
   readonly writtenAt: bigint;
   /**
-   * `insert`, `update`: a change of the row itself. `resettled`: only its buckets were looked at again, so
-   * buckets that it keeps get no entry. `compared`: they do where its `updated_at` grew, as it may have been changed
-   * unseen.
+   * `insert`, `update`: a change of the row itself. `reresolved`: only its buckets were resolved again, so buckets
+   * that it keeps get no entry. `compared`: kept buckets get one where `updated_at` grew, as the row may have changed
+   * without an event.
    */
-  readonly cause: 'insert' | 'update' | 'resettled' | 'compared';
+  readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
 }
 
 const MINUTE = 60_000_000n;
 const MILLISECOND = 1_000n;
 
 /**
- * Moves a record's edges to what a change of its row asks for.
+ * Moves a record's edges to the buckets of its changed row.
  *
- * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so
- * that children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not
- * grow: where it did not, or where the row is new to a bucket though it isn't new, the entry carries a time of
- * its own that does (interleavings 12). Where the row comes into a bucket, that is when the entry is written: pulls
- * read rows as they are, so a device may hold a version that is later than the change itself.
+ * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so that
+ * children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not grow. An
+ * entry carries a later time of its own where `updated_at` did not grow, or where an existing row is new to a bucket
+ * (interleavings 12). In the second case it is the time of writing: pulls read rows as they are, so a device may hold
+ * a version later than the change.
  *
- * A dead edge that goes says so, for a pull may have withheld the delete that came before.
+ * The removal of a dead edge gets an entry, as a pull may have left out the delete before it.
  */
-export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
+export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
   const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
   const micros = comparableMicros(row.updatedAt);
@@ -74,7 +74,7 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
     if (row.deleted) continue;
     if (live === true) {
       const changed =
-        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'resettled';
+        row.cause === 'compared' ? grew && record.rowMicros !== null : row.cause !== 'reresolved';
       if (changed) {
         entries.push({
           bucket,
@@ -101,7 +101,7 @@ export function settleRow(record: RecordEdges, row: RowState): readonly NewEntry
   return entries;
 }
 
-/** What tells of the buckets that a row leaves, and of those in which it is soft-deleted. */
+/** Entries for the buckets that a row leaves, and for those in which it is soft-deleted. */
 function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boolean): NewEntry[] {
   const entries: NewEntry[] = [];
   for (const [bucket, live] of record.edges) {
@@ -113,7 +113,7 @@ function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boo
   return entries;
 }
 
-/** The row is gone: every edge goes, and the buckets that still saw it are told. */
+/** Removes every edge of a deleted row, with entries for the buckets in which it was live. */
 export function removeRow(record: RecordEdges): readonly NewEntry[] {
   const entries = [...record.edges]
     .filter(([, live]) => live)

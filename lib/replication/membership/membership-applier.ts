@@ -4,30 +4,33 @@ import type { ChangelogTransaction } from '../../store/changelog/changelog-trans
 import type { EdgeRow, RecordIds } from '../../store/changelog/edges.js';
 import { forgetRules } from '../../store/rule-marks.js';
 import { Ancestry } from './ancestry.js';
-import { prepareBatch, type PreparedBatch } from '../stream/batch-runs.js';
+import { prepareBatch, type PreparedBatch } from '../stream/batch-segments.js';
 import { END, followedEvents } from '../rules/bucket-timeline.js';
 import { Operation } from '../../store/changelog/operation.js';
 import { EdgeWorkspace } from './edge-workspace.js';
 import { askForBuckets } from '../rules/event-buckets.js';
-import { goneNewcomers } from './gone-newcomers.js';
-import { MembershipSettler } from './membership-settler.js';
+import { updatesOfDeletedRows } from './updates-of-deleted-rows.js';
+import { MembershipUpdater } from './membership-updater.js';
 import { neededEdges, readPendingWork, type MembershipWork } from './membership-work.js';
 import type { SetAside } from './poison-rows.js';
-import type { ResettleOptions } from './resettle-options.js';
+import type { ReresolveOptions } from './reresolve-options.js';
 import type { RowEvent, RowEvents } from '../stream/row-events.js';
-import { settleEvent } from './settle-event.js';
+import { applyEvent } from './apply-event.js';
 import type { Change } from '../stream/transaction-batcher.js';
 
 /**
  * Applies changes to edges and changelog: resolves the buckets of each changed row, writes the difference, and
- * follows it to children and dependents. The only code that decides who sees a row.
+ * follows it to children and dependents. No other code decides which users see a row.
  */
-export class MembershipApplier extends MembershipSettler {
-  /** Reads what is {@link pending}, when the lead is taken: each batch would look it up for every one of its rows. */
+export class MembershipApplier extends MembershipUpdater {
+  /**
+   * Reads what is {@link pending} once, when this instance takes the lead: otherwise each batch would query it for
+   * every row.
+   */
   async survey(tx: ChangelogTransaction): Promise<void> {
-    // Whoever had the lead before may have looked at what the stream tells from here on.
+    // The former leader may have resolved rows that the stream brings from here on.
     tx.markReadAhead();
-    this.learn(await readPendingWork(tx));
+    this.updatePending(await readPendingWork(tx));
   }
 
   /** Works out what can be without the database, for {@link apply}. */
@@ -41,26 +44,26 @@ export class MembershipApplier extends MembershipSettler {
    */
   async apply(
     tx: ChangelogTransaction,
-    { runs, records }: PreparedBatch,
+    { segments, records }: PreparedBatch,
     edges: readonly EdgeRow[],
   ): Promise<void> {
-    for (const [place, run] of runs.entries()) {
-      const { time } = run;
-      if (run.rows) {
-        const { rows, fresh } = run;
+    for (const [place, segment] of segments.entries()) {
+      const { time } = segment;
+      if (segment.rows) {
+        const { rows, fresh } = segment;
         await this.withoutPoison(tx, async (aside) => {
           const work = this.newWork(tx);
-          // Later runs find other edges.
+          // Later segments find other edges.
           if (place === 0) work.edges.add(records, edges);
           if (!tx.readAhead) work.edges.add(fresh, []);
           await this.applyRows(tx, work, rows, aside, time);
         });
         continue;
       }
-      for (const relation of run.truncated) {
+      for (const relation of segment.truncated) {
         const found = this.tracked.find(relation.schema, relation.name);
         if (found?.table) await this.truncate(tx, found.table, { time });
-        for (const { table } of found?.dependents ?? []) await this.resettle(tx, table, 'all', { time });
+        for (const { table } of found?.dependents ?? []) await this.reresolve(tx, table, 'all', { time });
       }
     }
   }
@@ -68,7 +71,7 @@ export class MembershipApplier extends MembershipSettler {
   private async applyRows(
     tx: ChangelogTransaction,
     work: MembershipWork,
-    { byTable: all, touched, unnamed, unseen, touchedUnnamed }: RowEvents,
+    { byTable: all, touched, unnamed, unidentified, touchedUnnamed }: RowEvents,
     aside: SetAside,
     time: bigint,
   ): Promise<void> {
@@ -90,7 +93,7 @@ export class MembershipApplier extends MembershipSettler {
       if (current.changesOf(table).changed.size === 0) continue;
       const above = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
       if (!above.includes(table)) continue;
-      // Parents of what is left come along with what has moved, though no event may tell of them.
+      // Parents of the remaining events move with their own parents, though they may have no event.
       await this.finish(tx, current, options);
       current = current.rest(new EdgeWorkspace(tx), this.pending);
       await current.edges.load(needed());
@@ -98,23 +101,23 @@ export class MembershipApplier extends MembershipSettler {
     await this.finish(tx, current, options);
     for (const table of registry.parentsFirst()) {
       if (unnamed.has(table.name) && (await this.removeOrphans(tx, table))) {
-        for (const child of registry.children(table.name)) await this.resettle(tx, child, 'all', options);
+        for (const child of registry.children(table.name)) await this.reresolve(tx, child, 'all', options);
       }
       if (touchedUnnamed.has(table.name)) {
-        await this.resettle(tx, table, 'all', options);
+        await this.reresolve(tx, table, 'all', options);
         continue;
       }
-      const settled = new Set(
+      const applied = new Set(
         (byTable.get(table.name) ?? [])
           .filter(({ kind }) => kind !== 'delete')
           .map(({ recordId }) => recordId),
       );
-      const ids = [...(touched.get(table.name) ?? [])].filter((id) => !settled.has(id));
-      await this.resettle(tx, table, { column: table.idColumn, values: ids }, { ...options, removed: true });
+      const ids = [...(touched.get(table.name) ?? [])].filter((id) => !applied.has(id));
+      await this.reresolve(tx, table, { column: table.idColumn, values: ids }, { ...options, removed: true });
     }
-    if (unseen.size > 0) {
-      await forgetRules(tx, [...unseen]);
-      this.learn({ unseenChanges: true });
+    if (unidentified.size > 0) {
+      await forgetRules(tx, [...unidentified]);
+      this.updatePending({ unidentifiedChanges: true });
     }
   }
 
@@ -129,9 +132,9 @@ export class MembershipApplier extends MembershipSettler {
     const followed = work.hasMovedParents(table) ? followedEvents(events) : new Map<RowEvent, number>();
     const isParent = this.tracked.registry.children(table.name).length > 0;
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
-    const gone = await goneNewcomers(tx, work, table, events, placeOf);
+    const gone = await updatesOfDeletedRows(tx, work, table, events, placeOf);
     for (const event of events) {
-      settleEvent(work, event, {
+      applyEvent(work, event, {
         own: event.own,
         until: followed.get(event) ?? END,
         isGone: gone.has(event),
@@ -139,16 +142,16 @@ export class MembershipApplier extends MembershipSettler {
         writtenAt: tx.begunAt,
       });
     }
-    work.noteChanges(table, events);
+    work.recordChanges(table, events);
   }
 
   private async truncate(
     tx: ChangelogTransaction,
     table: SyncTable,
-    options: ResettleOptions,
+    options: ReresolveOptions,
   ): Promise<void> {
     await this.removeAllEdges(tx, table);
     for (const child of this.tracked.registry.children(table.name))
-      await this.resettle(tx, child, 'all', options);
+      await this.reresolve(tx, child, 'all', options);
   }
 }

@@ -12,7 +12,7 @@ import { bucketsOf, type NewEntry, type RowState } from './edge-diff.js';
 import { type Operation } from '../../store/changelog/operation.js';
 import type { EdgeWorkspace } from './edge-workspace.js';
 import { parentOf, type RecordName } from '../tables/parent-of.js';
-import type { ResettleOptions } from './resettle-options.js';
+import type { ReresolveOptions } from './reresolve-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
 interface ChangedRecords {
@@ -27,14 +27,14 @@ interface PlacedEntry extends ChangelogEntry {
 
 const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
 
-/** What may be left to do, as far as is known: only then are the tables of it read. */
+/** Work that may be left to do. The consumer queries the tables of it only where this says so. */
 export interface PendingWork {
   /** Rows wait for a parent. */
   readonly waiting: boolean;
   /** Rules failed, or rows could not be written. */
   readonly failures: boolean;
-  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
-  readonly unseenChanges: boolean;
+  /** Rows changed that the WAL doesn't identify: their tables have to be resolved as a whole. */
+  readonly unidentifiedChanges: boolean;
 }
 
 export async function readPendingWork(
@@ -47,7 +47,7 @@ export async function readPendingWork(
   return rows[0];
 }
 
-/** What one piece of work has come to so far. */
+/** The changes of one piece of work so far. */
 export class MembershipWork {
   readonly waiting = new Map<string, WaitingRow>();
   readonly noLongerWaiting = new Map<string, Set<string>>();
@@ -55,7 +55,7 @@ export class MembershipWork {
   readonly resolvedRows = new Map<string, Set<string>>();
   private readonly changes = new Map<string, ChangedRecords>();
   private timelines = new Map<string, BucketTimeline>();
-  /** Of what moves though no event tells of it; null: nothing does. */
+  /** Records that move without an event; null: there are none. */
   ancestry: Ancestry | null = null;
   private readonly entries: PlacedEntry[] = [];
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
@@ -103,11 +103,11 @@ export class MembershipWork {
     this.resolved(table, row.recordId);
     const parent = parentOf(table, row);
     if (parent === null) {
-      this.settled(table, row.recordId);
+      this.waitsNoMore(table, row.recordId);
       return own;
     }
     const buckets = this.parentBuckets(parent, place);
-    if (buckets.size > 0) this.settled(table, row.recordId);
+    if (buckets.size > 0) this.waitsNoMore(table, row.recordId);
     else
       this.waits({
         table: table.name,
@@ -147,14 +147,14 @@ export class MembershipWork {
     this.noLongerWaiting.get(row.table)?.delete(row.recordId);
   }
 
-  settled(table: SyncTable, recordId: string): void {
+  waitsNoMore(table: SyncTable, recordId: string): void {
     if (this.waiting.size > 0) this.waiting.delete(JSON.stringify([table.name, recordId]));
     if (this.pending.waiting) upsert(this.noLongerWaiting, table.name, () => new Set()).add(recordId);
   }
 
   /** The row is there no more: neither does it wait, nor is anything to be tried again. */
   gone(table: SyncTable, recordId: string): void {
-    this.settled(table, recordId);
+    this.waitsNoMore(table, recordId);
     this.resolved(table, recordId);
   }
 
@@ -166,9 +166,9 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
-  /** Of rows and their loaded edges, those that {@link ResettleOptions.childrenOf} asks for. */
+  /** The rows with loaded edges that {@link ReresolveOptions.childrenOf} selects. */
   childrenOf(
-    parents: ResettleOptions['childrenOf'],
+    parents: ReresolveOptions['childrenOf'],
     table: SyncTable,
     rows: readonly ResolveRow[],
   ): readonly ResolveRow[] {
@@ -186,7 +186,7 @@ export class MembershipWork {
   }
 
   /** Notes which of some records changed their buckets, before the workspace is written. */
-  noteChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
+  recordChanges(table: SyncTable, records: readonly { readonly recordId: string }[]): void {
     const changes = upsert(this.changes, table.name, () => ({ appeared: new Set(), changed: new Set() }));
     for (const { recordId } of records) {
       const before = this.edges.countBeforeChange(table.name, recordId);
@@ -196,7 +196,7 @@ export class MembershipWork {
   }
 }
 
-/** The records whose edges are looked at: the rows themselves and their parents. */
+/** The records whose edges are needed: the rows themselves and their parents. */
 export function neededEdges(
   events: readonly {
     readonly table: SyncTable;
@@ -213,13 +213,17 @@ export function neededEdges(
   return needed;
 }
 
-/** What of a row its edges tell. */
+/**
+ * A row's state after a change: what of the row its edges tell, and the change. One literal: with a spread and a closure
+ * for each event a row took the consumer 7 µs instead of 3.
+ */
 export function rowState(
   table: SyncTable,
   { data }: ResolveRow,
-): Pick<RowState, 'deleted' | 'updatedAt' | 'parentId'> {
+  { buckets, commitTime, writtenAt, cause }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
+): RowState {
   const deletedAt = data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { deleted, updatedAt: data[table.updatedAtColumn], parentId };
+  return { buckets, deleted, updatedAt: data[table.updatedAtColumn], parentId, commitTime, writtenAt, cause };
 }

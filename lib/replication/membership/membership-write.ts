@@ -5,7 +5,7 @@ import { saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows
 import type { EdgeDifference } from './edge-workspace.js';
 import { writeRecords } from './poison-rows.js';
 
-/** What a piece of work has come to. */
+/** The difference that a piece of work writes. */
 interface MembershipDifference extends EdgeDifference {
   /** In the order of the log. */
   readonly entries: readonly ChangelogEntry[];
@@ -33,10 +33,10 @@ async function send(
   { added, saved, gone, entries, waiting }: MembershipDifference,
 ): Promise<void> {
   tx.deleteEdges(gone);
-  const told = [added, saved].find((edges) => areOf(entries, edges));
-  tx.writeEdges('update', saved, told === saved ? entries : []);
-  tx.writeEdges('insert', added, told === added ? entries : []);
-  if (!told) tx.append(entries);
+  const withEntries = [added, saved].find((edges) => areOf(entries, edges));
+  tx.writeEdges('update', saved, withEntries === saved ? entries : []);
+  tx.writeEdges('insert', added, withEntries === added ? entries : []);
+  if (!withEntries) tx.append(entries);
   await saveWaiting(tx, waiting);
 }
 

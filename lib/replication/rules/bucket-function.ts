@@ -9,12 +9,12 @@ import {
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 
-/** Whatever runs a statement on the consumer's connection. */
+/** Runs a statement on the consumer's connection. */
 interface Queryable {
   query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
 
-/** What the catalogs say of a bucket function. */
+/** A bucket function as the catalogs describe it. */
 interface FoundFunction extends QueryResultRow {
   readonly schema: string;
   readonly signature: string;
@@ -27,7 +27,7 @@ interface FoundFunction extends QueryResultRow {
 
 /**
  * Checks that every table's bucket function is there, has the signature, and may be called by the consumer's role.
- * @throws SynchroError naming table and function, with the SQL that mends it
+ * @throws SynchroError naming table and function, with the SQL that fixes it
  */
 export async function checkBucketFunctions(client: ClientBase, registry: SyncRegistry): Promise<void> {
   for (const table of registry.all()) {

@@ -3,7 +3,7 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteRelation } from '../../common/identifiers.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
-/** What the server, the role and the tables lack for replication. */
+/** What replication needs and the server, the role or the tables lack. */
 export async function replicationProblems(
   client: ClientBase,
   tracked: TrackedTables,
@@ -26,7 +26,7 @@ async function serverProblems(client: ClientBase): Promise<readonly SynchroProbl
       entity: 'PostgreSQL',
       option: 'wal_level',
       message: `it is ${level}, so changes can't be decoded`,
-      remedy: `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
+      fix: `ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL.`,
     },
   ];
 }
@@ -42,11 +42,11 @@ async function roleProblems(client: ClientBase): Promise<readonly SynchroProblem
       entity: 'PostgreSQL',
       option: 'REPLICATION',
       message: `role ${role} may not replicate`,
-      remedy: `ALTER ROLE ${quoteIdentifier(role)} REPLICATION;`,
+      fix: `ALTER ROLE ${quoteIdentifier(role)} REPLICATION;`,
     }));
 }
 
-/** The consumer works for all users at once: rows that a policy hides from it would get no edges (W-WAL-7). */
+/** The consumer works for all users: rows that a policy hides from it would get no edges (W-WAL-7). */
 async function checkRowSecurity(client: ClientBase, tracked: TrackedTables): Promise<void> {
   const relations = tracked.relations().map(({ schema, relation }) => quoteRelation(schema, relation));
   const { rows } = await client.query<{ role: string; relation: string; forced: boolean }>(
@@ -117,13 +117,13 @@ async function identityProblems(
         entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
         option: 'REPLICA IDENTITY',
         message: `a deleted row of ${row.sql} would not carry ${columns}, which sync needs`,
-        remedy: `put ${columns} into its primary key, or: ALTER TABLE ${row.sql} REPLICA IDENTITY FULL;`,
+        fix: `put ${columns} into its primary key, or: ALTER TABLE ${row.sql} REPLICA IDENTITY FULL;`,
       },
     ];
   });
 }
 
-/** That a table has no such column, or another primary key, is told by the schema's own check. */
+/** The schema's own check reports a missing column or another primary key. */
 function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
   if (row.identity === 'f') return [];
   const found = tracked.find(row.schema, row.relation);

@@ -31,14 +31,14 @@ export async function ensurePublication(
   if (!existing) {
     const tables = relations.map(({ schema, relation }) => quoteRelation(schema, relation)).join(', ');
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
-    return mend(client, sql, tracked, relations, [VOID_POSITION]);
+    return alterPublication(client, sql, tracked, relations, [VOID_POSITION]);
   }
-  // Before any mend: that forgets by which publication a table was followed.
+  // First, before any fix: a fix forgets which publication followed a table.
   await voidOlderWal(client, name);
   const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
   if (!existing.complete || !existing.pubviaroot) {
-    await mend(
+    await alterPublication(
       client,
       `ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
       tracked,
@@ -54,7 +54,7 @@ export async function ensurePublication(
   const partial = names.filter((relation) => whole.has(relation));
   const drop =
     partial.length === 0 ? '' : `ALTER PUBLICATION ${publication} DROP TABLE ${partial.join(', ')}; `;
-  await mend(
+  await alterPublication(
     client,
     `${drop}ALTER PUBLICATION ${publication} ADD TABLE ${names.join(', ')}`,
     tracked,
@@ -80,7 +80,7 @@ export async function publicationProblems(
     entity: 'PostgreSQL',
     option: 'publication',
     message: `${name} is FOR ALL TABLES${all ? '' : ' of a schema'}, so the changelog would be replicated into itself`,
-    remedy: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
+    fix: `DROP PUBLICATION ${quoteIdentifier(name)}; it is made again at the next start.`,
   }));
 }
 
@@ -104,8 +104,8 @@ async function publishedRelations(client: ClientBase, name: string): Promise<Rea
 }
 
 /**
- * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
- * anew, too (see `discontinuity`).
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be
+ * recreated, too (see `discontinuity`).
  */
 const VOID_POSITION = `UPDATE :sync.sync_wal_position SET system_id = NULL
   WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000`;
@@ -124,10 +124,10 @@ async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
 const ALREADY_DONE = new Set(['42710', '23505']);
 
 /**
- * Changes the publication. What the relations went through before may be unknown: the tables that they concern
- * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
+ * Changes the publication. Earlier changes of the relations may be missing from the stream: their tables lose the
+ * hash of their rules, so that the next leader resolves all their rows (interleavings 5).
  */
-async function mend(
+async function alterPublication(
   client: ClientBase,
   sql: string,
   tracked: TrackedTables,

@@ -13,8 +13,8 @@ export function replicationNameProblems({
   publicationName,
 }: Pick<ReplicationSettings, 'slotName' | 'publicationName'>): readonly SynchroProblem[] {
   const problems: SynchroProblem[] = [];
-  const problem = (option: string, message: string, remedy: string): void => {
-    problems.push({ code: 'configuration_invalid', entity: 'SynchroModule', option, message, remedy });
+  const problem = (option: string, message: string, fix: string): void => {
+    problems.push({ code: 'configuration_invalid', entity: 'SynchroModule', option, message, fix });
   };
   if (!SLOT_NAME.test(slotName)) {
     problem(

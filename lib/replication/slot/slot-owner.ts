@@ -36,7 +36,7 @@ export function checkSlotOwner(name: string, { plugin, database, temporary, ours
   );
 }
 
-/** What {@link checkSlotOwner} finds, at start. */
+/** Problems that {@link checkSlotOwner} finds at start. */
 export function slotOwnerProblems(client: ClientBase, name: string): Promise<readonly SynchroProblem[]> {
   return problemsOf('PostgreSQL', 'replication slot', async () => {
     const { rows } = await client.query<SlotOwner>(

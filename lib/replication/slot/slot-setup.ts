@@ -24,7 +24,7 @@ import {
 import type { SlotBlocker } from './slot-wait.js';
 import type { TableRules } from '../tables/table-rules.js';
 import type { TableShapes } from '../tables/table-shapes.js';
-import { leaseWriter } from './writer-lease.js';
+import { heartbeat } from './heartbeat.js';
 
 /** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
 const SETUP_LOCK = 91_110_043;
@@ -34,7 +34,7 @@ export interface SlotSetup {
   readonly client: ClientBase;
   readonly connection: ConsumerConfig;
   readonly slotName: string;
-  /** Milliseconds; also how long making the slot anew may be without a sign of life. */
+  /** Milliseconds; also how long making a new slot may take without a sign of life. */
   readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
   readonly caution: Caution;
@@ -68,7 +68,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
     if (reason === null && position) return position;
     setup.onRebuild(reason ?? '');
     if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);
-    // Once the slot is gone, it doesn't tell any more that the edges are those of some time ago.
+    // Once the slot is gone, it no longer shows that the edges are out of date.
     if (position && slot && isAhead(slot, position)) await voidPosition(client);
     if (slot) await dropSlot(client, slotName);
     return await rebuild(setup, system);
@@ -82,9 +82,9 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
 async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPosition> {
   const { connection, slotName, walSenderTimeout, applier, caution, rules, shapes } = setup;
   const slot = await createSlot(connection, slotName, setup.client, setup.onWait);
-  let endLease: (() => void) | undefined;
+  let stopHeartbeat: (() => void) | undefined;
   const make = async (client: Client): Promise<WalPosition> => {
-    endLease = await leaseWriter(client, walSenderTimeout);
+    stopHeartbeat = await heartbeat(client, walSenderTimeout);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE');
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
     const previous = await readPosition(client);
@@ -95,7 +95,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
     );
     const tx = await ChangelogTransaction.join(client, start);
     if (caution.isDue(start.confirmedLsn)) await tx.beCareful();
-    await rules.resettleAll(tx, applier, shapes);
+    await rules.reresolveAll(tx, applier, shapes);
     // Rows that were there before the slot have no entries: a device at 0 needs a snapshot to get them.
     await tx.query(
       `UPDATE :sync.sync_wal_position SET floor_seq = last_seq WHERE EXISTS (SELECT FROM :sync.sync_bucket_edges WHERE live)`,
@@ -107,12 +107,12 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
   try {
     return await withConsumer({ ...connection, pipeline: true }, make);
   } finally {
-    endLease?.();
+    stopHeartbeat?.();
     await slot.close();
   }
 }
 
-/** A slot that nobody reads retains WAL for ever. */
+/** Drops a slot without a reader: it would retain WAL without end. */
 async function dropFormerSlot(client: ClientBase, name: string): Promise<void> {
   const former = await inspectSlot(client, name);
   if (former?.active === true) throw busy(name);
@@ -129,8 +129,8 @@ export function isSlotBusy(error: unknown): boolean {
 }
 
 /**
- * The position once the slot is held: what another instance stored meanwhile is where to go on.
- * @throws SynchroError `position_conflict` when another one has made the slot anew since it was prepared
+ * The position once the slot is held: the consumer goes on where another instance stored it meanwhile.
+ * @throws SynchroError `position_conflict` when another instance has made a new slot since it was prepared
  */
 export async function heldPosition(client: ClientBase, prepared: WalPosition): Promise<WalPosition> {
   const position = await readPosition(client);

@@ -14,7 +14,7 @@ export interface SystemIdentity {
   readonly timeline: number;
 }
 
-/** What the server says of a replication slot. */
+/** A replication slot as the server describes it. */
 export interface SlotState {
   readonly active: boolean;
   /** Why it can no longer be read from; null when it can. */
@@ -84,9 +84,9 @@ export interface NewSlot {
 }
 
 /**
- * Makes a slot; the connection stays open and idle, for the exported snapshot lives as long as it does.
+ * Makes a slot. The connection stays open and idle: the exported snapshot ends with it.
  * @param observer an ordinary connection that is idle meanwhile
- * @param onWait is told which transaction it waits for
+ * @param onWait gets the transaction that it waits for
  * @throws SynchroError `temporarily_unavailable` with that transaction, when it has not ended in time
  */
 export async function createSlot(
@@ -96,7 +96,7 @@ export async function createSlot(
   onWait: (blocker: SlotBlocker) => void,
 ): Promise<NewSlot> {
   let blocker: SlotBlocker | null = null;
-  const noteBlocker = (found: SlotBlocker): void => {
+  const recordBlocker = (found: SlotBlocker): void => {
     blocker = found;
     onWait(found);
   };
@@ -109,7 +109,7 @@ export async function createSlot(
     const options = version >= 170_000 ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
     const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`;
     const create = (): Promise<QueryResult<NewSlotRow>> => client.query<NewSlotRow>(sql);
-    const { rows } = await namingBlocker(observer, processId(client), create, noteBlocker);
+    const { rows } = await namingBlocker(observer, processId(client), create, recordBlocker);
     const [row] = rows;
     if (!row) throw new SynchroError('slot_lost', `the server did not say where slot ${name} begins`);
     return {
@@ -125,9 +125,9 @@ export async function createSlot(
 }
 
 function waitedTooLong(name: string, blocker: SlotBlocker | null, cause: unknown): SynchroError {
-  const { description = 'a transaction that was open before', remedy } = blocker ?? {};
+  const { description = 'a transaction that was open before', fix } = blocker ?? {};
   const message = `slot ${name} was not made within ${CREATE_LOCK_TIMEOUT}: it waits for ${description}`;
-  return new SynchroError('temporarily_unavailable', message, remedy, { cause });
+  return new SynchroError('temporarily_unavailable', message, fix, { cause });
 }
 
 /** Of the backend. pg has it from the handshake on; its types don't. */
@@ -144,7 +144,7 @@ export async function dropSlot(client: ClientBase, name: string): Promise<void> 
   await client.query('SELECT pg_drop_replication_slot($1)', [name]);
 }
 
-/** Whom we are talking to; a replication connection is the only place where everyone who may replicate may ask. */
+/** The server's identity. Only a replication connection lets every role that may replicate read it. */
 export async function identifySystem(connection: ConsumerConfig): Promise<SystemIdentity> {
   const client = await connectReplication(connection);
   try {

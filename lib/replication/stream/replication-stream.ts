@@ -3,6 +3,7 @@ import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../../common/errors.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
+import { socketOf } from '../../database/pg-internals.js';
 import { ArrivalPacing, PAUSE_MS } from './arrival-pacing.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
@@ -68,7 +69,7 @@ export class ReplicationStream {
     try {
       await stream.subscribe();
     } catch (error) {
-      // A connection that broke says no more than that nothing can be asked of it: what broke it is told.
+      // A broken connection only says that it can't be used: the first error says why it broke.
       const first = stream.failure ?? error;
       await stream.close();
       throw first;
@@ -225,7 +226,8 @@ export class ReplicationStream {
   }
 
   private socket(): Duplex | undefined {
-    return this.client()?.connection.stream;
+    const client = this.client();
+    return client ? socketOf(client) : undefined;
   }
 
   /** PLR has it from the first attempt to connect on. */
@@ -235,5 +237,5 @@ export class ReplicationStream {
   }
 }
 
-/** What comes before the message of the plugin: the kind, two positions and a time. */
+/** Bytes before the plugin's message: the kind, two positions and a time. */
 const WAL_HEADER_BYTES = 1 + 8 + 8 + 8;

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { receiveCopyData } from '../../database/pg-internals.js';
 import { liftTransactionLimit } from '../slot/consumer-connection.js';
 
 /**
@@ -17,8 +18,7 @@ export class TextPlugin {
 
   async start(client: Client, slotName: string, lsn: string): Promise<unknown> {
     await liftTransactionLimit(client);
-    client.connection.removeAllListeners('copyData');
-    client.connection.on('copyData', ({ chunk }: { readonly chunk: Buffer }) => this.receive(chunk));
+    receiveCopyData(client, this.receive);
     // A replication command's string: a quote is doubled, and a backslash is nothing else.
     const publication = `'${quoteIdentifier(this.publicationName).replaceAll("'", "''")}'`;
     return client.query(
@@ -26,7 +26,7 @@ export class TextPlugin {
     );
   }
 
-  /** Nobody calls it. */
+  /** Never called. */
   parse(): never {
     throw new TypeError('messages are read from the connection');
   }

@@ -22,6 +22,7 @@ export interface WalReaderOptions {
   readonly caution: Caution;
   readonly batchRows: number;
   readonly maxBatchRows: number;
+  readonly onAppended: () => void;
   /** Ends waiting when the app stops. */
   readonly signal: AbortSignal;
 }
@@ -44,7 +45,7 @@ export class WalReader {
   /** The latest keepalive, if nothing has come after it. */
   private keepalive: KeepaliveMessage | null = null;
   /** Positions that somebody waits for. */
-  private wanted: readonly Lsn[] = [];
+  private requested: readonly Lsn[] = [];
   /** Work that waits for its place in the stream. */
   private due: DueWork | null = null;
 
@@ -79,7 +80,7 @@ export class WalReader {
     if (stream.pending) return;
     const rest = this.batcher.flush();
     if (rest) await this.writer.write(rest);
-    await this.writer.settle();
+    await this.writer.flush();
     if (this.batcher.inTransaction) return;
     if (this.keepalive) await this.confirmIdle(this.keepalive);
     if (this.due && this.confirmedLsn >= this.due.lsn) await this.runDue();
@@ -95,8 +96,11 @@ export class WalReader {
   }
 
   /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
-  want(lsn: Lsn): void {
-    this.wanted = [...this.wanted.filter((wanted) => wanted > this.confirmedLsn && wanted !== lsn), lsn];
+  requestPosition(lsn: Lsn): void {
+    this.requested = [
+      ...this.requested.filter((position) => position > this.confirmedLsn && position !== lsn),
+      lsn,
+    ];
   }
 
   /** Whether anything was applied since the start. */
@@ -110,13 +114,13 @@ export class WalReader {
     return this.writer.position.durable.confirmedLsn;
   }
 
-  /** Whether the position can be stored for somebody who waits for it, without anything new. */
+  /** Whether the position can be stored for a waiting request, without anything new. */
   private isIdleAt(keepalive: KeepaliveMessage | null): boolean {
-    return keepalive !== null && !this.batcher.inTransaction && this.isWanted(keepalive.lsn);
+    return keepalive !== null && !this.batcher.inTransaction && this.isRequested(keepalive.lsn);
   }
 
-  private isWanted(lsn: Lsn): boolean {
-    return this.wanted.some((wanted) => wanted > this.confirmedLsn && wanted <= lsn);
+  private isRequested(lsn: Lsn): boolean {
+    return this.requested.some((position) => position > this.confirmedLsn && position <= lsn);
   }
 
   private async runDue(): Promise<void> {
@@ -134,7 +138,7 @@ export class WalReader {
    */
   private async confirmIdle({ lsn, mustAnswer }: KeepaliveMessage): Promise<void> {
     const distance = lsn - this.confirmedLsn;
-    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !this.isWanted(lsn))) return;
+    if (distance <= 0n || (distance < IDLE_STORE_BYTES && !mustAnswer && !this.isRequested(lsn))) return;
     await this.writer.confirm(lsn);
   }
 }

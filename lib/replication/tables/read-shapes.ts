@@ -32,7 +32,7 @@ export async function readShapes(
   const byRelation = new Map<string, ShapeRow>();
   for (const row of rows) {
     assertComplete(row);
-    tracked.notePresentColumns(row.schema, row.relation, row.present, row.padded);
+    tracked.recordPresentColumns(row.schema, row.relation, row.present, row.padded);
     byRelation.set(quoteRelation(row.schema, row.relation), row);
   }
   const byTable = new Map<string, TableShape>();

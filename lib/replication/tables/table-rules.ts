@@ -5,12 +5,12 @@ import type { ChangelogTransaction } from '../../store/changelog/changelog-trans
 import { rememberLabels } from '../../store/enum-labels.js';
 import type { BucketRules } from '../rules/bucket-rules.js';
 import type { MembershipApplier } from '../membership/membership-applier.js';
-import type { ResettleOptions } from '../membership/resettle-options.js';
+import type { ReresolveOptions } from '../membership/reresolve-options.js';
 import {
   attachedSince,
   labelsOf,
-  lookFor,
-  type Look,
+  reresolveModeFor,
+  type ReresolveMode,
   type TableShape,
   type TableShapes,
 } from './table-shapes.js';
@@ -22,12 +22,12 @@ interface StoredRules {
 }
 
 /**
- * By which rules each table's edges were resolved, and of which {@link TableShape} nothing was missed. Whoever takes
- * the lead compares: a table that is new, or whose rule is another one now, is resolved again before the stream goes on
- * (interleavings 5).
+ * The rules with which each table's edges were last resolved, and the {@link TableShape} up to which no change is
+ * missing. A new leader compares both: it resolves a table that is new, or whose rule has changed, before the stream
+ * goes on (interleavings 5).
  *
- * What the stream left out is different: changes that came before the gap may still be in the stream, and would undo
- * what was found. So that is looked for once the stream has come past the gap ({@link catchUp}).
+ * Changes that the stream left out wait until the stream has passed the gap ({@link catchUp}): earlier changes may
+ * still be in the stream, and would undo the result.
  */
 export class TableRules {
   constructor(
@@ -39,21 +39,21 @@ export class TableRules {
   async refresh(tx: ChangelogTransaction, applier: MembershipApplier): Promise<readonly string[]> {
     const stored = await this.stored(tx);
     const current = await this.hashes(tx);
-    const looks = new Map<string, Look>();
+    const modes = new Map<string, ReresolveMode>();
     for (const { name } of this.registry.all()) {
       const known = stored.get(name);
-      // Without a hash nobody followed the table for a while: rows may have changed unseen.
-      if (!known) looks.set(name, 'refresh');
-      else if (known.hash !== current.get(name)) looks.set(name, 'resolve');
+      // Without a hash no consumer followed the table for a while: rows may have changed without an event.
+      if (!known) modes.set(name, 'refresh');
+      else if (known.hash !== current.get(name)) modes.set(name, 'resolve');
     }
-    const tables = await this.look(tx, applier, looks);
+    const tables = await this.reresolveTables(tx, applier, modes);
     await this.forgetUnknown(tx);
     await this.store(tx, current, null);
     return tables;
   }
 
   /**
-   * Finds what the stream left out of each table, as far as it can be told from how its shape has changed.
+   * Finds the changes of each table that the stream left out, as far as the difference of its shapes shows them.
    * @param shapes everything that was committed before them has been applied
    */
   async catchUp(
@@ -63,76 +63,76 @@ export class TableRules {
   ): Promise<readonly string[]> {
     const stored = await this.stored(tx);
     const hashes = new Map(await this.hashes(tx));
-    const looks = new Map<string, Look>();
+    const modes = new Map<string, ReresolveMode>();
     const attached = new Map<string, readonly string[]>();
     for (const [name, shape] of shapes.byTable) {
       const known = stored.get(name);
       if (known) hashes.set(name, known.hash);
       if (known?.shape) attached.set(name, attachedSince(known.shape, shape));
-      looks.set(name, known ? lookFor(known.shape, shape) : 'refresh');
+      modes.set(name, known ? reresolveModeFor(known.shape, shape) : 'refresh');
     }
-    const tables = await this.look(tx, applier, looks, attached);
+    const tables = await this.reresolveTables(tx, applier, modes, attached);
     await this.store(tx, hashes, shapes);
     return tables;
   }
 
   /** Compares every edge with the tables, without entries. */
-  async resettleAll(
+  async reresolveAll(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
     shapes: TableShapes,
   ): Promise<void> {
     const current = await this.hashes(tx);
     for (const table of this.registry.parentsFirst()) {
-      await this.resettle(tx, applier, table, { silent: true });
+      await this.reresolve(tx, applier, table, { silent: true });
     }
     await this.forgetUnknown(tx);
     await this.store(tx, current, shapes);
   }
 
   /**
-   * @param attached the partitions of each table whose rows are announced again in any case
-   * @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone
+   * @param attached the partitions of each table whose rows get entries in any case
+   * @returns the tables that were resolved: those with a mode, and children that may inherit from deleted rows
    */
-  private async look(
+  private async reresolveTables(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
-    looks: Map<string, Look>,
+    modes: Map<string, ReresolveMode>,
     attached: ReadonlyMap<string, readonly string[]> = new Map(),
   ): Promise<readonly string[]> {
-    if ([...looks.values()].every((look) => look === 'none')) return [];
+    if ([...modes.values()].every((mode) => mode === 'none')) return [];
     const clients = await tx.query('SELECT FROM :sync.sync_clients LIMIT 1');
     const silent = clients.rows.length === 0;
     const tables: string[] = [];
     for (const table of this.registry.parentsFirst()) {
-      const look = looks.get(table.name) ?? 'none';
-      if (look === 'none') continue;
+      const mode = modes.get(table.name) ?? 'none';
+      if (mode === 'none') continue;
       tables.push(table.name);
-      if (look !== 'refresh') {
+      if (mode !== 'refresh') {
         const rows = { column: 'tableoid', values: attached.get(table.name) ?? [] };
-        await applier.resettle(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
+        await applier.reresolve(tx, table, rows, { silent, refresh: true, time: tx.begunAt });
       }
-      const orphans = await this.resettle(tx, applier, table, {
+      const orphans = await this.reresolve(tx, applier, table, {
         silent,
-        refresh: look === 'refresh',
-        compare: look === 'compare',
+        refresh: mode === 'refresh',
+        compare: mode === 'compare',
       });
       if (!orphans) continue;
       for (const { name } of this.registry.children(table.name)) {
-        if ((looks.get(name) ?? 'none') === 'none') looks.set(name, 'resolve');
+        if ((modes.get(name) ?? 'none') === 'none') modes.set(name, 'resolve');
       }
     }
     return tables;
   }
 
-  private async resettle(
+  private async reresolve(
     tx: ChangelogTransaction,
     applier: MembershipApplier,
     table: SyncTable,
-    options: Omit<ResettleOptions, 'time'>,
+    options: Omit<ReresolveOptions, 'time'>,
   ): Promise<boolean> {
     const orphans = await applier.removeOrphans(tx, table, options);
-    await applier.resettle(tx, table, 'all', { ...options, time: tx.begunAt });
+    await applier.reresolve(tx, table, 'all', { ...options, time: tx.begunAt });
     return orphans;
   }
 
@@ -143,7 +143,10 @@ export class TableRules {
     return new Map(rows.map(({ name, hash, shape }) => [name, { hash, shape }]));
   }
 
-  /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
+  /**
+   * Removes the hashes of tables that this version doesn't know and so doesn't follow: a later version resolves them
+   * again.
+   */
   private async forgetUnknown(tx: ChangelogTransaction): Promise<void> {
     await tx.query('DELETE FROM :sync.sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
       this.registry.all().map(({ name }) => name),

@@ -2,10 +2,10 @@ import type { SqlRunner } from '../../database/session.js';
 import type { CatalogColumn, CatalogTable, CatalogType, RelationKind } from './catalog-table.js';
 
 /**
- * Reads all named relations in one statement. The answer has one entry for each name, in order; null where there is
- * nothing that has rows.
+ * Reads all named relations in one statement. The answer has one entry for each name, in order; null where no
+ * relation with rows has that name.
  *
- * Types are told apart by OID and category, never by the shape of their names (hazard W-SCH-2). Timestamps among
+ * Types are distinguished by OID and category, never by the shape of their names (hazard W-SCH-2). Timestamps among
  * the defaults are printed in the session's time zone, so run it under `TEXT_SETTINGS`.
  */
 export async function introspect(

@@ -20,8 +20,8 @@ export function schemaTokenSql(registry: SyncRegistry): string {
 
 /**
  * Sub-selects over one array, and hashes that are added up: joins and `string_agg` over the row versions as text took
- * twice as long. The columns, which are the most, are looked at once: their xmins are hashed as an array, which costs a
- * fraction of a hash for each.
+ * twice as long. Columns are the most numerous: their xmins are hashed as one array, which costs a fraction of a hash
+ * for each.
  */
 function tokenOf(oids: string): string {
   return `(

@@ -1,12 +1,13 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/members.js';
 import { columnCaseProblems } from '../../registry/name-problems.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
 import { logicalTypeOf } from '../logical-type.js';
 import { isPushable, isSynced, schemaProblem } from './schema-problem.js';
 
-/** What is wrong with a table's columns, each for itself and beside each other. */
+/** Finds problems of a table's columns, each alone and in combination. */
 export function columnProblems(table: SyncTable, catalog: CatalogTable): readonly SynchroProblem[] {
   const synced = catalog.columns.filter(({ name }) => isSynced(table, name));
   return [
@@ -41,6 +42,7 @@ function deciding(table: SyncTable, { name }: CatalogColumn): readonly SynchroPr
     ownerColumn: table.ownerColumn,
     parentFkColumn: table.parentFkColumn,
     bucketByColumn: table.bucketByColumn === table.ownerColumn ? null : table.bucketByColumn,
+    members: memberBucket(table)?.column ?? null,
     updatedAtColumn: table.updatedAtColumn,
     deletedAtColumn: table.deletedAtColumn,
   };

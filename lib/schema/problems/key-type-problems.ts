@@ -63,7 +63,7 @@ function sourceProblems(
       ];
     }
     const refused = identityProblem(fk, false);
-    if (refused) return [sourceProblem(table, `${sql}.${fkColumn} ${refused.message}`, refused.remedy(sql))];
+    if (refused) return [sourceProblem(table, `${sql}.${fkColumn} ${refused.message}`, refused.fix(sql))];
     if (!key || sameKeys(key, fk)) return [];
     const column = quoteIdentifier(fkColumn);
     return [
@@ -76,8 +76,8 @@ function sourceProblems(
   });
 }
 
-function sourceProblem(table: SyncTable, message: string, remedy: string): SynchroProblem {
-  return schemaProblem(table, 'bucketSources', message, remedy, 'configuration_invalid');
+function sourceProblem(table: SyncTable, message: string, fix: string): SynchroProblem {
+  return schemaProblem(table, 'bucketSources', message, fix, 'configuration_invalid');
 }
 
 function columnOf(
@@ -87,7 +87,7 @@ function columnOf(
   return catalog?.columns.find((column) => column.name === name);
 }
 
-/** PostgreSQL compares no texts of two collations of which neither is the default (SQLSTATE 42P22). */
+/** PostgreSQL can't compare texts of two collations unless one is the default (SQLSTATE 42P22). */
 function collationProblems(
   table: SyncTable,
   key: CatalogColumn,

@@ -2,15 +2,15 @@ import type { SynchroErrorCode, SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogTable } from '../introspection/catalog-table.js';
 
-/** What was found about the tables in the database. */
+/** Findings about the tables in the database. */
 export interface SchemaFindings {
-  /** What keeps the tables from being synced. */
+  /** Problems that keep the tables from being synced. */
   readonly problems: readonly SynchroProblem[];
-  /** What works in another way than one may think. */
+  /** Settings that work in another way than the host may expect. */
   readonly warnings: readonly SynchroProblem[];
 }
 
-/** A synced table and what the catalogs say of it; null where there is no such relation. */
+/** A synced table and its catalog entry; null where there is no such relation. */
 export interface TableCatalog {
   readonly table: SyncTable;
   readonly catalog: CatalogTable | null;
@@ -21,10 +21,10 @@ export function schemaProblem(
   table: SyncTable,
   option: string,
   message: string,
-  remedy: string,
+  fix: string,
   code: SynchroErrorCode = 'schema_unsupported',
 ): SynchroProblem {
-  return { code, entity: table.entity, option, message, remedy };
+  return { code, entity: table.entity, option, message, fix };
 }
 
 /** Whether clients may push into a table at all. */

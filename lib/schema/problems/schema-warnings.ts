@@ -25,7 +25,7 @@ export function timestampWarnings(
     });
 }
 
-/** What devices could not take as it is: see `contract-builder`. */
+/** Columns that devices could not take as they are: see `contract-builder`. */
 export function relaxedWarning(table: SyncTable, { name }: CatalogColumn): SynchroProblem {
   return schemaProblem(
     table,

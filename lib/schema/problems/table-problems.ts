@@ -6,7 +6,7 @@ import type { CatalogColumn, CatalogTable, RelationKind } from '../introspection
 import { logicalTypeOf } from '../logical-type.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What the registry says of a table, held against the database (hazard W-REG-4). */
+/** Compares a table's registry entry with the database (hazard W-REG-4). */
 export function tableProblems(table: SyncTable, catalog: CatalogTable | null): readonly SynchroProblem[] {
   if (catalog === null) return [missingTable(table)];
   const kind = kindProblem(table, catalog);
@@ -36,9 +36,9 @@ function kindProblem(
 ): SynchroProblem | null {
   if (kind === 'table')
     return unloggedPartitions.length === 0 ? null : unloggedPartition(table, unloggedPartitions);
-  const [message, remedy] = REFUSED_KINDS[kind];
+  const [message, fix] = REFUSED_KINDS[kind];
   const of = kind === 'partition' ? ` of ${parent ?? ''}` : '';
-  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, remedy);
+  return schemaProblem(table, '@SyncTable', `${table.sql} is ${message}${of}`, fix);
 }
 
 function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroProblem {
@@ -50,7 +50,7 @@ function unloggedPartition(table: SyncTable, names: readonly string[]): SynchroP
   );
 }
 
-const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, mend: string]>> =
+const REFUSED_KINDS: Readonly<Record<Exclude<RelationKind, 'table'>, readonly [what: string, fix: string]>> =
   {
     view: [
       'a view, whose changes are not in the write-ahead log',
@@ -93,7 +93,8 @@ function missingColumns(table: SyncTable, columns: readonly CatalogColumn[]): re
 function namedColumns(table: SyncTable): ReadonlySet<string> {
   const { idColumn, updatedAtColumn, deletedAtColumn } = table;
   const { ownerColumn, parentFkColumn, bucketByColumn, versionColumn } = table;
-  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn].filter(
+  const team = table.members?.column ?? null;
+  const optional = [ownerColumn, parentFkColumn, bucketByColumn, versionColumn, team].filter(
     (name) => name !== null,
   );
   // Not the protected columns: what isn't there (a conventional created_at) needs no protection.
@@ -105,10 +106,8 @@ function primaryKeyProblems(table: SyncTable, columns: readonly CatalogColumn[])
   const id = quoteIdentifier(table.idColumn);
   const names = key.map(({ name }) => name).join(', ');
   if (key.length === 0) {
-    const remedy = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
-    return [
-      schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, remedy, 'primary_key_missing'),
-    ];
+    const fix = `ALTER TABLE ${table.sql} ADD PRIMARY KEY (${id})`;
+    return [schemaProblem(table, 'idColumn', `${table.sql} has no primary key`, fix, 'primary_key_missing')];
   }
   if (key.length > 1) {
     return [

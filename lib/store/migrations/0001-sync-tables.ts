@@ -1,4 +1,5 @@
 import { OPEN_FAILURE } from '../changelog/open-failure.js';
+import { LIVE_TABLES } from './live-tables.js';
 import type { SynchroMigration } from './migration.js';
 
 /**
@@ -57,12 +58,9 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN :sync.sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS
-       'since when the client holds every row; -infinity: as far as an older schema goes'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS
-       'first page of the snapshot for which history was last held: a hold has an age from there on'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS
-       'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS 'since when the client holds every row; -infinity: as far as an older schema goes'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS 'first page of the snapshot for which history was last held: a hold has an age from there on'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS 'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_wal_position (
        slot_name text PRIMARY KEY,
@@ -156,7 +154,7 @@ export const syncTables: SynchroMigration = {
     `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON :sync.sync_parked_rows (user_id, parent_table, parent_id)`,
     `COMMENT ON TABLE :sync.sync_parked_rows IS
        'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
-    // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
+    // Text, so that it can keep any data of a device: json has limits of its own (depth), jsonb changes them.
     `COMMENT ON COLUMN :sync.sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_push_failures (
@@ -205,12 +203,12 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_subscription_changes.after_lsn IS
        'a bucket comes once the log is as far as this: what came and went in it before is not the client''s'`,
 
-    `CREATE TABLE IF NOT EXISTS :sync.sync_requests (
+    `CREATE TABLE IF NOT EXISTS :sync.sync_consumer_tasks (
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
        kind text NOT NULL CHECK (kind IN ('reresolve', 'withdraw', 'redeliver')),
        table_name text COLLATE "C" NOT NULL,
        record_ids text[],
-       anew boolean NOT NULL DEFAULT false,
+       force_newer_timestamp boolean NOT NULL DEFAULT false,
        after_lsn bigint,
        due_at timestamptz,
        after_id text,
@@ -218,12 +216,12 @@ export const syncTables: SynchroMigration = {
        client uuid REFERENCES :sync.sync_clients ON DELETE CASCADE,
        created_at timestamptz NOT NULL DEFAULT now()
      )`,
-    `COMMENT ON TABLE :sync.sync_requests IS
-       'what any instance asks of the WAL consumer: to resolve buckets again, to take records off a user''s devices, to tell a device of records again'`,
-    `COMMENT ON COLUMN :sync.sync_requests.record_ids IS 'null: the whole table, done up to after_id'`,
-    `COMMENT ON COLUMN :sync.sync_requests.anew IS 'with redeliver: later than any version that the device may hold'`,
-    `COMMENT ON COLUMN :sync.sync_requests.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
-    `COMMENT ON COLUMN :sync.sync_requests.due_at IS 'not done before: the rows could not be read; null: at once'`,
+    `COMMENT ON TABLE :sync.sync_consumer_tasks IS
+       'tasks that instances leave to the WAL consumer: resolve buckets again, take records off a user''s devices, bring records to a device again'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.record_ids IS 'null: the whole table, done up to after_id'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.force_newer_timestamp IS 'with redeliver: later than any version that the device may hold'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.after_lsn IS 'done once the log is as far as this: it may say more of the records'`,
+    `COMMENT ON COLUMN :sync.sync_consumer_tasks.due_at IS 'not done before: the rows could not be read; null: at once'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_table_rules (
        table_name text PRIMARY KEY,
@@ -243,8 +241,10 @@ export const syncTables: SynchroMigration = {
      )`,
     `COMMENT ON TABLE :sync.sync_enum_labels IS
        'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
+
+    ...LIVE_TABLES,
   ],
   down: [
-    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_requests, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
+    `DROP TABLE IF EXISTS :sync.sync_disconnects, :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
   ],
 };

@@ -2,6 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { qualify, syncSchema, unqualified } from '../../database/sync-schema.js';
 import { syncTables } from './0001-sync-tables.js';
 import type { SynchroMigration } from './migration.js';
+import { dataSourceOf } from '../../database/typeorm-versions.js';
 
 const MIGRATIONS: readonly SynchroMigration[] = [syncTables];
 
@@ -49,12 +50,12 @@ function typeormMigration(migration: SynchroMigration): new () => MigrationInter
     readonly name = `NestjsSynchro${1_700_000_000_000 + migration.number}`;
 
     async up(runner: QueryRunner): Promise<void> {
-      const schema = syncSchema(runner.manager.dataSource);
+      const schema = syncSchema(dataSourceOf(runner.manager));
       for (const statement of upStatements(migration)) await runner.query(qualify(statement, schema));
     }
 
     async down(runner: QueryRunner): Promise<void> {
-      const schema = syncSchema(runner.manager.dataSource);
+      const schema = syncSchema(dataSourceOf(runner.manager));
       for (const statement of migration.down) await runner.query(qualify(statement, schema));
       await runner.query(qualify('DELETE FROM :sync.sync_migrations WHERE number = $1', schema), [
         migration.number,

@@ -39,8 +39,7 @@ export async function migrationProblems(dataSource: DataSource): Promise<readonl
       entity: 'SynchroModule',
       option: 'migrationsRun',
       message: `the sync tables in schema ${syncSchema(dataSource)} are at migration ${number} of ${LATEST_MIGRATION}`,
-      remedy:
-        "add ...synchroMigrations to the DataSource's migrations and run them, or set migrationsRun: true in SynchroModule.forRoot().",
+      fix: "add ...synchroMigrations to the DataSource's migrations and run them, or set migrationsRun: true in SynchroModule.forRoot().",
     },
   ];
 }

@@ -4,12 +4,12 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
-import { grantsSql } from './rls-grants.js';
+import { grantsSql, memberTables } from './rls-grants.js';
 import { inTransaction } from '../../database/session.js';
 import { tablePrivilegeProblems } from './table-privileges.js';
 import { qualify, syncSchema } from '../../database/sync-schema.js';
 
-/** What the roles of the pool and of pushes lack. */
+/** Finds rights that the roles of the pool and of pushes lack. */
 export async function roleProblems(
   dataSource: DataSource,
   registry: SyncRegistry,
@@ -27,7 +27,7 @@ export async function roleProblems(
 /**
  * Checks that the pool's role may become the role in which pushes write, and that this one may write. Without its
  * grants every change would be refused, and devices would take their users' edits back.
- * @throws SynchroError with the SQL that mends it
+ * @throws SynchroError with the SQL that fixes it
  */
 export async function checkPushRole(
   dataSource: DataSource,
@@ -44,8 +44,8 @@ export async function checkPushRole(
     const code = errorCode(error);
     const options = { cause: error };
     if (code === '22023') {
-      const remedy = `CREATE ROLE ${quoteIdentifier(role)} NOLOGIN; ${membership} Then run the statements of synchroRlsSql(dataSource, { role: ${quoteLiteral(role)} }).`;
-      throw new SynchroError('configuration_invalid', `pushRole: there is no role ${role}`, remedy, options);
+      const fix = `CREATE ROLE ${quoteIdentifier(role)} NOLOGIN; ${membership} Then run the statements of synchroRlsSql(dataSource, { role: ${quoteLiteral(role)} }).`;
+      throw new SynchroError('configuration_invalid', `pushRole: there is no role ${role}`, fix, options);
     }
     if (code !== '42501') throw error;
     const message = `pushRole: ${session?.user} may not become ${role}`;
@@ -82,6 +82,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
   const schema = syncSchema(dataSource);
   const needed = [
     ...tables.flatMap((table) => privilegesOn(table, parents).map((privilege) => [table.sql, privilege])),
+    ...memberTables(tables).map((relation) => [relation, 'SELECT']),
     [qualify(':sync.sync_bucket_edges', schema), 'SELECT'],
   ];
   const missing = await query<{ relation: string; privilege: string }>(

@@ -4,9 +4,9 @@ import type { SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 
 /**
- * What the pool's role may not do with the synced tables: without SELECT every pull would fail, and without INSERT and
- * UPDATE every change would be refused for good, so that devices took back what was typed (hazard W-HOST-25). Columns
- * may be granted one by one.
+ * Finds missing rights of the pool's role on the synced tables: without SELECT every pull would fail, and without
+ * INSERT and UPDATE every change would be refused for good, so that devices took back what was typed (hazard
+ * W-HOST-25). Columns may be granted one by one.
  * @param writes whether pushes are written by this role, too
  */
 export async function tablePrivilegeProblems(
@@ -41,7 +41,7 @@ export async function tablePrivilegeProblems(
       entity: table.entity,
       option: privilege,
       message: `role ${role}, with which the pool connects, may not ${privilege} on ${table.sql}`,
-      remedy: schemaMissing
+      fix: schemaMissing
         ? `GRANT USAGE ON SCHEMA ${quoteIdentifier(table.schema)} TO ${grantee};`
         : `GRANT ${privilege} ON ${table.sql} TO ${grantee};`,
     };

@@ -170,7 +170,7 @@ function member(name: string, text: string): string {
 }
 
 function body(text: string, Dto: new () => object): void {
-  refused(() => readBody({ bytes: Buffer.from(text), limits: LIMITS }, Dto, []));
+  refused(() => readBody({ text, limits: LIMITS }, Dto, []));
 }
 
 function refused(work: () => void): void {

@@ -86,7 +86,7 @@ it.each([
   },
 );
 
-it("an answer has a bound in bytes: what it doesn't carry is told again by a pull [W-HOST-36]", async () => {
+it("an answer has a bound in bytes: what it doesn't carry is redelivered by a pull [W-HOST-36]", async () => {
   const [id, other] = [randomUUID(), randomUUID()];
   const body = randomBytes(75_000).toString('base64');
   await push.push(ALICE, [bad(id, { body }), bad(other, { body: 'short' })]);

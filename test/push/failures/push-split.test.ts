@@ -11,7 +11,7 @@ import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device, SyncHttpError } from '../../support/device.js';
 import { createRole, type TestRole } from '../../support/roles.js';
-import { requestsDone } from '../../support/consumer.js';
+import { tasksDone } from '../../support/consumer.js';
 import { applied, startWalApp, SyncedRow } from '../../support/wal-app.js';
 import type { PushChange, PushResponse } from '../../support/wire.js';
 
@@ -176,7 +176,7 @@ describe('a push that fails as a whole because of one record', () => {
     ]);
   });
 
-  it('that is refused in the end is told again by a pull [W-HOST-37]', async () => {
+  it('that is refused in the end is redelivered by a pull [W-HOST-37]', async () => {
     const id = randomUUID();
     await alice.push([create(id, 'before')]);
     hook = refuses(id, () => Promise.reject(new Error('not this one')));
@@ -186,7 +186,7 @@ describe('a push that fails as a whole because of one record', () => {
     for (let n = 1; n < MAX_TRIES; n++) await expect(alice.sync()).rejects.toThrow();
     expect(alice.row('rooms', id)).toMatchObject({ title: 'typed' });
     await alice.sync();
-    await requestsDone(database);
+    await tasksDone(database);
     await alice.pull();
     expect(alice.row('rooms', id)).toMatchObject({ title: 'before' });
     const [kept] = await database.query('SELECT change FROM sync_push_failures WHERE record_id = $1', [id]);

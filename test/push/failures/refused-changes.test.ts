@@ -4,7 +4,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
-import { requestsDone } from '../../support/consumer.js';
+import { tasksDone } from '../../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { applied, startWalApp, SyncedRow } from '../../support/wal-app.js';
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 async function syncTwice(): Promise<void> {
   await alice.sync();
-  await requestsDone(database);
+  await tasksDone(database);
   await alice.pull();
 }
 
@@ -76,7 +76,7 @@ it('a device takes back what it did to columns that can not be changed, though n
   expect(alice.row('chairs', CHAIR)).toMatchObject({ room_id: ROOM });
 });
 
-it('what is no record is not told again', async () => {
+it('what is no record is not redelivered', async () => {
   const sent = ['no uuid', randomUUID()].map((id) => ({
     id,
     table_name: 'notices',
@@ -84,6 +84,6 @@ it('what is no record is not told again', async () => {
     data: { text: 'of nothing' },
   }));
   await alice.push(sent);
-  await requestsDone(database);
+  await tasksDone(database);
   expect((await alice.pullPage()).changes).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSettings, type SynchroSettings } from '../../../lib/settings/synchro.settings.js';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
-import { requestsDone } from '../../support/consumer.js';
+import { tasksDone } from '../../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { applied, startWalApp, SyncedRow } from '../../support/wal-app.js';
@@ -71,7 +71,7 @@ describe.each([
     const { accepted, rejected } = await phone.push(phone.store.pending(10));
     expect(rejected).toMatchObject([{ id, status: 'rejected_terminal', reason_code: reason }]);
     expect(rejected[0]).not.toHaveProperty('server_version');
-    await requestsDone(database);
+    await tasksDone(database);
     await phone.pull();
     expect(phone.rows(table).has(id)).toBe(refusedCreates !== 'remove');
     for (const each of accepted) expect(phone.rows(each.table_name).has(each.id)).toBe(true);
@@ -149,7 +149,7 @@ describe('a create that is refused for good, removed [W-SDK-5],', () => {
         { id: 'a\u0000b', table_name: 'rooms', operation: 'create', data: {} },
         { id: '', table_name: 'rooms', operation: 'create', data: {} },
       ]);
-      await requestsDone(database);
+      await tasksDone(database);
       const [pages, others] = [await phone.pull(), await tablet.pull()];
       expect(pages.flatMap(({ deletes }) => deletes)).toEqual([{ id: refused, table_name: 'rooms' }]);
       expect(others.flatMap(({ deletes }) => deletes)).toEqual([]);

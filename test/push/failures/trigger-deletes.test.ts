@@ -3,7 +3,7 @@ import { Column, Entity } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
-import { requestsDone } from '../../support/consumer.js';
+import { tasksDone } from '../../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { applied, startWalApp, SyncedRow } from '../../support/wal-app.js';
@@ -79,7 +79,7 @@ describe("a row that a trigger of the host's soft-deletes as it is pushed", () =
 
   async function synced(): Promise<void> {
     await applied(database);
-    await requestsDone(database);
+    await tasksDone(database);
     for (const device of [phone, tablet]) await device.sync();
   }
 

@@ -437,7 +437,7 @@ describe('a parked record that fails when its parent comes', () => {
     expect(row?.clientUpdatedAt).toBe('2024-05-06T07:08:09.123456Z');
   });
 
-  it('is mended by the change that corrects it', async () => {
+  it('is fixed by the change that corrects it', async () => {
     await failOnRelease();
     expect(statuses(await push.push(ALICE, [newBody('still forbidden'), newBody('forbidden')]))).toEqual([
       'applied',

@@ -40,7 +40,7 @@ it('a row without updated_at stops pulls loudly instead of being passed over [W-
     json: { error: 'service temporarily unavailable' },
   });
 
-  // What the error's remedy says.
+  // What the error's fix says.
   await database.query('UPDATE tasks SET updated_at = now() WHERE updated_at IS NULL');
   await database.query('ALTER TABLE tasks ALTER COLUMN updated_at SET NOT NULL');
   await consumed(database);

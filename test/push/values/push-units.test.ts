@@ -6,7 +6,7 @@ import { sameValue } from '../../../lib/engine/push/values/same-value.js';
 import { endsTransaction, sqlFailure } from '../../../lib/engine/push/sql/sqlstate.js';
 import { parseJson } from '../../../lib/engine/push/values/json.js';
 import type { Write } from '../../../lib/engine/push/writing/judge.js';
-import { pushRank, runs, waves } from '../../../lib/engine/push/writing/waves.js';
+import { pushRank, writeGroups, rounds } from '../../../lib/engine/push/writing/write-groups.js';
 import { SyncRegistry } from '../../../lib/registry/sync-registry.js';
 import type { ContractColumn } from '../../../lib/schema/schema-contract.js';
 import { readOnly } from '../../support/schema-fixtures.js';
@@ -153,7 +153,7 @@ describe('sent and stored values', () => {
   });
 });
 
-describe('runs', () => {
+describe('write groups', () => {
   const tables = [
     readOnly('reactions', { parent: 'comments', depth: 2 }),
     readOnly('comments', { parent: 'tasks', depth: 1 }),
@@ -170,17 +170,17 @@ describe('runs', () => {
     columns: readonly ContractColumn[] = [],
   ): Write => {
     const table = { table: registry.get(name), oid: 1, columns: [], primaryKey: column('uuid') };
-    const echo = { id: 'x', table_name: name, operation: 'create' };
+    const ref = { id: 'x', table_name: name, operation: 'create' };
     return {
       item: {
         index,
         change: {
-          ...echo,
+          ...ref,
           data: null,
           client_updated_at: null,
           base_updated_at: null,
         },
-        echo,
+        ref,
         table,
         id: 'x',
         key: `${name} ${index}`,
@@ -193,11 +193,12 @@ describe('runs', () => {
       },
       kind,
       columns,
+      granted: null,
       row: undefined,
     };
   };
   const ordered = (writes: readonly Write[]): readonly string[] =>
-    runs(writes, pushRank(registry)).map(([{ item, kind }]) => `${kind} ${item.echo.table_name}`);
+    writeGroups(writes, pushRank(registry)).map(([{ item, kind }]) => `${kind} ${item.ref.table_name}`);
 
   it('creates come parents first, deletes children first, updates between [W-PUSH-14]', () => {
     const names = ['reactions', 'comments', 'tasks'];
@@ -224,20 +225,19 @@ describe('runs', () => {
     ).toEqual(['insert people', 'insert labels', 'insert comments']);
   });
 
-  it('writes of one table, kind and column set are one run, in their order', () => {
+  it('writes of one table, kind and column set are one group, in their order', () => {
     const mixed = [
       write('tasks', 'update', 0),
       write('tasks', 'update', 1, [column('text')]),
       write('tasks', 'update', 2),
     ];
-    expect(runs(mixed, pushRank(registry)).map((run) => run.map(({ item }) => item.index))).toEqual([
-      [0, 2],
-      [1],
-    ]);
+    expect(
+      writeGroups(mixed, pushRank(registry)).map((group) => group.map(({ item }) => item.index)),
+    ).toEqual([[0, 2], [1]]);
   });
 
-  it('the n-th change of a record is in the n-th wave [interleaving 15]', () => {
+  it('the n-th change of a record is in the n-th round [interleaving 15]', () => {
     const items = [0, 1, 0, 0, 1, 2].map((index) => write('tasks', 'update', index).item);
-    expect(waves(items).map((wave) => wave.map(({ index }) => index))).toEqual([[0, 1, 2], [0, 1], [0]]);
+    expect(rounds(items).map((round) => round.map(({ index }) => index))).toEqual([[0, 1, 2], [0, 1], [0]]);
   });
 });

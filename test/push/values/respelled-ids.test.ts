@@ -7,7 +7,7 @@ import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
-import { requestsDone, withPausedConsumer } from '../../support/consumer.js';
+import { tasksDone, withPausedConsumer } from '../../support/consumer.js';
 import { eventually } from '../../support/wait.js';
 import { applied, startWalApp, SyncedRow } from '../../support/wal-app.js';
 
@@ -69,7 +69,7 @@ async function device(user: string = randomUUID()): Promise<Device> {
 /** Syncs once more when the log and what it was asked for are done. */
 async function synced(...phones: readonly Device[]): Promise<void> {
   await applied(db);
-  await requestsDone(db);
+  await tasksDone(db);
   for (const phone of phones) await phone.sync();
 }
 

@@ -275,7 +275,7 @@ describe('a text that is too long for the sync tables', () => {
     await insert('papers', { id: 'long', user_id: text(3_000) });
     await insert('papers', { id: 'good', user_id: 'alice' });
     await applied(database);
-    expect(await failure('papers', 'long')).toBe(
+    expect(await failure('papers', 'long')).toContain(
       'paper_buckets named a bucket of 3005 bytes for papers: 1280 are the most',
     );
     expect(await edgesOf(database, 'papers', 'good')).toEqual(['user:alice']);
@@ -287,7 +287,7 @@ describe('a text that is too long for the sync tables', () => {
     await insert('notes', { id: 'long', user_id: text(3_000) });
     await insert('notes', { id: 'good', user_id: 'alice' });
     await applied(database);
-    expect(await failure('notes', 'long')).toBe(
+    expect(await failure('notes', 'long')).toContain(
       'UserBuckets.resolveOwners named a bucket of 3005 bytes for notes: 1280 are the most',
     );
     expect(await edgesOf(database, 'notes', 'good')).toEqual(['user:alice']);

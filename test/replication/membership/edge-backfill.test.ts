@@ -46,7 +46,7 @@ class Note extends SyncedRow {
 @SyncTable({ pushPolicy: 'disabled' })
 class News extends SyncedRow {}
 
-/** The same rule, which the database doesn't know to be the same: each row is read and settled. */
+/** The same rule, which the database doesn't know to be the same: each row is read and resolved. */
 class SameRule extends JoinResolver {}
 
 class OtherRule extends JoinResolver {
@@ -124,7 +124,7 @@ describe('the first edges', () => {
     oneByOne = await firstStart(ruledBy(SameRule));
   });
 
-  it('are the same, whether the database writes them or each row is settled', () => {
+  it('are the same, whether the database writes them or each row is resolved', () => {
     expect(inDatabase.edges.length).toBeGreaterThan(400);
     expect(inDatabase.edges).toEqual(oneByOne.edges);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseTimestamp } from '../../../lib/common/timestamp.js';
 import {
   removeRow,
-  settleRow,
+  applyRow,
   type NewEntry,
   type RecordEdges,
   type RowState,
@@ -49,103 +49,103 @@ const update = (bucket: string, servedAt: bigint | null = null): NewEntry => ({
 });
 const remove = (bucket: string): NewEntry => ({ bucket, operation: Operation.delete, servedAt: null });
 
-describe('settling a row', () => {
+describe('applying a row', () => {
   it('announces a new row in each of its buckets, under its own time', () => {
     const record = recordIn({});
-    expect(settleRow(record, row(['a', 'b'], { cause: 'insert' }))).toEqual([create('a'), create('b')]);
+    expect(applyRow(record, row(['a', 'b'], { cause: 'insert' }))).toEqual([create('a'), create('b')]);
     expect(record).toEqual(recordIn({ a: true, b: true }, NOW));
   });
 
   it('tells the buckets that keep it of a change', () => {
     const record = recordIn({ a: true }, EARLY);
-    expect(settleRow(record, row(['a']))).toEqual([update('a')]);
+    expect(applyRow(record, row(['a']))).toEqual([update('a')]);
     expect(record).toEqual(recordIn({ a: true }, NOW));
   });
 
   it('takes it from the buckets that it has left before it brings it to others [W-PULL-1]', () => {
     const record = recordIn({ a: true, b: true }, EARLY);
-    expect(settleRow(record, row(['c', 'b']))).toEqual([remove('a'), create('c', micros(NOW)), update('b')]);
+    expect(applyRow(record, row(['c', 'b']))).toEqual([remove('a'), create('c', micros(NOW)), update('b')]);
     expect(Object.fromEntries(record.edges)).toEqual({ b: true, c: true });
   });
 
   it('counts a bucket that is named twice once', () => {
-    expect(settleRow(recordIn({}), row(['a', 'a'], { cause: 'insert' }))).toEqual([create('a')]);
+    expect(applyRow(recordIn({}), row(['a', 'a'], { cause: 'insert' }))).toEqual([create('a')]);
   });
 
   it('leaves a row whose rule failed where it is, and tells those who have it', () => {
     const record = recordIn({ a: true }, EARLY);
-    expect(settleRow(record, row(null))).toEqual([update('a')]);
+    expect(applyRow(record, row(null))).toEqual([update('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: true });
-    expect(settleRow(recordIn({}), row(null))).toEqual([]);
+    expect(applyRow(recordIn({}), row(null))).toEqual([]);
   });
 
   it('says nothing of a row that is in no bucket', () => {
-    expect(settleRow(recordIn({}), row([], { cause: 'insert' }))).toEqual([]);
+    expect(applyRow(recordIn({}), row([], { cause: 'insert' }))).toEqual([]);
   });
 
   it('says nothing to buckets that a row keeps when only its buckets were looked at again', () => {
     const record = recordIn({ a: true }, NOW);
-    expect(settleRow(record, row(['a', 'b'], { cause: 'resettled' }))).toEqual([
+    expect(applyRow(record, row(['a', 'b'], { cause: 'reresolved' }))).toEqual([
       create('b', micros(NOW) + MILLISECOND),
     ]);
   });
 });
 
-describe('settling a soft-deleted row', () => {
+describe('applying a soft-deleted row', () => {
   it('takes it away and keeps its edges, dead', () => {
     const record = recordIn({ a: true }, EARLY);
-    expect(settleRow(record, row(['a'], { deleted: true }))).toEqual([remove('a')]);
+    expect(applyRow(record, row(['a'], { deleted: true }))).toEqual([remove('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: false });
   });
 
   it('says nothing when it was dead already, except to the buckets that it leaves [W-WAL-13]', () => {
     const record = recordIn({ a: false }, EARLY);
-    expect(settleRow(record, row(['a'], { deleted: true }))).toEqual([]);
-    // A pull may have withheld the delete that came before.
-    expect(settleRow(record, row(['b'], { deleted: true }))).toEqual([remove('a')]);
+    expect(applyRow(record, row(['a'], { deleted: true }))).toEqual([]);
+    // A pull may have left out the delete that came before.
+    expect(applyRow(record, row(['b'], { deleted: true }))).toEqual([remove('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ b: false });
   });
 
   it('says nothing when it was inserted as one [W-WAL-13]', () => {
     const record = recordIn({});
-    expect(settleRow(record, row(['a'], { deleted: true, cause: 'insert' }))).toEqual([]);
+    expect(applyRow(record, row(['a'], { deleted: true, cause: 'insert' }))).toEqual([]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: false });
   });
 
   it('brings it back when it is undeleted', () => {
     const record = recordIn({ a: false }, EARLY);
-    expect(settleRow(record, row(['a']))).toEqual([create('a')]);
+    expect(applyRow(record, row(['a']))).toEqual([create('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: true });
   });
 });
 
 describe('the time that is served with an entry', () => {
   it('is the commit, when the time of the row did not grow [interleaving 12]', () => {
-    expect(settleRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt: EARLY }))).toEqual([
+    expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt: EARLY }))).toEqual([
       update('a', micros(NOW)),
     ]);
     expect(
-      settleRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt: '2025-01-01 00:00:00+00' })),
+      applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt: '2025-01-01 00:00:00+00' })),
     ).toEqual([update('a', micros(NOW))]);
   });
 
   it('is past what devices may hold, even when that is ahead of the commit [interleaving 12]', () => {
     const ahead = '2026-01-01 14:00:00+00';
-    expect(settleRow(recordIn({ a: true }, ahead), row(['a']))).toEqual([
+    expect(applyRow(recordIn({ a: true }, ahead), row(['a']))).toEqual([
       update('a', micros(ahead) + MILLISECOND),
     ]);
   });
 
   it('is the commit for a row that is new to a bucket without being new [interleaving 12]', () => {
-    expect(settleRow(recordIn({ a: true }, EARLY), row(['a', 'b']))).toEqual([
+    expect(applyRow(recordIn({ a: true }, EARLY), row(['a', 'b']))).toEqual([
       update('a'),
       create('b', micros(NOW)),
     ]);
-    expect(settleRow(recordIn({}), row(['a']))).toEqual([create('a', micros(NOW))]);
+    expect(applyRow(recordIn({}), row(['a']))).toEqual([create('a', micros(NOW))]);
   });
 
   it('is the commit for an undeleted row whose time did not grow [interleaving 12]', () => {
-    expect(settleRow(recordIn({ a: false }, NOW), row(['a']))).toEqual([
+    expect(applyRow(recordIn({ a: false }, NOW), row(['a']))).toEqual([
       create('a', micros(NOW) + MILLISECOND),
     ]);
   });
@@ -153,16 +153,16 @@ describe('the time that is served with an entry', () => {
   it('is the commit for an insert whose own time is over a minute older [interleaving 12]', () => {
     const young = row(['a'], { cause: 'insert', updatedAt: '2026-01-01 12:59:00+00' });
     const old = row(['a'], { cause: 'insert', updatedAt: '2026-01-01 12:58:59.999999+00' });
-    expect(settleRow(recordIn({}), young)).toEqual([create('a')]);
-    expect(settleRow(recordIn({}), old)).toEqual([create('a', micros(NOW))]);
+    expect(applyRow(recordIn({}), young)).toEqual([create('a')]);
+    expect(applyRow(recordIn({}), old)).toEqual([create('a', micros(NOW))]);
   });
 
   it('is the commit for a row without a time', () => {
     for (const updatedAt of [null, undefined]) {
-      expect(settleRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
+      expect(applyRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
         create('a', micros(NOW)),
       ]);
-      expect(settleRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
+      expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
         update('a', micros(NOW)),
       ]);
     }
@@ -171,16 +171,16 @@ describe('the time that is served with an entry', () => {
   it('grows for a row that was deleted and inserted again with its former time [interleaving 12]', () => {
     const record = recordIn({ a: true }, NOW);
     expect(removeRow(record)).toEqual([remove('a')]);
-    expect(settleRow(record, row(['a'], { cause: 'insert' }))).toEqual([
+    expect(applyRow(record, row(['a'], { cause: 'insert' }))).toEqual([
       create('a', micros(NOW) + MILLISECOND),
     ]);
   });
 
   it('leaves the latest time that devices may hold behind, in PostgreSQL’s own text', () => {
     const record = recordIn({ a: true }, NOW);
-    settleRow(record, row(['a'], { updatedAt: EARLY }));
+    applyRow(record, row(['a'], { updatedAt: EARLY }));
     expect(record.rowUpdatedAt).toBe(NOW);
-    settleRow(record, row(['a'], { updatedAt: '2026-01-01 13:00:00.000001+00' }));
+    applyRow(record, row(['a'], { updatedAt: '2026-01-01 13:00:00.000001+00' }));
     expect(record.rowUpdatedAt).toBe('2026-01-01 13:00:00.000001+00');
   });
 });

@@ -102,7 +102,7 @@ describe('a bucket function at start', () => {
       'doc_buckets(text, text, jsonb, jsonb) RETURNS SETOF integer',
       /returns SETOF integer, not SETOF text/,
     ],
-  ])('that has %s stops it with what mends it', async (_, signature, message) => {
+  ])('that has %s stops it with what fixes it', async (_, signature, message) => {
     const type = / (\w+)$/.exec(signature)?.[1];
     await database.query(`CREATE FUNCTION ${signature} LANGUAGE sql AS $$ SELECT NULL::${type} $$`);
     const failed = await whyNotStarted({ bucketFunction: 'doc_buckets' });

@@ -292,15 +292,15 @@ describe('a row that cannot be written to the log', () => {
       await commit(insertDoc(bad), insertDoc(good));
       await applied(database);
       await poison(bad);
-      const [told, untold] = [await device('user:alice'), await device('user:alice')];
-      const ask = `INSERT INTO sync_requests (kind, table_name, record_ids, client) VALUES ($1, 'docs', $2, $3)`;
-      await database.query(ask, [kind, [good, bad], untold]);
-      await database.query(ask, [kind, [good], told]);
-      await eventually(async () => (await database.query('SELECT FROM sync_requests')).length === 0);
-      expect((await deviceState(untold)).resync).toBe(true);
-      expect((await deviceState(told)).resync).toBe(false);
+      const [served, neverServed] = [await device('user:alice'), await device('user:alice')];
+      const ask = `INSERT INTO sync_consumer_tasks (kind, table_name, record_ids, client) VALUES ($1, 'docs', $2, $3)`;
+      await database.query(ask, [kind, [good, bad], neverServed]);
+      await database.query(ask, [kind, [good], served]);
+      await eventually(async () => (await database.query('SELECT FROM sync_consumer_tasks')).length === 0);
+      expect((await deviceState(neverServed)).resync).toBe(true);
+      expect((await deviceState(served)).resync).toBe(false);
       expect((await logOf(database, 'docs', good)).slice(1)).toEqual([
-        `${kind === 'withdraw' ? 'delete' : 'create'} client:${told}`,
+        `${kind === 'withdraw' ? 'delete' : 'create'} client:${served}`,
       ]);
     },
   );
@@ -312,8 +312,8 @@ describe('a row that cannot be written to the log', () => {
     await applied(database);
     await poison(bad);
     await database.query(`DELETE FROM sync_bucket_edges WHERE table_name = 'docs'`);
-    await database.query(`INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'docs')`);
-    await eventually(async () => (await database.query('SELECT FROM sync_requests')).length === 0);
+    await database.query(`INSERT INTO sync_consumer_tasks (kind, table_name) VALUES ('reresolve', 'docs')`);
+    await eventually(async () => (await database.query('SELECT FROM sync_consumer_tasks')).length === 0);
     expect(await edgesOf(database, 'docs', good)).toEqual(['user:alice']);
     expect(await openFailures()).toEqual([bad]);
 

@@ -82,7 +82,7 @@ describe('reresolve', () => {
     return rows.map(({ id }) => id);
   }
 
-  const pending = (): Promise<unknown[]> => database.query('SELECT FROM sync_requests');
+  const pending = (): Promise<unknown[]> => database.query('SELECT FROM sync_consumer_tasks');
 
   it('has the consumer of another instance resolve some rows, and devices see what that changes', async () => {
     const [first = '', second = ''] = await insertDocs(2);
@@ -188,12 +188,12 @@ describe('reresolve', () => {
   it('leaves what this version does not know to one that does, and goes on with the rest', async () => {
     const [doc = ''] = await insertDocs(1);
     await database.query(
-      `INSERT INTO sync_requests (kind, table_name) VALUES ('reresolve', 'later_version')`,
+      `INSERT INTO sync_consumer_tasks (kind, table_name) VALUES ('reresolve', 'later_version')`,
     );
     standIns.set(owner, 'reader');
     await engine.reresolve(Doc, [doc]);
-    await expect(engine.caughtUp({ timeout: 1_000 })).rejects.toThrow(/1 requests are left/);
+    await expect(engine.caughtUp({ timeout: 1_000 })).rejects.toThrow(/1 tasks are left/);
     expect(await edgesOf(database, 'docs', doc)).toEqual([`user:${owner}`, 'user:reader']);
-    await database.query('DELETE FROM sync_requests');
+    await database.query('DELETE FROM sync_consumer_tasks');
   });
 });

@@ -14,7 +14,7 @@ describe('a resolver that fails as if something were down', () => {
       () => Promise.reject(refused()),
       () => now,
     );
-    health.noteAnswer('docs', [row('a')]);
+    health.recordAnswer('docs', [row('a')]);
     const down: boolean[] = [];
     for (now of [1_000, 30_000, 60_999, 61_000, 500_000]) down.push(await health.isDown());
     expect(down).toEqual([true, true, true, false, false]);
@@ -28,7 +28,7 @@ describe('a resolver that fails as if something were down', () => {
     );
     expect(await health.isDown()).toBe(true);
     now = 100_000;
-    health.noteAnswer('docs', [row('a')]);
+    health.recordAnswer('docs', [row('a')]);
     expect(await health.isDown()).toBe(true);
   });
 
@@ -41,8 +41,8 @@ describe('a resolver that fails as if something were down', () => {
       asked.push(`${table} ${recordId}`);
       return answer();
     });
-    health.noteAnswer('docs', [row('a'), row('b')]);
-    health.noteAnswer('pages', [row('wide', 'x'.repeat(100_000))]);
+    health.recordAnswer('docs', [row('a'), row('b')]);
+    health.recordAnswer('pages', [row('wide', 'x'.repeat(100_000))]);
     expect(await health.isDown()).toBe(false);
     expect(asked).toEqual(['docs a']);
   });

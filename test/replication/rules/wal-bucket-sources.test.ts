@@ -139,7 +139,7 @@ describe('a bucket source whose deleted rows would not name their key', () => {
     await database.drop();
   });
 
-  it('stops the start, with the statement that mends it [interleaving 6]', async () => {
+  it('stops the start, with the statement that fixes it [interleaving 6]', async () => {
     const failed = await startWalApp(database, [Doc, Grant]).then(
       () => new Error('it started'),
       (error: Error) => error,

@@ -29,7 +29,7 @@ async function starts(database: TestDatabase): Promise<void> {
   await app.close();
 }
 
-describe('the start is stopped with what mends it', () => {
+describe('the start is stopped with what fixes it', () => {
   let database: TestDatabase;
 
   beforeEach(async () => {
@@ -123,7 +123,7 @@ describe('a server without logical decoding', () => {
   });
   afterAll(() => server.destroySync());
 
-  it('stops the start, with the setting that mends it', async () => {
+  it('stops the start, with the setting that fixes it', async () => {
     const database = await createDatabase(server.url);
     await database.query(createTableSql('tasks', 'user_id text NOT NULL'));
     const failed = await whyNotStarted(database);

@@ -76,7 +76,7 @@ describe('a publication that is altered while the consumer streams', () => {
     ],
   ];
 
-  it.for(damages)('and %s is mended, and what it kept back is found', async ([, since, damage], { skip }) => {
+  it.for(damages)('and %s is fixed, and what it kept back is found', async ([, since, damage], { skip }) => {
     skip(version < since, 'PostgreSQL has no such publications');
     const ids = [await insertTask(), await insertTask(), await insertTask(), await insertTask()];
     const [kept = '', edited = '', moved = '', deleted = ''] = ids;
@@ -153,7 +153,7 @@ describe('a publication that is altered while the consumer streams', () => {
     expect(device.rows('tasks').size).toBe(0);
   });
 
-  it('and takes all tables of the schema is refused by name, until it is mended', async ({ skip }) => {
+  it('and takes all tables of the schema is refused by name, until it is fixed', async ({ skip }) => {
     skip(version < 15, 'PostgreSQL has no such publications');
     await database.query(`ALTER PUBLICATION ${publication} ADD TABLES IN SCHEMA public`);
     await database.query(`ALTER PUBLICATION ${publication} DROP TABLE tasks`);

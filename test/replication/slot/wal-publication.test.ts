@@ -119,7 +119,7 @@ describe('the publication', () => {
       'did not publish updates',
       (name: string) => `ALTER PUBLICATION ${name} SET (publish = 'insert, delete')`,
     ],
-  ])('that %s is mended at the next start, and what it missed is found [W-WAL-15]', async (_, damage) => {
+  ])('that %s is fixed at the next start, and what it missed is found [W-WAL-15]', async (_, damage) => {
     const first = await start();
     const [deleted, moved] = [await insertTask(), await insertTask()];
     const comments = [randomUUID(), randomUUID()] as const;
@@ -147,7 +147,7 @@ describe('the publication', () => {
   });
 });
 
-describe('the start is stopped with the statement that mends it', () => {
+describe('the start is stopped with the statement that fixes it', () => {
   let database: TestDatabase;
 
   beforeEach(async () => {

@@ -141,7 +141,7 @@ describe('the replica identity, changed while the consumer streams,', () => {
     expect(row).toEqual({ body: 'typed offline' });
   });
 
-  it('of a primary key that is another column asks devices to come back, and loses nothing until it is mended', async () => {
+  it('of a primary key that is another column asks devices to come back, and loses nothing until it is fixed', async () => {
     const [deleted, edited] = [await insertDoc(), await insertDoc()];
     await applied(database);
     await alice.pull();

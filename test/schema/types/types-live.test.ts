@@ -61,7 +61,7 @@ describe('DDL that makes one table unfit for writing while the app runs', () => 
       `CREATE TYPE who AS ENUM ('Alice', 'Bob'); ALTER TABLE songs ALTER COLUMN user_id TYPE who USING user_id::who`,
       'ALTER TABLE songs ALTER COLUMN user_id TYPE text',
     ],
-  ])('%s: edits of it wait on their device, all else goes on [W-HOST-27]', async (_, ddl, mend) => {
+  ])('%s: edits of it wait on their device, all else goes on [W-HOST-27]', async (_, ddl, fix) => {
     const [alice, bob] = [new Device(app.url, 'Alice'), new Device(app.url, 'Bob')];
     await alice.start();
     await bob.start();
@@ -87,7 +87,7 @@ describe('DDL that makes one table unfit for writing while the app runs', () => 
     await anew.start();
     expect(anew.row('songs', other)).toMatchObject({ title: 'by SQL' });
 
-    await database.query(mend);
+    await database.query(fix);
     await alice.schema();
     expect((await alice.pushPending())[0]?.accepted).toHaveLength(1);
     expect(await database.query('SELECT title FROM songs WHERE id = $1', [song])).toEqual([

@@ -195,13 +195,13 @@ it.each([
   expect(line).not.toContain('cut_few');
 });
 
-it('a role that may not write or read a table is told with the GRANT that mends it [W-HOST-25]', async () => {
+it('a role that may not write or read a table is told with the GRANT that fixes it [W-HOST-25]', async () => {
   await fixture.db.query(`${createTableSql('granted', 'user_id text')}; ${createTableSql('granted_too')}`);
   const role = await createRole(fixture.db, 'pool');
   const dataSource = await new DataSource({ type: 'postgres', url: role.url, poolSize: 1 }).initialize();
   const missing = async (writes: boolean): Promise<readonly string[]> =>
     (await tablePrivilegeProblems(dataSource, [owned('granted'), readOnly('granted_too')], writes)).map(
-      ({ remedy }) => remedy,
+      ({ fix }) => fix,
     );
   const grants = ['SELECT', 'INSERT', 'UPDATE'].map(
     (privilege) => `GRANT ${privilege} ON "public"."granted" TO "${role.name}";`,

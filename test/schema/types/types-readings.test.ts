@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SyncTable } from 'nestjs-synchro';
+import { Client } from 'pg';
 import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../../support/schema-fixtures.js';
@@ -223,6 +224,24 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
       await becomes({ title: 'typed offline', mood: 'blue' });
     });
 
+    it('pushes while the label is renamed, and is understood [W-HOST-24]', async () => {
+      edit({ title: 'typed offline' });
+      const added = alice.create('diaries', { title: 'made offline', mood: 'glad' });
+      const client = new Client({ connectionString: database.url });
+      await client.connect();
+      // Rows can be read and locked, not written.
+      await client.query('BEGIN; LOCK TABLE diaries IN SHARE MODE');
+      const pushed = alice.pushPending();
+      await lockWaits(database);
+      await database.query(`ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'`);
+      await client.query('COMMIT');
+      await client.end();
+      const [answer] = await pushed;
+      expect(answer?.rejected).toEqual([]);
+      await becomes({ title: 'typed offline', moods: ['sad', 'merry', 'sad'] });
+      expect(alice.row('diaries', added)).toMatchObject({ title: 'made offline', mood: 'merry' });
+    });
+
     it('but a label that is gone is refused for good, with the version of the server [W-HOST-24]', async () => {
       edit({ title: 'typed offline' });
       await database.query(`
@@ -247,3 +266,13 @@ describe('DDL that makes rows read as something else, and is not in the write-ah
     });
   });
 });
+
+/** Until a session waits for a lock on the table. */
+async function lockWaits(database: TestDatabase): Promise<void> {
+  await eventually(async () => {
+    const waiting = await database.query(
+      `SELECT FROM pg_locks WHERE NOT granted AND relation = 'diaries'::regclass`,
+    );
+    expect(waiting).toHaveLength(1);
+  });
+}

@@ -10,7 +10,7 @@ import type { SqlRunner } from '../../../database/session.js';
 import { isJsonObject, jsonText } from '../values/json.js';
 import { numberToken } from '../values/numbers.js';
 import type { PushChange, PushContext } from '../push-change.js';
-import { echoOf } from '../verdicts.js';
+import { refOf } from '../verdicts.js';
 
 /** So often a change is tried that fails in a way which may pass; then it is refused for good, and the device goes on. */
 export const MAX_TRIES = 5;
@@ -81,8 +81,8 @@ function keyOf(change: PushChange): string {
   return digest(JSON.stringify([table, id, operation, dataOf(change)]));
 }
 
-function nameOf(change: PushChange): ReturnType<typeof echoOf> {
-  return echoOf(change, numberToken(change.id));
+function nameOf(change: PushChange): ReturnType<typeof refOf> {
+  return refOf(change, numberToken(change.id));
 }
 
 function dataOf({ operation, data }: PushChange): string {

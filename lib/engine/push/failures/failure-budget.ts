@@ -1,5 +1,5 @@
 /**
- * How much of one push may fail before the rest is to be sent again. A run that fails is split until the bad records
+ * How much of one push may fail before the rest is to be sent again. A group that fails is split until the bad records
  * stand alone, and each is tried twice more before it is refused. Only so many statements may fail, and for so long; the
  * device comes back with the rest, and gets through, as every push ends some of them.
  */
@@ -34,7 +34,7 @@ export class FailureBudget {
     return this.streak >= BAD_STREAK;
   }
 
-  /** Whether no run is to be split any more. */
+  /** Whether no group is to be split any more. */
   get splitsNoMore(): boolean {
     return this.failed >= MOST_SPLITS || this.isLate;
   }

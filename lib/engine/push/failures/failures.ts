@@ -56,7 +56,7 @@ export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow 
  * A statement passed the record over, which was the user's to write (W-PUSH-3).
  * @param isForbidden whether it is a matter of rights; else it was a trigger or a rule
  */
-export function passedOver(
+export function notWritten(
   { item, kind }: Write,
   row: StoredRow | undefined,
   isForbidden: boolean,

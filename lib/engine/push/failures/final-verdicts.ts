@@ -54,7 +54,7 @@ export async function finalVerdicts(
       for (const [item, verdict] of kept) verdicts.set(item, verdict);
       continue;
     }
-    if (isForeign) parking.settle(head);
+    if (isForeign) parking.unpark(head);
     const reason = again.get(head);
     if (reason === undefined) lost.add(key);
     for (const item of items) {
@@ -62,7 +62,7 @@ export async function finalVerdicts(
       const row = rows.get(item);
       rejected.set(item, why);
       if (reason !== undefined) {
-        verdicts.set(item, retryable(item.echo, ...reason));
+        verdicts.set(item, retryable(item.ref, ...reason));
         continue;
       }
       verdicts.set(item, foreign.get(item) === 'seen' ? notOwned(item, row) : failureVerdict(item, why, row));

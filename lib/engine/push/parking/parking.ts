@@ -12,14 +12,14 @@ import {
   tryLockParkedRows,
 } from '../../../store/clients/parked-rows.js';
 import type { SqlRunner } from '../../../database/session.js';
-import { absorb } from './absorb.js';
+import { mergeIntoParked } from './merge-into-parked.js';
 import { type CheckScope, checkChange } from '../check-change.js';
 import { ParkingBusyError } from './parking-busy.error.js';
 import { dataJson, parkedChange, parkedKey, parkedRow } from './parked-change.js';
 import type { PushContext, PushItem, PushResult } from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { retryable } from '../verdicts.js';
-import { waves } from '../writing/waves.js';
+import { rounds } from '../writing/write-groups.js';
 
 /** Most rows, and bytes of JSON text, that are parked for one user: they may all be released by one push. */
 export const MAX_PARKED = { rows: 10_000, bytes: 64 * 1024 * 1024 };
@@ -81,7 +81,7 @@ export class Parking {
   }
 
   /** The record needs no parking any more: it was written, or has lost against a row that is there, or is deleted. */
-  settle(item: PushItem): void {
+  unpark(item: PushItem): void {
     if (this.held.delete(item.key)) this.gone.push(item);
   }
 
@@ -100,9 +100,9 @@ export class Parking {
     const resumed = items.flatMap((item) => {
       const before = parked.get(item);
       if (!before) return item;
-      const { parked: after } = absorb(before, item, this.times());
-      if (after) return { ...after, index: item.index, echo: item.echo };
-      this.settle(item);
+      const { parked: after } = mergeIntoParked(before, item, this.times());
+      if (after) return { ...after, index: item.index, ref: item.ref };
+      this.unpark(item);
       deletes.push(item);
       return [];
     });
@@ -131,12 +131,12 @@ export class Parking {
     let parked: PushItem | null = null;
     const verdicts: [PushItem, PushResult][] = [];
     for (const item of items) {
-      const absorbed = absorb(parked, item, this.times());
-      parked = absorbed.parked;
-      verdicts.push([item, absorbed.verdict]);
+      const merged = mergeIntoParked(parked, item, this.times());
+      parked = merged.parked;
+      verdicts.push([item, merged.verdict]);
     }
     if (!parked) {
-      for (const item of items.slice(0, 1)) this.settle(item);
+      for (const item of items.slice(0, 1)) this.unpark(item);
       return verdicts;
     }
     if (parked.parentId === null) return null;
@@ -171,7 +171,7 @@ export class Parking {
     rows: PushRows,
   ): Promise<ReadonlyMap<PushItem, PushItem>> {
     if (!this.used) return new Map();
-    const [firsts = []] = waves(items);
+    const [firsts = []] = rounds(items);
     const isOpen = (item: PushItem): boolean =>
       item.table.table.parent !== null &&
       rows.get(item) === undefined &&
@@ -231,5 +231,5 @@ function isOfPush({ index }: PushItem): boolean {
 }
 
 function fullVerdict(item: PushItem): readonly [PushItem, PushResult] {
-  return [item, retryable(item.echo, 'parent_missing', 'too many records wait for their parents')];
+  return [item, retryable(item.ref, 'parent_missing', 'too many records wait for their parents')];
 }

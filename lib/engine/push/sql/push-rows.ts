@@ -1,5 +1,6 @@
 import { type Rows, StatementBatch } from '../../../database/pipeline.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
+import type { SyncTable } from '../../../registry/sync-table.js';
 import type { ContractTable } from '../../../schema/schema-contract.js';
 import { owningParent } from '../../../store/host-rows/ownership-sql.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
@@ -20,6 +21,8 @@ export class PushRows {
   private readonly rows = new Map<string, StoredRow>();
   private readonly secured = new Set<string>();
   private readonly written = new Set<string>();
+  /** The parent's id of each record, where the parent decides who owns it. */
+  private readonly parents = new Map<string, string>();
 
   constructor(
     private readonly roles: RoleSwitch,
@@ -37,6 +40,12 @@ export class PushRows {
     this.rows.set(item.key, row);
     this.secured.add(item.key);
     this.written.add(item.key);
+    if (item.parentId !== null) this.parents.set(item.key, item.parentId);
+  }
+
+  /** Whether the record's row is locked, or written by this push. */
+  isSecured(item: PushItem): boolean {
+    return this.secured.has(item.key);
   }
 
   /** Whether the row's version is one that this push made. */
@@ -59,7 +68,35 @@ export class PushRows {
   async load(items: readonly PushItem[]): Promise<void> {
     let open = items;
     // A row may become the user's between lock and read; the next look locks it.
-    for (let look = 0; open.length > 0 && look < MAX_LOOKS; look++) open = await this.look(open);
+    for (let pass = 0; open.length > 0 && pass < MAX_PASSES; pass++) open = await this.lockAndRead(open);
+  }
+
+  /**
+   * The rows of a table above these records, that a policy decides by: as far as the user sees them, and locked.
+   * @param above the same for all items
+   */
+  async ancestors(
+    items: readonly PushItem[],
+    { name: above }: SyncTable,
+  ): Promise<ReadonlyMap<PushItem, StoredRow>> {
+    const table = this.table(above);
+    const ids = new Map(
+      items.flatMap((item) => {
+        const id = this.ancestorId(item, above);
+        return id === null ? [] : [[item, id] as const];
+      }),
+    );
+    const read = readSql(this.registry, this.context, table, [...new Set(ids.values())]);
+    const rows =
+      ids.size === 0 ? [] : await this.roles.together(StatementBatch.single(read, (found) => found));
+    const byKey = new Map((rows as readonly StoredRow[]).map((row) => [recordKey(table, row.id), row]));
+    return new Map(
+      [...ids].flatMap(([item, id]) => {
+        const key = recordKey(table, id);
+        const row = this.secured.has(key) ? byKey.get(key) : undefined;
+        return row ? [[item, row] as const] : [];
+      }),
+    );
   }
 
   /**
@@ -85,44 +122,44 @@ export class PushRows {
     return found;
   }
 
-  /** Returns the changes whose rows are the user's, and not locked yet. */
-  private async look(items: readonly PushItem[]): Promise<readonly PushItem[]> {
-    const wanted = new Map<string, Wanted>();
+  /** Returns the changes whose rows are to be locked, and are not yet. */
+  private async lockAndRead(items: readonly PushItem[]): Promise<readonly PushItem[]> {
+    const needed = new Map<string, NeededLocks>();
     for (const item of items) {
-      this.want(wanted, item.table, item.id, 'NO KEY UPDATE');
+      this.addLock(needed, item.table, item.id, 'NO KEY UPDATE');
       const { parent } = item.table.table;
       if (parent !== null && item.parentId !== null)
-        this.want(wanted, this.table(parent), item.parentId, 'SHARE');
+        this.addLock(needed, this.table(parent), item.parentId, 'SHARE');
     }
     let locks: Lock[] = [];
     // Children come first and add their parents to what is wanted.
     for (const table of this.lockOrder()) {
       if (locks.some((lock) => lock.parent === table)) {
-        await this.run(locks, [], wanted);
+        await this.run(locks, [], needed);
         locks = [];
       }
-      const { ids, mode } = wanted.get(table.table.name) ?? NOTHING;
+      const { ids, mode } = needed.get(table.table.name) ?? NOTHING;
       const parent = owningParent(this.registry, table.table);
       if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
     }
-    return this.run(locks, items, wanted);
+    return this.run(locks, items, needed);
   }
 
   /**
    * Locks, and then reads the records of changes, in one round trip.
-   * @param wanted what is to be locked besides
+   * @param needed what is to be locked besides
    */
   private async run(
     locks: readonly Lock[],
     items: readonly PushItem[],
-    wanted: Map<string, Wanted>,
+    needed: Map<string, NeededLocks>,
   ): Promise<readonly PushItem[]> {
     const { registry, context } = this;
     const groups = [...groupBy(items, ({ table }) => table)];
     const { locked, read } = await this.roles.together(
       StatementBatch.together<{ locked: readonly Rows[]; read: readonly Rows[] }>({
         locked: StatementBatch.each(
-          locks.map(({ table, ids, mode }) => lockSql(registry, table, ids, context.userId, mode)),
+          locks.map(({ table, ids, mode }) => lockSql(registry, context, table, ids, mode)),
         ),
         read: StatementBatch.each(
           groups.map(([table, group]) =>
@@ -134,7 +171,9 @@ export class PushRows {
     for (const [index, { table, parent }] of locks.entries()) {
       for (const row of locked[index] as readonly LockedRow[]) {
         this.secured.add(recordKey(table, row.id));
-        if (parent && row.parent !== null) this.want(wanted, parent, row.parent, 'SHARE');
+        if (!parent || row.parent === null) continue;
+        this.parents.set(recordKey(table, row.id), row.parent);
+        this.addLock(needed, parent, row.parent, 'SHARE');
       }
     }
     return groups.flatMap(([table, group], index) =>
@@ -142,27 +181,40 @@ export class PushRows {
     );
   }
 
-  /** Keeps what was read. Returns the changes whose rows are the user's, and not locked yet. */
+  /** Keeps what was read. Returns the changes whose rows are to be locked, and are not yet. */
   private take(
     table: ContractTable,
     group: readonly PushItem[],
     rows: readonly StoredRow[],
   ): readonly PushItem[] {
     const byKey = new Map(group.map((item) => [item.key, item]));
+    const isBySight = this.context.authority?.locksBySight(table.table) === true;
     return rows.flatMap((row) => {
       const key = recordKey(table, row.id);
       const isLocked = this.secured.has(key);
       this.rows.set(key, isLocked ? row : { ...row, owned: false });
-      return row.owned && !isLocked ? (byKey.get(key) ?? []) : [];
+      return (row.owned || isBySight) && !isLocked ? (byKey.get(key) ?? []) : [];
     });
   }
 
   /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
-  private want(wanted: Map<string, Wanted>, table: ContractTable, id: string, mode: LockMode): void {
+  private addLock(needed: Map<string, NeededLocks>, table: ContractTable, id: string, mode: LockMode): void {
     if (this.secured.has(recordKey(table, id))) return;
-    const known = wanted.get(table.table.name) ?? { ids: new Set(), mode };
+    const known = needed.get(table.table.name) ?? { ids: new Set(), mode };
     known.ids.add(id);
-    wanted.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+    needed.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+  }
+
+  /** By way of the parents that decide who owns it. */
+  private ancestorId({ table: { table }, key, parentId }: PushItem, above: string): string | null {
+    let id = this.parents.get(key) ?? parentId;
+    let { parent } = table;
+    while (parent !== null && id !== null && parent !== above) {
+      const contract = this.table(parent);
+      id = this.parents.get(recordKey(contract, id)) ?? null;
+      parent = contract.table.parent;
+    }
+    return parent === above ? id : null;
   }
 
   private lockOrder(): readonly ContractTable[] {
@@ -178,9 +230,9 @@ export class PushRows {
   }
 }
 
-const MAX_LOOKS = 3;
+const MAX_PASSES = 3;
 
-interface Wanted {
+interface NeededLocks {
   readonly ids: Set<string>;
   readonly mode: LockMode;
 }
@@ -194,4 +246,4 @@ interface Lock {
   readonly parent: ContractTable | undefined;
 }
 
-const NOTHING: Wanted = { ids: new Set(), mode: 'SHARE' };
+const NOTHING: NeededLocks = { ids: new Set(), mode: 'SHARE' };

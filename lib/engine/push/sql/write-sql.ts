@@ -1,16 +1,20 @@
 import { quoteIdentifier } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
-import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
+import type { Granted } from '../policy/granted.js';
 import { storedRowSql } from './row-sql.js';
 
-/** What a run writes: the same table and columns for all its records. */
-export interface RunShape {
+/** What a group writes: the same table and columns for all its records. */
+export interface GroupShape {
   readonly contract: ContractTable;
   /** The columns that clients' values go to; without the key. */
   readonly columns: readonly ContractColumn[];
   readonly form: WriteForm;
+  /** A policy has allowed it, under the locks of the rows; null: the rule in SQL decides. */
+  readonly granted: Granted | null;
 }
 
 /**
@@ -27,35 +31,35 @@ export type WriteForm = 'usual' | 'plain';
  */
 export function insertSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const { table, primaryKey } = run.contract;
+  const { table, primaryKey } = group.contract;
   const parameters: unknown[] = [records];
   const parameter = (value: unknown): string => `$${parameters.push(value)}`;
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
-    ...run.columns.map((column) => [column.name, valueSql(column)] as const),
+    ...group.columns.map((column) => [column.name, valueSql(column)] as const),
     [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
   // Without a type of its own, the parameter takes the column's.
-  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
+  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(group.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
-  const fk = run.columns.find(({ name }) => name === table.parentFkColumn);
+  const fk = group.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = parentCheck(registry, run, fk, user);
+  const check = group.granted ? 'true' : createCheck(registry, group, fk, user);
   // A trigger may have given the row away.
   const owned =
-    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, run, user());
+    hasOwnWriteRule(table) || table.parent !== null ? stillOwnedSql(registry, group, user()) : 'false';
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
-      SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(run)} WHERE ${check}
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(group)} WHERE ${check}
       ORDER BY r.${quoteIdentifier(primaryKey.name)}
-      ${run.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
-      RETURNING ${storedRowSql(run.contract)}, ${owned} AS owned`,
+      ${group.form === 'usual' ? `ON CONFLICT (${quoteIdentifier(primaryKey.name)}) DO NOTHING` : ''}
+      RETURNING ${storedRowSql(group.contract)}, ${owned} AS owned`,
     parameters,
   };
 }
@@ -63,53 +67,60 @@ export function insertSql(
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
   undelete: boolean,
 ): SqlStatement {
-  const assignments = run.columns.map(
-    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(run, column, index)}`,
+  const assignments = group.columns.map(
+    (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(group, column, index)}`,
   );
-  if (undelete) assignments.push(`${quoteIdentifier(run.contract.table.deletedAtColumn)} = NULL`);
-  return changeSql(registry, run, records, userId, assignments);
+  if (undelete) assignments.push(`${quoteIdentifier(group.contract.table.deletedAtColumn)} = NULL`);
+  return changeSql(registry, group, records, userId, assignments);
 }
 
 /** Soft-deletes records that the user owns. */
 export function deleteSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const column = quoteIdentifier(run.contract.table.deletedAtColumn);
-  return changeSql(registry, run, records, userId, [
+  const column = quoteIdentifier(group.contract.table.deletedAtColumn);
+  return changeSql(registry, group, records, userId, [
     `${column} = date_trunc('milliseconds', clock_timestamp())`,
   ]);
 }
 
 function changeSql(
   registry: SyncRegistry,
-  run: RunShape,
+  group: GroupShape,
   records: string,
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table, primaryKey } = run.contract;
+  const { table, primaryKey } = group.contract;
   const key = quoteIdentifier(primaryKey.name);
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, forwardSql(run.contract), ...version];
-  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(run)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
-        RETURNING ${storedRowSql(run.contract)}, ${stillOwnedSql(registry, run, '$2::text')} AS owned`;
+  const parameters: unknown[] = [records, userId];
+  const newOwner = group.granted?.owner ?? null;
+  const owner =
+    table.ownerColumn === null || newOwner === null
+      ? []
+      : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
+  const rule = group.granted ? 'true' : changeCheck(registry, group);
+  const all = [...assignments, ...owner, forwardSql(group.contract), ...version];
+  const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
+        WHERE t.${key} = r.${key} AND ${rule}
+        RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
   return {
     // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: run.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters: [records, userId],
+    sql: group.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
+    parameters,
   };
 }
 
-function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: string): string {
+function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: string): string {
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
@@ -117,7 +128,7 @@ function stillOwnedSql(registry: SyncRegistry, { contract }: RunShape, user: str
  * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
  * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
  */
-function recordsSql({ contract, columns }: RunShape): string {
+function recordsSql({ contract, columns }: GroupShape): string {
   const definitions = [
     contract.primaryKey,
     ...columns,
@@ -126,7 +137,7 @@ function recordsSql({ contract, columns }: RunShape): string {
   return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
 }
 
-/** The member of a record that tells which of the run's columns its device did not touch: no column's name. */
+/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
 export function keptName({ columns }: ContractTable): string {
   let name = 'kept';
   while (columns.some((column) => column.name === name)) name += '_';
@@ -134,7 +145,7 @@ export function keptName({ columns }: ContractTable): string {
 }
 
 /** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
-function changedSql({ contract }: RunShape, column: ContractColumn, index: number): string {
+function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
   const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
   return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
 }
@@ -149,18 +160,44 @@ function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractC
   return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
 }
 
+/** Both sides are asked: the row before, and the team that it goes to. */
+function changeCheck(registry: SyncRegistry, group: GroupShape): string {
+  const { table } = group.contract;
+  const owned = ownedSql(registry, table, 't', '$2::text');
+  const index = group.columns.findIndex(({ name }) => name === table.members?.column);
+  const column = group.columns[index];
+  if (!column) return owned;
+  const wanted = changedSql(group, column, index);
+  const held = `t.${quoteIdentifier(column.name)}`;
+  return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;
+}
+
+function createCheck(
+  registry: SyncRegistry,
+  group: GroupShape,
+  fk: ContractColumn | undefined,
+  user: () => string,
+): string {
+  const { table, primaryKey } = group.contract;
+  const check = parentCheck(registry, group, fk, user);
+  if (table.members === null) return check;
+  const column = [primaryKey, ...group.columns].find(({ name }) => name === table.members?.column);
+  const wanted = column && valueSql(column);
+  return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
+}
+
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
 function parentCheck(
   registry: SyncRegistry,
-  { contract: { table } }: RunShape,
+  { contract: { table } }: GroupShape,
   fk: ContractColumn | undefined,
   user: () => string,
 ): string {
   if (table.parent === null) return 'true';
-  if (!fk) return table.ownerColumn === null ? 'false' : 'true';
+  if (!fk) return hasOwnWriteRule(table) ? 'true' : 'false';
   const value = `r.${quoteIdentifier(fk.name)}`;
   const owned = parentOwnedSql(registry, table, value, user());
-  return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;
+  return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;
 }
 
 /**

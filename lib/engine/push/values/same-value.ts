@@ -2,7 +2,7 @@ import { parseTimestamp } from '../../../common/timestamp.js';
 import { NULL_DOCUMENT } from '../../../schema/row-json.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import { columnJson } from './client-values.js';
-import { isEcho } from '../echo.js';
+import { isUnchanged } from '../unchanged.js';
 import { isJsonObject, parseJson } from './json.js';
 import { canonicalDecimal, numberToken } from './numbers.js';
 
@@ -15,7 +15,7 @@ import { canonicalDecimal, numberToken } from './numbers.js';
  * @param stored the value on the wire, parsed losslessly
  */
 export function sameValue(column: ContractColumn, sent: unknown, stored: unknown): boolean {
-  if (isEcho(column, sent, stored)) return true;
+  if (isUnchanged(column, sent, stored)) return true;
   const value =
     parseJson(columnJson(column, sent, stored)) ?? (isNullDocument(column) ? NULL_DOCUMENT : null);
   const server = stored ?? null;

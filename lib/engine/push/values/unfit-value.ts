@@ -1,5 +1,5 @@
 import { columnJson } from './client-values.js';
-import { isEcho } from '../echo.js';
+import { isUnchanged } from '../unchanged.js';
 import type { Write } from '../writing/judge.js';
 import { parseRow } from './writable-columns.js';
 
@@ -10,7 +10,7 @@ export function hasUnfitValue({ item, columns, row }: Write): boolean {
     const most = MOST.get(column.baseType);
     const value = item.data?.get(column.name);
     if (most === undefined || column.isArray || value === null || value === undefined) return false;
-    if (stored !== undefined && isEcho(column, value, stored[column.name])) return false;
+    if (stored !== undefined && isUnchanged(column, value, stored[column.name])) return false;
     const token = columnJson(column, value).replaceAll('"', '');
     if (!/^-?\d+$/.test(token)) return false;
     // No integer type has more digits.

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { isUnstorable } from '../../../database/database-error.js';
 import { jsonText } from './json.js';
 import type { PushChange, PushResult } from '../push-change.js';
-import { echoOf, terminal } from '../verdicts.js';
+import { refOf, terminal } from '../verdicts.js';
 
 /**
  * Pushes changes, and again without those with characters that the database's encoding doesn't have, each of which gets
@@ -22,7 +22,7 @@ export async function pushStorable<Outcome extends { readonly results: readonly 
     const outcome = await push(changes.filter((change) => !refused.has(change)));
     const others = outcome.results.values();
     const results = changes.flatMap((change) => {
-      if (refused.has(change)) return [terminal(echoOf(change), 'invalid_data', UNSTORABLE)];
+      if (refused.has(change)) return [terminal(refOf(change), 'invalid_data', UNSTORABLE)];
       const { value } = others.next();
       return value ? [value] : [];
     });

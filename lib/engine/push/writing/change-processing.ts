@@ -1,29 +1,34 @@
 import { partition } from '../../../common/collections.js';
+import { Turns } from '../../../common/pieces.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
+import { hasOwnWriteRule } from '../../../store/host-rows/ownership-sql.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
 import type { FailureBudget } from '../failures/failure-budget.js';
-import { type Failure, passedOver } from '../failures/failures.js';
+import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
+import { grantOf, type Permission } from '../policy/granted.js';
 import { isForbidden } from './is-forbidden.js';
-import { type Judge, serverTimes, takenAsSent, type Write } from './judge.js';
+import type { Judge, Write } from './judge.js';
 import type { Parking } from '../parking/parking.js';
-import type { PushContext, PushItem, PushResult } from '../push-change.js';
+import type { WritePermissions } from '../policy/write-permissions.js';
+import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
-import { repairTime } from '../repair-time.js';
 import { findRetries } from '../failures/retries.js';
-import { type Outcome, RunWriter, type Written } from './run-writer.js';
+import { type Outcome, GroupWriter, type Written } from './group-writer.js';
 import { hasUnfitValue } from '../values/unfit-value.js';
-import { applied, terminal } from '../verdicts.js';
-import { type PushRank, type Run, runs } from './waves.js';
+import { terminal } from '../verdicts.js';
+import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
+import { isGivenAway, writtenVerdict } from './written.js';
 
 /** What a push works with. */
 export interface PushTools {
   readonly roles: RoleSwitch;
   readonly registry: SyncRegistry;
   readonly context: PushContext;
+  readonly permissions: WritePermissions;
   readonly judge: Judge;
   readonly parking: Parking;
   readonly validation: WriteValidation;
@@ -39,7 +44,7 @@ export interface PushState {
 
 /** Judges and writes changes, and gives those that are done their verdicts. */
 export class ChangeProcessing {
-  readonly writer: RunWriter;
+  readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
   /** What has come to be in the tables as the changes wanted it, in the order of writing. */
@@ -51,13 +56,14 @@ export class ChangeProcessing {
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   private inserted: PushItem[] = [];
+  private readonly turns = new Turns();
 
   constructor(
     private readonly tools: PushTools,
     private readonly state: PushState,
   ) {
     const { roles, registry, context } = tools;
-    this.writer = new RunWriter(roles, registry, context, state.budget);
+    this.writer = new GroupWriter(roles, registry, context, state.budget);
   }
 
   /** Whether rows were inserted that may have been waited for. */
@@ -75,11 +81,11 @@ export class ChangeProcessing {
     let open = this.state.failed.withoutBlocked(items);
     while (open.length > 0) {
       const taken: Write[] = [];
-      for (const run of runs(await this.decide(open), this.state.rank)) {
-        for (const outcome of await this.write(run)) {
-          const mayBeTaken = outcome.kind === 'passed' && outcome.write.kind === 'insert';
+      for (const group of writeGroups(await this.decide(open), this.state.rank)) {
+        for (const outcome of await this.write(group)) {
+          const mayBeTaken = outcome.kind === 'skipped' && outcome.write.kind === 'insert';
           if (mayBeTaken || outcome.kind === 'taken') taken.push(outcome.write);
-          else await this.settle(outcome);
+          else await this.applyOutcome(outcome);
         }
       }
       open = await this.findTaken(taken);
@@ -88,21 +94,37 @@ export class ChangeProcessing {
 
   private async decide(items: readonly PushItem[]): Promise<readonly Write[]> {
     const writes: Write[] = [];
-    const open = items.map((item) => this.onOwnVersion(item));
-    const failing = { budget: this.state.budget, isRerun: this.tools.context.isRerun === true };
-    const retries = await findRetries(
-      this.tools.roles.host,
-      open,
-      (item) => this.state.rows.get(item),
-      failing,
-    );
+    const { budget, rows } = this.state;
+    const all = items.map((item) => this.onOwnVersion(item));
+    const permissions = await this.tools.permissions.ask(all, rows, budget);
+    const open = all.filter((item) => this.isOpen(item, permissions.get(item)));
+    const rowOf = (item: PushItem): StoredRow | undefined => {
+      const row = rows.get(item);
+      return row && permissions.has(item) ? { ...row, owned: true } : row;
+    };
+    const failing = { budget, isRerun: this.tools.context.isRerun === true };
+    const retries = await findRetries(this.tools.roles.host, open, rowOf, failing);
     for (const item of open) {
-      const decision = await this.tools.judge.decide(item, this.state.rows.get(item), retries.has(item));
+      // Thousands may be decided without a statement in between.
+      if (this.turns.isOver) await this.turns.next();
+      const granted = grantOf(permissions.get(item));
+      const decision = await this.tools.judge.decide(item, rowOf(item), {
+        isRetry: retries.has(item),
+        granted,
+      });
       if ('kind' in decision) writes.push(decision);
       else this.takeAnswer(item, decision);
     }
     await this.tools.judge.rest();
     return writes;
+  }
+
+  /** Whether a change is still to be judged: no policy has refused it. */
+  private isOpen(item: PushItem, permission: Permission | undefined): boolean {
+    if (permission === undefined || grantOf(permission)) return true;
+    if (permission === 'postponed') this.state.failed.add(item, { kind: 'postponed' });
+    else if (!('byDefault' in permission)) this.takeAnswer(item, permission);
+    return false;
   }
 
   /** What the same push wrote before is what the device's next change of the record builds on. */
@@ -111,9 +133,28 @@ export class ChangeProcessing {
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
   }
 
-  private async write(run: Run): Promise<readonly Outcome[]> {
-    const [first, ...rest] = await this.valid(run.filter((write) => this.mayWrite(write)));
-    return first ? this.writer.write([first, ...rest]) : [];
+  private async write(group: WriteGroup): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    const ready = await this.decided(group.filter((write) => this.mayWrite(write)));
+    for (const part of writeGroups(ready, this.state.rank)) {
+      const [first, ...rest] = await this.valid(part);
+      if (first) outcomes.push(...(await this.writer.write([first, ...rest])));
+    }
+    return outcomes;
+  }
+
+  /** A create whose parent has come with the same push is put before its policy only now. */
+  private async decided(writes: readonly Write[]): Promise<readonly Write[]> {
+    const { permissions } = this.tools;
+    const late = writes.filter((write) => !permissions.isDecided(write)).map(({ item }) => item);
+    if (late.length === 0) return writes;
+    const answers = await permissions.ask(late, this.state.rows, this.state.budget);
+    return writes.flatMap((write) => {
+      if (permissions.isDecided(write)) return write;
+      const answer = answers.get(write.item);
+      const granted = grantOf(answer);
+      return this.isOpen(write.item, answer) && granted ? { ...write, granted } : [];
+    });
   }
 
   private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
@@ -142,10 +183,10 @@ export class ChangeProcessing {
     const { table } = item.table;
     if (kind !== 'insert' || table.parent === null || this.state.rows.hasParent(item)) return false;
     const fk = table.parentFkColumn === null ? null : item.data?.get(table.parentFkColumn);
-    return table.ownerColumn === null || (fk !== null && fk !== undefined);
+    return !hasOwnWriteRule(table) || (fk !== null && fk !== undefined);
   }
 
-  private async settle(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
+  private async applyOutcome(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
     const { write, kind } = outcome;
     const { item } = write;
     if (kind === 'failed') this.state.failed.add(item, { kind: 'sql', error: outcome.error, write });
@@ -158,7 +199,7 @@ export class ChangeProcessing {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
       const forbidden = await isForbidden(roles.host, registry, write, context.userId);
-      this.conclude(item, passedOver(write, this.state.rows.get(item), forbidden));
+      this.conclude(item, notWritten(write, this.state.rows.get(item), forbidden));
     }
   }
 
@@ -166,10 +207,10 @@ export class ChangeProcessing {
   keep(outcome: Written): void {
     const { write, row } = outcome;
     const { item, kind } = write;
-    this.conclude(item, written(outcome));
+    this.conclude(item, writtenVerdict(outcome));
     this.state.rows.put(item, row);
-    if (!row.owned) this.givenAway.push(item);
-    if (!row.owned && kind === 'insert') this.madeForOthers.push(item);
+    if (isGivenAway(outcome)) this.givenAway.push(item);
+    if (isGivenAway(outcome) && kind === 'insert') this.madeForOthers.push(item);
     if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
       this.inserted.push(item);
   }
@@ -181,7 +222,7 @@ export class ChangeProcessing {
         this.state.failed.add(item, { kind: 'verdict', verdict });
         return;
       }
-      this.tools.parking.settle(item);
+      this.tools.parking.unpark(item);
     }
     if (verdict.accepted) this.accepted.push(item);
     this.verdicts.set(item.index, verdict);
@@ -194,27 +235,14 @@ export class ChangeProcessing {
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
     const [seen, hidden] = partition(writes, ({ item }) => this.state.rows.get(item) !== undefined);
-    for (const run of runs(hidden, this.state.rank)) {
-      for (const outcome of await this.writer.write(run, 'plain')) {
+    for (const group of writeGroups(hidden, this.state.rank)) {
+      for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
-        if (outcome.kind !== 'taken') await this.settle(outcome);
+        if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
         // Another user's: nothing is told of it (W-PUSH-5).
-        else this.conclude(item, terminal(item.echo, 'ownership_violation', 'record id is not available'));
+        else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }
     return seen.map(({ item }) => item);
   }
-}
-
-function written({ write: { item, kind }, row }: Written): PushResult {
-  // Without times, so that the device takes whatever it is told next.
-  if (!row.owned) return applied(item.echo);
-  if (kind === 'delete') {
-    // A trigger has kept the row.
-    if (row.deletedAt === null) return applied(item.echo, repairTime(row));
-    return applied(item.echo, { ...serverTimes(row), server_deleted_at: row.deletedAt });
-  }
-  const taken = takenAsSent(item, row);
-  // A trigger has deleted it. Of a row that is new no pull says so: it never was there for the log.
-  return row.deletedAt === null ? taken : { ...taken, server_deleted_at: row.deletedAt };
 }

@@ -8,6 +8,7 @@ import { isOfHost } from '../../../resolvers/own-conflict-rule.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { clientTime, NOT_FOUND } from '../check-change.js';
+import type { Granted } from '../policy/granted.js';
 import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
 import { lengthProblem } from '../values/length-problem.js';
 import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
@@ -24,6 +25,8 @@ export interface Write {
   readonly columns: readonly ContractColumn[];
   /** The row before; undefined for an insert. */
   readonly row: StoredRow | undefined;
+  /** What a policy of the host's has allowed; null where the rule in SQL decides. */
+  readonly granted: Granted | null;
 }
 
 /** A write, a verdict, or what the host's resolver threw. */
@@ -69,26 +72,33 @@ export class Judge {
   /**
    * @param row the record's row as far as the user may know of it
    * @param isRetry the row is what the change wants it to be already
+   * @param granted what a policy has allowed
    */
-  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
+  async decide(
+    item: PushItem,
+    row: StoredRow | undefined,
+    { isRetry, granted = null }: { readonly isRetry: boolean; readonly granted?: Granted | null },
+  ): Promise<Decision> {
     if (!row) {
       if (item.operation !== 'create')
-        return terminal(item.echo, 'record_not_found', NOT_FOUND[item.operation]);
+        return terminal(item.ref, 'record_not_found', NOT_FOUND[item.operation]);
       if (!this.canOwn(item)) return notOwned(item, row);
-      return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
+      const columns = createColumns(item.table, item.data ?? new Map());
+      return { item, kind: 'insert', columns, row, granted };
     }
     if (!row.owned) return notOwned(item, row);
     if (item.operation === 'delete') {
-      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.echo);
+      if (row.deletedAt !== null) return alreadyDeleted(item.ref);
+      return { item, kind: 'delete', columns: [], row, granted };
     }
     if (item.operation === 'update' && row.deletedAt !== null) {
       return conflict(item, row, 'record_deleted', 'record is deleted');
     }
-    return isRetry ? takenAsSent(item, row) : this.contend(item, row);
+    return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);
   }
 
   /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
-  private async contend(item: PushItem, row: StoredRow): Promise<Decision> {
+  private async resolveConflict(item: PushItem, row: StoredRow, granted: Granted | null): Promise<Decision> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
     const answer = await this.resolve(item, row);
@@ -103,11 +113,12 @@ export class Judge {
     const tooLong = lengthProblem(table.table, item.id, data);
     if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);
     const columns = updateColumns(table, data);
-    if (columns.length === 0 && !isUndelete) {
+    const givesAway = (granted?.owner ?? null) !== null;
+    if (columns.length === 0 && !isUndelete && !givesAway) {
       if (needsRepair(table, data, row)) this.unwritten.push(item);
-      return applied(item.echo);
+      return applied(item.ref);
     }
-    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
+    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row, granted };
   }
 
   /** A user id that the owner column can't hold, or prints as another text, owns nothing (interleavings 26). */
@@ -158,9 +169,9 @@ export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
-export function takenAsSent(item: PushItem, row: StoredRow): PushResult {
+export function acceptedUnchanged(item: PushItem, row: StoredRow): PushResult {
   const isStale = item.data !== null && needsRepair(item.table, item.data, row);
-  return applied(item.echo, isStale ? repairTime(row) : serverTimes(row));
+  return applied(item.ref, isStale ? repairTime(row) : serverTimes(row));
 }
 
 /** The row's times as an answer tells them. */
