@@ -1,5 +1,6 @@
 import { Http, type HttpOptions } from '../wire/http.js';
 import { Connection } from './connection.js';
+import { Live } from './live.js';
 import { Loop } from './loop.js';
 import { Pulling } from './pulling.js';
 import { Pushing } from './pushing.js';
@@ -11,8 +12,9 @@ export interface SessionOptions extends HttpOptions {
   readonly platform: string;
 }
 
-/** Between two pulls without a live channel: 30 s ± 10 %. */
+/** Between two pulls: 30 s ± 10 %, and longer where the server says when there is something. */
 const POLL_INTERVAL = 30_000;
+const LIVE_POLL_INTERVAL = 300_000;
 /** Until the server's log has an own push, where no token says when. */
 const ECHO_DELAY = 300;
 const MAX_WAIT = 5_000;
@@ -24,6 +26,10 @@ export class Session {
   private readonly pushing: Pushing;
   private readonly pulls: Loop;
   private readonly pushes: Loop;
+  private readonly live: Loop;
+  private isLive = false;
+  private hasPulled = false;
+  private isBehind = false;
   private readonly stops: (() => void)[] = [];
   private pulledCommit: string | undefined;
   private generation: number;
@@ -49,6 +55,14 @@ export class Session {
       () => this.pushing.push(),
       (failure) => failure && this.tell({ error: describe(failure.error) }),
     );
+    const live = new Live(this.http, replica, {
+      onNews: () => this.pulls.wake(),
+      onLive: (isLive) => this.noteLive(isLive),
+    });
+    this.live = new Loop(
+      () => live.connect(),
+      () => {},
+    );
     this.generation = replica.meta.generation;
   }
 
@@ -60,6 +74,7 @@ export class Session {
       whenWorthTrying(() => {
         this.pulls.wake();
         this.pushes.wake();
+        this.live.wake();
       }),
     );
   }
@@ -71,7 +86,8 @@ export class Session {
     await this.push();
     // Records that the server wants later have timers of their own.
     if (this.replica.meta.pending > 0) await this.nothingPending();
-    await this.pulls.next();
+    do await this.pulls.next();
+    while (this.isBehind);
   }
 
   /** Pushes what is pending, records that wait included. */
@@ -85,16 +101,28 @@ export class Session {
     for (const stop of this.stops) stop();
     clearTimeout(this.echo);
     this.http.close();
-    await Promise.all([this.pulls.stop(), this.pushes.stop()]);
+    await Promise.all([this.pulls.stop(), this.pushes.stop(), this.live.stop()]);
   }
 
   private async pull(pulling: Pulling): Promise<number> {
     const { lastCommit } = this.pushing;
     const isNew = lastCommit !== undefined && lastCommit !== this.pulledCommit;
-    const isBehind = await pulling.pull(isNew ? { after: lastCommit, wait_ms: MAX_WAIT } : {});
-    if (isBehind) return 0;
+    // A token fails one pull at most: a restored server can read none of the old ones.
     this.pulledCommit = lastCommit;
-    return POLL_INTERVAL * (0.9 + Math.random() / 5);
+    this.isBehind = await pulling.pull(isNew ? { after: lastCommit, wait_ms: MAX_WAIT } : {});
+    if (this.isBehind) {
+      this.pulledCommit = undefined;
+      return ECHO_DELAY;
+    }
+    return (this.isLive ? LIVE_POLL_INTERVAL : POLL_INTERVAL) * (0.9 + Math.random() / 5);
+  }
+
+  private noteLive(isLive: boolean): void {
+    if (isLive === this.isLive) return;
+    this.isLive = isLive;
+    if (this.status.error === null) this.tell({ phase: isLive ? 'live' : 'polling' });
+    // What came before the connection, and another pause from now on.
+    this.pulls.wake();
   }
 
   private nothingPending(): Promise<void> {
@@ -115,7 +143,13 @@ export class Session {
 
   private notePull(failure: Parameters<ConstructorParameters<typeof Loop>[1]>[0]): void {
     if (failure) this.tell({ phase: failure.trouble, error: describe(failure.error) });
-    else this.tell({ phase: 'polling', error: null, lastPulledAt: new Date().toISOString() });
+    else {
+      const phase = this.isLive ? 'live' : 'polling';
+      this.tell({ phase, error: null, lastPulledAt: new Date().toISOString() });
+      // The device is registered from here on.
+      if (!this.hasPulled) this.live.start();
+      this.hasPulled = true;
+    }
   }
 
   /** Something that the app wrote, in any tab, is pushed at once. */

@@ -49,6 +49,15 @@ export class Http {
     this.closing.abort(new Error('the sync client is closed'));
   }
 
+  /** An answer that may go on for long. @throws HttpError */
+  async open(
+    route: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    return this.send(route, { headers, signal: AbortSignal.any([signal, this.closing.signal]) });
+  }
+
   private async json(route: string, init: RequestInit): Promise<unknown> {
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(new Error(`${route}: no answer in time`)), TIMEOUT);
@@ -64,15 +73,15 @@ export class Http {
     }
   }
 
-  /** A response with status 200. @throws HttpError */
-  async send(route: string, init: RequestInit): Promise<Response> {
+  /** A response with status 200 or 204. @throws HttpError */
+  private async send(route: string, init: RequestInit): Promise<Response> {
     this.closing.signal.throwIfAborted();
     let response = await this.fetch(route, init, false);
     if (response.status === 401 && this.options.token) {
       await response.body?.cancel();
       response = await this.fetch(route, init, true);
     }
-    if (response.status === 200) return response;
+    if (response.status === 200 || response.status === 204) return response;
     const seconds = Number(response.headers.get('retry-after'));
     const wait = Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0;
     throw new HttpError(route, response.status, await response.text(), wait);
