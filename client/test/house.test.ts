@@ -11,7 +11,7 @@ const MAX_FILES = 15;
 /** Of the core with the IndexedDB store, minified and compressed. */
 const MAX_KILOBYTES = 19;
 /** The folders. */
-const ROOMS = ['sqlite', 'indexeddb', 'engine', 'view', 'store', 'records', 'wire'];
+const ROOMS = ['sqlite', 'indexeddb', 'engine', 'timing', 'view', 'store', 'records', 'wire'];
 
 const sources = new Map<string, string>();
 beforeAll(async () => {

@@ -61,7 +61,7 @@ export const CLIENT: readonly Mutation[] = [
   },
   {
     name: 'client-ignores-retry-after',
-    file: 'client/src/engine/backoff.ts',
+    file: 'client/src/timing/backoff.ts',
     find: 'const asked = error.retryAfter * (1 + random / 4);',
     replace: 'const asked = error.retryAfter * 0;',
     tests: [

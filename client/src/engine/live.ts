@@ -48,9 +48,11 @@ export class Live {
     const die = (): void => silence.abort(new Error('the live stream says nothing any more'));
     let timer = setTimeout(die, SILENCE);
     let retry: number | null = null;
+    let isOpen = false;
     try {
       const headers = { accept: 'text/event-stream' };
       const response = await this.http.open(this.route(''), headers, silence.signal);
+      isOpen = true;
       for await (const message of messagesOf(response)) {
         clearTimeout(timer);
         timer = setTimeout(die, SILENCE);
@@ -61,7 +63,8 @@ export class Live {
       if (error instanceof HttpError || !silence.signal.aborted) throw error;
     } finally {
       clearTimeout(timer);
-      const isShort = retry === null && performance.now() - began < SHORT;
+      // Without a network, nothing is known of streams.
+      const isShort = isOpen && retry === null && performance.now() - began < SHORT;
       this.shortStreams = isShort ? this.shortStreams + 1 : 0;
     }
     return retry ?? 0;

@@ -4,7 +4,7 @@ import { judge, refusal, type Judged } from '../records/verdict.js';
 import type { EntryWrite, RefusedWrite, RowWrite } from '../store/store.js';
 import { HttpError } from '../wire/http.js';
 import type { PushAnswer, PushResult } from '../wire/messages.js';
-import { retryAfter } from './backoff.js';
+import { retryAfter } from '../timing/backoff.js';
 import { BATCH, nextBatch, parentKey, pushChange } from './batch.js';
 import type { Connection } from './connection.js';
 import type { KnownState, Outcome, Replica } from './replica.js';

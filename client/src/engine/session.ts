@@ -1,12 +1,12 @@
 import { Http, type HttpOptions } from '../wire/http.js';
 import { Connection } from './connection.js';
 import { Live } from './live.js';
-import { Loop } from './loop.js';
+import { Loop } from '../timing/loop.js';
 import { Pulling } from './pulling.js';
 import { Pushing } from './pushing.js';
 import type { Replica } from './replica.js';
 import { INITIAL_STATUS, type SharedStatus } from './status.js';
-import { whenWorthTrying } from './worth-trying.js';
+import { whenWorthTrying } from '../timing/worth-trying.js';
 
 export interface SessionOptions extends HttpOptions {
   readonly platform: string;

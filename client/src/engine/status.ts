@@ -1,4 +1,4 @@
-import type { Trouble } from './backoff.js';
+import type { Trouble } from '../timing/backoff.js';
 
 /** How the sync is doing. */
 export interface Status {
