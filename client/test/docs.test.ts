@@ -55,15 +55,17 @@ function problemsOf(files: ReadonlyMap<string, string>): readonly string[] {
       'nestjs-synchro-client/*': [path.join(SOURCES, '*/index.ts')],
     },
   };
-  const host = ts.createCompilerHost(options);
-  const { readFile, fileExists, getSourceFile } = host;
-  host.readFile = (file) => files.get(file) ?? readFile.call(host, file);
-  host.fileExists = (file) => files.has(file) || fileExists.call(host, file);
-  host.getSourceFile = (file, version) => {
-    const text = files.get(file);
-    return text === undefined
-      ? getSourceFile.call(host, file, version)
-      : ts.createSourceFile(file, text, version);
+  const disk = ts.createCompilerHost(options);
+  const host: ts.CompilerHost = {
+    ...disk,
+    readFile: (file) => files.get(file) ?? disk.readFile(file),
+    fileExists: (file) => files.has(file) || disk.fileExists(file),
+    getSourceFile: (file, version) => {
+      const text = files.get(file);
+      return text === undefined
+        ? disk.getSourceFile(file, version)
+        : ts.createSourceFile(file, text, version);
+    },
   };
   const program = ts.createProgram([...files.keys()], options, host);
   return ts
