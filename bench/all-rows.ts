@@ -9,6 +9,7 @@ import { pullBuckets } from './rows/pull-buckets.js';
 import { pullChanges } from './rows/pull-changes.js';
 import { pullNothing } from './rows/pull-nothing.js';
 import { pushBatches } from './rows/push-batches.js';
+import { pushMembers } from './rows/push-members.js';
 import { snapshotAll } from './rows/snapshot-all.js';
 import { snapshotPage } from './rows/snapshot-page.js';
 import { statementsAlone } from './rows/statements-alone.js';
@@ -30,6 +31,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   snapshotPage,
   snapshotAll,
   ...pushBatches,
+  pushMembers,
   statementsAlone,
   attacker,
   largeTransaction,

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeProblem, problemsError, type SynchroProblem } from './common/errors.js';
+import { describeWarnings, problemsError, type SynchroProblem } from './common/errors.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { optionProblems } from './option-problems.js';
@@ -10,6 +10,7 @@ import { SchemaService } from './schema/schema.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
 import { memberProblems } from './store/member-problems.js';
+import { versionProblems } from './version-problems.js';
 import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
@@ -35,10 +36,13 @@ export class StartChecks {
    */
   async run(consumer: ConsumerService): Promise<void> {
     const schema = await this.schemas.check();
-    const problems = [...(await this.problems(schema.problems)), ...(await consumer.prepare())];
+    const versions = versionProblems();
+    const unfit = versions.filter(({ isAdvice }) => !isAdvice);
+    const problems = [...unfit, ...(await this.problems(schema.problems)), ...(await consumer.prepare())];
     if (problems.length > 0) throw problemsError(problems);
-    const warnings = [...schema.warnings, ...(await this.visibility.all())];
-    for (const warning of warnings) this.logger.warn(describeProblem(warning));
+    const newer = versions.filter(({ isAdvice }) => isAdvice);
+    const warnings = [...newer, ...schema.warnings, ...(await this.visibility.all())];
+    for (const line of describeWarnings(warnings)) this.logger.warn(line);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });

@@ -41,6 +41,7 @@ import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subs
 import { OwnerWritePolicy, WritePolicy } from './resolvers/write-policy.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
+import { databaseName } from './database/database-name.js';
 import { syncSchema } from './database/sync-schema.js';
 import { StartChecks } from './start-checks.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
@@ -50,7 +51,11 @@ import {
   GIVEN_OPTIONS,
   OPTIONS_TYPE,
 } from './synchro.module-definition.js';
-import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
+import {
+  SYNCHRO_OPTIONS,
+  type SynchroModuleExtras,
+  type SynchroOptions,
+} from './settings/synchro.options.js';
 import { readSettings } from './settings/synchro.settings.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
@@ -72,7 +77,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     ...definition,
     global: extras.isGlobal ?? false,
     imports: [DiscoveryModule, ...(definition.imports ?? []), ...(extras.imports ?? [])],
-    controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
+    controllers: extras.controller === false ? [] : [syncControllerFor(path, extras)],
     providers: [
       ...(definition.providers ?? []),
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
@@ -105,8 +110,9 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
 
 const SETTINGS: Provider = {
   provide: SYNCHRO_OPTIONS,
-  inject: [GIVEN_OPTIONS],
-  useFactory: readSettings,
+  inject: [GIVEN_OPTIONS, SYNC_DATA_SOURCE],
+  useFactory: (options: SynchroOptions, dataSource: DataSource) =>
+    readSettings(options, databaseName(dataSource)),
 };
 
 const REGISTRY: Provider = {

@@ -38,15 +38,19 @@ describe('the package that hosts install', () => {
   });
 
   it('holds the build of lib/ with its types and maps, and what a user reads; nothing else', async () => {
-    const built = (await sources()).flatMap((path) =>
-      ['js', 'js.map', 'd.ts'].map((ending) => `dist/lib/${path.replace(/ts$/, ending)}`),
+    const names = (await sources()).map((path) => path.replace(/ts$/, ''));
+    const built = names.flatMap((name) =>
+      ['js', 'js.map', 'd.ts'].map((ending) => `dist/lib/${name}${ending}`),
     );
-    const read = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
-    expect(packed.files).toEqual([...built, ...read].toSorted());
+    const commonJs = names
+      .filter((name) => !name.startsWith('cli/'))
+      .flatMap((name) => ['js', 'd.ts'].map((ending) => `dist/cjs/${name}${ending}`));
+    const read = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/cjs/package.json'];
+    expect(packed.files).toEqual([...built, ...commonJs, ...read].toSorted());
   });
 
   it('has maps that carry their sources, which are not in it', async () => {
-    const scripts = packed.files.filter((path) => path.endsWith('.js'));
+    const scripts = packed.files.filter((path) => path.endsWith('.js') && !path.startsWith('dist/cjs/'));
     expect(scripts.length).toBeGreaterThan(0);
     for (const script of scripts) {
       const [, map = ''] = MAP_COMMENT.exec(await read(script)) ?? [];
@@ -67,9 +71,7 @@ describe('the package that hosts install', () => {
   });
 
   it('has types that are found where the code is, by ES modules, bundlers and CommonJS', async () => {
-    // Not looked at: `node10` (its resolution knows no exports; Nest 12's own packages have none for it), and that
-    // CommonJS gets an ES module: Node can `require` it, and TypeScript allows that, from the versions in `engines` on.
-    const rules = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'];
+    const rules = ['--profile', 'strict'];
     const attw = installedScript('@arethetypeswrong/cli/dist/index.js');
     await runProgram(process.execPath, [attw, packed.tarball, ...rules], { cwd: folder });
   });
@@ -85,6 +87,24 @@ describe('the package that hosts install', () => {
     expect(main).toEqual(expect.arrayContaining(['SynchroModule', 'SyncTable', 'synchroMigrations']));
     expect(testing).toEqual(['SyncDevice', 'SyncDeviceError', 'caughtUp']);
     expect(json.default.name).toBe(manifest.name);
+  });
+
+  it('is one copy for who imports and who requires it, and another for Jest [W-VERSIONS-7]', async () => {
+    const [same, jest] = await inHost<[boolean, string[]]>(`(async () => {
+      const { createRequire } = await import('node:module');
+      const require = createRequire(process.cwd() + '/host.js');
+      const names = ['nestjs-synchro', 'nestjs-synchro/testing'];
+      const [main, testing] = await Promise.all(names.map((name) => import(name)));
+      const required = names.map((name) => require(name));
+      const copies = ['dist/cjs/index.js', 'dist/cjs/testing/index.js'].map((file) =>
+        Object.keys(require(process.cwd() + '/node_modules/nestjs-synchro/' + file)));
+      return [
+        main.SynchroModule === required[0].SynchroModule && testing.SyncDevice === required[1].SyncDevice,
+        copies.map((keys, index) => String(keys.toSorted()) === String(Object.keys(required[index]).toSorted())),
+      ];
+    })()`);
+    expect(same).toBe(true);
+    expect(jest).toEqual([true, true]);
   });
 
   it('keeps its files to itself', async () => {

@@ -6,7 +6,7 @@ import { HandWrittenController } from '../baselines/hand-written.js';
 import { profiler } from '../environment/profiler.js';
 import { recorder } from '../environment/recorder.js';
 import { serve } from '../environment/serve.js';
-import { Comment, Document, Task } from './entities.js';
+import { Comment, Document, SharedTask, Task, TaskMember } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 
 const { env } = process;
@@ -18,7 +18,7 @@ const name = env['SYNC_NAME'] ?? '';
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: env['DATABASE_URL'] ?? '',
-      entities: [Task, Comment, Document],
+      entities: env['SYNC_MEMBERS'] === '1' ? [SharedTask, TaskMember] : [Task, Comment, Document],
     }),
     SynchroModule.forRoot({
       guards: [UserIdHeaderGuard({ allowInProduction: true })],

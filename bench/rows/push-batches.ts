@@ -6,7 +6,7 @@ import { HttpLoad } from '../environment/http-load.js';
 import { copyRows, expectSame } from '../environment/same.js';
 import type { Environment } from '../environment/environment.js';
 
-const BATCH = 100;
+export const BATCH = 100;
 
 type Kind = 'create' | 'update';
 
@@ -17,7 +17,7 @@ interface Load {
   readonly batch: number;
 }
 
-interface Task {
+export interface Task {
   readonly id: string;
   readonly title: string;
   readonly body: string;
@@ -136,21 +136,25 @@ async function prepare(environment: Environment, { kind, users, batch }: Load): 
 }
 
 /** The same rows in both, with the times that they have in one. */
-async function sameTasks(database: Database, baselineDatabase: Database, count: number): Promise<void> {
+export async function sameTasks(
+  database: Database,
+  baselineDatabase: Database,
+  count: number,
+): Promise<void> {
   await database.query(`SELECT add_tasks(1, ${count}, 1)`);
   await copyRows(database, baselineDatabase, 'tasks');
   for (const each of [database, baselineDatabase]) await each.query('VACUUM ANALYZE tasks');
 }
 
 /** The `updated_at` of each task, as a device would know it. */
-async function versionsOf(database: Database): Promise<Map<string, string>> {
+export async function versionsOf(database: Database): Promise<Map<string, string>> {
   const rows = await database.query<{ id: string; version: string }>(
     `SELECT id, to_json(updated_at) #>> '{}' AS version FROM tasks ORDER BY created_at, id`,
   );
   return new Map(rows.map(({ id, version }) => [id, version]));
 }
 
-function taskOf(id: string, turn: number, n: number): Task {
+export function taskOf(id: string, turn: number, n: number): Task {
   return {
     id,
     title: `Task number ${n} of turn ${turn}`,
@@ -167,7 +171,7 @@ function inLane<Batch>(batches: readonly Batch[], lane: number, lanes: number): 
 }
 
 /** As the SDKs send it: always the whole row. */
-function change(
+export function change(
   kind: Kind,
   userId: string,
   { id, ...data }: Task,
@@ -183,7 +187,7 @@ function change(
   };
 }
 
-function learn(answer: string, versions: Map<string, string>): void {
+export function learn(answer: string, versions: Map<string, string>): void {
   const { accepted, rejected } = JSON.parse(answer) as PushAnswer;
   if (rejected.length > 0) throw new Error(`a push was rejected: ${answer.slice(0, 500)}`);
   for (const { id, server_updated_at: version } of accepted) if (versions.has(id)) versions.set(id, version);

@@ -46,8 +46,8 @@ Options of rls:
   --force               bind the tables' owner, too
   --ownership-resolver  an OwnershipResolver of yours says who reads the rows
 Options of doctor:
-  --slot                replication.slotName of the app (default: synchro_slot)
-  --publication         replication.publicationName (default: synchro_pub)
+  --slot                replication.slotName of the app (default: synchro_<database>)
+  --publication         replication.publicationName (default: synchro_<database>)
   --replication-url     connection of the consumer, where it is not the DataSource's
   --push-role           pushRole of the app
   --max-retained-wal    bytes of WAL that a slot may keep while nobody reads it (default: 1 GiB)

@@ -1,3 +1,5 @@
+import { groupBy } from './collections.js';
+
 /** Stable codes of what can go wrong; messages may change, codes don't. */
 export type SynchroErrorCode =
   | 'configuration_invalid'
@@ -42,6 +44,8 @@ export interface SynchroProblem {
   readonly fix: string;
   /** Sync works without it: nothing is wrong as long as the host keeps to what the message says. Default: it doesn't. */
   readonly isAdvice?: true;
+  /** Of a warning: what it is one of, for a line that stands for all of them. Default: it stands for itself. */
+  readonly group?: string;
 }
 
 /**
@@ -92,6 +96,19 @@ export function problemsError(problems: readonly SynchroProblem[]): SynchroError
 export function describeProblem({ entity, option, message, fix }: SynchroProblem): string {
   return `${entity}: ${option}: ${message}; ${fix}`;
 }
+
+/** A line for each warning; several of a group are on one, with the first of them in full. */
+export function describeWarnings(warnings: readonly SynchroProblem[]): readonly string[] {
+  const groups = groupBy(warnings, (warning) => warning.group ?? describeProblem(warning));
+  return [...groups].map(([group, [first, ...others]]) => {
+    if (others.length === 0) return describeProblem(first);
+    const names = [first, ...others].map(({ entity, option }) => `${entity}.${option}`);
+    const more = names.length > MOST_NAMED ? `, and ${names.length - MOST_NAMED} more` : '';
+    return `${names.length} ${group}: ${names.slice(0, MOST_NAMED).join(', ')}${more}. The first: ${describeProblem(first)}`;
+  });
+}
+
+const MOST_NAMED = 20;
 
 /** The problem of a check that throws at the first one, to be listed among others. */
 export async function problemsOf(

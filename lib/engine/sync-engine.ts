@@ -84,8 +84,8 @@ export class SyncEngine {
   }
 
   /**
-   * Ends the live connections of a user's devices, on every instance within a second. They come back, and your guards
-   * then decide: lock the user out first.
+   * Ends the live connections of a user's devices, on every instance within a second. The devices reconnect, and your
+   * guards decide then: lock the user out first.
    */
   disconnect(userId: string): Promise<void> {
     return this.admin.disconnect(userId);

@@ -12,25 +12,22 @@ import type { HttpRequest } from './sync-request.js';
 
 const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
 
-/** Under which Nest's adapter keeps what it gives to Fastify as a route's `config` (its `@RouteConfig`). */
-const FASTIFY_CONFIG = '__fastify_route_config__';
-const CONFIG = { synchro: true } as const;
+/**
+ * What `@ApiExcludeController()` of `@nestjs/swagger` sets: as every method is routed, it would show dozens of operations
+ * where there are seven. docs/protocol.md describes them.
+ */
+export const HiddenFromSwagger: ClassDecorator = SetMetadata('swagger/apiExcludeController', [true]);
 
 type Method = 'GET' | 'POST';
 
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */
 export function SyncRoute(method: Method, path: string): MethodDecorator {
-  return applyDecorators(All(path), SetMetadata(ALLOWED, method), SetMetadata(FASTIFY_CONFIG, CONFIG));
+  return applyDecorators(All(path), SetMetadata(ALLOWED, method));
 }
 
-/** Whether a handler in Express's router is one of ours: Nest gives it the metadata of the controller's method. */
-export function isSyncRoute(handler: object): boolean {
-  return Reflect.hasMetadata(ALLOWED, handler);
-}
-
-/** Whether a route in Fastify, by its `config`, is one of ours. */
-export function isSyncRouteConfig(config: object | undefined): boolean {
-  return config !== undefined && 'synchro' in config;
+/** Whether the handler of a route is one of ours: Nest gives it the metadata of the controller's method. */
+export function isSyncRoute(handler: unknown): boolean {
+  return typeof handler === 'function' && Reflect.hasMetadata(ALLOWED, handler);
 }
 
 /** Answers 405 to what is not an endpoint's method, before anything else of the request is looked at. */

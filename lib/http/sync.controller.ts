@@ -20,7 +20,7 @@ import { LiveEndpoint } from './live/live-endpoint.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';
-import { MethodInterceptor, SyncRoute } from './sync-route.js';
+import { HiddenFromSwagger, MethodInterceptor, SyncRoute } from './sync-route.js';
 import { UserInterceptor } from './user.interceptor.js';
 import { VersionInterceptor } from './version.interceptor.js';
 
@@ -36,6 +36,7 @@ import { VersionInterceptor } from './version.interceptor.js';
   VersionInterceptor,
 )
 @UseFilters(SyncExceptionFilter)
+@HiddenFromSwagger
 export class SyncController {
   constructor(
     private readonly engine: SyncEngine,

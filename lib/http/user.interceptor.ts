@@ -23,6 +23,8 @@ import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
   private hasHinted = false;
+  /** What was said of answers that are no user. */
+  private readonly told = new Set<string>();
 
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'userId' | 'logger'>) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
@@ -31,9 +33,11 @@ export class UserInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<HttpRequest>();
     const { userId: ownRule } = this.options;
-    const userId = ownRule ? await ownRule(context) : identityOf(request);
-    if (typeof userId !== 'string' || userId === '') {
-      if (!ownRule) this.hint();
+    const answer: unknown = ownRule ? await ownRule(context) : identityOf(request);
+    const userId = idText(answer);
+    if (userId === null) {
+      if (ownRule) this.tellOnce(`the option userId answered ${describeAnswer(answer)}`);
+      else this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
     }
     if (userId.includes('\0') || bytesAbove(TEXT_LIMITS.userId, userId) !== null) {
@@ -41,6 +45,13 @@ export class UserInterceptor implements NestInterceptor {
     }
     setUser(request, canonicalId(userId));
     return next.handle();
+  }
+
+  /** Once: a host may let requests without a user come this far, any number of them. */
+  private tellOnce(why: string): void {
+    if (this.told.has(why)) return;
+    this.told.add(why);
+    this.logger.warn(`a request has no user, and was answered 401: ${why}`);
   }
 
   /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */
@@ -51,4 +62,20 @@ export class UserInterceptor implements NestInterceptor {
       'nobody can sync: the option userId is not set, and no guard of the library (JwtGuard, UserIdHeaderGuard) ran',
     );
   }
+}
+
+/** The id in the form in which columns hold it; null: it is none. */
+function idText(answer: unknown): string | null {
+  if (typeof answer === 'string') return answer === '' ? null : answer;
+  if (typeof answer === 'bigint' || Number.isSafeInteger(answer)) return String(answer);
+  return null;
+}
+
+/** What the host's rule answered in place of an id; nothing of what is in it. */
+function describeAnswer(answer: unknown): string {
+  if (answer === undefined || answer === null)
+    return `${String(answer)}: no guard has put a user on the request, or the rule looks for it elsewhere`;
+  if (answer === '') return 'an empty text';
+  if (typeof answer === 'number') return 'a number that is no integer which JavaScript holds exactly';
+  return `${typeof answer === 'object' ? 'an object' : `a ${typeof answer}`}: it has to answer the id alone`;
 }

@@ -82,7 +82,7 @@ export class HeadWatcher {
     while (!this.isStopped && this.events.isNeeded()) {
       this.isTold = false;
       try {
-        await this.look();
+        await this.check();
         this.isFailing = false;
       } catch (error) {
         this.report(error);
@@ -93,7 +93,7 @@ export class HeadWatcher {
     this.isRunning = false;
   }
 
-  private async look(): Promise<void> {
+  private async check(): Promise<void> {
     const { reads, events, looked } = this;
     const head = await reads.head();
     if (head === null) return;

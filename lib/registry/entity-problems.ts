@@ -85,7 +85,7 @@ export function manyToManyWarnings(
         metadata,
         propertyPath,
         `its links in the table ${junction?.tableName ?? ''} are not synced`,
-        'where devices need them, make the link an entity with a key of one column, @UpdateDateColumn and @DeleteDateColumn, and decorate it with @SyncTable()',
+        'where devices need them, make the link an entity with a key of one column (docs/tables-and-buckets.md#keys), and decorate it with @SyncTable()',
       ),
     );
 }

@@ -40,8 +40,9 @@ export interface Members<Entity extends object = object> {
 }
 
 /**
- * A column by the entity's property, or by its name in the database. Editors offer the properties; any name (a database
- * column, the path `address.street` into an embedded entity) is taken, and checked at start.
+ * A column by the entity's property, by a relation that has one join column, or by its name in the database. Editors
+ * offer the properties; any name (a database column, the path `address.street` into an embedded entity) is taken, and
+ * checked at start.
  */
 export type ColumnName<Entity extends object = object> = (keyof Entity & string) | (string & {});
 
@@ -60,13 +61,27 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly parentFkColumn?: ColumnName<Entity>;
   /** Columns that clients see and write. Default: all but `select: false` ones. Key and timestamps are always in. */
   readonly syncColumns?: readonly ColumnName<Entity>[];
+  /**
+   * Columns that clients neither see nor write; all others are synced, also those that are added later. Not together
+   * with `syncColumns`. Default: none.
+   */
+  readonly excludeColumns?: readonly ColumnName<Entity>[];
   /** Entities that clients should push before this one; a hint in the contract. Default: none. */
   readonly dependencies?: readonly (() => EntityClass)[];
-  /** Default: the entity's primary key. */
+  /**
+   * Column by which devices know a row: any that is UNIQUE and NOT NULL, and in the table's replica identity. Default:
+   * the entity's primary key.
+   */
   readonly idColumn?: ColumnName<Entity>;
-  /** Default: the `@UpdateDateColumn`, else `updated_at`. */
+  /**
+   * Devices choose the keys of the rows that they create, though a sequence (`serial`, an identity) fills `idColumn` as
+   * well. A key that a device has chosen is one that the sequence comes to later: that insert of yours then fails
+   * (SQLSTATE 23505). Default: false, devices create no rows in such a table.
+   */
+  readonly clientKeys?: boolean;
+  /** Default: the `@UpdateDateColumn`, else `updated_at`; none in a table that devices don't write. */
   readonly updatedAtColumn?: ColumnName<Entity>;
-  /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
+  /** Default: the `@DeleteDateColumn`, else `deleted_at`. Without one, a delete removes the row. */
   readonly deletedAtColumn?: ColumnName<Entity>;
   /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
   readonly protectedColumns?: readonly ColumnName<Entity>[];

@@ -45,8 +45,12 @@ export interface SyncTable {
   readonly sql: string;
   readonly pushPolicy: PushPolicy;
   readonly idColumn: string;
-  readonly updatedAtColumn: string;
-  readonly deletedAtColumn: string;
+  /** Devices choose keys even where a sequence fills them. */
+  readonly clientKeys: boolean;
+  /** null: the table has none; only one that no device may write can be without. */
+  readonly updatedAtColumn: string | null;
+  /** null: the table has none, so that a delete removes the row. */
+  readonly deletedAtColumn: string | null;
   readonly versionColumn: string | null;
   readonly ownerColumn: string | null;
   /** Wire name of the parent. */
@@ -56,7 +60,7 @@ export interface SyncTable {
   readonly dependencies: readonly string[];
   /** The columns asked for; null means all that are not in {@link hiddenColumns}. */
   readonly syncColumns: readonly string[] | null;
-  /** `select: false` columns that were not asked for. */
+  /** Columns that are left out: `select: false` ones that were not asked for, and those that the host names. */
   readonly hiddenColumns: readonly string[];
   /** Every column that a client's update can't touch: key, owner, parent key, timestamps, version, and the host's. */
   readonly protectedColumns: ReadonlySet<string>;

@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { tableNameProblems } from './name-problems.js';
-import { bucketPrefixProblems } from './named-buckets.js';
+import { bucketPrefixProblems } from './buckets/named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
 /** Finds contradictions in the tables' options (docs/options.md#synctable). */
@@ -39,7 +39,7 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
       problem(
         table,
         'pushPolicy',
-        'clients push into the table, but its rows belong to nobody',
+        'clients push into the table, but its rows have no owner',
         `set ownerColumn, parent or members, or pushPolicy: 'disabled'`,
       ),
     );

@@ -208,6 +208,6 @@ export class ConsumerSession {
     const { options, logger } = this.context;
     const slot = options.slotName;
     if (reason === FIRST_START) logger.log('making the slot and the first edges', { slot });
-    else logger.warn('making the slot anew; every device will take a snapshot', { slot, reason });
+    else logger.warn('making a new slot; every device will take a snapshot', { slot, reason });
   }
 }

@@ -75,7 +75,7 @@ export class WalConsumer {
     this.running = this.run();
     await pause(FIRST_EDGES_MS, AbortSignal.any([this.edgesMissing.signal, this.stopping.signal]));
     if (!this.edgesMissing.signal.aborted)
-      this.logger.warn('there are no edges yet: devices are asked to come back');
+      this.logger.warn('there are no edges yet: devices are answered 503');
   }
 
   /** Finishes the batch at hand, or leaves it to the next session when it takes too long, and lets go of the slot. */

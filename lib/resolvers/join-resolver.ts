@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { bucketOf, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
-import { memberBucket } from '../registry/members.js';
+import { memberBucket } from '../registry/buckets/members.js';
 import { SyncRegistry } from '../registry/sync-registry.js';
 import type { SyncTable } from '../registry/sync-table.js';
 import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';

@@ -13,10 +13,13 @@ import type { ContractColumn, ContractTable } from './schema-contract.js';
  *
  * @param alias the table's alias in the statement, unquoted
  */
-export function rowColumnsSql({ columns }: ContractTable, alias: string): string {
-  return columns
-    .map((column) => columnSql(column, `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`))
-    .join(', ');
+export function rowColumnsSql({ columns, virtualColumns }: ContractTable, alias: string): string {
+  return [
+    ...columns.map((column) =>
+      columnSql(column, `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`),
+    ),
+    ...virtualColumns.map(({ name }) => `NULL::text AS ${quoteIdentifier(name)}`),
+  ].join(', ');
 }
 
 /**

@@ -189,7 +189,12 @@ export class SchemaService {
 }
 
 function columnsOf({ tables }: Pick<ContractDraft, 'tables'>): ContractColumns {
-  return new Map([...tables].map(([name, { columns }]) => [name, columns.map((column) => column.name)]));
+  return new Map(
+    [...tables].map(([name, { columns, virtualColumns }]) => [
+      name,
+      [...columns, ...virtualColumns].map((column) => column.name),
+    ]),
+  );
 }
 
 /** The entity's own problem with a column or an option says enough. */

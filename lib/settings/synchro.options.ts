@@ -13,14 +13,17 @@ import type { SynchroHooks } from './synchro-hooks.js';
 /** The `SynchroSettings`, which everything injects: the {@link SynchroOptions} as they are used. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
+/** What a host's rule knows of who is asking; null and undefined: nobody. */
+export type UserId = string | number | bigint | null | undefined;
+
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
 export interface SynchroOptions {
   /**
-   * The host's own identity of the request. Empty or undefined answers 401. The user id never comes from body or
-   * query. Default: the user that `JwtGuard` or `UserIdHeaderGuard` identified; without one of them, every request is
-   * answered with 401.
+   * The host's own identity of the request. An integer is taken for its digits. Anything that is no id answers 401, and
+   * the log says once what it was. The user id never comes from body or query. Default: the user that `JwtGuard` or
+   * `UserIdHeaderGuard` identified; without one of them, every request is answered with 401.
    */
-  readonly userId?: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
+  readonly userId?: (context: ExecutionContext) => UserId | Promise<UserId>;
   /**
    * Lowest app version that may sync (semver), compared with {@link versionHeader} in every request and with the body
    * of a registration; below it 426. Text that is no version is a 400, a missing version passes. Default: any.
@@ -187,9 +190,9 @@ export interface CompactionOptions {
 }
 
 export interface ReplicationOptions {
-  /** Default: `synchro_slot`. Slots are unique in a whole cluster. */
+  /** Default: `synchro_<database>`, as slots are unique in a whole cluster. */
   readonly slotName?: string;
-  /** Default: `synchro_pub`. */
+  /** Default: `synchro_<database>`. */
   readonly publicationName?: string;
   /**
    * A connection of its own, e.g. past a PgBouncer, or a role with REPLICATION. Default: the DataSource's.
@@ -228,6 +231,11 @@ export interface SynchroModuleExtras {
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
   /** The host's guards and the library's (`JwtGuard(…)`), in this order, on the sync routes only. */
   readonly guards?: readonly (Type<CanActivate> | CanActivate)[];
+  /**
+   * Decorators of the host's for the controller of the sync routes, whose metadata its global guards look for, e.g.
+   * `[Public(), SkipThrottle()]`. Default: none.
+   */
+  readonly decorators?: readonly ClassDecorator[];
   /** Overrides by class token, e.g. `{ provide: OwnershipResolver, useClass: SharingResolver }`. */
   readonly providers?: readonly Provider[];
   /** Route prefix. Default: `sync`. */

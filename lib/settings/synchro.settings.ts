@@ -2,6 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 import { parseDuration } from '../common/duration.js';
 import { checkCounts, COUNT, POSITIVE, readRefusedCreates, TIMER } from './option-checks.js';
+import { replicationName } from './replication-name.js';
 import type { SynchroHooks } from './synchro-hooks.js';
 import type {
   CompactionOptions,
@@ -81,7 +82,7 @@ export interface ReplicationSettings extends Required<
  * Reads the options once, at start.
  * @throws SynchroError `configuration_invalid` naming the option that can't be used
  */
-export function readSettings(options: SynchroOptions): SynchroSettings {
+export function readSettings(options: SynchroOptions, database = 'postgres'): SynchroSettings {
   checkCounts('', options, {
     maxPushChanges: POSITIVE,
     maxPageBytes: POSITIVE,
@@ -105,7 +106,7 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
     migrationsRun: options.migrationsRun ?? false,
     hooks: options.hooks ?? {},
-    replication: replication !== false && readReplication(replication),
+    replication: replication !== false && readReplication(replication, database),
     live: live !== false && readLive(live),
     schema: { compatibleHashes: options.schema?.compatibleHashes ?? [] },
     compaction: compaction && readCompaction(compaction),
@@ -197,7 +198,8 @@ export function readLive(options: LiveOptions): LiveSettings {
   };
 }
 
-export function readReplication(options: ReplicationOptions): ReplicationSettings {
+/** @param database whose name slot and publication have by default */
+export function readReplication(options: ReplicationOptions, database: string): ReplicationSettings {
   checkCounts('replication.', options, {
     batchRows: POSITIVE,
     maxBatchRows: POSITIVE,
@@ -205,8 +207,8 @@ export function readReplication(options: ReplicationOptions): ReplicationSetting
     maxBucketsPerRow: COUNT,
   });
   const {
-    slotName = 'synchro_slot',
-    publicationName = 'synchro_pub',
+    slotName = replicationName(database),
+    publicationName = replicationName(database),
     connection,
     batchRows = 1_000,
     maxBatchRows = 1_000,

@@ -28,7 +28,7 @@ export async function openPolicyWarnings(
       code: 'configuration_invalid',
       entity: table.entity,
       option: 'row-level security',
-      message: `the policy sync_read_${table.name} lets everyone read ${table.sql}, though ${resolver} says who reads it`,
+      message: `the policy sync_read_${table.name} lets everyone read ${table.sql}, though ${resolver} decides its readers`,
       fix: 'run the statements of synchroRlsSql(dataSource, { ownershipResolver: true })',
     } as const;
   });

@@ -98,8 +98,8 @@ export class SyncDevice {
   }
 
   /**
-   * Takes the changes since the last pull, waiting up to five seconds for what the device itself has pushed; a snapshot,
-   * where the server requires one.
+   * Takes the changes since the last pull, and waits up to five seconds for those that the device itself has pushed; a
+   * snapshot, where the server requires one.
    * @returns the reason for a snapshot, or null
    */
   async pull(): Promise<string | null> {

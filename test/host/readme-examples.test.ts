@@ -178,7 +178,7 @@ describe('adding it to an app', () => {
     expect(stdout).toMatch(/title: 'Buy milk'[^]*user_id: 'alice'|user_id: 'alice'[^]*title: 'Buy milk'/);
     expect(await app.kill('SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
     const slots = await database.query('SELECT slot_name, active FROM pg_replication_slots');
-    expect(slots).toEqual([{ slot_name: 'synchro_slot', active: false }]);
+    expect(slots).toEqual([{ slot_name: `synchro_${database.name}`, active: false }]);
   });
 
   it('the doctor has nothing against its entity [W-SDK-7]', async () => {
@@ -218,7 +218,7 @@ describe('adding it to an app', () => {
   });
 });
 
-describe('who is asking', () => {
+describe('the user of a request', () => {
   it('an SDK is let in, which sends a token and nothing else', async () => {
     await withSync(await example<Sync>('sdk/sync.ts'), {}, async ({ url: target, device, database: own }) => {
       const made = await node(process.execPath, [script('dev-token.ts'), 'carol'], {
@@ -271,6 +271,26 @@ describe('who is asking', () => {
       await phone.create('tasks', { title: 'mine' });
       expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'alice' }]);
       expect(await statusOf(`${url}/sync/schema`, { 'x-session': 'another' })).toBe(401);
+    });
+  });
+
+  it('a guard of the whole app says who is asking, or lets the sync routes pass', async () => {
+    interface Guarded extends Sync {
+      readonly AccountsModule: Type;
+      readonly syncByToken: DynamicModule;
+    }
+    const { sync, syncByToken, AccountsModule } = await example<Guarded>('identity/app-guard.ts');
+    const host = { imports: [AccountsModule] };
+    await withSync({ sync }, { host }, async ({ url, device, database }) => {
+      const phone = await device('', { 'x-account': '7' });
+      await phone.create('tasks', { title: 'mine' });
+      expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: '7' }]);
+      expect(await statusOf(`${url}/sync/schema`, {})).toBe(401);
+    });
+    await withSync({ sync: syncByToken }, { host }, async ({ url }) => {
+      const authorization = `Bearer ${await token({ sub: 'alice' })}`;
+      expect(await statusOf(`${url}/sync/schema`, { authorization })).toBe(200);
+      expect(await statusOf(`${url}/sync/schema`, { 'x-account': '7' })).toBe(401);
     });
   });
 
@@ -334,6 +354,22 @@ async function makeBucketFunction(database: TestDatabase): Promise<void> {
   await database.query(sql('bucket-function'));
 }
 
+/** As the page says, in place of what TypeORM has made. */
+async function addSyncIds(database: TestDatabase): Promise<void> {
+  for (const table of ['notes', 'note_labels']) {
+    await database.query(`ALTER TABLE ${table} DROP COLUMN sync_id CASCADE`);
+    await database.query(sql('sync-id').replaceAll('notes', table));
+  }
+}
+
+/** As the page says, with a row that was there before. */
+async function migrateNotes(database: TestDatabase): Promise<void> {
+  await database.query('ALTER TABLE note DROP COLUMN sync_id, DROP COLUMN "updatedAt"');
+  await database.query(`INSERT INTO "user" (email, password) VALUES ('a@b.c', 'x')`);
+  await database.query(`INSERT INTO note (text, "userId") VALUES ('old', 1)`);
+  await database.query(sql('adoption'));
+}
+
 async function makeSearchIndex(database: TestDatabase): Promise<void> {
   await database.query('CREATE TABLE search_index (task_id text)');
   await database.query(
@@ -366,6 +402,49 @@ describe('tables and rules', () => {
       expect(edges.map((edge) => edge['bucket_id'])).toEqual([`task:${task.id}`, 'user:alice', 'user:alice']);
       expect(await bob.create('categories', { name: 'no' })).toMatchObject({ status: 'rejected_terminal' });
     });
+  });
+
+  it('the table of an app that was there before is synced by its migration and its entity', async () => {
+    const { Note, User } = await example<Record<string, EntityClass>>('adoption/note.entity.ts');
+    const entities = [Note, User].filter((entity) => entity !== undefined);
+    await withSync(
+      await headerSync(),
+      { entities, prepare: migrateNotes },
+      async ({ device, database, caughtUp }) => {
+        const [phone, tablet] = [await device('1'), await device('1')];
+        expect([...phone.rows('note').values()]).toMatchObject([{ id: 1, text: 'old', userId: 1 }]);
+        const { id } = await phone.create('note', { text: 'new' });
+        await caughtUp();
+        await tablet.pull();
+        expect(tablet.rows('note').get(id)).toMatchObject({ id: 2, text: 'new', userId: 1 });
+        await tablet.delete('note', id);
+        expect(await database.query('SELECT text FROM note')).toEqual([{ text: 'old' }]);
+      },
+    );
+  });
+
+  it('a table with a serial key and a link table are known by an id beside their key', async () => {
+    const { Note, Attachment, NoteLabel } = await example<Record<string, EntityClass>>('keys/entities.ts');
+    const entities = [Note, Attachment, NoteLabel].filter((entity) => entity !== undefined);
+    await withSync(
+      await headerSync(),
+      { entities, prepare: addSyncIds },
+      async ({ device, database, caughtUp }) => {
+        const [phone, tablet] = [await device('7'), await device('7')];
+        const note = await phone.create('notes', { body: 'a note' });
+        await phone.create('attachments', { note_sync_id: note.id });
+        const label = await phone.create('note_labels', { note_sync_id: note.id, label: 'red' });
+        await caughtUp();
+        await tablet.pull();
+        expect(tablet.rows('notes').get(note.id)).toMatchObject({ id: 1, user_id: 7, body: 'a note' });
+        expect(tablet.rows('note_labels').get(label.id)).toMatchObject({ label: 'red' });
+        await tablet.delete('notes', note.id);
+        await caughtUp();
+        await phone.pull();
+        expect(phone.rows('notes').size + phone.rows('attachments').size).toBe(0);
+        expect(await database.query('SELECT FROM notes')).toEqual([]);
+      },
+    );
   });
 
   it('SharingResolver shares a task, and takes it back', async () => {
@@ -679,7 +758,7 @@ interface Admin {
 }
 
 describe('operating it', () => {
-  it('the health indicator is up, and tells how sync is doing', async () => {
+  it('the health indicator is up, and reports the state of sync', async () => {
     const { SyncHealthIndicator, HealthController } =
       await example<Record<'SyncHealthIndicator' | 'HealthController', Type>>('operating/health.ts');
     const host = {

@@ -11,7 +11,7 @@ import { startApp, type RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { insertTask, insertTasks, retitle, share, unshare } from '../support/sample-rows.js';
 
-describe('what host teams test their rules with', () => {
+describe('the tools with which host teams test their rules', () => {
   let database: TestDatabase;
   let app: RunningApp;
 
@@ -68,7 +68,7 @@ describe('what host teams test their rules with', () => {
     expect(phone.rows('tasks').size).toBe(15);
   });
 
-  it('tells what became of each pushed change, in their order', async () => {
+  it('returns the verdict on each pushed change, in their order', async () => {
     const [user, other] = [randomUUID(), randomUUID()];
     const [phone, tablet] = [device(user), device(other)];
     await phone.start();

@@ -9,7 +9,7 @@ const VERDICTS = 9_000;
 
 function outcome(results: readonly Result[]): PushOutcome {
   const contract = { version: 1n, hash: 'hash' } as PushOutcome['contract'];
-  return { results, contract };
+  return { results, contract, commit: null };
 }
 
 function verdict(n: number): Result {

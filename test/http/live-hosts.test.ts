@@ -97,6 +97,7 @@ describe.each(Object.entries(ADAPTERS))('the live channel on %s', (_platform, ad
     expect(stream.response.headers).not.toHaveProperty('content-encoding');
     expect(stream.response.headers).toMatchObject({
       'content-type': 'text/event-stream',
+      connection: 'close',
       'access-control-allow-origin': 'https://app.example.com',
     });
     await stream.first('hello');

@@ -11,7 +11,7 @@ export const GUARDS: readonly Mutation[] = [
     file: 'lib/http/guards/token-verifier.ts',
     find: "requireExpiry === false ? [] : ['exp']",
     replace: "requireExpiry === true ? ['exp'] : []",
-    tests: [{ file: JWT, name: 'must have an end, unless told otherwise' }],
+    tests: [{ file: JWT, name: 'must have an end, unless configured otherwise' }],
     why: 'W-HTTP-5: a token that leaked once would be good for ever.',
   },
   {

@@ -101,7 +101,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
     find: 'context.until < END ? order : commitEnd',
     replace: 'commitEnd',
     tests: [
-      { file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' },
+      { file: 'test/replication/membership/wal-children.test.ts', name: 'do not reach users who get it' },
     ],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
   },
@@ -188,11 +188,11 @@ export const MEMBERSHIP: readonly Mutation[] = [
     tests: [
       {
         file: 'test/replication/membership/wal-soft-delete.test.ts',
-        name: 'takes nothing of what is told of others beside it',
+        name: 'takes nothing from the entries of others beside it',
       },
       {
         file: 'test/replication/membership/wal-soft-delete.test.ts',
-        name: 'of what is told of a row whose time stands still',
+        name: 'from the entry of a row whose time stands still',
       },
     ],
     why: 'Rule 1: the wrong devices would be told of the wrong row.',

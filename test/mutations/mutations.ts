@@ -13,6 +13,7 @@ import { READING } from './reading.js';
 import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
+import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { OPERATIONS } from './operations.js';
@@ -66,4 +67,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...HTTP,
   ...CONSUMER,
   ...CLIENT,
+  ...FIT,
 ];

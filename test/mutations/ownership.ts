@@ -16,8 +16,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'update-does-not-check-the-owner',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "const rule = group.granted ? 'true' : changeCheck(registry, group);",
-    replace: "const rule = '$2::text IS NOT NULL';",
+    find: "${group.granted ? 'true' : changeCheck(registry, group)}",
+    replace: '$2::text IS NOT NULL',
     tests: [{ file: VALIDATORS, name: 'gives the row to somebody else' }],
     why: 'Design, rule 2: write authority is checked in the statement that writes, also for updates, deletes, undeletes.',
   },
@@ -114,8 +114,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'configured-times-are-writable',
     file: 'lib/registry/table-builder.ts',
-    find: '        updatedAtColumn,\n        deletedAtColumn,\n        ...protectedByHost,',
-    replace: '        ...protectedByHost,',
+    find: 'const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];',
+    replace: 'const times = [createdAtColumn];',
     tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],
     why: 'W-REG-1: last write wins could be forged.',
   },

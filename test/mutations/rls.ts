@@ -19,7 +19,7 @@ export const RLS: readonly Mutation[] = [
     file: 'lib/store/rls/rls.ts',
     find: '`${dropSql(kind, table)};\\nCREATE POLICY',
     replace: '`CREATE POLICY',
-    tests: [{ file: SQL, name: 'are as the catalogs tell after they have run twice' }],
+    tests: [{ file: SQL, name: 'are as in the catalogs after they have run twice' }],
     why: 'W-OWN-4: the second run of a migration would fail.',
   },
   {

@@ -150,7 +150,7 @@ export const VALUES: readonly Mutation[] = [
     file: 'lib/engine/push/failures/failures.ts',
     find: 'if (isForbidden) return reverted(item, row, ...REASONS.forbidden);',
     replace: 'if (!isForbidden) return reverted(item, row, ...REASONS.forbidden);',
-    tests: [{ file: ODD, name: 'is told apart for updates and deletes, too' }],
+    tests: [{ file: ODD, name: 'is recognised for updates and deletes, too' }],
     why: 'W-HOST-32: who looks for a missing right would find none.',
   },
   {

@@ -97,4 +97,8 @@ export class Protocol {
   }
 }
 
-const GRANT_OF: Readonly<Record<string, GrantName>> = { team: 'team_members', task: 'watches' };
+const GRANT_OF: Readonly<Record<string, GrantName>> = {
+  team: 'team_members',
+  task: 'watches',
+  sheet_members: 'sheet_members',
+};

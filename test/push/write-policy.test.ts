@@ -182,6 +182,25 @@ describe('a write policy', () => {
     });
   });
 
+  it('is not asked while nothing tells what the user sees, and no edit is refused for that [W-WRITERS-9]', async () => {
+    await share(task);
+    const policy = allowAll();
+    const options = { buckets: [], subscriptions: TEAM.buckets, policy: forTasks(policy) };
+    const own = randomUUID();
+    const results = await push.push(
+      BOB,
+      [
+        change('update', 'tasks', task, { notes: 'by bob' }),
+        change('create', 'comments', randomUUID(), { task_id: task, body: 'by bob' }),
+        change('create', 'tasks', own, { title: own }),
+      ],
+      options,
+    );
+    const AGAIN = { status: 'rejected_retryable' };
+    expect(results).toMatchObject([AGAIN, AGAIN, { status: 'applied' }]);
+    expect(policy.asked.map(({ recordId }) => recordId)).toEqual([own]);
+  });
+
   describe('that narrows', () => {
     it("refuses the owner's own change with its reason, and gives the device its row back", async () => {
       await push.db.query(`UPDATE tasks SET notes = 'closed' WHERE id = $1`, [task]);

@@ -196,7 +196,7 @@ describe('an overriding resolver', () => {
     },
   );
 
-  it('of conflicts is told everything about both sides [W-PUSH-19]', async () => {
+  it('of conflicts gets everything about both sides [W-PUSH-19]', async () => {
     await withApp([{ provide: ConflictResolver, useClass: WatchedLww }], async (url, get) => {
       await conflictOn(url, 'notes', soon(-60_000));
       const [conflict] = (get(ConflictResolver) as WatchedLww).seen;

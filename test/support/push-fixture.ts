@@ -63,6 +63,8 @@ export interface PushOptions {
   readonly maxPushChanges?: number;
   readonly maxPageBytes?: number;
   readonly buckets?: readonly string[];
+  /** What the user is subscribed to, where the log is outdated, so that `buckets` has none. */
+  readonly subscriptions?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
   readonly hooks?: SynchroHooks;
@@ -204,6 +206,7 @@ function contextOf(contract: SchemaContract, userId: string, options: PushOption
     userId,
     clientId: options.clientId ?? 'device-1',
     buckets: options.buckets ?? [`user:${userId}`, 'global'],
+    ...(options.subscriptions && { subscriptions: options.subscriptions }),
   };
 }
 

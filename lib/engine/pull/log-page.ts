@@ -33,8 +33,6 @@ export interface LoggedRecords {
   readonly seqs: string;
   /** `timestamptz[]`, the latest time to serve among each record's entries; null where no entry has any. */
   readonly servedAt: string | null;
-  /** `timestamptz[]`, when each record's last entry was written; null where rows have times of their own. */
-  readonly loggedAt: string | null;
 }
 
 export interface LogPage {
@@ -57,8 +55,6 @@ export interface LogPageRequest {
   readonly buckets: readonly string[];
   /** null: all. */
   readonly tables: readonly string[] | null;
-  /** Tables whose rows may have no time of their own. */
-  readonly timeless: readonly string[];
 }
 
 /**
@@ -69,7 +65,7 @@ export interface LogPageRequest {
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, lastSeq, limit, buckets, tables, timeless }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
   const after = read.map((bucket) => laterSeq(client.since.get(bucket) ?? null, checkpoint));
@@ -81,7 +77,6 @@ export async function readLogPage(
     tables,
     lastSeq.toString(),
     after.map(String),
-    timeless,
   ]);
   return {
     records: rows,
@@ -127,7 +122,7 @@ WITH bucket AS (
 ), entry AS MATERIALIZED (
   SELECT e.* FROM bucket AS b CROSS JOIN last
    CROSS JOIN LATERAL (
-     SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at, l.created_at,
+     SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM :sync.sync_changelog l
       WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, last.seq)
         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
@@ -135,7 +130,7 @@ WITH bucket AS (
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
   SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
-         max(p.created_at) AS logged_at, bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
+         bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
 SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
@@ -143,8 +138,7 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
        CASE WHEN r.standing = ${Standing.member} THEN array_agg(r.record_id ORDER BY r.first_seq)::text
             ELSE to_json(array_agg(r.record_id ORDER BY r.first_seq))::text END AS ids,
        array_agg(r.first_seq ORDER BY r.first_seq)::text AS seqs,
-       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS "servedAt",
-       (array_agg(r.logged_at ORDER BY r.first_seq) FILTER (WHERE r.table_name = ANY($8::text[])))::text AS "loggedAt"
+       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS "servedAt"
   FROM (
     SELECT r.*,
            CASE WHEN r.live THEN ${Standing.member}

@@ -63,8 +63,7 @@ export class Puller {
     const tables = query.tables?.filter((name) => contract.tables.has(name)) ?? null;
     // Else the whole log would be searched for entries that can't be served.
     if (tables?.length === 0) return StatementBatch.of(emptyPage(query, log));
-    const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
-    const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq, timeless });
+    const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq });
     const known = page.records.flatMap((records) => {
       const table = contract.tables.get(records.table);
       return table ? { ...records, table } : [];
@@ -228,8 +227,4 @@ function withdrawals(records: readonly GoneRecord[]): readonly Redelivery[] {
     table,
     recordIds: group.map(({ id }) => id),
   }));
-}
-
-function mayLackTime({ table, columns }: ContractTable): boolean {
-  return columns.find(({ name }) => name === table.updatedAtColumn)?.nullable !== false;
 }

@@ -82,10 +82,11 @@ export class ChangeApplier {
     progress: PushProgress = { stage: 'opening' },
   ): Promise<AppliedPush> {
     progress.stage = 'changes';
+    const authority = new WriteAuthority(this.registry, this.rules.policy);
     const context: PushContext = {
       ...caller,
       isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.rules.ownership, this.registry, table),
-      authority: new WriteAuthority(this.registry, this.rules.policy),
+      authority,
     };
     const roles = this.rolesOf(manager, opened);
     const scope = this.scopeOf(context, opened);
@@ -118,7 +119,10 @@ export class ChangeApplier {
       conflicts: session.conflicts(),
       corrections: this.corrections(context, pushed),
       shared: withdrawals(
-        accepted.filter(({ table }) => !isSeenByOwner(this.rules.ownership, this.registry, table.table)),
+        accepted.filter(
+          ({ table: { table } }) =>
+            authority.locksBySight(table) || !isSeenByOwner(this.rules.ownership, this.registry, table),
+        ),
       ),
     };
   }

@@ -83,6 +83,11 @@ export interface PushItem {
   readonly base: string | null;
 }
 
+/** Whether the change takes the row out of its table, which has no delete time to set. */
+export function isRemoval({ operation, table: { table } }: Pick<PushItem, 'operation' | 'table'>): boolean {
+  return operation === 'delete' && table.deletedAtColumn === null;
+}
+
 /** A row of the database as this push sees it: the user may read it, at least. */
 export interface StoredRow {
   readonly id: string;
@@ -92,6 +97,7 @@ export interface StoredRow {
   readonly owner?: string | null;
   /** Envelope form; null where the host allows null. */
   readonly updatedAt: string | null;
+  /** null: it is not soft-deleted. Of a row that the push has removed: when. */
   readonly deletedAt: string | null;
   /** The wire's `data` object as JSON text. */
   readonly data: string;

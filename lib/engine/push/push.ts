@@ -95,8 +95,13 @@ export class Push {
         const isRerun = attempt > 1;
         const isContractChanged = (): Promise<boolean> => this.requests.contexts.isChanged(manager, contract);
         const caller: PushContext = {
-          ...{ contract, userId, clientId, buckets: visible, subscriptions: buckets },
-          ...{ isRerun, isContractChanged },
+          contract,
+          userId,
+          clientId,
+          buckets: visible,
+          subscriptions: buckets,
+          isRerun,
+          isContractChanged,
         };
         const opened = push ?? (await begin(manager, attempt).run(manager));
         const { corrections, ...applied } = await work(manager, caller, opened);

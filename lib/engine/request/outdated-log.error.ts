@@ -5,7 +5,7 @@ export class OutdatedLogError extends SynchroError {
   constructor() {
     super(
       'temporarily_unavailable',
-      'the changelog is older than its replication slot, and is being made anew',
+      'the changelog is older than its replication slot, and is being rebuilt',
     );
   }
 }

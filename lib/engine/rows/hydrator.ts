@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
+import { isLiveSql } from '../../store/host-rows/is-live-sql.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
@@ -23,8 +24,6 @@ export interface RecordList {
   readonly ids: string;
   /** `timestamptz[]`, what is served where it is later than the row's own time; null: nowhere. */
   readonly servedAt: string | null;
-  /** `timestamptz[]`, what is served for rows without a time; null: 1970, so that anything that comes later is newer. */
-  readonly loggedAt: string | null;
   /** Of the list, this many from its beginning. Default: all. */
   readonly length?: number;
 }
@@ -94,9 +93,9 @@ export class Hydrator {
     { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
   ): readonly SqlStatement[] {
     return lists.map((list) => {
-      const { table, ids, servedAt, loggedAt, length = null } = list;
+      const { table, ids, servedAt, length = null } = list;
       const statement = this.statementFor(table, apart(list) ? 'apart' : 'whole');
-      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, loggedAt, length, liveOnly]);
+      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, length, liveOnly]);
     });
   }
 
@@ -119,13 +118,13 @@ export class Hydrator {
     buckets: readonly string[],
   ): SqlStatement & Required<Pick<SqlStatement, 'parameters'>> {
     const key = quoteIdentifier(table.idColumn);
-    const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
+    const columns = new Set([table.idColumn, ...timesOf(table), ...defaultBucketColumns(table)]);
     return {
       sql: `SELECT w.id FROM unnest($2::text[]) AS w (id)
         CROSS JOIN LATERAL (
           SELECT ${columnList([...columns])} FROM ${table.sql} AS t
            WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
-        WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
+        WHERE ${isLiveSql(table, 't')} AND ${this.ruleSql(table, '$1::text[]')}`,
       parameters: [buckets, ids],
     };
   }
@@ -156,7 +155,7 @@ export class Hydrator {
   }
 
   /**
-   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
+   * $1 buckets, $2 budget, $3 ids, $4 served, $5 length, $6 whether live only.
    *
    * OFFSET 0 keeps the rule out of the search by key: PostgreSQL estimates that the rule leaves one row in a
    * thousand, and would scan the whole table with it. The second one evaluates the rule once for each row.
@@ -164,10 +163,7 @@ export class Hydrator {
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
-    const [updatedAt, deletedAt] = [table.updatedAtColumn, table.deletedAtColumn].map(
-      (column) => `t.${quoteIdentifier(column)}::timestamptz`,
-    );
-    const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
+    const needed = [...columns.map(({ name }) => name), ...timesOf(table)];
     const seen = `(${this.ruleSql(table, '$1::text[]')}) IS TRUE`;
     const size = `CASE WHEN s.seen THEN ${rowSizeSql(columns, 't')} ELSE 0 END`;
     const hasRoom = `coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint`;
@@ -175,8 +171,8 @@ export class Hydrator {
       `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
       quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
       `(SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d)`,
-      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAt}, w.logged_at, 'epoch'), w.served_at)`)}`,
-      `coalesce(',"deleted_at":' || ${timestampJsonSql(`${deletedAt}`)}, '')`,
+      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAtSql(contractTable)}, 'epoch'), w.served_at)`)}`,
+      `coalesce(',"deleted_at":' || ${timestampJsonSql(timeSql(table.deletedAtColumn))}, '')`,
       `'}'`,
     ];
     return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
@@ -185,12 +181,12 @@ export class Hydrator {
          FROM (
            SELECT w.n, w.id, w.served_at IS NOT NULL AS has_served_at, s.seen, ${hasRoom} AS has_room,
                   CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
-             FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
+             FROM unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (id, served_at, n)
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
                WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
             CROSS JOIN LATERAL (SELECT ${seen} AS seen OFFSET 0) AS s
-            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)) AS r`;
+            WHERE ($5::int IS NULL OR w.n <= $5::int) AND (NOT $6::boolean OR ${isLiveSql(table, 't')})) AS r`;
   }
 }
 
@@ -218,6 +214,25 @@ export function toHydrated(answered: readonly unknown[]): Hydrated {
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
     leftOut: rows.flatMap(({ leftOut }) => (leftOut === null ? [] : (JSON.parse(leftOut) as LeftOut[]))),
   };
+}
+
+/**
+ * A row's update time. Where it has none, the commit's by which it became what it is, which its edges have: what devices
+ * hold is older, or has no time.
+ */
+function updatedAtSql({ table, columns }: ContractTable): string {
+  const own = timeSql(table.updatedAtColumn);
+  if (columns.find(({ name }) => name === table.updatedAtColumn)?.nullable === false) return own;
+  return `coalesce(${own}, (SELECT max(e.row_updated_at) FROM :sync.sync_bucket_edges AS e
+    WHERE e.table_name = ${quoteLiteral(table.name)} AND e.record_id = w.id))`;
+}
+
+function timeSql(column: string | null): string {
+  return column === null ? 'NULL::timestamptz' : `t.${quoteIdentifier(column)}::timestamptz`;
+}
+
+function timesOf({ updatedAtColumn, deletedAtColumn }: SyncTable): readonly string[] {
+  return [updatedAtColumn, deletedAtColumn].filter((name) => name !== null);
 }
 
 /** Every column that is needed, and no other: the role may read no others. */

@@ -154,12 +154,11 @@ function withPlaces<List extends SeqList>(list: List, places: readonly number[])
     const all = elements(array);
     return writePgArray(places.map((place) => all[place] ?? null));
   };
-  const { servedAt, loggedAt, seqs } = list;
+  const { servedAt, seqs } = list;
   return {
     ...list,
     ids: kept(list.ids),
     servedAt: servedAt === null ? null : kept(servedAt),
-    loggedAt: loggedAt === null ? null : kept(loggedAt),
     ...(seqs !== undefined && { seqs: kept(seqs).replaceAll('"', '') }),
   };
 }

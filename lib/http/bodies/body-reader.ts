@@ -4,7 +4,7 @@ import { SYNCHRO_OPTIONS } from '../../settings/synchro.options.js';
 import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { BodyMemory } from './body-memory.js';
 import { type ExpressApp, keepExpressBodies } from './express-bodies.js';
-import { type FastifyInstance, keepFastifyBodies } from './fastify-bodies.js';
+import { type FastifyAdapter, keepFastifyBodies } from './fastify-bodies.js';
 
 /**
  * Keeps the sync routes' bodies from Nest's own parsers, which stop at 100 kB, turn 64-bit integers into doubles and
@@ -22,8 +22,7 @@ export class BodyReader {
       timeout: limits.bodyTimeout,
       memory: new BodyMemory(limits.bodyMemory),
     };
-    if (adapter.getType() === 'fastify')
-      keepFastifyBodies(adapter.getInstance<FastifyInstance>(), bodyLimits);
+    if (adapter.getType() === 'fastify') keepFastifyBodies(adapter as FastifyAdapter, bodyLimits);
     else keepExpressBodies(adapter.getInstance<ExpressApp>(), bodyLimits);
   }
 }

@@ -3,15 +3,20 @@ import { Readable } from 'node:stream';
 import type { BodyLimits } from './incoming-body.js';
 import { PendingBody } from './pending-body.js';
 import { keepBody } from '../sync-request.js';
-import { isSyncRouteConfig } from '../sync-route.js';
+import { isSyncRoute } from '../sync-route.js';
 
-/** As much of Fastify as is needed here. */
-export interface FastifyInstance {
+/** What is used of Nest's adapter. */
+export interface FastifyAdapter {
+  getInstance(): FastifyInstance;
+  all: (...args: unknown[]) => unknown;
+}
+
+/** What is used of Fastify. */
+interface FastifyInstance {
   addHook(name: 'onRoute', hook: (route: FastifyRoute) => void): unknown;
 }
 
 interface FastifyRoute {
-  readonly config?: object;
   preParsing?: unknown;
   preHandler?: unknown;
 }
@@ -26,9 +31,20 @@ interface FastifyReply {
 }
 
 /** Fastify parses a body on its own terms, before any guard: it is given an empty object in place of the sync routes'. */
-export function keepFastifyBodies(fastify: FastifyInstance, limits: BodyLimits): void {
-  fastify.addHook('onRoute', (route) => {
-    if (!isSyncRouteConfig(route.config)) return;
+export function keepFastifyBodies(adapter: FastifyAdapter, limits: BodyLimits): void {
+  const { all } = adapter;
+  let isOurs = false;
+  // Nest 10 and 11 give Fastify no config of a route of all methods and, where its path has parameters, not its handler.
+  adapter.all = (...args) => {
+    isOurs = isSyncRoute(args.at(-1));
+    try {
+      return all.apply(adapter, args);
+    } finally {
+      isOurs = false;
+    }
+  };
+  adapter.getInstance().addHook('onRoute', (route) => {
+    if (!isOurs) return;
     const given = new WeakMap<FastifyRequest, FastifyRequest['headers']>();
     route.preParsing = async (request: FastifyRequest, reply: FastifyReply, payload: Readable) => {
       const exchange = { request: request.raw, response: reply.raw };

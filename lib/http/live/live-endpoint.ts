@@ -76,6 +76,8 @@ export class LiveEndpoint {
   /** Those who are refused together don't come back together. */
   private busy(response: HttpResponse, message: string): ServiceUnavailableException {
     setRetryAfter(response, this.admission.retryAfter());
+    // A server that stops would wait for it.
+    rawResponse(response).shouldKeepAlive = false;
     return new ServiceUnavailableException(message);
   }
 }

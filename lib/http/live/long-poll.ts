@@ -35,6 +35,7 @@ export class LongPoll implements LiveSink {
   }
 
   end(reason: EndReason, retryMs: number): void {
+    this.raw.shouldKeepAlive = reason !== 'shutdown';
     if (reason === 'unauthorized') return this.answer(401, '{"error":"the connection was ended"}');
     const seconds = Math.max(1, Math.round(retryMs / 1_000));
     const body = `{"error":"service temporarily unavailable","retry_after":${seconds}}`;

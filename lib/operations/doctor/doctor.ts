@@ -9,6 +9,7 @@ import { setupProblems } from '../../replication/slot/setup-problems.js';
 import { TrackedTables } from '../../replication/tables/tracked-tables.js';
 import { SchemaService } from '../../schema/schema.service.js';
 import { connectionConfig } from '../../database/connection-config.js';
+import { databaseName } from '../../database/database-name.js';
 import { migrationProblems } from '../../store/migrations/migration-runner.js';
 import { roleProblems } from '../../store/rls/role-checks.js';
 import { syncSchema } from '../../database/sync-schema.js';
@@ -20,9 +21,9 @@ import { timeZoneProblems } from './time-zone-problems.js';
 import { updatedAtProblems } from './updated-at-problems.js';
 
 export interface DoctorOptions {
-  /** Default: `synchro_slot`. */
+  /** Default: `synchro_<database>`. */
   readonly slotName?: string;
-  /** Default: `synchro_pub`. */
+  /** Default: `synchro_<database>`. */
   readonly publicationName?: string;
   /** Connection of the consumer. Default: the DataSource's. */
   readonly replication?: ClientConfig;
@@ -43,10 +44,10 @@ export async function examine(
   dataSource: DataSource,
   options: DoctorOptions = {},
 ): Promise<readonly SynchroProblem[]> {
-  const { slotName, publicationName } = readReplication({
-    slotName: options.slotName,
-    publicationName: options.publicationName,
-  });
+  const { slotName, publicationName } = readReplication(
+    { slotName: options.slotName, publicationName: options.publicationName },
+    databaseName(dataSource),
+  );
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
   const registry = discoverTables(dataSource, syncSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();

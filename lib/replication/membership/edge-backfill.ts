@@ -4,6 +4,7 @@ import { TEXT_LIMITS } from '../../common/text-limits.js';
 import { isReadableTimeSql } from '../../schema/row-json.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { ownBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
+import { isLiveSql } from '../../store/host-rows/is-live-sql.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
@@ -59,8 +60,12 @@ export async function backfillEdges(
   const [own, name] = [ownBucketsSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
   const hasParent = `t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL`;
-  const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
-  const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
+  // A row without a time has that at which it came to the log.
+  const updatedAt =
+    table.updatedAtColumn === null
+      ? 'now()'
+      : `coalesce(t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz, now())`;
+  const columns = `${id} AS record_id, ${isLiveSql(table, 't')} AS live,
       CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
       ${parent === null ? 'NULL' : `CASE WHEN ${hasParent} THEN ${fk} END`} AS parent_id`;
   const sources = [

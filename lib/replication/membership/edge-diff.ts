@@ -1,4 +1,4 @@
-import { comparableMicros } from '../../common/timestamp.js';
+import { comparableMicros, formatMicros } from '../../common/timestamp.js';
 import { Operation } from '../../store/changelog/operation.js';
 
 /** An entry before it has its seq. */
@@ -32,7 +32,10 @@ export interface RowState {
   /** null: the rule failed, so the row keeps the buckets that it has. */
   readonly buckets: readonly string[] | null;
   readonly deleted: boolean;
-  /** PostgreSQL's text of `updated_at`; null or undefined when there is none to compare. */
+  /**
+   * PostgreSQL's text of `updated_at`. null: the row has none, so that its time is that of the commit which changed it.
+   * undefined: it isn't known.
+   */
   readonly updatedAt: string | null | undefined;
   /** undefined: it isn't known. */
   readonly parentId: string | null | undefined;
@@ -42,8 +45,8 @@ export interface RowState {
   readonly writtenAt: bigint;
   /**
    * `insert`, `update`: a change of the row itself. `reresolved`: only its buckets were resolved again, so buckets
-   * that it keeps get no entry. `compared`: kept buckets get one where `updated_at` grew, as the row may have changed
-   * without an event.
+   * that it keeps get no entry. `compared`: kept buckets get one where `updated_at` grew, or the table has none, as the
+   * row may have changed without an event.
    */
   readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
 }
@@ -65,7 +68,8 @@ const MILLISECOND = 1_000n;
 export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
   const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
-  const micros = comparableMicros(row.updatedAt);
+  const updatedAt = timeOf(record, row);
+  const micros = comparableMicros(updatedAt);
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
   const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
   for (const bucket of wanted) {
@@ -84,8 +88,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
       }
     } else {
       // It did not grow if the row was deleted just before, in the same batch.
-      const isItsChange = row.cause === 'insert' || row.cause === 'update';
-      const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));
+      const plain = grew && (live === false ? isChange(row) : isFreshInsert(row, micros));
       entries.push({
         bucket,
         operation: Operation.create,
@@ -95,7 +98,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
   }
   if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {
     record.rowMicros = micros;
-    record.rowUpdatedAt = row.updatedAt ?? null;
+    record.rowUpdatedAt = updatedAt ?? null;
   }
   if (row.parentId !== undefined) record.parentId = row.parentId;
   return entries;
@@ -120,6 +123,17 @@ export function removeRow(record: RecordEdges): readonly NewEntry[] {
     .map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }));
   record.edges.clear();
   return entries;
+}
+
+/** The row's own time. Where it has none: when it became what it is, as far as the log knows. */
+function timeOf(record: RecordEdges, row: RowState): string | null | undefined {
+  if (row.updatedAt !== null) return row.updatedAt;
+  if (row.cause === 'reresolved' && record.rowMicros !== null) return undefined;
+  return formatMicros(isChange(row) ? row.commitTime : row.writtenAt);
+}
+
+function isChange({ cause }: RowState): boolean {
+  return cause === 'insert' || cause === 'update';
 }
 
 function isFreshInsert(row: RowState, micros: bigint | null): boolean {

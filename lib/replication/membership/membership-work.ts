@@ -222,8 +222,9 @@ export function rowState(
   { data }: ResolveRow,
   { buckets, commitTime, writtenAt, cause }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
 ): RowState {
-  const deletedAt = data[table.deletedAtColumn];
+  const deletedAt = table.deletedAtColumn === null ? null : data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
+  const updatedAt = table.updatedAtColumn === null ? null : data[table.updatedAtColumn];
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { buckets, deleted, updatedAt: data[table.updatedAtColumn], parentId, commitTime, writtenAt, cause };
+  return { buckets, deleted, updatedAt, parentId, commitTime, writtenAt, cause };
 }

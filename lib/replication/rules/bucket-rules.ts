@@ -1,7 +1,7 @@
 import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
 import { SynchroError } from '../../common/errors.js';
 import { isTransient } from '../../database/database-error.js';
-import { memberBucket } from '../../registry/members.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
 import { hasDefaultRule } from '../../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../../resolvers/ownership-resolver.js';

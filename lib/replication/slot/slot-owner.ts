@@ -32,7 +32,7 @@ export function checkSlotOwner(name: string, { plugin, database, temporary, ours
   throw new SynchroError(
     'slot_taken',
     `replication slot ${name} ${whose}`,
-    `choose another replication.slotName for this app, e.g. ${otherName(name)}; or, if nobody needs the slot: SELECT pg_drop_replication_slot(${quoteLiteral(name)});`,
+    `choose another replication.slotName for this app, e.g. ${otherName(name)}; or, if no app needs the slot: SELECT pg_drop_replication_slot(${quoteLiteral(name)});`,
   );
 }
 

@@ -136,5 +136,5 @@ export async function heldPosition(client: ClientBase, prepared: WalPosition): P
   const position = await readPosition(client);
   if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
     return position;
-  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
+  throw new SynchroError('position_conflict', `another instance has made a new slot ${prepared.slotName}`);
 }

@@ -62,7 +62,7 @@ export function discontinuity(
   if (!slot) return 'the slot is gone';
   if (slot.lost !== null) return `the slot was invalidated: ${slot.lost}`;
   if (position.systemId === null)
-    return "the publication was made anew, or the position is the reference server's";
+    return "the publication was recreated, or the position is the reference server's";
   if (position.systemId !== system.systemId) return 'the database system is another one';
   if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
   if (!isAhead(slot, position)) return null;

@@ -44,7 +44,7 @@ export class TableWatch {
   ): void {
     const run = async (tx: ChangelogTransaction): Promise<void> => {
       const found = await rules.catchUp(tx, applier, this.shapes);
-      if (found.length > 0) logger.log('looked at tables again', { tables: found.join(', ') });
+      if (found.length > 0) logger.log('resolved tables again', { tables: found.join(', ') });
     };
     reader.schedule({ lsn: this.shapes.lsn, run });
     reader.requestPosition(this.shapes.lsn);

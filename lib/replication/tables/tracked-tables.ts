@@ -133,13 +133,8 @@ export class TrackedTables {
 
   private namedColumns(table: SyncTable): ReadonlySet<string> {
     const { idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn } = table;
-    return new Set([
-      idColumn,
-      updatedAtColumn,
-      deletedAtColumn,
-      ...(parentFkColumn === null ? [] : [parentFkColumn]),
-      ...bucketColumns(table),
-    ]);
+    const structure = [idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn];
+    return new Set([...structure.filter((name) => name !== null), ...bucketColumns(table)]);
   }
 
   /** Other relations are not decoded at all. */

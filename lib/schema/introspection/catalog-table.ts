@@ -49,6 +49,8 @@ export interface CatalogColumn {
   readonly generated: boolean;
   readonly identity: 'always' | 'by_default' | null;
   readonly isPrimaryKey: boolean;
+  /** Its values are unique by themselves: by a primary key, a constraint or an index of this one column. */
+  readonly isUnique: boolean;
 }
 
 /** The kind of a relation, as far as its changes are concerned. */

@@ -1,6 +1,6 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
-import { memberBucket } from '../../registry/members.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
 import { schemaProblem } from './schema-problem.js';

@@ -32,9 +32,18 @@ export function isPushable(table: SyncTable): boolean {
   return table.pushPolicy !== 'disabled';
 }
 
+/** The columns that devices can't be without: the key, and the times that the table has. */
+export function requiredColumns({
+  idColumn,
+  updatedAtColumn,
+  deletedAtColumn,
+}: SyncTable): readonly string[] {
+  return [idColumn, updatedAtColumn, deletedAtColumn].filter((name) => name !== null);
+}
+
 /** One column set for contract, pull, snapshot, conflicts and push alike (hazard W-SCH-4). */
 export function isSynced(table: SyncTable, column: string): boolean {
-  if ([table.idColumn, table.updatedAtColumn, table.deletedAtColumn].includes(column)) return true;
+  if (requiredColumns(table).includes(column)) return true;
   return table.syncColumns === null
     ? !table.hiddenColumns.includes(column)
     : table.syncColumns.includes(column);

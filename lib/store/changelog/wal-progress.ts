@@ -23,8 +23,8 @@ export async function markWal(manager: EntityManager): Promise<WalMark> {
 
 /**
  * Notifies the consumer that a caller waits for this position, so that it stores the position immediately. The
- * notification is a commit of its own, so the WAL before it is flushed and sent. A device may name any position: the
- * consumer would remember one that never comes for ever, so it is given none beyond the server's own.
+ * notification is a commit of its own, so the WAL before it is flushed and sent. A device may name any position,
+ * and the consumer would remember one that never comes: it is given none beyond the server's own.
  */
 export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<void> {
   await manager.query(

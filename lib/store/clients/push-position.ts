@@ -5,8 +5,8 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { SyncClient } from './sync-clients.js';
 
 /**
- * The statement that records where in the WAL a device's push lies, for {@link unloggedPush}, and answers it: behind its commit,
- * which it neither waits for nor slows down.
+ * The statement that records where in the WAL a device's push lies, for {@link unloggedPush}, and answers it: behind
+ * its commit, which it neither waits for nor slows down.
  * @param isShared some of it is in a table whose rows may leave their owner's sight
  */
 export function recordPushPosition(

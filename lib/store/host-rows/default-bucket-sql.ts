@@ -1,6 +1,6 @@
 import { canonicalIdSql, CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../../common/canonical-id.js';
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
-import { memberBucket } from '../../registry/members.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 

@@ -100,7 +100,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_bucket_edges.live IS
        'false: the row is soft-deleted; children still inherit the bucket, pull and snapshot ignore it'`,
     `COMMENT ON COLUMN :sync.sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
-    `COMMENT ON COLUMN :sync.sync_bucket_edges.parent_id IS 'whose child the row is as far as the log has come; null: nobody''s'`,
+    `COMMENT ON COLUMN :sync.sync_bucket_edges.parent_id IS 'the row''s parent as far as the log has come; null: none'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_rule_failures (
        id bigserial PRIMARY KEY,
@@ -124,7 +124,7 @@ export const syncTables: SynchroMigration = {
      )`,
     `ALTER TABLE :sync.sync_schema_manifest ADD COLUMN IF NOT EXISTS contract_columns jsonb`,
     `COMMENT ON COLUMN :sync.sync_schema_manifest.contract_columns IS
-       'table -> the columns that devices were told of: tells which came later'`,
+       'table -> the columns of this version: shows which columns came later'`,
     `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON :sync.sync_schema_manifest (schema_hash)`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_waiting_rows (

@@ -6,7 +6,7 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { grantsSql, memberTables } from './rls-grants.js';
 import { inTransaction } from '../../database/session.js';
-import { tablePrivilegeProblems } from './table-privileges.js';
+import { tablePrivilegeProblems, writePrivileges } from './table-privileges.js';
 import { qualify, syncSchema } from '../../database/sync-schema.js';
 
 /** Finds rights that the roles of the pool and of pushes lack. */
@@ -89,7 +89,8 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
     dataSource,
     `SELECT n.relation, n.privilege FROM unnest($2::text[], $3::text[]) AS n (relation, privilege)
        JOIN pg_class c ON c.oid = n.relation::regclass
-      WHERE NOT has_any_column_privilege($1, c.oid, n.privilege)
+      WHERE NOT CASE WHEN n.privilege = 'DELETE' THEN has_table_privilege($1, c.oid, n.privilege)
+                     ELSE has_any_column_privilege($1, c.oid, n.privilege) END
          OR NOT has_schema_privilege($1, c.relnamespace, 'USAGE')`,
     [role, needed.map(([relation]) => relation), needed.map(([, privilege]) => privilege)],
   );
@@ -103,7 +104,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
 }
 
 function privilegesOn(table: SyncTable, parents: readonly SyncTable[]): readonly string[] {
-  if (table.pushPolicy === 'owner_only') return ['SELECT', 'INSERT', 'UPDATE'];
+  if (table.pushPolicy === 'owner_only') return writePrivileges(table);
   // The rows of a parent are locked for their children's sake.
   return parents.includes(table) ? ['SELECT', 'UPDATE'] : ['SELECT'];
 }

@@ -63,7 +63,7 @@ describe.each([
   { platform: 'Express', adapter: () => new ExpressAdapter() },
   { platform: 'Fastify', adapter: () => new FastifyAdapter() },
 ])('the development header on $platform', ({ adapter }) => {
-  it('tells sync who is asking, and everything without it is refused', async () => {
+  it('tells sync the user of a request, and everything without it is refused', async () => {
     await startWith({ guards: [UserIdHeaderGuard()] }, { adapter: adapter() });
     expect(await registeredAs({ 'X-User-ID': 'Bob' })).toBe('Bob');
     const id = randomUUID();

@@ -169,7 +169,14 @@ describe('write groups', () => {
     index = 0,
     columns: readonly ContractColumn[] = [],
   ): Write => {
-    const table = { table: registry.get(name), oid: 1, columns: [], primaryKey: column('uuid') };
+    const table = {
+      table: registry.get(name),
+      oid: 1,
+      columns: [],
+      virtualColumns: [],
+      hasServerKeys: false,
+      primaryKey: column('uuid'),
+    };
     const ref = { id: 'x', table_name: name, operation: 'create' };
     return {
       item: {

@@ -133,7 +133,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'messages', good)).toEqual(['room:alice']);
   });
 
-  it('is refused in an update, which tells the row as it is [W-HOST-6]', async () => {
+  it('is refused in an update, which answers the row as it is [W-HOST-6]', async () => {
     const device = await started('alice');
     const id = randomUUID();
     await insert('messages', { id, user_id: 'alice', room: 'alice' });

@@ -1,7 +1,7 @@
 import { describeError } from '../../../common/describe-error.js';
 import type { Write } from '../writing/judge.js';
 import { KeyReplacedError } from '../writing/key-replaced.error.js';
-import type { PushItem, PushResult, StoredRow } from '../push-change.js';
+import { isRemoval, type PushItem, type PushResult, type StoredRow } from '../push-change.js';
 import { type SqlFailure, sqlFailure } from '../sql/sqlstate.js';
 import { reverted } from '../verdicts.js';
 
@@ -43,6 +43,7 @@ export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow 
   if (failure.kind === 'host') return reverted(item, row, ...REASONS.doubtful);
   if (failure.kind !== 'sql') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
   const kind = sqlFailure(failure.error);
+  if (kind === 'reference' && isRemoval(item)) return reverted(item, row, ...STILL_NEEDED);
   if (kind === 'constraint') {
     const operation = failure.write.kind === 'undelete' ? 'undelete' : item.operation;
     const [reason, message] = OPERATION_FAILED[operation];
@@ -76,6 +77,8 @@ export function describeFailure(item: PushItem, failure: Failure): string {
 }
 
 type Reason = readonly [reason: string, message: string];
+
+const STILL_NEEDED: Reason = ['delete_failed', 'other records still refer to this one'];
 
 const REASONS: Readonly<Record<Exclude<SqlFailure, 'constraint'>, Reason>> = {
   data: ['invalid_data', 'invalid data format'],

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { groupBy } from '../../../common/collections.js';
+import { Turns } from '../../../common/pieces.js';
 import { describeError, stackOf } from '../../../common/describe-error.js';
 import type { SyncLogger } from '../../../common/sync-logger.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
@@ -46,7 +47,9 @@ export class WritePermissions {
     const permissions = new Map<PushItem, Permission>();
     const decided = items.flatMap((item) => {
       const decider = this.deciderOf(item, rows.get(item));
-      return decider && isThere(item, rows) ? { item, decider } : [];
+      if (decider && isThere(item, rows)) return { item, decider };
+      if (decider && this.isBlind) permissions.set(item, 'postponed');
+      return [];
     });
     for (const [decider, group] of groupBy(decided, (each) => each.decider)) {
       const found = await this.requests(
@@ -71,6 +74,12 @@ export class WritePermissions {
     return granted !== null || this.deciderOf(item, row) === null;
   }
 
+  /** While the log is outdated nothing tells what the user sees: no edit of theirs is refused for that. */
+  private get isBlind(): boolean {
+    const { buckets, subscriptions = [] } = this.context;
+    return buckets.length === 0 && subscriptions.length > 0;
+  }
+
   /** The table whose policy decides about the change; null: the rule in SQL does. */
   private deciderOf({ table: { table }, parentId }: PushItem, row: StoredRow | undefined): SyncTable | null {
     const { authority } = this.context;
@@ -92,15 +101,24 @@ export class WritePermissions {
       if (name === null) continue;
       for (const [item, row] of await rows.ancestors(group, this.registry.get(name))) above.set(item, row);
     }
-    return items.flatMap((item) => {
+    const asked: Asked[] = [];
+    const turns = new Turns();
+    for (const item of items) {
+      // Rows of megabytes are parsed, and there may be thousands.
+      if (turns.isOver) await turns.next();
       const row = rows.get(item);
       const ancestor = above.get(item);
-      if (item.table.table !== decider)
-        return ancestor ? { item, row, request: childRequest(item, row, ancestor) } : [];
-      if (row) return { item, row, request: ownRequest(item, row) };
-      if (isUnderParent(item, rows) && !ancestor) return [];
-      return { item, row, request: createRequest(item, ancestor ?? null, this.context) };
-    });
+      const isInherited = item.table.table !== decider;
+      if (ancestor === undefined && (isInherited || isUnderParent(item, rows))) continue;
+      const request =
+        isInherited && ancestor
+          ? childRequest(item, row, ancestor)
+          : row
+            ? ownRequest(item, row)
+            : createRequest(item, ancestor ?? null, this.context);
+      asked.push({ item, row, request });
+    }
+    return asked;
   }
 
   /** The same with what the members' rule says of where the rows are to go. What PostgreSQL can't read goes nowhere. */

@@ -5,8 +5,9 @@ import type { ContractTable } from '../../../schema/schema-contract.js';
 import { owningParent } from '../../../store/host-rows/ownership-sql.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { groupBy } from '../../../common/collections.js';
-import type { PushContext, PushItem, StoredRow } from '../push-change.js';
+import { isRemoval, type PushContext, type PushItem, type StoredRow } from '../push-change.js';
 import { recordKey } from '../values/record-id.js';
+import { NeededLocks } from './needed-locks.js';
 import { foreignRows, type LockedRow, type LockMode, lockSql, readSql } from './row-sql.js';
 
 /**
@@ -46,6 +47,13 @@ export class PushRows {
   /** Whether the record's row is locked, or written by this push. */
   isSecured(item: PushItem): boolean {
     return this.secured.has(item.key);
+  }
+
+  /** The row is gone, by the push itself or with another that it has removed. */
+  remove(item: PushItem): void {
+    this.rows.delete(item.key);
+    this.secured.delete(item.key);
+    this.written.delete(item.key);
   }
 
   /** Whether the row's version is one that this push made. */
@@ -124,9 +132,9 @@ export class PushRows {
 
   /** Returns the changes whose rows are to be locked, and are not yet. */
   private async lockAndRead(items: readonly PushItem[]): Promise<readonly PushItem[]> {
-    const needed = new Map<string, NeededLocks>();
+    const needed = new NeededLocks();
     for (const item of items) {
-      this.addLock(needed, item.table, item.id, 'NO KEY UPDATE');
+      this.addLock(needed, item.table, item.id, isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE');
       const { parent } = item.table.table;
       if (parent !== null && item.parentId !== null)
         this.addLock(needed, this.table(parent), item.parentId, 'SHARE');
@@ -138,7 +146,7 @@ export class PushRows {
         await this.run(locks, [], needed);
         locks = [];
       }
-      const { ids, mode } = needed.get(table.table.name) ?? NOTHING;
+      const { ids, mode } = needed.of(table.table.name);
       const parent = owningParent(this.registry, table.table);
       if (ids.size > 0) locks.push({ table, ids: [...ids], mode, parent: parent && this.table(parent.name) });
     }
@@ -152,7 +160,7 @@ export class PushRows {
   private async run(
     locks: readonly Lock[],
     items: readonly PushItem[],
-    needed: Map<string, NeededLocks>,
+    needed: NeededLocks,
   ): Promise<readonly PushItem[]> {
     const { registry, context } = this;
     const groups = [...groupBy(items, ({ table }) => table)];
@@ -197,12 +205,8 @@ export class PushRows {
     });
   }
 
-  /** A table's rows are all locked in the strongest mode that one of them needs, in one statement, in one order. */
-  private addLock(needed: Map<string, NeededLocks>, table: ContractTable, id: string, mode: LockMode): void {
-    if (this.secured.has(recordKey(table, id))) return;
-    const known = needed.get(table.table.name) ?? { ids: new Set(), mode };
-    known.ids.add(id);
-    needed.set(table.table.name, mode === 'SHARE' ? known : { ...known, mode });
+  private addLock(needed: NeededLocks, table: ContractTable, id: string, mode: LockMode): void {
+    if (!this.secured.has(recordKey(table, id))) needed.add(table.table.name, id, mode);
   }
 
   /** By way of the parents that decide who owns it. */
@@ -232,11 +236,6 @@ export class PushRows {
 
 const MAX_PASSES = 3;
 
-interface NeededLocks {
-  readonly ids: Set<string>;
-  readonly mode: LockMode;
-}
-
 /** One statement's locks. */
 interface Lock {
   readonly table: ContractTable;
@@ -245,5 +244,3 @@ interface Lock {
   /** The table whose rows decide who owns these, if it isn't this one. */
   readonly parent: ContractTable | undefined;
 }
-
-const NOTHING: NeededLocks = { ids: new Set(), mode: 'SHARE' };

@@ -10,7 +10,9 @@ import type { SqlRunner } from '../../../database/session.js';
 import type { PushContext } from '../push-change.js';
 import { idAmongSql, sameIdSql } from '../values/record-id.js';
 
-export type LockMode = 'NO KEY UPDATE' | 'SHARE';
+/** From the weakest: what a parent's row needs, a row that is updated, and one that is removed. */
+export const LOCK_MODES = ['SHARE', 'NO KEY UPDATE', 'UPDATE'] as const;
+export type LockMode = (typeof LOCK_MODES)[number];
 
 export interface LockedRow {
   readonly id: string;
@@ -111,13 +113,21 @@ export async function foreignRows(
   );
 }
 
-/** The select list of a {@link StoredRow} (all but `owned`) from a row with the alias `t`. */
-export function storedRowSql(contract: ContractTable): string {
-  const { updatedAtColumn, deletedAtColumn } = contract.table;
+/**
+ * The select list of a {@link StoredRow} (all but `owned`) from a row with the alias `t`.
+ * @param deletedAt the text of its delete time. Default: that of the row's own
+ */
+export function storedRowSql(
+  contract: ContractTable,
+  deletedAt = timeSql(contract.table.deletedAtColumn),
+): string {
   return `${keySql(contract)}::text AS id,
-    ${timestampEnvelopeSql(`t.${quoteIdentifier(updatedAtColumn)}`)} AS "updatedAt",
-    ${timestampEnvelopeSql(`t.${quoteIdentifier(deletedAtColumn)}`)} AS "deletedAt",
+    ${timeSql(contract.table.updatedAtColumn)} AS "updatedAt", ${deletedAt} AS "deletedAt",
     (SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contract, 't')}) d) AS data`;
+}
+
+function timeSql(column: string | null): string {
+  return column === null ? 'NULL::text' : timestampEnvelopeSql(`t.${quoteIdentifier(column)}`);
 }
 
 function keySql({ primaryKey }: ContractTable): string {

@@ -5,7 +5,7 @@ import { KeyReplacedError } from '../writing/key-replaced.error.js';
 /**
  * What an SQL error of one record means for its change (W-PUSH-2):
  * - `data`: a value that the column can't hold;
- * - `reference`: it points to a row that isn't there;
+ * - `reference`: it points to a row that isn't there, or one points to it;
  * - `forbidden`: a policy or a privilege refuses it;
  * - `constraint`: a rule of the host's schema or triggers refuses it;
  * - `doubtful`: anything else. A trigger may raise whatever it likes, and it may pass: the change is tried again, a
@@ -63,6 +63,7 @@ interface ServerError {
 }
 
 const BY_STATE: ReadonlyMap<string, SqlFailure> = new Map([
+  ['23001', 'reference'], // ON DELETE RESTRICT
   ['23503', 'reference'],
   ['42501', 'forbidden'],
   ['42703', 'data'], // undefined_column

@@ -5,6 +5,7 @@ import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
 import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
 import type { Granted } from '../policy/granted.js';
+import { timestampEnvelopeSql } from '../../../schema/row-json.js';
 import { storedRowSql } from './row-sql.js';
 
 /** What a group writes: the same table and columns for all its records. */
@@ -41,8 +42,8 @@ export function insertSql(
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
     ...group.columns.map((column) => [column.name, valueSql(column)] as const),
-    [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
+  if (table.updatedAtColumn !== null) values.push([table.updatedAtColumn, NOW]);
   // Without a type of its own, the parameter takes the column's.
   if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(group.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
@@ -64,6 +65,9 @@ export function insertSql(
   };
 }
 
+/** To whole milliseconds, which is what Swift keeps (W-PUSH-8). */
+const NOW = `date_trunc('milliseconds', clock_timestamp())`;
+
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
   registry: SyncRegistry,
@@ -75,21 +79,27 @@ export function updateSql(
   const assignments = group.columns.map(
     (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(group, column, index)}`,
   );
-  if (undelete) assignments.push(`${quoteIdentifier(group.contract.table.deletedAtColumn)} = NULL`);
+  const { deletedAtColumn } = group.contract.table;
+  if (undelete && deletedAtColumn !== null) assignments.push(`${quoteIdentifier(deletedAtColumn)} = NULL`);
   return changeSql(registry, group, records, userId, assignments);
 }
 
-/** Soft-deletes records that the user owns. */
+/** Deletes records that the user owns: softly, where the table has a delete time. */
 export function deleteSql(
   registry: SyncRegistry,
   group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const column = quoteIdentifier(group.contract.table.deletedAtColumn);
-  return changeSql(registry, group, records, userId, [
-    `${column} = date_trunc('milliseconds', clock_timestamp())`,
-  ]);
+  const { table } = group.contract;
+  if (table.deletedAtColumn !== null)
+    return changeSql(registry, group, records, userId, [
+      `${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`,
+    ]);
+  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
+        ${allowedRecordsSql(registry, group)}
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+  return writtenSql(group, sql, [records, userId]);
 }
 
 function changeSql(
@@ -99,8 +109,7 @@ function changeSql(
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table, primaryKey } = group.contract;
-  const key = quoteIdentifier(primaryKey.name);
+  const { table } = group.contract;
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
   const parameters: unknown[] = [records, userId];
   const newOwner = group.granted?.owner ?? null;
@@ -108,16 +117,22 @@ function changeSql(
     table.ownerColumn === null || newOwner === null
       ? []
       : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
-  const rule = group.granted ? 'true' : changeCheck(registry, group);
-  const all = [...assignments, ...owner, forwardSql(group.contract), ...version];
+  const all = [...assignments, ...owner, ...forwardSql(group.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
-        WHERE t.${key} = r.${key} AND ${rule}
+        ${allowedRecordsSql(registry, group)}
         RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
-  return {
-    // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: group.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters,
-  };
+  return writtenSql(group, sql, parameters);
+}
+
+function allowedRecordsSql(registry: SyncRegistry, group: GroupShape): string {
+  const key = quoteIdentifier(group.contract.primaryKey.name);
+  // A policy has been asked under the rows' locks.
+  return `WHERE t.${key} = r.${key} AND ${group.granted ? 'true' : changeCheck(registry, group)}`;
+}
+
+/** TypeORM answers a bare UPDATE or DELETE in another form than a SELECT. */
+function writtenSql({ form }: GroupShape, sql: string, parameters: readonly unknown[]): SqlStatement {
+  return { sql: form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql, parameters };
 }
 
 function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: string): string {
@@ -204,12 +219,15 @@ function parentCheck(
  * Moves `updated_at` forward by at least a millisecond, and to whole ones (interleavings 13, W-PUSH-8): a device
  * takes no row whose time did not grow, and Swift keeps milliseconds. A column that is coarser moves by a second.
  */
-function forwardSql({ table, columns }: ContractTable): string {
-  const column = quoteIdentifier(table.updatedAtColumn);
-  const dbType = columns.find(({ name }) => name === table.updatedAtColumn)?.dbType ?? '';
+function forwardSql({ table: { updatedAtColumn }, columns }: ContractTable): readonly string[] {
+  if (updatedAtColumn === null) return [];
+  const column = quoteIdentifier(updatedAtColumn);
+  const dbType = columns.find(({ name }) => name === updatedAtColumn)?.dbType ?? '';
   const isCoarse = /\([0-2]\)/.test(dbType);
   const [unit, step] = isCoarse ? ['second', '1999999 microseconds'] : ['milliseconds', '1999 microseconds'];
-  return `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`;
+  return [
+    `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`,
+  ];
 }
 
 function versionSql(name: string): string {

@@ -1,6 +1,6 @@
 import { USER_BUCKETS } from '../../../common/canonical-id.js';
 import { bytesAbove, TEXT_LIMITS } from '../../../common/text-limits.js';
-import { memberBucket } from '../../../registry/members.js';
+import { memberBucket } from '../../../registry/buckets/members.js';
 import type { SyncTable } from '../../../registry/sync-table.js';
 import { numberToken } from './numbers.js';
 

@@ -77,7 +77,7 @@ function isRespelledUuid(
 function differences(contract: ContractTable, data: ClientData, row: StoredRow): readonly ContractColumn[] {
   const stored = parseRow(row);
   const { updatedAtColumn, deletedAtColumn, versionColumn } = contract.table;
-  const ours = [updatedAtColumn, deletedAtColumn, versionColumn];
+  const ours: readonly (string | null)[] = [updatedAtColumn, deletedAtColumn, versionColumn];
   return contract.columns.filter(
     (column) =>
       data.has(column.name) &&

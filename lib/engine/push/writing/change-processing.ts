@@ -9,10 +9,16 @@ import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
 import { grantOf, type Permission } from '../policy/granted.js';
 import { isForbidden } from './is-forbidden.js';
-import type { Judge, Write } from './judge.js';
+import { type Judge, notThere, type Write } from './judge.js';
 import type { Parking } from '../parking/parking.js';
 import type { WritePermissions } from '../policy/write-permissions.js';
-import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
 import { findRetries } from '../failures/retries.js';
@@ -21,7 +27,8 @@ import { hasUnfitValue } from '../values/unfit-value.js';
 import { terminal } from '../verdicts.js';
 import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
-import { isGivenAway, writtenVerdict } from './written.js';
+import { writtenVerdict } from './written.js';
+import { WrittenItems } from './written-items.js';
 
 /** What a push works with. */
 export interface PushTools {
@@ -47,15 +54,11 @@ export class ChangeProcessing {
   readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
-  readonly accepted: PushItem[] = [];
-  /** Rows that were written, and are not the user's any more. */
-  readonly givenAway: PushItem[] = [];
-  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
-  readonly madeForOthers: PushItem[] = [];
+  readonly written: WrittenItems;
   /** What would have come into buckets that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
-  private inserted: PushItem[] = [];
+  /** Other rows may have gone with those that were removed. */
+  private hasRemoved = false;
   private readonly turns = new Turns();
 
   constructor(
@@ -64,16 +67,7 @@ export class ChangeProcessing {
   ) {
     const { roles, registry, context } = tools;
     this.writer = new GroupWriter(roles, registry, context, state.budget);
-  }
-
-  /** Whether rows were inserted that may have been waited for. */
-  get hasInserted(): boolean {
-    return this.inserted.length > 0;
-  }
-
-  /** Those rows, once. */
-  takeInserted(): readonly PushItem[] {
-    return this.inserted.splice(0);
+    this.written = new WrittenItems(registry);
   }
 
   /** Judges and writes changes of different records. */
@@ -107,11 +101,8 @@ export class ChangeProcessing {
     for (const item of open) {
       // Thousands may be decided without a statement in between.
       if (this.turns.isOver) await this.turns.next();
-      const granted = grantOf(permissions.get(item));
-      const decision = await this.tools.judge.decide(item, rowOf(item), {
-        isRetry: retries.has(item),
-        granted,
-      });
+      const how = { isRetry: retries.has(item), granted: grantOf(permissions.get(item)) };
+      const decision = await this.tools.judge.decide(item, rowOf(item), how);
       if ('kind' in decision) writes.push(decision);
       else this.takeAnswer(item, decision);
     }
@@ -195,6 +186,8 @@ export class ChangeProcessing {
     else if (kind === 'unreadable') {
       this.unreadable.push(item);
       this.conclude(item, notReadable(item, this.state.rows.get(item)));
+    } else if (item.operation !== 'create' && (await this.isGone(item))) {
+      this.conclude(item, notThere(item, item.operation));
     } else {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
@@ -203,16 +196,24 @@ export class ChangeProcessing {
     }
   }
 
+  /** Whether the row went, by a foreign key or a trigger, with another one that this push has removed. */
+  private async isGone(item: PushItem): Promise<boolean> {
+    if (!this.hasRemoved) return false;
+    this.state.rows.remove(item);
+    await this.state.rows.load([item]);
+    return this.state.rows.get(item) === undefined;
+  }
+
   /** A change is written. */
   keep(outcome: Written): void {
-    const { write, row } = outcome;
-    const { item, kind } = write;
+    const { row } = outcome;
+    const { item } = outcome.write;
     this.conclude(item, writtenVerdict(outcome));
-    this.state.rows.put(item, row);
-    if (isGivenAway(outcome)) this.givenAway.push(item);
-    if (isGivenAway(outcome) && kind === 'insert') this.madeForOthers.push(item);
-    if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
-      this.inserted.push(item);
+    if (isRemoval(item)) {
+      this.state.rows.remove(item);
+      this.hasRemoved = true;
+    } else this.state.rows.put(item, row);
+    this.written.add(outcome);
   }
 
   /** What was parked before stays parked until it is written, or has lost against a row that is there. */
@@ -224,7 +225,7 @@ export class ChangeProcessing {
       }
       this.tools.parking.unpark(item);
     }
-    if (verdict.accepted) this.accepted.push(item);
+    this.written.conclude(item, verdict);
     this.verdicts.set(item.index, verdict);
   }
 

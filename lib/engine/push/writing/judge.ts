@@ -11,7 +11,13 @@ import { clientTime, NOT_FOUND } from '../check-change.js';
 import type { Granted } from '../policy/granted.js';
 import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
 import { lengthProblem } from '../values/length-problem.js';
-import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import { recordId } from '../values/record-id.js';
 import { repairTime } from '../repair-time.js';
 import { isBase } from '../failures/retries.js';
@@ -80,8 +86,8 @@ export class Judge {
     { isRetry, granted = null }: { readonly isRetry: boolean; readonly granted?: Granted | null },
   ): Promise<Decision> {
     if (!row) {
-      if (item.operation !== 'create')
-        return terminal(item.ref, 'record_not_found', NOT_FOUND[item.operation]);
+      if (item.operation !== 'create') return notThere(item, item.operation);
+      if (item.table.hasServerKeys) return terminal(item.ref, 'key_is_generated', KEY_IS_GENERATED);
       if (!this.canOwn(item)) return notOwned(item, row);
       const columns = createColumns(item.table, item.data ?? new Map());
       return { item, kind: 'insert', columns, row, granted };
@@ -163,9 +169,20 @@ export class Judge {
   }
 }
 
+const KEY_IS_GENERATED = 'devices can not create records here: the server gives out their keys';
+
 /** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
 export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
   return reverted(item, row, 'ownership_violation', 'record belongs to another user');
+}
+
+/**
+ * There is no row that the user may know of. In a table without a delete time that is what a delete wants, and what the
+ * retry of one finds.
+ */
+export function notThere(item: PushItem, operation: 'update' | 'delete'): PushResult {
+  if (isRemoval(item)) return alreadyDeleted(item.ref);
+  return terminal(item.ref, 'record_not_found', NOT_FOUND[operation]);
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */

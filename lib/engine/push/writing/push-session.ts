@@ -50,7 +50,7 @@ export class PushSession {
     do {
       await this.release();
       await this.retry();
-    } while (processing.hasInserted || (await this.writeTogether()));
+    } while (processing.written.hasInserted || (await this.writeTogether()));
     await this.giveUp();
     await parking.finish();
     const { roles, registry, context } = this.tools;
@@ -65,20 +65,20 @@ export class PushSession {
 
   /** What has come to be in the tables as the changes wanted it, in the order of writing. */
   accepted(): readonly PushItem[] {
-    return this.processing.accepted;
+    return this.processing.written.accepted;
   }
 
   /** What no verdict says of what devices hold. */
   unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
     return {
-      unwritten: [...this.tools.judge.unwritten, ...this.processing.givenAway],
-      hidden: [...this.hidden, ...this.processing.madeForOthers],
+      unwritten: [...this.tools.judge.unwritten, ...this.processing.written.givenAway],
+      hidden: [...this.hidden, ...this.processing.written.madeForOthers],
     };
   }
 
   /** Writes what was parked under the rows that this push has inserted. */
   private async release(): Promise<void> {
-    const items = await this.tools.parking.release(this.processing.takeInserted());
+    const items = await this.tools.parking.release(this.processing.written.takeInserted());
     await this.state.rows.load(items);
     await this.processing.process(items);
   }

@@ -1,9 +1,9 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
-import { quoteRelation } from '../common/identifiers.js';
-import { EntityColumns } from './entity-columns.js';
-import type { RegistryProblem } from './sync-registry.js';
-import type { SyncTableOptions } from './sync-table.options.js';
-import type { ResolvedMembers, SyncTable } from './sync-table.js';
+import { quoteRelation } from '../../common/identifiers.js';
+import { EntityColumns } from '../entity-columns.js';
+import type { RegistryProblem } from '../sync-registry.js';
+import type { SyncTableOptions } from '../sync-table.options.js';
+import type { ResolvedMembers, SyncTable } from '../sync-table.js';
 
 /** What `members` of `@SyncTable` means; what is wrong with it becomes a problem. */
 export function resolveMembers(

@@ -1,6 +1,6 @@
-import { USER_BUCKETS } from '../common/canonical-id.js';
-import type { SyncTableOptions } from './sync-table.options.js';
-import type { SyncTable } from './sync-table.js';
+import { USER_BUCKETS } from '../../common/canonical-id.js';
+import type { SyncTableOptions } from '../sync-table.options.js';
+import type { SyncTable } from '../sync-table.js';
 
 type BucketRule = Pick<
   SyncTable,

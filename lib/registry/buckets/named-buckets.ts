@@ -1,6 +1,6 @@
-import { CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
-import type { SynchroProblem } from '../common/errors.js';
-import type { SyncTable } from './sync-table.js';
+import { CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../../common/canonical-id.js';
+import type { SynchroProblem } from '../../common/errors.js';
+import type { SyncTable } from '../sync-table.js';
 
 /**
  * Whether the default rule takes a row's bucket from a value that its writer may choose, so that the bucket has to be
