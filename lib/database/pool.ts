@@ -24,9 +24,3 @@ export function poolSize({ driver }: DataSource): number {
   const max = master?.options?.max;
   return typeof max === 'number' && max > 0 ? max : DEFAULT_SIZE;
 }
-
-/** The database that a DataSource is connected to: TypeORM's driver knows it once it is initialised. */
-export function databaseName({ driver }: Pick<DataSource, 'driver'>): string {
-  if (driver.database !== undefined) return driver.database;
-  throw new TypeError('the DataSource does not say which database it is connected to: initialise it first');
-}

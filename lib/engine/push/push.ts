@@ -124,6 +124,7 @@ export class Push {
             isApplied ? { ...pushed, commit: pushPositionOf(rows.at(-1)) } : pushed,
         });
       },
+      { worksBetween: true },
     );
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;

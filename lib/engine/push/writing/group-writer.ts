@@ -14,7 +14,7 @@ import { groupStatement } from '../sql/group-statement.js';
 import { ServerStateError } from '../failures/server-state.error.js';
 import { endsTransaction, sqlState } from '../sql/sqlstate.js';
 import { isWriteGroup, type WriteGroup } from './write-groups.js';
-import type { WriteForm } from '../sql/write-sql.js';
+import type { WriteForm } from '../sql/group-values.js';
 
 /** The outcome of one write. */
 export type Outcome =
