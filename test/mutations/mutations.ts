@@ -1,4 +1,5 @@
 import type { Mutation } from './mutation.js';
+import { CLIENT } from './client.js';
 import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
@@ -65,5 +66,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...READING,
   ...HTTP,
   ...CONSUMER,
+  ...CLIENT,
   ...FIT,
 ];
