@@ -221,6 +221,19 @@ describe('the live stream', () => {
     expect(device.snapshotReasons).toEqual(['history_unavailable']);
   });
 
+  it('wakes a device for what is written to it alone', async () => {
+    const device = await startDevice();
+    const stream = await connect(device, { since: device.checkpoint });
+    await stream.first('hello');
+    await database.query(
+      `WITH p AS (UPDATE sync_wal_position SET last_seq = last_seq + 1 RETURNING last_seq)
+       INSERT INTO sync_changelog (seq, bucket_id, table_name, record_id, operation)
+       SELECT p.last_seq, 'client:' || c.id, 'tasks', gen_random_uuid(), 3 FROM p, sync_clients c WHERE client_id = $1`,
+      [device.clientId],
+    );
+    await stream.first('poke');
+  });
+
   it('tells of a new schema', async () => {
     const device = await startDevice();
     const stream = await connect(device);

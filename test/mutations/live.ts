@@ -109,7 +109,7 @@ export const LIVE: readonly Mutation[] = [
     file: 'lib/live/live.ts',
     find: 'return [...buckets, clientBucket(clientRowId)];',
     replace: 'return clientRowId === clientBucket(clientRowId) ? [] : buckets;',
-    tests: [{ file: STREAM, name: 'follows the subscriptions' }],
+    tests: [{ file: STREAM, name: 'wakes a device for what is written to it alone' }],
     why: 'Interleavings 3: rows that come into sight are told in the bucket of the device.',
   },
 ];
