@@ -36,9 +36,10 @@ describe('an upload', () => {
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     let failures = 0;
     network.fault = ({ route }) => {
-      if (route !== 'push' || failures === 2) return undefined;
+      if (route !== 'push' || failures === 1) return undefined;
       failures += 1;
-      return { status: 503, headers: { 'retry-after': '1' } };
+      // By itself it would wait for a second at most.
+      return { status: 503, headers: { 'retry-after': '2' } };
     };
     const began = performance.now();
     const { verdict } = await sync.table('tasks').create({ title: 'Milk' });
@@ -130,25 +131,28 @@ describe('an upload', () => {
 describe('what is seen', () => {
   it('does not flicker when an older pull’s answer comes after a verdict', async () => {
     const id = await insertTask(server.database, user, 'Old');
+    // Nothing but the test makes it pull.
+    network.fault = ({ route }) => (route === 'live' ? { status: 404 } : undefined);
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     const tasks = sync.table('tasks');
     await tasks.load();
+    const logEnd = async (): Promise<number> => {
+      const [position] = await server.database.query<{ n: string }>(
+        'SELECT last_seq AS n FROM sync_wal_position',
+      );
+      return Number(position?.n);
+    };
+    const before = await logEnd();
+    await server.database.query(
+      'UPDATE tasks SET priority = 1, updated_at = clock_timestamp() WHERE id = $1',
+      [id],
+    );
+    await eventually(async () => (await logEnd()) > before);
     const seen: unknown[] = [];
     tasks.subscribe(() => seen.push(tasks.get(id)?.['title']));
     const late = gate();
     let held = 0;
     network.after = ({ route }) => (route === 'pull' && (held += 1) === 1 ? late.opened : undefined);
-    // Something for that pull to bring: the row as it was before the push.
-    await server.database.query(
-      'UPDATE tasks SET priority = 1, updated_at = clock_timestamp() WHERE id = $1',
-      [id],
-    );
-    await eventually(async () => {
-      const [position] = await server.database.query<{ n: string }>(
-        'SELECT last_seq AS n FROM sync_wal_position',
-      );
-      return Number(position?.n) > 1;
-    });
     const caught = sync.caughtUp();
     await eventually(() => held === 1);
     await (
