@@ -4,6 +4,7 @@ import { edgeBackfill } from './rows/large/edge-backfill.js';
 import { largeTransaction } from './rows/large/large-transaction.js';
 import { manyClients } from './rows/large/many-clients.js';
 import { newClients } from './rows/large/new-clients.js';
+import { live } from './rows/live.js';
 import { moveParent } from './rows/move-parent.js';
 import { pullBuckets } from './rows/pull-buckets.js';
 import { pullChanges } from './rows/pull-changes.js';
@@ -25,6 +26,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   walInsertsFull,
   moveParent,
   ...visibility,
+  ...live,
   ...pullChanges,
   pullNothing,
   pullBuckets,

@@ -9,10 +9,10 @@ import type { ConsumerService } from './replication/consumer.service.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
-import { memberProblems } from './store/member-problems.js';
 import { versionProblems } from './version-problems.js';
 import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
+import { writeRuleProblems } from './store/write-rule-problems.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
 /** Checks everything and reports it together: the entities, the options, the tables and the server. */
@@ -56,7 +56,7 @@ export class StartChecks {
       tables.length === 0
         ? [
             ...(await roleProblems(dataSource, registry, settings.pushRole)),
-            ...(await memberProblems(dataSource, registry.all())),
+            ...(await writeRuleProblems(dataSource, registry.all())),
           ]
         : [];
     return [...tables, ...(await optionProblems(settings)), ...rights];

@@ -41,7 +41,7 @@ import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subs
 import { OwnerWritePolicy, WritePolicy } from './resolvers/write-policy.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
-import { databaseName } from './database/database-name.js';
+import { databaseName } from './database/connection-config.js';
 import { syncSchema } from './database/sync-schema.js';
 import { StartChecks } from './start-checks.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';

@@ -1,7 +1,13 @@
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
+import {
+  SubscriptionResolver,
+  SyncEngine,
+  SyncStatus,
+  SynchroModule,
+  UserIdHeaderGuard,
+} from 'nestjs-synchro';
 import { HandWrittenController } from '../baselines/hand-written.js';
 import { profiler } from '../environment/profiler.js';
 import { recorder } from '../environment/recorder.js';
@@ -42,6 +48,7 @@ serve(
     caughtUp: () => engine.caughtUp({ timeout: 600_000 }),
     /** How many entries went. */
     compact: async () => (await engine.runCompaction()).deletedEntries,
+    live: async () => (await app.get(SyncStatus, { strict: false }).read()).live,
   },
   await app.getUrl(),
   () => app.close(),

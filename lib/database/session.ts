@@ -40,9 +40,9 @@ const SETTINGS = new PreparedStatement(
          THEN set_config('idle_in_transaction_session_timeout', $3, true) END`,
 );
 
-/** How long a transaction may be idle: code of the host's may take its time between two statements. */
-function idleTimeout(runsHostCode: boolean): string {
-  return runsHostCode ? '30s' : '5s';
+/** How long a transaction may be idle. */
+function idleTimeout(worksBetween: boolean): string {
+  return worksBetween ? '30s' : '5s';
 }
 
 /**
@@ -70,8 +70,11 @@ export interface TransactionOptions {
   readonly lockTimeout?: number;
   /** Its statements may be prepared by name (see {@link PreparedStatement}). Default: false. */
   readonly keepsPlans?: boolean;
-  /** The host's code may run in it. Default: false. */
-  readonly runsHostCode?: boolean;
+  /**
+   * It may take its time between two statements: the host's code runs in it, or it judges thousands of changes in turns
+   * with others' work. Default: false.
+   */
+  readonly worksBetween?: boolean;
 }
 
 /** For work that no request waits for. */
@@ -129,11 +132,11 @@ export async function openedTransaction<Result, Opened>(
   work: TransactionWork<Result, Opened>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  const { statementTimeout = null, lockTimeout = null, runsHostCode = false } = options;
+  const { statementTimeout = null, lockTimeout = null, worksBetween = false } = options;
   return onConnection(dataSource, options.keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
-      const settings = SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]);
+      const settings = SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(worksBetween)]);
       const { opened } = await StatementBatch.together({
         begin: StatementBatch.silent([{ sql: BEGIN[kind] }, settings]),
         opened: opening(manager),

@@ -51,7 +51,7 @@ export function sendAnswer(response: HttpResponse, { status, body, headers = {} 
 /** Characters. */
 const LARGE = 256 * 1024;
 
-/** Characters that are encoded at once. */
+/** Characters of one piece of encoding. */
 export const PART = 64 * 1024;
 
 function* encoded(texts: readonly string[]): Generator<Buffer> {

@@ -121,7 +121,7 @@ function* changesOf(received: readonly unknown[]): Pieces<readonly PushChange[]>
   return changes;
 }
 
-/** What is no object at all is a change of nothing. */
+/** A value that is no object is a change of nothing. */
 function changeOf(received: unknown): PushChange {
   const change = isJsonObject(received) ? pickFields(received, CHANGE_KEYS) : {};
   return {

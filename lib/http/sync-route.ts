@@ -30,7 +30,7 @@ export function isSyncRoute(handler: unknown): boolean {
   return typeof handler === 'function' && Reflect.hasMetadata(ALLOWED, handler);
 }
 
-/** Answers 405 to what is not an endpoint's method, before anything else of the request is looked at. */
+/** Answers 405 to other methods than an endpoint's, before anything else of the request is read. */
 export class MethodInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();

@@ -15,16 +15,16 @@ import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { identityOf, setUser, type HttpRequest } from './sync-request.js';
 
 /**
- * Finds out who is asking, by the host's own rule or else from the guard that identified the caller, and refuses
- * nobody. An interceptor, because it has to come after every guard of the host, also in a
- * subclass that adds its own.
+ * Finds the user of a request, by the host's own rule or else from the guard that identified the caller, and refuses
+ * no request. An interceptor, because it has to come after every guard of the host, also in a subclass that adds its
+ * own.
  */
 @Injectable()
 export class UserInterceptor implements NestInterceptor {
   private readonly logger: SyncLogger;
   private hasHinted = false;
   /** What was said of answers that are no user. */
-  private readonly told = new Set<string>();
+  private readonly warned = new Set<string>();
 
   constructor(@Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'userId' | 'logger'>) {
     this.logger = new SyncLogger(options.logger, 'Synchro');
@@ -36,7 +36,7 @@ export class UserInterceptor implements NestInterceptor {
     const answer: unknown = ownRule ? await ownRule(context) : identityOf(request);
     const userId = idText(answer);
     if (userId === null) {
-      if (ownRule) this.tellOnce(`the option userId answered ${describeAnswer(answer)}`);
+      if (ownRule) this.warnOnce(`the option userId answered ${describeAnswer(answer)}`);
       else this.hint();
       throw new SynchroError('user_missing', 'missing user identity');
     }
@@ -48,13 +48,13 @@ export class UserInterceptor implements NestInterceptor {
   }
 
   /** Once: a host may let requests without a user come this far, any number of them. */
-  private tellOnce(why: string): void {
-    if (this.told.has(why)) return;
-    this.told.add(why);
+  private warnOnce(why: string): void {
+    if (this.warned.has(why)) return;
+    this.warned.add(why);
     this.logger.warn(`a request has no user, and was answered 401: ${why}`);
   }
 
-  /** A guard of the library lets nobody through unidentified: there is none, so every answer will be 401. */
+  /** A guard of the library refuses unidentified callers: without any guard, every answer will be 401. */
   private hint(): void {
     if (this.hasHinted) return;
     this.hasHinted = true;

@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
-import { databaseName } from '../database/database-name.js';
+import { databaseName } from '../database/connection-config.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
 import { readStatus, type StoredStatus } from '../store/status-sql.js';
 import { inTransaction } from '../database/session.js';

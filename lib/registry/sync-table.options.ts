@@ -51,7 +51,7 @@ export type ColumnName<Entity extends object = object> = (keyof Entity & string)
  * database holds: devices see values as they are stored, not as a TypeORM `transformer` makes them.
  */
 export interface SyncTableOptions<Entity extends object = object> {
-  /** Default: `owner_only` when the table has an owner column, a parent or members, else `disabled`. */
+  /** Default: `owner_only` when the table has an owner column, a parent, members or a `writeFunction`, else `disabled`. */
   readonly pushPolicy?: PushPolicy;
   /** Column that holds the owning user's id. Forced to the user on create, never changed by a client after. */
   readonly ownerColumn?: ColumnName<Entity>;
@@ -121,4 +121,14 @@ export interface SyncTableOptions<Entity extends object = object> {
    * subscribes the members to them. A row goes only to a team of whose writers its user is. Default: none.
    */
   readonly members?: Members<Entity>;
+  /**
+   * SQL function that says who writes the rows, instead of the owner column: a name, with its schema if it is not that of
+   * entities which name none, of `(table_name text, user_id text, old_row jsonb, new_row jsonb) RETURNS boolean`. It is
+   * called for each row that a push locks, reads or writes, by the role that writes. Null refuses.
+   *
+   * `old_row` is null for a create; `new_row` is the row as the device wants it, and `old_row` itself for a delete, and
+   * where it is only asked whether the user may write the row at all. Both are as `to_jsonb` has them. A user sees the
+   * rows that they may write in the answers to their pushes.
+   */
+  readonly writeFunction?: string;
 }

@@ -8,8 +8,8 @@ export interface ResolvedBucketSource {
   readonly fkColumn: string;
 }
 
-/** The SQL function that says which buckets a table's rows are in. */
-export interface BucketFunction extends QualifiedName {
+/** A function of the host's by which a rule is told in SQL. */
+export interface SqlFunction extends QualifiedName {
   /** Where the host names none, the one of entities that name none. */
   readonly schema: string;
   /** As the host wrote it, and as the contract has it. */
@@ -70,9 +70,11 @@ export interface SyncTable {
   readonly globalWhenBucketNull: boolean;
   readonly allowGlobalRead: boolean;
   /** Decides instead of the `OwnershipResolver`. */
-  readonly bucketFunction: BucketFunction | null;
+  readonly bucketFunction: SqlFunction | null;
   readonly bucketSources: readonly ResolvedBucketSource[];
   readonly members: ResolvedMembers | null;
+  /** Decides who writes the rows, instead of owner and members. */
+  readonly writeFunction: SqlFunction | null;
   /** Number of ancestors: 0 for a root. */
   readonly depth: number;
 }

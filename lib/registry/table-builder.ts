@@ -11,7 +11,7 @@ import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 import { DELETED_AT, UPDATED_AT } from './time-names.js';
-import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
+import type { SqlFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
 
 export interface Decorated {
   readonly metadata: EntityMetadata;
@@ -67,7 +67,10 @@ export class TableBuilder {
       }
     }
     const members = resolveMembers(this.dataSource, { metadata, options }, this.defaultSchema, this.problems);
-    const isWritable = ownerColumn !== null || parent !== null || members !== null;
+    const writeFunction = this.sqlFunction('writeFunction');
+    if (members !== null && writeFunction !== null)
+      this.problem('writeFunction', 'members say who writes, too', 'remove one of them');
+    const isWritable = [ownerColumn, parent, members, writeFunction].some((rule) => rule !== null);
     const pushPolicy = options.pushPolicy ?? (isWritable ? 'owner_only' : 'disabled');
     this.problems.push(
       ...treeProblems(metadata, pushPolicy),
@@ -100,9 +103,10 @@ export class TableBuilder {
         bucketByColumn: columns.optional('bucketByColumn', options.bucketByColumn),
         members,
       }),
-      bucketFunction: this.bucketFunction(),
+      bucketFunction: this.sqlFunction('bucketFunction'),
       bucketSources: this.bucketSources(),
       members,
+      writeFunction,
       depth,
     };
   }
@@ -123,14 +127,14 @@ export class TableBuilder {
     return quoteRelation(this.metadata.schema ?? this.defaultSchema, this.metadata.tableName);
   }
 
-  private bucketFunction(): BucketFunction | null {
-    const text = this.options.bucketFunction;
+  private sqlFunction(option: 'bucketFunction' | 'writeFunction'): SqlFunction | null {
+    const text = this.options[option];
     if (text === undefined) return null;
     const name = parseQualifiedName(text);
     // Of no search path: one that changes later would leave rows in buckets that their rule no longer names.
     if (name) return { text, ...name, schema: name.schema ?? this.defaultSchema };
     this.problem(
-      'bucketFunction',
+      option,
       `${JSON.stringify(text)} is no name of a function`,
       'give its name alone, like app.task_buckets',
     );

@@ -40,7 +40,7 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
         table,
         'pushPolicy',
         'clients push into the table, but its rows have no owner',
-        `set ownerColumn, parent or members, or pushPolicy: 'disabled'`,
+        `set ownerColumn, parent, members or writeFunction, or pushPolicy: 'disabled'`,
       ),
     );
   }
@@ -66,13 +66,13 @@ function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>
       table,
       'parent',
       `the chain ends at ${root.entity}, which has no owner`,
-      `set ownerColumn or members on ${root.entity}`,
+      `set ownerColumn, members or writeFunction on ${root.entity}`,
     ),
   ];
 }
 
-function hasWriters({ ownerColumn, members }: SyncTable): boolean {
-  return ownerColumn !== null || members !== null;
+function hasWriters({ ownerColumn, members, writeFunction }: SyncTable): boolean {
+  return ownerColumn !== null || members !== null || writeFunction !== null;
 }
 
 function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {

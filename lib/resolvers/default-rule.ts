@@ -25,8 +25,8 @@ export function isSeenByOwner(
 }
 
 /**
- * Whether the default rule alone decides who sees a table's rows, so that it can be held against the rows themselves:
- * it does for the table and for every table that it inherits from.
+ * Whether the default rule alone decides the readers of a table's rows, so that it can be evaluated on the rows
+ * themselves: it does for the table and for every table that it inherits from.
  */
 export function isSeenByDefaultRule(
   resolver: OwnershipResolver,

@@ -7,7 +7,7 @@ import { OwnershipResolver, type ResolveRow } from './ownership-resolver.js';
 
 /**
  * The default rule (docs/tables-and-buckets.md#the-default-rule): the bucket column, else the owner column, else the
- * parent's buckets, else `global`. The parent's buckets are not its business: they are added for every child.
+ * parent's buckets, else `global`. It does not name the parent's buckets: they are added for every child.
  */
 @Injectable()
 export class JoinResolver extends OwnershipResolver {

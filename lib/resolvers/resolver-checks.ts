@@ -60,7 +60,7 @@ export class ResolverChecks implements OnModuleInit {
 
 const RULE_METHODS = ['resolveOwner', 'resolveOwners'] as const;
 
-/** What JavaScript, a cast or a plain object let through. */
+/** Finds mistakes that JavaScript, a cast or a plain object let through. */
 function checkMethods(
   ownership: OwnershipResolver,
   conflicts: ConflictResolver,

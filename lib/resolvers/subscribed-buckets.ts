@@ -12,9 +12,9 @@ import { teamsSql } from '../store/host-rows/members-sql.js';
 import { SubscriptionResolver } from './subscription-resolver.js';
 
 /**
- * The buckets that users read, without those that are sync's own: by one of them, a user would read what is meant for
- * another one's device. Names that no row's bucket can have, as PostgreSQL has no place for them, are left out too. The
- * others hold, so that a name in the host's data blocks nobody.
+ * The buckets that users read, without those that are sync's own: by one of them, a user would read entries for
+ * another one's device. Names that no row's bucket can have, as they don't fit into PostgreSQL's index, are left out
+ * too. The others stay, so that a name in the host's data blocks no user.
  */
 @Injectable()
 export class SubscribedBuckets {

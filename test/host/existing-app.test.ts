@@ -76,7 +76,7 @@ class Note extends SyncedRow {
 
 const NOTES = `CREATE TABLE users (id serial PRIMARY KEY);
   INSERT INTO users VALUES (7), (8);
-  CREATE TABLE notes (id uuid PRIMARY KEY, user_id int NOT NULL REFERENCES users, "placeStreet" text, guest_id int REFERENCES users,
+  CREATE TABLE notes (id uuid PRIMARY KEY, user_id int NOT NULL REFERENCES users, "placeStreet" text, "placeGuest_id" int REFERENCES users,
     pin_code text, text text, updated_at timestamptz NOT NULL DEFAULT now(), deleted_at timestamptz)`;
 
 type UserIdRule = NonNullable<SynchroOptions['userId']>;
@@ -115,11 +115,13 @@ describe('an app that was there before', () => {
       const { tables } = await phone.schema();
       expect(
         tables.find(({ table_name: name }) => name === 'notes')?.columns.map(({ name }) => name),
-      ).toEqual(['id', 'user_id', 'guest_id', 'text', 'updated_at', 'deleted_at']);
+      ).toEqual(['id', 'user_id', 'placeGuest_id', 'text', 'updated_at', 'deleted_at']);
       await phone.start();
-      const id = phone.create('notes', { text: 'first', guest_id: 8, pin_code: '1234' });
+      const id = phone.create('notes', { text: 'first', placeGuest_id: 8, pin_code: '1234' });
       await phone.sync();
-      const rows = await database.query('SELECT id, user_id, guest_id, pin_code, text FROM notes');
+      const rows = await database.query(
+        'SELECT id, user_id, "placeGuest_id" AS guest_id, pin_code, text FROM notes',
+      );
       expect(rows).toEqual([{ id, user_id: 7, guest_id: null, pin_code: null, text: 'first' }]);
     } finally {
       await app.close();

@@ -624,6 +624,34 @@ describe('who may write', () => {
     });
   });
 
+  it('the function says who writes a sheet, until it is closed', async () => {
+    const { Sheet } = await example<{ Sheet: EntityClass }>('sheets/sheet.entity.ts');
+    await withSync(
+      await headerSync(),
+      {
+        entities: [Sheet],
+        prepare: (database) => database.query(sql('write-function')).then(() => undefined),
+      },
+      async ({ device, database, caughtUp }) => {
+        const [alice, bob, eve] = [await device('alice'), await device('bob'), await device('eve')];
+        const { id } = await alice.create('sheets', { editor: 'bob' });
+        await caughtUp();
+        const write = (by: SyncDevice, data: object): Promise<DeviceVerdict> =>
+          by.update('sheets', id, { editor: 'bob', ...data });
+        expect(
+          await reasons(
+            () => write(eve, { state: 'mine' }),
+            () => write(bob, { state: 'closed' }),
+            () => write(alice, { state: 'open' }),
+          ),
+        ).toEqual(['record_not_found', 'applied', 'ownership_violation']);
+        expect(await database.query('SELECT user_id, state FROM sheets')).toEqual([
+          { user_id: 'alice', state: 'closed' },
+        ]);
+      },
+    );
+  });
+
   it('authors and moderators write a forum, and a closed topic takes nothing', async () => {
     const { Topic, Post, Moderator, ...exported } = await example<
       Sync & { Topic: EntityClass; Post: EntityClass; Moderator: EntityClass }

@@ -38,19 +38,21 @@ function alter(app: INestApplication): void {
 
 /** What `compression` does for Express: it holds pieces back until there are enough, unless `no-transform` is said. */
 function compress(_request: unknown, response: ServerResponse, next: () => void): void {
-  const { write, end, writeHead } = response;
-  response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
+  response.writeHead = (...args: unknown[]) => {
     if (!/no-transform/.test(String(response.getHeader('Cache-Control')))) {
       const gzip = createGzip();
       response.setHeader('Content-Encoding', 'gzip');
       response.removeHeader('Content-Length');
-      gzip.on('data', (piece: Buffer) => write.call(response, piece, 'utf8'));
-      gzip.on('end', () => end.call(response, undefined, 'utf8'));
-      response.write = ((piece: string) => gzip.write(piece)) as typeof write;
-      response.end = ((piece?: string) => gzip.end(piece)) as unknown as typeof end;
+      gzip.on('data', (piece: Buffer) => write(piece));
+      gzip.on('end', () => end());
+      response.write = ((piece: string) => gzip.write(piece)) as typeof response.write;
+      response.end = ((piece?: string) => gzip.end(piece)) as unknown as typeof response.end;
     }
-    return writeHead.apply(response, args);
-  }) as typeof writeHead;
+    return writeHead(...args);
+  };
   next();
 }
 

@@ -12,6 +12,16 @@ import { LiveStream } from '../support/live-stream.js';
 import { eventually, pause } from '../support/wait.js';
 import { send } from '../support/wire.js';
 
+async function startDevice(app: RunningApp, user = 'alice'): Promise<Device> {
+  const device = new Device(app.url, user);
+  await device.start();
+  return device;
+}
+
+async function connections({ app }: RunningApp): Promise<number> {
+  return (await app.get(SyncStatus).read()).live.connections;
+}
+
 describe('connections of the live channel', () => {
   let database: TestDatabase;
   const apps: RunningApp[] = [];
@@ -35,20 +45,11 @@ describe('connections of the live channel', () => {
     return app;
   }
 
-  async function startDevice(app: RunningApp, user = 'alice'): Promise<Device> {
-    const device = new Device(app.url, user);
-    await device.start();
-    return device;
-  }
-
   async function connect(device: Device): Promise<LiveStream> {
     const stream = await LiveStream.open(device);
     streams.push(stream);
     return stream;
   }
-
-  const connections = async ({ app }: RunningApp): Promise<number> =>
-    (await app.get(SyncStatus).read()).live.connections;
 
   it('are refused beyond maxConnections, with a time to come back; other routes go on [W-LIVE-7]', async () => {
     const app = await start({ maxConnections: 3 });
@@ -107,7 +108,7 @@ describe('connections of the live channel', () => {
     );
     await once(slow, 'readable');
     await eventually(async () => (await connections(app)) === 2);
-    const { hub } = app.app.get(Live) as unknown as { readonly hub: LiveHub };
+    const { hub } = app.app.get<{ readonly hub: LiveHub }>(Live);
     // The network between the two takes some megabytes: long messages fill it sooner.
     let version = 1n;
     await eventually(
@@ -128,14 +129,14 @@ describe('connections of the live channel', () => {
   it('leave nothing behind when devices go, in whatever state they are [W-LIVE-9]', async () => {
     const app = await start({});
     const device = await startDevice(app);
-    const live = app.app.get(Live) as unknown as {
+    const live = app.app.get<{
       readonly hub: {
         readonly size: number;
         readonly users: ReadonlyMap<unknown, unknown>;
         readonly index: { readonly size: object };
       };
       readonly opening: number;
-    };
+    }>(Live);
     const query = `live?client_id=${device.clientId}`;
     const server: { getConnections(callback: (error: Error | null, count: number) => void): void } =
       app.app.getHttpServer();

@@ -4,6 +4,10 @@ import { HeadWatcher } from '../../lib/live/head-watcher.js';
 import type { LiveReads } from '../../lib/live/live-reads.js';
 import { eventually, pause } from '../support/wait.js';
 
+function within(from: bigint, to: bigint): (each: { readonly seq: bigint }) => boolean {
+  return ({ seq }) => seq > from && seq <= to;
+}
+
 /** A log in memory, whose answers can be held back or fail. */
 class Log {
   lastSeq = 10n;
@@ -21,8 +25,6 @@ class Log {
 
   /** As much as a watcher asks for. */
   get reads(): LiveReads {
-    const within = (from: bigint, to: bigint) => (each: { readonly seq: bigint }) =>
-      each.seq > from && each.seq <= to;
     return {
       head: async () => {
         this.heads += 1;

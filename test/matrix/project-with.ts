@@ -29,6 +29,8 @@ export async function projectWith(
     'install',
     '--no-audit',
     '--no-fund',
+    // Of Nest's packages that the tests use, some name no TypeORM 1 yet.
+    '--legacy-peer-deps',
     ...['common', 'core', ...PLATFORMS].map((name) => `@nestjs/${name}@${nest}`),
     `@nestjs/typeorm@${nestTypeorm}`,
     `@nestjs/terminus@${TERMINUS[major] ?? nest}`,

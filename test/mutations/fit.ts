@@ -34,9 +34,9 @@ export const FIT: readonly Mutation[] = [
   },
   {
     name: 'hosts-hear-of-deletes-of-nothing',
-    file: 'lib/engine/push/writing/change-processing.ts',
-    find: "if (verdict.accepted && !(verdict.reason_code === 'already_deleted' && isRemoval(item)))",
-    replace: 'if (verdict.accepted)',
+    file: 'lib/engine/push/writing/written-items.ts',
+    find: "if (accepted && !(reason === 'already_deleted' && isRemoval(item)))",
+    replace: 'if (accepted)',
     tests: [{ file: REMOVALS, name: 'the retry of a delete' }],
     why: 'W-FIT-2: a hook would act on any id that a device makes up.',
   },

@@ -73,8 +73,8 @@ export const GUARDS: readonly Mutation[] = [
   {
     name: 'nobody-is-a-user',
     file: 'lib/http/user.interceptor.ts',
-    find: "if (typeof userId !== 'string' || userId === '') {",
-    replace: "if (typeof userId !== 'string') {",
+    find: "return answer === '' ? null : answer;",
+    replace: 'return answer;',
     tests: [{ file: IDENTITY, name: 'is nobody' }],
     why: 'All who have no name would share one user’s rows.',
   },

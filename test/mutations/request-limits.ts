@@ -51,6 +51,14 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     why: 'W-SPEED-5: two thousand stale updates kept everybody waiting for 137 ms.',
   },
   {
+    name: 'pushes-may-be-idle-as-short-as-others',
+    file: 'lib/engine/push/push.ts',
+    find: '{ worksBetween: true }',
+    replace: '{}',
+    tests: [{ file: 'test/snapshot/frozen-requests.test.ts', name: 'a push may judge' }],
+    why: 'W-SPEED-7: on a busy server a document of 5 MB was answered 503 again and again, as its transaction was cut off.',
+  },
+  {
     name: 'verdicts-are-sent-one-by-one',
     file: 'lib/http/answers.ts',
     find: 'if (this.last.length < PART) return;',

@@ -84,8 +84,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'request-without-a-user-is-served',
     file: 'lib/http/user.interceptor.ts',
-    find: "if (typeof userId !== 'string' || userId === '') {",
-    replace: "if (typeof userId !== 'string') {",
+    find: 'if (userId === null) {',
+    replace: 'if (userId === undefined) {',
     tests: [{ file: 'test/http/guards/guards-identity.test.ts', name: 'a user id that is' }],
     why: 'Design: a request without a user is refused.',
   },

@@ -33,8 +33,8 @@ export const RLS: readonly Mutation[] = [
   {
     name: 'rows-may-be-given-away-under-policies',
     file: 'lib/store/rls/rls.ts',
-    find: "policy('write_upd', `USING (${owned})`, `WITH CHECK (${owned})`)",
-    replace: "policy('write_upd', `USING (${owned})`, 'WITH CHECK (true)')",
+    find: "`WITH CHECK (${table.writeFunction === null ? owned : 'true'})`",
+    replace: "'WITH CHECK (true)'",
     tests: [{ file: SQL, name: 'let a row be written by its owner alone, and stay with that one' }],
     why: 'W-OWN-4: the second wall would let rows through to other users.',
   },

@@ -20,7 +20,7 @@ export const SDK: readonly Mutation[] = [
   },
   {
     name: 'kept-domains-are-read',
-    file: 'lib/engine/push/sql/write-sql.ts',
+    file: 'lib/engine/push/sql/group-values.ts',
     find: '].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);',
     replace:
       "].map(({ name, baseSqlType, ...rest }) => `${quoteIdentifier(name)} ${'dbType' in rest ? rest.dbType : baseSqlType}`);",

@@ -2,6 +2,7 @@ import type { Mutation } from './mutation.js';
 
 const POLICY_TEST = 'test/push/write-policy.test.ts';
 const MEMBERS_TEST = 'test/push/members.test.ts';
+const FUNCTION_TEST = 'test/push/write-function.test.ts';
 const DEFERRED_TEST = 'test/push/failures/push-deferred.test.ts';
 
 /** Policies of the host's: who is asked, about what, and what becomes of the answer. */
@@ -126,5 +127,21 @@ export const WRITE_POLICY: readonly Mutation[] = [
     replace: 'if (this.members.length >= 0) return [];',
     tests: [{ file: 'test/registry/members.test.ts', name: 'read its rows, those that were there' }],
     why: 'W-WRITERS-8: the same for what they are subscribed to.',
+  },
+  {
+    name: 'function-sees-no-wanted-row',
+    file: 'lib/engine/push/sql/write-sql.ts',
+    find: 'const wanted = `${held} || ${sentJsonb(group)}`;',
+    replace: 'const wanted = held;',
+    tests: [{ file: FUNCTION_TEST, name: 'sees the row that is wanted' }],
+    why: 'The rule in SQL is asked about both sides of a change.',
+  },
+  {
+    name: 'null-of-a-function-allows',
+    file: 'lib/store/host-rows/write-function-sql.ts',
+    find: 'return `coalesce(${call}, false)`;',
+    replace: 'return `coalesce(${call}, true)`;',
+    tests: [{ file: FUNCTION_TEST, name: 'sees the row that is wanted' }],
+    why: 'What a function has no answer to is refused.',
   },
 ];

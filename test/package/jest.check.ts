@@ -28,7 +28,7 @@ import { Task } from './task.entity';
 it('a decorated entity, the module and a device are there', () => {
   expect(new Task()).toBeInstanceOf(Task);
   expect(new SyncDevice({ target: 'http://localhost:3000/sync' })).toBeInstanceOf(SyncDevice);
-  expect(SynchroModule.forRoot({ guards: [JwtGuard], userId: () => 'alice' }).module).toBe(SynchroModule);
+  expect(SynchroModule.forRoot({ guards: [JwtGuard({ secret: 'x'.repeat(32) })], userId: () => 'alice' }).module).toBe(SynchroModule);
 });
 `;
 

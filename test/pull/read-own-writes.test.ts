@@ -33,6 +33,10 @@ async function onPushAccepted({ accepted }: PushAcceptedEvent): Promise<void> {
   if (accepted.some(({ recordId }) => recordId === UNLUCKY)) throw new Error('a fault of the host');
 }
 
+function create(id: string, size = 1): PushChange {
+  return { id, table_name: 'docs', operation: 'create', data: { size } };
+}
+
 describe('a pull after a push', () => {
   let database: TestDatabase;
   let consuming: RunningApp;
@@ -49,13 +53,6 @@ describe('a pull after a push', () => {
     await apiOnly.close();
     await consuming.close();
     await database.drop();
-  });
-
-  const create = (id: string, size = 1): PushChange => ({
-    id,
-    table_name: 'docs',
-    operation: 'create',
-    data: { size },
   });
 
   /** @param work is given the positions that somebody waits for, as the consumer is told them */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WritePolicy, type WriteAnswer, type WriteQuestion } from '../../lib/index.js';
 import { inTransaction } from '../../lib/database/session.js';
 import type { PushResult } from '../../lib/engine/push/push-change.js';
 import { change, only, type PushFixture, pushFixture, serverVersion } from '../support/push-fixture.js';
@@ -88,6 +89,22 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(serverVersion(seen).data).toMatchObject({ text: 'first', deleted_at: null });
       expect(await exists('notes', note)).toBe(true);
     });
+
+    it.runIf(access === 'superuser')(
+      "a policy lets a user remove another's row that the user sees [W-FIT-3]",
+      async () => {
+        await insertNote(BOB);
+        await push.addEdge('notes', note, `user:${ALICE}`);
+        const policy = new (class extends WritePolicy {
+          override decide({ changes }: WriteQuestion): readonly WriteAnswer[] {
+            return changes.map(() => true);
+          }
+        })();
+        const result = await push.pushOne(ALICE, change('delete', 'notes', note), { policy });
+        expect(result).toMatchObject({ status: 'applied', server_deleted_at: expect.any(String) });
+        expect(await exists('notes', note)).toBe(false);
+      },
+    );
 
     it('an update of a row that is gone finds none', async () => {
       const result = await push.pushOne(ALICE, change('update', 'notes', note, { text: 'second' }));

@@ -421,13 +421,13 @@ describe('the start of an app is refused', () => {
     const root = entity('roots', { pushPolicy: 'disabled' });
     const child = entity('children', { ...owner, parent: () => root, parentFkColumn: 'parent_id' });
     expect(await problems(root, child)).toEqual([
-      'children: parent: the chain ends at roots, which has no owner; set ownerColumn or members on roots',
+      'children: parent: the chain ends at roots, which has no owner; set ownerColumn, members or writeFunction on roots',
     ]);
   });
 
   it('[scenario 11] when a table that clients push belongs to nobody', async () => {
     expect(await problems(entity('a', { pushPolicy: 'owner_only' }))).toEqual([
-      "a: pushPolicy: clients push into the table, but its rows have no owner; set ownerColumn, parent or members, or pushPolicy: 'disabled'",
+      "a: pushPolicy: clients push into the table, but its rows have no owner; set ownerColumn, parent, members or writeFunction, or pushPolicy: 'disabled'",
     ]);
   });
 

@@ -26,6 +26,8 @@ export class LiveStream {
   /** Lines that are comments. */
   comments = 0;
   isEnded = false;
+  /** Called with each message that comes from here on. */
+  onEvent: (event: LiveEvent) => void = () => undefined;
   private text = '';
 
   private constructor(
@@ -97,7 +99,11 @@ export class LiveStream {
     for (const message of messages) {
       const lines = message.split('\n');
       if (lines.every((line) => line.startsWith(':'))) this.comments += 1;
-      else this.events.push(eventOf(lines));
+      else {
+        const event = eventOf(lines);
+        this.events.push(event);
+        this.onEvent(event);
+      }
     }
   }
 }

@@ -59,6 +59,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     bucketFunction: null,
     bucketSources: [],
     members: null,
+    writeFunction: null,
     depth: 0,
     ...overrides,
   };

@@ -9,7 +9,7 @@ import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { recordOlderSchema, recordPull } from '../../store/clients/sync-clients.js';
 import { admit } from '../register/admit.js';
-import { awaitCommit } from '../request/await-log.js';
+import { awaitCommit } from '../request/await-commit.js';
 import { Requests } from '../request/requests.js';
 import { queueSubscriptionChange } from '../request/subscription-change.js';
 import { ready, type SyncContext } from '../request/sync-context.js';

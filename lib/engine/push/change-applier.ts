@@ -33,7 +33,7 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
-  /** What devices still have to be told, see {@link corrections}. */
+  /** Corrections that devices still need, see {@link corrections}. */
   readonly corrections: Corrections;
   /** What was written, and may go out of its owner's sight, as ids to withdraw. */
   readonly shared: readonly Redelivery[];

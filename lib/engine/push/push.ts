@@ -33,10 +33,10 @@ export interface PushOutcome {
   readonly commit: Lsn | null;
 }
 
-/** So many looks in a row that find the log outdated mean that it is. Fewer than a transaction is tried. */
+/** After this number of reads in a row that find the log outdated, it is. Fewer than a transaction is tried. */
 const SURE = 3;
 
-/** What one transaction comes to. */
+/** The result of one transaction. */
 type PushedPart = Omit<AppliedPush, 'corrections'> & Pick<PushOutcome, 'contract' | 'commit'>;
 
 type PushWork = (manager: EntityManager, caller: PushContext, opened: OpenedPush) => Promise<AppliedPush>;
@@ -88,9 +88,10 @@ export class Push {
       async (manager, { context, push }, attempt) => {
         const client = await admit(this.hooks, manager, asked, context);
         const { contract } = context;
-        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
+        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another read
+        // helps.
         if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
-        // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
+        // An outdated log doesn't know the readers of rows, so only the user's own rows count.
         const visible = context.log?.isOutdated ? [] : buckets;
         const isRerun = attempt > 1;
         const isContractChanged = (): Promise<boolean> => this.requests.contexts.isChanged(manager, contract);
@@ -112,7 +113,7 @@ export class Push {
         const isApplied = results.some(({ accepted }) => accepted);
         return new ClosingStatements({
           reads: StatementBatch.of<PushedPart>({ ...applied, contract, commit: null }),
-          // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
+          // It also fails where a hook has swallowed an error of the transaction: its COMMIT would not report that.
           writes: [recordPush(manager, client), ...bucketRecords(client, buckets, shared.length > 0)],
           // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
           afterCommit: [
@@ -123,6 +124,7 @@ export class Push {
             isApplied ? { ...pushed, commit: pushPositionOf(rows.at(-1)) } : pushed,
         });
       },
+      { worksBetween: true },
     );
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
@@ -144,8 +146,8 @@ export class Push {
 }
 
 /**
- * What a push has seen of its user's buckets. What was refused as out of sight stays on the device as it is there: should
- * it come back, it has to come anew.
+ * The buckets of its user that a push has seen. A change that was refused as out of sight leaves the row on the
+ * device: once in sight again, the row has to be delivered again.
  */
 function bucketRecords(
   client: SyncClient,
@@ -163,7 +165,10 @@ function lastOf(commits: readonly (Lsn | null)[]): Lsn | null {
   return commits.reduce((last, commit) => (commit !== null && (last ?? -1n) < commit ? commit : last), null);
 }
 
-/** Whether rows may have been pushed into a bucket that only comes: they may be gone by then, and nothing tells the device. */
+/**
+ * Whether rows may have been pushed into a bucket that is still to come: they may be gone by then, without an entry
+ * for the device.
+ */
 function isAwaitingBuckets(
   { acknowledged, buckets: stored }: SyncClient,
   buckets: readonly string[],

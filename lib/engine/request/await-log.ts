@@ -1,29 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import type { Lsn } from '../../common/lsn.js';
-import { NO_OPENING, singleStatement } from '../../database/session.js';
-import { announceMark, isLogAt } from '../../store/changelog/wal-progress.js';
-import type { Requests } from './requests.js';
+import { singleStatement } from '../../database/session.js';
+import { announceMark } from '../../store/changelog/wal-progress.js';
 
 /** Pauses between two reads double from the first to the last: the consumer may run in another process. */
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 100;
 /** The consumer may have been between two sessions when it was notified. */
 const ANNOUNCE_MS = 1_000;
-
-/**
- * Waits until the log has what was committed before a position in the WAL.
- * @param timeout milliseconds; 0: only looks
- * @returns whether it has
- */
-export function awaitCommit(
-  { dataSource, transactions }: Requests,
-  lsn: Lsn,
-  timeout: number,
-): Promise<boolean> {
-  const isThere = (): Promise<boolean> => transactions.read(NO_OPENING, (manager) => isLogAt(manager, lsn));
-  return awaitLog(dataSource, lsn, isThere, timeout);
-}
 
 /**
  * Waits for the WAL consumer, wherever it runs, without holding a connection.

@@ -70,8 +70,13 @@ export class RequestTransactions {
     }
   }
 
-  write<Result, Opened>(opening: RequestOpening<Opened>, work: Work<Result, Opened>): Promise<Result> {
-    return this.transaction('write', opening, work);
+  /** @param options of the transaction */
+  write<Result, Opened>(
+    opening: RequestOpening<Opened>,
+    work: Work<Result, Opened>,
+    options: Pick<TransactionOptions, 'worksBetween'> = {},
+  ): Promise<Result> {
+    return this.transaction('write', opening, work, options);
   }
 
   /** One statement by itself, for which no transaction is begun. */
@@ -88,6 +93,7 @@ export class RequestTransactions {
     kind: TransactionKind,
     opening: RequestOpening<Opened>,
     work: Work<Result, Opened>,
+    own: Pick<TransactionOptions, 'worksBetween'> = {},
   ): Promise<Result> {
     return this.run((options, attempt) =>
       openedTransaction(
@@ -95,7 +101,7 @@ export class RequestTransactions {
         kind,
         (manager) => opening(manager, attempt),
         (manager, opened) => work(manager, opened, attempt),
-        options,
+        { ...options, ...own },
       ),
     );
   }
@@ -108,7 +114,7 @@ export class RequestTransactions {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
       try {
-        return await work({ statementTimeout, keepsPlans, runsHostCode: this.runsHostCode() }, attempt);
+        return await work({ statementTimeout, keepsPlans, worksBetween: this.runsHostCode() }, attempt);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt, keepsPlans))) throw error;
       }

@@ -1,6 +1,6 @@
 import { NO_OPENING } from '../../database/session.js';
 import { unloggedPush } from '../../store/clients/push-position.js';
-import { awaitCommit } from '../request/await-log.js';
+import { awaitCommit } from '../request/await-commit.js';
 import type { Requests } from '../request/requests.js';
 
 /** Longest time that a snapshot waits for the log, in milliseconds. */

@@ -7,9 +7,9 @@ export interface BodyInProgress {
 }
 
 /**
- * What bodies hold from their first byte until they are answered: one that waits for its turn holds as much as one that is
- * still coming. When that is too much, the largest that is still coming has to go: those who send megabytes and never
- * finish meet each other, and the small bodies of idle pulls get through.
+ * The memory of bodies from their first byte until they are answered: one that waits for its turn holds as much as
+ * one that is still coming. When that is too much, the largest that is still coming is refused: senders of megabytes
+ * that never finish meet each other, and the small bodies of idle pulls get through.
  */
 export class BodyMemory {
   private readonly coming = new Set<BodyInProgress>();

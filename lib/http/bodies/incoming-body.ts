@@ -29,8 +29,8 @@ export interface LargeBodyRules {
 }
 
 /**
- * A body while it comes. Each piece of a large one waits for its turn, so that others are served meanwhile: a socket may
- * have megabytes ready at once. A large body that is refused is read to its end all the same, and forgotten: a device
+ * A body while it comes. Each piece of a large one waits for its turn, so that others are served meanwhile: a socket
+ * may have megabytes ready in one go. A large body that is refused is still read to its end, and dropped: a device
  * sends its body before it reads the answer, and a user has no more such bodies at a time than others.
  */
 export class IncomingBody implements BodyInProgress {
@@ -52,7 +52,7 @@ export class IncomingBody implements BodyInProgress {
 
   /**
    * @throws HttpException when the body is not taken, or not any more
-   * @throws SynchroError when its beginning tells that it is refused
+   * @throws SynchroError when its beginning shows that it is refused
    */
   async read(): Promise<string> {
     const { memory, timeout } = this.limits;
@@ -90,7 +90,7 @@ export class IncomingBody implements BodyInProgress {
     this.stop.abort(reason);
   }
 
-  /** What comes from here on is forgotten. */
+  /** Pieces from here on are dropped. */
   refuse(reason: unknown): void {
     this.refusal ??= { reason };
     this.limits.memory.release(this);
@@ -132,7 +132,7 @@ export class IncomingBody implements BodyInProgress {
     }
   }
 
-  /** What came before its turn. */
+  /** The pieces that came before its turn. */
   private *checking(): Pieces<void> {
     for (let at = 0; at < this.text.length; at += PIECE) {
       this.rules.check(this.text.slice(at, at + PIECE));

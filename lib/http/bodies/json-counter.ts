@@ -9,7 +9,7 @@ export class JsonCounter {
   private inString = false;
   /** The text before ended with a backslash that escapes what comes. */
   private isCutInEscape = false;
-  /** What follows the first object is ignored. */
+  /** Text behind the first object is ignored. */
   private isOver = false;
 
   take(text: string): void {

@@ -30,7 +30,7 @@ export class PendingBody {
 
   /**
    * @throws HttpException when the body is not taken, or not any more
-   * @throws SynchroError when its beginning tells that it is refused
+   * @throws SynchroError when its beginning shows that it is refused
    */
   read(large: LargeBodyRules): Promise<string> {
     const { limits } = this;
@@ -54,7 +54,7 @@ export class PendingBody {
     const { socket } = request;
     const end = Math.max(this.deadline, performance.now() + TIME_TO_READ_ANSWER);
     const maxRead = socket.bytesRead + 2 * this.limits.maxBytes;
-    // Node discards what comes now without an event for it, so the connection's own count is looked at.
+    // Node discards further bytes without an event, so the connection's own count is read.
     const timer = setInterval(() => {
       if (request.complete) clearInterval(timer);
       else if (performance.now() > end || socket.bytesRead > maxRead) request.destroy();

@@ -5,7 +5,7 @@ import { IsKey, IsText, TEXT_BYTES } from '../is-text.js';
 
 type Optional<Value> = Value | null | undefined;
 
-/** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
+/** The members of every device's body. Absent and null are the same (Kotlin sends null, Swift nothing). */
 export class SyncBody {
   @IsOptional() @IsKey() client_id: Optional<string> = undefined;
   @IsOptional() @IsInt64() schema_version: Optional<ExactNumber> = undefined;

@@ -52,8 +52,8 @@ export function toDto<Dto extends object>(received: JsonObject, Dto: new () => D
 }
 
 /**
- * The members that are asked for and no others (a key such as `__proto__` must not be assigned). Case doesn't matter,
- * and the last one wins (docs/protocol.md#requests).
+ * The named members and no others (a key such as `__proto__` must not be assigned). Case doesn't matter, and the last
+ * one wins (docs/protocol.md#requests).
  * @param names in lower case
  */
 export function pickFields<Name extends string>(
@@ -104,7 +104,7 @@ function checkContent(
   if (values > limits.bodyValues) throw tooMany('the request body', limits.bodyValues, 'values');
 }
 
-/** Before an entry of them is looked at. */
+/** Before any entry of them is read. */
 function checkLists(received: JsonObject, { changes, listEntries }: BodyContentLimits): void {
   const limits = { changes, tables: listEntries, known_buckets: listEntries };
   const picked = pickFields(received, ['changes', 'tables', 'known_buckets']);

@@ -11,7 +11,7 @@ import { EventStream } from './event-stream.js';
 import { liveQuery } from './live-query.js';
 import { LongPoll } from './long-poll.js';
 
-/** The live channel by HTTP: a stream, or a long poll for those who can't have one. */
+/** The live channel by HTTP: a stream, or a long poll for clients that can't have one. */
 @Injectable()
 export class LiveEndpoint {
   private readonly heartbeat: number;
@@ -73,7 +73,7 @@ export class LiveEndpoint {
     }
   }
 
-  /** Those who are refused together don't come back together. */
+  /** So that requests that are refused together don't come back together. */
   private busy(response: HttpResponse, message: string): ServiceUnavailableException {
     setRetryAfter(response, this.admission.retryAfter());
     // A server that stops would wait for it.

@@ -3,12 +3,12 @@ import { isKey } from '../is-text.js';
 import { MAX_INT64 } from '../is-int64.js';
 import type { HttpRequest } from '../sync-request.js';
 
-/** What a device asks of the live channel. */
+/** A device's query of the live channel. */
 export interface LiveQuery {
   readonly clientId: string;
   /** Its checkpoint; null: it says none. */
   readonly since: bigint | null;
-  /** Milliseconds that a long poll waits; null: it asks for a stream. */
+  /** Milliseconds that a long poll waits; null: a stream. */
   readonly wait: number | null;
 }
 

@@ -2,7 +2,7 @@ import { errorCode, isTransient } from '../../database/database-error.js';
 import { describeError } from '../../common/describe-error.js';
 import { SynchroError } from '../../common/errors.js';
 import { quoteIdentifier, quoteQualifiedName } from '../../common/identifiers.js';
-import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import type { SqlFunction, SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { isPaddedSql } from '../tables/padded-type-sql.js';
@@ -40,7 +40,7 @@ export interface FunctionAnswer {
 export async function callBucketFunction(
   tx: ChangelogTransaction,
   table: SyncTable,
-  bucketFunction: BucketFunction,
+  bucketFunction: SqlFunction,
   rows: readonly RuleRow[],
   limits: CallLimits,
 ): Promise<readonly FunctionAnswer[]> {

@@ -2,7 +2,7 @@ import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
 import { SynchroError } from '../../common/errors.js';
 import { isTransient } from '../../database/database-error.js';
 import { memberBucket } from '../../registry/buckets/members.js';
-import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import type { SqlFunction, SyncTable } from '../../registry/sync-table.js';
 import { hasDefaultRule } from '../../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
@@ -152,7 +152,7 @@ export class BucketRules {
   private async askFunction(
     tx: ChangelogTransaction,
     table: SyncTable,
-    bucketFunction: BucketFunction,
+    bucketFunction: SqlFunction,
     rows: readonly RuleRow[],
     limits: CallLimits,
   ): Promise<readonly (readonly string[])[]> {

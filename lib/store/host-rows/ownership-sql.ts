@@ -3,6 +3,7 @@ import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { memberWritesSql } from './members-sql.js';
+import { functionWritesSql, rowJsonb } from './write-function-sql.js';
 
 /**
  * A boolean SQL expression: may this user write this row (write authority, W-PUSH-4)? It holds without RLS and on
@@ -26,16 +27,16 @@ export function ownedSql(registry: SyncRegistry, table: SyncTable, alias: string
  * members' alone counts as owned.
  */
 export function unownedSql(registry: SyncRegistry, table: SyncTable, alias: string): string {
-  return rowTestSql(registry, table, alias, ({ ownerColumn, members }, row) => {
+  return rowTestSql(registry, table, alias, ({ ownerColumn, members, writeFunction }, row) => {
     if (ownerColumn !== null && members?.owner !== false)
       return `${row}.${quoteIdentifier(ownerColumn)} IS NULL`;
-    return members === null ? null : 'false';
+    return members === null && writeFunction === null ? null : 'false';
   });
 }
 
 /** Whether the table itself says who writes its rows, and not its parent. */
-export function hasOwnWriteRule({ ownerColumn, members }: SyncTable): boolean {
-  return ownerColumn !== null || members !== null;
+export function hasOwnWriteRule({ ownerColumn, members, writeFunction }: SyncTable): boolean {
+  return ownerColumn !== null || members !== null || writeFunction !== null;
 }
 
 /**
@@ -79,7 +80,12 @@ export function owningParent(registry: SyncRegistry, table: SyncTable): SyncTabl
 type RowTest = (table: SyncTable, row: string) => string | null;
 
 function writableTest(user: string): RowTest {
-  return ({ ownerColumn, members }, row) => {
+  return (table, row) => {
+    const { ownerColumn, members, writeFunction } = table;
+    if (writeFunction !== null) {
+      const held = rowJsonb(row);
+      return functionWritesSql(writeFunction, table, { held, wanted: held }, user);
+    }
     const isOwner =
       ownerColumn === null || members?.owner === false
         ? null

@@ -5,6 +5,7 @@ import { discoverTables } from '../../registry/discovery.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { wantedTeamSql } from '../host-rows/members-sql.js';
+import { functionWritesSql, rowJsonb } from '../host-rows/write-function-sql.js';
 import { hasOwnWriteRule, ownedSql, parentOwnedSql, unownedSql } from '../host-rows/ownership-sql.js';
 import { grantsSql } from './rls-grants.js';
 import { hasRowSql } from '../host-rows/row-exists.js';
@@ -101,7 +102,12 @@ function policies(registry: SyncRegistry, table: SyncTable, options: RlsOptions)
     return [
       without('lock'),
       policy('write_ins', `WITH CHECK (${insertableSql(registry, table, owned)})`),
-      policy('write_upd', `USING (${owned})`, `WITH CHECK (${owned})`),
+      // Of the two sides of a change, which a function of the host's looks at, a policy sees one.
+      policy(
+        'write_upd',
+        `USING (${owned})`,
+        `WITH CHECK (${table.writeFunction === null ? owned : 'true'})`,
+      ),
       policy('write_del', `USING (${owned})`),
     ];
   }
@@ -169,9 +175,10 @@ function inBucketSql({ name, idColumn }: SyncTable): string {
 
 /** As a push inserts: an owner column of its own lets a child stand without a parent, not under another user's. */
 function insertableSql(registry: SyncRegistry, table: SyncTable, owned: string): string {
-  const { members, parentFkColumn } = table;
+  const { members, parentFkColumn, writeFunction } = table;
   const column = (name: string): string => `${quoteIdentifier(table.name)}.${quoteIdentifier(name)}`;
-  const tests = [owned];
+  const sides = { held: 'NULL::jsonb', wanted: rowJsonb(quoteIdentifier(table.name)) };
+  const tests = [writeFunction === null ? owned : functionWritesSql(writeFunction, table, sides, USER)];
   if (hasOwnWriteRule(table) && parentFkColumn !== null) {
     const fk = column(parentFkColumn);
     tests.push(`(${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})`);

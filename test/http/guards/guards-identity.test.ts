@@ -106,7 +106,7 @@ describe('the development header', () => {
   });
 });
 
-it.each(['', undefined, null, 7])('a user id that is %j is nobody', async (id: unknown) => {
+it.each(['', undefined, null, 7.5])('a user id that is %j is nobody', async (id: unknown) => {
   await startWith({ userId: () => id as string, guards: [] });
   expect(await schema({ 'X-User-ID': 'a' })).toMatchObject(NOBODY);
 });

@@ -193,7 +193,7 @@ describe('write groups', () => {
         key: `${name} ${index}`,
         operation: 'create',
         data: null,
-        dataText: 'null',
+        dataText: () => 'null',
         parentId: null,
         clientMicros: 0n,
         base: null,

@@ -28,7 +28,7 @@ export function mayPass(failure: Failure): boolean {
   return !['value', 'host', 'postponed'].includes(failure.kind);
 }
 
-/** The error of a change of which nothing says for sure that it always fails; null for any other failure. */
+/** The error of a change that may succeed another time; null for any other failure. */
 export function doubt(failure: Failure): { readonly error: unknown } | null {
   if (failure.kind === 'host') return failure;
   return failure.kind === 'sql' && sqlFailure(failure.error) === 'doubtful' ? failure : null;
@@ -67,7 +67,7 @@ export function notWritten(
   return reverted(item, row, reason, `${message}: a trigger or a rule of the database passes it over`);
 }
 
-/** For the host's log: clients are not told names of constraints. */
+/** For the host's log: clients never get names of constraints. */
 export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
   if (failure.kind === 'verdict')

@@ -1,7 +1,7 @@
 import type { PushResult } from '../push-change.js';
 import type { FailedCode } from '../writing/host-code.js';
 
-/** What a policy of the host's has allowed. */
+/** The columns and buckets that a policy of the host's has allowed. */
 export interface Granted {
   /** Canonical id for the owner column; null: the user's on a create, and as it is on any other change. */
   readonly owner: string | null;

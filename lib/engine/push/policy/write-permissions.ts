@@ -15,7 +15,7 @@ import { HostCode } from '../writing/host-code.js';
 import type { Write } from '../writing/judge.js';
 import { grantedBy } from './answers.js';
 import type { Permission } from './granted.js';
-import { withinTeams } from './wanted-teams.js';
+import { allowedByRule, looksAtWanted } from './by-rule.js';
 import { childRequest, createRequest, ownRequest } from './write-request.js';
 
 /** Puts changes before the host's `WritePolicy`, in tables where it decides. */
@@ -57,7 +57,7 @@ export class WritePermissions {
         group.map(({ item }) => item),
         rows,
       );
-      const asked = await this.byMembers(found, decider);
+      const asked = await this.byRule(found, decider);
       for (const [index, permission] of (await this.permissions(decider, asked, budget)).entries()) {
         const question = asked[index];
         if (question) permissions.set(question.item, permission);
@@ -87,7 +87,7 @@ export class WritePermissions {
     return row ? authority.decider(table) : authority.deciderOfCreate(table, parentId !== null);
   }
 
-  /** The questions about those changes of which the user sees what they are decided by. */
+  /** The questions about those changes whose deciding rows the user sees. */
   private async requests(
     decider: SyncTable,
     items: readonly PushItem[],
@@ -121,15 +121,15 @@ export class WritePermissions {
     return asked;
   }
 
-  /** The same with what the members' rule says of where the rows are to go. What PostgreSQL can't read goes nowhere. */
-  private async byMembers(asked: readonly Asked[], decider: SyncTable): Promise<readonly Asked[]> {
-    if (decider.members === null) return asked;
+  /** The same with what the rule in SQL says of the rows that are wanted. What PostgreSQL can't read it doesn't allow. */
+  private async byRule(asked: readonly Asked[], decider: SyncTable): Promise<readonly Asked[]> {
+    if (!looksAtWanted(decider)) return asked;
     const own = asked.filter(({ request }) => request.child === null && request.byDefault);
     const [first] = own;
     if (!first) return asked;
     const requests = own.map(({ request }) => request);
     const answer = await this.code.run(() =>
-      withinTeams(this.manager, first.item.table, this.context.userId, requests),
+      allowedByRule(this.manager, first.item.table, this.context.userId, requests),
     );
     const within = 'value' in answer ? answer.value : new Set();
     return asked.map((each) =>

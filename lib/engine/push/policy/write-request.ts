@@ -55,7 +55,7 @@ export function childRequest(item: PushItem, row: StoredRow | undefined, above: 
   };
 }
 
-/** What becomes of the row, whatever the device calls it. */
+/** The effect on the row, under any operation that the device names. */
 function operationOf({ operation }: PushItem, row: StoredRow | undefined): ChildChange['operation'] {
   if (!row) return 'create';
   if (operation === 'delete') return 'delete';

@@ -4,7 +4,8 @@ import { columnJson } from '../values/client-values.js';
 import { isUnchanged } from '../unchanged.js';
 import type { Write } from '../writing/judge.js';
 import type { WriteGroup } from '../writing/write-groups.js';
-import { deleteSql, insertSql, keptName, type GroupShape, updateSql, type WriteForm } from './write-sql.js';
+import { type GroupShape, keptName, type WriteForm } from './group-values.js';
+import { deleteSql, insertSql, updateSql } from './write-sql.js';
 import { parseRow } from '../values/writable-columns.js';
 
 export interface GroupStatement {

@@ -22,7 +22,7 @@ export class PushRows {
   private readonly rows = new Map<string, StoredRow>();
   private readonly secured = new Set<string>();
   private readonly written = new Set<string>();
-  /** The parent's id of each record, where the parent decides who owns it. */
+  /** The parent's id of each record, where the parent decides its ownership. */
   private readonly parents = new Map<string, string>();
 
   constructor(
@@ -31,12 +31,12 @@ export class PushRows {
     private readonly context: PushContext,
   ) {}
 
-  /** The record's row; undefined when there is none that the user may know of. */
+  /** The record's row; undefined when there is none that the user may see. */
   get(item: PushItem): StoredRow | undefined {
     return this.rows.get(item.key);
   }
 
-  /** What the push has just written. */
+  /** Stores a row that the push has just written. */
   put(item: PushItem, row: StoredRow): void {
     this.rows.set(item.key, row);
     this.secured.add(item.key);
@@ -72,10 +72,10 @@ export class PushRows {
     return table.parent === null || parentId === null ? null : recordKey(this.table(table.parent), parentId);
   }
 
-  /** Locks and reads the records of these changes, and the ancestors by which they are owned. */
+  /** Locks and reads the records of these changes, and the ancestors that decide their ownership. */
   async load(items: readonly PushItem[]): Promise<void> {
     let open = items;
-    // A row may become the user's between lock and read; the next look locks it.
+    // A row may become the user's between lock and read; the next pass locks it.
     for (let pass = 0; open.length > 0 && pass < MAX_PASSES; pass++) open = await this.lockAndRead(open);
   }
 
@@ -241,6 +241,6 @@ interface Lock {
   readonly table: ContractTable;
   readonly ids: readonly string[];
   readonly mode: LockMode;
-  /** The table whose rows decide who owns these, if it isn't this one. */
+  /** The table whose rows decide the ownership of these, if it isn't this one. */
   readonly parent: ContractTable | undefined;
 }

@@ -16,13 +16,13 @@ export type LockMode = (typeof LOCK_MODES)[number];
 
 export interface LockedRow {
   readonly id: string;
-  /** The parent's key where the parent decides who owns the row. */
+  /** The parent's key where the parent decides the ownership of the row. */
   readonly parent: string | null;
 }
 
 /**
- * Locks those of the rows that the user owns, in the order of their keys: gives {@link LockedRow}s. Where a policy says
- * who writes, those that the user sees.
+ * Locks the rows that the user owns, in the order of their keys, and returns {@link LockedRow}s. Where a policy
+ * decides the writers, it locks the rows that the user sees.
  */
 export function lockSql(
   registry: SyncRegistry,
@@ -45,9 +45,9 @@ export function lockSql(
 }
 
 /**
- * Reads those of the rows that the user may know of, as {@link StoredRow}s: an edge, live or dead, in one of the user's
- * buckets, or owned now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one that
- * has moved out of the user's sight has its edge until then (9).
+ * Reads the rows that the user may see, as {@link StoredRow}s: those with an edge, live or dead, in one of the user's
+ * buckets, or owned now. A device's own row has no edge until the WAL consumer has seen it (interleavings 10); one
+ * that has moved out of the user's sight has its edge until then (9).
  */
 export function readSql(
   registry: SyncRegistry,

@@ -1,28 +1,13 @@
-import { quoteIdentifier } from '../../../common/identifiers.js';
+import { quoteIdentifier, quoteLiteral } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
 import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
 import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { functionWritesSql, rowJsonb } from '../../../store/host-rows/write-function-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
-import type { Granted } from '../policy/granted.js';
 import { timestampEnvelopeSql } from '../../../schema/row-json.js';
+import { changedSql, type GroupShape, recordsSql, sentJsonb, valueSql } from './group-values.js';
 import { storedRowSql } from './row-sql.js';
-
-/** What a group writes: the same table and columns for all its records. */
-export interface GroupShape {
-  readonly contract: ContractTable;
-  /** The columns that clients' values go to; without the key. */
-  readonly columns: readonly ContractColumn[];
-  readonly form: WriteForm;
-  /** A policy has allowed it, under the locks of the rows; null: the rule in SQL decides. */
-  readonly granted: Granted | null;
-}
-
-/**
- * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
- * taken is an error then, where the usual form leaves the record out.
- */
-export type WriteForm = 'usual' | 'plain';
 
 /**
  * Inserts records that are new. It leaves out those whose key is taken (on the primary key only, or it would hide
@@ -98,7 +83,7 @@ export function deleteSql(
     ]);
   const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
         ${allowedRecordsSql(registry, group)}
-        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, true AS owned`;
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
   return writtenSql(group, sql, [records, userId]);
 }
 
@@ -139,46 +124,16 @@ function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: s
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
-/**
- * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
- * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
- */
-function recordsSql({ contract, columns }: GroupShape): string {
-  const definitions = [
-    contract.primaryKey,
-    ...columns,
-    { name: keptName(contract), baseSqlType: 'integer[]' },
-  ].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);
-  return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
-}
-
-/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
-export function keptName({ columns }: ContractTable): string {
-  let name = 'kept';
-  while (columns.some((column) => column.name === name)) name += '_';
-  return name;
-}
-
-/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
-function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
-  const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
-  return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
-}
-
-/** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
-function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
-  const read = `r.${quoteIdentifier(name)}`;
-  const isDocument = baseType === 'json' || baseType === 'jsonb';
-  // Devices may be told that it takes null: theirs means the default.
-  const refusesNull = !column.nullable || column.nullMeansDefault;
-  const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
-  return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
-}
-
 /** Both sides are asked: the row before, and the team that it goes to. */
 function changeCheck(registry: SyncRegistry, group: GroupShape): string {
   const { table } = group.contract;
   const owned = ownedSql(registry, table, 't', '$2::text');
+  const { writeFunction } = table;
+  if (writeFunction !== null && group.columns.length > 0) {
+    const held = rowJsonb('t');
+    const wanted = `${held} || ${sentJsonb(group)}`;
+    return `${owned} AND ${functionWritesSql(writeFunction, table, { held, wanted }, '$2::text')}`;
+  }
   const index = group.columns.findIndex(({ name }) => name === table.members?.column);
   const column = group.columns[index];
   if (!column) return owned;
@@ -195,6 +150,14 @@ function createCheck(
 ): string {
   const { table, primaryKey } = group.contract;
   const check = parentCheck(registry, group, fk, user);
+  if (table.writeFunction !== null) {
+    const owner =
+      table.ownerColumn === null
+        ? ''
+        : ` || jsonb_build_object(${quoteLiteral(table.ownerColumn)}, ${user()})`;
+    const sides = { held: 'NULL::jsonb', wanted: `${sentJsonb(group)}${owner}` };
+    return `${check} AND ${functionWritesSql(table.writeFunction, table, sides, user())}`;
+  }
   if (table.members === null) return check;
   const column = [primaryKey, ...group.columns].find(({ name }) => name === table.members?.column);
   const wanted = column && valueSql(column);

@@ -30,7 +30,7 @@ import type { WriteValidation } from './write-validation.js';
 import { writtenVerdict } from './written.js';
 import { WrittenItems } from './written-items.js';
 
-/** What a push works with. */
+/** The parts that a push works with. */
 export interface PushTools {
   readonly roles: RoleSwitch;
   readonly registry: SyncRegistry;
@@ -41,7 +41,7 @@ export interface PushTools {
   readonly validation: WriteValidation;
 }
 
-/** What one push has come to so far. */
+/** The state of one push so far. */
 export interface PushState {
   readonly rows: PushRows;
   readonly failed: FailedChanges;
@@ -55,7 +55,7 @@ export class ChangeProcessing {
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
   readonly written: WrittenItems;
-  /** What would have come into buckets that the user doesn't read. */
+  /** Changes that would have put a row into a bucket that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
   /** Other rows may have gone with those that were removed. */
   private hasRemoved = false;
@@ -118,7 +118,7 @@ export class ChangeProcessing {
     return false;
   }
 
-  /** What the same push wrote before is what the device's next change of the record builds on. */
+  /** The device's next change of a record builds on the version that this push wrote before. */
   private onOwnVersion(item: PushItem): PushItem {
     const row = this.state.rows.get(item);
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
@@ -216,7 +216,7 @@ export class ChangeProcessing {
     this.written.add(outcome);
   }
 
-  /** What was parked before stays parked until it is written, or has lost against a row that is there. */
+  /** A parked record stays parked until it is written, or has lost against an existing row. */
   private conclude(item: PushItem, verdict: PushResult): void {
     if (this.tools.parking.holds(item)) {
       if (!verdict.accepted && verdict.status !== 'conflict') {
@@ -230,8 +230,8 @@ export class ChangeProcessing {
   }
 
   /**
-   * Creates whose key was taken meanwhile are judged again, by the row that has it (W-PUSH-10). Where no row is to be
-   * seen, a statement that leaves nothing out tells whether the key is taken, or the table doesn't take the record.
+   * Judges creates whose key was taken meanwhile again, by the row that has it (W-PUSH-10). Where no row is visible,
+   * a statement in the plain form shows whether the key is taken, or the table doesn't take the record.
    */
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
@@ -240,7 +240,7 @@ export class ChangeProcessing {
       for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
         if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
-        // Another user's: nothing is told of it (W-PUSH-5).
+        // It is another user's, and the answer reveals nothing of it (W-PUSH-5).
         else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }

@@ -19,8 +19,8 @@ export async function isForbidden(
 ): Promise<boolean> {
   const { table, primaryKey } = item.table;
   if (granted) return mayHideRows(host, table);
-  // The team that it was to go to is not one of whose writers the user is.
-  if (table.members !== null && kind !== 'delete') return true;
+  // The rule has refused what the row was to become.
+  if ((table.members !== null || table.writeFunction !== null) && kind !== 'delete') return true;
   if (kind !== 'insert') {
     const key = `t.${quoteIdentifier(primaryKey.name)}`;
     const rows: unknown[] = await host.query(

@@ -24,14 +24,14 @@ import { isBase } from '../failures/retries.js';
 import { alreadyDeleted, applied, conflict, reverted, terminal } from '../verdicts.js';
 import { createColumns, needsRepair, updateColumns } from '../values/writable-columns.js';
 
-/** What is to be written for one change. */
+/** The write for one change. */
 export interface Write {
   readonly item: PushItem;
   readonly kind: 'insert' | 'update' | 'undelete' | 'delete';
   readonly columns: readonly ContractColumn[];
   /** The row before; undefined for an insert. */
   readonly row: StoredRow | undefined;
-  /** What a policy of the host's has allowed; null where the rule in SQL decides. */
+  /** The grant of a policy of the host's; null where the rule in SQL decides. */
   readonly granted: Granted | null;
 }
 
@@ -43,7 +43,7 @@ export type Decision = Write | PushResult | FailedCode;
  * hazards).
  */
 export class Judge {
-  /** Of which nothing was to be written, though their devices hold something else than the rows. */
+  /** Changes without anything to write, though their devices hold something else than the rows. */
   readonly unwritten: PushItem[] = [];
   private readonly byItem = new Map<number, ConflictEvent>();
   private readonly code: HostCode;
@@ -76,9 +76,9 @@ export class Judge {
   }
 
   /**
-   * @param row the record's row as far as the user may know of it
-   * @param isRetry the row is what the change wants it to be already
-   * @param granted what a policy has allowed
+   * @param row the record's row as far as the user may see it
+   * @param isRetry the row is already as the change wants it to be
+   * @param granted the grant of a policy
    */
   async decide(
     item: PushItem,
@@ -141,7 +141,7 @@ export class Judge {
       clientId: this.context.clientId,
       userId: this.context.userId,
       get clientData() {
-        return item.dataText;
+        return item.dataText();
       },
       serverData: row.data,
       clientTime: clientTime(item),
@@ -191,7 +191,7 @@ export function acceptedUnchanged(item: PushItem, row: StoredRow): PushResult {
   return applied(item.ref, isStale ? repairTime(row) : serverTimes(row));
 }
 
-/** The row's times as an answer tells them. */
+/** The row's times in the form of an answer. */
 export function serverTimes(row: StoredRow): Pick<PushResult, 'server_updated_at'> {
   return row.updatedAt === null ? {} : { server_updated_at: row.updatedAt };
 }

@@ -63,12 +63,12 @@ export class PushSession {
     return this.tools.judge.conflicts();
   }
 
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  /** The changes whose rows are as they wanted them, in the order of writing. */
   accepted(): readonly PushItem[] {
     return this.processing.written.accepted;
   }
 
-  /** What no verdict says of what devices hold. */
+  /** Differences between devices and server that no verdict corrects. */
   unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
     return {
       unwritten: [...this.tools.judge.unwritten, ...this.processing.written.givenAway],
@@ -84,11 +84,11 @@ export class PushSession {
   }
 
   /**
-   * What failed is tried once more, now that all else is written: in the order of arrival, where a rename may free
-   * a name (interleavings 16), then parents first, where a chain of references arrived backwards.
+   * Tries failed changes once more, now that all else is written: in the order of arrival, where a rename may free a
+   * name (interleavings 16), then parents first, where a chain of references arrived backwards.
    */
   private async retry(): Promise<void> {
-    // The look that follows tells for sure that a parent is not there.
+    // Under the lock, the read that follows shows for sure that a parent does not exist.
     if (this.state.failed.has('parent_missing')) await this.tools.parking.lock();
     await this.state.rows.load(this.state.failed.open);
     const { budget } = this.state;
@@ -105,7 +105,7 @@ export class PushSession {
   }
 
   /**
-   * What fails alone may hold together with others, where constraints are deferred (interleavings 18).
+   * Writes that fail alone may hold together with others, where constraints are deferred (interleavings 18).
    * @returns whether some were written, so that others may be tried again
    */
   private async writeTogether(): Promise<boolean> {

@@ -102,7 +102,7 @@ class WriteEvent implements BeforeApplyEvent {
   }
 }
 
-/** What a push has no table for it would have refused long before. */
+/** A change of an unknown table has been refused long before. */
 function entityMetadata(dataSource: DataSource, { name, schema }: SyncTable): EntityMetadata {
   const named = dataSource.entityMetadatas.filter(({ tableName }) => tableName === name);
   const [metadata] = named.toSorted((a) => (a.schema === schema ? -1 : 1));

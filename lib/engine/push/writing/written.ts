@@ -4,7 +4,7 @@ import { applied } from '../verdicts.js';
 import { serverTimes, acceptedUnchanged } from './judge.js';
 import type { Written } from './group-writer.js';
 
-/** Whether the row was the user's, or to become it, and is not. What a policy lets others write never was. */
+/** Whether the row was the user's, or to become it, and is not. A row that a policy lets others write never was. */
 export function isGivenAway({ write: { granted }, row }: Written): boolean {
   return !row.owned && (granted === null || granted.byDefault || granted.owner !== null);
 }
@@ -13,7 +13,7 @@ export function isGivenAway({ write: { granted }, row }: Written): boolean {
 export function writtenVerdict(outcome: Written): PushResult {
   const { row } = outcome;
   const { item, kind } = outcome.write;
-  // Without times, so that the device takes whatever it is told next.
+  // Without times, so that the device takes any version that comes next.
   if (isGivenAway(outcome)) return applied(item.ref);
   if (kind === 'delete') {
     // A trigger has kept the row.
