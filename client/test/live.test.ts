@@ -40,7 +40,7 @@ describe('the live channel', () => {
     await eventually(() => tasks.get(id)?.['title'] === 'Milk', { timeout: 5_000 });
   });
 
-  it('falls back to long polls where a proxy ends every stream', async () => {
+  it('falls back to long polls where a proxy ends every stream [W-CLIENT-14]', async () => {
     const user = randomUUID();
     const through = proxy((url, init) =>
       url.includes('wait=')

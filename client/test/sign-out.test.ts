@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 
 describe('a sign-out', () => {
-  it('pushes what is pending first, or says that it can’t and leaves everything', async () => {
+  it('pushes what is pending first, or says that it can’t and leaves everything [W-CLIENT-9]', async () => {
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     network.fault = OFFLINE;
     await sync.table('tasks').create({ title: 'Milk' });
@@ -33,7 +33,7 @@ describe('a sign-out', () => {
     expect(rows).toEqual([{ title: 'Milk' }]);
   });
 
-  it('that keeps the edits has them when the user comes back', async () => {
+  it('that keeps the edits has them when the user comes back [W-CLIENT-9]', async () => {
     const store = memoryStore();
     const sync = await syncedDevice(server.url, user, { store, fetch: network.fetch });
     network.fault = OFFLINE;
@@ -48,7 +48,7 @@ describe('a sign-out', () => {
   });
 
   it.each(STORES)(
-    'leaves nothing in the store $name, and an answer under way does not fill it',
+    'leaves nothing in the store $name, and an answer under way does not fill it [W-CLIENT-9]',
     async (kind) => {
       await insertTask(server.database, user, 'Secret');
       const store = await kind.make();
@@ -71,7 +71,7 @@ describe('a sign-out', () => {
 });
 
 describe('a refused create', () => {
-  it('takes along what was created under it, and both come back with a retry', async () => {
+  it('takes along what was created under it, and both come back with a retry [W-CLIENT-5]', async () => {
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     network.fault = OFFLINE;
     const task = await sync.table('tasks').create({ title: 'Bad', estimate: '99999999999.99' });

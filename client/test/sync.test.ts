@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 describe('a device', () => {
-  it('gets the rows of its user, exact in every digit', async () => {
+  it('gets the rows of its user, exact in every digit [W-CLIENT-13]', async () => {
     const user = randomUUID();
     const id = randomUUID();
     await server.database.query(
@@ -169,7 +169,7 @@ describe('offline', () => {
 });
 
 describe('a conflict', () => {
-  it('leaves the server’s version, tells mine, theirs and base, and keepMine makes the edit again', async () => {
+  it('leaves the server’s version, tells mine, theirs and base, and keepMine makes the edit again [W-CLIENT-6]', async () => {
     const user = randomUUID();
     const id = await insertTask(server.database, user, 'Milk');
     const network = new Network();
@@ -207,7 +207,7 @@ describe('a conflict', () => {
 });
 
 describe('a pull', () => {
-  it('keeps pending edits on top, column by column', async () => {
+  it('keeps pending edits on top, column by column [W-CLIENT-1]', async () => {
     const user = randomUUID();
     const id = await insertTask(server.database, user, 'Milk');
     const network = new Network();

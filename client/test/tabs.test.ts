@@ -63,7 +63,7 @@ describe('tabs of one browser', () => {
     expect(await stored('Two')).toBe(true);
   });
 
-  it('have one that talks to the server, and another one when that is killed', async () => {
+  it('have one that talks to the server, and another one when that is killed [W-CLIENT-10]', async () => {
     const one = await openTab(context, server.app.url, user);
     const two = await openTab(context, server.app.url, user);
     const asked: string[] = [];
@@ -84,7 +84,7 @@ describe('tabs of one browser', () => {
     expect(await stored('By itself')).toBe(true);
   });
 
-  it('are not stopped by a frozen leader, which can’t write when it wakes', async () => {
+  it('are not stopped by a frozen leader, which can’t write when it wakes [W-CLIENT-10]', async () => {
     const frozen = await openTab(context, server.app.url, user);
     const two = await openTab(context, server.app.url, user);
     const debug = await context.newCDPSession(frozen);
@@ -109,7 +109,7 @@ describe('tabs of one browser', () => {
     expect(await stored('Awake')).toBe(true);
   });
 
-  it('go on after a reload in the middle of the first sync, where it was', async () => {
+  it('go on after a reload in the middle of the first sync, where it was [W-CLIENT-8]', async () => {
     await insertTasks(server.database, user, 'Task', 2_500);
     const page = await context.newPage();
     await page.goto(`${server.app.url}/test-page`);
@@ -130,7 +130,7 @@ describe('tabs of one browser', () => {
     expect(await titles(page)).toHaveLength(2_500);
   });
 
-  it('are all signed out together: nothing is left, and nothing fills it again', async () => {
+  it('are all signed out together: nothing is left, and nothing fills it again [W-CLIENT-9]', async () => {
     await insertTask(server.database, user, 'Secret');
     const one = await openTab(context, server.app.url, user);
     const two = await openTab(context, server.app.url, user);
@@ -159,7 +159,7 @@ describe('tabs of one browser', () => {
     expect(left).toBe(0);
   });
 
-  it('begin again where somebody has removed the site’s data', async () => {
+  it('begin again where somebody has removed the site’s data [W-CLIENT-11]', async () => {
     await insertTask(server.database, user, 'Kept by the server');
     const page = await openTab(context, server.app.url, user);
     const debug = await context.newCDPSession(page);
@@ -176,7 +176,7 @@ describe('tabs of one browser', () => {
 });
 
 describe('a browser', () => {
-  it('that has no IndexedDB to give works in memory, and the status says so', async () => {
+  it('that has no IndexedDB to give works in memory, and the status says so [W-CLIENT-11]', async () => {
     await context.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }));
     const page = await openTab(context, server.app.url, user);
     await page.evaluate(async () => {
@@ -188,7 +188,7 @@ describe('a browser', () => {
     expect(await page.evaluate(() => window.sync.status.get().storage)).toBe('memory');
   });
 
-  it('shows an edit in the same task, before it is stored', async () => {
+  it('shows an edit in the same task, before it is stored [W-CLIENT-4]', async () => {
     const page = await openTab(context, server.app.url, user);
     const count = await page.evaluate(async () => {
       const tasks = window.sync.table('tasks');

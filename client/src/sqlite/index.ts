@@ -1,4 +1,4 @@
-import { tableSchema, type TableSchema } from '../records/columns.js';
+import { tableSchema, type Column, type TableSchema } from '../records/columns.js';
 import { keyOf, type Entry, type Meta, type RecordKey, type Refused, type Row } from '../records/record.js';
 import type { OpenStore, Reads, RowWrite, State, Store, StoredRow, Writes } from '../store/store.js';
 import { SyncError } from '../sync-error.js';
@@ -43,6 +43,8 @@ class SqliteStore implements OpenStore {
   readonly tabs = null;
   private readonly statements = new Map<string, ReturnType<SqliteDatabase['prepare']>>();
   private tables: ReadonlyMap<string, TableSchema> = new Map();
+  /** Built once for each table: a first sync writes a hundred thousand rows. */
+  private readonly inserts = new Map<string, Insert>();
 
   constructor(private readonly database: SqliteDatabase) {
     // Without FULL, the last transactions may be lost with the power.
@@ -139,15 +141,11 @@ class SqliteStore implements OpenStore {
       this.run(`DELETE FROM ${quoted(name)} WHERE ${quoted(table.key)} = ?`, id);
       return;
     }
-    const columns = [...table.columns.values()];
-    const names = columns.map((column) => quoted(column.name)).join(', ');
-    const values = columns.map((column) => toSqlite(column, row[column.name]));
-    const places = columns.map(() => '?').join(', ');
-    this.run(
-      `INSERT OR REPLACE INTO ${quoted(name)} (${names}, ${STAMP}) VALUES (${places}, ?)`,
-      ...values,
-      stamp,
-    );
+    const insert = this.inserts.get(name) ?? insertOf(table);
+    this.inserts.set(name, insert);
+    const values = insert.columns.map((column) => toSqlite(column, row[column.name]));
+    values.push(stamp);
+    this.run(insert.sql, ...values);
   }
 
   private sweep(stamp: number): void {
@@ -180,6 +178,7 @@ class SqliteStore implements OpenStore {
 
   private useSchema(schema: Schema | null): void {
     this.tables = new Map(schema?.tables.map((table) => [table.table_name, tableSchema(table)]));
+    this.inserts.clear();
   }
 
   private setting(key: 'meta'): Meta | null;
@@ -218,6 +217,19 @@ class SqliteStore implements OpenStore {
 }
 
 const OWN_TABLES = ['_synchro_meta', '_synchro_pending', '_synchro_rejected'] as const;
+
+interface Insert {
+  readonly sql: string;
+  readonly columns: readonly Column[];
+}
+
+function insertOf(table: TableSchema): Insert {
+  const columns = [...table.columns.values()];
+  const names = columns.map(({ name }) => quoted(name)).join(', ');
+  const places = columns.map(() => '?').join(', ');
+  const sql = `INSERT OR REPLACE INTO ${quoted(table.name)} (${names}, ${STAMP}) VALUES (${places}, ?)`;
+  return { sql, columns };
+}
 
 function selectFrom(table: TableSchema): string {
   const columns = [...table.columns.values()].map(selectSql);
