@@ -8,13 +8,16 @@ import { BATCH, change, learn, sameTasks, taskOf, versionsOf } from './push-batc
 
 const [OWNER, EDITOR] = ['user0', 'editor'];
 
-/** What the right of a member costs, who is looked up for each row that is locked, read and written. */
+/**
+ * The cost of a member's right, which is looked up for each row that is locked, read and written; and of the member's
+ * subscriptions, one for each of thousands of rows.
+ */
 export const pushMembers: BenchRow = {
   name: 'push-members',
   lines: [
     {
       name: `push-${BATCH}-by-member`,
-      work: `push of ${BATCH} updates over HTTP, by an editor that \`members\` declares`,
+      work: `push of ${BATCH} updates over HTTP, by an editor of rows that each have \`members\`: a bucket for each`,
       baseline: 'the same by the owner, in an app without members',
       unit: 'requests/s',
       target: 0.8,
