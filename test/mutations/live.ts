@@ -3,7 +3,6 @@ import type { Mutation } from './mutation.js';
 const HUB = 'test/live/hub.test.ts';
 const WATCHER = 'test/live/watcher.test.ts';
 const ENDS = 'test/live/ends.test.ts';
-const STREAM = 'test/live/stream.test.ts';
 const OWN_WRITES = 'test/pull/read-own-writes.test.ts';
 
 /** How devices hear of changes, and of their own. */
@@ -103,13 +102,5 @@ export const LIVE: readonly Mutation[] = [
     replace: "'no-store'",
     tests: [{ file: 'test/http/live-hosts.test.ts', name: 'streams through compression' }],
     why: 'Pokes would wait until there are enough of them to compress.',
-  },
-  {
-    name: 'a-device-does-not-listen-to-its-own-bucket',
-    file: 'lib/live/live.ts',
-    find: 'return [...buckets, clientBucket(clientRowId)];',
-    replace: 'return clientRowId === clientBucket(clientRowId) ? [] : buckets;',
-    tests: [{ file: STREAM, name: 'wakes a device for what is written to it alone' }],
-    why: 'Interleavings 3: rows that come into sight are told in the bucket of the device.',
   },
 ];
