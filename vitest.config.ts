@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'shared',
-          include: ['test/**/*.test.ts'],
+          include: ['test/**/*.test.ts', 'client/test/**/*.test.ts'],
           exclude: [...ALONE],
           isolate: false,
           setupFiles: ['test/support/fresh-modules.ts'],

@@ -4,11 +4,13 @@ import { edgeBackfill } from './rows/large/edge-backfill.js';
 import { largeTransaction } from './rows/large/large-transaction.js';
 import { manyClients } from './rows/large/many-clients.js';
 import { newClients } from './rows/large/new-clients.js';
+import { live } from './rows/live.js';
 import { moveParent } from './rows/move-parent.js';
 import { pullBuckets } from './rows/pull-buckets.js';
 import { pullChanges } from './rows/pull-changes.js';
 import { pullNothing } from './rows/pull-nothing.js';
 import { pushBatches } from './rows/push-batches.js';
+import { pushMembers } from './rows/push-members.js';
 import { snapshotAll } from './rows/snapshot-all.js';
 import { snapshotPage } from './rows/snapshot-page.js';
 import { statementsAlone } from './rows/statements-alone.js';
@@ -24,12 +26,14 @@ export const ALL_ROWS: readonly BenchRow[] = [
   walInsertsFull,
   moveParent,
   ...visibility,
-  pullChanges,
+  ...live,
+  ...pullChanges,
   pullNothing,
   pullBuckets,
   snapshotPage,
   snapshotAll,
   ...pushBatches,
+  pushMembers,
   statementsAlone,
   attacker,
   largeTransaction,

@@ -5,6 +5,7 @@ export type { CaughtUpOptions } from './engine/admin/caught-up.js';
 export type { RecordId, ReresolveOptions } from './engine/admin/reresolve.js';
 export { SyncOperations, type ParkedRowKey } from './engine/admin/sync-operations.js';
 export { SyncStatus, type SyncStatusReport } from './operations/sync-status.js';
+export type { LiveReport } from './live/live.js';
 export { SyncEngine } from './engine/sync-engine.js';
 export type { Configured, ConfigurationFactory } from './http/guards/configured-guard.js';
 export { JwtGuard, type JwtGuardOptions } from './http/guards/jwt.guard.js';
@@ -50,6 +51,16 @@ export type { Conflict, Resolution } from './settings/conflict.js';
 export { JoinResolver } from './resolvers/join-resolver.js';
 export { OwnershipResolver, type Buckets, type ResolveRow } from './resolvers/ownership-resolver.js';
 export { PerTableResolver } from './resolvers/per-table-resolver.js';
+export { PerTableWritePolicy } from './resolvers/per-table-write-policy.js';
+export {
+  OwnerWritePolicy,
+  WritePolicy,
+  type ChildChange,
+  type PolicyRow,
+  type WriteAnswer,
+  type WriteQuestion,
+  type WriteRequest,
+} from './resolvers/write-policy.js';
 export { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
 export type { ManifestEntry } from './schema/manifest.js';
 export type { ClientInfo } from './store/clients/client-admin.js';
@@ -68,6 +79,7 @@ export { SynchroModule } from './synchro.module.js';
 export type {
   CompactionOptions,
   LimitOptions,
+  LiveOptions,
   ReplicationOptions,
   SchemaOptions,
   SynchroModuleExtras,

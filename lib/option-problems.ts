@@ -4,7 +4,7 @@ import { isSchemaHash } from './schema/schema-gate.js';
 import { replicationNameProblems } from './replication/slot/replication-names.js';
 import type { SynchroSettings } from './settings/synchro.settings.js';
 
-/** What is wrong with the module's own options. */
+/** Finds problems of the module's own options. */
 export async function optionProblems({
   minClientVersion,
   replication,

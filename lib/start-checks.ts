@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeProblem, problemsError, type SynchroProblem } from './common/errors.js';
+import { describeWarnings, problemsError, type SynchroProblem } from './common/errors.js';
 import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { optionProblems } from './option-problems.js';
@@ -12,9 +12,10 @@ import type { SynchroSettings } from './settings/synchro.settings.js';
 import { versionProblems } from './version-problems.js';
 import { migrationProblems } from './store/migrations/migration-runner.js';
 import { roleProblems } from './store/rls/role-checks.js';
+import { writeRuleProblems } from './store/write-rule-problems.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
-/** Looks at everything at once, wherever it is: in the entities, the options, the tables or the server. */
+/** Checks everything and reports it together: the entities, the options, the tables and the server. */
 @Injectable()
 export class StartChecks {
   private readonly logger: SyncLogger;
@@ -41,7 +42,7 @@ export class StartChecks {
     if (problems.length > 0) throw problemsError(problems);
     const newer = versions.filter(({ isAdvice }) => isAdvice);
     const warnings = [...newer, ...schema.warnings, ...(await this.visibility.all())];
-    for (const warning of warnings) this.logger.warn(describeProblem(warning));
+    for (const line of describeWarnings(warnings)) this.logger.warn(line);
     const contract = await this.schemas.current();
     const tables = this.registry.all().map((table) => table.name);
     this.logger.log('syncing', { tables: tables.join(', '), schemaVersion: contract.version });
@@ -50,8 +51,14 @@ export class StartChecks {
   private async problems(schema: readonly SynchroProblem[]): Promise<readonly SynchroProblem[]> {
     const { dataSource, registry, settings } = this;
     const tables = [...schema, ...(await migrationProblems(dataSource))];
-    // Rights on tables that are not there can't be looked at.
-    const roles = tables.length === 0 ? await roleProblems(dataSource, registry, settings.pushRole) : [];
-    return [...tables, ...(await optionProblems(settings)), ...roles];
+    // Rights on missing tables can't be checked.
+    const rights =
+      tables.length === 0
+        ? [
+            ...(await roleProblems(dataSource, registry, settings.pushRole)),
+            ...(await writeRuleProblems(dataSource, registry.all())),
+          ]
+        : [];
+    return [...tables, ...(await optionProblems(settings)), ...rights];
   }
 }

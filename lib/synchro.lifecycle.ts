@@ -18,8 +18,8 @@ import { StartChecks } from './start-checks.js';
 import { runMigrations } from './store/migrations/migration-runner.js';
 
 /**
- * Starts and stops sync with the app. What is missing in the database stops the start with an error that says how to
- * fix it. The consumer stops before the HTTP server closes and before TypeORM's connections go.
+ * Starts and stops sync with the app. Anything that is missing in the database stops the start, with an error that
+ * says how to fix it. The consumer stops before the HTTP server closes and before TypeORM's connections go.
  */
 @Injectable()
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {

@@ -23,7 +23,10 @@ import { HookExplorer } from './hooks/hook-explorer.js';
 import { HookRunner } from './hooks/hook-runner.js';
 import { Admission } from './http/admission/admission.js';
 import { BodyReader } from './http/bodies/body-reader.js';
+import { LiveEndpoint } from './http/live/live-endpoint.js';
 import { syncControllerFor } from './http/sync-controller.factory.js';
+import { Live } from './live/live.js';
+import { LogSignal } from './live/log-signal.js';
 import { discoverTables } from './registry/discovery.js';
 import { SyncRegistry } from './registry/sync-registry.js';
 import { ConsumerMonitor } from './replication/consumer-monitor.js';
@@ -31,11 +34,14 @@ import { ConsumerService } from './replication/consumer.service.js';
 import { ConflictResolver, LwwResolver, ServerWinsResolver } from './resolvers/conflict-resolver.js';
 import { JoinResolver } from './resolvers/join-resolver.js';
 import { OwnershipResolver } from './resolvers/ownership-resolver.js';
+import { PushRules } from './resolvers/push-rules.js';
 import { HOST_PROVIDERS, ResolverChecks } from './resolvers/resolver-checks.js';
 import { SubscribedBuckets } from './resolvers/subscribed-buckets.js';
 import { SubscriptionResolver, UserSubscriptionResolver } from './resolvers/subscription-resolver.js';
+import { OwnerWritePolicy, WritePolicy } from './resolvers/write-policy.js';
 import { SchemaService } from './schema/schema.service.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
+import { databaseName } from './database/connection-config.js';
 import { syncSchema } from './database/sync-schema.js';
 import { StartChecks } from './start-checks.js';
 import { SynchroLifecycle } from './synchro.lifecycle.js';
@@ -45,7 +51,11 @@ import {
   GIVEN_OPTIONS,
   OPTIONS_TYPE,
 } from './synchro.module-definition.js';
-import { SYNCHRO_OPTIONS, type SynchroModuleExtras } from './settings/synchro.options.js';
+import {
+  SYNCHRO_OPTIONS,
+  type SynchroModuleExtras,
+  type SynchroOptions,
+} from './settings/synchro.options.js';
 import { readSettings } from './settings/synchro.settings.js';
 import { VisibilityWarnings } from './visibility-warnings.js';
 
@@ -67,7 +77,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
     ...definition,
     global: extras.isGlobal ?? false,
     imports: [DiscoveryModule, ...(definition.imports ?? []), ...(extras.imports ?? [])],
-    controllers: extras.controller === false ? [] : [syncControllerFor(path, extras.guards ?? [])],
+    controllers: extras.controller === false ? [] : [syncControllerFor(path, extras)],
     providers: [
       ...(definition.providers ?? []),
       { provide: SYNC_DATA_SOURCE, useExisting: getDataSourceToken(extras.dataSource) },
@@ -84,6 +94,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       SYNCHRO_OPTIONS,
       Admission,
       HookRunner,
+      LiveEndpoint,
       SyncEngine,
       SyncOperations,
       SyncStatus,
@@ -91,6 +102,7 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
       OwnershipResolver,
       ConflictResolver,
       SubscriptionResolver,
+      WritePolicy,
       ...DEFAULT_RESOLVERS,
     ],
   };
@@ -98,8 +110,9 @@ function assemble(definition: DynamicModule, extras: SynchroModuleExtras): Dynam
 
 const SETTINGS: Provider = {
   provide: SYNCHRO_OPTIONS,
-  inject: [GIVEN_OPTIONS],
-  useFactory: readSettings,
+  inject: [GIVEN_OPTIONS, SYNC_DATA_SOURCE],
+  useFactory: (options: SynchroOptions, dataSource: DataSource) =>
+    readSettings(options, databaseName(dataSource)),
 };
 
 const REGISTRY: Provider = {
@@ -111,6 +124,9 @@ const REGISTRY: Provider = {
 const SERVICES: readonly Provider[] = [
   Admission,
   BodyReader,
+  LiveEndpoint,
+  Live,
+  LogSignal,
   SyncEngine,
   Requests,
   Register,
@@ -140,12 +156,20 @@ const SERVICES: readonly Provider[] = [
 ];
 
 /** By their own tokens, too: the host's resolvers may inject what they replace. */
-const DEFAULT_RESOLVERS = [JoinResolver, LwwResolver, ServerWinsResolver, UserSubscriptionResolver];
+const DEFAULT_RESOLVERS = [
+  JoinResolver,
+  LwwResolver,
+  ServerWinsResolver,
+  UserSubscriptionResolver,
+  OwnerWritePolicy,
+];
 
 const RESOLVERS: readonly Provider[] = [
   ...DEFAULT_RESOLVERS,
   { provide: OwnershipResolver, useExisting: JoinResolver },
   { provide: ConflictResolver, useExisting: LwwResolver },
   { provide: SubscriptionResolver, useExisting: UserSubscriptionResolver },
+  { provide: WritePolicy, useExisting: OwnerWritePolicy },
+  PushRules,
   ResolverChecks,
 ];

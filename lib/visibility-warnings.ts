@@ -10,7 +10,7 @@ import { SubscriptionResolver } from './resolvers/subscription-resolver.js';
 import { unsubscribedBucketWarnings } from './resolvers/unsubscribed-buckets.js';
 import { openPolicyWarnings } from './store/open-policies.js';
 
-/** Tables whose rows come to nobody, or may be read by everybody, by what the host has configured. */
+/** Tables whose rows reach no device, or that everybody may read, by the host's configuration. */
 @Injectable()
 export class VisibilityWarnings {
   constructor(

@@ -85,7 +85,7 @@ describe('the package that hosts install', () => {
       await import('nestjs-synchro/package.json', { with: { type: 'json' } }),
     ]`);
     expect(main).toEqual(expect.arrayContaining(['SynchroModule', 'SyncTable', 'synchroMigrations']));
-    expect(testing).toEqual(['SyncDevice', 'SyncDeviceError', 'caughtUp']);
+    expect(testing).toEqual(['LiveChannel', 'SyncDevice', 'SyncDeviceError', 'caughtUp']);
     expect(json.default.name).toBe(manifest.name);
   });
 

@@ -56,7 +56,9 @@ describe('the examples', () => {
 const CLI = commandLine({ out: () => undefined, err: () => undefined }, () => undefined);
 const COMMANDS = CLI.commands.map((command) => command.name());
 const OPTIONS = ['--help', ...CLI.commands.flatMap(({ options }) => options.map(({ long }) => long ?? ''))];
-const LANGUAGES = new Set(['ts', 'sql', 'sh', 'mermaid', 'json', 'text']);
+
+/** `typescript`: of the client's page, which client/test/docs.test.ts compiles. */
+const LANGUAGES = new Set(['ts', 'typescript', 'sql', 'sh', 'yaml', 'mermaid', 'json', 'text']);
 
 /** Of who works on the repository: not the package's own. */
 const TOOLS: ReadonlySet<string> = new Set(['vitest', 'prettier', 'oxlint', 'tsc']);
@@ -71,7 +73,7 @@ function isCommand(command: string): boolean {
   if (program === 'git' || program === 'cd') return true;
   if (program === 'npx') return TOOLS.has(name) || (name in bin && COMMANDS.includes(argument));
   if (program !== 'npm') return false;
-  if (name === 'install') return argument === 'nestjs-synchro';
+  if (name === 'install') return ['nestjs-synchro', 'nestjs-synchro-client'].includes(argument);
   return name === 'ci' || (name === 'run' ? argument in scripts : name in scripts);
 }
 

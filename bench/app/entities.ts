@@ -6,6 +6,7 @@ import {
   Entity,
   JoinColumn,
   ManyToOne,
+  PrimaryColumn,
   PrimaryGeneratedColumn,
   UpdateDateColumn,
 } from 'typeorm';
@@ -25,9 +26,7 @@ abstract class SyncedRow {
   deletedAt!: Date | null;
 }
 
-@Entity('tasks')
-@SyncTable({ ownerColumn: 'user_id' })
-export class Task extends SyncedRow {
+abstract class TaskRow extends SyncedRow {
   @Column('text', { name: 'user_id' })
   userId!: string;
 
@@ -46,6 +45,35 @@ export class Task extends SyncedRow {
   @Column('numeric', { precision: 12, scale: 2, nullable: true })
   amount!: string | null;
 }
+
+@Entity('tasks')
+@SyncTable({ ownerColumn: 'user_id' })
+export class Task extends TaskRow {}
+
+@Entity('task_members')
+export class TaskMember {
+  @PrimaryColumn('uuid', { name: 'task_id' })
+  taskId!: string;
+
+  @PrimaryColumn('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text')
+  role!: string;
+}
+
+/** The same table with members who edit: for the app that `SYNC_MEMBERS` asks for. */
+@Entity('tasks')
+@SyncTable({
+  ownerColumn: 'user_id',
+  members: {
+    through: () => TaskMember,
+    teamColumn: 'task_id',
+    userColumn: 'user_id',
+    writers: { role: ['editor', 'admin'] },
+  },
+})
+export class SharedTask extends TaskRow {}
 
 @Entity('comments')
 @SyncTable({ parent: () => Task })

@@ -1,11 +1,18 @@
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { SubscriptionResolver, SyncEngine, SynchroModule, UserIdHeaderGuard } from 'nestjs-synchro';
+import {
+  SubscriptionResolver,
+  SyncEngine,
+  SyncStatus,
+  SynchroModule,
+  UserIdHeaderGuard,
+} from 'nestjs-synchro';
+import { HandWrittenController } from '../baselines/hand-written.js';
 import { profiler } from '../environment/profiler.js';
 import { recorder } from '../environment/recorder.js';
 import { serve } from '../environment/serve.js';
-import { Comment, Document, Task } from './entities.js';
+import { Comment, Document, SharedTask, Task, TaskMember } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 
 const { env } = process;
@@ -17,7 +24,7 @@ const name = env['SYNC_NAME'] ?? '';
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: env['DATABASE_URL'] ?? '',
-      entities: [Task, Comment, Document],
+      entities: env['SYNC_MEMBERS'] === '1' ? [SharedTask, TaskMember] : [Task, Comment, Document],
     }),
     SynchroModule.forRoot({
       guards: [UserIdHeaderGuard({ allowInProduction: true })],
@@ -27,6 +34,7 @@ const name = env['SYNC_NAME'] ?? '';
       replication: { slotName: `${name}_slot`, publicationName: `${name}_pub` },
     }),
   ],
+  controllers: [HandWrittenController],
 })
 class AppModule {}
 
@@ -40,6 +48,7 @@ serve(
     caughtUp: () => engine.caughtUp({ timeout: 600_000 }),
     /** How many entries went. */
     compact: async () => (await engine.runCompaction()).deletedEntries,
+    live: async () => (await app.get(SyncStatus, { strict: false }).read()).live,
   },
   await app.getUrl(),
   () => app.close(),

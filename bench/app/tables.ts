@@ -14,6 +14,14 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_user_id ON tasks (user_id);
 
+CREATE TABLE task_members (
+  task_id uuid,
+  user_id text,
+  role text NOT NULL,
+  PRIMARY KEY (task_id, user_id)
+);
+CREATE INDEX task_members_user_id ON task_members (user_id);
+
 CREATE TABLE comments (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   task_id uuid NOT NULL REFERENCES tasks,

@@ -77,6 +77,11 @@ export class BenchDevice {
     return this.load.post(`/sync/${route}`, body, this.userId);
   }
 
+  /** Where its live stream is. */
+  livePath(): string {
+    return `/sync/live?client_id=${this.clientId}&since=${this.checkpoint}`;
+  }
+
   pullBody(checkpoint: number, limit: number): string {
     return this.body({ checkpoint, limit });
   }

@@ -87,9 +87,16 @@ export class Environment {
     return database;
   }
 
-  /** An app with sync on a database. */
-  async app(database: Database): Promise<NodeProcess> {
-    const app = await this.process('app/main.js', { DATABASE_URL: database.url, SYNC_NAME: database.name });
+  /**
+   * An app with sync on a database.
+   * @param hasMembers its tasks are edited by the users in `task_members`, too
+   */
+  async app(database: Database, hasMembers = false): Promise<NodeProcess> {
+    const app = await this.process('app/main.js', {
+      DATABASE_URL: database.url,
+      SYNC_NAME: database.name,
+      ...(hasMembers && { SYNC_MEMBERS: '1' }),
+    });
     this.apps.push({ app, database });
     return app;
   }

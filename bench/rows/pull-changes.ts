@@ -1,89 +1,130 @@
-import type { BenchRow, Curve, Comparison, Round } from '../bench-row.js';
+import type { BenchRow, Comparison, Curve, Line, Round } from '../bench-row.js';
 import { lastSeq, reached } from '../environment/changelog.js';
 import { BenchDevice, type PullAnswer } from '../environment/device.js';
-import { HttpLoad, repeat } from '../environment/http-load.js';
-import type { NodeProcess } from '../environment/node-process.js';
-import { recordsOf } from '../environment/records.js';
 import type { Environment } from '../environment/environment.js';
+import { HttpLoad } from '../environment/http-load.js';
 
 const PAGE = 1_000;
-const PAGES = 20;
-const USER = 'user0';
 
-/** A device that was away, and gets what changed page by page; each page acknowledges the one before. */
-export const pullChanges: BenchRow = {
-  name: 'pull-changes',
-  lines: [
-    {
-      name: 'pull-1000',
-      work: 'pull of 1,000 changes over HTTP',
-      baseline: 'one statement that reads the same rows as JSON text, sent by a bare HTTP server',
-      unit: 'requests/s',
-      target: 0.7,
-    },
-  ],
-  prepare,
-};
+/** How many devices pull at once, each of a user of its own, and how many pages each has to come. */
+interface Load {
+  readonly devices: number;
+  readonly pages: number;
+}
 
-async function prepare(environment: Environment): Promise<Comparison> {
+const line = (name: string, work: string, unit: Line['unit'], target: number): Line => ({
+  name,
+  work,
+  baseline: 'a hand-written controller with TypeORM: `find` of the same rows',
+  unit,
+  target,
+});
+
+/** Devices that were away, and get what changed page by page; each page acknowledges the one before. */
+export const pullChanges: readonly BenchRow[] = [
+  {
+    name: 'pull-changes',
+    lines: [
+      line('pull-1000', 'pull of 1,000 changes over HTTP, one device', 'requests/s', 0.9),
+      line('pull-1000-cpu', 'CPU of the Node process for such a pull', 'ms', 2.86),
+    ],
+    prepare: (environment) => prepare(environment, { devices: 1, pages: 20 }),
+  },
+  {
+    name: 'pull-changes-8',
+    lines: [
+      line('pull-1000-8', 'pull of 1,000 changes over HTTP, eight devices', 'requests/s', 1.3),
+      line('pull-1000-8-cpu', 'CPU of the Node process for such a pull', 'ms', 2.86),
+    ],
+    prepare: (environment) => prepare(environment, { devices: 8, pages: 5 }),
+  },
+];
+
+/** Asks for all that a user has, page after page. @returns what was read */
+type Walk = (user: number) => Promise<readonly string[]>;
+
+async function prepare(environment: Environment, { devices: count, pages }: Load): Promise<Comparison> {
+  const rows = PAGE * pages * count;
   const database = await environment.database();
   const app = await environment.app(database);
-  const bare = await environment.baseline('bare-pull-server', database);
-  const load = new HttpLoad(app.url);
-  const bareLoad = new HttpLoad(bare.url);
-  const device = await new BenchDevice(load, USER).start();
+  const load = new HttpLoad(app.url, count);
+  const devices = await Promise.all(
+    Array.from({ length: count }, (_, n) => new BenchDevice(load, `user${n}`).start()),
+  );
   const before = await lastSeq(database);
-  await database.query(`CALL write_tasks(1, ${PAGE * PAGES}, 1, 100)`);
-  await reached(database, before + PAGE * PAGES);
+  await database.query(`CALL write_tasks(1, ${rows}, ${count}, 100)`);
+  await reached(database, before + rows);
   await database.query('VACUUM ANALYZE');
+  const walks = environment.size(6, 2);
 
-  const checkpoints = Array.from({ length: PAGES }, (_, page) => before + page * PAGE);
-  const pages = await idsByPage(device, checkpoints);
-  await bare.call('learn', pages);
-  const requests = environment.size(120, 40);
-  const bodyOf = (n: number): string => device.pullBody(checkpoints[n % PAGES] ?? 0, PAGE);
-
-  const round = async (measured: NodeProcess, send: (body: string) => Promise<string>): Promise<Round> => {
-    const { seconds, usage } = await environment.timed(measured, () =>
-      repeat(requests, 1, async (n) => void (await send(bodyOf(n)))),
-    );
-    return { values: [requests / seconds], usage };
+  const pull: Walk = async (user) => {
+    const device = devices[user];
+    const texts: string[] = [];
+    let checkpoint = before;
+    for (let page = 0; page < pages; page++) {
+      const text = (await device?.send('pull', device.pullBody(checkpoint, PAGE))) ?? '';
+      checkpoint = Number(/"checkpoint":(\d+)/.exec(text)?.[1]);
+      texts.push(text);
+    }
+    return texts;
   };
-  const pull = (body: string): Promise<string> => device.send('pull', body);
-  const barePull = (body: string): Promise<string> => bareLoad.post('/', body, USER);
+  const find: Walk = async (user) => {
+    const texts: string[] = [];
+    let after: string | null = null;
+    for (let page = 0; page < pages; page++) {
+      const body = JSON.stringify({ after, limit: PAGE });
+      const text = await load.post('/hand-written/pull', body, `user${user}`);
+      after = text.slice(text.lastIndexOf('"id":"') + 6).slice(0, 36);
+      texts.push(text);
+    }
+    return texts;
+  };
+  const round = async (walk: Walk): Promise<Round> => {
+    const { seconds, usage } = await environment.timed(app, async () => {
+      await Promise.all(
+        devices.map(async (_, user) => {
+          for (let n = 0; n < walks; n++) await walk(user);
+        }),
+      );
+    });
+    const requests = walks * pages * count;
+    return { values: [requests / seconds, (1000 * usage.node) / requests], usage };
+  };
 
   return {
-    subject: () => round(app, pull),
-    baseline: () => round(bare, barePull),
+    subject: () => round(pull),
+    baseline: () => round(find),
     verify: async () => {
-      for (const n of checkpoints.keys()) {
-        const [mine, its] = [recordsOf(await pull(bodyOf(n))), recordsOf(await barePull(bodyOf(n)))];
-        if (mine.length !== PAGE || JSON.stringify(mine) !== JSON.stringify(its))
-          throw new Error(`page ${n} of a pull is not what its baseline sends`);
+      for (const user of devices.keys()) {
+        const mine = (await pull(user)).flatMap((text) => (JSON.parse(text) as PullAnswer).changes);
+        const its = (await find(user)).flatMap(
+          (text) => (JSON.parse(text) as { readonly tasks: readonly Found[] }).tasks,
+        );
+        const [one, other] = [mine.map(({ data }) => contentOf(data)), its.map(contentOf)];
+        if (one.length !== PAGE * pages || one.toSorted().join('\n') !== other.toSorted().join('\n'))
+          throw new Error('a pull brings other rows than its baseline');
       }
     },
-    curves: async () => [await curve(device, before)],
+    curves: async () => (count > 1 ? [] : [await curve(devices[0], before)]),
   };
 }
 
-async function idsByPage(
-  device: BenchDevice,
-  checkpoints: readonly number[],
-): Promise<readonly (readonly [number, readonly string[]])[]> {
-  const pages: [number, readonly string[]][] = [];
-  for (const checkpoint of checkpoints) {
-    const answer: PullAnswer = JSON.parse(await device.send('pull', device.pullBody(checkpoint, PAGE)));
-    pages.push([checkpoint, answer.changes.map(({ id }) => id)]);
-  }
-  return pages;
+interface Found {
+  readonly id?: unknown;
+  readonly title?: unknown;
+  readonly body?: unknown;
 }
 
-async function curve(device: BenchDevice, checkpoint: number): Promise<Curve> {
+function contentOf({ id, title, body }: Found): string {
+  return JSON.stringify([id, title, body]);
+}
+
+async function curve(device: BenchDevice | undefined, checkpoint: number): Promise<Curve> {
   const points: [number, number][] = [];
   for (const size of [1, 10, 100, 1_000]) {
     const times = 20;
     const began = performance.now();
-    for (let n = 0; n < times; n++) await device.send('pull', device.pullBody(checkpoint + n, size));
+    for (let n = 0; n < times; n++) await device?.send('pull', device.pullBody(checkpoint + n, size));
     points.push([size, (performance.now() - began) / times]);
   }
   return { name: 'pull of n changes', points };

@@ -37,8 +37,8 @@ export function commandLine(output: CommandOutput, onEnd: (status: number) => vo
 
   withDataSourceOption(program.command('doctor'))
     .description('says what is wrong with the database, the roles and the tables, and how to fix it')
-    .option('--slot <name>', 'replication.slotName of the app (default: synchro_slot)')
-    .option('--publication <name>', 'replication.publicationName of the app (default: synchro_pub)')
+    .option('--slot <name>', 'replication.slotName of the app (default: synchro_<database>)')
+    .option('--publication <name>', 'replication.publicationName of the app (default: synchro_<database>)')
     .option('--replication-url <url>', "connection of the consumer, where it is not the DataSource's")
     .option('--push-role <name>', 'pushRole of the app')
     .option(

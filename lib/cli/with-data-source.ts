@@ -5,10 +5,10 @@ import type { DataSource } from 'typeorm';
 import { UsageError } from './usage.error.js';
 
 /**
- * Connects the DataSource that a file exports, uses it, and disconnects. Whatever its options say, it runs no
- * migrations and synchronizes nothing.
+ * Connects the DataSource that a file exports, uses it, and disconnects. It runs no migrations and synchronizes
+ * nothing, with any options.
  *
- * @param onUnreachable what to answer when it can't connect. Default: the error is thrown
+ * @param onUnreachable the answer when it can't connect. Default: the error is thrown
  * @throws UsageError when the file exports no DataSource
  */
 export async function withDataSource<Result>(

@@ -23,8 +23,8 @@ export function canonicalId(value: string): string {
 }
 
 /**
- * The same form as an SQL expression over a text expression. What has no capital A to Z is in its form already: a look
- * by bytes, which spares most ids the expression.
+ * The same form as an SQL expression over a text expression. A text without A to Z is canonical already: a check of
+ * bytes spares most ids the expression.
  */
 export function canonicalIdSql(text: string): string {
   return `(CASE WHEN ${text} COLLATE "C" = lower(${text} COLLATE "C") THEN ${text}
@@ -39,7 +39,12 @@ export function canonicalIdSql(text: string): string {
  * @param id a text expression of a canonical id
  */
 export function isCanonicalIdSql(text: string, id: string): string {
-  return `(${text} = ${id} OR lower(${text}) = ${id} AND ${id} ~ '${CANONICAL_UUID}')`;
+  return `(${text} = ${id} OR lower(${text}) = ${id} AND ${isUuidSql(id)})`;
+}
+
+/** A boolean SQL expression: is this text, a canonical id, a UUID? */
+export function isUuidSql(id: string): string {
+  return `${id} ~ '${CANONICAL_UUID}'`;
 }
 
 /** A `char(n)` as PostgreSQL casts it to text: its trailing blanks are padding, and mean nothing. */

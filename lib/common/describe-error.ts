@@ -2,10 +2,10 @@ import { SynchroError } from './errors.js';
 import { withoutPasswords } from './printable.js';
 
 /**
- * What may be logged of an error. PostgreSQL's `detail` and `where` quote rows, and the messages of its data
- * exceptions (class 22) and of what triggers raise quote values; TypeORM's errors carry the query's parameters. So of
- * a database error only the code, the object and, where PostgreSQL's own text names nothing else, the message are
- * told; of any other error the message, with its passwords masked.
+ * The parts of an error that may be logged. PostgreSQL's `detail` and `where` quote rows, the messages of its data
+ * exceptions (class 22) and of errors that triggers raise quote values, and TypeORM's errors carry the query's
+ * parameters. A database error is described by its code, its object and, where PostgreSQL's own text names nothing
+ * else, its message; any other error by its message, with its passwords masked.
  */
 export function describeError(error: unknown): string {
   const server = serverError(error);
@@ -49,9 +49,9 @@ interface ServerError {
   readonly constraint?: unknown;
 }
 
-/** The server's own error, looked for through TypeORM's and through causes. */
+/** Finds the server's own error below TypeORM's and below causes. */
 function serverError(error: unknown): ServerError | undefined {
-  if (error instanceof SynchroError) return undefined; // its own words, whatever caused it
+  if (error instanceof SynchroError) return undefined; // its own message, without its causes
   for (let current = error, depth = 0; current instanceof Object && depth < 5; depth++) {
     const { severity, code, driverError, cause } = current as Record<string, unknown>;
     if (typeof severity === 'string' && typeof code === 'string') return current as ServerError;

@@ -4,7 +4,7 @@ import { SynchroError } from './errors.js';
 /** Milliseconds, or a text such as `'7d'`, `'1h'`, `'90s'` (as package `ms` reads it). */
 export type Duration = number | string;
 
-/** What an option allows, both ends included; milliseconds. */
+/** The range of an option, both ends included; milliseconds. */
 export interface DurationBounds {
   readonly min: number;
   readonly max: number;
@@ -35,7 +35,7 @@ export function parseDuration(option: string, value: Duration, bounds: DurationB
 /** NaN where there is nothing to read. */
 function read(value: unknown): number {
   if (typeof value === 'number') return value;
-  // Empty texts make it throw, and what it can't read is undefined, whatever its types say.
+  // It throws for an empty text, and returns undefined for one that it can't read, though its types don't say so.
   if (typeof value !== 'string' || value === '') return Number.NaN;
   const milliseconds: number | undefined = ms(value as StringValue);
   return milliseconds ?? Number.NaN;

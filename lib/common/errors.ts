@@ -1,3 +1,5 @@
+import { groupBy } from './collections.js';
+
 /** Stable codes of what can go wrong; messages may change, codes don't. */
 export type SynchroErrorCode =
   | 'configuration_invalid'
@@ -11,6 +13,7 @@ export type SynchroErrorCode =
   | 'slot_lost'
   | 'position_conflict'
   | 'decode_failed'
+  | 'rule_failed'
   | 'not_caught_up'
   | 'schema_unsupported'
   | 'schema_mismatch'
@@ -35,17 +38,19 @@ export interface SynchroProblem {
   readonly entity: string;
   /** The option or the database column. */
   readonly option: string;
-  /** What is wrong, in one sentence. */
+  /** The problem in one sentence. */
   readonly message: string;
   /** The exact SQL, setting or step that fixes it. */
   readonly fix: string;
   /** Sync works without it: nothing is wrong as long as the host keeps to what the message says. Default: it doesn't. */
   readonly isAdvice?: true;
+  /** Of a warning: what it is one of, for a line that stands for all of them. Default: it stands for itself. */
+  readonly group?: string;
 }
 
 /**
- * What went wrong, with which object, and what to do about it. Thrown where it is understood; turned into an
- * HTTP status only at the edge.
+ * Says what went wrong, with which object, and how to fix it. Thrown where the cause is known; turned into an HTTP
+ * status only at the edge.
  */
 export class SynchroError extends Error {
   override readonly name = 'SynchroError';
@@ -72,8 +77,8 @@ export class SynchroError extends Error {
 }
 
 /**
- * One error for everything that was found, so that a start shows all there is to fix: a line for each. Its code is
- * that of the problems if they agree, else `configuration_invalid`.
+ * One error for everything that was found, so that a start shows all that has to be fixed: a line for each. Its code
+ * is that of the problems if they agree, else `configuration_invalid`.
  */
 export function problemsError(problems: readonly SynchroProblem[]): SynchroError {
   const codes = new Set(problems.map(({ code }) => code));
@@ -92,7 +97,20 @@ export function describeProblem({ entity, option, message, fix }: SynchroProblem
   return `${entity}: ${option}: ${message}; ${fix}`;
 }
 
-/** What a check says that throws at the first problem, as one among others. */
+/** A line for each warning; several of a group are on one, with the first of them in full. */
+export function describeWarnings(warnings: readonly SynchroProblem[]): readonly string[] {
+  const groups = groupBy(warnings, (warning) => warning.group ?? describeProblem(warning));
+  return [...groups].map(([group, [first, ...others]]) => {
+    if (others.length === 0) return describeProblem(first);
+    const names = [first, ...others].map(({ entity, option }) => `${entity}.${option}`);
+    const more = names.length > MOST_NAMED ? `, and ${names.length - MOST_NAMED} more` : '';
+    return `${names.length} ${group}: ${names.slice(0, MOST_NAMED).join(', ')}${more}. The first: ${describeProblem(first)}`;
+  });
+}
+
+const MOST_NAMED = 20;
+
+/** The problem of a check that throws at the first one, to be listed among others. */
 export async function problemsOf(
   entity: string,
   option: string,

@@ -16,7 +16,7 @@ export interface QualifiedName {
 }
 
 /**
- * Reads `name` or `schema.name` by SQL's rules: what is not in double quotes is folded to lower case.
+ * Reads `name` or `schema.name` by SQL's rules: names without double quotes are folded to lower case.
  * @returns null for anything else, such as an expression
  */
 export function parseQualifiedName(text: string): QualifiedName | null {

@@ -3,9 +3,15 @@ export type Lsn = bigint;
 
 /** Reads PostgreSQL's `XXXXXXXX/XXXXXXXX` text form. */
 export function parseLsn(text: string): Lsn {
+  const lsn = lsnOf(text);
+  if (lsn === null) throw new RangeError(`not an LSN: ${text}`);
+  return lsn;
+}
+
+/** The same of a text that may be another; null: it is none. */
+export function lsnOf(text: string): Lsn | null {
   const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);
-  if (!match) throw new RangeError(`not an LSN: ${text}`);
-  return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
+  return match && (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
 }
 
 /** Writes PostgreSQL's text form. */

@@ -14,20 +14,33 @@ export function atOnce<Result>(pieces: Pieces<Result>): Result {
 
 /** Does work that may take long, and lets others have their turn meanwhile; work that is short is done without a break. */
 export async function inTurns<Result>(pieces: Pieces<Result>): Promise<Result> {
-  let began = performance.now();
+  const turns = new Turns();
   for (;;) {
     const { done, value } = pieces.next();
     if (done === true) return value;
-    if (performance.now() - began < TURN_MS) continue;
+    if (turns.isOver) await turns.next();
+  }
+}
+
+/** The turns of work that is no {@link Pieces}, as it waits for other things, too. */
+export class Turns {
+  private began = performance.now();
+
+  get isOver(): boolean {
+    return performance.now() - this.began >= TURN_MS;
+  }
+
+  async next(): Promise<void> {
     await nextTurn();
-    began = performance.now();
+    this.began = performance.now();
   }
 }
 
 /** Works that wait for their turn: one has it in each round of the event loop, however many there are. */
 const waiting: (() => void)[] = [];
 
-function nextTurn(): Promise<void> {
+/** Resolves when this work, of all that wait, may go on. */
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
     if (waiting.length === 1) setImmediate(giveTurn);

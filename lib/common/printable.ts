@@ -7,7 +7,7 @@ export function printable(text: string, length: number): string {
   return escapeControls(cut(text, length));
 }
 
-/** Masked before it is cut, as half a URL doesn't tell where its password is. */
+/** Passwords are masked before the text is cut: half a URL doesn't show where its password is. */
 function cut(text: string, length: number): string {
   const masked = withoutPasswords(text.slice(0, length + MARGIN));
   return masked.length <= length ? masked : `${masked.slice(0, length)}… (of ${text.length} characters)`;
@@ -29,7 +29,7 @@ const MASK = '***';
 /**
  * Masks the passwords of URLs (`postgres://user:password@host`, `?password=…`), of libpq's keyword strings
  * (`password='…'`, `sslpassword=…`), of objects (`"password":"…"`) and of SQL (`PASSWORD '…'`), as errors of drivers
- * quote them. Where it can't be told where a password ends, too much is masked.
+ * quote them. Where the end of a password is unclear, too much is masked.
  */
 export function withoutPasswords(text: string): string {
   const urls = text.replaceAll(URL_WITH_SPACE, `$1${MASK}@`).replaceAll(URL_TEXT, maskUserInfo);

@@ -2,7 +2,7 @@ import { Logger, type LoggerService } from '@nestjs/common';
 import { printable } from './printable.js';
 import { describeError } from './describe-error.js';
 
-/** What a log line is about: names, counts, ids. Never row data, never a token. */
+/** The fields of a log line: names, counts, ids. Never row data, never a token. */
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
 type Level = 'debug' | 'log' | 'warn' | 'error';

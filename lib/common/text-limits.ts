@@ -1,8 +1,9 @@
 /**
- * How long texts may be that come into the indexes of the sync tables, in bytes of UTF-8. A btree entry has 2,704 at most,
- * which the columns of an index share: record, table (63) and bucket of an edge; user, table and record of a parked row;
- * user and client id (255 characters) of a device. What is longer can't be synced: a push is told so, a row of the host's
- * becomes a rule failure. PostgreSQL itself compresses long keys, so that its own limit depends on what they say.
+ * The greatest lengths, in bytes of UTF-8, of texts in the indexes of the sync tables. A btree entry has 2,704 at
+ * most, which the columns of an index share: record, table (63) and bucket of an edge; user, table and record of a
+ * parked row; user and client id (255 characters) of a device. Longer texts can't be synced: a push is refused, and a
+ * row of the host's becomes a rule failure. PostgreSQL compresses long keys, so its own limit depends on their
+ * content.
  */
 export const TEXT_LIMITS = {
   /** A record's id, and a parent's. */

@@ -42,8 +42,8 @@ export function parseTimestamp(text: string): Timestamp | null {
 }
 
 /**
- * An `updated_at` as devices compare it, in microseconds; null when there is none. What no SDK can parse (infinity, BC,
- * a year of five digits: hazard W-DATA-7) is none to them, so that anything may follow it.
+ * An `updated_at` as devices compare it, in microseconds; null when there is none. A time that no SDK can parse
+ * (infinity, BC, a year of five digits: hazard W-DATA-7) counts as none, so that any time may follow it.
  */
 export function comparableMicros(text: string | null | undefined): bigint | null {
   if (text === null || text === undefined) return null;
@@ -52,8 +52,8 @@ export function comparableMicros(text: string | null | undefined): bigint | null
 }
 
 /**
- * What nearly every row and every device has, several times as fast: a time of our days in UTC, as PostgreSQL or
- * RFC 3339 writes it, to the second at least. null for anything else, which may be a time all the same.
+ * The format of nearly every row and device, parsed several times as fast: a present time in UTC, as PostgreSQL or
+ * RFC 3339 writes it, to the second at least. null for any other text, which may still be a time.
  */
 function parsePlain(text: string): Timestamp | null {
   const zone = text.endsWith('Z') ? 1 : text.endsWith('+00') ? 3 : 0;

@@ -1,5 +1,5 @@
 /**
- * The NOTIFY channel on which an instance tells the WAL consumer that work waits for it. A payload of digits is a
- * position of the WAL that somebody waits for, in bytes; any other says no more than that there is work.
+ * The NOTIFY channel on which instances announce work to the WAL consumer. A payload of digits is a position of the
+ * WAL that a caller waits for, in bytes; any other payload only announces work.
  */
 export const WORK_CHANNEL = 'nestjs_synchro_work';

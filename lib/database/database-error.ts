@@ -17,7 +17,7 @@ const CONNECTION_ERRORS = new Set([
 /** 08 connections, 53 resources, 57 shutdowns and cancelled statements: classes; the rest is single states. */
 const TRANSIENT_STATES = /^(08|53|57)|^(40001|40003|40P01|55P03|25006|25P03|25P04)$/;
 
-/** What the pool, the driver and TypeORM say without a code. */
+/** Messages of the pool, the driver and TypeORM that come without a code. */
 const TRANSIENT_MESSAGES = new RegExp(
   [
     'connection terminated',
@@ -64,16 +64,19 @@ export function isTransient(error: unknown): boolean {
   return errorsIn(error).some((inner) => inner instanceof Error && TRANSIENT_MESSAGES.test(inner.message));
 }
 
-/** What a pooler answers that takes statements of one connection to another: there is none of that name, or one already. */
+/**
+ * Errors of a pooler that moves statements from one connection to another: no prepared statement of that name, or one
+ * already.
+ */
 export function isLostPlan(error: unknown): boolean {
   const code = errorCode(error);
   return code === '26000' || code === '42P05';
 }
 
 /**
- * A statement failed for a row that it met or a value in it, as far as can be told: whoever can do without that row may go
- * on. Triggers and checks raise what they like, so it is whatever is not about the server, the session, the transaction or
- * the names in the statement.
+ * Whether a statement failed for a row or a value in it, as far as its code shows: the caller may go on without that
+ * row. Triggers and checks raise any code, so this is every error that is not about the server, the session, the
+ * transaction or the names in the statement.
  */
 export function isDataError(error: unknown): boolean {
   const code = errorCode(error);
@@ -111,8 +114,8 @@ function errorsIn(error: unknown): readonly object[] {
 }
 
 /**
- * The tables are not, at the moment, what is asked of them, whoever asks: a column or a table is gone, keys have another
- * type than those that are known (22P02), or writes are refused for want of a replica identity (55000, 42P10).
+ * The tables don't match the statement at the moment, for any caller: a column or a table is gone, keys have another
+ * type than the known one (22P02), or writes are refused as a replica identity is missing (55000, 42P10).
  */
 export function isUnfitTable(error: unknown): boolean {
   return isSchemaRace(error) || ['22P02', '42P10', '55000'].includes(errorCode(error) ?? '');

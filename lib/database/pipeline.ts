@@ -15,7 +15,7 @@ export interface SqlStatement {
 /** The rows of one statement. */
 export type Rows = readonly unknown[];
 
-/** Statements that go out together, and what their rows come to. */
+/** Statements that are sent together, and the result that is made of their rows. */
 export class StatementBatch<Result> {
   constructor(
     readonly statements: readonly SqlStatement[],

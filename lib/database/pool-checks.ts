@@ -48,7 +48,7 @@ export async function poolProblems(
   }
 }
 
-/** How long the self-test may take. A driver that sends no Sync waits for ever. */
+/** How long the self-test may take. A driver that sends no Sync would wait without end. */
 const SELF_TEST_MS = 10_000;
 
 /** Under no setting of the host's, as each request. */

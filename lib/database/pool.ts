@@ -15,7 +15,7 @@ export function outliveNewConnections({ driver }: DataSource): void {
   pool.on('connect', (client: EventEmitter) => client.on('error', () => undefined));
 }
 
-/** What `pg` makes of a pool for which no size is given. */
+/** The size of a pool of `pg` without a configured size. */
 const DEFAULT_SIZE = 10;
 
 /** How many connections the host's pool may have. */

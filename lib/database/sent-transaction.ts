@@ -20,7 +20,7 @@ export abstract class SentTransaction {
     const answer = this.client.query<Row>(
       typeof statement === 'string' ? { text: statement, values } : statement,
     );
-    answer.catch(() => undefined); // what failed before it is told first
+    answer.catch(() => undefined); // an earlier failure is thrown first
     await this.written();
     return answer;
   }
@@ -71,11 +71,11 @@ export abstract class SentTransaction {
   }
 
   /**
-   * Takes note of a question that was sent before its answer is needed: what comes behind one that failed, and fails for
-   * that alone, is told what it failed of. Not under a savepoint.
+   * Registers a read that is sent before its answer is needed: a statement behind a failed one fails for that alone,
+   * and throws the first error. Not under a savepoint.
    */
   asked<Answer>(answer: Promise<Answer>): Promise<Answer> {
-    answer.catch(() => undefined); // whoever waits for it is told
+    answer.catch(() => undefined); // the caller that awaits it gets the error
     this.sent.push(answer);
     return answer;
   }
@@ -109,7 +109,7 @@ export abstract class SentTransaction {
   }
 
   protected write(name: string | undefined, text: string, values: unknown[] = []): void {
-    this.send(name, text, values).catch(() => undefined); // whoever waits for it is told
+    this.send(name, text, values).catch(() => undefined); // the caller that awaits it gets the error
   }
 
   protected send<Row extends QueryResultRow>(

@@ -11,7 +11,7 @@ export const TEXT_SETTINGS = {
   client_encoding: 'UTF8',
 } as const;
 
-/** What our statements mean, and that an error ends a statement, not the connection. */
+/** Settings that decide the meaning of sync's statements, and that an error ends a statement, not the connection. */
 const MEANING_SETTINGS = {
   array_nulls: 'on',
   quote_all_identifiers: 'off',
@@ -19,7 +19,7 @@ const MEANING_SETTINGS = {
   exit_on_error: 'off',
 } as const;
 
-/** What decides how long our statements take: they are planned as they were measured. */
+/** Settings that decide the plans of sync's statements: they are planned as they were measured. */
 const PLANNER_SETTINGS = {
   plan_cache_mode: 'auto',
   jit: 'off',
@@ -51,7 +51,7 @@ export const POOLED_SETTINGS = {
   row_security: 'on',
 } as const;
 
-/** Of connections that nobody but sync uses; PostgreSQL 14 knows them all. */
+/** Settings of connections that only sync uses; PostgreSQL 14 knows all of them. */
 export const OWN_SETTINGS = {
   ...TEXT_SETTINGS,
   ...MEANING_SETTINGS,

@@ -1,14 +1,14 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from './database-error.js';
 import { SynchroError } from '../common/errors.js';
-import { pipelined, StatementBatch, type SqlStatement } from './pipeline.js';
+import { pipelined, type Rows, StatementBatch, type SqlStatement } from './pipeline.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, PreparedStatement } from './statement.js';
 import { qualifyOn } from './sync-schema.js';
 
 /**
- * A database of SQL_ASCII has whatever bytes it was given. Those that aren't UTF-8 are no error then, but become the
- * replacement character: they cost no more than themselves.
+ * A database in SQL_ASCII stores any bytes. Those that aren't UTF-8 become the replacement character, instead of
+ * failing the whole statement.
  */
 const ENCODING = `CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END`;
 
@@ -25,10 +25,10 @@ export type TransactionKind = keyof typeof BEGIN;
 /**
  * $1 milliseconds that a statement may take, $2 that it may wait for a lock; null: the session's own.
  *
- * A transaction of a process that is frozen, or cut off without the server's knowing, lets go of its locks after $3: an
- * ALTER TABLE would wait for it, and everybody for that. A longer time of the host's stays.
+ * A transaction of a process that is frozen, or cut off without the server's knowing, loses its locks after $3: an
+ * ALTER TABLE would wait for it, and everything else for that. A longer time of the host's stays.
  *
- * What a device was told to be applied must outlive a crash, also where the host lets its own commits be lost.
+ * A change that a device knows as applied must survive a crash, also where the host lets its own commits be lost.
  */
 const SETTINGS = new PreparedStatement(
   `SELECT ${localSettingsSql(POOLED_SETTINGS)}, ${unlimitedSql({ local: true })},
@@ -40,12 +40,14 @@ const SETTINGS = new PreparedStatement(
          THEN set_config('idle_in_transaction_session_timeout', $3, true) END`,
 );
 
-/** How long a transaction may be idle: code of the host's may take its time between two statements. */
-function idleTimeout(runsHostCode: boolean): string {
-  return runsHostCode ? '30s' : '5s';
+/** How long a transaction may be idle. */
+function idleTimeout(worksBetween: boolean): string {
+  return worksBetween ? '30s' : '5s';
 }
 
-/** Who a transaction is for, and what that user reads: what row-level security goes by. Local to the transaction. */
+/**
+ * The user of a transaction, and the buckets that this user reads, for row-level security. Local to the transaction.
+ */
 export const USER_SETTING = 'app.user_id';
 export const BUCKETS_SETTING = 'app.buckets';
 
@@ -58,7 +60,7 @@ export function callerSql(user: string, buckets: string): string {
   return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
 }
 
-/** What runs statements in a transaction. */
+/** Runs statements in a transaction. */
 export type SqlRunner = Pick<EntityManager, 'query'>;
 
 export interface TransactionOptions {
@@ -68,8 +70,11 @@ export interface TransactionOptions {
   readonly lockTimeout?: number;
   /** Its statements may be prepared by name (see {@link PreparedStatement}). Default: false. */
   readonly keepsPlans?: boolean;
-  /** The host's code may run in it. Default: false. */
-  readonly runsHostCode?: boolean;
+  /**
+   * It may take its time between two statements: the host's code runs in it, or it judges thousands of changes in turns
+   * with others' work. Default: false.
+   */
+  readonly worksBetween?: boolean;
 }
 
 /** For work that no request waits for. */
@@ -78,25 +83,27 @@ export const UNLIMITED: TransactionOptions = { statementTimeout: 0, lockTimeout:
 /** The statements that a transaction begins with: they go out with BEGIN. */
 export type OpeningStatements<Opened> = (manager: EntityManager) => StatementBatch<Opened>;
 
-/** What a transaction does. `opened` is what its opening statements brought. */
+/** The work of a transaction. `opened` is the result of its opening statements. */
 export type TransactionWork<Result, Opened = undefined> = (
   manager: EntityManager,
   opened: Opened,
 ) => Promise<Result | ClosingStatements<Result>>;
 
-/** The statements that a transaction ends with, and what it comes to by them. */
+/** The statements at the end of a transaction, and its result. */
 export class ClosingStatements<Result> {
   constructor(
     readonly statements: {
-      /** What it still reads; they go out with COMMIT. */
+      /** The last reads; they go out with COMMIT. */
       readonly reads: StatementBatch<Result>;
-      /** What it still writes, behind that. Default: nothing. */
+      /** The last writes, behind the reads. Default: none. */
       readonly writes?: readonly SqlStatement[];
       /**
        * They go out behind COMMIT, as a transaction of their own. Of the settings it has the session's: it must not
        * write times or floating-point numbers as text. Default: none.
        */
       readonly afterCommit?: readonly SqlStatement[];
+      /** Completes the result by the rows of the statements behind COMMIT. Default: the result as it is. */
+      readonly complete?: (result: Result, rows: readonly Rows[]) => Result;
     },
   ) {}
 }
@@ -125,22 +132,24 @@ export async function openedTransaction<Result, Opened>(
   work: TransactionWork<Result, Opened>,
   options: TransactionOptions = {},
 ): Promise<Result> {
-  const { statementTimeout = null, lockTimeout = null, runsHostCode = false } = options;
+  const { statementTimeout = null, lockTimeout = null, worksBetween = false } = options;
   return onConnection(dataSource, options.keepsPlans, async (runner) => {
     const { manager } = runner;
     try {
-      const settings = SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(runsHostCode)]);
+      const settings = SETTINGS.bind(manager, [statementTimeout, lockTimeout, idleTimeout(worksBetween)]);
       const { opened } = await StatementBatch.together({
         begin: StatementBatch.silent([{ sql: BEGIN[kind] }, settings]),
         opened: opening(manager),
       }).run(manager);
       const done = await work(manager, opened);
-      const { reads, writes = [], afterCommit = [] } = closingOf(done).statements;
-      const { result } = await StatementBatch.together({
+      const { reads, writes = [], afterCommit = [], complete } = closingOf(done).statements;
+      const { result, after } = await StatementBatch.together({
         result: reads,
-        end: StatementBatch.silent([...writes, COMMIT, ...alongside(afterCommit)]),
+        end: StatementBatch.silent([...writes, COMMIT]),
+        after: StatementBatch.each(alongside(afterCommit)),
       }).run(manager);
-      return result;
+      // Without BEGIN and COMMIT.
+      return complete ? complete(result, after.slice(1, -1)) : result;
     } catch (error) {
       await rollBack(runner);
       throw error;
@@ -152,7 +161,7 @@ function closingOf<Result>(done: Result | ClosingStatements<Result>): ClosingSta
   return done instanceof ClosingStatements ? done : new ClosingStatements({ reads: StatementBatch.of(done) });
 }
 
-/** A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to tell. */
+/** A failed ROLLBACK means a dead connection, which rolls back by itself: the first error is the one to throw. */
 async function rollBack(runner: QueryRunner): Promise<void> {
   if (!runner.isReleased) await runner.query('ROLLBACK').catch(() => undefined);
 }

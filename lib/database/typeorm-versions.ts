@@ -16,7 +16,11 @@ export function dataSourceOf(manager: HasDataSource): DataSource {
 }
 
 /** A value as an entity of the host's has it. @param value as JSON has it */
-export function hydrated({ driver }: DataSource, column: EntityMetadata['columns'][number], value: unknown): unknown {
+export function hydrated(
+  { driver }: DataSource,
+  column: EntityMetadata['columns'][number],
+  value: unknown,
+): unknown {
   // TypeORM 0.3 leaves what it calls `timestamptz` as the driver read it: as a Date.
   const read = column.type === 'timestamptz' && typeof value === 'string' ? new Date(value) : value;
   return driver.prepareHydratedValue(read, column);

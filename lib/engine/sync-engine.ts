@@ -12,7 +12,7 @@ import { Push, type PushOutcome, type PushRequest } from './push/push.js';
 import { Register, type RegisterRequest, type RegisterResult } from './register/register.js';
 import { Snapshot, type SnapshotRequest, type SnapshotResult } from './snapshot/snapshot.js';
 
-/** What devices and the host ask of sync, each as one use case. */
+/** The use cases of devices and of the host. */
 @Injectable()
 export class SyncEngine {
   constructor(
@@ -28,7 +28,7 @@ export class SyncEngine {
     return this.registrations.run(request);
   }
 
-  /** What changed for a device since its checkpoint, which it thereby acknowledges. */
+  /** The changes for a device since its checkpoint, which the pull acknowledges. */
   pull(request: PullRequest): Promise<PullResult> {
     return this.pulls.run(request);
   }
@@ -75,8 +75,8 @@ export class SyncEngine {
 
   /**
    * Forgets a device, e.g. a lost phone: it holds no history back any more, and its requests are refused as those of
-   * a device that never registered. Registering again brings it back: keeping it out is for the host's guards. What it
-   * pushed stays, also what still waits for its parent.
+   * a device that never registered. Registering again brings it back: keeping it out is for the host's guards. Rows
+   * that it pushed stay, and so do its parked rows.
    * @returns whether there was one
    */
   revokeClient(userId: string, clientId: string): Promise<boolean> {
@@ -84,10 +84,18 @@ export class SyncEngine {
   }
 
   /**
-   * Has the WAL consumer, wherever it runs, resolve the buckets of rows again: something changed that no
-   * `bucketSources` names. Resolves when that is asked for; {@link caughtUp} waits until it is done.
+   * Ends the live connections of a user's devices, on every instance within a second. The devices reconnect, and your
+   * guards decide then: lock the user out first.
+   */
+  disconnect(userId: string): Promise<void> {
+    return this.admin.disconnect(userId);
+  }
+
+  /**
+   * Makes the WAL consumer, wherever it runs, resolve the buckets of rows again, after a change that no
+   * `bucketSources` names. Resolves when the task is stored; {@link caughtUp} waits until it is done.
    * @param entity or the table's name
-   * @param ids primary keys; those without a row are passed over. Default: the whole table, a page at a time
+   * @param ids primary keys; those without a row are ignored. Default: the whole table, a page at a time
    * @throws SynchroError `bad_request` when the table isn't synced, or an id can't be one of its keys
    */
   reresolve(

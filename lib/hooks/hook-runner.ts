@@ -27,7 +27,7 @@ type HookEvent<Name extends HookName> = Parameters<HookHandler<Name>>[0];
 interface Hook {
   /** For messages. */
   readonly label: string;
-  /** Wire name of the only table that it asks for; null: all. */
+  /** Wire name of the hook's only table; null: all. */
   readonly table: string | null;
   readonly call: (event: never) => unknown;
 }
@@ -96,7 +96,7 @@ export class HookRunner implements OnModuleInit {
     return null;
   }
 
-  /** What a hook throws is logged, and changes nothing. */
+  /** An error of a hook is logged, and changes nothing. */
   async inform<Name extends InformingHook>(name: Name, event: HookEvent<Name>): Promise<void> {
     for (const { label, call } of this.hooks.get(name) ?? []) {
       try {
@@ -118,7 +118,7 @@ export class HookRunner implements OnModuleInit {
   }
 }
 
-/** What sync refused a hook (an unknown device, a bad id) says nothing of the device whose request this is. */
+/** An error of sync within a hook (an unknown device, a bad id) says nothing about the device of this request. */
 async function asErrorOfHost<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();

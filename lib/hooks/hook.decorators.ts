@@ -2,7 +2,7 @@ import type { EntityClass } from '../registry/entity-class.js';
 import type { BeforeApplyEvent, WriteRejection } from '../settings/hook-events.js';
 import type { HookHandler, HookName } from '../settings/synchro-hooks.js';
 
-/** What a decorator notes on its method. */
+/** Metadata that a decorator stores on its method. */
 export interface HookMark {
   readonly name: HookName;
   /** Only writes of this entity's table; undefined: of every table. */

@@ -21,45 +21,55 @@ interface FastifyReply {
   header(name: string, value: string): this;
   headers(values: Record<string, string | number>): this;
   getHeader(name: string): HeaderValue;
+  getHeaders(): Readonly<Record<string, HeaderValue>>;
+  hijack(): this;
   send(payload: Buffer | Readable): unknown;
 }
 
 /**
  * Sends exactly this: the content type without a charset, the body with a final newline (docs/protocol.md#answers).
- * Headers that the host has set before (CORS) stay.
+ * Headers that the host has set before (CORS) stay. A large answer is encoded as its device takes it, so that it isn't in
+ * memory twice, and goes without its length, which would take a pass over all of it.
  */
 export function sendAnswer(response: HttpResponse, { status, body, headers = {} }: Answer): void {
   const texts = [body, '\n'].flat();
-  const length = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  const all = { 'Content-Type': 'application/json', 'Content-Length': length, ...headers };
-  // Fastify would say the charset of a text.
-  const payload = length <= LARGE ? Buffer.from(texts.join('')) : Readable.from(encoded(texts));
-  if ('raw' in response) response.status(status).headers(all).send(payload);
-  else if (payload instanceof Readable) {
+  const type = { 'Content-Type': 'application/json', ...headers };
+  if (texts.reduce((sum, text) => sum + text.length, 0) > LARGE) {
+    const payload = Readable.from(encoded(texts));
+    if ('raw' in response) response.status(status).headers(type).send(payload);
     // A connection that is lost is its device's to notice, as it is with a small answer.
-    pipeline(payload, response.writeHead(status, all), () => undefined);
-  } else response.writeHead(status, all).end(payload);
+    else pipeline(payload, response.writeHead(status, type), () => undefined);
+    return;
+  }
+  // Fastify would say the charset of a text.
+  const payload = Buffer.from(texts.join(''));
+  const all = { 'Content-Length': payload.length, ...type };
+  if ('raw' in response) response.status(status).headers(all).send(payload);
+  else response.writeHead(status, all).end(payload);
 }
 
-/** Bytes; a larger answer is encoded as its device takes it, so that it isn't in memory twice. */
+/** Characters. */
 const LARGE = 256 * 1024;
 
-/** Characters. */
-const PART = 64 * 1024;
+/** Characters of one piece of encoding. */
+export const PART = 64 * 1024;
 
 function* encoded(texts: readonly string[]): Generator<Buffer> {
   let small = '';
   for (const text of texts) {
-    small += text;
-    if (small.length < PART) continue;
-    for (let at = 0; at < small.length;) {
+    if (small.length + text.length < PART) {
+      small += text;
+      continue;
+    }
+    yield Buffer.from(small);
+    let at = 0;
+    while (text.length - at >= PART) {
       // Half of a character would be none.
-      const end =
-        at + PART < small.length && isHighSurrogate(small, at + PART - 1) ? at + PART - 1 : at + PART;
-      yield Buffer.from(small.slice(at, end));
+      const end = isHighSurrogate(text, at + PART - 1) ? at + PART - 1 : at + PART;
+      yield Buffer.from(text.slice(at, end));
       at = end;
     }
-    small = '';
+    small = text.slice(at);
   }
   yield Buffer.from(small);
 }
@@ -67,6 +77,18 @@ function* encoded(texts: readonly string[]): Generator<Buffer> {
 function isHighSurrogate(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code >= 0xd800 && code <= 0xdbff;
+}
+
+/**
+ * Node's own response, of which the adapter takes its hands: what is written to it goes out as it is, and when. Headers
+ * that the host has set before (CORS) stay.
+ */
+export function takeOver(response: HttpResponse): ServerResponse {
+  if (!('raw' in response)) return response;
+  const { raw } = response.hijack();
+  for (const [name, value] of Object.entries(response.getHeaders()))
+    if (value !== undefined) raw.setHeader(name, value);
+  return raw;
 }
 
 /** Node's own response, under either adapter. */

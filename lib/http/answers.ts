@@ -1,3 +1,4 @@
+import { formatLsn } from '../common/lsn.js';
 import type { Pieces } from '../common/pieces.js';
 import { formatMicros, nowMicros } from '../common/timestamp.js';
 import { encodeAfterId } from '../engine/snapshot/snapshot-cursor.js';
@@ -6,7 +7,7 @@ import type { PushOutcome } from '../engine/push/push.js';
 import type { RegisterResult } from '../engine/register/register.js';
 import type { SnapshotResult } from '../engine/snapshot/snapshot.js';
 import type { SchemaContract } from '../schema/schema-contract.js';
-import type { Answer } from './answer.js';
+import { type Answer, PART } from './answer.js';
 
 /**
  * The 200 answers as JSON text. Row data and 64-bit numbers are spliced in as text; they never become JavaScript
@@ -33,24 +34,26 @@ export function pullAnswer(result: PullResult): Answer {
     ['snapshot_required', reason === null ? null : 'true'],
     ['snapshot_reason', text(reason)],
     ['bucket_updates', bucketUpdates(result)],
+    ['behind', result.behind ? 'true' : null],
     ...schemaIds(result.contract),
   ]);
 }
 
-export function* pushAnswer({ results, contract }: PushOutcome): Pieces<Answer> {
-  const lists = { accepted: [] as string[], rejected: [] as string[] };
+export function* pushAnswer({ results, contract, commit }: PushOutcome): Pieces<Answer> {
+  const lists = { accepted: new JsonArray(), rejected: new JsonArray() };
   for (const { accepted, server_version: version, ...result } of results) {
     const json = JSON.stringify(result);
     const list = accepted ? lists.accepted : lists.rejected;
-    list.push(version === undefined ? json : `${json.slice(0, -1)},"server_version":${version}}`);
+    list.add(version === undefined ? json : `${json.slice(0, -1)},"server_version":${version}}`);
     yield;
   }
   return ok([
-    ['accepted', separated(lists.accepted)],
-    ['rejected', separated(lists.rejected)],
+    ['accepted', lists.accepted.end()],
+    ['rejected', lists.rejected.end()],
     ['checkpoint', '0'],
     ['server_time', serverTime()],
     ...schemaIds(contract),
+    ['commit', commit === null ? null : JSON.stringify(formatLsn(commit))],
   ]);
 }
 
@@ -84,9 +87,23 @@ function ok(members: readonly Member[]): Answer {
   return { status: 200, body: [...pieces, '}'] };
 }
 
-/** In pieces, as the items may be megabytes. */
-function separated(items: readonly string[]): readonly string[] {
-  return ['[', ...items.map((item, n) => (n === 0 ? item : `,${item}`)), ']'];
+/** An array's text in parts: few, as there may be thousands of items, and none too long, as an item may be megabytes. */
+class JsonArray {
+  private readonly parts: string[] = [];
+  private isEmpty = true;
+  private last = '[';
+
+  add(json: string): void {
+    this.last += this.isEmpty ? json : `,${json}`;
+    this.isEmpty = false;
+    if (this.last.length < PART) return;
+    this.parts.push(this.last);
+    this.last = '';
+  }
+
+  end(): readonly string[] {
+    return [...this.parts, `${this.last}]`];
+  }
 }
 
 function array(items: readonly string[]): string {

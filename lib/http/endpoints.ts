@@ -8,6 +8,7 @@ const FAILED = {
   snapshot: 'failed to snapshot',
   tables: 'failed to load table metadata',
   schema: 'failed to load schema',
+  live: 'failed to open the live channel',
 } as const;
 
 /** @param url of a request to a sync route, with or without a query */

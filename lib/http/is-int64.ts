@@ -3,7 +3,7 @@ import type { ExactNumber } from '../common/json/lossless-json.js';
 import { numberToken } from '../engine/push/values/numbers.js';
 
 const MIN = -(2n ** 63n);
-const MAX = 2n ** 63n - 1n;
+export const MAX_INT64 = 2n ** 63n - 1n;
 
 /** A JSON number that is a signed 64-bit integer, written as one (no fraction, no exponent). */
 export function IsInt64(): PropertyDecorator {
@@ -19,5 +19,5 @@ function isInt64(value: unknown): value is ExactNumber {
   const token = numberToken(value);
   if (token === null || !/^-?\d{1,19}$/.test(token)) return false;
   const integer = BigInt(token);
-  return integer >= MIN && integer <= MAX;
+  return integer >= MIN && integer <= MAX_INT64;
 }

@@ -29,7 +29,7 @@ export function IsKey(): PropertyDecorator {
   return ValidateBy({ name: 'isKey', validator: { validate: isKey } });
 }
 
-function isKey(value: unknown): boolean {
+export function isKey(value: unknown): boolean {
   return isText(value) && value.length <= MAX_ID_LENGTH;
 }
 

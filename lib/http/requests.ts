@@ -1,5 +1,7 @@
 import { SynchroError } from '../common/errors.js';
-import { inTurns } from '../common/pieces.js';
+import type { ExactNumber } from '../common/json/lossless-json.js';
+import { type Lsn, lsnOf } from '../common/lsn.js';
+import { inTurns, type Pieces } from '../common/pieces.js';
 import { isJsonObject } from '../engine/push/values/json.js';
 import type { PushChange } from '../engine/push/push-change.js';
 import { decodeCursor, type SnapshotCursor } from '../engine/snapshot/snapshot-cursor.js';
@@ -8,7 +10,7 @@ import type { PushRequest } from '../engine/push/push.js';
 import type { RegisterRequest } from '../engine/register/register.js';
 import type { SyncRequest } from '../engine/request/sync-request.js';
 import type { SnapshotRequest } from '../engine/snapshot/snapshot.js';
-import { toInt64 } from './is-int64.js';
+import { MAX_INT64, toInt64 } from './is-int64.js';
 import {
   CursorBody,
   PullBody,
@@ -18,12 +20,14 @@ import {
   SyncBody,
 } from './bodies/request-bodies.js';
 import { pickFields, readBody, readingBody, toDto } from './bodies/request-body.js';
-import { bodyOf, userOf, type HttpRequest } from './sync-request.js';
+import { bodyOf, takeBody, userOf, type HttpRequest } from './sync-request.js';
 
 const SCHEMA_KEYS = ['schema_version', 'schema_hash'] as const;
 const CLIENT_KEYS = ['client_id', ...SCHEMA_KEYS] as const;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
+/** Far below what an SDK or a proxy waits for an answer. */
+const MAX_WAIT_MS = 5_000;
 
 export async function registerRequest(request: HttpRequest): Promise<RegisterRequest> {
   const body = await readInTurns(request, RegisterBody, SCHEMA_KEYS);
@@ -45,12 +49,14 @@ export async function pullRequest(request: HttpRequest): Promise<PullRequest> {
     limit: limitOf(body),
     tables: body.tables ?? null,
     knownBuckets: body.known_buckets ?? null,
+    after: commitOf(body),
+    waitMs: bounded(body.wait_ms, { none: 0, most: MAX_WAIT_MS }),
   };
 }
 
 export async function pushRequest(request: HttpRequest): Promise<PushRequest> {
   const body = await readInTurns(request, PushBody, SCHEMA_KEYS);
-  return { ...common(request, body), changes: (body.changes ?? []).map(changeOf) };
+  return { ...common(request, body), changes: await inTurns(changesOf(body.changes ?? [])) };
 }
 
 export async function snapshotRequest(request: HttpRequest): Promise<SnapshotRequest> {
@@ -64,7 +70,7 @@ function readInTurns<Body extends object>(
   Dto: new () => Body,
   required: readonly string[],
 ): Promise<Body> {
-  return inTurns(readingBody(bodyOf(request), Dto, required));
+  return inTurns(readingBody(takeBody(request), Dto, required));
 }
 
 /** Which device asks, as far as its body can be read; null for a request without one. */
@@ -84,13 +90,38 @@ function common(request: HttpRequest, body: RegisterBody | PullBody | PushBody |
   };
 }
 
-function limitOf({ limit: asked }: PullBody | SnapshotBody): number {
-  const limit = toInt64(asked);
-  if (limit <= 0n) return DEFAULT_LIMIT;
-  return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);
+function limitOf({ limit }: PullBody | SnapshotBody): number {
+  return bounded(limit, { none: DEFAULT_LIMIT, most: MAX_LIMIT });
 }
 
-/** What is no object at all is a change of nothing. */
+/** @param none when it is absent or not positive */
+function bounded(
+  asked: ExactNumber | null | undefined,
+  { none, most }: { readonly none: number; readonly most: number },
+): number {
+  const value = toInt64(asked);
+  if (value <= 0n) return none;
+  return value > BigInt(most) ? most : Number(value);
+}
+
+/** Of which push the log should have what was committed; null: of none. */
+function commitOf({ after }: PullBody): Lsn | null {
+  if (after == null) return null;
+  const lsn = lsnOf(after);
+  if (lsn !== null && lsn <= MAX_INT64) return lsn;
+  throw new SynchroError('bad_request', 'after is no commit of a push');
+}
+
+function* changesOf(received: readonly unknown[]): Pieces<readonly PushChange[]> {
+  const changes: PushChange[] = [];
+  for (const each of received) {
+    changes.push(changeOf(each));
+    yield;
+  }
+  return changes;
+}
+
+/** A value that is no object is a change of nothing. */
 function changeOf(received: unknown): PushChange {
   const change = isJsonObject(received) ? pickFields(received, CHANGE_KEYS) : {};
   return {

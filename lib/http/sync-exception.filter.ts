@@ -10,7 +10,7 @@ import { isAnswered, retryAfterOf, sendAnswer, type Answer, type HttpResponse } 
 import { failureMessage } from './endpoints.js';
 import type { HttpRequest } from './sync-request.js';
 
-/** What SDKs try again by themselves. */
+/** Answers that SDKs retry by themselves. */
 const RETRY_LATER = new Set([429, 503]);
 
 const STATUS: Partial<Record<SynchroErrorCode, number>> = {
@@ -70,7 +70,7 @@ export class SyncExceptionFilter implements ExceptionFilter {
   }
 }
 
-/** The tables are not, at the moment, what the entities say. Sync's own are nobody's to change. */
+/** Whether the tables are not, at the moment, as the entities say. Hosts don't change sync's own tables. */
 function isUnfit(error: unknown): boolean {
   if (error instanceof SynchroError) return error.problems.length > 0;
   return isUnfitTable(error) && !/[".]sync_\w+"/.test(describeError(error));

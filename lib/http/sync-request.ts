@@ -1,19 +1,20 @@
 import { SynchroError } from '../common/errors.js';
-import { type LargeBodyRules, PendingBody } from './bodies/pending-body.js';
+import type { LargeBodyRules } from './bodies/incoming-body.js';
+import { PendingBody } from './bodies/pending-body.js';
 import { type BodyContentLimits, contentCheck, type ReceivedBody } from './bodies/request-body.js';
 
 const BODY = Symbol.for('nestjs-synchro:body');
 const IDENTITY = Symbol.for('nestjs-synchro:identity');
 const USER = Symbol.for('nestjs-synchro:user');
 
-/** What is kept on a request: its body, unread or read, whom a guard identified, and who is asking. */
+/** State that is kept on a request: its body, unread or read, the caller that a guard identified, and the user. */
 interface SyncState {
   [BODY]?: ReceivedBody | PendingBody;
   [IDENTITY]?: string;
   [USER]?: string;
 }
 
-/** The platform's request object, as far as the sync routes look at it. */
+/** The platform's request object, as far as the sync routes read it. */
 export interface HttpRequest {
   readonly method?: string;
   readonly url?: string;
@@ -38,19 +39,26 @@ export async function readKeptBody(
   const state = request as SyncState;
   const { [BODY]: body } = state;
   if (!(body instanceof PendingBody)) return;
-  state[BODY] = { bytes: await body.read({ turn, check: contentCheck(limits) }), limits };
+  state[BODY] = { text: await body.read({ turn, check: contentCheck(limits) }), limits };
 }
 
-/** What {@link readKeptBody} has read. */
+/** The body that {@link readKeptBody} has read. */
 export function bodyOf(request: object): ReceivedBody {
   const { [BODY]: body } = request as SyncState;
   if (body !== undefined && !(body instanceof PendingBody)) return body;
   throw new SynchroError('bad_request', 'invalid request body');
 }
 
+/** The same for the last reader: megabytes are not kept while the request is worked on. */
+export function takeBody(request: object): ReceivedBody {
+  const body = bodyOf(request);
+  delete (request as SyncState)[BODY];
+  return body;
+}
+
 /**
- * Leaves a caller where sync looks, and where hosts do (`request.user`), unless somebody is there already: a guard that
- * comes after another one may refuse its caller, and not make another of him.
+ * Stores a caller where sync and hosts (`request.user`) read it, unless there is one already: a later guard may
+ * refuse a caller, and not replace it by another one.
  */
 export function identify(request: object, user: { readonly id: string }): void {
   (request as SyncState)[IDENTITY] ??= user.id;
@@ -67,7 +75,7 @@ export function setUser(request: object, userId: string): void {
   (request as SyncState)[USER] = userId;
 }
 
-/** The canonical user id; empty when nobody is known. */
+/** The canonical user id; empty when there is no known user. */
 export function userOf(request: object): string {
   return (request as SyncState)[USER] ?? '';
 }

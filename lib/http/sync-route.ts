@@ -12,6 +12,12 @@ import type { HttpRequest } from './sync-request.js';
 
 const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
 
+/**
+ * What `@ApiExcludeController()` of `@nestjs/swagger` sets: as every method is routed, it would show dozens of operations
+ * where there are seven. docs/protocol.md describes them.
+ */
+export const HiddenFromSwagger: ClassDecorator = SetMetadata('swagger/apiExcludeController', [true]);
+
 type Method = 'GET' | 'POST';
 
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */
@@ -24,7 +30,7 @@ export function isSyncRoute(handler: unknown): boolean {
   return typeof handler === 'function' && Reflect.hasMetadata(ALLOWED, handler);
 }
 
-/** Answers 405 to what is not an endpoint's method, before anything else of the request is looked at. */
+/** Answers 405 to other methods than an endpoint's, before anything else of the request is read. */
 export class MethodInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();

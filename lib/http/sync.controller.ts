@@ -16,15 +16,16 @@ import {
   snapshotAnswer,
 } from './answers.js';
 import { BodyInterceptor } from './bodies/body.interceptor.js';
+import { LiveEndpoint } from './live/live-endpoint.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';
-import { MethodInterceptor, SyncRoute } from './sync-route.js';
+import { HiddenFromSwagger, MethodInterceptor, SyncRoute } from './sync-route.js';
 import { UserInterceptor } from './user.interceptor.js';
 import { VersionInterceptor } from './version.interceptor.js';
 
 /**
- * The six endpoints of the contract. `forRoot` makes a subclass of it with the host's path and guards; with
+ * The seven endpoints of the contract. `forRoot` makes a subclass of it with the host's path and guards; with
  * `controller: false` the host does that itself, and adds `@Controller('sync')` and its guards.
  */
 @UseInterceptors(
@@ -35,8 +36,12 @@ import { VersionInterceptor } from './version.interceptor.js';
   VersionInterceptor,
 )
 @UseFilters(SyncExceptionFilter)
+@HiddenFromSwagger
 export class SyncController {
-  constructor(private readonly engine: SyncEngine) {}
+  constructor(
+    private readonly engine: SyncEngine,
+    private readonly liveEndpoint: LiveEndpoint,
+  ) {}
 
   @SyncRoute('POST', 'register')
   async register(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
@@ -70,5 +75,11 @@ export class SyncController {
   @SyncRoute('GET', 'schema')
   async schema(@Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, schemaAnswer(await this.engine.schema()));
+  }
+
+  /** Returns when the connection has begun; it may go on for minutes. */
+  @SyncRoute('GET', 'live')
+  async live(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
+    await this.liveEndpoint.open(request, response);
   }
 }

@@ -14,7 +14,7 @@ import type { SynchroSettings } from '../settings/synchro.settings.js';
 import { clientIdOf } from './requests.js';
 import { userOf, type HttpRequest } from './sync-request.js';
 
-/** Refuses apps that are too old. Comes after the body, as the hook is told which device it was. */
+/** Refuses apps that are too old. Comes after the body, as the hook gets the device's id. */
 @Injectable()
 export class VersionInterceptor implements NestInterceptor {
   private readonly header: string;

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Live, type LiveReport } from '../live/live.js';
 import { ConsumerMonitor, type ConsumerReport } from '../replication/consumer-monitor.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { databaseName } from '../database/connection-config.js';
 import type { RefusedChange } from '../store/tasks/operation-lists.js';
 import { readStatus, type StoredStatus } from '../store/status-sql.js';
 import { inTransaction } from '../database/session.js';
@@ -12,7 +14,7 @@ import { readReplication, type SynchroSettings } from '../settings/synchro.setti
 
 /** How sync is doing, fit for JSON. Sizes are bytes; counts stop at 10 000, which then means that or more. */
 export interface SyncStatusReport {
-  /** What the WAL consumer of this instance is doing. */
+  /** The state of this instance's WAL consumer. */
   readonly consumer: ConsumerReport;
   readonly slot: {
     readonly name: string;
@@ -50,9 +52,14 @@ export interface SyncStatusReport {
   };
   /** Consumer tasks that are not done: tables and rows to reresolve, records to withdraw or redeliver. */
   readonly openTasks: number;
+  /** The live channel of this instance. */
+  readonly live: LiveReport;
 }
 
-/** The pauses in which a consumer that runs has to answer, lest it counts as behind, double from the first to the last. */
+/**
+ * The pauses in which a running consumer has to answer before it counts as behind; they double from the first to the
+ * last.
+ */
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 128;
 
@@ -63,6 +70,7 @@ export class SyncStatus {
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(SYNCHRO_OPTIONS) private readonly options: Pick<SynchroSettings, 'replication'>,
     private readonly monitor: ConsumerMonitor,
+    private readonly live: Live,
   ) {}
 
   /**
@@ -98,6 +106,7 @@ export class SyncStatus {
         latest: stored.latestRefused.map((each) => ({ ...each, refusedAt: new Date(each.refusedAt) })),
       },
       openTasks: stored.tasks,
+      live: this.live.report,
     };
   }
 
@@ -122,7 +131,9 @@ export class SyncStatus {
 
   private get slotName(): string {
     const { replication } = this.options;
-    return (replication === false ? readReplication({}) : replication).slotName;
+    return replication === false
+      ? readReplication({}, databaseName(this.dataSource)).slotName
+      : replication.slotName;
   }
 }
 

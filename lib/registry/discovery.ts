@@ -6,9 +6,9 @@ import { type Decorated, TableBuilder } from './table-builder.js';
 import { ruleProblems } from './validation.js';
 
 /**
- * Builds the registry from the decorated entities of a DataSource, in the order in which it lists them. What
- * TypeORM knows is taken from there, what is given wins. What is wrong does not stop it: it is in the registry's
- * `findings`, so that the start can tell it together with what the database says.
+ * Builds the registry from the decorated entities of a DataSource, in their order. It infers options from TypeORM's
+ * metadata; given options win. Problems don't stop it: they are in the registry's `findings`, so that the start
+ * reports them together with the database's.
  * @param defaultSchema schema of entities that don't name one
  */
 export function discoverTables(dataSource: DataSource, defaultSchema: string): SyncRegistry {

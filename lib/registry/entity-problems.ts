@@ -3,7 +3,7 @@ import type { SynchroProblem } from '../common/errors.js';
 import { databaseColumns } from './entity-columns.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 
-/** Why an entity can't be a synced table, whatever its options; null when it can. */
+/** The reason why an entity can't be a synced table with any options; null when it can. */
 export function entityProblem(metadata: EntityMetadata): SynchroProblem | null {
   switch (metadata.tableType) {
     case 'view':
@@ -27,7 +27,7 @@ export function entityProblem(metadata: EntityMetadata): SynchroProblem | null {
   }
 }
 
-/** What TypeORM would do for an entity, but sync does not do when devices push into its table. */
+/** Features of TypeORM that sync does not apply when devices push into the table. */
 export function treeProblems(
   metadata: EntityMetadata,
   pushPolicy: SyncTableOptions['pushPolicy'],
@@ -85,7 +85,7 @@ export function manyToManyWarnings(
         metadata,
         propertyPath,
         `its links in the table ${junction?.tableName ?? ''} are not synced`,
-        'where devices need them, make the link an entity with a key of one column, @UpdateDateColumn and @DeleteDateColumn, and decorate it with @SyncTable()',
+        'where devices need them, make the link an entity with a key of one column (docs/tables-and-buckets.md#keys), and decorate it with @SyncTable()',
       ),
     );
 }

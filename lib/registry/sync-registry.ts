@@ -1,16 +1,16 @@
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What discovery found out about the entities. */
+/** Findings of discovery about the entities. */
 export interface RegistryFindings {
   /** While there is one, nothing is served: see `SchemaService`. */
   readonly problems: readonly RegistryProblem[];
-  /** What works in another way than one may think. */
+  /** Settings that work in another way than the host may expect. */
   readonly warnings: readonly SynchroProblem[];
 }
 
 export interface RegistryProblem extends SynchroProblem {
-  /** A column that the entity does not have: there is no need to look for it in the database. */
+  /** A column that the entity does not have: the database is not checked for it. */
   readonly unknownColumn?: string;
 }
 

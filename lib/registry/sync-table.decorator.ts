@@ -4,7 +4,7 @@ import type { SyncTableOptions } from './sync-table.options.js';
 // Symbol.for: source and build of this package, loaded side by side, must read each other's decorations.
 const METADATA = Symbol.for('nestjs-synchro:sync-table');
 
-/** What `@SyncTable` needs to know of the class that it decorates. */
+/** The class that `@SyncTable` decorates, as far as it needs to know it. */
 type EntityDecorator<Entity extends object> = <Target extends EntityClass<Entity>>(target: Target) => void;
 
 /**

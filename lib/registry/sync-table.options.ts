@@ -1,6 +1,6 @@
 import type { EntityClass } from './entity-class.js';
 
-/** Who may push into a table. */
+/** Which users may push into a table. */
 export type PushPolicy = 'owner_only' | 'disabled';
 
 /** Into which buckets pushes may put a table's rows. */
@@ -17,9 +17,32 @@ export interface BucketSource {
   readonly fkColumn: string;
 }
 
+/** The users who read and write a table's rows, by the rows of another table: a team's members, a list's editors. */
+export interface Members<Entity extends object = object> {
+  /** The entity that has a row for each member, e.g. `() => TeamMember`. It needs no `@SyncTable`. */
+  readonly through: () => EntityClass;
+  /** Its column (or property) that names the team. It has the type of `column`. */
+  readonly teamColumn: string;
+  /** Its column (or property) with the member's user id. An index should begin with it, and one with `teamColumn`. */
+  readonly userColumn: string;
+  /** This table's column that names the team of a row. Default: the primary key, each row has members of its own. */
+  readonly column?: ColumnName<Entity>;
+  /**
+   * Which members write: column (or property) of `through` → the values that it may have, e.g.
+   * `{ role: ['editor', 'admin'] }`. Default: all. Every member reads.
+   */
+  readonly writers?: Readonly<Record<string, readonly (string | number | boolean)[]>>;
+  /**
+   * Whether the user in `ownerColumn` reads and writes the row without being a member. `false`: as a member alone, so
+   * that a user who leaves the team leaves the rows that they have made. Default: true.
+   */
+  readonly owner?: boolean;
+}
+
 /**
- * A column by the entity's property, or by its name in the database. Editors offer the properties; any name (a database
- * column, the path `address.street` into an embedded entity) is taken, and checked at start.
+ * A column by the entity's property, by a relation that has one join column, or by its name in the database. Editors
+ * offer the properties; any name (a database column, the path `address.street` into an embedded entity) is taken, and
+ * checked at start.
  */
 export type ColumnName<Entity extends object = object> = (keyof Entity & string) | (string & {});
 
@@ -28,7 +51,7 @@ export type ColumnName<Entity extends object = object> = (keyof Entity & string)
  * database holds: devices see values as they are stored, not as a TypeORM `transformer` makes them.
  */
 export interface SyncTableOptions<Entity extends object = object> {
-  /** Default: `owner_only` when the table has an owner column or a parent, else `disabled`. */
+  /** Default: `owner_only` when the table has an owner column, a parent, members or a `writeFunction`, else `disabled`. */
   readonly pushPolicy?: PushPolicy;
   /** Column that holds the owning user's id. Forced to the user on create, never changed by a client after. */
   readonly ownerColumn?: ColumnName<Entity>;
@@ -38,13 +61,27 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly parentFkColumn?: ColumnName<Entity>;
   /** Columns that clients see and write. Default: all but `select: false` ones. Key and timestamps are always in. */
   readonly syncColumns?: readonly ColumnName<Entity>[];
+  /**
+   * Columns that clients neither see nor write; all others are synced, also those that are added later. Not together
+   * with `syncColumns`. Default: none.
+   */
+  readonly excludeColumns?: readonly ColumnName<Entity>[];
   /** Entities that clients should push before this one; a hint in the contract. Default: none. */
   readonly dependencies?: readonly (() => EntityClass)[];
-  /** Default: the entity's primary key. */
+  /**
+   * Column by which devices know a row: any that is UNIQUE and NOT NULL, and in the table's replica identity. Default:
+   * the entity's primary key.
+   */
   readonly idColumn?: ColumnName<Entity>;
-  /** Default: the `@UpdateDateColumn`, else `updated_at`. */
+  /**
+   * Devices choose the keys of the rows that they create, though a sequence (`serial`, an identity) fills `idColumn` as
+   * well. A key that a device has chosen is one that the sequence comes to later: that insert of yours then fails
+   * (SQLSTATE 23505). Default: false, devices create no rows in such a table.
+   */
+  readonly clientKeys?: boolean;
+  /** Default: the `@UpdateDateColumn`, else `updated_at`; none in a table that devices don't write. */
   readonly updatedAtColumn?: ColumnName<Entity>;
-  /** Default: the `@DeleteDateColumn`, else `deleted_at`. */
+  /** Default: the `@DeleteDateColumn`, else `deleted_at`. Without one, a delete removes the row. */
   readonly deletedAtColumn?: ColumnName<Entity>;
   /** Further columns that clients can't write (key, owner, parent key and timestamps never are). */
   readonly protectedColumns?: readonly ColumnName<Entity>[];
@@ -79,4 +116,19 @@ export interface SyncTableOptions<Entity extends object = object> {
   readonly allowGlobalRead?: boolean;
   /** Other tables whose rows decide this table's buckets, e.g. shares. Default: none. */
   readonly bucketSources?: readonly BucketSource[];
+  /**
+   * Users who read and write the rows beside their owner, or in the place of one. It names the rows' buckets and
+   * subscribes the members to them. A row goes only to a team of whose writers its user is. Default: none.
+   */
+  readonly members?: Members<Entity>;
+  /**
+   * SQL function that says who writes the rows, instead of the owner column: a name, with its schema if it is not that of
+   * entities which name none, of `(table_name text, user_id text, old_row jsonb, new_row jsonb) RETURNS boolean`. It is
+   * called for each row that a push locks, reads or writes, by the role that writes. Null refuses.
+   *
+   * `old_row` is null for a create; `new_row` is the row as the device wants it, and `old_row` itself for a delete, and
+   * where it is only asked whether the user may write the row at all. Both are as `to_jsonb` has them. A user sees the
+   * rows that they may write in the answers to their pushes.
+   */
+  readonly writeFunction?: string;
 }

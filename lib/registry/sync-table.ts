@@ -8,12 +8,30 @@ export interface ResolvedBucketSource {
   readonly fkColumn: string;
 }
 
-/** The SQL function that says which buckets a table's rows are in. */
-export interface BucketFunction extends QualifiedName {
+/** A function of the host's by which a rule is told in SQL. */
+export interface SqlFunction extends QualifiedName {
   /** Where the host names none, the one of entities that name none. */
   readonly schema: string;
-  /** As the host wrote it, and as clients are told. */
+  /** As the host wrote it, and as the contract has it. */
   readonly text: string;
+}
+
+/** The users who read and write a table's rows by those of another one, with its names in the database. */
+export interface ResolvedMembers {
+  /** The synced table's column that names the team of a row. */
+  readonly column: string;
+  /** The other table, quoted and with its schema. */
+  readonly sql: string;
+  readonly teamColumn: string;
+  readonly userColumn: string;
+  /** How the user column is compared with a user id: `text` compares any type, the others can use an index. */
+  readonly userType: 'text' | 'uuid' | 'bigint';
+  /** Columns and the texts of the values that they may have for a member who writes. */
+  readonly writers: readonly (readonly [column: string, values: readonly string[]])[];
+  /** Whether the owner column counts beside. */
+  readonly owner: boolean;
+  /** Put before the team's name in the bucket of its rows. */
+  readonly bucketPrefix: string;
 }
 
 /** One synced table with everything inferred; all columns by their database names. */
@@ -27,8 +45,12 @@ export interface SyncTable {
   readonly sql: string;
   readonly pushPolicy: PushPolicy;
   readonly idColumn: string;
-  readonly updatedAtColumn: string;
-  readonly deletedAtColumn: string;
+  /** Devices choose keys even where a sequence fills them. */
+  readonly clientKeys: boolean;
+  /** null: the table has none; only one that no device may write can be without. */
+  readonly updatedAtColumn: string | null;
+  /** null: the table has none, so that a delete removes the row. */
+  readonly deletedAtColumn: string | null;
   readonly versionColumn: string | null;
   readonly ownerColumn: string | null;
   /** Wire name of the parent. */
@@ -38,7 +60,7 @@ export interface SyncTable {
   readonly dependencies: readonly string[];
   /** The columns asked for; null means all that are not in {@link hiddenColumns}. */
   readonly syncColumns: readonly string[] | null;
-  /** `select: false` columns that were not asked for. */
+  /** Columns that are left out: `select: false` ones that were not asked for, and those that the host names. */
   readonly hiddenColumns: readonly string[];
   /** Every column that a client's update can't touch: key, owner, parent key, timestamps, version, and the host's. */
   readonly protectedColumns: ReadonlySet<string>;
@@ -48,8 +70,11 @@ export interface SyncTable {
   readonly globalWhenBucketNull: boolean;
   readonly allowGlobalRead: boolean;
   /** Decides instead of the `OwnershipResolver`. */
-  readonly bucketFunction: BucketFunction | null;
+  readonly bucketFunction: SqlFunction | null;
   readonly bucketSources: readonly ResolvedBucketSource[];
+  readonly members: ResolvedMembers | null;
+  /** Decides who writes the rows, instead of owner and members. */
+  readonly writeFunction: SqlFunction | null;
   /** Number of ancestors: 0 for a root. */
   readonly depth: number;
 }

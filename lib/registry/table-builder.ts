@@ -1,14 +1,17 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { parseQualifiedName, quoteRelation } from '../common/identifiers.js';
-import { bucketInference } from './bucket-inference.js';
+import { bucketInference } from './buckets/bucket-inference.js';
 import type { EntityClass } from './entity-class.js';
 import { databaseColumns, EntityColumns } from './entity-columns.js';
 import { embeddedProblems, treeProblems } from './entity-problems.js';
+import { resolveMembers } from './buckets/members.js';
 import { longColumnProblems } from './name-problems.js';
+import { syncIdFix } from './sync-id-fix.js';
 import type { RegistryProblem } from './sync-registry.js';
 import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
-import type { BucketFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
+import { DELETED_AT, UPDATED_AT } from './time-names.js';
+import type { SqlFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
 
 export interface Decorated {
   readonly metadata: EntityMetadata;
@@ -40,31 +43,35 @@ export class TableBuilder {
     const updatedAtColumn =
       columns.optional('updatedAtColumn', options.updatedAtColumn) ??
       metadata.updateDateColumn?.databaseName ??
-      'updated_at';
+      columns.conventional(UPDATED_AT);
     const deletedAtColumn =
       columns.optional('deletedAtColumn', options.deletedAtColumn) ??
       metadata.deleteDateColumn?.databaseName ??
-      'deleted_at';
+      columns.conventional(DELETED_AT);
     const ownerColumn = columns.optional('ownerColumn', options.ownerColumn);
     const parent = this.parent();
     const parentFkColumn = parent === null ? null : this.parentFkColumn(parent);
     const versionColumn = metadata.versionColumn?.databaseName ?? null;
     const syncColumns = options.syncColumns?.map((column) => columns.named('syncColumns', column)) ?? null;
     const createdAtColumn = metadata.createDateColumn?.databaseName ?? 'created_at';
-    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn].filter((column) => column !== null);
+    const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];
+    const own = [idColumn, ownerColumn, parentFkColumn, versionColumn, ...times].filter(
+      (column) => column !== null,
+    );
     const protectedByHost = (options.protectedColumns ?? []).map((column) =>
       columns.named('protectedColumns', column),
     );
     for (const column of protectedByHost) {
-      if (
-        [...own, createdAtColumn, updatedAtColumn, deletedAtColumn].includes(column) &&
-        column !== parentFkColumn
-      ) {
+      if (own.includes(column) && column !== parentFkColumn) {
         this.problem('protectedColumns', `${column} is always protected`, 'remove it from the list');
       }
     }
-    const pushPolicy =
-      options.pushPolicy ?? (ownerColumn !== null || parent !== null ? 'owner_only' : 'disabled');
+    const members = resolveMembers(this.dataSource, { metadata, options }, this.defaultSchema, this.problems);
+    const writeFunction = this.sqlFunction('writeFunction');
+    if (members !== null && writeFunction !== null)
+      this.problem('writeFunction', 'members say who writes, too', 'remove one of them');
+    const isWritable = [ownerColumn, parent, members, writeFunction].some((rule) => rule !== null);
+    const pushPolicy = options.pushPolicy ?? (isWritable ? 'owner_only' : 'disabled');
     this.problems.push(
       ...treeProblems(metadata, pushPolicy),
       ...embeddedProblems(metadata),
@@ -77,9 +84,10 @@ export class TableBuilder {
       name: metadata.tableName,
       entity: metadata.name,
       schema,
-      sql: quoteRelation(schema, metadata.tableName),
+      sql: this.sql,
       pushPolicy,
       idColumn,
+      clientKeys: options.clientKeys ?? false,
       updatedAtColumn,
       deletedAtColumn,
       versionColumn,
@@ -88,31 +96,45 @@ export class TableBuilder {
       parentFkColumn,
       dependencies: (options.dependencies ?? []).flatMap((entity) => this.tableName(entity())).toSorted(),
       syncColumns,
-      hiddenColumns: metadata.columns
-        .filter((column) => !column.isSelect)
-        .map((column) => column.databaseName),
-      protectedColumns: new Set([
-        ...own,
-        createdAtColumn,
-        updatedAtColumn,
-        deletedAtColumn,
-        ...protectedByHost,
-      ]),
-      ...bucketInference(options, ownerColumn, columns.optional('bucketByColumn', options.bucketByColumn)),
-      bucketFunction: this.bucketFunction(),
+      hiddenColumns: this.hiddenColumns([idColumn, updatedAtColumn, deletedAtColumn]),
+      protectedColumns: new Set([...own, ...protectedByHost]),
+      ...bucketInference(options, {
+        ownerColumn,
+        bucketByColumn: columns.optional('bucketByColumn', options.bucketByColumn),
+        members,
+      }),
+      bucketFunction: this.sqlFunction('bucketFunction'),
       bucketSources: this.bucketSources(),
+      members,
+      writeFunction,
       depth,
     };
   }
 
-  private bucketFunction(): BucketFunction | null {
-    const text = this.options.bucketFunction;
+  /** @param required columns that devices can't be without */
+  private hiddenColumns(required: readonly (string | null)[]): readonly string[] {
+    const { excludeColumns = [], syncColumns } = this.options;
+    const excluded = excludeColumns.map((column) => this.columns.named('excludeColumns', column));
+    if (excludeColumns.length > 0 && syncColumns !== undefined)
+      this.problem('excludeColumns', 'syncColumns says which columns are synced already', 'give one of them');
+    for (const column of excluded.filter((name) => required.includes(name)))
+      this.problem('excludeColumns', `${column} is always synced`, 'remove it from the list');
+    const unselected = this.metadata.columns.filter((column) => !column.isSelect);
+    return [...unselected.map((column) => column.databaseName), ...excluded];
+  }
+
+  private get sql(): string {
+    return quoteRelation(this.metadata.schema ?? this.defaultSchema, this.metadata.tableName);
+  }
+
+  private sqlFunction(option: 'bucketFunction' | 'writeFunction'): SqlFunction | null {
+    const text = this.options[option];
     if (text === undefined) return null;
     const name = parseQualifiedName(text);
     // Of no search path: one that changes later would leave rows in buckets that their rule no longer names.
     if (name) return { text, ...name, schema: name.schema ?? this.defaultSchema };
     this.problem(
-      'bucketFunction',
+      option,
       `${JSON.stringify(text)} is no name of a function`,
       'give its name alone, like app.task_buckets',
     );
@@ -126,7 +148,7 @@ export class TableBuilder {
     this.problem(
       'idColumn',
       `its primary key is (${columns}), but clients know a record by one column`,
-      'give it a primary key of one column, and make the present one a UNIQUE constraint',
+      syncIdFix({ sql: this.sql, name: this.metadata.tableName }),
     );
     return key?.databaseName ?? 'id';
   }
@@ -145,17 +167,40 @@ export class TableBuilder {
   }
 
   private parentFkColumn(parent: EntityMetadata): string {
-    if (this.options.parentFkColumn !== undefined) {
-      return this.columns.named('parentFkColumn', this.options.parentFkColumn);
-    }
-    const relations = this.metadata.relations.filter(
-      (relation) => relation.inverseEntityMetadata === parent && relation.joinColumns.length === 1,
+    const references = this.metadata.relations
+      .filter(
+        ({ inverseEntityMetadata, joinColumns }) =>
+          inverseEntityMetadata === parent && joinColumns.length === 1,
+      )
+      .flatMap(({ joinColumns }) => joinColumns);
+    const named = this.columns.optional('parentFkColumn', this.options.parentFkColumn);
+    const [column, ...others] = references.filter(
+      ({ databaseName }) => databaseName === (named ?? databaseName),
     );
-    const [column] = relations.flatMap((relation) => relation.joinColumns);
-    if (column && relations.length === 1) return column.databaseName;
-    const found = relations.length === 0 ? 'there is no relation' : 'there are several relations';
+    if (column && (named !== null || others.length === 0)) {
+      this.checkReference(parent, column);
+      return column.databaseName;
+    }
+    if (named !== null) return named;
+    const found = references.length === 0 ? 'there is no relation' : 'there are several relations';
     this.problem('parentFkColumn', `${found} to ${parent.name}`, 'name the foreign key column');
     return '';
+  }
+
+  /** A child names its parent as devices know it: by another unique column, no parent would be found, or a wrong one. */
+  private checkReference(
+    parent: EntityMetadata,
+    { databaseName, referencedColumn }: EntityMetadata['columns'][number],
+  ): void {
+    const { idColumn } = syncTableOptions(parent.target as EntityClass) ?? {};
+    const id =
+      new EntityColumns(parent, []).optional('idColumn', idColumn) ?? parent.primaryColumns[0]?.databaseName;
+    if (referencedColumn === undefined || referencedColumn.databaseName === id) return;
+    this.problem(
+      'parentFkColumn',
+      `${databaseName} holds ${referencedColumn.databaseName} of ${parent.name}, which devices know by ${id ?? ''}`,
+      `add a column that refers to ${id ?? ''}: @ManyToOne(() => ${parent.name}) @JoinColumn({ name: '…', referencedColumnName: '…' }), and name it parentFkColumn`,
+    );
   }
 
   private bucketSources(): readonly ResolvedBucketSource[] {

@@ -1,9 +1,9 @@
 import type { SynchroProblem } from '../common/errors.js';
 import { tableNameProblems } from './name-problems.js';
-import { bucketPrefixProblems } from './named-buckets.js';
+import { bucketPrefixProblems } from './buckets/named-buckets.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What contradicts itself in the tables' options (docs/options.md#synctable). */
+/** Finds contradictions in the tables' options (docs/options.md#synctable). */
 export function ruleProblems(tables: readonly SyncTable[]): readonly SynchroProblem[] {
   const byName = new Map(tables.map((table) => [table.name, table]));
   return tables.flatMap((table, index) => [
@@ -34,13 +34,13 @@ function optionProblems(table: SyncTable): readonly SynchroProblem[] {
       ),
     );
   }
-  if (table.pushPolicy === 'owner_only' && table.ownerColumn === null && table.parent === null) {
+  if (table.pushPolicy === 'owner_only' && !hasWriters(table) && table.parent === null) {
     problems.push(
       problem(
         table,
         'pushPolicy',
-        'clients push into the table, but its rows belong to nobody',
-        `set ownerColumn or parent, or pushPolicy: 'disabled'`,
+        'clients push into the table, but its rows have no owner',
+        `set ownerColumn, parent, members or writeFunction, or pushPolicy: 'disabled'`,
       ),
     );
   }
@@ -60,15 +60,19 @@ function parentProblems(table: SyncTable, byName: ReadonlyMap<string, SyncTable>
     visited.push(parent);
     root = parent;
   }
-  if (root === table || root.ownerColumn !== null) return [];
+  if (root === table || hasWriters(root)) return [];
   return [
     problem(
       table,
       'parent',
       `the chain ends at ${root.entity}, which has no owner`,
-      `set ownerColumn on ${root.entity}`,
+      `set ownerColumn, members or writeFunction on ${root.entity}`,
     ),
   ];
+}
+
+function hasWriters({ ownerColumn, members, writeFunction }: SyncTable): boolean {
+  return ownerColumn !== null || members !== null || writeFunction !== null;
 }
 
 function problem(table: SyncTable, option: string, message: string, fix: string): SynchroProblem {

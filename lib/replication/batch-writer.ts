@@ -7,6 +7,7 @@ import { readEdges, type EdgeRow, type RecordIds } from '../store/changelog/edge
 import { readPosition, type WalPosition } from '../store/changelog/wal-position.js';
 import type { PreparedBatch } from './stream/batch-segments.js';
 import type { Caution } from './caution.js';
+import type { WalConsumerOptions } from './consumer-options.js';
 import { publishPhase } from './consumer-phase.js';
 import { DurablePosition } from './durable-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
@@ -15,13 +16,13 @@ import type { Batch } from './stream/transaction-batcher.js';
 
 const VISIBILITY_POLL_MS = 1;
 /**
- * So many batches at most go into one transaction, where they bring nothing but new records, and none any more
- * after so many milliseconds: each commit waits for the disk, but who reads waits for the commit.
+ * Bounds on the batches of one transaction, where batches bring nothing but new records: their number, and
+ * milliseconds from the first. Each commit waits for the disk, and readers wait for the commit.
  */
 const MOST_JOINED = 10;
 const LONGEST_HELD_MS = 100;
 
-export interface BatchWriterOptions {
+export interface BatchWriterOptions extends Pick<WalConsumerOptions, 'onAppended'> {
   /** A connection of the writer's own. */
   readonly client: ClientBase;
   readonly position: WalPosition;
@@ -36,7 +37,7 @@ export interface BatchWriterOptions {
 /** A transaction that a batch goes into. */
 interface Begun {
   readonly tx: ChangelogTransaction;
-  /** Of the records that the batch asks for. */
+  /** Edges of the batch's records. */
   readonly edges: readonly EdgeRow[];
 }
 
@@ -76,7 +77,7 @@ export class BatchWriter {
   private committing: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: BatchWriterOptions) {
-    this.position = new DurablePosition(options.position);
+    this.position = new DurablePosition(options.position, options.onAppended);
   }
 
   /** Whether a source transaction is half written. */
@@ -84,14 +85,14 @@ export class BatchWriter {
     return this.state.kind === 'inside';
   }
 
-  /** Until then another batch costs nobody time; null when nothing is held open for one. */
+  /** Until this time another batch may join without delaying readers; null when no transaction is held open. */
   get busy(): Promise<unknown> | null {
     return this.state.kind === 'held' ? this.state.last : null;
   }
 
   /**
-   * Sends a batch, which is committed by {@link release} at the latest. What it asks for goes out while the one before
-   * is still being committed.
+   * Sends a batch. {@link release} commits it at the latest. Its reads go out while the batch before is being
+   * committed.
    */
   async write(batch: Batch): Promise<void> {
     const inside = this.state.kind === 'inside' ? this.state : null;
@@ -110,7 +111,7 @@ export class BatchWriter {
     try {
       await this.options.applier.apply(tx, prepared, edges);
     } catch (error) {
-      // A lost connection has rolled back by itself; the error to tell is the first one.
+      // A lost connection has rolled back by itself; the first error says why.
       await tx.rollback().catch(() => undefined);
       throw error;
     }
@@ -123,7 +124,7 @@ export class BatchWriter {
   release(): void {
     if (this.state.kind !== 'held') return;
     this.committing = this.commit(this.state);
-    this.committing.catch(() => undefined); // whoever waits for it is told
+    this.committing.catch(() => undefined); // the caller that awaits it gets the error
     this.state = IDLE;
   }
 
@@ -134,8 +135,8 @@ export class BatchWriter {
   }
 
   /**
-   * Looks whether the stored position is still where this writer left it: where nothing is written, nothing else would
-   * tell that the tables were restored from an older copy.
+   * Checks that the stored position is where this writer left it. Without writes, nothing else would show that the
+   * tables were restored from an older copy.
    * @throws SynchroError `position_conflict`
    */
   async verify(): Promise<void> {
@@ -166,8 +167,8 @@ export class BatchWriter {
   }
 
   /**
-   * Stores a position up to which there is nothing to write, before it is acknowledged, so that a slot found ahead of
-   * the stored position is known to be another one.
+   * Stores a position up to which nothing has to be written, before it is acknowledged: a slot that is ahead of the
+   * stored position is then known to be another one.
    */
   async confirm(lsn: Lsn): Promise<void> {
     const tx = await ChangelogTransaction.begin(this.options.client, this.position.durable);
@@ -191,9 +192,9 @@ export class BatchWriter {
   }
 
   /**
-   * The transaction that a batch may join: neither has more than new records, which nobody can read before. Otherwise
-   * what is held is committed: entries of records that come from elsewhere carry the time at which they are written, and
-   * devices may read the rows until that is committed.
+   * The open transaction that a batch may join, where both have only new records, which no device reads earlier. Any
+   * other open transaction is committed: entries of records from elsewhere carry the time at which they are written,
+   * and devices may read the rows until the commit.
    */
   private heldFor({ endLsn, xids }: Batch, { isNew }: PreparedBatch): HeldTransaction | null {
     const held = this.state.kind === 'held' ? this.state : null;
@@ -222,9 +223,9 @@ export class BatchWriter {
   }
 
   /**
-   * A commit is decoded before it is visible (interleavings 1): waits until every source transaction of the batch
-   * can be seen, without holding the position while waiting. The edges are asked for behind the lock, without waiting
-   * for it: whoever has it is the only one who writes them.
+   * A commit is decoded before it is visible (interleavings 1). Waits until every source transaction of the batch is
+   * visible, and doesn't hold the position meanwhile. The read of the edges is sent behind the lock without waiting
+   * for it: only the holder of the lock writes edges.
    */
   private async begin(records: RecordIds, xids: readonly number[]): Promise<Begun> {
     const { client, signal } = this.options;

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { LogSignal } from '../live/log-signal.js';
 
 /**
- * What this instance's WAL consumer is doing:
- * - `off`: it has none (`replication: false`), or the app is shutting down
- * - `starting`: it has not got as far as the stream yet
+ * State of this instance's WAL consumer:
+ * - `off`: none (`replication: false`), or the app is shutting down
+ * - `starting`: before the stream
  * - `consuming`: it holds the slot
- * - `standby`: another instance holds it
- * - `failing`: a session ended with an error, and none has applied or confirmed anything since; it tries again
+ * - `standby`: another instance holds the slot
+ * - `failing`: a session ended with an error, and no session has applied or confirmed anything since; it tries again
  */
 export type ConsumerState = 'off' | 'starting' | 'consuming' | 'standby' | 'failing';
 
@@ -18,10 +19,12 @@ export interface ConsumerReport {
   readonly error: string | null;
 }
 
-/** Where the consumer says what it is doing, for whoever asks. */
+/** The consumer's state, as the consumer reports it and health checks read it. */
 @Injectable()
 export class ConsumerMonitor {
   private current: ConsumerReport = { state: 'off', since: new Date(), error: null };
+
+  constructor(readonly log: LogSignal) {}
 
   get report(): ConsumerReport {
     return this.current;

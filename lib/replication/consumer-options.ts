@@ -6,4 +6,6 @@ export interface WalConsumerOptions extends ReplicationSettings {
   readonly connection: ClientConfig;
   /** Of the sync tables. */
   readonly schema: string;
+  /** Told when what was appended to the log can be read. */
+  readonly onAppended: () => void;
 }

@@ -1,12 +1,12 @@
 import { channel } from 'node:diagnostics_channel';
 
 /**
- * What the WAL consumer is doing, for observers: `diagnostics_channel.subscribe('nestjs-synchro:consumer', …)`.
- * - `standby`: another instance holds the slot, or a reconnect is being waited for
+ * Phase of the WAL consumer, for observers: `diagnostics_channel.subscribe('nestjs-synchro:consumer', …)`.
+ * - `standby`: another instance holds the slot, or the consumer waits to connect again
  * - `idle`: everything received is applied
  * - `decoding`: a batch is being collected
- * - `writing`: the writer transaction is open
- * - `committed`: it is durable, and not yet acknowledged
+ * - `writing`: the writer's transaction is open
+ * - `committed`: the batch is durable, and not acknowledged yet
  */
 export type ConsumerPhase = 'standby' | 'idle' | 'decoding' | 'writing' | 'committed';
 

@@ -23,7 +23,10 @@ import { TableRules } from './tables/table-rules.js';
 import { TableWatch } from './tables/table-watch.js';
 import type { TrackedTables } from './tables/tracked-tables.js';
 
-/** How often work that nobody announced is looked for: failures that are due, changes left by other instances. */
+/**
+ * How often the consumer checks for work without a notification: failures that are due, changes that other instances
+ * left.
+ */
 const HOUSEKEEPING_MS = 1_000;
 
 export interface SessionContext {
@@ -70,7 +73,7 @@ export class ConsumerSession {
     if (this.writer) cutConnection(this.writer);
   }
 
-  /** Returns when the app stops, or when the tables are no longer as they were. @throws whatever else ends it */
+  /** Returns when the app stops, or when the tables have changed. @throws any other error that ends the session */
   async run(): Promise<void> {
     const { registry, tracked, bucketRules, caution, connection, options, logger, signal } = this.context;
     const applier = new MembershipApplier(tracked, bucketRules, rowReports(logger, caution));
@@ -184,7 +187,7 @@ export class ConsumerSession {
           this.workWaiting ||= work === 'more';
           blocked = work === 'blocked';
         }
-        // What is asked for takes its turn with what has arrived.
+        // Housekeeping takes turns with the stream.
         if (!this.workWaiting || stream.pending) await reader.step();
         // What has failed fails until it gets further: a session that ends at the same batch again is no recovery.
         if (monitor.report.state !== 'failing' || reader.progressed) monitor.enter('consuming');
@@ -205,6 +208,6 @@ export class ConsumerSession {
     const { options, logger } = this.context;
     const slot = options.slotName;
     if (reason === FIRST_START) logger.log('making the slot and the first edges', { slot });
-    else logger.warn('making the slot anew; every device will take a snapshot', { slot, reason });
+    else logger.warn('making a new slot; every device will take a snapshot', { slot, reason });
   }
 }

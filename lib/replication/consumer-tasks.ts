@@ -4,7 +4,7 @@ import type { SyncTable } from '../registry/sync-table.js';
 import type { ChangelogTransaction } from '../store/changelog/changelog-transaction.js';
 import {
   advanceTask,
-  oldestTask,
+  oldestTasks,
   enqueueWholeTable,
   type ConsumerTask,
 } from '../store/tasks/consumer-tasks.js';
@@ -15,20 +15,34 @@ import { clientBucket } from '../common/canonical-id.js';
 /** Rows of a whole table that are resolved again in one transaction: the stream goes on in between. */
 const PAGE_ROWS = 5_000;
 
+/** Most tasks of one transaction: 500 of one record each take 0.5 s together, and 3.6 s one by one. */
+const TASKS = 50;
+
+/** Records of a task that others may follow in the same transaction. */
+const SMALL_RECORDS = 100;
+
 /**
- * Does the oldest task that is due, or a page of it. Tasks of tables that this version doesn't know wait for a version
- * that does.
+ * Works on the tasks that have waited longest: on several in one transaction, up to one with many records. A task for a
+ * table that this version doesn't know waits for one that does.
  */
-export async function applyTask(
+export async function applyTasks(
   tx: ChangelogTransaction,
   registry: SyncRegistry,
   applier: MembershipApplier,
 ): Promise<void> {
-  const task = await oldestTask(
-    tx,
-    registry.all().map(({ name }) => name),
-  );
-  if (!task) return;
+  const tables = registry.all().map(({ name }) => name);
+  for (const task of await oldestTasks(tx, tables, TASKS)) {
+    await applyTask(tx, registry, applier, task);
+    if (task.recordIds === null || task.recordIds.length > SMALL_RECORDS) return;
+  }
+}
+
+async function applyTask(
+  tx: ChangelogTransaction,
+  registry: SyncRegistry,
+  applier: MembershipApplier,
+  task: ConsumerTask,
+): Promise<void> {
   const table = registry.get(task.table);
   const { recordIds } = task;
   if (recordIds === null) {
@@ -91,8 +105,9 @@ function withdraw(
 }
 
 /**
- * What a device was not shown, or could not be told of, as the rows were ahead of the log, and still is to have. It may
- * never have heard of them: where it is not to have them any more, it is told nothing (see `Standing.neverServed`).
+ * Entries for records that an answer left out or refused, as their rows were ahead of the log. The device may not
+ * know such a record: where it may not have the record any more, pulls leave the entry out (see
+ * `Standing.neverServed`).
  */
 function redeliver(tx: ChangelogTransaction, { id, client }: ConsumerTask): () => Promise<number> {
   return () =>
@@ -107,7 +122,7 @@ function redeliver(tx: ChangelogTransaction, { id, client }: ConsumerTask): () =
     );
 }
 
-/** A device that can't be told of a record, as that can't be written, takes everything anew. */
+/** Sends a device to a snapshot, where an entry for one of its records can't be written. */
 async function sendToSnapshot(tx: ChangelogTransaction, { userId, client }: ConsumerTask): Promise<void> {
   await tx.query(
     'UPDATE :sync.sync_clients SET resync_seq = $3, updated_at = now() WHERE user_id = $1 OR id = $2',

@@ -25,7 +25,7 @@ export class ConsumerService {
     private readonly monitor: ConsumerMonitor,
   ) {}
 
-  /** Makes the consumer, and looks what keeps it from starting. */
+  /** Makes the consumer, and finds what keeps it from starting. */
   async prepare(): Promise<readonly SynchroProblem[]> {
     this.consumer = this.newConsumer();
     return (await this.consumer?.problems()) ?? [];
@@ -47,7 +47,12 @@ export class ConsumerService {
     return new WalConsumer(
       this.registry,
       this.ownership,
-      { ...replication, connection, schema: syncSchema(this.dataSource) },
+      {
+        ...replication,
+        connection,
+        schema: syncSchema(this.dataSource),
+        onAppended: () => this.monitor.log.grown(),
+      },
       this.monitor,
       new SyncLogger(logger, 'SynchroWalConsumer'),
     );

@@ -3,7 +3,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { TASK_IS_DUE } from '../store/tasks/consumer-tasks.js';
 import { LOG_REACHED_AFTER_LSN } from '../store/changelog/wal-position.js';
 import type { MembershipApplier } from './membership/membership-applier.js';
-import { applyTask } from './consumer-tasks.js';
+import { applyTasks } from './consumer-tasks.js';
 import { retryFailures } from './rule-retries.js';
 import { DUE } from './rules/rule-failures.js';
 import { applySubscriptionChanges } from './subscription-changes.js';
@@ -18,8 +18,8 @@ export interface HousekeepingOptions {
 }
 
 /**
- * What the consumer does between source transactions because others have asked for it: changed subscriptions,
- * tasks, rule failures that are due. And it looks whether the log is still its own.
+ * Work between source transactions that other instances left to the consumer: changed subscriptions, tasks, rule
+ * failures that are due. It also verifies that the stored position is this writer's.
  */
 export class Housekeeping {
   private readonly tables: readonly string[];
@@ -48,7 +48,7 @@ export class Housekeeping {
     if (!subscriptions && !tasks && !failures) return awaited === null ? 'done' : 'blocked';
     const done = await reader.writer.between(async (tx) => {
       if (subscriptions) await applySubscriptionChanges(tx, maxSubscriptionRows);
-      if (tasks) await applyTask(tx, registry, applier);
+      if (tasks) await applyTasks(tx, registry, applier);
       if (failures) applier.updatePending({ failures: await retryFailures(tx, registry, applier) });
     });
     return done ? 'more' : 'blocked';

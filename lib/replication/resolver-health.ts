@@ -10,12 +10,12 @@ const LONGEST_KEPT = 32 * 1024;
 type Ask = (table: string, row: ResolveRow) => Promise<unknown>;
 
 /**
- * Tells a row for which the resolver fails as if something were down from a resolver that really can't answer now. In the
- * first case the row is a rule failure, as everybody would wait for it for ever; in the second one the batch waits, as all
- * of its rows would be.
+ * Distinguishes a row for which the resolver fails as if something were down from a resolver that is down. The first
+ * is a rule failure: otherwise all changes would wait for it without end. The second makes the batch wait, as all
+ * rows would fail.
  */
 export class ResolverHealth {
-  /** What it has answered for last: it is asked about that again. */
+  /** The row that the resolver answered last: the probe asks about it again. */
   private known: { readonly table: string; readonly row: ResolveRow } | null = null;
   private failingSince: number | null = null;
 

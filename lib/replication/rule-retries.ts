@@ -4,7 +4,7 @@ import type { ChangelogTransaction } from '../store/changelog/changelog-transact
 import type { MembershipApplier } from './membership/membership-applier.js';
 import { DUE } from './rules/rule-failures.js';
 
-/** Failures looked at in one go. */
+/** Failures of one retry. */
 const RETRY_ROWS = 500;
 
 /** Tries the failures that are due again. @returns whether any failure is still open */

@@ -3,7 +3,7 @@ import type { ChangelogTransaction } from '../store/changelog/changelog-transact
 import { LOG_REACHED_AFTER_LSN } from '../store/changelog/wal-position.js';
 import { Operation } from '../store/changelog/operation.js';
 
-/** What waits for one client. */
+/** The pending subscription change of one client. */
 interface SubscriptionChange {
   readonly client: string;
   /** Buckets that come. */
@@ -15,8 +15,8 @@ interface SubscriptionChange {
   readonly from: readonly string[];
   readonly served: readonly string[];
   /**
-   * Entries that would have to be looked at have been compacted away, or are of another epoch; or which of those in a
-   * bucket that leaves the client has pushed itself can't be told.
+   * Needed entries have been compacted away, or are of another epoch; or the log can't say which rows of a leaving
+   * bucket the client has pushed itself.
    */
   readonly tooLate: boolean;
 }
@@ -50,8 +50,8 @@ export async function applySubscriptionChanges(tx: ChangelogTransaction, maxRows
 }
 
 /**
- * What goes, then what comes. Also where a row stays in view by another bucket a delete is written: the device may not
- * have that bucket's entry yet, and not get it. A pull serves such a row as it is.
+ * Appends deletes of leaving buckets, then creates of coming ones. A row that stays in view by another bucket gets a
+ * delete, too: the device may not have that bucket's entry yet. A pull serves such a row as it is.
  */
 async function appendDifference(tx: ChangelogTransaction, change: SubscriptionChange): Promise<void> {
   const bucket = clientBucket(change.client);
@@ -86,8 +86,8 @@ async function exceeds(
 }
 
 /**
- * The client's row comes first, as with all who change subscriptions. A bucket comes to a client when the log has what
- * was committed before: that is told by what is left of it, then.
+ * The client's row is locked first, as by everything that changes subscriptions. A bucket comes to a client when the
+ * log has everything that was committed before.
  */
 const CHANGES = `
 WITH client AS MATERIALIZED (
@@ -106,10 +106,10 @@ SELECT c.client, coalesce(array_agg(c.bucket_id) FILTER (WHERE c.from_seq IS NUL
   FROM change c GROUP BY c.client`;
 
 /**
- * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row was
- * in the bucket when the client stopped reading it: the first entry after that doesn't create it, or there is none and it
- * is there still. Or it came before the client was last given rows: those are read as they are, ahead of the log. What
- * came later is none of its user's business.
+ * The rows that a client may hold by buckets that it has read and that leave it ($1, from $2, served $3). Such a row
+ * was in the bucket when the client stopped reading it: the first entry after that doesn't create it, or there is no
+ * entry and its edge is still there. Or it came before the client last got rows, which are read as they are, ahead of
+ * the log. Rows that came later are not for this user.
  */
 const GONE = `
 WITH leaving AS (

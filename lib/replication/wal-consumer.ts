@@ -19,15 +19,15 @@ import { TrackedTables } from './tables/tracked-tables.js';
 
 /** How long the app's start waits for the first edges: without them there is nothing that devices could be sent. */
 const FIRST_EDGES_MS = 30_000;
-/** A standby looks for the slot at this steady step of the backoff: about every second. */
+/** A standby tries to get the slot at this steady step of the backoff: about every second. */
 const STANDBY_ATTEMPT = 4;
 /** How long the batch at hand may take once the app stops: it may wait for a lock of somebody else's. */
 const LAST_BATCH_MS = 3_000;
 
 /**
  * The WAL consumer: the only writer of the changelog. Of several instances one holds the slot and consumes; the
- * others stand by. Whatever ends a session (a lost connection, a failed apply, a taken slot), the next one goes
- * on from the stored position.
+ * others stand by. When a session ends (a lost connection, a failed apply, a taken slot), the next one goes on from
+ * the stored position.
  */
 export class WalConsumer {
   private readonly stopping = new AbortController();
@@ -57,7 +57,7 @@ export class WalConsumer {
     this.tracked = new TrackedTables(registry, (table) => !this.bucketRules.isDefault(table));
   }
 
-  /** What keeps it from starting: in the server, the role, the tables or the publication. */
+  /** Finds what keeps it from starting: in the server, the role, the tables or the publication. */
   async problems(): Promise<readonly SynchroProblem[]> {
     return consumerProblems(this.connection, this.tracked, this.options);
   }
@@ -75,7 +75,7 @@ export class WalConsumer {
     this.running = this.run();
     await pause(FIRST_EDGES_MS, AbortSignal.any([this.edgesMissing.signal, this.stopping.signal]));
     if (!this.edgesMissing.signal.aborted)
-      this.logger.warn('there are no edges yet: devices are asked to come back');
+      this.logger.warn('there are no edges yet: devices are answered 503');
   }
 
   /** Finishes the batch at hand, or leaves it to the next session when it takes too long, and lets go of the slot. */

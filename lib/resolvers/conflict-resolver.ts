@@ -6,8 +6,8 @@ import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
 import type { SynchroSettings } from '../settings/synchro.settings.js';
 
 /**
- * Decides between a client's change and the server's row. Override it through `forRoot({ providers })`. What it throws
- * costs this change alone, which is to be sent again.
+ * Decides between a client's change and the server's row. Override it through `forRoot({ providers })`. An error
+ * costs this change alone, and the device sends it again.
  */
 export abstract class ConflictResolver {
   /**

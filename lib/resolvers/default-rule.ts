@@ -18,14 +18,15 @@ export function isSeenByOwner(
   return [table, ...registry.ancestors(table)].every(
     (each) =>
       hasDefaultRule(resolver, each) &&
+      each.members === null &&
       (each.bucketByColumn === null || each.bucketByColumn === each.ownerColumn) &&
       (each.bucketPrefix === null || each.bucketPrefix === USER_BUCKETS),
   );
 }
 
 /**
- * Whether the default rule alone decides who sees a table's rows, so that it can be held against the rows themselves:
- * it does for the table and for every table that it inherits from.
+ * Whether the default rule alone decides the readers of a table's rows, so that it can be evaluated on the rows
+ * themselves: it does for the table and for every table that it inherits from.
  */
 export function isSeenByDefaultRule(
   resolver: OwnershipResolver,

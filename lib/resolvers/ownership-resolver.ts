@@ -9,15 +9,15 @@ export interface ResolveRow {
 export type Buckets = readonly string[];
 
 /**
- * Says which buckets a row belongs to. A child row is in its parent's buckets as well, whatever this says.
- * Override it with `forRoot({ providers: [{ provide: OwnershipResolver, useClass: … }] })`; an implementation
- * may inject the default `JoinResolver`.
+ * Names the buckets of a row. A child row is in its parent's buckets as well, in any case. Override it with
+ * `forRoot({ providers: [{ provide: OwnershipResolver, useClass: … }] })`; an implementation may inject the default
+ * `JoinResolver`.
  *
- * A subclass overrides one of the two methods: {@link resolveOwner} for a rule that looks at the row alone,
- * {@link resolveOwners} for one that asks a database, once for all rows. Overriding neither is refused at start. What
- * either throws concerns the rows asked for: they keep the buckets they had, and are tried again later. An error that says
- * that something is down (ECONNREFUSED, SQLSTATE 40001, …) is waited out, for a minute at most, where no other row is
- * answered for either.
+ * A subclass overrides one of the two methods: {@link resolveOwner} for a rule that reads the row alone, {@link
+ * resolveOwners} for one that queries a database, once for all rows. Overriding neither is refused at start. An error
+ * of either concerns the rows of the call: they keep the buckets they had, and are tried again later. After an error
+ * that says that something is down (ECONNREFUSED, SQLSTATE 40001, …), sync waits, for a minute at most, where no
+ * other row is answered either.
  *
  * An answer that depends on other tables needs `bucketSources`, so that it is asked again when they change.
  */
@@ -54,7 +54,7 @@ async function first(buckets: readonly Buckets[] | Promise<readonly Buckets[]>):
   return (await buckets)[0] ?? [];
 }
 
-/** Not all at once: a rule that asks a database for each row would take every connection of its pool. */
+/** Few at a time: a rule that queries a database for each row would take every connection of its pool. */
 async function oneByOne(
   rows: readonly ResolveRow[],
   resolve: (row: ResolveRow) => Buckets | Promise<Buckets>,

@@ -5,15 +5,17 @@ import { SyncRegistry } from '../registry/sync-registry.js';
 import { ConflictResolver } from './conflict-resolver.js';
 import { OwnershipResolver } from './ownership-resolver.js';
 import { PerTableResolver } from './per-table-resolver.js';
+import { PerTableWritePolicy } from './per-table-write-policy.js';
 import { SubscriptionResolver } from './subscription-resolver.js';
+import { WritePolicy } from './write-policy.js';
 
 /** The host's `forRoot({ providers })`. */
 export const HOST_PROVIDERS = Symbol('SYNCHRO_HOST_PROVIDERS');
 
-type Resolver = OwnershipResolver | ConflictResolver | SubscriptionResolver;
+type Resolver = OwnershipResolver | ConflictResolver | SubscriptionResolver | WritePolicy;
 type Token = abstract new () => Resolver;
 
-const TOKENS: readonly Token[] = [OwnershipResolver, ConflictResolver, SubscriptionResolver];
+const TOKENS: readonly Token[] = [OwnershipResolver, ConflictResolver, SubscriptionResolver, WritePolicy];
 
 /**
  * Refuses resolvers that could not do their work, before anything is served. It injects none of them: a class that is
@@ -39,7 +41,9 @@ export class ResolverChecks implements OnModuleInit {
     }
     const find = <T extends Resolver>(token: abstract new () => T): T => this.moduleRef.get<T>(token);
     checkMethods(find(OwnershipResolver), find(ConflictResolver), find(SubscriptionResolver));
+    checkPolicy(find(WritePolicy));
     checkTables(find(ConflictResolver), this.registry);
+    checkTables(find(WritePolicy), this.registry);
   }
 
   private providerName(token: Token): string {
@@ -56,7 +60,7 @@ export class ResolverChecks implements OnModuleInit {
 
 const RULE_METHODS = ['resolveOwner', 'resolveOwners'] as const;
 
-/** What JavaScript, a cast or a plain object let through. */
+/** Finds mistakes that JavaScript, a cast or a plain object let through. */
 function checkMethods(
   ownership: OwnershipResolver,
   conflicts: ConflictResolver,
@@ -73,6 +77,12 @@ function checkMethods(
   }
 }
 
+function checkPolicy(policy: WritePolicy): void {
+  const parts = policy instanceof PerTableWritePolicy ? policy.all : [policy];
+  for (const each of parts)
+    if (typeof each?.decide !== 'function') throw missing(each ?? policy, 'WritePolicy', 'decide');
+}
+
 function missing(resolver: object, base: string, methods: string): SynchroError {
   const { name } = resolver.constructor;
   return new SynchroError(
@@ -82,14 +92,14 @@ function missing(resolver: object, base: string, methods: string): SynchroError 
   );
 }
 
-function checkTables(conflicts: ConflictResolver, registry: SyncRegistry): void {
-  if (!(conflicts instanceof PerTableResolver)) return;
-  const unknown = conflicts.tables.filter((name) => !registry.find(name));
+function checkTables(rule: ConflictResolver | WritePolicy, registry: SyncRegistry): void {
+  if (!(rule instanceof PerTableResolver || rule instanceof PerTableWritePolicy)) return;
+  const unknown = rule.tables.filter((name) => !registry.find(name));
   if (unknown.length === 0) return;
   const known = registry.all().map(({ name }) => name);
   throw new SynchroError(
     'configuration_invalid',
-    `PerTableResolver: ${unknown.join(', ')} is not registered for sync`,
+    `${rule.constructor.name}: ${unknown.join(', ')} is not registered for sync`,
     `name synced tables: ${known.join(', ')}`,
   );
 }

@@ -1,35 +1,60 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
 import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
+import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { SyncRegistry } from '../registry/sync-registry.js';
+import type { ResolvedMembers } from '../registry/sync-table.js';
 import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
 import type { SynchroSettings } from '../settings/synchro.settings.js';
+import { teamsSql } from '../store/host-rows/members-sql.js';
 import { SubscriptionResolver } from './subscription-resolver.js';
 
 /**
- * The buckets that users read, without those that are sync's own: by one of them, a user would read what is meant for
- * another one's device. Names that no row's bucket can have, as PostgreSQL has no place for them, are left out too. The
- * others hold, so that a name in the host's data blocks nobody.
+ * The buckets that users read, without those that are sync's own: by one of them, a user would read entries for
+ * another one's device. Names that no row's bucket can have, as they don't fit into PostgreSQL's index, are left out
+ * too. The others stay, so that a name in the host's data blocks no user.
  */
 @Injectable()
 export class SubscribedBuckets {
   private readonly logger: SyncLogger;
+  private readonly members: readonly ResolvedMembers[];
 
   constructor(
     private readonly resolver: SubscriptionResolver,
     @Inject(SYNCHRO_OPTIONS) { logger }: Pick<SynchroSettings, 'logger'>,
+    registry: SyncRegistry,
+    @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {
     this.logger = new SyncLogger(logger, 'Synchro');
+    const all = registry.all().flatMap(({ members }) => members ?? []);
+    this.members = [...new Map(all.map((each) => [teamsSql(each, '$1::text'), each])).values()];
   }
 
   async of({ userId }: { readonly userId: string }): Promise<readonly string[]> {
-    const buckets = (await this.resolver.resolveSubscriptions(userId)).filter(canHoldRows);
+    const own = await this.resolver.resolveSubscriptions(userId);
+    const buckets = [...own, ...(await this.teamsOf(userId))].filter(canHoldRows);
     if (!buckets.some(isReservedBucket)) return buckets;
     this.logger.error(
       `${this.resolver.constructor.name} named buckets that begin with ${CLIENT_BUCKETS}, which are reserved for sync itself: they are left out`,
       { userId },
     );
     return buckets.filter((bucket) => !isReservedBucket(bucket));
+  }
+
+  /** The buckets of the teams that the user is a member of, as the tables declare. */
+  private async teamsOf(userId: string): Promise<readonly string[]> {
+    if (this.members.length === 0) return [];
+    const teams = this.members.map(
+      (each, index) =>
+        `SELECT ${index} AS n, teams.team FROM (${teamsSql(each, '$1::text')}) AS teams WHERE teams.team <> ''`,
+    );
+    const rows: { n: number; team: string }[] = await this.dataSource.query(
+      `${teams.join(' UNION ')} ORDER BY n, team`,
+      [userId],
+    );
+    return rows.map(({ n, team }) => `${this.members[n]?.bucketPrefix ?? ''}${team}`);
   }
 }
 

@@ -4,10 +4,10 @@ import type { SyncTable } from '../registry/sync-table.js';
 import { UserSubscriptionResolver, type SubscriptionResolver } from './subscription-resolver.js';
 
 /**
- * Tables whose rows would come to nobody: they are in buckets of a prefix of their own, and no user is subscribed to
+ * Tables whose rows would reach no device: they are in buckets of a prefix of their own, and no user is subscribed to
  * any (hazard W-OWN-1). A child's rows are in its parent's buckets as well.
  *
- * @param tables those whose buckets the default rule says
+ * @param tables those whose buckets the default rule names
  *
  * Silent with a `SubscriptionResolver` of the host's, which may subscribe users to anything.
  */
@@ -18,8 +18,12 @@ export function unsubscribedBucketWarnings(
   if (subscriptions.constructor !== UserSubscriptionResolver) return [];
   return tables
     .filter(
-      ({ parent, bucketByColumn, bucketPrefix }) =>
-        parent === null && bucketByColumn !== null && bucketPrefix !== null && !isSubscribed(bucketPrefix),
+      ({ parent, members, bucketByColumn, bucketPrefix }) =>
+        parent === null &&
+        members === null &&
+        bucketByColumn !== null &&
+        bucketPrefix !== null &&
+        !isSubscribed(bucketPrefix),
     )
     .map(({ entity, bucketByColumn, bucketPrefix, globalWhenBucketNull }) => ({
       code: 'configuration_invalid',

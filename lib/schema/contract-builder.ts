@@ -5,11 +5,14 @@ import { portableDefault } from './defaults/default-portability.js';
 import type { CatalogColumn } from './introspection/catalog-table.js';
 import { identityProblems } from './problems/identity-problems.js';
 import { logicalTypeOf } from './logical-type.js';
+import { virtualTimes } from './virtual-times.js';
 import type { ContractColumn, ContractTable, LogicalType } from './schema-contract.js';
+import { hasServerKeys, isFilledBySequence, serverKeyWarnings } from './problems/key-problems.js';
 import { keyTypeProblems, type SourceCatalogs } from './problems/key-type-problems.js';
 import { isPushable, isSynced, type SchemaFindings, type TableCatalog } from './problems/schema-problem.js';
-import { relaxedWarning, timestampWarnings } from './problems/schema-warnings.js';
+import { relaxedWarning, secretWarnings, timestampWarnings } from './problems/schema-warnings.js';
 import { tableProblems } from './problems/table-problems.js';
+import { unmappedTimeProblems } from './problems/time-problems.js';
 import { generatedProblems, ruleProblems } from './problems/write-problems.js';
 
 /** The contract of all tables, and what was found on the way. With problems it must not be used. */
@@ -22,15 +25,15 @@ export interface BuiltContract extends SchemaFindings {
 }
 
 /**
- * Builds the contract of all tables from what the catalogs say.
+ * Builds the contract of all tables from the catalogs.
  *
- * A column that came to a table which devices have already reaches them by `ALTER TABLE … ADD COLUMN`. SQLite refuses
- * that for NOT NULL without a constant default, and for a default that isn't constant; the device could not start any
- * more. Such columns are advertised as nullable and without default (hazard W-SCH-7). All others are told as the
- * reference tells them, so that a deployment that changes servers keeps its hash.
+ * A column that was added to a table which devices have already reaches them by `ALTER TABLE … ADD COLUMN`. SQLite
+ * refuses that for NOT NULL without a constant default, and for a default that isn't constant; the device could not
+ * start any more. Such columns are advertised as nullable and without default (hazard W-SCH-7). All others are as the
+ * reference has them, so that a deployment that changes servers keeps its hash.
  *
- * @param isLate whether a column came after the table
- * @param labels what was renamed, by the OID of an enum
+ * @param isLate whether a column was added after the table
+ * @param labels renamed labels, by the OID of an enum
  */
 export function buildContract(
   entries: readonly TableCatalog[],
@@ -46,10 +49,14 @@ export function buildContract(
   for (const { table, catalog } of entries) {
     problems.push(...tableProblems(table, catalog));
     if (catalog === null) continue;
-    atStart.push(...ruleProblems(table, catalog));
+    atStart.push(...ruleProblems(table, catalog), ...unmappedTimeProblems(table, catalog));
     const closed = [...identityProblems(table, catalog), ...generatedProblems(table, catalog)];
     if (closed.length > 0) closing.set(table, closed);
-    warnings.push(...timestampWarnings(table, catalog.columns));
+    warnings.push(
+      ...secretWarnings(table, catalog.columns),
+      ...timestampWarnings(table, catalog.columns),
+      ...serverKeyWarnings(table, catalog.columns),
+    );
     const columns = catalog.columns
       .filter(({ name }) => isSynced(table, name))
       .flatMap((column) => {
@@ -61,7 +68,16 @@ export function buildContract(
         return [relaxed(announced, column)];
       });
     const primaryKey = columns.find(({ name }) => name === table.idColumn);
-    if (primaryKey) tables.push({ table, oid: catalog.oid, columns, primaryKey });
+    const virtualColumns = virtualTimes(table, columns);
+    if (primaryKey)
+      tables.push({
+        table,
+        oid: catalog.oid,
+        columns,
+        virtualColumns,
+        primaryKey,
+        hasServerKeys: hasServerKeys(table, catalog.columns),
+      });
   }
   problems.push(...keyTypeProblems(entries, sources));
   return { tables, problems, warnings, closing, atStart };
@@ -107,7 +123,9 @@ function toContractColumn(
   logicalType: LogicalType,
   labels: RenamedLabels,
 ): ContractColumn {
-  const generated = column.generated || column.identity === 'always';
+  // A value of the device's choice would be taken when the sequence comes to it.
+  const isCounted = column.name !== table.idColumn && column.isUnique && isFilledBySequence(column);
+  const generated = column.generated || column.identity === 'always' || isCounted;
   const { kind, sqliteDefaultSql } = portableDefault(column.defaultSql, {
     logicalType,
     isArray: column.type.isArray,
@@ -129,14 +147,14 @@ function toContractColumn(
     defaultSql: column.defaultSql,
     defaultKind: kind,
     sqliteDefaultSql,
-    isPrimaryKey: column.isPrimaryKey,
+    isPrimaryKey: column.name === table.idColumn,
     generated,
   };
 }
 
-/** The reference fails where such a column is neither key nor protected, and tells the others as they are. */
+/** The reference fails where such a column is neither key nor protected, and advertises the others as they are. */
 function clientsMayLeaveOut(table: SyncTable, column: CatalogColumn): boolean {
-  if (!isPushable(table) || column.isPrimaryKey) return false;
+  if (!isPushable(table) || column.name === table.idColumn) return false;
   return column.generated || !table.protectedColumns.has(column.name) || column.name === table.versionColumn;
 }
 

@@ -4,10 +4,10 @@ import type { LogicalType } from './schema-contract.js';
 /**
  * The type that clients store a column as (docs/protocol.md#logical-types), or null for a type that can't be synced.
  *
- * What the reference calls unsupported although its values travel well as text is a string here: citext, inet,
- * money, xml, ranges, bit strings, text search, and the types of extensions (hazard W-SCH-2). Composite types
- * stay out, and so do types that PostgreSQL turns into JSON of their own (hstore), and arrays of these: no client could
- * write them.
+ * Types that the reference calls unsupported although their values travel well as text are strings here: citext,
+ * inet, money, xml, ranges, bit strings, text search, and the types of extensions (hazard W-SCH-2). Composite types
+ * stay out, and so do types that PostgreSQL turns into JSON of their own (hstore), and arrays of these: no client
+ * could write them.
  *
  * @param elementType of an array's elements
  */

@@ -21,7 +21,7 @@ export async function hasManifest(manager: SqlRunner): Promise<boolean> {
   return rows[0]?.found === true;
 }
 
-/** The version under which a hash is known; null if it is new (or the reference noted it, without the columns). */
+/** The version under which a hash is known; null if it is new (or the reference stored it, without the columns). */
 export async function findVersion(manager: SqlRunner, hash: string): Promise<bigint | null> {
   const rows: { version: string }[] = await manager.query(
     `SELECT schema_version::text AS version FROM :sync.sync_schema_manifest

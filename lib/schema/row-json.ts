@@ -13,16 +13,19 @@ import type { ContractColumn, ContractTable } from './schema-contract.js';
  *
  * @param alias the table's alias in the statement, unquoted
  */
-export function rowColumnsSql({ columns }: ContractTable, alias: string): string {
-  return columns
-    .map((column) => columnSql(column, `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`))
-    .join(', ');
+export function rowColumnsSql({ columns, virtualColumns }: ContractTable, alias: string): string {
+  return [
+    ...columns.map((column) =>
+      columnSql(column, `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`),
+    ),
+    ...virtualColumns.map(({ name }) => `NULL::text AS ${quoteIdentifier(name)}`),
+  ].join(', ');
 }
 
 /**
  * An envelope timestamp as a JSON string, `"YYYY-MM-DDTHH:MM:SS[.ffffff]Z"`, from a timestamptz or (taken as UTC) a
- * timestamp expression in a UTC session; null stays null. What no SDK could parse (infinity, BC, a year of five digits)
- * becomes the nearest time that it can (hazard W-DATA-7).
+ * timestamp expression in a UTC session; null stays null. A time that no SDK could parse (infinity, BC, a year of
+ * five digits) becomes the nearest time that it can (hazard W-DATA-7).
  */
 export function timestampJsonSql(expression: string): string {
   const instant = `(${expression})::timestamptz`;
@@ -36,7 +39,7 @@ export function isReadableTimeSql(instant: string): string {
   return `${instant} BETWEEN timestamptz '${EARLIEST}' AND timestamptz '${LATEST}'`;
 }
 
-/** What {@link timestampJsonSql} writes as text, without the quotes. */
+/** The text of {@link timestampJsonSql}, without the quotes. */
 export function timestampEnvelopeSql(expression: string): string {
   return `btrim(${timestampJsonSql(expression)}, '"')`;
 }
@@ -78,8 +81,8 @@ function floatSql(value: string): string {
 }
 
 /**
- * A scale of one prints `.0`. NaN and the infinities are strings. What no double holds becomes the nearest that does:
- * as a string, SQLite would make an infinity of it, which no SDK can send back.
+ * A scale of one prints `.0`. NaN and the infinities are strings. A number beyond a double becomes the nearest
+ * double: from a string, SQLite would make an infinity, which no SDK can send back.
  */
 function numericSql(value: string): string {
   return `CASE WHEN ${value} BETWEEN ${INT64_MIN} AND ${INT64_MAX} THEN ${value}
@@ -101,7 +104,7 @@ function documentSql({ baseType, nullable }: ContractColumn, value: string, docu
   return `CASE WHEN ${baseType}_typeof(${value}) = 'null' THEN '"${NULL_DOCUMENT}"' ELSE ${document} END`;
 }
 
-/** What stands for a JSON null in a document column that is NOT NULL on devices. */
+/** Stands for a JSON null in a document column that is NOT NULL on devices. */
 export const NULL_DOCUMENT = 'null';
 
 /** jsonb prints numbers without exponents, so only long runs of digits are suspect. */
@@ -134,9 +137,9 @@ const ESCAPE_TOKEN = String.raw`(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-
 
 /**
  * The JSON text, with a point in each number that needs one. It is cut into strings, numbers and the rest, so that
- * digits within strings stay; only run when a cheap look at the text found something suspect. A number with over 308
- * digits before its point, which no double holds, becomes a string: Swift would refuse the whole answer, and Kotlin
- * would write an infinity into the document.
+ * digits within strings stay; it runs only where a cheap check of the text found something suspect. A number with
+ * over 308 digits before its point, beyond a double, becomes a string: Swift would refuse the whole answer, and
+ * Kotlin would write an infinity into the document.
  */
 function withPoints(value: string): string {
   const exponent = `substring(t.m[1] FROM '[eE][+]?0*([0-9]+)$')`;
@@ -151,7 +154,7 @@ function withPoints(value: string): string {
 }
 
 /**
- * The longest wins: a run of whatever stays as it is, or else a number. One row for each number of a document alone took
- * four seconds for a megabyte.
+ * The longest match wins: a run of unchanged text, or else a number. One row for each number took four seconds for a
+ * document of a megabyte.
  */
 const JSON_TOKEN = String.raw`((?:[^"0-9-]|"(?:[^"\\]|\\.)*"|-?[0-9]{1,18}(?:\.[0-9]+)?(?![0-9.eE]))+|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)`;

@@ -7,14 +7,14 @@ export interface ClientSchema {
 }
 
 /**
- * Whether a client's schema is one of those that the host declared compatible: an older one, of which everything that
- * its clients know is still there. The hash says it all; a version that isn't even positive is no schema's.
+ * Whether a client's schema is one that the host declared compatible: an older one whose tables and columns all still
+ * exist. The hash alone decides; a version below 1 is no schema's.
  */
 export function isCompatible(client: ClientSchema, hashes: readonly string[]): boolean {
   return client.version > 0n && hashes.includes(client.hash);
 }
 
-/** What a schema's hash looks like. */
+/** The form of a schema's hash. */
 export function isSchemaHash(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }

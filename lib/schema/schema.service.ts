@@ -57,7 +57,7 @@ export class SchemaService {
     this.logger = new SyncLogger(settings.logger, 'Synchro');
   }
 
-  /** The contract of a token, if it is in memory. For those who hold a connection: see {@link current}. */
+  /** The contract of a token, if it is in memory: for callers that hold a connection, see {@link current}. */
   cached(token: string): SchemaContract | undefined {
     return this.contracts.get(token);
   }
@@ -75,8 +75,8 @@ export class SchemaService {
   }
 
   /**
-   * What a client may do that says it knows this schema: it is the `current` one, one that the host declared
-   * `compatible`, or another (null).
+   * The standing of a schema that a client names: the `current` one, one that the host declared `compatible`, or
+   * another (null).
    */
   gate(
     contract: SchemaContract,
@@ -88,8 +88,8 @@ export class SchemaService {
   }
 
   /**
-   * The contract as of now; concurrent callers share one load. It takes connections from the pool, one after another:
-   * who holds one already could wait for himself.
+   * The present contract; concurrent callers share one load. It takes connections from the pool, one after another: a
+   * caller that holds one already could wait for itself.
    * @throws {SynchroError} with all that keeps the tables from being synced
    */
   async current(): Promise<SchemaContract> {
@@ -189,7 +189,12 @@ export class SchemaService {
 }
 
 function columnsOf({ tables }: Pick<ContractDraft, 'tables'>): ContractColumns {
-  return new Map([...tables].map(([name, { columns }]) => [name, columns.map((column) => column.name)]));
+  return new Map(
+    [...tables].map(([name, { columns, virtualColumns }]) => [
+      name,
+      [...columns, ...virtualColumns].map((column) => column.name),
+    ]),
+  );
 }
 
 /** The entity's own problem with a column or an option says enough. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SyncTable } from '../registry/sync-table.js';
-import type { ContractColumn, ContractTable } from './schema-contract.js';
+import { timeNames } from '../registry/time-names.js';
+import type { ContractTable, WireColumn } from './schema-contract.js';
 
 /**
  * The `tables` array of `GET /sync/schema` (docs/protocol.md#schema): sorted by name, keys in the reference's order,
@@ -25,22 +26,21 @@ export function contractHash(tablesJson: string): string {
 }
 
 /** Undefined members are left out, as Go's `omitempty` leaves out empty ones. */
-function schemaTable({ table, columns, primaryKey }: ContractTable): object {
+function schemaTable({ table, columns, virtualColumns, primaryKey }: ContractTable): object {
   return {
     table_name: table.name,
     push_policy: table.pushPolicy,
     parent_table: table.parent ?? undefined,
     parent_fk_col: table.parentFkColumn ?? undefined,
     dependencies: table.dependencies.length === 0 ? undefined : table.dependencies.toSorted(bytewise),
-    updated_at_column: table.updatedAtColumn,
-    deleted_at_column: table.deletedAtColumn,
+    ...timeKeys(table),
     primary_key: [primaryKey.name],
     ...bucketKeys(table),
-    columns: columns.map(schemaColumn),
+    columns: [...columns, ...virtualColumns].map(schemaColumn),
   };
 }
 
-function schemaColumn(column: ContractColumn): object {
+function schemaColumn(column: WireColumn): object {
   return {
     name: column.name,
     db_type: column.dbType,
@@ -60,10 +60,14 @@ function metaTable({ table }: ContractTable): object {
     dependencies: table.dependencies.toSorted(bytewise),
     parent_table: table.parent ?? undefined,
     parent_fk_col: table.parentFkColumn ?? undefined,
-    updated_at_column: table.updatedAtColumn,
-    deleted_at_column: table.deletedAtColumn,
+    ...timeKeys(table),
     ...bucketKeys(table),
   };
+}
+
+function timeKeys(table: SyncTable): object {
+  const { updatedAt, deletedAt } = timeNames(table);
+  return { updated_at_column: updatedAt, deleted_at_column: deletedAt };
 }
 
 function bucketKeys(table: SyncTable): object {

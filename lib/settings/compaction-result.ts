@@ -1,4 +1,4 @@
-/** What a compaction run has done, fit for JSON. */
+/** The result of a compaction run, fit for JSON. */
 export interface CompactionResult {
   /** Devices that have not pulled for longer than the threshold: they hold no history back until they pull again. */
   readonly deactivatedClients: number;

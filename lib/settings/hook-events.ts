@@ -7,7 +7,7 @@ export interface AcceptedRecord {
   /** Wire name of the table. */
   readonly table: string;
   readonly recordId: string;
-  /** What the device asked for; a create of a row that was there, or was deleted, is a `create`, too. */
+  /** The operation that the device asked for; a create of a row that existed, or was deleted, is a `create`, too. */
   readonly operation: 'create' | 'update' | 'delete';
 }
 

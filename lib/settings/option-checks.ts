@@ -2,10 +2,12 @@ import type { DurationBounds } from '../common/duration.js';
 import { SynchroError } from '../common/errors.js';
 import type { SynchroOptions } from './synchro.options.js';
 
-/** What Node's timers and PostgreSQL's settings can count, 24.8 days: above it, a timer fires at once. */
+/**
+ * The greatest interval of Node's timers and PostgreSQL's settings, 24.8 days: above it, a timer fires immediately.
+ */
 export const TIMER = { min: 0, max: 2 ** 31 - 1 };
 export const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
-/** At 0 a push would be sent again for ever, a page never end, no body be small enough, no batch be full. */
+/** At 0 a push would be repeated without end, a page never end, no body be small enough, no batch be full. */
 export const POSITIVE = { ...COUNT, min: 1 };
 
 export function readRefusedCreates(value: NonNullable<SynchroOptions['refusedCreates']>): 'keep' | 'remove' {

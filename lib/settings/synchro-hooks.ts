@@ -13,11 +13,11 @@ import type {
 type Handler<Event, Answer = void> = (event: Event) => Answer | Promise<Answer>;
 
 /**
- * What a host may take part in, as plain callbacks; all optional. The same as decorators on methods of any provider:
+ * Hooks of the host as plain callbacks; all optional. Decorators on methods of any provider do the same:
  * `@OnPushAccepted()`, `@OnConflict()`, … Where there are several, the callback comes first, then the methods.
  *
- * `onConflict`, `onPullComplete`, `onSchemaIncompatible`, `onCompaction` and `onSnapshotRequired` only inform: what
- * they throw is logged, and the request goes on.
+ * `onConflict`, `onPullComplete`, `onSchemaIncompatible`, `onCompaction` and `onSnapshotRequired` only inform: an
+ * error of theirs is logged, and the request goes on.
  */
 export interface SynchroHooks {
   /**
@@ -31,7 +31,7 @@ export interface SynchroHooks {
    * from, or that lost. Can't change the resolution.
    */
   readonly onConflict?: Handler<ConflictEvent>;
-  /** After a pull, unless the device was told to take a snapshot. */
+  /** After a pull, unless the device has to take a snapshot. */
   readonly onPullComplete?: Handler<PullCompleteEvent>;
   /** A client's app is below `minClientVersion`, and is refused (426). */
   readonly onSchemaIncompatible?: Handler<SchemaIncompatibleEvent>;

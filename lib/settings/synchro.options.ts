@@ -13,17 +13,20 @@ import type { SynchroHooks } from './synchro-hooks.js';
 /** The `SynchroSettings`, which everything injects: the {@link SynchroOptions} as they are used. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
+/** What a host's rule knows of who is asking; null and undefined: nobody. */
+export type UserId = string | number | bigint | null | undefined;
+
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */
 export interface SynchroOptions {
   /**
-   * Who is asking: the host's own identity of the request. Empty or undefined answers 401. The user id never
-   * comes from body or query. Default: whom `JwtGuard` or `UserIdHeaderGuard` identified; without one of them,
-   * every request is answered with 401.
+   * The host's own identity of the request. An integer is taken for its digits. Anything that is no id answers 401, and
+   * the log says once what it was. The user id never comes from body or query. Default: the user that `JwtGuard` or
+   * `UserIdHeaderGuard` identified; without one of them, every request is answered with 401.
    */
-  readonly userId?: (context: ExecutionContext) => string | undefined | Promise<string | undefined>;
+  readonly userId?: (context: ExecutionContext) => UserId | Promise<UserId>;
   /**
    * Lowest app version that may sync (semver), compared with {@link versionHeader} in every request and with the body
-   * of a registration; below it 426. What is no version is a 400, none passes. Default: any.
+   * of a registration; below it 426. Text that is no version is a 400, a missing version passes. Default: any.
    */
   readonly minClientVersion?: string;
   /** The header with the app's version. Default: `X-App-Version`, which the SDKs send. */
@@ -36,16 +39,18 @@ export interface SynchroOptions {
   readonly hooks?: SynchroHooks;
   /** The WAL consumer. `false`: this instance never consumes, another one does. Default: `{}`. */
   readonly replication?: ReplicationOptions | false;
+  /** The live channel, by which devices hear of changes when they happen. `false`: they poll. Default: `{}`. */
+  readonly live?: LiveOptions | false;
   /** Which schemas devices may have beside the current one. Default: `{}`. */
   readonly schema?: SchemaOptions;
   /**
-   * What `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default: not
-   * configured, the changelog is never compacted.
+   * The history that `SyncEngine.runCompaction` removes, and when it runs by itself; `{}` for the defaults. Default:
+   * not configured, the changelog is never compacted.
    */
   readonly compaction?: CompactionOptions;
   /** How long a snapshot may pause, at least, between two pages before compaction may pass it. Default: 15 min. */
   readonly snapshotHold?: Duration;
-  /** Most changes of one push that are looked at; the surplus is answered `rejected_retryable`. Default: 2000. */
+  /** Most changes of one push that are applied; the surplus is answered `rejected_retryable`. Default: 2000. */
   readonly maxPushChanges?: number;
   /**
    * Role in which a push reads and writes the host's tables (`SET LOCAL ROLE`), so that policies of row-level security
@@ -55,19 +60,19 @@ export interface SynchroOptions {
    */
   readonly pushRole?: string;
   /**
-   * What becomes of a create that is refused for good while there is no version of the server's to show instead. `keep`:
-   * the row stays on the device that made it, with what was typed, and nowhere else; your app can find it by the verdict.
+   * Handling of a create that is refused for good while the server has no version to show instead. `keep`: the row
+   * stays on the device that made it, with what was typed, and nowhere else; your app can find it by the verdict.
    * `remove`: the device's next pull deletes it there. Default: `keep`.
    */
   readonly refusedCreates?: 'keep' | 'remove';
   /** Approximate size of one answer's row data in bytes; a page ends early above it. Default: 8 MiB. */
   readonly maxPageBytes?: number;
   /**
-   * Largest request body in bytes; above it 413, which SDKs take for a fatal error: the push behind it is tried for
-   * ever, and nothing is pulled. Keep it above any honest batch. Default: 16 MiB.
+   * Largest request body in bytes; above it 413, which SDKs take for a fatal error: they repeat the push without end,
+   * and pull nothing. Keep it above any honest batch. Default: 16 MiB.
    */
   readonly maxBodyBytes?: number;
-  /** What requests may hold and cost, beside the three options above. Default: `{}`. */
+  /** Bounds on the size and cost of requests, beside the three options above. Default: `{}`. */
   readonly limits?: LimitOptions;
   /**
    * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
@@ -112,19 +117,19 @@ export interface LimitOptions {
   /** Longest that reading a body may take after the guards have passed; above it 408. Default: 2 min. */
   readonly bodyTimeout?: Duration;
   /**
-   * Bytes of the bodies that are being read at one time; above it the largest of them is answered 503. At least
-   * `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
+   * Bytes of the bodies in memory, from their first byte until they are answered; above it the largest that is still
+   * coming is answered 503. At least `maxBodyBytes`. Default: 128 MiB, or `maxBodyBytes` where that is more.
    */
   readonly bodyMemory?: number;
   /**
-   * Requests of one user that an instance takes at a time, until their answers are taken; it works on one push and two
-   * pulls or snapshots of theirs at once, and reads one body of more than 1 MiB. Further ones wait for their turn, up
-   * to 10 s and 100 of them, and are then answered 503. Default: 4.
+   * Requests of one user that an instance takes at a time, until their answers are taken; it works on one push and
+   * two pulls or snapshots of theirs at a time, and reads two bodies of more than 1 MiB. Further ones wait for their
+   * turn, up to 10 s and 100 of them, and are then answered 503. Default: 4.
    */
   readonly requestsPerUser?: number;
   /**
    * Pushes that an instance works on at a time, each of another user; users take turns. Keep it below the pool's
-   * connections, of which pulls and the host's own requests need some. Default: half of the pool's connections.
+   * connections, since pulls and the host's own requests need some. Default: half of the pool's connections.
    */
   readonly pushes?: number;
   /** Devices of one user; a further one takes the place of the one that was idle for longest. Default: 100. */
@@ -134,6 +139,21 @@ export interface LimitOptions {
    * is followed by another one where history has gone meanwhile. Default: 7 days.
    */
   readonly snapshotAge?: Duration;
+}
+
+export interface LiveOptions {
+  /** Devices that an instance holds connections of; above it 503, and they poll. Default: 10 000. */
+  readonly maxConnections?: number;
+  /** Connections of one user to an instance; one more ends the oldest. Default: 100. */
+  readonly connectionsPerUser?: number;
+  /** After this long, give or take a tenth, a device connects again, and passes the guards again. Default: 15 min. */
+  readonly maxAge?: Duration;
+  /** How often a quiet stream gives a sign of life; a proxy's idle timeout must be longer. Default: 20 s. */
+  readonly heartbeat?: Duration;
+  /** Least time between two pokes of a device. Default: 100 ms. */
+  readonly pokeInterval?: Duration;
+  /** How often it is asked again which buckets a connected user reads; pulls ask, too. Default: 30 s. */
+  readonly subscriptionInterval?: Duration;
 }
 
 export interface SchemaOptions {
@@ -153,7 +173,7 @@ export interface CompactionOptions {
    * Failures that were resolved this long ago are removed, too. Default: 7 days.
    */
   readonly staleThreshold?: Duration;
-  /** Entries deleted at once. Default: 10 000. */
+  /** Entries that one statement deletes. Default: 10 000. */
   readonly batchSize?: number;
   /**
    * History that is older goes even if an active device or a snapshot in progress still needs it; that device is then
@@ -170,9 +190,9 @@ export interface CompactionOptions {
 }
 
 export interface ReplicationOptions {
-  /** Default: `synchro_slot`. Slots are unique in a whole cluster. */
+  /** Default: `synchro_<database>`, as slots are unique in a whole cluster. */
   readonly slotName?: string;
-  /** Default: `synchro_pub`. */
+  /** Default: `synchro_<database>`. */
   readonly publicationName?: string;
   /**
    * A connection of its own, e.g. past a PgBouncer, or a role with REPLICATION. Default: the DataSource's.
@@ -205,12 +225,17 @@ export interface ReplicationOptions {
   readonly walSenderTimeout?: Duration;
 }
 
-/** What shapes the module itself; with `forRootAsync` it stays outside the factory. */
+/** Options that shape the module itself; with `forRootAsync` they stay outside the factory. */
 export interface SynchroModuleExtras {
   /** Modules whose exports the guards and the overriding providers need. */
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
   /** The host's guards and the library's (`JwtGuard(…)`), in this order, on the sync routes only. */
   readonly guards?: readonly (Type<CanActivate> | CanActivate)[];
+  /**
+   * Decorators of the host's for the controller of the sync routes, whose metadata its global guards look for, e.g.
+   * `[Public(), SkipThrottle()]`. Default: none.
+   */
+  readonly decorators?: readonly ClassDecorator[];
   /** Overrides by class token, e.g. `{ provide: OwnershipResolver, useClass: SharingResolver }`. */
   readonly providers?: readonly Provider[];
   /** Route prefix. Default: `sync`. */

@@ -2,10 +2,12 @@ import type { LoggerService } from '@nestjs/common';
 import type { ClientConfig } from 'pg';
 import { parseDuration } from '../common/duration.js';
 import { checkCounts, COUNT, POSITIVE, readRefusedCreates, TIMER } from './option-checks.js';
+import { replicationName } from './replication-name.js';
 import type { SynchroHooks } from './synchro-hooks.js';
 import type {
   CompactionOptions,
   LimitOptions,
+  LiveOptions,
   ReplicationOptions,
   SchemaOptions,
   SynchroOptions,
@@ -26,6 +28,7 @@ export interface SynchroSettings {
   readonly migrationsRun: boolean;
   readonly hooks: SynchroHooks;
   readonly replication: ReplicationSettings | false;
+  readonly live: LiveSettings | false;
   readonly schema: Required<SchemaOptions>;
   /** undefined: compaction is not configured. */
   readonly compaction: CompactionSettings | undefined;
@@ -54,6 +57,9 @@ export interface LimitSettings extends Required<
   readonly snapshotAge: number;
 }
 
+/** Durations in milliseconds. */
+export type LiveSettings = { readonly [Name in keyof LiveOptions]-?: number };
+
 export interface CompactionSettings {
   readonly staleThreshold: number;
   readonly batchSize: number;
@@ -76,7 +82,7 @@ export interface ReplicationSettings extends Required<
  * Reads the options once, at start.
  * @throws SynchroError `configuration_invalid` naming the option that can't be used
  */
-export function readSettings(options: SynchroOptions): SynchroSettings {
+export function readSettings(options: SynchroOptions, database = 'postgres'): SynchroSettings {
   checkCounts('', options, {
     maxPushChanges: POSITIVE,
     maxPageBytes: POSITIVE,
@@ -84,7 +90,13 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     statementTimeout: TIMER,
     retryAfter: COUNT,
   });
-  const { clockSkewTolerance = 0, snapshotHold = 15 * MINUTE, compaction, replication = {} } = options;
+  const {
+    clockSkewTolerance = 0,
+    snapshotHold = 15 * MINUTE,
+    compaction,
+    replication = {},
+    live = {},
+  } = options;
   const { maxPushChanges = 2_000, maxBodyBytes = 16 * MEBIBYTE, limits = {} } = options;
   const { userId, pushRole, refusedCreates = 'keep', statementTimeout, logger } = options;
   return {
@@ -94,7 +106,8 @@ export function readSettings(options: SynchroOptions): SynchroSettings {
     clockSkewTolerance: parseDuration('clockSkewTolerance', clockSkewTolerance),
     migrationsRun: options.migrationsRun ?? false,
     hooks: options.hooks ?? {},
-    replication: replication !== false && readReplication(replication),
+    replication: replication !== false && readReplication(replication, database),
+    live: live !== false && readLive(live),
     schema: { compatibleHashes: options.schema?.compatibleHashes ?? [] },
     compaction: compaction && readCompaction(compaction),
     // At 0 no second page could find the hold of the first.
@@ -166,7 +179,27 @@ function readCompaction(options: CompactionOptions): CompactionSettings {
   };
 }
 
-export function readReplication(options: ReplicationOptions): ReplicationSettings {
+export function readLive(options: LiveOptions): LiveSettings {
+  checkCounts('live.', options, { maxConnections: COUNT, connectionsPerUser: POSITIVE });
+  const { maxConnections = 10_000, connectionsPerUser = 100 } = options;
+  const { maxAge = 15 * MINUTE, heartbeat = 20 * SECOND } = options;
+  const { pokeInterval = 100, subscriptionInterval = 30 * SECOND } = options;
+  return {
+    maxConnections,
+    connectionsPerUser,
+    // A connection that ends at once would come back at once.
+    maxAge: parseDuration('live.maxAge', maxAge, { ...TIMER, min: SECOND }),
+    heartbeat: parseDuration('live.heartbeat', heartbeat, { ...TIMER, min: SECOND }),
+    pokeInterval: parseDuration('live.pokeInterval', pokeInterval, TIMER),
+    subscriptionInterval: parseDuration('live.subscriptionInterval', subscriptionInterval, {
+      ...TIMER,
+      min: SECOND,
+    }),
+  };
+}
+
+/** @param database whose name slot and publication have by default */
+export function readReplication(options: ReplicationOptions, database: string): ReplicationSettings {
   checkCounts('replication.', options, {
     batchRows: POSITIVE,
     maxBatchRows: POSITIVE,
@@ -174,8 +207,8 @@ export function readReplication(options: ReplicationOptions): ReplicationSetting
     maxBucketsPerRow: COUNT,
   });
   const {
-    slotName = 'synchro_slot',
-    publicationName = 'synchro_pub',
+    slotName = replicationName(database),
+    publicationName = replicationName(database),
     connection,
     batchRows = 1_000,
     maxBatchRows = 1_000,

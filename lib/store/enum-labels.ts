@@ -1,7 +1,7 @@
 import type { ChangelogTransaction } from './changelog/changelog-transaction.js';
 import type { SqlRunner } from '../database/session.js';
 
-/** What the former labels of enums are called now. */
+/** Maps enums' former labels to their present ones. */
 export interface FormerLabels {
   readonly labels: ReadonlyMap<string, string>;
   /** The values are labels; else they may hold some, as a range or a composite does. */

@@ -3,8 +3,8 @@ import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 
 /**
- * Tables that a policy of `synchroRlsSql` lets everyone read, as nothing in their entities says who does. Where a
- * resolver of the host's says so, the second wall has a hole there.
+ * Tables that a policy of `synchroRlsSql` lets everyone read, as their entities say nothing about their readers.
+ * Where a resolver of the host's does, the second wall has a hole there.
  *
  * @param resolver the name of its class
  */
@@ -28,7 +28,7 @@ export async function openPolicyWarnings(
       code: 'configuration_invalid',
       entity: table.entity,
       option: 'row-level security',
-      message: `the policy sync_read_${table.name} lets everyone read ${table.sql}, though ${resolver} says who reads it`,
+      message: `the policy sync_read_${table.name} lets everyone read ${table.sql}, though ${resolver} decides its readers`,
       fix: 'run the statements of synchroRlsSql(dataSource, { ownershipResolver: true })',
     } as const;
   });

@@ -1,5 +1,5 @@
 /**
- * Takes the mark of their rules off tables, so that whoever takes the lead next looks at all their rows.
+ * Forgets the rules of tables, so that the next leader resolves all their rows.
  * @param client in a transaction of the caller's
  */
 export async function forgetRules(

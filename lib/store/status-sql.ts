@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 
-/** What the database knows of sync's state. 64-bit numbers are text. */
+/** The stored state of sync. 64-bit numbers are text. */
 export interface StoredStatus {
   /** null before the first start. */
   readonly slotName: string | null;
@@ -11,7 +11,7 @@ export interface StoredStatus {
   readonly walStatus: string | null;
   readonly safeWalSize: string | null;
   readonly retainedBytes: string | null;
-  /** What the lag is measured to. */
+  /** The position to which the lag is measured. */
   readonly lsn: string;
   /** WAL between the stored position and {@link lsn}. */
   readonly lagBytes: string | null;

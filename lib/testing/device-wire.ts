@@ -1,7 +1,7 @@
 /** A row as a device keeps it: column → value. */
 export type DeviceRow = Readonly<Record<string, unknown>>;
 
-/** What became of a change: see the wire contract for the reasons. */
+/** The verdict on a change: see the wire contract for the reasons. */
 export interface DeviceVerdict {
   readonly id: string;
   readonly table_name: string;
@@ -43,4 +43,5 @@ export interface PullPage {
 export interface PushAnswer {
   readonly accepted: readonly DeviceVerdict[];
   readonly rejected: readonly DeviceVerdict[];
+  readonly commit?: string;
 }

@@ -8,6 +8,8 @@ import type {
   SnapshotPage,
   WireRecord,
 } from './device-wire.js';
+import { LiveChannel } from './live-channel.js';
+import { SyncDeviceError } from './sync-device-error.js';
 
 /** One request to a sync route, e.g. over an `app.inject` or a supertest agent of the test's. */
 export type SendRequest = (request: {
@@ -22,7 +24,7 @@ export type SendRequest = (request: {
 export interface SyncDeviceOptions {
   /** Where the sync routes are, e.g. `http://127.0.0.1:3000/sync`; or what sends a request there. */
   readonly target: string | SendRequest;
-  /** What your guard needs, e.g. `{ authorization: 'Bearer …' }`. */
+  /** Headers for your guard, e.g. `{ authorization: 'Bearer …' }`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Default: a new one. */
   readonly clientId?: string;
@@ -43,19 +45,6 @@ export interface DeviceChange {
   readonly base?: string | null;
 }
 
-/** The server's answer was not 200. */
-export class SyncDeviceError extends Error {
-  override readonly name = 'SyncDeviceError';
-
-  constructor(
-    route: string,
-    readonly status: number,
-    readonly text: string,
-  ) {
-    super(`${route} answered ${status}: ${text}`);
-  }
-}
-
 /**
  * A device for tests of a host's rules: what a user gets to see, and what they may write. It keeps its rows in memory
  * and goes through the HTTP routes, guards included. Values are as `JSON.parse` makes them, so integers beyond 2⁵³ are
@@ -67,6 +56,8 @@ export class SyncDevice {
   private readonly tables = new Map<string, Map<string, DeviceRow>>();
   private readonly versions = new Map<string, string>();
   private checkpoint = 0;
+  /** Of the last push. */
+  private commit: string | null = null;
   private schema: SchemaIds | undefined;
 
   constructor(private readonly options: SyncDeviceOptions) {
@@ -107,12 +98,16 @@ export class SyncDevice {
   }
 
   /**
-   * Takes what has changed since the last pull; a snapshot, where the server asks for one.
-   * @returns why it asked for one, or null
+   * Takes the changes since the last pull, and waits up to five seconds for those that the device itself has pushed; a
+   * snapshot, where the server requires one.
+   * @returns the reason for a snapshot, or null
    */
   async pull(): Promise<string | null> {
+    const after = this.commit;
+    this.commit = null;
     for (let more = true; more;) {
-      const page: PullPage = await this.post('pull', { checkpoint: this.checkpoint, limit: this.pageSize });
+      const position = { checkpoint: this.checkpoint, limit: this.pageSize };
+      const page: PullPage = await this.post('pull', { ...position, after, wait_ms: 5_000 });
       if (page.snapshot_required === true) {
         await this.snapshot();
         return page.snapshot_reason ?? '';
@@ -127,7 +122,7 @@ export class SyncDevice {
 
   /** Pushes changes in one request. @returns a verdict for each, in their order; pull to see what they led to */
   async push(changes: readonly DeviceChange[]): Promise<readonly DeviceVerdict[]> {
-    const { accepted, rejected } = await this.post<PushAnswer>('push', {
+    const { accepted, rejected, commit } = await this.post<PushAnswer>('push', {
       changes: changes.map(({ table, id, operation, data, at = new Date(), base }) => ({
         id,
         table_name: table,
@@ -137,6 +132,7 @@ export class SyncDevice {
         base_updated_at: base === undefined ? (this.versions.get(key(table, id)) ?? null) : base,
       })),
     });
+    this.commit = commit ?? this.commit;
     // Each of the two lists is in order; the same record may come twice.
     const verdicts = [...accepted, ...rejected];
     return changes.map(({ table, id, operation }) => {
@@ -162,6 +158,17 @@ export class SyncDevice {
   /** Pushes one deleted row. */
   delete(table: string, id: string): Promise<DeviceVerdict> {
     return this.pushOne({ table, id, operation: 'delete' });
+  }
+
+  /**
+   * Connects by the live stream, to be told of what comes after the last pull. `target` must be a URL. Close it before
+   * the test ends.
+   */
+  live(): Promise<LiveChannel> {
+    const { target } = this.options;
+    if (typeof target !== 'string') throw new Error('a live stream needs a URL as the device’s target');
+    const query = { client_id: this.clientId, since: String(this.checkpoint) };
+    return LiveChannel.open(target.replace(/\/+$/, ''), query, this.headers);
   }
 
   private async pushOne(change: DeviceChange): Promise<DeviceVerdict> {
@@ -198,15 +205,19 @@ export class SyncDevice {
   }
 
   private async request<Answer>(method: 'GET' | 'POST', route: string, body?: object): Promise<Answer> {
-    const { appVersion = '1.0.0', headers } = this.options;
     const { status, text } = await this.send({
       method,
       route,
-      headers: { 'content-type': 'application/json', 'x-app-version': appVersion, ...headers },
+      headers: { 'content-type': 'application/json', ...this.headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     if (status !== 200) throw new SyncDeviceError(route, status, text);
     return JSON.parse(text) as Answer;
+  }
+
+  private get headers(): Readonly<Record<string, string>> {
+    const { appVersion = '1.0.0', headers } = this.options;
+    return { 'x-app-version': appVersion, ...headers };
   }
 
   private get pageSize(): number {

@@ -84,7 +84,7 @@ describe('a device that was revoked', () => {
     expect([...kept.snapshotReasons, ...stranger.snapshotReasons]).toEqual([]);
   });
 
-  it('in the middle of a snapshot is told so, and its hold is gone', async () => {
+  it('in the middle of a snapshot gets that answer, and its hold is gone', async () => {
     await insertTasks(database, 'carol', 'task', 5);
     await consumed(database);
     const device = new Device(app.url, 'carol', randomUUID(), { pageSize: 2 });

@@ -77,7 +77,7 @@ describe('compaction clears up', () => {
     expect(await engine.clients('alice')).toMatchObject([{ active: false }, { active: false }]);
   });
 
-  it('tells operators what has waited for its parent for over a week [interleaving 20]', async () => {
+  it('reports rows that have waited for their parent for over a week to operators [interleaving 20]', async () => {
     const device = await started('alice');
     const comment = device.create('comments', { task_id: randomUUID(), body: 'early' });
     await device.push(device.store.pending(1));

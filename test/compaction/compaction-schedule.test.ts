@@ -129,7 +129,7 @@ describe('with an interval', () => {
     });
   });
 
-  it('what failed is logged once, and tried again after the interval', async () => {
+  it('a failure is logged once, and the run repeated after the interval', async () => {
     const errors = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const app = await start({ interval: 50 });
     const runs = runsOf(app);

@@ -155,7 +155,7 @@ describe('a snapshot in progress', () => {
     expect(alice.snapshotReasons).toHaveLength(1);
   });
 
-  it('that begins anew is held, though one before it has lost its history', async () => {
+  it('that begins again is held, though one before it has lost its history', async () => {
     const first = await alice.snapshotPage();
     await sleeps();
     await historyGoes();
@@ -298,7 +298,7 @@ describe('the retention floor', () => {
     });
   });
 
-  it('tells a client below it, and none at it or above, to take a snapshot [W-PULL-4] [W-CMP-1]', async () => {
+  it('sends a client below it, and none at it or above, to a snapshot [W-PULL-4] [W-CMP-1]', async () => {
     await historyGoes();
     const { floor, last } = await logState(database);
     expect(floor).toBeGreaterThan(1);

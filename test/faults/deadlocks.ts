@@ -27,6 +27,11 @@ export const DISTURBED_BY_LOCKS: FaultKind = {
   },
 };
 
+/** The other one is to look for circles first; and the database may have been given limits, by name or by version. */
+const PINNED = `
+  SELECT set_config(name, CASE name WHEN 'deadlock_timeout' THEN '2s' ELSE '0' END, false) FROM pg_settings
+   WHERE name IN ('deadlock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
 async function deadlocks({ database }: Site): Promise<number> {
   const [row] = await database.query<{ deadlocks: string }>(
     'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
@@ -60,7 +65,7 @@ async function cross(
   provoke: () => Promise<void>,
 ): Promise<boolean> {
   return withClient(site.database.ownUrl, async (client) => {
-    await client.query(`SET deadlock_timeout = '2s'`);
+    await client.query(PINNED);
     await client.query(`BEGIN; LOCK TABLE ${first} IN SHARE MODE`);
     const crossed = new AbortController();
     // One that was sent away, by what a fault before has left, waits for nothing: then another one.

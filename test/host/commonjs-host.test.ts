@@ -47,7 +47,7 @@ describe('a host in CommonJS, which requires the package', () => {
     expect((await send(`${url}/accepted`)).json).toEqual(['typed offline']);
   });
 
-  it('gives the slot back when it is told to end', async () => {
+  it('gives the slot back when it has to end', async () => {
     expect((await app?.kill('SIGTERM'))?.signal).toBe('SIGTERM');
     expect(
       await database.query('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [

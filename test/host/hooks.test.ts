@@ -151,7 +151,7 @@ const titles = async (): Promise<unknown[]> =>
   (await database.query('SELECT title FROM tasks ORDER BY title')).map(({ title }) => title);
 
 describe('OnPushAccepted', () => {
-  it('is told within the push of what was accepted, and what it writes is committed with it', async () => {
+  it('gets the accepted changes within the push, and its writes are committed with it', async () => {
     const task = alice.create('tasks', { title: 'with a hook', user_id: 'alice' });
     const comment = alice.create('comments', { task_id: task, body: 'under it' });
     await alice.pushPending();
@@ -222,7 +222,7 @@ describe('OnPushAccepted', () => {
     expect(await titles()).not.toContain('teapot');
   });
 
-  it('is not told of a push of which nothing was accepted', async () => {
+  it('is not called for a push without an accepted change', async () => {
     const foreign = await insertTask(database, 'bob', 'foreign');
     await alice.push([{ id: foreign, table_name: 'tasks', operation: 'update', data: { title: 'mine' } }]);
     expect(events('accepted')).toEqual([]);
@@ -237,7 +237,7 @@ describe('OnPushAccepted', () => {
     expect(await titles()).toContain('swallowed');
   });
 
-  it('is told of a child that waited for its parent when it is written, not before', async () => {
+  it('gets a child that waited for its parent when it is written, not before', async () => {
     const [parent, child] = [randomUUID(), randomUUID()];
     await alice.push([
       { id: child, table_name: 'comments', operation: 'create', data: { task_id: parent, body: 'early' } },
@@ -249,7 +249,7 @@ describe('OnPushAccepted', () => {
 });
 
 describe('OnConflict', () => {
-  it('is told of a true conflict with its resolution, after the commit, and can not change it', async () => {
+  it('gets a true conflict with its resolution, after the commit, and can not change it', async () => {
     const id = await insertTask(database, 'alice', 'server');
     const old = '2020-01-01T00:00:00.000Z';
     const answer = await alice.push([
@@ -274,7 +274,7 @@ describe('OnConflict', () => {
 });
 
 describe('OnPullComplete', () => {
-  it('is told the checkpoint that was answered and the number of changes', async () => {
+  it('gets the checkpoint of the answer and the number of changes', async () => {
     await insertTasks(database, 'alice', 'pulled', 3);
     await consumed(database);
     const [page] = await alice.pull();
@@ -294,7 +294,7 @@ describe('OnPullComplete', () => {
 });
 
 describe('OnSchemaIncompatible', () => {
-  it('is told of a client below the minimum, by its header and by its registration', async () => {
+  it('gets a client below the minimum, by its header and by its registration', async () => {
     const old = new Device(app.url, 'carol', 'carols-phone', { appVersion: '0.9.0' });
     await expect(old.schema()).rejects.toMatchObject({ status: 426 });
     const ids = await alice.schemaIds();
@@ -347,14 +347,14 @@ describe('OnStaleClient', () => {
 });
 
 describe('OnCompaction', () => {
-  it('is told the result of a run', async () => {
+  it('gets the result of a run', async () => {
     const result = await app.app.get(SyncEngine, { strict: false }).runCompaction();
     expect(events('compaction')).toEqual([{ result }]);
   });
 });
 
 describe('OnSnapshotRequired', () => {
-  it('is told the true reason, the checkpoint and the floor, but not of a first snapshot', async () => {
+  it('gets the true reason, the checkpoint and the floor, but not for a first snapshot', async () => {
     const fresh = new Device(app.url, 'alice');
     await fresh.register();
     expect((await fresh.pullPage()).snapshot_reason).toBe('initial_sync_required');

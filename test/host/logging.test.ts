@@ -136,7 +136,7 @@ describe('the log', () => {
     },
   );
 
-  it('of a conflict resolver that fails tells the record and the code', async () => {
+  it('of a conflict resolver that fails has the record and the code', async () => {
     const id = await insertTask(database, 'alice', 'before');
     await retitle(database, id, 'after');
     await device.push([
@@ -156,7 +156,7 @@ describe('the log', () => {
     expect(all()).not.toContain(SECRET);
   });
 
-  it('of a request that fails tells where, and neither the value nor the token', async () => {
+  it('of a request that fails has the place, and neither the value nor the token', async () => {
     await database.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE EXCEPTION '%', NEW.client_name USING DETAIL = NEW.client_name; END $$`);
     await database.query(
@@ -181,7 +181,7 @@ describe('the log', () => {
     expect(all()).not.toContain(TOKEN);
   });
 
-  it('of a consumer that fails tells the code, and goes on', async () => {
+  it('of a consumer that fails has the code, and goes on', async () => {
     const id = await insertTask(database, 'alice', `${SECRET} in the consumer`);
     await eventually(() => messages().includes('consuming slot'));
     expect(lines).toContainEqual({
@@ -219,7 +219,7 @@ class BrokenOwnership extends OwnershipResolver {
   }
 }
 
-describe('what is told of an error', () => {
+describe('the description of an error', () => {
   it('is the message where it is ours or no database error', () => {
     const cause = serverError('22P02', SECRET);
     expect(describeError(new SynchroError('slot_lost', 'the slot is gone', undefined, { cause }))).toBe(
@@ -235,7 +235,7 @@ describe('what is told of an error', () => {
     );
   });
 
-  it("is looked for through TypeORM's errors and through causes", () => {
+  it("is found through TypeORM's errors and through causes", () => {
     const driverError = serverError('23505', SECRET);
     const expected = 'SQLSTATE 23505 a rule is broken (table tasks, constraint tasks_title_key)';
     const failed = new QueryFailedError('INSERT', [SECRET], driverError);

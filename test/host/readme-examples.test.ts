@@ -15,7 +15,7 @@ import {
   UserIdHeaderGuard,
   type EntityClass,
 } from 'nestjs-synchro';
-import { SyncDevice, SyncDeviceError } from 'nestjs-synchro/testing';
+import { SyncDevice, SyncDeviceError, type DeviceVerdict } from 'nestjs-synchro/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PostgresServer } from '../../sample-app/postgres/server.js';
@@ -114,6 +114,16 @@ async function statusOf(url: string, headers: Record<string, string>): Promise<n
 
 const node = promisify(execFile);
 
+/** How writes of devices end, one after the other. */
+async function reasons(...writes: (() => Promise<DeviceVerdict>)[]): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  for (const write of writes) {
+    const { status, reason_code } = await write();
+    found.push(reason_code ?? status);
+  }
+  return found;
+}
+
 it('the examples compile with the project’s settings', () => {
   expect(readme.problems).toEqual([]);
 });
@@ -168,7 +178,7 @@ describe('adding it to an app', () => {
     expect(stdout).toMatch(/title: 'Buy milk'[^]*user_id: 'alice'|user_id: 'alice'[^]*title: 'Buy milk'/);
     expect(await app.kill('SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
     const slots = await database.query('SELECT slot_name, active FROM pg_replication_slots');
-    expect(slots).toEqual([{ slot_name: 'synchro_slot', active: false }]);
+    expect(slots).toEqual([{ slot_name: `synchro_${database.name}`, active: false }]);
   });
 
   it('the doctor has nothing against its entity [W-SDK-7]', async () => {
@@ -208,7 +218,7 @@ describe('adding it to an app', () => {
   });
 });
 
-describe('who is asking', () => {
+describe('the user of a request', () => {
   it('an SDK is let in, which sends a token and nothing else', async () => {
     await withSync(await example<Sync>('sdk/sync.ts'), {}, async ({ url: target, device, database: own }) => {
       const made = await node(process.execPath, [script('dev-token.ts'), 'carol'], {
@@ -261,6 +271,26 @@ describe('who is asking', () => {
       await phone.create('tasks', { title: 'mine' });
       expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'alice' }]);
       expect(await statusOf(`${url}/sync/schema`, { 'x-session': 'another' })).toBe(401);
+    });
+  });
+
+  it('a guard of the whole app says who is asking, or lets the sync routes pass', async () => {
+    interface Guarded extends Sync {
+      readonly AccountsModule: Type;
+      readonly syncByToken: DynamicModule;
+    }
+    const { sync, syncByToken, AccountsModule } = await example<Guarded>('identity/app-guard.ts');
+    const host = { imports: [AccountsModule] };
+    await withSync({ sync }, { host }, async ({ url, device, database }) => {
+      const phone = await device('', { 'x-account': '7' });
+      await phone.create('tasks', { title: 'mine' });
+      expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: '7' }]);
+      expect(await statusOf(`${url}/sync/schema`, {})).toBe(401);
+    });
+    await withSync({ sync: syncByToken }, { host }, async ({ url }) => {
+      const authorization = `Bearer ${await token({ sub: 'alice' })}`;
+      expect(await statusOf(`${url}/sync/schema`, { authorization })).toBe(200);
+      expect(await statusOf(`${url}/sync/schema`, { 'x-account': '7' })).toBe(401);
     });
   });
 
@@ -324,6 +354,22 @@ async function makeBucketFunction(database: TestDatabase): Promise<void> {
   await database.query(sql('bucket-function'));
 }
 
+/** As the page says, in place of what TypeORM has made. */
+async function addSyncIds(database: TestDatabase): Promise<void> {
+  for (const table of ['notes', 'note_labels']) {
+    await database.query(`ALTER TABLE ${table} DROP COLUMN sync_id CASCADE`);
+    await database.query(sql('sync-id').replaceAll('notes', table));
+  }
+}
+
+/** As the page says, with a row that was there before. */
+async function migrateNotes(database: TestDatabase): Promise<void> {
+  await database.query('ALTER TABLE note DROP COLUMN sync_id, DROP COLUMN "updatedAt"');
+  await database.query(`INSERT INTO "user" (email, password) VALUES ('a@b.c', 'x')`);
+  await database.query(`INSERT INTO note (text, "userId") VALUES ('old', 1)`);
+  await database.query(sql('adoption'));
+}
+
 async function makeSearchIndex(database: TestDatabase): Promise<void> {
   await database.query('CREATE TABLE search_index (task_id text)');
   await database.query(
@@ -356,6 +402,49 @@ describe('tables and rules', () => {
       expect(edges.map((edge) => edge['bucket_id'])).toEqual([`task:${task.id}`, 'user:alice', 'user:alice']);
       expect(await bob.create('categories', { name: 'no' })).toMatchObject({ status: 'rejected_terminal' });
     });
+  });
+
+  it('the table of an app that was there before is synced by its migration and its entity', async () => {
+    const { Note, User } = await example<Record<string, EntityClass>>('adoption/note.entity.ts');
+    const entities = [Note, User].filter((entity) => entity !== undefined);
+    await withSync(
+      await headerSync(),
+      { entities, prepare: migrateNotes },
+      async ({ device, database, caughtUp }) => {
+        const [phone, tablet] = [await device('1'), await device('1')];
+        expect([...phone.rows('note').values()]).toMatchObject([{ id: 1, text: 'old', userId: 1 }]);
+        const { id } = await phone.create('note', { text: 'new' });
+        await caughtUp();
+        await tablet.pull();
+        expect(tablet.rows('note').get(id)).toMatchObject({ id: 2, text: 'new', userId: 1 });
+        await tablet.delete('note', id);
+        expect(await database.query('SELECT text FROM note')).toEqual([{ text: 'old' }]);
+      },
+    );
+  });
+
+  it('a table with a serial key and a link table are known by an id beside their key', async () => {
+    const { Note, Attachment, NoteLabel } = await example<Record<string, EntityClass>>('keys/entities.ts');
+    const entities = [Note, Attachment, NoteLabel].filter((entity) => entity !== undefined);
+    await withSync(
+      await headerSync(),
+      { entities, prepare: addSyncIds },
+      async ({ device, database, caughtUp }) => {
+        const [phone, tablet] = [await device('7'), await device('7')];
+        const note = await phone.create('notes', { body: 'a note' });
+        await phone.create('attachments', { note_sync_id: note.id });
+        const label = await phone.create('note_labels', { note_sync_id: note.id, label: 'red' });
+        await caughtUp();
+        await tablet.pull();
+        expect(tablet.rows('notes').get(note.id)).toMatchObject({ id: 1, user_id: 7, body: 'a note' });
+        expect(tablet.rows('note_labels').get(label.id)).toMatchObject({ label: 'red' });
+        await tablet.delete('notes', note.id);
+        await caughtUp();
+        await phone.pull();
+        expect(phone.rows('notes').size + phone.rows('attachments').size).toBe(0);
+        expect(await database.query('SELECT FROM notes')).toEqual([]);
+      },
+    );
   });
 
   it('SharingResolver shares a task, and takes it back', async () => {
@@ -452,6 +541,161 @@ describe('tables and rules', () => {
   });
 });
 
+describe('who may write', () => {
+  it('members of a shared list read it, editors write it, and former ones do neither', async () => {
+    const { List, Item, ListMember, ...exported } = await example<
+      Sync & { List: EntityClass; Item: EntityClass; ListMember: EntityClass }
+    >('shared-list/shared-list.ts');
+    const entities = [List, Item, ListMember];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      const [alice, bob] = [await device('alice'), await device('bob')];
+      const list = await alice.create('lists', { title: 'food' });
+      const item = await alice.create('items', { list_id: list.id, text: 'bread' });
+      const held = async (): Promise<readonly string[]> => {
+        // The pull tells of the new subscription, and what that leads to comes with the next one.
+        for (let pulls = 0; pulls < 2; pulls++) {
+          await caughtUp();
+          await bob.pull();
+        }
+        return [...bob.rows('lists').keys(), ...bob.rows('items').keys()];
+      };
+      const write = (text: string): Promise<DeviceVerdict> => bob.update('items', item.id, { text });
+      const create = (): Promise<DeviceVerdict> => bob.create('items', { list_id: list.id, text: 'milk' });
+      expect(await held()).toEqual([]);
+      expect(await reasons(() => write('x'), create)).toEqual(['record_not_found', 'parent_missing']);
+      await database.query(`INSERT INTO list_members VALUES ($1, 'bob', false)`, [list.id]);
+      expect(await held()).toEqual([list.id, item.id]);
+      expect(await reasons(() => write('x'), create)).toEqual(['ownership_violation', 'ownership_violation']);
+      await database.query('UPDATE list_members SET can_edit = true');
+      expect(await reasons(() => write('rolls'), create)).toEqual(['applied', 'applied']);
+      await caughtUp();
+      await alice.pull();
+      const texts = new Set([...alice.rows('items').values()].map(({ text }) => text));
+      expect(texts).toEqual(new Set(['milk', 'rolls']));
+      await database.query('DELETE FROM list_members');
+      expect(
+        await reasons(
+          () => write('forged'),
+          () => bob.delete('lists', list.id),
+        ),
+      ).toEqual(['record_not_found', 'record_not_found']);
+      expect(await held()).toEqual([]);
+    });
+  });
+
+  it('the roles of a team say who writes and deletes, and the projects of a former member stay with the team', async () => {
+    const { Project, TeamMember, ...exported } = await example<
+      Sync & { Project: EntityClass; TeamMember: EntityClass }
+    >('roles/roles.ts');
+    const entities = [Project, TeamMember];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      await database.query(
+        `INSERT INTO team_members VALUES ('red', 'alice', 'admin'), ('red', 'bob', 'editor'), ('red', 'carol', 'viewer')`,
+      );
+      const [alice, bob, carol] = [await device('alice'), await device('bob'), await device('carol')];
+      const { id } = await bob.create('projects', { team_id: 'red', name: 'roof' });
+      const pulls = async (): Promise<void> => {
+        for (let pulled = 0; pulled < 2; pulled++) {
+          await caughtUp();
+          for (const each of [alice, bob, carol]) await each.pull();
+        }
+      };
+      await pulls();
+      expect([alice, bob, carol].map((each) => each.rows('projects').has(id))).toEqual([true, true, true]);
+      const rename = (by: SyncDevice): Promise<DeviceVerdict> => by.update('projects', id, { name: 'Roof' });
+      expect(
+        await reasons(
+          () => rename(carol),
+          () => rename(alice),
+          () => bob.create('projects', { team_id: 'blue', name: 'forged' }),
+          () => bob.delete('projects', id),
+        ),
+      ).toEqual(['ownership_violation', 'applied', 'ownership_violation', 'admins_delete']);
+      await database.query(`DELETE FROM team_members WHERE user_id = 'bob'`);
+      expect(
+        await reasons(
+          () => rename(bob),
+          () => bob.delete('projects', id),
+        ),
+      ).toEqual(['record_not_found', 'record_not_found']);
+      await pulls();
+      expect(bob.rows('projects').size).toBe(0);
+      expect(await reasons(() => alice.delete('projects', id))).toEqual(['applied']);
+    });
+  });
+
+  it('the function says who writes a sheet, until it is closed', async () => {
+    const { Sheet } = await example<{ Sheet: EntityClass }>('sheets/sheet.entity.ts');
+    await withSync(
+      await headerSync(),
+      {
+        entities: [Sheet],
+        prepare: (database) => database.query(sql('write-function')).then(() => undefined),
+      },
+      async ({ device, database, caughtUp }) => {
+        const [alice, bob, eve] = [await device('alice'), await device('bob'), await device('eve')];
+        const { id } = await alice.create('sheets', { editor: 'bob' });
+        await caughtUp();
+        const write = (by: SyncDevice, data: object): Promise<DeviceVerdict> =>
+          by.update('sheets', id, { editor: 'bob', ...data });
+        expect(
+          await reasons(
+            () => write(eve, { state: 'mine' }),
+            () => write(bob, { state: 'closed' }),
+            () => write(alice, { state: 'open' }),
+          ),
+        ).toEqual(['record_not_found', 'applied', 'ownership_violation']);
+        expect(await database.query('SELECT user_id, state FROM sheets')).toEqual([
+          { user_id: 'alice', state: 'closed' },
+        ]);
+      },
+    );
+  });
+
+  it('authors and moderators write a forum, and a closed topic takes nothing', async () => {
+    const { Topic, Post, Moderator, ...exported } = await example<
+      Sync & { Topic: EntityClass; Post: EntityClass; Moderator: EntityClass }
+    >('moderation/moderation.ts');
+    const entities = [Topic, Post, Moderator];
+    await withSync(exported, { entities }, async ({ device, database, caughtUp }) => {
+      const [alice, bob, mia] = [await device('alice'), await device('bob'), await device('mia')];
+      await database.query(`INSERT INTO moderators VALUES ('mia')`);
+      const all = async (): Promise<void> => {
+        await caughtUp();
+        for (const each of [alice, bob, mia]) await each.pull();
+      };
+      const topic = await alice.create('topics', { title: 'roofs' });
+      await all();
+      const reply = await bob.create('posts', { topic_id: topic.id, body: 'mine leaks', user_id: 'alice' });
+      await all();
+      expect(reply.status).toBe('applied');
+      expect(alice.rows('posts').get(reply.id)).toMatchObject({ user_id: 'bob' });
+      expect(
+        await reasons(
+          () => alice.update('posts', reply.id, { body: 'forged' }),
+          () => bob.update('topics', topic.id, { title: 'spam' }),
+          () => bob.delete('topics', topic.id),
+          () => bob.update('posts', reply.id, { body: 'mine leaks a lot' }),
+          () => mia.update('topics', topic.id, { title: 'Roofs', closed: true }),
+        ),
+      ).toEqual([...Array(3).fill('ownership_violation'), 'applied', 'applied']);
+      await all();
+      expect(
+        await reasons(
+          () => bob.create('posts', { topic_id: topic.id, body: 'late' }),
+          () => bob.update('posts', reply.id, { body: 'late' }),
+          () => alice.update('topics', topic.id, { closed: false }),
+          () => mia.delete('posts', reply.id),
+        ),
+      ).toEqual([...Array(3).fill('topic_closed'), 'applied']);
+      await all();
+      expect(bob.rows('posts').size).toBe(0);
+      await database.query('DELETE FROM moderators');
+      expect(await reasons(() => mia.delete('topics', topic.id))).toEqual(['topic_closed']);
+    });
+  });
+});
+
 describe('hooks', () => {
   it('all seven are called', async () => {
     const { SyncEvents } = await example<{ SyncEvents: Type }>('hooks/sync-events.ts');
@@ -542,7 +786,7 @@ interface Admin {
 }
 
 describe('operating it', () => {
-  it('the health indicator is up, and tells how sync is doing', async () => {
+  it('the health indicator is up, and reports the state of sync', async () => {
     const { SyncHealthIndicator, HealthController } =
       await example<Record<'SyncHealthIndicator' | 'HealthController', Type>>('operating/health.ts');
     const host = {

@@ -4,13 +4,14 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SyncEngine } from 'nestjs-synchro';
 import { caughtUp, SyncDevice, SyncDeviceError, type SendRequest } from 'nestjs-synchro/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { insertTask, insertTasks, retitle, share, unshare } from '../support/sample-rows.js';
 
-describe('what host teams test their rules with', () => {
+describe('the tools with which host teams test their rules', () => {
   let database: TestDatabase;
   let app: RunningApp;
 
@@ -67,7 +68,7 @@ describe('what host teams test their rules with', () => {
     expect(phone.rows('tasks').size).toBe(15);
   });
 
-  it('tells what became of each pushed change, in their order', async () => {
+  it('returns the verdict on each pushed change, in their order', async () => {
     const [user, other] = [randomUUID(), randomUUID()];
     const [phone, tablet] = [device(user), device(other)];
     await phone.start();
@@ -109,6 +110,24 @@ describe('what host teams test their rules with', () => {
     await caughtUp(app.app);
     expect(await phone.pull()).toBe('history_unavailable');
     expect([...phone.rows('tasks').keys()]).toEqual([task]);
+  });
+
+  it('hears of changes, by the live stream', async () => {
+    const user = randomUUID();
+    const phone = device(user);
+    await phone.start();
+    const live = await phone.live();
+    await expect(live.poked({ timeout: 50 })).rejects.toThrow('no poke in 50 ms');
+    const task = await insertTask(database, user, 'now');
+    await live.poked();
+    await phone.pull();
+    expect([...phone.rows('tasks').keys()]).toEqual([task]);
+    await app.app.get(SyncEngine).disconnect(user);
+    await expect(live.poked()).rejects.toThrow('the server has ended the stream: unauthorized');
+    live.close();
+    await expect(device('stranger').live()).rejects.toThrow('live answered 404');
+    const injected = new SyncDevice({ target: () => Promise.resolve({ status: 200, text: '' }) });
+    expect(() => injected.live()).toThrow('a live stream needs a URL');
   });
 
   it('says what the server answered when it refuses', async () => {

@@ -108,7 +108,7 @@ function ask(host: ContractHost, request: GoldenRequest, bindings: Bindings): Pr
         ? undefined
         : toJson(bindings.fill(request.body))
       : bindings.fillText(request.raw);
-  return send(`${host.url}${path}`, {
+  return send(`${host.url}${bindings.fillText(path)}`, {
     method,
     headers: Object.fromEntries(headers),
     ...(body !== undefined && { body }),

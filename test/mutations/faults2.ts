@@ -39,7 +39,7 @@ export const FAULTS2: readonly Mutation[] = [
   },
   {
     name: 'rows-that-are-born-deleted-stay-on-their-device',
-    file: 'lib/engine/push/writing/change-processing.ts',
+    file: 'lib/engine/push/writing/written.ts',
     find: 'return row.deletedAt === null ? taken :',
     replace: "return row.deletedAt !== '' ? taken :",
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created dead' }],
@@ -48,7 +48,7 @@ export const FAULTS2: readonly Mutation[] = [
   {
     name: 'rows-that-are-made-for-others-stay-on-their-device',
     file: 'lib/engine/push/writing/push-session.ts',
-    find: '[...this.hidden, ...this.processing.madeForOthers]',
+    find: '[...this.hidden, ...this.processing.written.madeForOthers]',
     replace: '[...this.hidden]',
     tests: [{ file: TRIGGERS, name: 'is gone from its device: created given' }],
     why: 'W-HOST-46: the device would keep a row that its user is not to read.',

@@ -11,7 +11,7 @@ export const GUARDS: readonly Mutation[] = [
     file: 'lib/http/guards/token-verifier.ts',
     find: "requireExpiry === false ? [] : ['exp']",
     replace: "requireExpiry === true ? ['exp'] : []",
-    tests: [{ file: JWT, name: 'must have an end, unless told otherwise' }],
+    tests: [{ file: JWT, name: 'must have an end, unless configured otherwise' }],
     why: 'W-HTTP-5: a token that leaked once would be good for ever.',
   },
   {
@@ -73,8 +73,8 @@ export const GUARDS: readonly Mutation[] = [
   {
     name: 'nobody-is-a-user',
     file: 'lib/http/user.interceptor.ts',
-    find: "if (typeof userId !== 'string' || userId === '') {",
-    replace: "if (typeof userId !== 'string') {",
+    find: "return answer === '' ? null : answer;",
+    replace: 'return answer;',
     tests: [{ file: IDENTITY, name: 'is nobody' }],
     why: 'All who have no name would share one user’s rows.',
   },

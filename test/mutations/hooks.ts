@@ -88,7 +88,7 @@ export const HOOKS: readonly Mutation[] = [
     file: 'lib/engine/push/writing/judge.ts',
     find: "resolution.winner === 'server' || !isBase(conflict.baseVersion, conflict.serverTime),",
     replace: "resolution.winner === 'server' || conflict.serverTime !== '',",
-    tests: [{ file: VERDICTS, name: 'the host is told of true conflicts only' }],
+    tests: [{ file: VERDICTS, name: 'the host gets true conflicts only' }],
     why: 'W-PUSH-19: a host that shows conflicts to people would show every edit.',
   },
   {
@@ -96,7 +96,7 @@ export const HOOKS: readonly Mutation[] = [
     file: 'lib/engine/push/writing/judge.ts',
     find: 'userId: this.context.userId,',
     replace: 'userId: this.context.clientId,',
-    tests: [{ file: 'test/registry/resolvers.test.ts', name: 'is told everything about both sides' }],
+    tests: [{ file: 'test/registry/resolvers.test.ts', name: 'gets everything about both sides' }],
     why: 'W-PUSH-19: a host could not prefer one user’s version.',
   },
 ];

@@ -13,8 +13,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'deletes-come-after-creates',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: '  return entries;\n}\n\n/** What tells of',
-    replace: '  return entries.toReversed();\n}\n\n/** What tells of',
+    find: '  return entries;\n}\n\n/** Entries for the buckets',
+    replace: '  return entries.toReversed();\n}\n\n/** Entries for the buckets',
     tests: [
       {
         file: 'test/replication/membership/edge-diff.test.ts',
@@ -98,10 +98,10 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'children-that-are-gone-follow-their-parent',
     file: 'lib/replication/membership/apply-event.ts',
-    find: 'isFollowed ? event.order : commitEnd',
+    find: 'context.until < END ? order : commitEnd',
     replace: 'commitEnd',
     tests: [
-      { file: 'test/replication/membership/wal-children.test.ts', name: 'are not told to who gets it' },
+      { file: 'test/replication/membership/wal-children.test.ts', name: 'do not reach users who get it' },
     ],
     why: 'Interleavings 9: who gets the parent would be told of a child that was gone before.',
   },
@@ -188,11 +188,11 @@ export const MEMBERSHIP: readonly Mutation[] = [
     tests: [
       {
         file: 'test/replication/membership/wal-soft-delete.test.ts',
-        name: 'takes nothing of what is told of others beside it',
+        name: 'takes nothing from the entries of others beside it',
       },
       {
         file: 'test/replication/membership/wal-soft-delete.test.ts',
-        name: 'of what is told of a row whose time stands still',
+        name: 'from the entry of a row whose time stands still',
       },
     ],
     why: 'Rule 1: the wrong devices would be told of the wrong row.',

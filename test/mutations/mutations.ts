@@ -1,4 +1,6 @@
 import type { Mutation } from './mutation.js';
+import { CLIENT } from './client.js';
+import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
 import { OWNERSHIP } from './ownership.js';
@@ -11,6 +13,7 @@ import { READING } from './reading.js';
 import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
+import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { OPERATIONS } from './operations.js';
@@ -28,6 +31,7 @@ import { TOGETHER } from './together.js';
 import { TYPES } from './types.js';
 import { SETTINGS } from './settings.js';
 import { WAL } from './wal.js';
+import { WRITE_POLICY } from './write-policy.js';
 
 /** Every break that the suite must notice. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -39,10 +43,12 @@ export const MUTATIONS: readonly Mutation[] = [
   ...FAULTS2,
   ...POISON,
   ...PULL,
+  ...LIVE,
   ...RETENTION,
   ...PUSH,
   ...PUSH_FAILURES,
   ...OWNERSHIP,
+  ...WRITE_POLICY,
   ...REQUESTS,
   ...SDK,
   ...SHARE,
@@ -60,4 +66,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...READING,
   ...HTTP,
   ...CONSUMER,
+  ...CLIENT,
+  ...FIT,
 ];

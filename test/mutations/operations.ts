@@ -15,7 +15,7 @@ export const OPERATIONS: readonly Mutation[] = [
     file: 'lib/operations/sync-status.ts',
     find: 'seconds: behind ? stored.secondsSinceApplied : 0,',
     replace: 'seconds: behind && stored.active !== true ? stored.secondsSinceApplied : 0,',
-    tests: [{ file: STATUS, name: 'tells by how much the changelog is behind' }],
+    tests: [{ file: STATUS, name: 'says by how much the changelog is behind' }],
     why: 'W-HTTP-7: a health check would say ok while devices get nothing.',
   },
   {
@@ -39,7 +39,7 @@ export const OPERATIONS: readonly Mutation[] = [
     file: 'lib/replication/wal-consumer.ts',
     find: "this.monitor.enter('failing', text);",
     replace: "this.monitor.enter('failing');",
-    tests: [{ file: STATUS, name: 'tells why the consumer fails, and since when' }],
+    tests: [{ file: STATUS, name: 'says why the consumer fails, and since when' }],
     why: 'W-WAL-5: an operator would have to look through logs for what stops everybody.',
   },
   {

@@ -8,24 +8,23 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'nobody-checks-who-owns-a-row',
     file: 'lib/store/host-rows/ownership-sql.ts',
-    find: 'if (table.ownerColumn !== null) return test(`${row}.${quoteIdentifier(table.ownerColumn)}`);',
-    replace:
-      'if (table.ownerColumn !== null) return `(${test(`${row}.${quoteIdentifier(table.ownerColumn)}`)} OR true)`;',
+    find: 'if (own !== null) return own;',
+    replace: 'if (own !== null) return `(${own} OR true)`;',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser another user's row that the user can't see" }],
     why: 'W-PUSH-4, W-PUSH-6: any user could update, delete and restore the rows of all.',
   },
   {
     name: 'update-does-not-check-the-owner',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}",
-    replace: 'WHERE t.${key} = r.${key} AND $2::text IS NOT NULL',
+    find: "${group.granted ? 'true' : changeCheck(registry, group)}",
+    replace: '$2::text IS NOT NULL',
     tests: [{ file: VALIDATORS, name: 'gives the row to somebody else' }],
     why: 'Design, rule 2: write authority is checked in the statement that writes, also for updates, deletes, undeletes.',
   },
   {
     name: 'create-does-not-check-the-parent',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
+    find: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;',
     replace: 'return `(${value} IS NULL OR ${owned} OR true)`;',
     tests: [{ file: VALIDATORS, name: 'gives the parent to somebody else' }],
     why: 'Design, rule 2: the same holds for a create, through the parent chain.',
@@ -55,8 +54,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'rows-of-others-are-locked',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: "AND ${ownedSql(registry, table, 't', '$2::text')}\n     ORDER BY",
-    replace: 'AND $2::text IS NOT NULL\n     ORDER BY',
+    find: '${isBySight ? seenSql(registry, context, contract, owned) : owned}\n     ORDER BY',
+    replace: '($2::text IS NOT NULL)\n     ORDER BY',
     tests: [
       { file: 'test/push/push-concurrency.test.ts', name: "doesn't wait for a push that has been refused" },
     ],
@@ -65,7 +64,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'answers-show-what-the-user-can-not-see',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: '(o.owned OR EXISTS (',
+    find: '(${owned} OR EXISTS (',
     replace: '(true OR EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: "pushes as superuser another user's row that the user can't see" }],
     why: 'W-PUSH-5: pushing a guessed id would tell the content of the row.',
@@ -94,7 +93,7 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'own-row-without-edges-is-invisible',
     file: 'lib/engine/push/sql/row-sql.ts',
-    find: '(o.owned OR EXISTS (',
+    find: '(${owned} OR EXISTS (',
     replace: '(EXISTS (',
     tests: [{ file: OWNERSHIP_TEST, name: 'an own row without edges is visible to its device' }],
     why: 'Interleavings 10: a device edits its row before the consumer has seen it.',
@@ -115,8 +114,8 @@ export const OWNERSHIP: readonly Mutation[] = [
   {
     name: 'configured-times-are-writable',
     file: 'lib/registry/table-builder.ts',
-    find: '        updatedAtColumn,\n        deletedAtColumn,\n        ...protectedByHost,',
-    replace: '        ...protectedByHost,',
+    find: 'const times = [createdAtColumn, updatedAtColumn, deletedAtColumn];',
+    replace: 'const times = [createdAtColumn];',
     tests: [{ file: 'test/registry/table-options.test.ts', name: 'W-REG-1' }],
     why: 'W-REG-1: last write wins could be forged.',
   },

@@ -34,7 +34,7 @@ export const POISON: readonly Mutation[] = [
     file: 'lib/replication/rule-retries.ts',
     find: 'refresh: true, removed: true',
     replace: 'refresh: true, removed: false',
-    tests: [{ file: ROWS, name: 'is told of as deleted once that can be written' }],
+    tests: [{ file: ROWS, name: 'gets its delete once that can be written' }],
     why: 'W-HOST-3: devices would keep a row that is gone.',
   },
   {
@@ -50,7 +50,7 @@ export const POISON: readonly Mutation[] = [
     file: 'lib/replication/consumer-tasks.ts',
     find: 'if (!(await tx.succeeds(write))) await sendToSnapshot(tx, task);',
     replace: 'await tx.succeeds(write);',
-    tests: [{ file: ROWS, name: 'is to be told of it by withdraw' }],
+    tests: [{ file: ROWS, name: 'that should get it by withdraw' }],
     why: 'W-HOST-4: the device would keep a row that its user is not to have.',
   },
   {

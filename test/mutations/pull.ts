@@ -134,7 +134,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: ' && !gone.some((record) => this.mayBeBack(record))',
     replace: '',
-    tests: [{ file: 'test/pull/hydration-ahead.test.ts', name: 'is not told to be gone meanwhile' }],
+    tests: [{ file: 'test/pull/hydration-ahead.test.ts', name: 'gets no delete meanwhile' }],
     why: 'Interleavings 12: a device that holds the newer version would skip what brings the row back.',
   },
   {
@@ -262,7 +262,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/store/clients/sync-clients.ts',
     find: 'greatest((bucket_since ->> b)::bigint, $3::bigint)',
     replace: '$3::bigint',
-    tests: [{ file: SUBSCRIPTIONS, name: 'of what was gone before a bucket came nothing is told' }],
+    tests: [{ file: SUBSCRIPTIONS, name: 'rows that were gone before a bucket came have no entry' }],
     why: 'The same when the bucket is left before those pages are read.',
   },
   {
@@ -288,7 +288,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/pull/puller.ts',
     find: 'standing === Standing.noEdges &&',
     replace: 'standing === Standing.neverServed &&',
-    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'a task that its device makes anew' }],
+    tests: [{ file: 'test/pull/hydration-race.test.ts', name: 'a task that its device makes again' }],
     why: 'Interleavings 9: the device has the version of the entry that follows, and would skip it.',
   },
   {
@@ -296,7 +296,7 @@ export const PULL: readonly Mutation[] = [
     file: 'lib/engine/push/push.ts',
     find: '...queueSubscriptionChange(client, buckets, client.acknowledged),',
     replace: '',
-    tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight is given anew' }],
+    tests: [{ file: SUBSCRIPTIONS, name: 'a row that was edited out of sight comes again' }],
     why: 'W-PUSH-3: an edit that was refused without the row would stay on the device when the row is in sight again.',
   },
   {
@@ -355,7 +355,7 @@ export const PULL: readonly Mutation[] = [
     tests: [
       {
         file: SUBSCRIPTIONS,
-        name: 'what pulls pass over while the change waits counts from the first of them',
+        name: 'rows that pulls skip while the change waits count from the first pull on',
       },
     ],
     why: 'Interleavings 3: what left the bucket between the first pull without it and the last one would stay.',

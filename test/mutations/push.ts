@@ -78,7 +78,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/failures/failed-changes.ts',
     find: 'const isBlocked = this.keys.has(item.key);',
     replace: "const isBlocked = this.keys.has('');",
-    tests: [{ file: BATCHES, name: 'what follows a record that is tried again waits' }],
+    tests: [{ file: BATCHES, name: 'changes behind one that is tried again wait' }],
     why: 'Interleavings 16: changes of one record keep their order.',
   },
   {
@@ -147,8 +147,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'updated-at-is-left-alone',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: '[...assignments, forwardSql(group.contract), ...version]',
-    replace: '[...assignments, ...version]',
+    find: '[...assignments, ...owner, ...forwardSql(group.contract), ...version]',
+    replace: '[...assignments, ...owner, ...version]',
     tests: [{ file: VERDICTS, name: 'moves updated_at and the version' }],
     why: 'W-PUSH-8: other devices skip a row whose updated_at did not grow.',
   },
@@ -163,8 +163,8 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'created-rows-have-microseconds',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: "[table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],",
-    replace: '[table.updatedAtColumn, `clock_timestamp()`],',
+    find: 'values.push([table.updatedAtColumn, NOW]);',
+    replace: "values.push([table.updatedAtColumn, 'clock_timestamp()']);",
     tests: [{ file: VERDICTS, name: 'is applied with the time of the row, in whole milliseconds' }],
     why: 'Interleavings 13: Swift keeps milliseconds.',
   },
@@ -257,7 +257,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/compaction/compactor.ts',
     find: 'await this.reportLongParked();',
     replace: '',
-    tests: [{ file: 'test/compaction/compaction-cleanup.test.ts', name: 'tells operators what has waited' }],
+    tests: [{ file: 'test/compaction/compaction-cleanup.test.ts', name: 'reports rows that have waited' }],
     why: 'Interleavings 20: what stays parked too long becomes a rule failure that an operator sees.',
   },
   {
@@ -265,7 +265,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/sql/sqlstate.ts',
     find: 'return !isRerun && (isRetryable(error) || isSchemaRace(error) || isLostPlan(error));',
     replace: 'return !isRerun && (isSchemaRace(error) || isLostPlan(error));',
-    tests: [{ file: BATCHES, name: 'what may be a lost race' }],
+    tests: [{ file: BATCHES, name: 'an error that may be a lost race' }],
     why: 'W-PUSH-2: the edit would be rejected for good.',
   },
   {
@@ -273,8 +273,8 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/change-applier.ts',
     find: 'const surplus = changes.slice(this.limit).map(tooMany);',
     replace: 'const surplus = changes.slice(changes.length).map(tooMany);',
-    tests: [{ file: VERDICTS, name: 'what is beyond the limit is to be sent again' }],
-    why: 'W-PUSH-21: what is beyond the limit is to be sent again.',
+    tests: [{ file: VERDICTS, name: 'changes beyond the limit are to be sent again' }],
+    why: 'W-PUSH-21: changes beyond the limit are to be sent again.',
   },
   {
     name: 'hooks-run-in-the-role-of-the-push',
@@ -290,7 +290,7 @@ export const PUSH: readonly Mutation[] = [
     file: 'lib/engine/push/push.ts',
     find: 'isOutdated === true && attempt < SURE',
     replace: 'isOutdated === true && attempt < 0 * SURE',
-    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push looks again' }],
+    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push reads again' }],
     why: 'W-PUSH-3: an edit that is refused without the row that its user sees would stay on the device.',
   },
 ];

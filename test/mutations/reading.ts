@@ -8,8 +8,8 @@ export const READING: readonly Mutation[] = [
   {
     name: 'undeleted-rows-keep-their-time',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));',
-    replace: 'const plain = (live === false && isItsChange) || (grew && isFreshInsert(row, micros));',
+    find: 'const plain = grew && (live === false ? isChange(row) : isFreshInsert(row, micros));',
+    replace: 'const plain = (live === false && isChange(row)) || (grew && isFreshInsert(row, micros));',
     tests: [
       { file: 'test/pull/served-timestamps.test.ts', name: 'is deleted and undeleted in SQL comes back' },
     ],
@@ -43,7 +43,7 @@ export const READING: readonly Mutation[] = [
         replace: 'ORDER BY l.bucket_id, l.seq) AS e',
       },
     ],
-    tests: [{ file: COSTS, name: 'a page of the log of many buckets looks at no more of each' }],
+    tests: [{ file: COSTS, name: 'a page of the log of many buckets reads no more of each' }],
     why: 'W-PULL-15: a device that was away would read the whole log for each page.',
   },
   {
@@ -51,7 +51,7 @@ export const READING: readonly Mutation[] = [
     file: 'lib/engine/snapshot/snapshotter.ts',
     find: 'ORDER BY bucket_id, table_name, record_id LIMIT $4::int) AS e',
     replace: 'ORDER BY bucket_id, table_name, record_id) AS e',
-    tests: [{ file: COSTS, name: 'a page of a snapshot looks at no more edges and rows' }],
+    tests: [{ file: COSTS, name: 'a page of a snapshot reads no more edges and rows' }],
     why: 'W-SNAP-4: a million rows would take a million times a thousand.',
   },
   {

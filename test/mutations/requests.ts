@@ -84,8 +84,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'request-without-a-user-is-served',
     file: 'lib/http/user.interceptor.ts',
-    find: "if (typeof userId !== 'string' || userId === '') {",
-    replace: "if (typeof userId !== 'string') {",
+    find: 'if (userId === null) {',
+    replace: 'if (userId === undefined) {',
     tests: [{ file: 'test/http/guards/guards-identity.test.ts', name: 'a user id that is' }],
     why: 'Design: a request without a user is refused.',
   },
@@ -101,10 +101,10 @@ export const REQUESTS: readonly Mutation[] = [
   },
   {
     name: 'bodies-may-be-of-any-size',
-    file: 'lib/http/bodies/pending-body.ts',
-    find: 'if (progress.bytes > this.limits.maxBytes)',
-    replace: 'if (progress.bytes > 1e9 * this.limits.maxBytes)',
-    tests: [{ file: 'test/http/bodies/http-bodies.test.ts', name: 'are refused above 16 MB' }],
+    file: 'lib/http/bodies/incoming-body.ts',
+    find: 'else if (this.received > maxBytes)',
+    replace: 'else if (this.received > 1e9 * maxBytes)',
+    tests: [{ file: 'test/http/bodies/http-bodies.test.ts', name: 'also where they come without a length' }],
     why: 'W-HTTP-1, design rule 12: anyone could fill the memory.',
   },
   {
@@ -126,8 +126,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'page-may-have-any-number-of-entries',
     file: 'lib/http/requests.ts',
-    find: 'return limit > BigInt(MAX_LIMIT) ? MAX_LIMIT : Number(limit);',
-    replace: 'return Number(limit);',
+    find: 'return value > BigInt(most) ? most : Number(value);',
+    replace: 'return Number(value);',
     tests: [{ file: 'test/pull/pull-pages.test.ts', name: 'and 1000 at most' }],
     why: 'Design, rule 12: memory is bounded by configuration.',
   },

@@ -11,7 +11,7 @@ export const RETENTION: readonly Mutation[] = [
     replace: 'coalesce((SELECT min(seq) FROM :sync.sync_changelog), 0)::text AS floor_seq',
     tests: [
       { file: RETENTION_TEST, name: 'is never sent to a snapshot, and never holds compaction back' },
-      { file: RETENTION_TEST, name: 'tells a client below it, and none at it or above' },
+      { file: RETENTION_TEST, name: 'sends a client below it, and none at it or above' },
       { file: RETENTION_TEST, name: 'is stored: it outlasts the entries' },
     ],
     why: 'W-PULL-4: MIN(seq) is no floor: it sends quiet devices to snapshots, and lets others miss deletes.',
@@ -144,7 +144,7 @@ export const RETENTION: readonly Mutation[] = [
     file: 'lib/engine/request/sync-context.ts',
     find: 'if (log.isOutdated) throw',
     replace: 'if (log.isOutdated && log.lastSeq < 0n) throw',
-    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a snapshot is asked to come back' }],
+    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a snapshot has to come back' }],
     why: 'W-WAL-17: after a restore from an older copy, the edges of that time would show rows as they are now.',
   },
   {
@@ -152,7 +152,7 @@ export const RETENTION: readonly Mutation[] = [
     file: 'lib/replication/slot/slot-setup.ts',
     find: 'if (position && slot && isAhead(slot, position)) await voidPosition(client);',
     replace: 'if (position && slot && !isAhead(slot, position)) await voidPosition(client);',
-    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'while the slot is being made anew, too' }],
+    tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'while a new slot is being made, too' }],
     why: 'The same while the slot is made anew, which takes as long as the longest transaction.',
   },
   {

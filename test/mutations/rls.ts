@@ -19,7 +19,7 @@ export const RLS: readonly Mutation[] = [
     file: 'lib/store/rls/rls.ts',
     find: '`${dropSql(kind, table)};\\nCREATE POLICY',
     replace: '`CREATE POLICY',
-    tests: [{ file: SQL, name: 'are as the catalogs tell after they have run twice' }],
+    tests: [{ file: SQL, name: 'are as in the catalogs after they have run twice' }],
     why: 'W-OWN-4: the second run of a migration would fail.',
   },
   {
@@ -33,8 +33,8 @@ export const RLS: readonly Mutation[] = [
   {
     name: 'rows-may-be-given-away-under-policies',
     file: 'lib/store/rls/rls.ts',
-    find: "policy('write_upd', `USING (${owned})`, `WITH CHECK (${owned})`)",
-    replace: "policy('write_upd', `USING (${owned})`, 'WITH CHECK (true)')",
+    find: "`WITH CHECK (${table.writeFunction === null ? owned : 'true'})`",
+    replace: "'WITH CHECK (true)'",
     tests: [{ file: SQL, name: 'let a row be written by its owner alone, and stay with that one' }],
     why: 'W-OWN-4: the second wall would let rows through to other users.',
   },
@@ -51,8 +51,8 @@ export const RLS: readonly Mutation[] = [
   {
     name: 'children-with-an-owner-belong-to-the-parent',
     file: 'lib/engine/push/sql/write-sql.ts',
-    find: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;',
-    replace: 'return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${value} IS NOT NULL)`;',
+    find: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;',
+    replace: 'return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${value} IS NOT NULL)` : owned;',
     also: [
       {
         file: 'lib/engine/push/writing/change-processing.ts',

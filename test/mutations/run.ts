@@ -110,10 +110,15 @@ async function problemBefore(
   [copy]: readonly ProjectCopy[],
   runs: VitestRuns,
 ): Promise<string | null> {
-  const checker = new TypeChecker(root);
+  const packages = ['lib', 'client'].filter((name) =>
+    mutations.some(({ file }) => file.startsWith(`${name}/`)),
+  );
+  const checkers = new Map(packages.map((name) => [name, new TypeChecker(root, `${name}/tsconfig.json`)]));
   const refused: string[] = [];
   for (const mutation of mutations) {
     try {
+      const checker = checkers.get(mutation.file.split('/')[0] ?? '');
+      if (!checker) throw new Error(`${mutation.file} is in no package`);
       const files = broken(mutation, (file) => checker.text(file));
       for (const error of checker.problems(files)) refused.push(`${mutation.name}: ${error}`);
     } catch (error) {

@@ -20,7 +20,7 @@ export const SDK: readonly Mutation[] = [
   },
   {
     name: 'kept-domains-are-read',
-    file: 'lib/engine/push/sql/write-sql.ts',
+    file: 'lib/engine/push/sql/group-values.ts',
     find: '].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);',
     replace:
       "].map(({ name, baseSqlType, ...rest }) => `${quoteIdentifier(name)} ${'dbType' in rest ? rest.dbType : baseSqlType}`);",
@@ -30,8 +30,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'snapshot-does-not-wait-for-its-device',
     file: 'lib/engine/snapshot/await-pushes.ts',
-    find: 'if (lsn === null) return;',
-    replace: 'if (lsn === null || lsn >= 0n) return;',
+    find: 'if (lsn !== null) await',
+    replace: 'if (lsn !== null && lsn < 0n) await',
     tests: [
       {
         file: 'test/snapshot/snapshot-own-pushes.test.ts',
@@ -82,8 +82,8 @@ export const SDK: readonly Mutation[] = [
   {
     name: 'child-is-told-by-its-last-parent-alone',
     file: 'lib/replication/membership/apply-event.ts',
-    find: 'applyAt(event, isFollowed ? event.order : commitEnd)',
-    replace: 'applyAt(event, isFollowed ? event.order : Infinity)',
+    find: 'context.until < END ? order : commitEnd',
+    replace: 'context.until < END ? order : Infinity',
     tests: [{ file: 'test/pull/told-children.test.ts', name: 'made with its parent' }],
     why: 'W-SDK-6: the device that made it would keep it.',
   },

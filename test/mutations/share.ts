@@ -112,8 +112,8 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'large-bodies-of-a-user-come-at-once',
     file: 'lib/http/admission/admission.ts',
-    find: 'const LARGE_BODIES = 1;',
-    replace: 'const LARGE_BODIES = 4;',
+    find: 'const LARGE_BODIES = 2;',
+    replace: 'const LARGE_BODIES = 8;',
     tests: [
       {
         file: 'test/http/limits/large-bodies.test.ts',

@@ -1,13 +1,17 @@
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** Checks files of `lib/` as they would be. Unused names don't count: a break may well leave some behind. */
+/** Checks files of a package as they would be. Unused names don't count: a break may well leave some behind. */
 export class TypeChecker {
   private readonly changed = new Map<string, { text: string; version: number }>();
   private readonly service: ts.LanguageService;
 
-  constructor(private readonly root: string) {
-    const { options, fileNames } = readConfig(root);
+  /** @param config The package's `tsconfig.json`, from the root. */
+  constructor(
+    private readonly root: string,
+    config: string,
+  ) {
+    const { options, fileNames } = readConfig(root, config);
     this.service = ts.createLanguageService({
       ...ts.sys,
       useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
@@ -50,14 +54,14 @@ export class TypeChecker {
   }
 }
 
-function readConfig(root: string): ts.ParsedCommandLine {
+function readConfig(root: string, file: string): ts.ParsedCommandLine {
   const changes = { noEmit: true, noUnusedLocals: false, noUnusedParameters: false };
-  const config = ts.getParsedCommandLineOfConfigFile(join(root, 'lib/tsconfig.json'), changes, {
+  const config = ts.getParsedCommandLineOfConfigFile(join(root, file), changes, {
     ...ts.sys,
     onUnRecoverableConfigFileDiagnostic: ({ messageText }) => {
       throw new Error(ts.flattenDiagnosticMessageText(messageText, ' '));
     },
   });
-  if (!config) throw new Error('lib/tsconfig.json can not be read');
+  if (!config) throw new Error(`${file} can not be read`);
   return config;
 }

@@ -91,9 +91,9 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'retries-of-creates-are-conflicts',
     file: 'lib/engine/push/writing/judge.ts',
-    find: 'return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row);',
+    find: 'return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);',
     replace:
-      "return isRetry && item.operation === 'update' ? acceptedUnchanged(item, row) : this.resolveConflict(item, row);",
+      "return isRetry && item.operation === 'update' ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);",
     tests: [{ file: VERDICTS, name: 'the retry of a create is applied, with the time of the row' }],
     why: 'W-PUSH-11: a create whose answer was lost would be written twice, or be a conflict.',
   },
@@ -150,7 +150,7 @@ export const VALUES: readonly Mutation[] = [
     file: 'lib/engine/push/failures/failures.ts',
     find: 'if (isForbidden) return reverted(item, row, ...REASONS.forbidden);',
     replace: 'if (!isForbidden) return reverted(item, row, ...REASONS.forbidden);',
-    tests: [{ file: ODD, name: 'is told apart for updates and deletes, too' }],
+    tests: [{ file: ODD, name: 'is recognised for updates and deletes, too' }],
     why: 'W-HOST-32: who looks for a missing right would find none.',
   },
   {

@@ -201,7 +201,7 @@ export const WAL: readonly Mutation[] = [
     tests: [
       {
         file: 'test/replication/tables/wal-changes.test.ts',
-        name: 'tells every bucket of a truncated table',
+        name: 'has a delete in every bucket of a truncated table',
       },
     ],
     why: 'W-WAL-10: the rows would stay on every device.',
@@ -256,7 +256,7 @@ export const WAL: readonly Mutation[] = [
     tests: [
       {
         file: 'test/replication/slot/changelog-transaction.test.ts',
-        name: 'sent while something else was waited for',
+        name: 'sent while another one was awaited',
       },
     ],
     why: 'Design, rule 5: what could not be written is told by what it failed of, and nothing goes on behind it.',
@@ -337,7 +337,7 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/membership/current-rows.ts',
     find: 'tx.markReadAhead();',
     replace: '',
-    tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
+    tests: [{ file: FRESH, name: 'that was resolved ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',
   },
   {
@@ -345,7 +345,7 @@ export const WAL: readonly Mutation[] = [
     file: 'lib/replication/membership/membership-applier.ts',
     find: 'if (!tx.readAhead) work.edges.add(fresh, []);',
     replace: 'work.edges.add(fresh, []);',
-    tests: [{ file: FRESH, name: 'that somebody has looked at, ahead of the stream' }],
+    tests: [{ file: FRESH, name: 'that was resolved ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',
   },
 ];

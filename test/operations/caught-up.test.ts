@@ -124,7 +124,7 @@ describe('caughtUp', () => {
       expect(error).toBeInstanceOf(SynchroError);
       expect(error).toMatchObject({ code: 'not_caught_up' });
       expect(String(error)).toMatch(
-        /after 200 ms: an instance consumes; it is at [0-9A-F]+\/[0-9A-F]+, [0-9A-F]+\/[0-9A-F]+ was asked for; 0 requests/,
+        /after 200 ms: an instance consumes; it is at [0-9A-F]+\/[0-9A-F]+, [0-9A-F]+\/[0-9A-F]+ was asked for; 0 tasks/,
       );
     });
     await apiOnly.app.get(SyncEngine).caughtUp();

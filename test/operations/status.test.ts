@@ -149,6 +149,7 @@ describe('the status', () => {
         waitingRows: 0,
         parkedRows: 0,
         openTasks: 0,
+        live: { connections: 0, pokes: 0, pokeDelay: null },
         refusedChanges: { count: 0, latest: [] },
       });
       expect(status.slot.retainedBytes).toBeGreaterThan(0);
@@ -166,7 +167,7 @@ describe('the status', () => {
     }
   });
 
-  it('tells by how much the changelog is behind [W-HTTP-7]', async () => {
+  it('says by how much the changelog is behind [W-HTTP-7]', async () => {
     const app = await start({ replication: false });
     await start();
     await insertDoc();
@@ -184,7 +185,7 @@ describe('the status', () => {
     expect((await read(app)).lag).toEqual({ bytes: 0, seconds: 0 });
   });
 
-  it('tells why the consumer fails, and since when [W-WAL-5]', async () => {
+  it('says why the consumer fails, and since when [W-WAL-5]', async () => {
     const app = await start();
     await reaches(app, 'consuming');
     failure = Object.assign(new Error('the resolver lost its connection'), { code: 'ECONNRESET' });

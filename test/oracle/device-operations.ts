@@ -60,7 +60,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
   },
   /** An app may let its user move a row, which the server does not take from a device. */
   moveLocally: (world, phone, { b, c }) => {
-    const table = at(['tasks', 'comments', 'cards'] as const, b);
+    const table = at(['tasks', 'comments', 'cards', 'lines'] as const, b);
     const { parent } = tableOf(table);
     const [id] = pick(phone, table, c);
     const [above] = parent ? pick(phone, parent.table as TableName, c + 1) : [];

@@ -77,7 +77,7 @@ export class History {
   }
 
   /** When a grant was in force. */
-  granted(grant: GrantName, what: unknown, user: string): readonly Interval[] {
+  granted(grant: GrantName, what: unknown, user: string): readonly Version[] {
     return this.rows(grant).get(`${String(what)} ${user}`) ?? [];
   }
 

@@ -28,7 +28,7 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
     'schema_hash',
   ],
   snapshot: ['records', 'cursor', 'checkpoint', 'has_more', 'schema_version', 'schema_hash'],
-  push: ['accepted', 'rejected', 'checkpoint', 'server_time', 'schema_version', 'schema_hash'],
+  push: ['accepted', 'rejected', 'checkpoint', 'server_time', 'commit', 'schema_version', 'schema_hash'],
 };
 
 /** Judges what answers tell besides rows: nothing of others, and the truth. */
@@ -97,4 +97,8 @@ export class Protocol {
   }
 }
 
-const GRANT_OF: Readonly<Record<string, GrantName>> = { team: 'team_members', task: 'watches' };
+const GRANT_OF: Readonly<Record<string, GrantName>> = {
+  team: 'team_members',
+  task: 'watches',
+  sheet_members: 'sheet_members',
+};

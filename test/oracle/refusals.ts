@@ -40,8 +40,9 @@ export function hasCause(
     case 'update_failed':
     case 'resurrection_failed':
       return mayRaise || evidence.refuses(table, change.data ?? {});
-    case 'delete_failed':
     case 'invalid_data':
+      return mayRaise || isTooLong(table, change);
+    case 'delete_failed':
     case 'internal_error':
       return mayRaise;
     default:
@@ -102,6 +103,15 @@ function namesLostRow(
   const versions = evidence.history.of(table as TableName, named);
   return !evidence.throughout(versions, exchange.sent, exchange.received);
 }
+
+/** No bucket may be so long: the host writes such rows, and a device may send one back. */
+function isTooLong(table: TableName, { data }: PushChange): boolean {
+  const { team } = tableOf(table);
+  return team !== undefined && String(data?.[team] ?? '').length > LONGEST_TEAM;
+}
+
+/** Bytes of a bucket, without the prefix `team:`. */
+const LONGEST_TEAM = 1_275;
 
 function isUnderAnothers(
   evidence: Evidence,

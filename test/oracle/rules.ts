@@ -29,8 +29,19 @@ export class Rules {
 
   /** When a user could write this version of a row. */
   writable(user: string, table: TableName, version: Version): readonly Interval[] {
-    const { owner, parent } = tableOf(table);
-    if (owner) return version.row['user_id'] === user ? this.widened(version) : [];
+    const { owner, parent, members } = tableOf(table);
+    const isOwner = owner !== undefined && version.row[owner] === user;
+    if (isOwner) return this.widened(version);
+    if (members) {
+      const editing = this.history
+        .granted('sheet_members', version.row['id'], user)
+        .filter(({ row }) => row['can_edit'] === true);
+      return overlap(
+        this.widened(version),
+        editing.flatMap((one) => this.widened(one)),
+      );
+    }
+    if (owner) return [];
     if (!parent) return [];
     const above = this.history
       .of(parent.table as TableName, String(version.row[parent.fk]))
@@ -48,6 +59,7 @@ export class Rules {
     else if (table.owner && row['user_id'] === user) found.push(ALWAYS);
     if (table.everyone && (!table.owner || row['user_id'] === null)) found.push(ALWAYS);
     if (table.shared) found.push(...granted('note_shares', row['id']));
+    if (table.members) found.push(...granted('sheet_members', row['id']));
     if (table.parent) {
       const { table: above, fk } = table.parent;
       if (table.watched) found.push(...granted('watches', row[fk]));

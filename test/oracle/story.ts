@@ -29,13 +29,14 @@ export function storyOf(
 
 /** What the record and those above it were, and who was granted what by them. */
 function versions(history: History, table: TableName, id: string): readonly Line[] {
-  const { parent, team, shared, watched } = tableOf(table);
+  const { parent, team, shared, watched, members } = tableOf(table);
   return history
     .of(table, id)
     .flatMap(({ from, to, row }): readonly Line[] => [
       [from, `until ${to} ${table} ${JSON.stringify(row)}`],
       ...(team ? grants(history, 'team_members', row[team]) : []),
       ...(shared ? grants(history, 'note_shares', row['id']) : []),
+      ...(members ? grants(history, 'sheet_members', row['id']) : []),
       ...(watched && parent ? grants(history, 'watches', row[parent.fk]) : []),
       ...(parent ? versions(history, parent.table as TableName, String(row[parent.fk])) : []),
     ]);

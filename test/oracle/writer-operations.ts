@@ -57,7 +57,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     world.did('hardDelete', gone.length);
   },
   moveOwner: async (world, run, { a, b, c }) => {
-    const table = at(['projects', 'projects', 'notes', 'boards', 'tags'] as const, a);
+    const table = at(['projects', 'projects', 'notes', 'boards', 'tags', 'sheets'] as const, a);
     const owner = table === 'tags' && c % 3 === 0 ? 'NULL' : `'${world.user(c)}'`;
     const team = table === 'boards' && c % 2 === 0 ? `, team = '${world.team(c)}'` : '';
     const time = a % 2 === 0 ? ', updated_at = now()' : '';
@@ -65,16 +65,18 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     world.did('moved');
   },
   moveParent: async (world, run, { a, b, c }) => {
-    const table = at(['tasks', 'comments', 'cards'] as const, a);
+    const table = at(['tasks', 'comments', 'cards', 'lines'] as const, a);
     const { parent } = tableOf(table);
     const [above] = await world.someIds((parent?.table ?? '') as TableName, c, 1);
     if (!parent || above === undefined) return;
     await change(world, run, table, b, 1, `${parent.fk} = '${above}', updated_at = now()`);
     world.did('moved');
   },
-  share: async (world, run, { b, c }) =>
-    grant(world, run, 'note_shares', await world.someIds('notes', b, 1), c),
-  unshare: (world, run, { b }) => revoke(world, run, 'note_shares', b),
+  share: async (world, run, { a, b, c }) =>
+    a % 2 === 0
+      ? grant(world, run, 'note_shares', await world.someIds('notes', b, 1), c)
+      : grant(world, run, 'sheet_members', await world.someIds('sheets', b, 1), c),
+  unshare: (world, run, { a, b }) => revoke(world, run, a % 2 === 0 ? 'note_shares' : 'sheet_members', b),
   join: (world, run, { b, c }) => grant(world, run, 'team_members', [world.team(b)], c),
   leave: (world, run, { b }) => revoke(world, run, 'team_members', b),
   watch: async (world, run, { b, c }) => grant(world, run, 'watches', await world.someIds('tasks', b, 1), c),

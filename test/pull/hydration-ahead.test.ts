@@ -65,7 +65,7 @@ describe.each([
     return id;
   }
 
-  it('is not told to be gone meanwhile when it is undeleted by then', async () => {
+  it('gets no delete meanwhile when it is undeleted by then', async () => {
     const id = await known();
     await step(async (next) => {
       await softDelete(id);

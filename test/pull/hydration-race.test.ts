@@ -99,7 +99,7 @@ it('a task that comes back to Alice before the consumer has seen it leave is not
   expect(alice.row('tasks', task)).toMatchObject({ title: 'of Alice again' });
 });
 
-it('a task that its device makes anew, as it was deleted before the device learned that it had made it, stays there [interleaving 9]', async () => {
+it('a task that its device makes again, as it was deleted before the device learned that it had made it, stays there [interleaving 9]', async () => {
   const id = randomUUID();
   const create = { id, table_name: 'tasks', operation: 'create', data: { title: 'made twice' } } as const;
   await alice.push([create]);

@@ -48,7 +48,6 @@ async function page(request: Partial<LogPageRequest>): Promise<LogPage> {
       limit: 50,
       buckets: NAMES,
       tables: null,
-      timeless: [],
       ...request,
     }),
   );

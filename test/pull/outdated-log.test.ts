@@ -90,7 +90,7 @@ describe('while the sync tables are an older copy [W-WAL-17]', () => {
     );
   }
 
-  it.each(['pull', 'snapshot'])('a %s is asked to come back', async (path) => {
+  it.each(['pull', 'snapshot'])('a %s has to come back', async (path) => {
     const ids = await bob.schemaIds();
     const body = { client_id: bob.clientId, checkpoint: bob.checkpoint, ...ids };
     const { status, text } = await bob.send(path, body);
@@ -98,7 +98,7 @@ describe('while the sync tables are an older copy [W-WAL-17]', () => {
     expect(text).not.toContain(note);
   });
 
-  it('a pull is asked to come back while the slot is being made anew, too', async () => {
+  it('a pull has to come back while a new slot is being made, too', async () => {
     await withClient(database.url, async (other) => {
       // A slot is made when all transactions that run have ended.
       await other.query('BEGIN; SELECT pg_current_xact_id()');
@@ -116,7 +116,7 @@ describe('while the sync tables are an older copy [W-WAL-17]', () => {
     });
   });
 
-  it("a push is taken, and tells nothing but its user's own rows", async () => {
+  it("a push is taken, and reveals nothing but its user's own rows", async () => {
     const mine = bob.create('notes', { body: 'of Bob' });
     bob.update('notes', note, { body: 'edited' });
     const [response] = await bob.pushPending();
@@ -127,7 +127,7 @@ describe('while the sync tables are an older copy [W-WAL-17]', () => {
 });
 
 describe('while the slot moves on between a look at the log and one at the slot', () => {
-  it('a push looks again: what it refuses comes with the version that its user may see', async () => {
+  it('a push reads again: a refused change comes with the version that its user may see', async () => {
     const database = await createDatabase();
     await database.query(createTableSql('notes', 'user_id text NOT NULL, reader text, body text'));
     await database.query(

@@ -153,7 +153,7 @@ describe('a record that the log mentions several times', () => {
     expect(page.deletes).toEqual([]);
   });
 
-  it('split over pages is told the same on each', async () => {
+  it('split over pages is the same on each', async () => {
     const id = await insertTask(database, user, 'first');
     await insertTask(database, user, 'between');
     await database.query('DELETE FROM tasks WHERE id = $1', [id]);
@@ -297,7 +297,7 @@ describe('the byte budget', () => {
 });
 
 describe('the checkpoint', () => {
-  it('[scenario 83] of a caught-up client is the high-water mark, whoever wrote [W-PULL-5]', async () => {
+  it('[scenario 83] of a caught-up client is the high-water mark, for any writer [W-PULL-5]', async () => {
     await insertTasks(database, 'somebody else', 'task', 3);
     await consumed(database);
     const { last } = await logState(database);

@@ -153,7 +153,7 @@ describe('reading', () => {
     });
   }
 
-  it('a page of the log of many buckets looks at no more of each than the page may hold [W-PULL-15]', async () => {
+  it('a page of the log of many buckets reads no more of each than the page may hold [W-PULL-15]', async () => {
     const [buckets, entries, limit] = [40, 500, 10];
     const names = Array.from({ length: buckets }, (_, n) => `team:${n}`);
     await database.query(
@@ -175,7 +175,6 @@ describe('reading', () => {
         limit,
         buckets: names,
         tables: null,
-        timeless: [],
       }),
     );
     expect(read).toBeGreaterThan(0);
@@ -183,7 +182,7 @@ describe('reading', () => {
     expect(read).toBeLessThanOrEqual((buckets + 1) * (limit + 1));
   });
 
-  it('a page of a snapshot looks at no more edges and rows than it brings, wherever it is [W-SNAP-4]', async () => {
+  it('a page of a snapshot reads no more edges and rows than it brings, wherever it is [W-SNAP-4]', async () => {
     const limit = 20;
     const tasks = (await insertTasks(database, 'paging', 'task', 20_000)).toSorted();
     await consumed(database);
@@ -252,7 +251,7 @@ describe('reading', () => {
     expect(asked, asked.join('\n')).toHaveLength(3);
   });
 
-  it('nobody looks whether there is anything for a device that was told so by the page before', async () => {
+  it('no probe is made for a device whose last page had more to come', async () => {
     const device = new Device(app.url, `user-${randomUUID()}`);
     await device.start();
     await insertTasks(database, device.userId, 'new', 3);

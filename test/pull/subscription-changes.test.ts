@@ -151,7 +151,7 @@ it('a pull waits neither for the consumer nor for the entries, and a pull in bet
   expect(alice.row('tasks', after)).toMatchObject({ title: 'after' });
 });
 
-it('a bucket that is lost and found again before the consumer looks brings what was passed over meanwhile', async () => {
+it('a bucket that is lost and found again before the consumer applies that brings the skipped rows', async () => {
   subscriptions.followed.set('alice-5', ['bob-5']);
   const task = await insertTask(database, 'bob-5', 'first');
   await consumed(database);
@@ -267,7 +267,7 @@ it('above the configured number of rows the device is sent to a snapshot instead
   expect(alice.snapshotReasons).toHaveLength(1);
 });
 
-it('a device is told which buckets came and went [W-PULL-9]', async () => {
+it('a device learns which buckets came and went [W-PULL-9]', async () => {
   const alice = await started('alice-9');
   expect((await alice.pullPage({ known_buckets: null })).bucket_updates).toEqual({
     added: ['user:alice-9', 'global'],
@@ -347,7 +347,7 @@ describe('a row that goes out of a bucket which its reader leaves too is deleted
   });
 });
 
-it('of a row that comes into a bucket after its reader has left, nothing is told', async () => {
+it('a row that comes into a bucket after its reader has left has no entry', async () => {
   const { alice, user, bob, task } = await follower(40);
   subscriptions.followed.delete(user);
   const later = await insertTask(database, bob, 'not for Alice');
@@ -394,7 +394,7 @@ async function whileChangeWaits(
   });
 }
 
-it('each bucket has a past of its own: one that is left later does not tell what came to the first one', async () => {
+it('each bucket has a past of its own: one that is left later has no entries of the first one', async () => {
   const { alice, user, bob, task } = await follower(41);
   subscriptions.followed.set(user, [bob, 'carol-41']);
   await pullChangedSubscription(alice);
@@ -475,7 +475,7 @@ describe('of rows that came and went before their bucket was given to a device t
     expect(alice.rows('tasks').size).toBe(3);
   });
 
-  it('nothing is told either when it is left again', async () => {
+  it('there is no entry either when it is left again', async () => {
     const { alice, user } = await lateFollower(148);
     subscriptions.followed.delete(user);
     await alice.pullPage();
@@ -485,7 +485,7 @@ describe('of rows that came and went before their bucket was given to a device t
   });
 });
 
-it('of what was gone before a bucket came nothing is told when it is left with older pages to read', async () => {
+it('rows that were gone before a bucket came have no entry when it is left with older pages to read', async () => {
   const { alice, user, held } = await lateFollower(152);
   // Here the bucket is in sight: it may have given something.
   const page = await alice.pullPage();
@@ -532,7 +532,7 @@ it('a bucket that is left and found again is given as a whole', async () => {
   expect([...alice.rows('tasks').keys()]).toEqual([second]);
 });
 
-it('what pulls pass over while the change waits counts from the first of them', async () => {
+it('rows that pulls skip while the change waits count from the first pull on', async () => {
   const { alice, user, task } = await follower(44);
   await database.query('DELETE FROM tasks WHERE id = $1', [task]);
   await consumed(database);
@@ -602,7 +602,7 @@ it('a row that stays in view by another bucket is deleted when that one is lost,
   expect(alice.rows('tasks').size).toBe(0);
 });
 
-it('a delete that is held back, as its row is live again, is told when its reader leaves meanwhile', async () => {
+it('a delete that is held back, as its row is live again, comes when its reader leaves meanwhile', async () => {
   const { alice, user, task } = await follower(49);
   await database.query('UPDATE tasks SET deleted_at = now() WHERE id = $1', [task]);
   await consumed(database);
@@ -621,7 +621,7 @@ it('a delete that is held back, as its row is live again, is told when its reade
   expect(alice.rows('tasks').size).toBe(0);
 });
 
-it('a row that was edited out of sight is given anew when it is in sight again, though no pull came between', async () => {
+it('a row that was edited out of sight comes again when it is in sight again, though no pull came between', async () => {
   const { alice, user, bob, task } = await follower(51);
   alice.update('tasks', task, { title: 'edited offline' });
   subscriptions.followed.delete(user);
@@ -636,7 +636,7 @@ it('a row that was edited out of sight is given anew when it is in sight again, 
   expect(alice.row('tasks', task)).toBeDefined();
 });
 
-it('of a row that came with a bucket which is out of sight again, nothing is told', async () => {
+it('a row that came with a bucket which is out of sight again has no entry', async () => {
   const alice = await started('alice-50');
   const task = await insertTask(database, 'bob-50', 'not for Alice');
   await consumed(database);
@@ -707,7 +707,7 @@ describe('a snapshot whose user leaves a bucket on the way', () => {
     expect(alice.rows('tasks').size).toBe(0);
   });
 
-  it('is followed by another one when that is too much to tell', async () => {
+  it('is followed by another one when there are too many entries', async () => {
     const { alice, user, bob } = await beginner(62, 2);
     await insertTasks(database, user, 'own', 6);
     await insertTasks(database, bob, 'many', MAX_ROWS);
@@ -726,7 +726,7 @@ describe('a snapshot whose user leaves a bucket on the way', () => {
   });
 });
 
-it('a snapshot that begins elsewhere in the meantime does not take what was to be told', async () => {
+it('a snapshot that begins elsewhere in the meantime keeps the pending redeliveries', async () => {
   const { alice, user } = await follower(63);
   subscriptions.followed.delete(user);
   // A request of long ago, which the device has given up.

@@ -180,7 +180,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
     },
   );
 
-  it('is deleted from its devices, though it can not be looked at, when it is [W-HOST-42]', async () => {
+  it('is deleted from its devices, though it can not be read, when it is [W-HOST-42]', async () => {
     const [soft, hard] = [await insert(1), await insert(1)];
     await applied(database);
     await phone.start();

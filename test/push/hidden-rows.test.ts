@@ -34,7 +34,7 @@ class Note extends SyncedRow {
 }
 
 /** Alice owns rows in the team red, and reads no team. */
-describe('a row that its owner does not read where it is, and makes anew on a device [W-HOST-41]', () => {
+describe('a row that its owner does not read where it is, and makes again on a device [W-HOST-41]', () => {
   let database: TestDatabase;
   let app: RunningApp;
   let phone: Device;

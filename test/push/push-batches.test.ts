@@ -82,7 +82,7 @@ describe('a record that fails', () => {
     expect(verdicts([result])).toEqual(['rejected_terminal reference_missing']);
   });
 
-  it('what may be a lost race fails the transaction once, to be tried again [W-PUSH-2]', async () => {
+  it('an error that may be a lost race fails the transaction once, to be tried again [W-PUSH-2]', async () => {
     const id = randomUUID();
     const changes = [newTask({}, id), newTask({ notes: 'retry' })];
     await expect(
@@ -226,7 +226,7 @@ describe('order', () => {
     expect(verdicts(results)).toEqual(['applied', 'applied', 'applied']);
   });
 
-  it('what follows a record that is tried again waits with it [interleaving 16]', async () => {
+  it('changes behind one that is tried again wait with it [interleaving 16]', async () => {
     const old = await insertTask('taken');
     const [id, comment] = [randomUUID(), randomUUID()];
     const results = await push.push(ALICE, [

@@ -157,7 +157,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       },
     );
 
-    it('by another user tells nothing of the row [W-PUSH-10] [W-PUSH-5]', async () => {
+    it('by another user reveals nothing of the row [W-PUSH-10] [W-PUSH-5]', async () => {
       const id = randomUUID();
       const create = change('create', 'tasks', id, { title: `secret ${id}` });
       const second = await push.whileOpen(

@@ -50,7 +50,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       ['update', 'record_not_found'],
       ['delete', 'record_not_found'],
       ['create', 'ownership_violation'],
-    ])('%s tells nothing and changes nothing [W-PUSH-4] [W-PUSH-5]', async (operation, reason_code) => {
+    ])('%s reveals nothing and changes nothing [W-PUSH-4] [W-PUSH-5]', async (operation, reason_code) => {
       await insertTask(BOB);
       const before = await task();
       const result = await push.pushOne(ALICE, change(operation, 'tasks', id, { title: 'mine' }));
@@ -116,7 +116,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
 
-    it('is seen through a dead edge, too: the answer tells of its deletion', async () => {
+    it('is seen through a dead edge, too: the answer has its deletion', async () => {
       await insertTask(BOB, fromNow(-1000));
       await push.addEdge('tasks', id, 'global');
       await push.db.query('UPDATE sync_bucket_edges SET live = false WHERE record_id = $1', [id]);
@@ -195,7 +195,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       expect(await push.pushOne(BOB, file(id))).toMatchObject({ status: 'applied' });
     });
 
-    it("is its owner's, whoever the parent belongs to [W-REG-3]", async () => {
+    it("is its owner's, under any user's parent [W-REG-3]", async () => {
       await insertTask(BOB);
       const own = randomUUID();
       await push.db.query('INSERT INTO files (id, user_id, task_id) VALUES ($1, $2, $3)', [own, ALICE, id]);
@@ -219,7 +219,7 @@ describe.each(ACCESSES)('pushes as %s', (access) => {
       });
     });
 
-    it('other ids are told apart by case [interleaving 26] [W-OWN-6]', async () => {
+    it('other ids are distinguished by case [interleaving 26] [W-OWN-6]', async () => {
       await push.db.query('INSERT INTO notes VALUES ($1, $2)', [id, 'Bob']);
       expect(await push.pushOne('bob', change('update', 'notes', id, { text: 'x' }))).toMatchObject({
         reason_code: 'record_not_found',

@@ -129,7 +129,7 @@ describe('a change that can be judged without its row', () => {
     expect(good).toMatchObject({ accepted: true });
   });
 
-  it('what is beyond the limit is to be sent again [W-PUSH-21]', async () => {
+  it('changes beyond the limit are to be sent again [W-PUSH-21]', async () => {
     const changes = [1, 2, 3].map((n) => change('create', 'counters', `30${n}`, { n }));
     const results = await push.push(ALICE, changes, { maxPushChanges: 2 });
     expect(results.map(({ status }) => status)).toEqual(['applied', 'applied', 'rejected_retryable']);
@@ -278,7 +278,7 @@ describe('update', () => {
     });
   });
 
-  it('of a deleted row is a conflict that tells of the deletion', async () => {
+  it('of a deleted row is a conflict that has the deletion', async () => {
     await insertTask(`a ${id}`, 'now()', `'2024-05-06 07:08:09.123'`);
     const result = await push.pushOne(ALICE, change('update', 'tasks', id, { title: 'x' }));
     expect(result).toMatchObject({
@@ -520,7 +520,7 @@ describe('times', () => {
 });
 
 describe('the conflict resolver', () => {
-  it('is told of both versions as exact JSON text', async () => {
+  it('gets both versions as exact JSON text', async () => {
     await push.db.query(`INSERT INTO counters VALUES (500, $1, 9007199254740993, '2024-01-01')`, [ALICE]);
     const asked: Conflict[] = [];
     class Asking extends ConflictResolver {
@@ -609,7 +609,7 @@ describe('the conflict resolver', () => {
     );
   });
 
-  it('the host is told of true conflicts only [W-PUSH-19]', async () => {
+  it('the host gets true conflicts only [W-PUSH-19]', async () => {
     await insertTask(`a ${id}`, `'2024-05-06 07:08:09'`);
     const told: string[] = [];
     const onConflict = ({ resolution }: ConflictEvent): void => void told.push(resolution.reason);

@@ -66,21 +66,21 @@ async function warnings(options?: WalAppOptions): Promise<readonly string[]> {
 }
 
 describe('a start with several problems', () => {
-  it('tells all of them in one error: of entities, options, tables and server', async () => {
-    await database.query('ALTER TABLE notes ALTER updated_at DROP NOT NULL, REPLICA IDENTITY NOTHING');
+  it('reports all of them in one error: of entities, options, tables and server', async () => {
+    await database.query('ALTER TABLE notes ALTER deleted_at TYPE date, REPLICA IDENTITY NOTHING');
     await database.query(`CREATE PUBLICATION ${database.publicationName} FOR ALL TABLES`);
     const error = await failure([Task, Note], {
       migrationsRun: false,
       minClientVersion: '2',
       schema: { compatibleHashes: ['v1'] },
     });
-    await database.query('ALTER TABLE notes ALTER updated_at SET NOT NULL, REPLICA IDENTITY DEFAULT');
+    await database.query('ALTER TABLE notes ALTER deleted_at TYPE timestamptz, REPLICA IDENTITY DEFAULT');
     await database.query(`DROP PUBLICATION ${database.publicationName}`);
 
     expect(error.code).toBe('configuration_invalid');
     expect(error.problems.map(({ entity, option, code }) => [entity, option, code])).toEqual([
       ['Task', 'ownerColumn', 'configuration_invalid'],
-      ['Note', 'updated_at', 'schema_unsupported'],
+      ['Note', 'deleted_at', 'schema_unsupported'],
       ['SynchroModule', 'migrationsRun', 'configuration_invalid'],
       ['SynchroModule', 'schema.compatibleHashes', 'configuration_invalid'],
       ['SynchroModule', 'minClientVersion', 'configuration_invalid'],

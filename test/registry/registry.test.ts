@@ -421,13 +421,13 @@ describe('the start of an app is refused', () => {
     const root = entity('roots', { pushPolicy: 'disabled' });
     const child = entity('children', { ...owner, parent: () => root, parentFkColumn: 'parent_id' });
     expect(await problems(root, child)).toEqual([
-      'children: parent: the chain ends at roots, which has no owner; set ownerColumn on roots',
+      'children: parent: the chain ends at roots, which has no owner; set ownerColumn, members or writeFunction on roots',
     ]);
   });
 
   it('[scenario 11] when a table that clients push belongs to nobody', async () => {
     expect(await problems(entity('a', { pushPolicy: 'owner_only' }))).toEqual([
-      "a: pushPolicy: clients push into the table, but its rows belong to nobody; set ownerColumn or parent, or pushPolicy: 'disabled'",
+      "a: pushPolicy: clients push into the table, but its rows have no owner; set ownerColumn, parent, members or writeFunction, or pushPolicy: 'disabled'",
     ]);
   });
 
@@ -503,7 +503,9 @@ describe('the start of an app is refused', () => {
     }
     expect(await problems(Pair)).toEqual([
       'Pair: idColumn: its primary key is (one, two), but clients know a record by one column; ' +
-        'give it a primary key of one column, and make the present one a UNIQUE constraint',
+        'ALTER TABLE "public"."pairs" ADD COLUMN sync_id uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT "pairs_sync_id" UNIQUE; ' +
+        'ALTER TABLE "public"."pairs" REPLICA IDENTITY USING INDEX "pairs_sync_id"; ' +
+        "add the column to the entity, and idColumn: 'sync_id' to its @SyncTable",
     ]);
   });
 

@@ -6,11 +6,14 @@ import {
   JoinResolver,
   LwwResolver,
   OwnershipResolver,
+  OwnerWritePolicy,
   PerTableResolver,
+  PerTableWritePolicy,
   ServerWinsResolver,
   SubscriptionResolver,
   SyncTable,
   UserSubscriptionResolver,
+  WritePolicy,
   type Conflict,
   type Resolution,
   type ResolveRow,
@@ -193,7 +196,7 @@ describe('an overriding resolver', () => {
     },
   );
 
-  it('of conflicts is told everything about both sides [W-PUSH-19]', async () => {
+  it('of conflicts gets everything about both sides [W-PUSH-19]', async () => {
     await withApp([{ provide: ConflictResolver, useClass: WatchedLww }], async (url, get) => {
       await conflictOn(url, 'notes', soon(-60_000));
       const [conflict] = (get(ConflictResolver) as WatchedLww).seen;
@@ -327,6 +330,31 @@ describe('a resolver that could not do its work stops the start', () => {
         },
       ],
       'PerTableResolver: ntoes is not registered for sync',
+    ],
+    [
+      'when it is a policy for a table that is not synced',
+      [
+        {
+          provide: WritePolicy,
+          useValue: new PerTableWritePolicy({ ntoes: new OwnerWritePolicy() }, new OwnerWritePolicy()),
+        },
+      ],
+      'PerTableWritePolicy: ntoes is not registered for sync',
+    ],
+    [
+      'when it is a policy for one table without the method',
+      [
+        {
+          provide: WritePolicy,
+          useValue: new PerTableWritePolicy({ notes: {} as WritePolicy }, new OwnerWritePolicy()),
+        },
+      ],
+      'Object, the WritePolicy, has no decide of its own',
+    ],
+    [
+      'when it is a policy that injects the request',
+      [{ provide: WritePolicy, scope: Scope.REQUEST, useFactory: () => new OwnerWritePolicy() }],
+      'the provider, the WritePolicy, is request-scoped',
     ],
   ])('%s', async (_, providers, message) => {
     const failed = await withApp(providers, () => Promise.resolve(new Error('it started'))).catch(

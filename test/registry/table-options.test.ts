@@ -381,7 +381,7 @@ describe('the options of a table', () => {
     expect(await stored('projects', id)).toMatchObject({ title: 'b', status: 'new' });
   });
 
-  it('dependencies are told in order of their names', () => {
+  it('dependencies are in the order of their names', () => {
     const sorted = ['labels', 'projects', 'tags'];
     expect(contract.get('steps')?.dependencies).toEqual(sorted);
     expect(listed.get('steps')?.['dependencies']).toEqual(sorted);

@@ -216,7 +216,7 @@ describe('a column that came NOT NULL without a default', () => {
   });
 });
 
-it('SyncEngine.schemaHistory tells the schemas, newest first', async () => {
+it('SyncEngine.schemaHistory lists the schemas, newest first', async () => {
   const engine = strict.app.get(SyncEngine);
   const all = await engine.schemaHistory();
   const hashes = all.map(({ hash }) => hash);

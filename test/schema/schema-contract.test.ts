@@ -119,7 +119,7 @@ describe('logical types', () => {
     expect(actual).toEqual(TYPES.map(([type, logical]) => [type.replace(/^shop\./, ''), logical]));
   });
 
-  it('tell the base type through domains', async () => {
+  it('show the base type through domains', async () => {
     const found = await columnsOf(readOnly('types'));
     const baseTypes = ['shop.tiny', 'tags', 'document', 'order_status', 'numeric(10,2)'].map(
       (type) => found.get(`c${TYPES.findIndex(([name]) => name === type)}`)?.baseType,
@@ -284,8 +284,8 @@ describe('the column set', () => {
   });
 });
 
-describe('what the registry says and the database does not have', () => {
-  it('is told all at once, with the fixes [W-REG-4]', async () => {
+describe('registry entries that the database does not have', () => {
+  it('are reported at once, with the fixes [W-REG-4]', async () => {
     await fixture.db.query(`
       CREATE TABLE keyless (id uuid, updated_at timestamptz NOT NULL, deleted_at timestamptz);
       CREATE TABLE composite (a int, b int, updated_at timestamptz NOT NULL, deleted_at timestamptz, PRIMARY KEY (a, b));
@@ -300,7 +300,7 @@ describe('what the registry says and the database does not have', () => {
       readOnly('composite', { idColumn: 'a' }),
       readOnly('other_key'),
       owned('loose', { syncColumns: ['colour'] }),
-      owned('always'),
+      owned('always', { clientKeys: true }),
     );
     expect(error.code).toBe('configuration_invalid');
     expect(error.problems).toHaveLength(error.message.split('\n- ').length - 1);
@@ -309,7 +309,7 @@ describe('what the registry says and the database does not have', () => {
       'seen: @SyncTable: "public"."seen" is a view, whose changes are not in the write-ahead log',
       'keyless: idColumn: "public"."keyless" has no primary key; ALTER TABLE "public"."keyless" ADD PRIMARY KEY ("id")',
       'composite: idColumn: "public"."composite" has the composite primary key (a, b)',
-      'other_key: idColumn: the primary key of "public"."other_key" is code, not id; set idColumn to code',
+      'other_key: idColumn: the primary key of "public"."other_key" is code, not id, which is not UNIQUE either; set idColumn to code',
       'loose: user_id: the table has no such column; its columns are id, updated_at, deleted_at',
       'loose: colour: the table has no such column',
       'loose: deleted_at: it is no timestamp but date',

@@ -103,7 +103,7 @@ describe('a live ALTER TABLE', () => {
     },
   );
 
-  it('is looked for without a lock, so that no request waits for another [interleaving 25] [W-SCH-1]', async () => {
+  it('is found without a lock, so that no request waits for another [interleaving 25] [W-SCH-1]', async () => {
     const ids = await current();
     await withClient(database.url, async (client) => {
       await client.query('BEGIN');

@@ -109,7 +109,7 @@ describe.each([
   });
 });
 
-it('a table that devices have not seen yet is told as it is, also where the manifest is another server’s', async () => {
+it('a table that devices have not seen yet is advertised as it is, also where the manifest is another server’s', async () => {
   await fixture.db.query(createTableSql('fresh', 'title text NOT NULL, at timestamptz DEFAULT now()'));
   const fresh = readOnly('fresh');
   const { hash } = await fixture.service(fresh).current();

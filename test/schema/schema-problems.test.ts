@@ -181,7 +181,7 @@ it('a timestamp without time zone is warned of, with the zone that it is taken f
   expect(none).toEqual([]);
   expect(warnings.map(describeProblem)).toEqual([
     'zoneless: at: timestamp(3) without time zone in "public"."zoneless" has no zone: sync reads and writes it as UTC, ' +
-      "whatever the session's TimeZone is; make sure that your own code writes UTC there, or: " +
+      'under any TimeZone of the session; make sure that your own code writes UTC there, or: ' +
       `ALTER TABLE "public"."zoneless" ALTER COLUMN "at" TYPE timestamptz USING "at" AT TIME ZONE 'UTC'`,
   ]);
 });

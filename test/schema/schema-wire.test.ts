@@ -44,9 +44,18 @@ const tables: readonly ContractTable[] = [
     }),
     oid: 2,
     columns: [id],
+    virtualColumns: [],
+    hasServerKeys: false,
     primaryKey: id,
   },
-  { table: readOnly('apples', { bucketPrefix: '' }), oid: 1, columns: [id, title], primaryKey: id },
+  {
+    table: readOnly('apples', { bucketPrefix: '' }),
+    oid: 1,
+    columns: [id, title],
+    virtualColumns: [],
+    hasServerKeys: false,
+    primaryKey: id,
+  },
 ];
 
 const APPLES =

@@ -76,7 +76,7 @@ async function whilePaused(
 /** Whether somebody has told the consumer how far the log has to come. */
 async function isAsked(since: string): Promise<boolean> {
   const rows = await database.query(
-    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_notify($1, $2)%'
+    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_notify($1, %'
         AND query_start > $1`,
     [since],
   );

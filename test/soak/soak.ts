@@ -229,7 +229,7 @@ export class Soak {
 
   /** What the consumer still has to do, and what the apps have said last. */
   private async state(): Promise<string> {
-    const tables = ['wal_position', 'requests', 'subscription_changes', 'rule_failures', 'clients'];
+    const tables = ['wal_position', 'consumer_tasks', 'subscription_changes', 'rule_failures', 'clients'];
     const rows = await Promise.all(
       tables.map(
         async (table) =>

@@ -87,7 +87,7 @@ it('hooks run outside of it, too, when the last thing that a push did was to rea
   });
 });
 
-it('what a policy refuses is terminal; the rest of the push goes on, in the right roles [W-PUSH-2]', async () => {
+it('a change that a policy refuses is terminal; the rest of the push goes on, in the right roles [W-PUSH-2]', async () => {
   const [second, comment] = [randomUUID(), randomUUID()];
   const results = await push.push(ALICE, [
     create('refused'),

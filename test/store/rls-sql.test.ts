@@ -62,7 +62,7 @@ describe('the statements', () => {
       expect(policy(statements, name)).toContain('EXISTS (SELECT FROM "public"."tasks" AS "ancestor_0"');
   });
 
-  it('are about all roles, and not about the owner of the tables, unless told so [W-OWN-4]', () => {
+  it('are about all roles, and not about the owner of the tables, unless configured so [W-OWN-4]', () => {
     expect(rlsSql([tasks]).join()).not.toContain('GRANT');
     expect(rlsSql([tasks])).toContain('ALTER TABLE "public"."tasks" NO FORCE ROW LEVEL SECURITY');
     const forced = rlsSql([tasks], { force: true, role: 'o"r' });
@@ -81,7 +81,7 @@ describe('the statements', () => {
     }
   });
 
-  it('read by bucket, unless told not to', () => {
+  it('read by bucket, unless configured otherwise', () => {
     expect(policy(rlsSql([tasks]), 'sync_read_tasks')).toContain('sync_bucket_edges');
     expect(rlsSql([tasks], { readByBucket: false }).join()).not.toContain('sync_bucket_edges');
   });
@@ -174,7 +174,7 @@ describe('in a database', () => {
     });
   }
 
-  it('are as the catalogs tell after they have run twice, and after the options have changed [W-OWN-4]', async () => {
+  it('are as in the catalogs after they have run twice, and after the options have changed [W-OWN-4]', async () => {
     const policies = (): Promise<unknown[]> =>
       db.query(
         'SELECT schemaname, tablename, policyname, roles, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2, 3',
@@ -258,7 +258,7 @@ describe('in a database', () => {
     expect(await as(ALICE, `DELETE FROM ${lists.sql}`)).toBe('42501');
   });
 
-  it('tell of a hidden parent that it is there, to the role alone, and of nothing else', async () => {
+  it('reveal that a hidden parent exists, to the role alone, and nothing else', async () => {
     expect(await as(ALICE, exists(lists.name, ofBob))).toEqual([true]);
     expect(await as(ALICE, exists('order', ofBob))).toEqual([true]);
     expect(await as(ALICE, exists('order', randomUUID()))).toEqual([false]);

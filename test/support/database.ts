@@ -47,15 +47,19 @@ export async function createDatabase(
   settings = '',
 ): Promise<TestDatabase> {
   const name = `${testRun().prefix}_${randomBytes(4).toString('hex')}`;
-  await withClient(serverUrl, (client) =>
-    client.query(
+  const isLimited = await withClient(serverUrl, async (client) => {
+    await client.query(
       `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0 ENCODING '${encoding}'${encoding === 'UTF8' ? '' : " LC_COLLATE 'C' LC_CTYPE 'C'"}`,
-    ),
-  );
+    );
+    // Before PostgreSQL 17 there is no such limit.
+    const { rowCount } = await client.query(`SELECT FROM pg_settings WHERE name = 'transaction_timeout'`);
+    return rowCount === 1;
+  });
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const own = new URL(url);
-  if (settings !== '') own.searchParams.set('options', settings);
+  if (settings !== '')
+    own.searchParams.set('options', isLimited ? `${settings} -c transaction_timeout=0` : settings);
   const pool = new Pool({ connectionString: own.href, max: 4, idleTimeoutMillis: 1_000 });
   // Tests terminate backends and stop servers on purpose.
   pool.on('error', () => {});

@@ -6,7 +6,7 @@ import { toJson, type Json } from './wire.js';
  * Values that vary stand in golden files as `"<type>"`, or as `"<type:name>"` where the same value must recur. In a
  * request they are filled in: a number where the type is `int`, and what has no value yet gets a new one.
  */
-const PLACEHOLDER = /<(int|text|uuid|time|hash|any)(?::(\w+))?>/;
+const PLACEHOLDER = /<(int|text|uuid|time|hash|lsn|any)(?::(\w+))?>/;
 const WHOLE = new RegExp(`^${PLACEHOLDER.source}$`);
 const EVERY = new RegExp(PLACEHOLDER.source, 'g');
 
@@ -17,6 +17,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   // UTC, up to microseconds (docs/protocol.md#answers).
   time: /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"$/,
   hash: /^"[\da-f]{64}"$/,
+  lsn: /^"[\dA-F]{1,8}\/[\dA-F]{1,8}"$/,
   any: /^[^]*$/,
 };
 
@@ -81,7 +82,7 @@ export class Bindings {
     for (const [name, { type, json: known }] of this.values) {
       if (json === known && json.length > 4) return `<${type}:${name}>`;
     }
-    const type = ['uuid', 'time', 'hash'].find((form) => FORMS[form]?.test(json));
+    const type = ['uuid', 'time', 'hash', 'lsn'].find((form) => FORMS[form]?.test(json));
     if (type !== undefined) return `<${type}>`;
     return typeof actual === 'string' ? this.unfill(actual) : actual;
   }

@@ -13,6 +13,8 @@ import type { SynchroHooks } from '../../lib/settings/synchro-hooks.js';
 import { SyncRegistry } from '../../lib/registry/sync-registry.js';
 import type { SyncTable } from '../../lib/registry/sync-table.js';
 import { type ConflictResolver, LwwResolver } from '../../lib/resolvers/conflict-resolver.js';
+import { PushRules } from '../../lib/resolvers/push-rules.js';
+import { OwnerWritePolicy, type WritePolicy } from '../../lib/resolvers/write-policy.js';
 import type { SchemaContract } from '../../lib/schema/schema-contract.js';
 import { SchemaService } from '../../lib/schema/schema.service.js';
 import { synchroMigrationsSql } from '../../lib/store/migrations/index.js';
@@ -56,10 +58,13 @@ export interface PushFixture {
 
 export interface PushOptions {
   readonly resolver?: ConflictResolver;
+  readonly policy?: WritePolicy;
   readonly clockSkewTolerance?: number;
   readonly maxPushChanges?: number;
   readonly maxPageBytes?: number;
   readonly buckets?: readonly string[];
+  /** What the user is subscribed to, where the log is outdated, so that `buckets` has none. */
+  readonly subscriptions?: readonly string[];
   /** Default: `device-1`. */
   readonly clientId?: string;
   readonly hooks?: SynchroHooks;
@@ -112,7 +117,12 @@ export async function pushFixture(
     });
     const hooks = new HookRunner(settings, dataSource, { explore: () => [] });
     hooks.onModuleInit();
-    const pusher = new ChangeApplier(registry, resolver, settings, new HandMadeEdges(registry), hooks);
+    const rules = new PushRules(
+      resolver,
+      new HandMadeEdges(registry),
+      options.policy ?? new OwnerWritePolicy(),
+    );
+    const pusher = new ChangeApplier(registry, rules, settings, hooks);
     const opening = pusher.opening(manager, userId, changes, options.isRerun ?? false);
     const applied = await pusher.apply(manager, context, changes, await opening.run(manager));
     options.unrepaired?.push(...applied.corrections.redelivered.flatMap(({ recordIds }) => recordIds ?? []));
@@ -196,6 +206,7 @@ function contextOf(contract: SchemaContract, userId: string, options: PushOption
     userId,
     clientId: options.clientId ?? 'device-1',
     buckets: options.buckets ?? [`user:${userId}`, 'global'],
+    ...(options.subscriptions && { subscriptions: options.subscriptions }),
   };
 }
 

@@ -40,6 +40,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     sql: quoteRelation(schema, name),
     pushPolicy: 'disabled',
     idColumn: 'id',
+    clientKeys: false,
     updatedAtColumn: 'updated_at',
     deletedAtColumn: 'deleted_at',
     versionColumn: null,
@@ -57,6 +58,8 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     allowGlobalRead: false,
     bucketFunction: null,
     bucketSources: [],
+    members: null,
+    writeFunction: null,
     depth: 0,
     ...overrides,
   };

@@ -61,6 +61,7 @@ export interface PullResponse extends SchemaIds {
   readonly has_more: boolean;
   readonly snapshot_required?: boolean;
   readonly snapshot_reason?: string;
+  readonly behind?: boolean;
   readonly bucket_updates?: { readonly added?: readonly string[]; readonly removed?: readonly string[] };
 }
 
@@ -98,6 +99,7 @@ export interface PushResponse extends SchemaIds {
   readonly rejected: readonly PushResult[];
   readonly checkpoint: number;
   readonly server_time: string;
+  readonly commit?: string;
 }
 
 export interface WireAnswer {

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { closingQuote, PIECE } from './json-scan.js';
 import type { Pieces } from '../pieces.js';
 
-/** Characters that the native parser is given at once: a millisecond or so, also where each second one is a value. */
+/**
+ * Characters that the native parser gets in one piece: about a millisecond, even where every second one is a value.
+ */
 const PART = 32_000;
 
-/** Begins the text that stands for a part that has been parsed before. Nobody knows it, so nobody can send it. */
+/** Prefix of the text that stands for a part that is parsed already. It is random, so that no client can send it. */
 const PARSED = randomBytes(9).toString('base64url');
 
 const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
@@ -16,10 +18,10 @@ interface Level {
   /** Where its bracket is; -1: the text as a whole. */
   readonly start: number;
   readonly isArray: boolean;
-  /** What is not parsed yet: this, then the text from `from` on. */
+  /** The text that is not parsed yet: this, then the text from `from` on. */
   pending: string;
   from: number;
-  /** What is parsed; null: nothing. */
+  /** The parsed value; null: none yet. */
   value: unknown[] | Record<string, unknown> | null;
 }
 

@@ -1,6 +1,6 @@
 import { atOnce, type Pieces } from '../pieces.js';
 
-/** What a JSON text is made of, told without building anything of it. */
+/** The structure of a JSON text, found without building any value. */
 export interface JsonScan {
   /** Where its first object or array ends; the text's length where none does. */
   readonly end: number;
@@ -92,8 +92,9 @@ function isEscaped(text: string, position: number): boolean {
 const PLAIN_LENGTH = 15;
 
 /**
- * Whatever is written in one piece from a digit or a minus on: parsers refuse what goes on after a number.
- * `isPlain`: for certain, JavaScript prints the same (`12`, `-0.5`; not `0`, `5.0`, `0.05`, `1e3`, which takes a look).
+ * Everything from a digit or a minus on up to the next delimiter: parsers refuse other characters behind a number.
+ * `isPlain`: JavaScript certainly prints the same text (`12`, `-0.5`; not `0`, `5.0`, `0.05`, `1e3`, which need a
+ * closer check).
  */
 function readNumber(text: string, start: number): { end: number; isPlain: boolean; hasLetter: boolean } {
   let points = 0;

@@ -7,10 +7,12 @@ import { atOnce, type Pieces } from '../pieces.js';
 /** A number as {@link parseLossless} gives it: JavaScript's own where that prints the same digits. */
 export type ExactNumber = number | LosslessNumber;
 
-/** Begins the text that stands for a number while the rest is parsed. Nobody knows it, so nobody can send it. */
+/**
+ * Prefix of the text that stands for a number while the rest is parsed. It is random, so that no client can send it.
+ */
 const NUMBER = randomBytes(9).toString('base64url');
 
-/** Of what goes deeper, the native parser itself is asked whether it is too deep for the stack. */
+/** For deeper texts, the native parser itself decides whether they are too deep for the stack. */
 const SHALLOW = 1_000;
 
 /** Numbers, or other values. */

@@ -3,6 +3,7 @@ import type { EntityTarget } from 'typeorm';
 import { canonicalId } from '../../common/canonical-id.js';
 import { inTransaction, NO_OPENING } from '../../database/session.js';
 import { qualified } from '../../database/sync-schema.js';
+import { Live } from '../../live/live.js';
 import { SchemaService } from '../../schema/schema.service.js';
 import { deleteClient, listClients, type ClientInfo } from '../../store/clients/client-admin.js';
 import { Compaction } from '../compaction/compaction.js';
@@ -10,13 +11,14 @@ import { Requests } from '../request/requests.js';
 import { caughtUp, type CaughtUpOptions } from './caught-up.js';
 import { requestReresolve, type RecordId, type ReresolveOptions } from './reresolve.js';
 
-/** What the host asks of sync (see `SyncEngine`). */
+/** Operations for the host (see `SyncEngine`). */
 @Injectable()
 export class Admin {
   constructor(
     private readonly requests: Requests,
     readonly schemas: SchemaService,
     readonly compaction: Compaction,
+    private readonly live: Live,
   ) {}
 
   clients(userId: string): Promise<readonly ClientInfo[]> {
@@ -25,10 +27,17 @@ export class Admin {
     );
   }
 
-  revokeClient(userId: string, clientId: string): Promise<boolean> {
-    return this.requests.transactions.write(NO_OPENING, (manager) =>
-      deleteClient(manager, canonicalId(userId), clientId),
+  async revokeClient(userId: string, clientId: string): Promise<boolean> {
+    const user = canonicalId(userId);
+    const isGone = await this.requests.transactions.write(NO_OPENING, (manager) =>
+      deleteClient(manager, user, clientId),
     );
+    if (isGone) await this.live.disconnect(user, clientId);
+    return isGone;
+  }
+
+  disconnect(userId: string): Promise<void> {
+    return this.live.disconnect(canonicalId(userId), null);
   }
 
   async reresolve(

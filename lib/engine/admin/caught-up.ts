@@ -28,6 +28,6 @@ export async function caughtUp(
   throw new SynchroError(
     'not_caught_up',
     `the changelog is not caught up after ${timeout} ms: ${progress}`,
-    'look at SyncStatus.read(), and at the log of the instance that consumes.',
+    'read SyncStatus.read(), and the log of the instance that consumes.',
   );
 }

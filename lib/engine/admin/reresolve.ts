@@ -12,7 +12,7 @@ export type RecordId = string | number | bigint;
 
 export interface ReresolveOptions {
   /**
-   * The caller's transaction: it is asked for when that commits, and no other connection is taken, as in
+   * The caller's transaction: the task is stored when it commits, and no other connection is taken, as in
    * `onPushAccepted`. Default: a transaction of its own.
    */
   readonly manager?: EntityManager;
@@ -49,7 +49,7 @@ function syncedTable(
   );
 }
 
-/** The consumer asks for it as the key's own type, where anything else would be an SQL error. */
+/** The consumer casts ids to the key's own type, where any other text would be an SQL error. */
 function canonical(table: ContractTable, id: RecordId): string {
   const text = recordId(table.primaryKey, String(id));
   if (text !== null) return text;

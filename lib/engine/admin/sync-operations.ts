@@ -64,10 +64,10 @@ export class SyncOperations {
   }
 
   /**
-   * Has the consumer try failed rules now instead of at their next retry: all, or those of a table or of some records.
-   * Resolves when it is asked for; `SyncEngine.caughtUp()` waits until they were tried. Parked rows have
-   * {@link retryParkedRow}.
-   * @returns how many it is about
+   * Makes failed rules due now instead of at their next retry: all, or those of a table or of some records. Resolves
+   * when this is stored; `SyncEngine.caughtUp()` waits until they were tried. For parked rows see {@link
+   * retryParkedRow}.
+   * @returns the number of failures
    */
   replayRuleFailures(filter: RuleFailureFilter = {}): Promise<number> {
     return this.transaction((manager) => hastenRuleFailures(manager, filter));
@@ -115,8 +115,8 @@ export class SyncOperations {
   }
 
   /**
-   * Gives a parked row up: its user has been told that it was written, so this loses what they typed. What it held is
-   * kept as the payload of a resolved row of `sync_rule_failures`, and the user's devices drop their copies.
+   * Discards a parked row. Its user was told that it was written, so this loses what they typed: the row is kept as
+   * the payload of a resolved row of `sync_rule_failures`. The user's devices drop their copies.
    * @throws SynchroError `bad_request` when there is no such parked row
    */
   async discardParkedRow(key: ParkedRowKey): Promise<void> {

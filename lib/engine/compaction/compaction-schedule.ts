@@ -48,7 +48,7 @@ export class CompactionSchedule {
     this.timer = setTimeout(() => void tick(), delay).unref();
   }
 
-  /** What another instance does need not be done here, and what failed is tried again after the interval. */
+  /** Another instance's run counts as this one's, and a failed run is repeated after the interval. */
   private async run(): Promise<void> {
     try {
       await this.engine.runCompaction({ wait: false });

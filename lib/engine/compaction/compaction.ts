@@ -3,7 +3,7 @@ import { HookRunner } from '../../hooks/hook-runner.js';
 import type { CompactionResult } from '../../settings/compaction-result.js';
 import { Compactor } from './compactor.js';
 
-/** Removes history that no device needs any more, and tells the hooks. */
+/** Removes history that no device needs any more, and calls the hooks. */
 @Injectable()
 export class Compaction {
   constructor(

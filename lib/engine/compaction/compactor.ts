@@ -27,9 +27,9 @@ import type { CompactionSettings, SynchroSettings } from '../../settings/synchro
 const LONG_PARKED_MS = 7 * 24 * 3600_000;
 
 /**
- * Removes the entries that every active device has acknowledged, and what else nobody needs any more. The floor is
- * raised first, in one transaction with the reading of what must be kept, then the entries go in batches: a device is
- * told to take a snapshot exactly when its history is gone.
+ * Removes the entries that every active device has acknowledged, and other rows that are not needed any more. The
+ * floor is raised first, in one transaction with the reading of its bounds; then the entries go in batches: a device
+ * has to take a snapshot exactly when its history is gone.
  */
 @Injectable()
 export class Compactor {

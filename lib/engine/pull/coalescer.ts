@@ -1,4 +1,4 @@
-/** How long a question waits for the answers to others, in milliseconds, before it is asked without them. */
+/** How long a question waits for the answers to others before it is sent without them, milliseconds. */
 const PATIENCE_MS = 20;
 
 const MOST = 100;
@@ -10,13 +10,14 @@ interface Waiting<Question, Answer> {
 }
 
 /**
- * Asks together what comes while others are being answered, as a group commit does: one alone is asked at once, and the
- * busier it gets, the more share a statement and its round trip. Questions that fail together are asked one by one, so
- * that none fails for another's sake, and none waits long for answers that don't come.
+ * Sends questions that arrive while others are being answered as one statement, as a group commit does: a single one
+ * is sent immediately, and the higher the load, the more of them share a statement and its round trip. Questions that
+ * fail together are sent one by one, so that none fails for another one's error, and none waits long for answers that
+ * don't come.
  */
 export class Coalescer<Question, Answer> {
   private waiting: Waiting<Question, Answer>[] = [];
-  /** Those who come wait for the answers to these. */
+  /** The questions under way; later ones wait for their answers. */
   private ahead: object | null = null;
 
   /** @param answer all of the questions, in their order */

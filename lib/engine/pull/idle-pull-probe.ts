@@ -22,7 +22,7 @@ interface IdlePull {
 /** Answers the pulls that have nothing to bring, which are most: those that come together by one statement. */
 export class IdlePullProbe {
   private readonly rows: Coalescer<ProbeRequest, ProbeRow>;
-  /** The checkpoint from which a device was told that there is more. */
+  /** The checkpoint from which the device's last pull had more to come. */
   private readonly backlogs = new Map<string, bigint>();
 
   constructor(private readonly requests: Requests) {
@@ -31,8 +31,8 @@ export class IdlePullProbe {
   }
 
   /**
-   * @returns null when there may be something, or when a transaction has to be tried again until that can be told
-   * @throws SynchroError what a pull throws
+   * @returns null when there may be something, or when the transaction has to be tried again before that is known
+   * @throws SynchroError as a pull does
    */
   async pull(request: ProbedPull): Promise<IdlePull | null> {
     const { transactions, contexts } = this.requests;
@@ -50,7 +50,7 @@ export class IdlePullProbe {
     }
   }
 
-  /** Remembers the devices that were told that there is more; for those that another instance told, a probe finds it. */
+  /** Remembers the devices that have more to come. A probe finds those that another instance has answered. */
   rememberBacklog(request: SyncRequest, { hasMore, checkpoint }: PullPage): void {
     const device = deviceOf(request);
     this.backlogs.delete(device);

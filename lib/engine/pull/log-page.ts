@@ -11,9 +11,9 @@ export const Standing = {
   member: 1,
   /** But a dead one there: it was soft-deleted, and is undeleted by now perhaps. */
   dead: 2,
-  /** None there, but others. */
+  /** No edge in a bucket that the user reads, but edges in others. */
   otherBuckets: 3,
-  /** None at all: it was deleted, and is made anew by now perhaps. */
+  /** No edge at all: the record was deleted, and may exist again by now. */
   noEdges: 4,
   /** It came with a bucket that the client was to get, and nothing else is said of it: it was never given. */
   neverServed: 5,
@@ -33,8 +33,6 @@ export interface LoggedRecords {
   readonly seqs: string;
   /** `timestamptz[]`, the latest time to serve among each record's entries; null where no entry has any. */
   readonly servedAt: string | null;
-  /** `timestamptz[]`, when each record's last entry was written; null where rows have times of their own. */
-  readonly loggedAt: string | null;
 }
 
 export interface LogPage {
@@ -53,23 +51,21 @@ export interface LogPageRequest {
   readonly lastSeq: bigint;
   /** Entries, not records. */
   readonly limit: number;
-  /** What the user may read now. */
+  /** The buckets that the user may read now. */
   readonly buckets: readonly string[];
   /** null: all. */
   readonly tables: readonly string[] | null;
-  /** Tables whose rows may have no time of their own. */
-  readonly timeless: readonly string[];
 }
 
 /**
- * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client has been read in the
- * same snapshot as the entries, as the consumer changes both together (interleavings 3). What a bucket that came to the
- * client had before is told by the client's own bucket, as far as it was still there: the rest its user never could see.
+ * Reads the next entries of a client's buckets, merged from one index scan per bucket. The client is read in the same
+ * snapshot as the entries, as the consumer changes both together (interleavings 3). Rows that were in a bucket before
+ * it came to the client have entries in the client's own bucket; rows that had left it by then are not for its user.
  */
 export async function readLogPage(
   manager: EntityManager,
   client: SyncClient,
-  { checkpoint, lastSeq, limit, buckets, tables, timeless }: LogPageRequest,
+  { checkpoint, lastSeq, limit, buckets, tables }: LogPageRequest,
 ): Promise<LogPage> {
   const read = readBuckets(client, buckets);
   const after = read.map((bucket) => laterSeq(client.since.get(bucket) ?? null, checkpoint));
@@ -81,7 +77,6 @@ export async function readLogPage(
     tables,
     lastSeq.toString(),
     after.map(String),
-    timeless,
   ]);
   return {
     records: rows,
@@ -96,21 +91,21 @@ export function parseSeqs(array: string): readonly bigint[] {
   return array.slice(1, -1).split(',').map(BigInt);
 }
 
-/** From so many on it pays to look first how far a page can come. */
+/** From this number on, an estimate of the page's end pays. */
 const MANY_BUCKETS = 5;
 
 /**
- * A range of one bucket, as rows are compared, and an order by it, so that only the index of the buckets serves: else
- * PostgreSQL may walk the log by its primary key, millions of entries for a bucket without any, or sort all of a bucket.
+ * Each bucket is read by a row range of the index, in the index's order: otherwise PostgreSQL may walk the log by its
+ * primary key, millions of entries for a bucket without any, or sort all of a bucket.
  *
- * What is above the high-water mark ($6) is not committed yet: a million such entries, of rows that are moving into the
- * bucket right now, are not to be passed over one by one in each pull.
+ * Entries above the high-water mark ($6) are not committed yet. The range ends there, so that no pull skips a million
+ * of them one by one while rows are moving into the bucket.
  *
- * Of many buckets a look at the first few entries of each tells how far the page can come, at most: else each would be
- * asked for a whole page of its own.
+ * With many buckets, the first few entries of each bound the end of the page. Otherwise each bucket would be read for
+ * a whole page.
  *
- * Most records still have the edge that their entry is of: that one is looked for first, by its whole key. (OFFSET 0:
- * PostgreSQL would rather read all edges into a table of its own than be asked a thousand times whether there is one.)
+ * Most records still have the edge of their entry, so that one is read first, by its whole key. (OFFSET 0 makes
+ * PostgreSQL probe the index a thousand times, where it would hash all edges.)
  */
 const PAGE = new PreparedStatement<PageRow>(`
 WITH bucket AS (
@@ -127,7 +122,7 @@ WITH bucket AS (
 ), entry AS MATERIALIZED (
   SELECT e.* FROM bucket AS b CROSS JOIN last
    CROSS JOIN LATERAL (
-     SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at, l.created_at,
+     SELECT l.seq, l.table_name, l.record_id, l.bucket_id, l.served_at,
             l.bucket_id = $1 AND l.operation = ${Operation.create} AS came FROM :sync.sync_changelog l
       WHERE (l.bucket_id, l.seq) > (b.bucket_id, b.after_seq) AND (l.bucket_id, l.seq) <= (b.bucket_id, last.seq)
         AND ($5::text[] IS NULL OR l.table_name = ANY($5::text[]))
@@ -135,7 +130,7 @@ WITH bucket AS (
    ORDER BY e.seq LIMIT $4::int + 1
 ), record AS (
   SELECT p.table_name, p.record_id, min(p.seq) AS first_seq, max(p.seq) AS last_seq, max(p.served_at) AS served_at,
-         max(p.created_at) AS logged_at, bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
+         bool_and(p.came) AS only_came, max(p.bucket_id) AS bucket_id
     FROM (SELECT * FROM entry ORDER BY seq LIMIT $4::int) AS p GROUP BY p.table_name, p.record_id
 )
 SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
@@ -143,8 +138,7 @@ SELECT r.table_name AS "table", r.standing, max(r.last_seq)::text AS "lastSeq",
        CASE WHEN r.standing = ${Standing.member} THEN array_agg(r.record_id ORDER BY r.first_seq)::text
             ELSE to_json(array_agg(r.record_id ORDER BY r.first_seq))::text END AS ids,
        array_agg(r.first_seq ORDER BY r.first_seq)::text AS seqs,
-       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS "servedAt",
-       (array_agg(r.logged_at ORDER BY r.first_seq) FILTER (WHERE r.table_name = ANY($8::text[])))::text AS "loggedAt"
+       CASE WHEN count(r.served_at) > 0 THEN array_agg(r.served_at ORDER BY r.first_seq)::text END AS "servedAt"
   FROM (
     SELECT r.*,
            CASE WHEN r.live THEN ${Standing.member}

@@ -1,12 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Lsn } from '../../common/lsn.js';
 import type { SqlStatement } from '../../database/pipeline.js';
 import { ClosingStatements, writeTogether } from '../../database/session.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
+import { Live } from '../../live/live.js';
 import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
 import { recordOlderSchema, recordPull } from '../../store/clients/sync-clients.js';
 import { admit } from '../register/admit.js';
+import { awaitCommit } from '../request/await-commit.js';
 import { Requests } from '../request/requests.js';
 import { queueSubscriptionChange } from '../request/subscription-change.js';
 import { ready, type SyncContext } from '../request/sync-context.js';
@@ -24,22 +27,32 @@ export interface PullRequest extends SyncRequest {
   /** null: all. */
   readonly tables: readonly string[] | null;
   readonly knownBuckets: readonly string[] | null;
+  /** The `commit` of a push that the log should have; null: none. Default: null. */
+  readonly after?: Lsn | null;
+  /** Milliseconds to wait for that. Default: 0. */
+  readonly waitMs?: number;
 }
 
-export interface PullResult extends PullPage {
+/** What is answered from one snapshot of the database. */
+interface PullAnswer extends PullPage {
   readonly contract: SchemaContract;
   readonly snapshotReason: SnapshotReason | null;
   /** How the user's buckets differ from those that the client knows; null when they don't. */
   readonly bucketUpdates: { readonly added: readonly string[]; readonly removed: readonly string[] } | null;
 }
 
+export interface PullResult extends PullAnswer {
+  /** The log doesn't have what was to be waited for. */
+  readonly behind: boolean;
+}
+
 /** A pull as it was answered, and what it was answered from. */
 interface AnsweredPull {
   readonly context: PullContext;
-  readonly result: PullResult;
+  readonly result: PullAnswer;
 }
 
-/** What changed for a device since its checkpoint, which it thereby acknowledges. */
+/** The changes for a device since its checkpoint, which the pull acknowledges. */
 @Injectable()
 export class Pull {
   private readonly probe: IdlePullProbe;
@@ -49,16 +62,20 @@ export class Pull {
     private readonly subscriptions: SubscribedBuckets,
     private readonly puller: Puller,
     private readonly hooks: HookRunner,
+    private readonly live: Live,
   ) {
     this.probe = new IdlePullProbe(requests);
   }
 
   async run(request: PullRequest): Promise<PullResult> {
+    const { after = null, waitMs = 0 } = request;
+    const behind = after !== null && !(await awaitCommit(this.requests, after, waitMs));
     const asked = { ...request, buckets: await this.subscriptions.of(request) };
+    this.live.recordSubscriptions(request.userId, request.clientId, asked.buckets);
     const { context, result } = (await this.probed(asked)) ?? (await this.page(asked));
     await this.finish(asked, context, result);
     this.probe.rememberBacklog(asked, result);
-    return result;
+    return { ...result, behind };
   }
 
   /** @returns null when the device has to be answered from the log */
@@ -92,11 +109,11 @@ export class Pull {
     );
   }
 
-  /** Leaves to the consumer what a pull has not told, and tells the hooks. */
+  /** Leaves to the consumer what a pull has left out, and calls the hooks. */
   private async finish(
     { userId, clientId, checkpoint: from }: PullRequest,
     { client, log }: PullContext,
-    { snapshotReason: reason, checkpoint, changes, redeliveries }: PullResult,
+    { snapshotReason: reason, checkpoint, changes, redeliveries }: PullAnswer,
   ): Promise<void> {
     if (reason === null) {
       await requestRedeliveryApart(this.requests.dataSource, client, redeliveries);
@@ -116,7 +133,7 @@ function resultOf(
   { checkpoint, knownBuckets, buckets }: Bucketed<PullRequest>,
   { contract }: PullContext,
   page: PullPage | SnapshotReason,
-): PullResult {
+): PullAnswer {
   if (typeof page !== 'string') {
     const bucketUpdates = difference(knownBuckets ?? [], buckets);
     return { ...page, contract, snapshotReason: null, bucketUpdates };
@@ -126,8 +143,8 @@ function resultOf(
 }
 
 /**
- * The statements that record what a pull says of its device, to be run behind the transaction that has read for it. None
- * of it depends on what was read.
+ * The statements that record a pull, to be sent behind the transaction that has read for it. They don't depend on its
+ * rows.
  */
 function recordsOf(
   manager: EntityManager,

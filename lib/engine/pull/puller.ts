@@ -24,7 +24,7 @@ export interface PullPage {
   readonly redeliveries: readonly Redelivery[];
 }
 
-/** Who pulls, and from what, as one snapshot of the database has it. */
+/** The device that pulls, and the log, as one snapshot of the database has them. */
 export interface PullContext extends SyncContext {
   readonly client: SyncClient;
   readonly log: LogState;
@@ -34,11 +34,11 @@ export interface PullQuery {
   readonly checkpoint: bigint;
   readonly limit: number;
   readonly tables: readonly string[] | null;
-  /** What the user may read now. */
+  /** The buckets that the user may read now. */
   readonly buckets: readonly string[];
 }
 
-/** What a pull answers to whom the log says nothing new. */
+/** The answer to a pull without new entries. */
 export function emptyPage(query: Pick<PullQuery, 'checkpoint' | 'tables'>, log: LogState): PullPage {
   const checkpoint = nextCheckpoint(query, log, { lastSeq: null, hasMore: false });
   return { changes: NO_RECORDS, deletes: [], checkpoint, hasMore: false, redeliveries: [] };
@@ -63,8 +63,7 @@ export class Puller {
     const tables = query.tables?.filter((name) => contract.tables.has(name)) ?? null;
     // Else the whole log would be searched for entries that can't be served.
     if (tables?.length === 0) return StatementBatch.of(emptyPage(query, log));
-    const timeless = [...contract.tables.values()].filter(mayLackTime).map(({ table }) => table.name);
-    const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq, timeless });
+    const page = await readLogPage(manager, client, { ...query, tables, lastSeq: log.lastSeq });
     const known = page.records.flatMap((records) => {
       const table = contract.tables.get(records.table);
       return table ? { ...records, table } : [];
@@ -120,9 +119,9 @@ export class Puller {
   }
 
   /**
-   * Deleted records that are live again by now, undeleted or made anew: their deletes are left out, and the entries that
-   * bring them back follow. The device may know that version of the row already, and would then skip what comes after
-   * the delete. Where the rule is not repeated, a row that is there may be anybody's.
+   * Deleted records that exist again by now, undeleted or created once more: their deletes are left out, and the
+   * entries that bring them back follow. The device may know that version of the row already, and would skip it after
+   * the delete. Where the rule is not repeated, a row that exists may be another user's.
    */
   private async findBack(
     manager: EntityManager,
@@ -170,7 +169,7 @@ function before(end: bigint | null, records: readonly GoneRecord[]): readonly Go
   return end === null ? records : records.filter(({ seq }) => seq < end);
 }
 
-/** What may be a delete, one by one. */
+/** The possible deletes, one by one. */
 function goneRecords({ table, standing, ids, seqs }: TableRecords): readonly GoneRecord[] {
   if (standing === Standing.member || standing === Standing.neverServed) return [];
   const parsed = parseSeqs(seqs);
@@ -228,8 +227,4 @@ function withdrawals(records: readonly GoneRecord[]): readonly Redelivery[] {
     table,
     recordIds: group.map(({ id }) => id),
   }));
-}
-
-function mayLackTime({ table, columns }: ContractTable): boolean {
-  return columns.find(({ name }) => name === table.updatedAtColumn)?.nullable !== false;
 }

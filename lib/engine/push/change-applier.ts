@@ -5,9 +5,9 @@ import { SyncLogger } from '../../common/sync-logger.js';
 import type { AcceptedRecord, ConflictEvent } from '../../settings/hook-events.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
-import { ConflictResolver } from '../../resolvers/conflict-resolver.js';
 import { isSeenByDefaultRule, isSeenByOwner } from '../../resolvers/default-rule.js';
-import { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
+import { PushRules } from '../../resolvers/push-rules.js';
+import { WriteAuthority } from '../../resolvers/write-authority.js';
 import type { StatementBatch } from '../../database/pipeline.js';
 import { RoleSwitch } from '../../database/role-switch.js';
 import type { SqlRunner } from '../../database/session.js';
@@ -20,6 +20,7 @@ import { type CheckScope, checkChanges } from './check-change.js';
 import { type Corrections, corrections, type Pushed, withdrawals } from './corrections.js';
 import { Judge } from './writing/judge.js';
 import { Parking } from './parking/parking.js';
+import { WritePermissions } from './policy/write-permissions.js';
 import type { PushChange, PushContext, PushItem, PushResult } from './push-change.js';
 import { type OpenedPush, pushOpening } from './push-opening.js';
 import { PushSession } from './writing/push-session.js';
@@ -32,7 +33,7 @@ export interface AppliedPush {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly conflicts: readonly ConflictEvent[];
-  /** What devices still have to be told, see {@link corrections}. */
+  /** Corrections that devices still need, see {@link corrections}. */
   readonly corrections: Corrections;
   /** What was written, and may go out of its owner's sight, as ids to withdraw. */
   readonly shared: readonly Redelivery[];
@@ -45,7 +46,7 @@ export class ChangeApplier {
 
   constructor(
     private readonly registry: SyncRegistry,
-    private readonly resolver: ConflictResolver,
+    private readonly rules: PushRules,
     @Inject(SYNCHRO_OPTIONS)
     private readonly options: Pick<
       SynchroSettings,
@@ -57,7 +58,6 @@ export class ChangeApplier {
       | 'pushRole'
       | 'refusedCreates'
     >,
-    private readonly ownership: OwnershipResolver,
     private readonly hooks: HookRunner,
   ) {
     this.logger = new SyncLogger(options.logger, 'SynchroPush');
@@ -82,18 +82,21 @@ export class ChangeApplier {
     progress: PushProgress = { stage: 'opening' },
   ): Promise<AppliedPush> {
     progress.stage = 'changes';
+    const authority = new WriteAuthority(this.registry, this.rules.policy);
     const context: PushContext = {
       ...caller,
-      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.ownership, this.registry, table),
+      isSeenByDefaultRule: (table) => isSeenByDefaultRule(this.rules.ownership, this.registry, table),
+      authority,
     };
     const roles = this.rolesOf(manager, opened);
     const scope = this.scopeOf(context, opened);
     const checked = await checkChanges(this.taken(changes), scope);
     const parking = new Parking(roles.sync, context, scope, opened, this.logger);
     const validation = new WriteValidation(manager, roles, this.hooks, context, this.logger);
-    const judge = new Judge(this.resolver, manager, roles, context, this.logger);
+    const judge = new Judge(this.rules.conflicts, manager, roles, context, this.logger);
+    const permissions = new WritePermissions(manager, roles, this.registry, context, this.logger);
     const tries = new ChangeTries(roles.sync, context, this.logger);
-    const tools = { roles, registry: this.registry, context, judge, parking, validation };
+    const tools = { roles, registry: this.registry, context, permissions, judge, parking, validation };
     const session = new PushSession(tools, tries, this.logger);
     const items = checked.filter(isItem);
     const verdicts = await session.apply(items);
@@ -116,7 +119,10 @@ export class ChangeApplier {
       conflicts: session.conflicts(),
       corrections: this.corrections(context, pushed),
       shared: withdrawals(
-        accepted.filter(({ table }) => !isSeenByOwner(this.ownership, this.registry, table.table)),
+        accepted.filter(
+          ({ table: { table } }) =>
+            authority.locksBySight(table) || !isSeenByOwner(this.rules.ownership, this.registry, table),
+        ),
       ),
     };
   }

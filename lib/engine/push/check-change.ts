@@ -9,7 +9,7 @@ import { recordId, recordKey } from './values/record-id.js';
 import { areWithinBounds, type ValueBounds } from './values/value-bounds.js';
 import { refOf, retryable, terminal } from './verdicts.js';
 
-/** What the checks need to know. */
+/** The scope of the checks. */
 export interface CheckScope {
   readonly contract: SchemaContract;
   /** The database's time, in microseconds. */
@@ -35,7 +35,7 @@ function* checkEach(changes: readonly PushChange[], scope: CheckScope): Pieces<r
   return checked;
 }
 
-/** The item that a change amounts to, or the verdict that needs no look at the database. */
+/** The item of a change, or the verdict that needs no query. */
 export function checkChange(change: PushChange, index: number, scope: CheckScope): Checked {
   return atOnce(checking(change, index, scope));
 }
@@ -69,10 +69,7 @@ function* checking(change: PushChange, index: number, scope: CheckScope): Pieces
     key: recordKey(table, id),
     operation,
     data,
-    // Few ask for it.
-    get dataText() {
-      return data === null ? 'null' : jsonText(change.data);
-    },
+    dataText: () => (data === null ? 'null' : jsonText(change.data)),
     parentId: operation === 'create' ? parentId(table, data, scope.contract) : null,
     clientMicros: clientMicros(change.client_updated_at, scope),
     base: baseVersion(change.base_updated_at),
@@ -135,7 +132,7 @@ function baseVersion(value: unknown): string | null {
 
 const YEAR_1 = -62_135_596_800_000_000n;
 
-/** The form in which a conflict tells a client's time. */
+/** The form in which a conflict has a client's time. */
 export function clientTime(item: PushItem): string {
   return formatMicros(item.clientMicros);
 }

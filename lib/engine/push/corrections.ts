@@ -4,10 +4,10 @@ import type { Redelivery } from '../rows/redelivery.js';
 import type { PushItem, PushResult } from './push-change.js';
 import { isSendable, recordId } from './values/record-id.js';
 
-/** What a push came to. */
+/** The result of a push. */
 export interface Pushed {
   readonly results: readonly PushResult[];
-  /** The changes that were looked at in the database. */
+  /** The changes that were checked against the database. */
   readonly items: readonly PushItem[];
   /** The changes that are in the tables as they wanted it; of parked records that came with them, too. */
   readonly accepted: readonly PushItem[];
@@ -30,7 +30,7 @@ export interface Corrections {
   readonly withdrawn: readonly Redelivery[];
 }
 
-/** What devices hold otherwise than the server, and no verdict tells them: pulls do. */
+/** Differences between devices and server that no verdict corrects: pulls do. */
 export function corrections(
   { tables }: SchemaContract,
   { results, items, accepted, unwritten, hidden }: Pushed,
@@ -62,7 +62,7 @@ export function corrections(
   };
 }
 
-/** Verdicts by which a device drops its change. */
+/** Verdicts for which a device drops its change. */
 const DROPS_CHANGE: ReadonlySet<string> = new Set(['rejected_terminal', 'conflict']);
 
 interface RecordName {
@@ -71,8 +71,8 @@ interface RecordName {
 }
 
 /**
- * Ids as this device has them, of rows that go by another text of the same id: Swift writes UUIDs in capitals. The
- * device gets the row as the server names it, and would hold it twice. What is parked is not there to be got.
+ * Ids as this device has them, of rows whose id has another text: Swift writes UUIDs in capitals. The device gets the
+ * row under the server's id, and would hold it twice. Parked rows are not there to be delivered.
  */
 function respelled(
   results: readonly PushResult[],
@@ -93,7 +93,7 @@ function respelledBefore({ index, id, data, table: { table, primaryKey } }: Push
   return isOther ? [{ table: table.name, id: sent }] : [];
 }
 
-/** The ids of records, to be told as deletes where they are not there for a device's user. */
+/** The ids of records, to be withdrawn where they don't exist for a device's user. */
 export function withdrawals(items: readonly PushItem[]): readonly Redelivery[] {
   const names = items.map(({ id, table: { table } }) => ({ table: table.name, id }));
   return byTable(names, { kind: 'withdraw' });

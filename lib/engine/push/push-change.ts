@@ -1,4 +1,5 @@
 import type { SyncTable } from '../../registry/sync-table.js';
+import type { WriteAuthority } from '../../resolvers/write-authority.js';
 import type { ContractTable, SchemaContract } from '../../schema/schema-contract.js';
 
 /**
@@ -14,7 +15,7 @@ export interface PushChange {
   readonly base_updated_at: unknown;
 }
 
-/** Who pushes, and against which contract. */
+/** The user and device of a push, and its contract. */
 export interface PushContext {
   readonly contract: SchemaContract;
   /** Canonical (see `canonicalId`). */
@@ -22,10 +23,12 @@ export interface PushContext {
   readonly clientId: string;
   /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
-  /** The same where the log can't be gone by, so that `buckets` has none. Default: `buckets`. */
+  /** The same buckets where the log is outdated, so that `buckets` has none. Default: `buckets`. */
   readonly subscriptions?: readonly string[];
-  /** Whether the default bucket rule decides alone who sees a table's rows. Default: it doesn't. */
+  /** Whether the default bucket rule alone decides the readers of a table's rows. Default: it doesn't. */
   readonly isSeenByDefaultRule?: (table: SyncTable) => boolean;
+  /** Where policies of the host's decide the writers. Default: nowhere, the rule in SQL does. */
+  readonly authority?: WriteAuthority;
   /** An earlier run of the transaction failed: what fails again is a record's own fault. Default: it is the first. */
   readonly isRerun?: boolean;
   /** Whether the tables have changed since the contract was read. Default: they have not. */
@@ -52,10 +55,10 @@ export interface PushResult {
   readonly server_deleted_at?: string;
 }
 
-/** What a result repeats of its change. */
+/** The members of a change that its result repeats. */
 export type ChangeRef = Pick<PushResult, 'id' | 'table_name' | 'operation'>;
 
-/** One change that is well-formed enough to be looked at in the database. */
+/** One change that is well-formed enough to be checked against the database. */
 export interface PushItem {
   /** Its position in the request. */
   readonly index: number;
@@ -70,8 +73,8 @@ export interface PushItem {
   readonly operation: PushOperation;
   /** The columns of the contract that the client sent; null when there is no object to read them from. */
   readonly data: ReadonlyMap<string, unknown> | null;
-  /** The data as it came, as JSON text. */
-  readonly dataText: string;
+  /** The data as it came, as JSON text: made on demand, for conflict resolvers alone. */
+  readonly dataText: () => string;
   /** A create's parent; null when the table has none, or the client names none that can exist. */
   readonly parentId: string | null;
   /** When the client made the change: microseconds, never later than now plus the tolerance (W-PUSH-17). */
@@ -80,13 +83,21 @@ export interface PushItem {
   readonly base: string | null;
 }
 
+/** Whether the change takes the row out of its table, which has no delete time to set. */
+export function isRemoval({ operation, table: { table } }: Pick<PushItem, 'operation' | 'table'>): boolean {
+  return operation === 'delete' && table.deletedAtColumn === null;
+}
+
 /** A row of the database as this push sees it: the user may read it, at least. */
 export interface StoredRow {
   readonly id: string;
-  /** The user may write it, and it is locked. */
+  /** The user may write it by the rule in SQL, or because a policy has just allowed it; and it is locked. */
   readonly owned: boolean;
+  /** Canonical id of its owner; undefined where no policy needs it. */
+  readonly owner?: string | null;
   /** Envelope form; null where the host allows null. */
   readonly updatedAt: string | null;
+  /** null: it is not soft-deleted. Of a row that the push has removed: when. */
   readonly deletedAt: string | null;
   /** The wire's `data` object as JSON text. */
   readonly data: string;

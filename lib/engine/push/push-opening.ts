@@ -7,9 +7,9 @@ import { hasParkedRowsSql, parkedRowsLock } from '../../store/clients/parked-row
 import { digest, hasPushFailuresSql } from '../../store/clients/push-failures.js';
 import type { ParkingState } from './parking/parking.js';
 
-/** What a push knows by the statements that it begins with. */
+/** The state that a push reads with its first statements. */
 export interface OpenedPush extends ParkingState {
-  /** The connection's own role, as `current_setting('role')` tells it. */
+  /** The connection's own role, as `current_setting('role')` returns it. */
   readonly ownRole: string;
   /** The database's time, in microseconds. */
   readonly now: bigint;
@@ -18,9 +18,9 @@ export interface OpenedPush extends ParkingState {
 }
 
 /**
- * The statements that a push begins with. They read the database's clock, since it stamps the rows that clients' times
- * are compared with; and the parked rows, by a look that begins when their lock is taken. The host's rows are read next,
- * so the transaction is put into the role for that on the way.
+ * The first statements of a push. They read the database's clock, since it stamps the rows that clients' times are
+ * compared with; and the parked rows, by a read that begins when their lock is taken. The host's rows are read next,
+ * so the transaction switches to the role for that on the way.
  *
  * @param locked the user's lock on parked rows is taken first
  */

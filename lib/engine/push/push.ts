@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Lsn } from '../../common/lsn.js';
 import { type SqlStatement, StatementBatch } from '../../database/pipeline.js';
 import { ClosingStatements, inTransaction, type SqlRunner } from '../../database/session.js';
 import { HookRunner } from '../../hooks/hook-runner.js';
 import { SubscribedBuckets } from '../../resolvers/subscribed-buckets.js';
 import type { SchemaContract } from '../../schema/schema-contract.js';
-import { recordPushPosition } from '../../store/clients/push-position.js';
+import { pushPositionOf, recordPushPosition } from '../../store/clients/push-position.js';
 import { recordPush, recordUnlogged, type SyncClient } from '../../store/clients/sync-clients.js';
 import { admit } from '../register/admit.js';
 import { OutdatedLogError } from '../request/outdated-log.error.js';
@@ -28,10 +29,15 @@ export interface PushOutcome {
   /** One verdict for each change, in the order of the changes. */
   readonly results: readonly PushResult[];
   readonly contract: SchemaContract;
+  /** Where in the WAL all of it that was applied is committed; null: nothing was. */
+  readonly commit: Lsn | null;
 }
 
-/** So many looks in a row that find the log outdated mean that it is. Fewer than a transaction is tried. */
+/** After this number of reads in a row that find the log outdated, it is. Fewer than a transaction is tried. */
 const SURE = 3;
+
+/** The result of one transaction. */
+type PushedPart = Omit<AppliedPush, 'corrections'> & Pick<PushOutcome, 'contract' | 'commit'>;
 
 type PushWork = (manager: EntityManager, caller: PushContext, opened: OpenedPush) => Promise<AppliedPush>;
 
@@ -65,7 +71,11 @@ export class Push {
         ),
     });
     const parts = await push.apply(request.changes);
-    return { results: parts.flatMap(({ results }) => results), contract: parts[0].contract };
+    return {
+      results: parts.flatMap(({ results }) => results),
+      contract: parts[0].contract,
+      commit: lastOf(parts.map(({ commit }) => commit)),
+    };
   }
 
   /** One transaction, and what is to be done once it is committed. */
@@ -78,15 +88,21 @@ export class Push {
       async (manager, { context, push }, attempt) => {
         const client = await admit(this.hooks, manager, asked, context);
         const { contract } = context;
-        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another look helps.
+        // The slot may have moved on since the snapshot in which the log was read, a moment ago: then another read
+        // helps.
         if (context.log?.isOutdated === true && attempt < SURE) throw new OutdatedLogError();
-        // An outdated log doesn't know who sees what: the user's own rows are all there is, then.
+        // An outdated log doesn't know the readers of rows, so only the user's own rows count.
         const visible = context.log?.isOutdated ? [] : buckets;
         const isRerun = attempt > 1;
         const isContractChanged = (): Promise<boolean> => this.requests.contexts.isChanged(manager, contract);
         const caller: PushContext = {
-          ...{ contract, userId, clientId, buckets: visible, subscriptions: buckets },
-          ...{ isRerun, isContractChanged },
+          contract,
+          userId,
+          clientId,
+          buckets: visible,
+          subscriptions: buckets,
+          isRerun,
+          isContractChanged,
         };
         const opened = push ?? (await begin(manager, attempt).run(manager));
         const { corrections, ...applied } = await work(manager, caller, opened);
@@ -96,16 +112,19 @@ export class Push {
         const gone = isAwaitingBuckets(client, buckets) ? [...withdrawn, ...shared] : withdrawn;
         const isApplied = results.some(({ accepted }) => accepted);
         return new ClosingStatements({
-          reads: StatementBatch.of({ ...applied, contract }),
-          // Also tells when a hook has swallowed an error of the transaction: its COMMIT would be silent about it.
+          reads: StatementBatch.of<PushedPart>({ ...applied, contract, commit: null }),
+          // It also fails where a hook has swallowed an error of the transaction: its COMMIT would not report that.
           writes: [recordPush(manager, client), ...bucketRecords(client, buckets, shared.length > 0)],
           // Behind the commit, so that devices have the rows before the ids that those replace are withdrawn.
           afterCommit: [
             ...redeliverySql(client, gone),
             ...(isApplied ? [recordPushPosition(manager, client, shared.length > 0)] : []),
           ],
+          complete: (pushed, rows) =>
+            isApplied ? { ...pushed, commit: pushPositionOf(rows.at(-1)) } : pushed,
         });
       },
+      { worksBetween: true },
     );
     for (const conflict of conflicts) await this.hooks.inform('onConflict', conflict);
     return outcome;
@@ -127,8 +146,8 @@ export class Push {
 }
 
 /**
- * What a push has seen of its user's buckets. What was refused as out of sight stays on the device as it is there: should
- * it come back, it has to come anew.
+ * The buckets of its user that a push has seen. A change that was refused as out of sight leaves the row on the
+ * device: once in sight again, the row has to be delivered again.
  */
 function bucketRecords(
   client: SyncClient,
@@ -142,7 +161,14 @@ function bucketRecords(
   ];
 }
 
-/** Whether rows may have been pushed into a bucket that only comes: they may be gone by then, and nothing tells the device. */
+function lastOf(commits: readonly (Lsn | null)[]): Lsn | null {
+  return commits.reduce((last, commit) => (commit !== null && (last ?? -1n) < commit ? commit : last), null);
+}
+
+/**
+ * Whether rows may have been pushed into a bucket that is still to come: they may be gone by then, without an entry
+ * for the device.
+ */
 function isAwaitingBuckets(
   { acknowledged, buckets: stored }: SyncClient,
   buckets: readonly string[],

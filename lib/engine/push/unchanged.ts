@@ -3,9 +3,9 @@ import { isJsonObject, parseJson } from './values/json.js';
 import { canonicalDecimal, isInt64, mayBeDouble, numberToken } from './values/numbers.js';
 
 /**
- * Whether a value is what a device holds of the stored one. Devices send whole rows, so a column that was not
- * touched comes back in the form that it has in SQLite: a numeric rounded to a double, a document or an array printed
- * anew, its numbers rounded too (docs/protocol.md#values). Such a column is left as it is (W-DATA-1 to 3).
+ * Whether a value is the stored one as a device holds it. Devices send whole rows, so an untouched column comes back
+ * in its form in SQLite: a numeric rounded to a double, a document or an array printed again, its numbers rounded too
+ * (docs/protocol.md#values). Such a column is not written (W-DATA-1 to 3).
  *
  * @param sent as it came in, parsed losslessly
  * @param stored as it is on the wire, parsed losslessly

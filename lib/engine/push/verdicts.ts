@@ -55,8 +55,8 @@ export function conflict(item: PushItem, row: StoredRow, reason: string, message
 }
 
 /**
- * The same verdicts with no more than so many bytes of server's versions. The devices of those that lose theirs are told
- * of the records again, by pulls.
+ * The same verdicts with at most this number of bytes of server's versions. The records of those that lose theirs are
+ * redelivered by pulls.
  */
 export function* withinBytes(
   results: readonly PushResult[],
@@ -73,7 +73,7 @@ export function* withinBytes(
   return kept;
 }
 
-/** What a result repeats of a change, whatever was sent: SDKs need three strings. */
+/** The reference of a change, for any content of it: SDKs need three strings. */
 export function refOf(change: PushChange, id: string | null = null): ChangeRef {
   return {
     id: typeof change.id === 'string' ? change.id : (id ?? ''),

@@ -4,18 +4,18 @@ import type { Lsn } from '../../common/lsn.js';
 import { singleStatement } from '../../database/session.js';
 import { announceMark } from '../../store/changelog/wal-progress.js';
 
-/** Pauses between two looks double from the first to the last: the consumer may run in another process. */
+/** Pauses between two reads double from the first to the last: the consumer may run in another process. */
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 100;
-/** The consumer may have been between two sessions when it was told. */
+/** The consumer may have been between two sessions when it was notified. */
 const ANNOUNCE_MS = 1_000;
 
 /**
  * Waits for the WAL consumer, wherever it runs, without holding a connection.
- * @param lsn how far the log has to come at least, which the consumer is told
- * @param isThere whether what is waited for has come about
+ * @param lsn the position that the log has to reach; the consumer is notified of it
+ * @param isThere whether the awaited state is reached
  * @param timeout milliseconds
- * @returns whether it came about in time
+ * @returns whether it was reached in time
  */
 export async function awaitLog(
   dataSource: DataSource,

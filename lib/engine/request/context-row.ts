@@ -15,8 +15,8 @@ export function contextSql(tokenSql: string): string {
 /**
  * $1 users, $2 devices, $3 the checkpoints after which there may be news.
  *
- * Of all stored subscriptions, as those that are not read (see `readBuckets`) can but make news of what is none. Each
- * by one look into the index of the buckets, for which the range and the order are (see the page of the log).
+ * Reads all stored subscriptions: those that are not read (see `readBuckets`) can only report news where there is
+ * none. Each takes one probe of the buckets' index, which needs the range and the order (see the page of the log).
  */
 export function probeSql(tokenSql: string): string {
   return `WITH log AS MATERIALIZED (

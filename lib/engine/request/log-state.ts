@@ -7,8 +7,8 @@ export interface LogState {
   /** Below it, checkpoints are of an older epoch, or of subscriptions that changed by too much for this client. */
   readonly epochSeq: bigint;
   /**
-   * The slot has been read further than the log says: the sync tables were restored from an older copy, or the slot was
-   * made anew. Who sees what is as it was some time ago, until the WAL consumer starts an epoch.
+   * The slot has been read further than the log says: the sync tables were restored from an older copy, or the slot
+   * was made again. Memberships are out of date until the WAL consumer starts an epoch.
    */
   readonly isOutdated: boolean;
 }

@@ -15,10 +15,10 @@ import { OutdatedLogError } from './outdated-log.error.js';
 import { KeyReplacedError } from '../push/writing/key-replaced.error.js';
 import { ParkingBusyError } from '../push/parking/parking-busy.error.js';
 
-/** How often a transaction that lost a race is run again before the device is asked to come back. */
+/** How often a transaction that lost a race is run again before the device has to come back. */
 const ATTEMPTS = 4;
 
-/** By which a transaction asks for another run of itself. */
+/** Thrown by a transaction to be run again. */
 const RUN_AGAIN = [ParkingBusyError, KeyReplacedError, OutdatedLogError];
 
 /** The statements that a request's transaction begins with. `attempt` counts from 1. */
@@ -70,8 +70,13 @@ export class RequestTransactions {
     }
   }
 
-  write<Result, Opened>(opening: RequestOpening<Opened>, work: Work<Result, Opened>): Promise<Result> {
-    return this.transaction('write', opening, work);
+  /** @param options of the transaction */
+  write<Result, Opened>(
+    opening: RequestOpening<Opened>,
+    work: Work<Result, Opened>,
+    options: Pick<TransactionOptions, 'worksBetween'> = {},
+  ): Promise<Result> {
+    return this.transaction('write', opening, work, options);
   }
 
   /** One statement by itself, for which no transaction is begun. */
@@ -88,6 +93,7 @@ export class RequestTransactions {
     kind: TransactionKind,
     opening: RequestOpening<Opened>,
     work: Work<Result, Opened>,
+    own: Pick<TransactionOptions, 'worksBetween'> = {},
   ): Promise<Result> {
     return this.run((options, attempt) =>
       openedTransaction(
@@ -95,7 +101,7 @@ export class RequestTransactions {
         kind,
         (manager) => opening(manager, attempt),
         (manager, opened) => work(manager, opened, attempt),
-        options,
+        { ...options, ...own },
       ),
     );
   }
@@ -108,7 +114,7 @@ export class RequestTransactions {
       // What came between the plan and its use may lie in the plan.
       const keepsPlans = this.keepsPlans && attempt === 1;
       try {
-        return await work({ statementTimeout, keepsPlans, runsHostCode: this.runsHostCode() }, attempt);
+        return await work({ statementTimeout, keepsPlans, worksBetween: this.runsHostCode() }, attempt);
       } catch (error) {
         if (attempt === ATTEMPTS || !(await this.helps(error, attempt, keepsPlans))) throw error;
       }
@@ -122,7 +128,7 @@ export class RequestTransactions {
       this.keepsPlans = false;
       return true;
     }
-    // Here, where no connection is held: those who wait for a second one, with the pool's last, wait for ever.
+    // Here, where no connection is held: a request that holds one and waits for a second one could wait without end.
     if (error instanceof ContractNotLoadedError) await this.schemas.current();
     // DDL between reading the contract and using it shows as a missing column or a stale plan: once more, then.
     else if (isSchemaRace(error)) return attempt === 1;

@@ -10,7 +10,7 @@ import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { RequestTransactions } from './request-transactions.js';
 import { ContextReader } from './sync-context.js';
 
-/** What every use case needs: the database, its transactions, and what each of them begins with. */
+/** The parts that every use case needs: the database, its transactions, and their first statements. */
 @Injectable()
 export class Requests {
   readonly transactions: RequestTransactions;

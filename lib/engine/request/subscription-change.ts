@@ -4,8 +4,8 @@ import { changeSubscriptions, type SyncClient } from '../../store/clients/sync-c
 import { difference } from '../pull/bucket-difference.js';
 
 /**
- * What was read was cut to the current subscriptions: a difference from the stored ones has entries to follow. A bucket
- * that waits to come is asked for already.
+ * The difference between the subscriptions that an answer was cut to and the stored ones. Entries have to follow it.
+ * A bucket that waits to come is stored already.
  * @param from the device's checkpoint
  * @returns none where they don't differ
  */

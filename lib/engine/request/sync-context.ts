@@ -13,11 +13,11 @@ import type { RequestOpening } from './request-transactions.js';
 import { SchemaMismatchError } from './schema-mismatch.error.js';
 import type { SyncRequest } from './sync-request.js';
 
-/** What every request of a device begins with. */
+/** The state with which every request of a device begins. */
 export interface SyncContext {
   /**
-   * The contract as of now, under the version and hash by which the client knows it: an answer carries the pair that
-   * it was asked with, so that a client of a compatible older schema sees nothing change until it reads the new one.
+   * The present contract, under the version and hash that the client knows: an answer carries the pair of its
+   * request, so that nothing changes for a client of a compatible older schema until it reads the new one.
    */
   readonly contract: SchemaContract;
   /** The client's schema is an older one, which the host declared compatible. */
@@ -28,7 +28,7 @@ export interface SyncContext {
 }
 
 export interface ContextRequest extends SyncRequest {
-  /** What the user may read now. */
+  /** The buckets that the user may read now. */
   readonly buckets: readonly string[];
   /** Register may come from a client that knows no schema yet. */
   readonly bootstrap?: boolean;
@@ -49,8 +49,9 @@ export class ContextReader {
   }
 
   /**
-   * The first statement of a request's transaction: who is asking (for RLS), the device, the log, and the catalogs'
-   * fingerprint, so that a live ALTER TABLE is seen at once (interleavings 25). It fails as {@link open} does.
+   * The first statement of a request's transaction: it sets the user (for RLS), and reads the device, the log, and
+   * the catalogs' fingerprint, so that the next request sees a live ALTER TABLE (interleavings 25). It fails as
+   * {@link open} does.
    */
   opening(request: ContextRequest): RequestOpening<SyncContext> {
     const { userId, clientId, buckets } = request;
@@ -105,7 +106,7 @@ export function registered(context: SyncContext): SyncClient {
   throw notRegistered();
 }
 
-/** What a device is told that is not, or no longer, known. */
+/** The error for a device that is not, or no longer, known. */
 export function notRegistered(): SynchroError {
   return new SynchroError('client_not_registered', 'client not registered');
 }

@@ -1,6 +1,6 @@
 import type { ClientSchema } from '../../schema/schema-gate.js';
 
-/** What every request of a device says of itself. */
+/** The device and its schema, as every request names them. */
 export interface SyncRequest {
   /** Canonical. */
   readonly userId: string;

@@ -34,14 +34,14 @@ export function checkMinimum(minimum: string): void {
 /** As much as `semver` reads. */
 const MAX_LENGTH = 256;
 
-/** Whatever stands behind the three numbers is cut off, so that it can't be wrong either. */
+/** Ignores everything behind the three numbers. */
 function parseVersion(text: string): SemVer | null {
   if (text.length > MAX_LENGTH) return null;
   const [numbers = ''] = text.split(/[-+]/, 1);
   return semver.parse(numbers, { loose: true });
 }
 
-/** Runs what may refuse a client for its version; tells the host if it does, and throws on. */
+/** Runs work that may refuse a client for its version; if it does, calls the hook and throws on. */
 export async function gated<Result>(
   hooks: HookRunner,
   event: () => SchemaIncompatibleEvent,

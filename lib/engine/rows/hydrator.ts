@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
+import { isLiveSql } from '../../store/host-rows/is-live-sql.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { isSeenByDefaultRule } from '../../resolvers/default-rule.js';
@@ -13,31 +14,32 @@ import { PreparedStatement } from '../../database/statement.js';
 import type { WireRecords } from './wire-records.js';
 import { rowSizeSql } from './row-size.js';
 
-/** Records of one table, in the order in which they are told. Arrays are as PostgreSQL writes them: they go back unread. */
+/**
+ * Records of one table, in the order of the answer. Arrays are as PostgreSQL writes them, since they go back
+ * unparsed.
+ */
 export interface RecordList {
   readonly table: ContractTable;
   /** `text[]` */
   readonly ids: string;
   /** `timestamptz[]`, what is served where it is later than the row's own time; null: nowhere. */
   readonly servedAt: string | null;
-  /** `timestamptz[]`, what is served for rows without a time; null: 1970, so that anything that comes later is newer. */
-  readonly loggedAt: string | null;
   /** Of the list, this many from its beginning. Default: all. */
   readonly length?: number;
 }
 
 export interface HydrateOptions {
-  /** What the user reads: a row that has left them while its edges have not is left out. */
+  /** The buckets that the user reads: a row that has left them, though its edges have not, is left out. */
   readonly buckets: readonly string[];
   /** Budget of row data for each list. */
   readonly maxBytes: number;
-  /** Soft-deleted rows are left out. Default: they are told as such. */
+  /** Leaves out soft-deleted rows. Default: they come as soft-deleted records. */
   readonly liveOnly?: boolean;
   /** Of these each record is a piece of its own, for it has to find its place among those of other lists. */
   readonly apart?: (list: RecordList) => boolean;
 }
 
-/** What a list came to. */
+/** The records of a list as an answer has them. */
 export interface Hydrated {
   /** Without the records that don't exist (any more). */
   readonly pieces: readonly Piece[];
@@ -74,7 +76,7 @@ export class Hydrator {
 
   /**
    * Reads the rows of each list as records of the wire, in one round trip.
-   * @returns what each list came to
+   * @returns the result of each list
    */
   async hydrate(
     manager: EntityManager,
@@ -91,9 +93,9 @@ export class Hydrator {
     { buckets, maxBytes, liveOnly = false, apart = () => false }: HydrateOptions,
   ): readonly SqlStatement[] {
     return lists.map((list) => {
-      const { table, ids, servedAt, loggedAt, length = null } = list;
+      const { table, ids, servedAt, length = null } = list;
       const statement = this.statementFor(table, apart(list) ? 'apart' : 'whole');
-      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, loggedAt, length, liveOnly]);
+      return statement.bind(manager, [buckets, maxBytes, ids, servedAt, length, liveOnly]);
     });
   }
 
@@ -116,13 +118,13 @@ export class Hydrator {
     buckets: readonly string[],
   ): SqlStatement & Required<Pick<SqlStatement, 'parameters'>> {
     const key = quoteIdentifier(table.idColumn);
-    const columns = new Set([table.deletedAtColumn, ...defaultBucketColumns(table)]);
+    const columns = new Set([table.idColumn, ...timesOf(table), ...defaultBucketColumns(table)]);
     return {
       sql: `SELECT w.id FROM unnest($2::text[]) AS w (id)
         CROSS JOIN LATERAL (
           SELECT ${columnList([...columns])} FROM ${table.sql} AS t
            WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
-        WHERE t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AND ${this.ruleSql(table, '$1::text[]')}`,
+        WHERE ${isLiveSql(table, 't')} AND ${this.ruleSql(table, '$1::text[]')}`,
       parameters: [buckets, ids],
     };
   }
@@ -153,18 +155,15 @@ export class Hydrator {
   }
 
   /**
-   * $1 buckets, $2 budget, $3 ids, $4 served, $5 logged, $6 length, $7 whether live only.
+   * $1 buckets, $2 budget, $3 ids, $4 served, $5 length, $6 whether live only.
    *
-   * OFFSET 0 keeps the rule out of the look-up by key: PostgreSQL guesses that it leaves one row in a thousand, and
-   * would rather read the whole table, to have the rule look at every row. It has the rule looked at once for each row.
+   * OFFSET 0 keeps the rule out of the search by key: PostgreSQL estimates that the rule leaves one row in a
+   * thousand, and would scan the whole table with it. The second one evaluates the rule once for each row.
    */
   private selectSql(contractTable: ContractTable): string {
     const { table, primaryKey, columns } = contractTable;
     const key = quoteIdentifier(table.idColumn);
-    const [updatedAt, deletedAt] = [table.updatedAtColumn, table.deletedAtColumn].map(
-      (column) => `t.${quoteIdentifier(column)}::timestamptz`,
-    );
-    const needed = [...columns.map(({ name }) => name), table.updatedAtColumn, table.deletedAtColumn];
+    const needed = [...columns.map(({ name }) => name), ...timesOf(table)];
     const seen = `(${this.ruleSql(table, '$1::text[]')}) IS TRUE`;
     const size = `CASE WHEN s.seen THEN ${rowSizeSql(columns, 't')} ELSE 0 END`;
     const hasRoom = `coalesce(sum(${size}) OVER (ORDER BY w.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $2::bigint`;
@@ -172,8 +171,8 @@ export class Hydrator {
       `'{"id":' || ${PLAIN_KEYS.has(primaryKey.baseType) ? `'"' || w.id || '"'` : 'to_json(w.id)::text'}`,
       quoteLiteral(`,"table_name":${JSON.stringify(table.name)},"data":`),
       `(SELECT row_to_json(d.*)::text FROM (SELECT ${rowColumnsSql(contractTable, 't')}) AS d)`,
-      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAt}, w.logged_at, 'epoch'), w.served_at)`)}`,
-      `coalesce(',"deleted_at":' || ${timestampJsonSql(`${deletedAt}`)}, '')`,
+      `',"updated_at":' || ${timestampJsonSql(`greatest(coalesce(${updatedAtSql(contractTable)}, 'epoch'), w.served_at)`)}`,
+      `coalesce(',"deleted_at":' || ${timestampJsonSql(timeSql(table.deletedAtColumn))}, '')`,
       `'}'`,
     ];
     return `SELECT (min(r.n) FILTER (WHERE r.record IS NOT NULL))::int AS place, count(r.record)::int AS count,
@@ -182,17 +181,17 @@ export class Hydrator {
          FROM (
            SELECT w.n, w.id, w.served_at IS NOT NULL AS has_served_at, s.seen, ${hasRoom} AS has_room,
                   CASE WHEN s.seen AND ${hasRoom} THEN ${record.join(' || ')} END AS record
-             FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS w (id, served_at, logged_at, n)
+             FROM unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (id, served_at, n)
             CROSS JOIN LATERAL (
               SELECT ${columnList([...new Set([...needed, ...defaultBucketColumns(table)])])} FROM ${table.sql} AS t
                WHERE t.${key} = w.id::${primaryKey.sqlType} OFFSET 0) AS t
             CROSS JOIN LATERAL (SELECT ${seen} AS seen OFFSET 0) AS s
-            WHERE ($6::int IS NULL OR w.n <= $6::int) AND NOT ($7::boolean AND ${deletedAt} IS NOT NULL)) AS r`;
+            WHERE ($5::int IS NULL OR w.n <= $5::int) AND (NOT $6::boolean OR ${isLiveSql(table, 't')})) AS r`;
   }
 }
 
 interface HydratedColumns {
-  /** null: there is none that is told. */
+  /** null: no record is in the answer. */
   readonly place: number | null;
   readonly count: number;
   /** null: the budget was used up before. */
@@ -205,7 +204,7 @@ interface HydratedColumns {
 /** Types whose text needs no escaping in JSON. */
 const PLAIN_KEYS: ReadonlySet<string> = new Set(['uuid', 'int2', 'int4', 'int8']);
 
-/** What a list came to, by the rows of its statement. */
+/** The result of a list, from the rows of its statement. */
 export function toHydrated(answered: readonly unknown[]): Hydrated {
   const rows = answered as readonly HydratedColumns[];
   return {
@@ -215,6 +214,25 @@ export function toHydrated(answered: readonly unknown[]): Hydrated {
     cut: rows.find(({ cut }) => cut !== null)?.cut ?? null,
     leftOut: rows.flatMap(({ leftOut }) => (leftOut === null ? [] : (JSON.parse(leftOut) as LeftOut[]))),
   };
+}
+
+/**
+ * A row's update time. Where it has none, the commit's by which it became what it is, which its edges have: what devices
+ * hold is older, or has no time.
+ */
+function updatedAtSql({ table, columns }: ContractTable): string {
+  const own = timeSql(table.updatedAtColumn);
+  if (columns.find(({ name }) => name === table.updatedAtColumn)?.nullable === false) return own;
+  return `coalesce(${own}, (SELECT max(e.row_updated_at) FROM :sync.sync_bucket_edges AS e
+    WHERE e.table_name = ${quoteLiteral(table.name)} AND e.record_id = w.id))`;
+}
+
+function timeSql(column: string | null): string {
+  return column === null ? 'NULL::timestamptz' : `t.${quoteIdentifier(column)}::timestamptz`;
+}
+
+function timesOf({ updatedAtColumn, deletedAtColumn }: SyncTable): readonly string[] {
+  return [updatedAtColumn, deletedAtColumn].filter((name) => name !== null);
 }
 
 /** Every column that is needed, and no other: the role may read no others. */

@@ -7,9 +7,9 @@ import type { SyncClient } from '../../store/clients/sync-clients.js';
 import type { Hydrated } from './hydrator.js';
 
 /**
- * Records of which an answer has not told its device how they are, as the rows are ahead of the log or the device was
- * refused something. The log may have nothing else to say of them: of a row that leaves the user's sight and comes back,
- * it may learn of both at once. So the consumer is asked to tell the device what became of them.
+ * Records whose state an answer leaves open for its device, as their rows are ahead of the log or the device was
+ * refused a change. The log may have no further entry for them: it may get a row's leave and return at the same time.
+ * So a consumer task brings the device their state.
  */
 export type Redelivery = Pick<
   NewTask,

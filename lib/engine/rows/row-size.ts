@@ -20,8 +20,8 @@ export function rowSizeSql(columns: readonly ContractColumn[], alias: string): s
 }
 
 /**
- * Text and bytea know their length, compressed or not. Of other types only the stored size is known: what is stored
- * compressed, a hundredth of its text perhaps, has to be looked at.
+ * Text and bytea know their length, compressed or not. Of other types only the stored size is known: a compressed
+ * value may be a hundredth of its text, so it has to be read.
  */
 function valueSizeSql(baseType: string, value: string): string {
   if (TEXTS.has(baseType)) return `octet_length(${value})`;

@@ -28,9 +28,9 @@ interface ReadableLists<List> {
 }
 
 /**
- * Finds the rows that raise an error when they are read, and leaves them out of an answer: a generated column divides by
- * zero, a policy casts what is no number. Only after an answer has failed: to look for them takes a statement for each
- * half of what is to be read.
+ * Finds the rows that raise an error when they are read, and leaves them out of an answer: a generated column divides
+ * by zero, a policy casts a text that is no number. Runs only after an answer has failed: halving takes a statement
+ * for each half.
  */
 @Injectable()
 export class UnreadableRows {
@@ -45,7 +45,7 @@ export class UnreadableRows {
     this.logger = new SyncLogger(logger, 'SynchroPull');
   }
 
-  /** @returns the lists without these rows, and what has their devices told of them later */
+  /** @returns the lists without these rows, and the redeliveries that bring them later */
   async leaveOut<List extends SeqList>(
     manager: EntityManager,
     lists: readonly List[],
@@ -154,12 +154,11 @@ function withPlaces<List extends SeqList>(list: List, places: readonly number[])
     const all = elements(array);
     return writePgArray(places.map((place) => all[place] ?? null));
   };
-  const { servedAt, loggedAt, seqs } = list;
+  const { servedAt, seqs } = list;
   return {
     ...list,
     ids: kept(list.ids),
     servedAt: servedAt === null ? null : kept(servedAt),
-    loggedAt: loggedAt === null ? null : kept(loggedAt),
     ...(seqs !== undefined && { seqs: kept(seqs).replaceAll('"', '') }),
   };
 }

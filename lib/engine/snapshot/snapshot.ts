@@ -55,8 +55,8 @@ export class Snapshot {
   }
 
   /**
-   * Most pages go on where the one before ended, and need nothing to be recorded for that.
-   * @returns null for a snapshot that begins, or that has to be held anew
+   * Most pages go on where the one before ended, and nothing has to be recorded for them.
+   * @returns null for a snapshot that begins, or that needs a new hold
    */
   private async heldPage(asked: Bucketed<SnapshotRequest>): Promise<AnsweredPage | null> {
     const { cursor, buckets } = asked;
@@ -105,7 +105,7 @@ export class Snapshot {
     });
   }
 
-  /** Records what a page says of its device, and leaves to the consumer what it has not told. */
+  /** Records a page for its device, and leaves to the consumer what the page has left out. */
   private async finish({ result, client, served, isOlderSchema }: AnsweredPage): Promise<void> {
     const { next, checkpoint, redeliveries } = result;
     const { dataSource } = this.requests;

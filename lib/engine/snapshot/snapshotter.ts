@@ -184,7 +184,6 @@ async function listAfter(
     afterId,
     lastId: list.last_id ?? afterId,
     servedAt: null,
-    loggedAt: null,
   };
 }
 

@@ -4,7 +4,7 @@ import type { HttpResponse } from '../answer.js';
 import { type HttpRequest, userOf } from '../sync-request.js';
 import { Admission, type Work } from './admission.js';
 
-/** Has each request wait for its user's turn: once it is known who asks, before any of the body is read. */
+/** Makes each request wait for its user's turn: once its user is known, before any of the body is read. */
 @Injectable()
 export class AdmissionInterceptor implements NestInterceptor {
   constructor(private readonly admission: Admission) {}
@@ -17,8 +17,8 @@ export class AdmissionInterceptor implements NestInterceptor {
 }
 
 /**
- * Has a request wait until it may be worked on: once its body is there, which may take a phone minutes, before it is
- * parsed and asks for a connection.
+ * Makes a request wait until it may be worked on: once its body is there, which may take a phone minutes, before it
+ * is parsed and needs a connection.
  */
 @Injectable()
 abstract class WorkInterceptor implements NestInterceptor {

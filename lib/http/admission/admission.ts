@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { SyncLogger } from '../../common/sync-logger.js';
@@ -8,7 +9,7 @@ import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { type HttpResponse, rawResponse, setRetryAfter } from '../answer.js';
 import { FairGate, GateBusyError, type Leave } from './fair-gate.js';
 
-/** Of one user: far more than a few devices have, as each asks for one thing at a time. */
+/** Of one user: far more than a few devices have, as each has one request at a time. */
 const MOST_WAITING = 100;
 /** Well below the 60 s after which an SDK gives up. */
 const PATIENCE_MS = 10_000;
@@ -16,18 +17,21 @@ const PATIENCE_MS = 10_000;
 const STALLED_MS = 30_000;
 const LOG_EVERY_MS = 60_000;
 
-/** What an instance works on: `read` is a pull or a page of a snapshot. */
+/** The kinds of work of an instance: `read` is a pull or a page of a snapshot. */
 export type Work = 'push' | 'read';
 
 /** Of one user. A push takes time of everybody's; a second one of the same user would mostly wait for the first. */
 const AT_WORK = { push: 1, read: 2 } as const;
 
-/** Of one user. Read, parsed and written, a body takes several times its size. */
-const LARGE_BODIES = 1;
+/**
+ * Of one user. Each is in memory, so that they are few; and there is a second place, so that a device that sends slowly
+ * does not hold up the user's others.
+ */
+const LARGE_BODIES = 2;
 
 /**
- * Gives each user a share of an instance, not all of it. What is beyond that waits for its turn, and is answered 503
- * when it doesn't come.
+ * Gives each user a share of an instance, not all of it. Requests beyond that wait for their turn, and are answered
+ * 503 when it doesn't come.
  */
 @Injectable()
 export class Admission {
@@ -35,6 +39,8 @@ export class Admission {
   private readonly reads: FairGate;
   private readonly largeBodies: FairGate;
   private pushes: FairGate | null = null;
+  /** Gives a request's place back. */
+  private readonly places = new WeakMap<ServerResponse, Leave>();
   private readonly logger: SyncLogger;
   private quietUntil = 0;
 
@@ -51,20 +57,27 @@ export class Admission {
 
   /**
    * Resolves when the user's request may come in. It keeps its place until its answer has been taken, or can't be: an
-   * answer that nobody reads is memory, too.
+   * answer that is not read is memory, too.
    * @throws ServiceUnavailableException with a `Retry-After`
    */
   async request(user: string, response: HttpResponse): Promise<void> {
     const raw = rawResponse(response);
-    await this.enterUntilTaken(this.requests, user, response);
+    this.places.set(raw, await this.enterUntilTaken(this.requests, user, response));
     raw.setTimeout(STALLED_MS, () => {
       if (raw.headersSent) raw.destroy();
     });
   }
 
-  /** The same for a large body, of which no more than its beginning is read before. */
-  largeBody(user: string, response: HttpResponse): Promise<void> {
-    return this.enterUntilTaken(this.largeBodies, user, response);
+  /** Lets go of a request whose answer goes on for as long as its device likes: that takes no place of the user's. */
+  release(response: HttpResponse): void {
+    const raw = rawResponse(response);
+    raw.setTimeout(0);
+    this.places.get(raw)?.();
+  }
+
+  /** The same for a large body: at most its beginning is read before. */
+  async largeBody(user: string, response: HttpResponse): Promise<void> {
+    await this.enterUntilTaken(this.largeBodies, user, response);
   }
 
   /**
@@ -80,11 +93,12 @@ export class Admission {
     return this.enter(work === 'push' ? pushes : this.reads, user, response);
   }
 
-  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<void> {
+  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
     const raw = rawResponse(response);
     const leave = await this.enter(gate, user, response);
     if (raw.closed) leave();
     raw.once('close', leave);
+    return leave;
   }
 
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
@@ -99,8 +113,8 @@ export class Admission {
     }
   }
 
-  /** Up to twice the usual time: those who are refused together don't come back together. */
-  private retryAfter(): number {
+  /** Up to twice the usual time, so that requests that are refused together don't come back together. */
+  retryAfter(): number {
     return Math.max(1, Math.round(this.options.retryAfter * (1 + Math.random())));
   }
 

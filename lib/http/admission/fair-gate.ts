@@ -1,4 +1,4 @@
-/** What a {@link FairGate} lets in. */
+/** Limits of a {@link FairGate}. */
 export interface GateLimits {
   /** So many at a time. */
   readonly total: number;
@@ -25,8 +25,8 @@ interface Waiter {
 }
 
 /**
- * Lets so many in at a time. Users take turns, each with one request, so that nobody's queue stands before another
- * one's; a user's own requests are let in as they came.
+ * Lets a number of requests in at a time. Users take turns, each with one request, so that no user's queue stands
+ * before another one's; a user's own requests are let in as they came.
  */
 export class FairGate {
   private total = 0;
@@ -38,7 +38,7 @@ export class FairGate {
 
   /**
    * Resolves when it is the request's turn.
-   * @param isGone whether nobody waits for the answer any more: it loses its turn then
+   * @param isGone whether no client waits for the answer any more: the request loses its turn then
    * @throws GateBusyError when too many of the user's wait, or it has waited for too long
    */
   enter(user: string, isGone: () => boolean = () => false): Promise<Leave> {

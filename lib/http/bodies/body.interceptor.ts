@@ -12,7 +12,7 @@ import { Admission } from '../admission/admission.js';
 import type { HttpResponse } from '../answer.js';
 import { readKeptBody, userOf, type HttpRequest } from '../sync-request.js';
 
-/** Reads the body, now that it is known who asks and that the server has room. */
+/** Reads the body, now that the user is known and the server has room. */
 @Injectable()
 export class BodyInterceptor implements NestInterceptor {
   constructor(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type BodyLimits, PendingBody } from './pending-body.js';
+import type { BodyLimits } from './incoming-body.js';
+import { PendingBody } from './pending-body.js';
 import { hasKeptBody, keepBody } from '../sync-request.js';
 import { isSyncRoute } from '../sync-route.js';
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { type BodyLimits, PendingBody } from './pending-body.js';
+import type { BodyLimits } from './incoming-body.js';
+import { PendingBody } from './pending-body.js';
 import { keepBody } from '../sync-request.js';
 import { isSyncRoute } from '../sync-route.js';
 

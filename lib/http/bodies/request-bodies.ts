@@ -5,7 +5,7 @@ import { IsKey, IsText, TEXT_BYTES } from '../is-text.js';
 
 type Optional<Value> = Value | null | undefined;
 
-/** What every body of a device says. Absent and null are the same (Kotlin sends null, Swift nothing). */
+/** The members of every device's body. Absent and null are the same (Kotlin sends null, Swift nothing). */
 export class SyncBody {
   @IsOptional() @IsKey() client_id: Optional<string> = undefined;
   @IsOptional() @IsInt64() schema_version: Optional<ExactNumber> = undefined;
@@ -24,6 +24,8 @@ export class PullBody extends SyncBody {
   @IsOptional() @IsArray() @IsText(TEXT_BYTES.word, { each: true }) tables: Optional<string[]> = undefined;
   @IsOptional() @IsArray() @IsText(TEXT_BYTES.bucket, { each: true }) known_buckets: Optional<string[]> =
     undefined;
+  @IsOptional() @IsText(TEXT_BYTES.word) after: Optional<string> = undefined;
+  @IsOptional() @IsInt64() wait_ms: Optional<ExactNumber> = undefined;
 }
 
 export class PushBody extends SyncBody {

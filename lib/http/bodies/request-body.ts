@@ -9,7 +9,7 @@ import { JsonCounter } from './json-counter.js';
 
 /** A body as it came, and how much may be in it. */
 export interface ReceivedBody {
-  readonly bytes: Buffer;
+  readonly text: string;
   readonly limits: BodyContentLimits;
 }
 
@@ -31,11 +31,11 @@ export function readBody<Body extends object>(
 
 /** {@link readBody} in pieces. */
 export function* readingBody<Body extends object>(
-  { bytes, limits }: ReceivedBody,
+  { text, limits }: ReceivedBody,
   Dto: new () => Body,
   required: readonly string[],
 ): Pieces<Body> {
-  const received = yield* parseObject(bytes, limits);
+  const received = yield* parseObject(text, limits);
   for (const key of required) {
     if (!Object.hasOwn(received, key)) throw new SynchroError('bad_request', `${key} is required`);
   }
@@ -52,8 +52,8 @@ export function toDto<Dto extends object>(received: JsonObject, Dto: new () => D
 }
 
 /**
- * The members that are asked for and no others (a key such as `__proto__` must not be assigned). Case doesn't matter,
- * and the last one wins (docs/protocol.md#requests).
+ * The named members and no others (a key such as `__proto__` must not be assigned). Case doesn't matter, and the last
+ * one wins (docs/protocol.md#requests).
  * @param names in lower case
  */
 export function pickFields<Name extends string>(
@@ -73,9 +73,8 @@ export function pickFields<Name extends string>(
  * The first JSON object of a body; what follows it is ignored (docs/protocol.md#requests). Its brackets and commas
  * are counted first, so that no parser has to follow more of them than is allowed.
  */
-function* parseObject(bytes: Buffer, limits: BodyContentLimits): Pieces<JsonObject> {
+function* parseObject(text: string, limits: BodyContentLimits): Pieces<JsonObject> {
   const { nesting, bodyValues } = limits;
-  const text = bytes.toString('utf8');
   const scan = yield* scanning(text, { nesting, values: bodyValues }, true);
   checkContent(scan, limits);
   let value: unknown;
@@ -89,10 +88,10 @@ function* parseObject(bytes: Buffer, limits: BodyContentLimits): Pieces<JsonObje
 }
 
 /** Refuses a body by as much of it as has come, so that no more of it is kept. */
-export function contentCheck(limits: BodyContentLimits): (chunk: Buffer) => void {
+export function contentCheck(limits: BodyContentLimits): (text: string) => void {
   const counter = new JsonCounter();
-  return (chunk) => {
-    counter.take(chunk);
+  return (text) => {
+    counter.take(text);
     checkContent(counter, limits);
   };
 }
@@ -105,7 +104,7 @@ function checkContent(
   if (values > limits.bodyValues) throw tooMany('the request body', limits.bodyValues, 'values');
 }
 
-/** Before an entry of them is looked at. */
+/** Before any entry of them is read. */
 function checkLists(received: JsonObject, { changes, listEntries }: BodyContentLimits): void {
   const limits = { changes, tables: listEntries, known_buckets: listEntries };
   const picked = pickFields(received, ['changes', 'tables', 'known_buckets']);

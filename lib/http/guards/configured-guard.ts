@@ -25,10 +25,10 @@ export interface ConfigurationFactory<Options> {
 }
 
 /**
- * A guard class for one configuration, for `forRoot({ guards: [...] })`, `@UseGuards(...)` and `APP_GUARD` alike.
- * What `build` throws stops the start of the app. It is given the logger of the options where the module that uses the
- * guard knows them: in `forRoot({ guards })`, and where `SynchroModule` is imported or global.
- * @param name what Nest's messages call it
+ * A guard class for one configuration, for `forRoot({ guards: [...] })`, `@UseGuards(...)` and `APP_GUARD` alike. An
+ * error of `build` stops the start of the app. It gets the logger of the options where the module that uses the guard
+ * knows them: in `forRoot({ guards })`, and where `SynchroModule` is imported or global.
+ * @param name the name in Nest's messages
  */
 export function configuredGuard<Options>(
   name: string,

@@ -13,11 +13,11 @@ export interface JwtGuardOptions extends TokenOptions {
 const SCHEME = 'Bearer ';
 
 /**
- * A guard class that lets through whoever brings a valid JWT in `Authorization: Bearer …`, and thereby tells sync who
- * is asking; `request.user` becomes the claims with the user's id as `id`, unless an earlier guard has set it.
+ * A guard class that lets requests through that bring a valid JWT in `Authorization: Bearer …`, and gives sync their
+ * user; `request.user` becomes the claims with the user's id as `id`, unless an earlier guard has set it.
  *
- * Everybody else gets a 401. A key set that can't be fetched is a 503, which devices try again; it says nothing about
- * the token.
+ * Every other request gets a 401. A key set that can't be fetched is a 503, so that devices try again; it says
+ * nothing about the token.
  * @throws SynchroError `configuration_invalid` at start, naming the option
  */
 export function JwtGuard(options: Configured<JwtGuardOptions>): Type<CanActivate> {

@@ -7,13 +7,13 @@ export interface TokenOptions {
   /** Shared secret of HS256, HS384 and HS512, of 32 bytes at least (RFC 7518 §3.2); text is taken as UTF-8. */
   readonly secret?: string | Uint8Array | undefined;
   /**
-   * Where the public keys are (RS, PS and ES with 256, 384 and 512; EdDSA). Fetched when the first token comes. `http:`
-   * is for localhost alone: who answers in the key server's place decides who everybody is.
+   * URL of the public keys (RS, PS and ES with 256, 384 and 512; EdDSA). Fetched when the first token comes. `http:`
+   * is for localhost alone: a false key server could let anybody be any user.
    */
   readonly jwksUrl?: string | URL | undefined;
   /**
-   * How keys are fetched and kept, in milliseconds. Default: time limit 5000; kept for 10 min; an unknown key is asked
-   * for again 30 s after the last fetch at the soonest.
+   * How keys are fetched and kept, in milliseconds. Default: time limit 5000; kept for 10 min; an unknown key makes
+   * it fetch again 30 s after the last fetch at the soonest.
    */
   readonly jwks?: Pick<
     RemoteJWKSetOptions,
@@ -21,7 +21,7 @@ export interface TokenOptions {
   >;
   /** The `iss` that is believed, or several. Left out: any; an empty one, as of a missing variable, stops the start. */
   readonly issuer?: string | string[];
-  /** The `aud`, of which a token must name one. Left out: any; an empty one stops the start. */
+  /** The `aud` values; a token must name one of them. Left out: any; an empty one stops the start. */
   readonly audience?: string | string[];
   /** Seconds by which the issuer's clock may differ from this one, for `exp` and `nbf`. Default: 0. */
   readonly clockTolerance?: number;
@@ -63,7 +63,9 @@ function isSpace(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
-/** Given and undefined is not left out: it is what `process.env` says of a variable that nobody has set. */
+/**
+ * An option that is given as undefined is not left out: `process.env` has that value for a variable that is not set.
+ */
 function checkNames(name: string, options: object): void {
   // A class of settings has getters on its prototype.
   if (!(name in options)) return;

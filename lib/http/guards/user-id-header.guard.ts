@@ -17,9 +17,10 @@ export interface UserIdHeaderGuardOptions {
 }
 
 /**
- * A guard class for development that believes whatever user a header names; without one it answers 401. It tells sync
- * who is asking, and sets `request.user` to `{ id }`, unless an earlier guard has set it. It warns when the app starts.
- * @throws SynchroError `configuration_invalid` at start in production, and where nobody says that this is development
+ * A guard class for development that takes the user from a header; without one it answers 401. It gives sync the
+ * user, and sets `request.user` to `{ id }`, unless an earlier guard has set it. It warns when the app starts.
+ * @throws SynchroError `configuration_invalid` at start in production, and where no variable says that this is
+ *   development
  */
 export function UserIdHeaderGuard(options: Configured<UserIdHeaderGuardOptions> = {}): Type<CanActivate> {
   return configuredGuard(
@@ -52,7 +53,7 @@ class HeaderIdentity implements CanActivate {
 
 const DEVELOPMENT: ReadonlySet<string | undefined> = new Set(['development', 'test']);
 
-/** What is left of a type when the value comes from a variable: the text 'false' is not true. */
+/** A value from a variable may have another type: the text 'false' is not true. */
 type FromEnvironment<Options> = { readonly [Name in keyof Options]: unknown };
 
 function checkEnvironment(

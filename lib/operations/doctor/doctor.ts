@@ -8,7 +8,7 @@ import { poolerProblems } from '../../replication/slot/pooler-problems.js';
 import { setupProblems } from '../../replication/slot/setup-problems.js';
 import { TrackedTables } from '../../replication/tables/tracked-tables.js';
 import { SchemaService } from '../../schema/schema.service.js';
-import { connectionConfig } from '../../database/connection-config.js';
+import { connectionConfig, databaseName } from '../../database/connection-config.js';
 import { migrationProblems } from '../../store/migrations/migration-runner.js';
 import { roleProblems } from '../../store/rls/role-checks.js';
 import { syncSchema } from '../../database/sync-schema.js';
@@ -20,33 +20,33 @@ import { timeZoneProblems } from './time-zone-problems.js';
 import { updatedAtProblems } from './updated-at-problems.js';
 
 export interface DoctorOptions {
-  /** Default: `synchro_slot`. */
+  /** Default: `synchro_<database>`. */
   readonly slotName?: string;
-  /** Default: `synchro_pub`. */
+  /** Default: `synchro_<database>`. */
   readonly publicationName?: string;
   /** Connection of the consumer. Default: the DataSource's. */
   readonly replication?: ClientConfig;
   /** Role in which pushes write, as in `forRoot({ pushRole })`. Default: the DataSource's. */
   readonly pushRole?: string;
-  /** Bytes of WAL above which a slot that nobody reads counts as a fault. Default: 1 GiB. */
+  /** Bytes of WAL above which a slot without a reader counts as a fault. Default: 1 GiB. */
   readonly maxRetainedWal?: number;
 }
 
 /**
- * Looks for whatever keeps sync from working, or makes it work badly: in the entities, the tables, the roles and the
- * server. It changes nothing.
+ * Finds everything that keeps sync from working, or makes it work badly: in the entities, the tables, the roles and
+ * the server. It changes nothing.
  *
  * @param dataSource an initialised one, with the entities of the app
- * @returns what is wrong, or to be considered, each with its fix; empty when nothing is
+ * @returns problems and advice, each with its fix; empty when there are none
  */
 export async function examine(
   dataSource: DataSource,
   options: DoctorOptions = {},
 ): Promise<readonly SynchroProblem[]> {
-  const { slotName, publicationName } = readReplication({
-    slotName: options.slotName,
-    publicationName: options.publicationName,
-  });
+  const { slotName, publicationName } = readReplication(
+    { slotName: options.slotName, publicationName: options.publicationName },
+    databaseName(dataSource),
+  );
   const { pushRole, maxRetainedWal = 1024 ** 3 } = options;
   const registry = discoverTables(dataSource, syncSchema(dataSource));
   const { problems } = await new SchemaService(registry, dataSource).check();

@@ -10,7 +10,7 @@ interface ForeignKey {
   readonly column: string;
 }
 
-/** Foreign keys by which the rows of a parent, or of a bucket source, are looked for, and that no index begins with. */
+/** Columns that no index begins with, though sync finds rows of parents, bucket sources or members by them. */
 export async function indexProblems(
   dataSource: DataSource,
   tables: readonly SyncTable[],
@@ -33,14 +33,20 @@ export async function indexProblems(
         code: 'index_missing',
         entity,
         option,
-        message: `no index of ${relation} begins with ${column}: each row that moves makes the whole table be read`,
+        message: `no index of ${relation} begins with ${column}: each row that moves, or each request of a member, makes the whole table be read`,
         fix: `CREATE INDEX CONCURRENTLY ON ${relation} (${quoteIdentifier(column)});`,
       },
     ];
   });
 }
 
-function foreignKeys({ entity, sql, parentFkColumn, bucketSources }: SyncTable): readonly ForeignKey[] {
+function foreignKeys({
+  entity,
+  sql,
+  parentFkColumn,
+  bucketSources,
+  members,
+}: SyncTable): readonly ForeignKey[] {
   return [
     ...(parentFkColumn === null
       ? []
@@ -51,5 +57,13 @@ function foreignKeys({ entity, sql, parentFkColumn, bucketSources }: SyncTable):
       relation: quoteRelation(schema, relation),
       column: fkColumn,
     })),
+    ...(members === null
+      ? []
+      : [members.userColumn, members.teamColumn].map((column) => ({
+          entity,
+          option: 'members',
+          relation: members.sql,
+          column,
+        }))),
   ];
 }

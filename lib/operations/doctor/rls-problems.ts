@@ -11,8 +11,8 @@ interface Bypass {
 }
 
 /**
- * Tables whose policies don't bind the role that writes for devices. Sync checks ownership by itself, but who made
- * policies counts on them.
+ * Tables whose policies don't bind the role that writes for devices. Sync checks ownership by itself, but a host that
+ * makes policies relies on them.
  *
  * @param pushRole the role in which pushes write. Default: the DataSource's own
  */

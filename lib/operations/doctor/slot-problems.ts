@@ -10,9 +10,7 @@ interface SlotRow {
   readonly retained: string;
 }
 
-/**
- * A replication slot that can't be read from, that nobody reads while its WAL grows, or for which there is no room.
- */
+/** A replication slot that can't be read, that has no reader while its WAL grows, or that finds no free slot. */
 export async function slotProblems(
   client: ClientBase,
   name: string,
@@ -33,7 +31,7 @@ export async function slotProblems(
   if (slot.lost) {
     return [
       problem(
-        `the WAL that slot ${name} needs was removed: the next start makes the slot anew, and every device takes a snapshot`,
+        `the WAL that slot ${name} needs was removed: the next start makes a new slot, and every device takes a snapshot`,
         `start an instance of the app, or: ${drop} and raise max_slot_wal_keep_size`,
       ),
     ];
@@ -42,7 +40,7 @@ export async function slotProblems(
   if (slot.active || retained <= BigInt(maxRetainedWal)) return [];
   return [
     problem(
-      `nobody reads slot ${name}, and it keeps ${retained} bytes of WAL from being removed`,
+      `slot ${name} has no reader, and keeps ${retained} bytes of WAL from being removed`,
       `start an instance of the app that consumes, or, if sync is not used any more: ${drop}`,
     ),
   ];

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../../common/errors.js';
-import { quoteIdentifier, quoteLiteral, quoteRelation } from '../../common/identifiers.js';
 import type { SyncTable } from '../../registry/sync-table.js';
+import { updateTriggerSql } from '../../schema/update-trigger.js';
 
 /**
  * Tables in which no trigger moves the update time. TypeORM moves it itself, but SQL that forgets it leaves the row
@@ -11,7 +11,10 @@ export async function updatedAtProblems(
   dataSource: DataSource,
   tables: readonly SyncTable[],
 ): Promise<readonly SynchroProblem[]> {
-  const pushed = tables.filter(({ pushPolicy }) => pushPolicy !== 'disabled');
+  const pushed = tables.flatMap((table) => {
+    const { pushPolicy, updatedAtColumn } = table;
+    return pushPolicy === 'disabled' || updatedAtColumn === null ? [] : { table, updatedAtColumn };
+  });
   const still: { readonly n: number }[] = await dataSource.query(
     `SELECT (w.n - 1)::integer AS n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (relation, updated_at, n)
       WHERE NOT EXISTS (
@@ -21,35 +24,24 @@ export async function updatedAtProblems(
            -- The function names the column itself, or is given its name, as moddatetime is.
            AND (strpos(f.prosrc, w.updated_at) > 0 OR strpos(encode(t.tgargs, 'escape'), w.updated_at) > 0))
       ORDER BY w.n`,
-    [pushed.map(({ sql }) => sql), pushed.map(({ updatedAtColumn }) => updatedAtColumn)],
+    [pushed.map(({ table }) => table.sql), pushed.map(({ updatedAtColumn }) => updatedAtColumn)],
   );
   return still.flatMap(({ n }) => {
-    const table = pushed[n];
-    return table ? [problem(table)] : [];
+    const found = pushed[n];
+    return found ? [problem(found.table, found.updatedAtColumn)] : [];
   });
 }
 
 /** Bits of pg_trigger.tgtype: for each row (1), before (2), on update (16). */
 const BEFORE_UPDATE_ROW = 1 + 2 + 16;
 
-function problem(table: SyncTable): SynchroProblem {
+function problem(table: SyncTable, updatedAtColumn: string): SynchroProblem {
   return {
     code: 'updated_at_stale',
     entity: table.entity,
     option: 'updatedAtColumn',
-    message: `an UPDATE in SQL that does not set ${table.updatedAtColumn} of ${table.sql} leaves it as it is, so an older edit of a device would win over it (TypeORM's own updates set it)`,
-    fix: triggerSql(table),
+    message: `an UPDATE in SQL that does not set ${updatedAtColumn} of ${table.sql} leaves it as it is, so an older edit of a device would win over it (TypeORM's own updates set it)`,
+    fix: updateTriggerSql(table, updatedAtColumn),
     isAdvice: true,
   };
-}
-
-/** A time that the writer sets himself stays; any other one moves on. */
-function triggerSql({ schema, name, sql, updatedAtColumn }: SyncTable): string {
-  const column = quoteIdentifier(updatedAtColumn);
-  const touch = quoteRelation(schema, `${name}_touch`.slice(0, 63));
-  const body = `BEGIN IF NEW.${column} IS NOT DISTINCT FROM OLD.${column} THEN NEW.${column} := clock_timestamp(); END IF; RETURN NEW; END`;
-  return [
-    `CREATE OR REPLACE FUNCTION ${touch}() RETURNS trigger LANGUAGE plpgsql AS ${quoteLiteral(body)};`,
-    `CREATE TRIGGER ${quoteIdentifier('touch')} BEFORE UPDATE ON ${sql} FOR EACH ROW EXECUTE FUNCTION ${touch}();`,
-  ].join(' ');
 }

@@ -14,8 +14,8 @@ interface Ancestor {
 }
 
 /**
- * The records above those that a batch tells of, as they were before it: one that moves only since its own parent does
- * has no event that would tell when.
+ * The ancestors of a batch's records, as they were before it. A record that moves only because its parent moves has
+ * no event of its own in the batch.
  */
 export class Ancestry {
   private constructor(private readonly tables: ReadonlyMap<string, ReadonlyMap<string, Ancestor>>) {}

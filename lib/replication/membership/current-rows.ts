@@ -7,8 +7,7 @@ import { matchingValues } from '../rules/matching-values.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
- * Rows read at once, with the columns that are needed or with all: a cascade or a backfill holds up to three chunks in
- * memory.
+ * Rows of one read, with the needed columns or with all: a cascade or a backfill holds up to three chunks in memory.
  */
 const CHUNK_ROWS = { needed: 2_000, all: 500 } as const;
 /**
@@ -37,7 +36,7 @@ export async function* currentRows(
 ): AsyncGenerator<readonly ResolveRow[]> {
   if (filter !== 'all' && filter.values.length === 0) return;
   tx.markReadAhead();
-  // Nothing is under way while a row that can't be written is looked for.
+  // No other statement is under way while halving finds a row that can't be written.
   const isAhead = !tx.careful && tracked.allowsPrefetch;
   const list = tracked.readListSql(table);
   const padded = tracked.paddedColumns(table.schema, table.name);
@@ -74,7 +73,10 @@ export async function* currentRows(
   }
 }
 
-/** Parts of some items, in their order, that come to no more characters than are held at a time, if they are several. */
+/**
+ * Splits items, in their order, into parts of at most the number of characters that may be held; one larger item is a
+ * part.
+ */
 export function* byText<Item>(
   items: Iterable<Item>,
   lengthOf: (item: Item) => number,

@@ -3,12 +3,13 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import { TEXT_LIMITS } from '../../common/text-limits.js';
 import { isReadableTimeSql } from '../../schema/row-json.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { ownBucketSql } from '../../store/host-rows/default-bucket-sql.js';
+import { ownBucketsSql } from '../../store/host-rows/default-bucket-sql.js';
+import { isLiveSql } from '../../store/host-rows/is-live-sql.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
- * Whether nothing is known of a table's rows yet, nor of any that wait for them: then there is nothing to compare them
- * with, and nobody to tell.
+ * Whether the sync tables have neither edges nor waiting rows of a table. Then nothing has to be compared, and no
+ * device needs entries.
  */
 export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): Promise<boolean> {
   const { rows } = await tx.query<{ known: boolean }>(
@@ -20,7 +21,10 @@ export async function isUnknown(tx: ChangelogTransaction, { name }: SyncTable): 
   return rows[0]?.known === false;
 }
 
-/** Whether the table has rows that the sync tables have no place for: those have to be looked at one by one. */
+/**
+ * Whether the table has rows whose ids or buckets don't fit into the sync tables. Such a table is resolved row by
+ * row.
+ */
 export async function hasTooLong(
   tx: ChangelogTransaction,
   tracked: TrackedTables,
@@ -28,11 +32,10 @@ export async function hasTooLong(
 ): Promise<boolean> {
   const { recordId, bucket } = TEXT_LIMITS;
   const text = streamTextSql(tracked, table);
-  const own = ownBucketSql(table, text);
   const tooLong = [
     `octet_length(${text(table.idColumn)}) > ${recordId}`,
     ...(table.parentFkColumn === null ? [] : [`octet_length(${text(table.parentFkColumn)}) > ${recordId}`]),
-    ...(own === null ? [] : [`octet_length(${own}) > ${bucket}`]),
+    ...ownBucketsSql(table, text).map((own) => `octet_length(${own}) > ${bucket}`),
   ];
   const { rows } = await tx.query<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM ${table.sql} AS t WHERE ${tooLong.join(' OR ')}) AS found`,
@@ -41,9 +44,9 @@ export async function hasTooLong(
 }
 
 /**
- * Writes the edges of all rows of a table of which none is known, in the database alone. It comes to the same as reading
- * the rows and settling each, but only where the default rule says what their own buckets are. Parents' tables come first.
- * In the order of the edges' key, so that neighbours share their index pages.
+ * Writes the edges of a table that has none, in the database alone: the same edges as reading and resolving each row,
+ * but only for the default rule. Parents' tables come first. Edges are written in the order of their key, so that
+ * neighbours share index pages.
  * @returns whether there are rows that wait for their parents
  */
 export async function backfillEdges(
@@ -54,23 +57,28 @@ export async function backfillEdges(
   tx.markReadAhead();
   const text = streamTextSql(tracked, table);
   const { parent } = table;
-  const [own, name] = [ownBucketSql(table, text), quoteLiteral(table.name)];
+  const [own, name] = [ownBucketsSql(table, text), quoteLiteral(table.name)];
   const [id, fk] = [text(table.idColumn), text(table.parentFkColumn ?? table.idColumn)];
   const hasParent = `t.${quoteIdentifier(table.parentFkColumn ?? '')} IS NOT NULL`;
-  const updatedAt = `t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz`;
-  const columns = `${id} AS record_id, t.${quoteIdentifier(table.deletedAtColumn)} IS NULL AS live,
+  // A row without a time has that at which it came to the log.
+  const updatedAt =
+    table.updatedAtColumn === null
+      ? 'now()'
+      : `coalesce(t.${quoteIdentifier(table.updatedAtColumn)}::timestamptz, now())`;
+  const columns = `${id} AS record_id, ${isLiveSql(table, 't')} AS live,
       CASE WHEN ${isReadableTimeSql(updatedAt)} THEN ${updatedAt} END AS row_updated_at,
       ${parent === null ? 'NULL' : `CASE WHEN ${hasParent} THEN ${fk} END`} AS parent_id`;
   const sources = [
-    ...(own === null
-      ? []
-      : [`SELECT ${columns}, ${own} AS bucket_id FROM ${table.sql} AS t WHERE ${own} IS NOT NULL`]),
+    ...own.map(
+      (bucket) =>
+        `SELECT ${columns}, ${bucket} AS bucket_id FROM ${table.sql} AS t WHERE ${bucket} IS NOT NULL`,
+    ),
     ...(parent === null
       ? []
       : [
           `SELECT ${columns}, e.bucket_id FROM ${table.sql} AS t
              JOIN :sync.sync_bucket_edges AS e ON e.table_name = ${quoteLiteral(parent)} AND e.record_id = ${fk}
-             ${own === null ? '' : `WHERE e.bucket_id IS DISTINCT FROM ${own}`}`,
+             ${own.length === 0 ? '' : `WHERE ${own.map((bucket) => `e.bucket_id IS DISTINCT FROM ${bucket}`).join(' AND ')}`}`,
         ]),
   ];
   await tx.query(

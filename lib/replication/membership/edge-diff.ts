@@ -1,4 +1,4 @@
-import { comparableMicros } from '../../common/timestamp.js';
+import { comparableMicros, formatMicros } from '../../common/timestamp.js';
 import { Operation } from '../../store/changelog/operation.js';
 
 /** An entry before it has its seq. */
@@ -32,7 +32,10 @@ export interface RowState {
   /** null: the rule failed, so the row keeps the buckets that it has. */
   readonly buckets: readonly string[] | null;
   readonly deleted: boolean;
-  /** PostgreSQL's text of `updated_at`; null or undefined when there is none to compare. */
+  /**
+   * PostgreSQL's text of `updated_at`. null: the row has none, so that its time is that of the commit which changed it.
+   * undefined: it isn't known.
+   */
   readonly updatedAt: string | null | undefined;
   /** undefined: it isn't known. */
   readonly parentId: string | null | undefined;
@@ -41,9 +44,9 @@ export interface RowState {
   /** When the entries are written, microseconds by the server's clock. */
   readonly writtenAt: bigint;
   /**
-   * `insert`, `update`: a change of the row itself. `reresolved`: only its buckets were looked at again, so
-   * buckets that it keeps get no entry. `compared`: they do where its `updated_at` grew, as it may have been changed
-   * unseen.
+   * `insert`, `update`: a change of the row itself. `reresolved`: only its buckets were resolved again, so buckets
+   * that it keeps get no entry. `compared`: kept buckets get one where `updated_at` grew, or the table has none, as the
+   * row may have changed without an event.
    */
   readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
 }
@@ -52,20 +55,21 @@ const MINUTE = 60_000_000n;
 const MILLISECOND = 1_000n;
 
 /**
- * Moves a record's edges to what a change of its row asks for.
+ * Moves a record's edges to the buckets of its changed row.
  *
- * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so
- * that children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not
- * grow: where it did not, or where the row is new to a bucket though it isn't new, the entry carries a time of
- * its own that does (interleavings 12). Where the row comes into a bucket, that is when the entry is written: pulls
- * read rows as they are, so a device may hold a version that is later than the change itself.
+ * Entries that take the row away come first (hazard W-PULL-1). A soft-deleted row keeps its edges, dead, so that
+ * children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not grow. An
+ * entry carries a later time of its own where `updated_at` did not grow, or where an existing row is new to a bucket
+ * (interleavings 12). In the second case it is the time of writing: pulls read rows as they are, so a device may hold
+ * a version later than the change.
  *
- * A dead edge that goes says so, for a pull may have left out the delete that came before.
+ * The removal of a dead edge gets an entry, as a pull may have left out the delete before it.
  */
 export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[] {
   const wanted = row.buckets?.length === 1 ? row.buckets : new Set(row.buckets ?? record.edges.keys());
   const entries = record.edges.size === 0 ? [] : takeAway(record, new Set(wanted), row.deleted);
-  const micros = comparableMicros(row.updatedAt);
+  const updatedAt = timeOf(record, row);
+  const micros = comparableMicros(updatedAt);
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
   const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
   for (const bucket of wanted) {
@@ -84,8 +88,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
       }
     } else {
       // It did not grow if the row was deleted just before, in the same batch.
-      const isItsChange = row.cause === 'insert' || row.cause === 'update';
-      const plain = grew && (live === false ? isItsChange : isFreshInsert(row, micros));
+      const plain = grew && (live === false ? isChange(row) : isFreshInsert(row, micros));
       entries.push({
         bucket,
         operation: Operation.create,
@@ -95,13 +98,13 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
   }
   if (micros !== null && (record.rowMicros === null || micros > record.rowMicros)) {
     record.rowMicros = micros;
-    record.rowUpdatedAt = row.updatedAt ?? null;
+    record.rowUpdatedAt = updatedAt ?? null;
   }
   if (row.parentId !== undefined) record.parentId = row.parentId;
   return entries;
 }
 
-/** What tells of the buckets that a row leaves, and of those in which it is soft-deleted. */
+/** Entries for the buckets that a row leaves, and for those in which it is soft-deleted. */
 function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boolean): NewEntry[] {
   const entries: NewEntry[] = [];
   for (const [bucket, live] of record.edges) {
@@ -113,13 +116,24 @@ function takeAway(record: RecordEdges, wanted: ReadonlySet<string>, deleted: boo
   return entries;
 }
 
-/** The row is gone: every edge goes, and the buckets that still saw it are told. */
+/** Removes every edge of a deleted row, with entries for the buckets in which it was live. */
 export function removeRow(record: RecordEdges): readonly NewEntry[] {
   const entries = [...record.edges]
     .filter(([, live]) => live)
     .map(([bucket]) => ({ bucket, operation: Operation.delete, servedAt: null }));
   record.edges.clear();
   return entries;
+}
+
+/** The row's own time. Where it has none: when it became what it is, as far as the log knows. */
+function timeOf(record: RecordEdges, row: RowState): string | null | undefined {
+  if (row.updatedAt !== null) return row.updatedAt;
+  if (row.cause === 'reresolved' && record.rowMicros !== null) return undefined;
+  return formatMicros(isChange(row) ? row.commitTime : row.writtenAt);
+}
+
+function isChange({ cause }: RowState): boolean {
+  return cause === 'insert' || cause === 'update';
 }
 
 function isFreshInsert(row: RowState, micros: bigint | null): boolean {

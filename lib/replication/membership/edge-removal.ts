@@ -11,7 +11,7 @@ export function orphanSql(table: SyncTable): string {
 }
 
 /**
- * Removes the edges of rows that are no longer there, telling the buckets that still saw them, unless it is to be
+ * Removes the edges of rows that no longer exist, with entries for the buckets in which they were live, unless
  * `silent`.
  * @returns whether there were any
  */
@@ -26,10 +26,7 @@ export async function removeOrphans(
 
 const PAGE_ROWS = 2_000;
 
-/**
- * The records of a table with edges for which a condition holds, by pages: for those who can't remove all in one
- * statement.
- */
+/** The records of a table with edges that meet a condition, in pages: for removals that fail as one statement. */
 export async function* recordsWithEdges(
   tx: ChangelogTransaction,
   table: SyncTable,

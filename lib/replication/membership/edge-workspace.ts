@@ -64,7 +64,7 @@ export class EdgeWorkspace {
     return same ? null : before.size;
   }
 
-  /** What has become of the edges. The workspace is used up. */
+  /** The changes of the edges. The workspace can't be used afterwards. */
   difference(): EdgeDifference {
     const added: EdgeRow[] = [];
     const saved: EdgeRow[] = [];

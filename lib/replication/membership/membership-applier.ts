@@ -20,12 +20,15 @@ import type { Change } from '../stream/transaction-batcher.js';
 
 /**
  * Applies changes to edges and changelog: resolves the buckets of each changed row, writes the difference, and
- * follows it to children and dependents. The only code that decides who sees a row.
+ * follows it to children and dependents. No other code decides which users see a row.
  */
 export class MembershipApplier extends MembershipUpdater {
-  /** Reads what is {@link pending}, when the lead is taken: each batch would look it up for every one of its rows. */
+  /**
+   * Reads what is {@link pending} once, when this instance takes the lead: otherwise each batch would query it for
+   * every row.
+   */
   async survey(tx: ChangelogTransaction): Promise<void> {
-    // Whoever had the lead before may have looked at what the stream tells from here on.
+    // The former leader may have resolved rows that the stream brings from here on.
     tx.markReadAhead();
     this.updatePending(await readPendingWork(tx));
   }
@@ -90,7 +93,7 @@ export class MembershipApplier extends MembershipUpdater {
       if (current.changesOf(table).changed.size === 0) continue;
       const above = [...left.keys()].flatMap((name) => registry.ancestors(registry.get(name)).slice(1));
       if (!above.includes(table)) continue;
-      // Parents of what is left come along with what has moved, though no event may tell of them.
+      // Parents of the remaining events move with their own parents, though they may have no event.
       await this.finish(tx, current, options);
       current = current.rest(new EdgeWorkspace(tx), this.pending);
       await current.edges.load(needed());

@@ -28,7 +28,7 @@ export class MembershipUpdater {
     private readonly reports: RowReports,
   ) {}
 
-  /** What may be left to do. */
+  /** The work that may be left to do. */
   get pending(): PendingWork {
     return this.known;
   }
@@ -54,7 +54,7 @@ export class MembershipUpdater {
     }
     const missing = new Set(filter === 'all' || options.removed !== true ? [] : filter.values);
     const rows = currentRows(tx, this.tracked, table, filter);
-    // What becomes of a chunk, and of its children, changes nothing that the next one asks for: tables make no cycles.
+    // Tables have no cycles: neither a chunk nor its children change the rows of the next chunk.
     const chunks = withEdges(tx, table, rows);
     for await (const chunk of tx.careful || !this.tracked.allowsPrefetch ? chunks : prefetched(chunks)) {
       await this.reresolveRows(tx, table, chunk, options);
@@ -64,9 +64,9 @@ export class MembershipUpdater {
   }
 
   /**
-   * Removes the edges of rows that are no longer there, telling the buckets that still saw them, unless it is to be
-   * `silent`: every device takes a snapshot anyway, or there is none.
-   * @returns whether there were any: children may inherit from them still
+   * Removes the edges of rows that no longer exist, with entries for the buckets in which they were live. `silent`
+   * writes no entries: every device takes a snapshot anyway, or there is no device.
+   * @returns whether there were any: children may still inherit from them
    */
   async removeOrphans(
     tx: ChangelogTransaction,
@@ -150,13 +150,12 @@ export class MembershipUpdater {
       const { buckets, failures } = await this.rules.resolve(tx, table, rows);
       work.fail(table, failures, Operation.update);
       for (const { order, recordId, row } of events) {
-        const state = {
-          ...rowState(table, row),
+        const state = rowState(table, row, {
           buckets: work.withInherited(table, row, buckets[order] ?? null, END),
           commitTime: options.time,
           writtenAt: tx.begunAt,
           cause,
-        } as const;
+        });
         work.add(order, table, recordId, applyRow(work.edges.record(table.name, recordId), state));
       }
       work.recordChanges(table, events);
@@ -166,7 +165,7 @@ export class MembershipUpdater {
     await this.followAll(tx, done, options);
   }
 
-  /** Writes what the work came to, then goes to the children of every record whose buckets changed. */
+  /** Writes the difference, then follows it to the children of every record whose buckets changed. */
   protected async finish(
     tx: ChangelogTransaction,
     work: MembershipWork,

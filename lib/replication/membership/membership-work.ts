@@ -27,13 +27,13 @@ interface PlacedEntry extends ChangelogEntry {
 
 const NO_CHANGES: ChangedRecords = { appeared: new Set(), changed: new Set() };
 
-/** What may be left to do, as far as is known: only then are the tables of it read. */
+/** Work that may be left to do. The consumer queries the tables of it only where this says so. */
 export interface PendingWork {
   /** Rows wait for a parent. */
   readonly waiting: boolean;
   /** Rules failed, or rows could not be written. */
   readonly failures: boolean;
-  /** Rows changed of which the WAL does not say which they are: their tables have to be looked at as a whole. */
+  /** Rows changed that the WAL doesn't identify: their tables have to be resolved as a whole. */
   readonly unidentifiedChanges: boolean;
 }
 
@@ -47,7 +47,7 @@ export async function readPendingWork(
   return rows[0];
 }
 
-/** What one piece of work has come to so far. */
+/** The changes of one piece of work so far. */
 export class MembershipWork {
   readonly waiting = new Map<string, WaitingRow>();
   readonly noLongerWaiting = new Map<string, Set<string>>();
@@ -55,7 +55,7 @@ export class MembershipWork {
   readonly resolvedRows = new Map<string, Set<string>>();
   private readonly changes = new Map<string, ChangedRecords>();
   private timelines = new Map<string, BucketTimeline>();
-  /** Of what moves though no event tells of it; null: nothing does. */
+  /** Records that move without an event; null: there are none. */
   ancestry: Ancestry | null = null;
   private readonly entries: PlacedEntry[] = [];
   /** Tables come one after the other, so that entries of several are not in the order of the log. */
@@ -166,7 +166,7 @@ export class MembershipWork {
     for (const failure of failures) this.failures.push({ table: table.name, failure, operation });
   }
 
-  /** Of rows and their loaded edges, those that {@link ReresolveOptions.childrenOf} asks for. */
+  /** The rows with loaded edges that {@link ReresolveOptions.childrenOf} selects. */
   childrenOf(
     parents: ReresolveOptions['childrenOf'],
     table: SyncTable,
@@ -196,7 +196,7 @@ export class MembershipWork {
   }
 }
 
-/** The records whose edges are looked at: the rows themselves and their parents. */
+/** The records whose edges are needed: the rows themselves and their parents. */
 export function neededEdges(
   events: readonly {
     readonly table: SyncTable;
@@ -213,13 +213,18 @@ export function neededEdges(
   return needed;
 }
 
-/** What of a row its edges tell. */
+/**
+ * A row's state after a change: what of the row its edges tell, and the change. One literal: with a spread and a closure
+ * for each event a row took the consumer 7 µs instead of 3.
+ */
 export function rowState(
   table: SyncTable,
   { data }: ResolveRow,
-): Pick<RowState, 'deleted' | 'updatedAt' | 'parentId'> {
-  const deletedAt = data[table.deletedAtColumn];
+  { buckets, commitTime, writtenAt, cause }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
+): RowState {
+  const deletedAt = table.deletedAtColumn === null ? null : data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
+  const updatedAt = table.updatedAtColumn === null ? null : data[table.updatedAtColumn];
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { deleted, updatedAt: data[table.updatedAtColumn], parentId };
+  return { buckets, deleted, updatedAt, parentId, commitTime, writtenAt, cause };
 }

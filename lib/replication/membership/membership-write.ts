@@ -5,7 +5,7 @@ import { saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows
 import type { EdgeDifference } from './edge-workspace.js';
 import { writeRecords } from './poison-rows.js';
 
-/** What a piece of work has come to. */
+/** The difference that a piece of work writes. */
 interface MembershipDifference extends EdgeDifference {
   /** In the order of the log. */
   readonly entries: readonly ChangelogEntry[];

@@ -17,7 +17,7 @@ export interface RowReports {
   failed(rows: readonly PoisonRow[]): void;
 }
 
-/** Some records can't be written: whoever has worked out what to write does it again without them. */
+/** Some records can't be written: the work is done again without them. */
 class PoisonFound extends Error {
   constructor(
     readonly rows: readonly PoisonRow[],
@@ -103,7 +103,9 @@ interface RecordKey {
   readonly recordId: string;
 }
 
-/** Finds the few among many by halves. What was written by then goes with what is thrown for them. */
+/**
+ * Finds the few failing records among many by halves. The error that is thrown for them rolls back what was written.
+ */
 async function findPoison(
   tx: ChangelogTransaction,
   records: readonly RecordKey[],

@@ -1,4 +1,4 @@
-/** How rows are settled when it isn't their own change that calls for it. */
+/** How to resolve rows again without a change of their own. */
 export interface ReresolveOptions {
   /** The time to serve with entries that need one, microseconds. */
   readonly time: bigint;
@@ -14,8 +14,8 @@ export interface ReresolveOptions {
   /** No entries at all: every device takes a snapshot anyway, or there is none. Default: false. */
   readonly silent?: boolean;
   /**
-   * Of rows that are named and not there any more the edges go now. Else they go with the row's own change, which may
-   * come much later: whoever has lost them by then would still be told. Default: false.
+   * Removes the edges of named rows that no longer exist now. Otherwise their own change removes them, possibly much
+   * later: until then users who lost the rows would still get them. Default: false.
    */
   readonly removed?: boolean;
 }

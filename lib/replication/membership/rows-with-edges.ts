@@ -13,7 +13,7 @@ export interface RowsWithEdges {
   readonly edges: readonly EdgeRow[];
 }
 
-/** Reads the edges that settling rows asks for, chunk by chunk, as each is asked for. */
+/** Reads rows with the edges that resolving them needs, chunk by chunk on demand. */
 export async function* withEdges(
   tx: ChangelogTransaction,
   table: SyncTable,
@@ -33,7 +33,7 @@ export async function* prefetched<Each>(source: AsyncGenerator<Each>): AsyncGene
       const { done, value } = await next;
       if (done === true) return;
       next = source.next();
-      next.catch(() => undefined); // who asks for it is told
+      next.catch(() => undefined); // the next iteration gets the error
       // It is on its way before what becomes of this one is.
       await turn();
       yield value;

@@ -6,11 +6,11 @@ import type { MembershipWork } from './membership-work.js';
 import type { RowEvent } from '../stream/row-events.js';
 
 /**
- * The updates that would bring a row into a bucket that it wasn't in, though it is gone by now, as a later change will
- * say. Nobody holds it by that bucket, so that nobody is to be told of it: neither that it came nor that it went. And it
- * may be no more than the edges of a parent, also gone, that are out of date: what moved it has found no row to move
- * (interleavings 9). What an insert brings is told: the device that made the row holds it.
- * @param place of an event in the batch, by which its parent's buckets go
+ * The updates that would bring a row into a new bucket, though the row is deleted by now, as a later change says. No
+ * device holds it by that bucket, so that bucket gets neither a create nor a delete. The bucket may even come from
+ * out-of-date edges of a parent that is deleted, too: its move has found no row to move (interleavings 9). Inserts
+ * are not among them: the device that made the row holds it.
+ * @param place of an event in the batch, which selects its parent's buckets
  */
 export async function updatesOfDeletedRows(
   tx: ChangelogTransaction,

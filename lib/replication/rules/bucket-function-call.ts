@@ -1,12 +1,13 @@
 import { errorCode, isTransient } from '../../database/database-error.js';
 import { describeError } from '../../common/describe-error.js';
+import { SynchroError } from '../../common/errors.js';
 import { quoteIdentifier, quoteQualifiedName } from '../../common/identifiers.js';
-import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import type { SqlFunction, SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { isPaddedSql } from '../tables/padded-type-sql.js';
 
-/** A row whose buckets are asked for, with what only a bucket function is told. */
+/** A row to resolve, with the columns that only a bucket function gets. */
 export interface RuleRow extends ResolveRow {
   /** Default: update. */
   readonly operation?: 'create' | 'update';
@@ -14,7 +15,7 @@ export interface RuleRow extends ResolveRow {
   readonly previous?: ResolveRow['data'] | null;
 }
 
-/** What one call may come to. */
+/** Limits of one call. */
 export interface CallLimits {
   /** Most buckets of one row. */
   readonly buckets: number;
@@ -30,16 +31,16 @@ export interface FunctionAnswer {
 }
 
 /**
- * Asks a table's bucket function about all rows in one statement, on the consumer's connection. Under a savepoint, so
- * that what the function throws costs nothing else.
+ * Calls a table's bucket function for all rows in one statement, on the consumer's connection. A savepoint confines
+ * an error of the function.
  * @returns the answers in the order of `rows`
- * @throws what the function throws, or an Error naming it when that looks like something of the server's (it was cancelled,
- *   it raised 40001)
+ * @throws the function's error, or a SynchroError `rule_failed` that names the function where its error looks like the server's
+ *   (cancelled, or raised as 40001)
  */
 export async function callBucketFunction(
   tx: ChangelogTransaction,
   table: SyncTable,
-  bucketFunction: BucketFunction,
+  bucketFunction: SqlFunction,
   rows: readonly RuleRow[],
   limits: CallLimits,
 ): Promise<readonly FunctionAnswer[]> {
@@ -65,8 +66,12 @@ export async function callBucketFunction(
         : `failed (${describeError(error)})`;
   }
   if (failure !== null) {
-    // Without its cause, which would pass for something that fixes itself: the batch would be tried again for ever.
-    throw new Error(`${bucketFunction.text} ${failure}, asked about ${describeRows(table, rows)}`);
+    // Without its cause: the cause would count as a failure that passes, and the batch would be retried without end.
+    throw new SynchroError(
+      'rule_failed',
+      `${bucketFunction.text} ${failure}, called for ${describeRows(table, rows)}`,
+      'make the function answer for these rows in time, or raise replication.ruleTimeout.',
+    );
   }
   await tx.query('SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT bucket_function');
   return answers;

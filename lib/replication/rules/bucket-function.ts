@@ -7,14 +7,14 @@ import {
   quoteRelation,
 } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
-import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import type { SqlFunction, SyncTable } from '../../registry/sync-table.js';
 
-/** Whatever runs a statement on the consumer's connection. */
+/** Runs a statement on the consumer's connection. */
 interface Queryable {
   query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
 
-/** What the catalogs say of a bucket function. */
+/** A bucket function as the catalogs describe it. */
 interface FoundFunction extends QueryResultRow {
   readonly schema: string;
   readonly signature: string;
@@ -38,7 +38,7 @@ export async function checkBucketFunctions(client: ClientBase, registry: SyncReg
 /** The function as it is defined now: what changes it changes the rule. null when it isn't there. */
 export async function bucketFunctionDefinition(
   client: Queryable,
-  bucketFunction: BucketFunction,
+  bucketFunction: SqlFunction,
 ): Promise<string | null> {
   return (await find(client, bucketFunction))?.definition ?? null;
 }
@@ -46,7 +46,7 @@ export async function bucketFunctionDefinition(
 async function checkBucketFunction(
   client: ClientBase,
   table: SyncTable,
-  bucketFunction: BucketFunction,
+  bucketFunction: SqlFunction,
 ): Promise<void> {
   const found = await find(client, bucketFunction);
   const { text } = bucketFunction;
@@ -81,7 +81,7 @@ async function checkBucketFunction(
   );
 }
 
-async function find(client: Queryable, { schema, name }: BucketFunction): Promise<FoundFunction | undefined> {
+async function find(client: Queryable, { schema, name }: SqlFunction): Promise<FoundFunction | undefined> {
   const { rows } = await client.query<FoundFunction>(
     `SELECT n.nspname AS schema, pg_get_function_result(p.oid) AS signature, current_user AS role,
             p.proretset AND p.prorettype = 'text'::regtype AS returns_buckets,
@@ -95,7 +95,7 @@ async function find(client: Queryable, { schema, name }: BucketFunction): Promis
   return rows[0];
 }
 
-function skeleton(table: SyncTable, bucketFunction: BucketFunction): string {
+function skeleton(table: SyncTable, bucketFunction: SqlFunction): string {
   const bucket =
     table.ownerColumn === null ? `'global'` : `'user:' || (new_row ->> ${quoteLiteral(table.ownerColumn)})`;
   return `CREATE FUNCTION ${quoteQualifiedName(bucketFunction)}(table_name text, operation text, new_row jsonb, old_row jsonb)

@@ -1,6 +1,8 @@
 import { CLIENT_BUCKETS, isReservedBucket } from '../../common/canonical-id.js';
+import { SynchroError } from '../../common/errors.js';
 import { isTransient } from '../../database/database-error.js';
-import type { BucketFunction, SyncTable } from '../../registry/sync-table.js';
+import { memberBucket } from '../../registry/buckets/members.js';
+import type { SqlFunction, SyncTable } from '../../registry/sync-table.js';
 import { hasDefaultRule } from '../../resolvers/default-rule.js';
 import type { OwnershipResolver } from '../../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
@@ -26,7 +28,7 @@ export interface RuleLimits {
   readonly buckets: number;
   /** Milliseconds that a rule may take over the rows of a batch; 0: any. */
   readonly time: number;
-  /** Told of a resolver that takes longer, again and again. What is written in JavaScript can't be cancelled. */
+  /** Reports a slow resolver, repeatedly. JavaScript can't be cancelled. */
   readonly onLate: (what: string) => void;
 }
 
@@ -48,6 +50,7 @@ export class BucketRules {
   async describe(tx: ChangelogTransaction, table: SyncTable): Promise<string> {
     const { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn } = table;
     const { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn, bucketFunction } = table;
+    const members = memberBucket(table);
     const rule =
       bucketFunction === null
         ? { name: this.resolver.constructor.name, version: this.resolver.version }
@@ -56,13 +59,14 @@ export class BucketRules {
       rule.name,
       { schema, bucketByColumn, bucketPrefix, ownerColumn, parent, parentFkColumn },
       { globalWhenBucketNull, bucketSources, deletedAtColumn, idColumn },
+      ...(members === null ? [] : [{ members }]),
       ...(rule.version === undefined ? [] : [rule.version]),
     ]);
   }
 
   /**
    * @returns the buckets of each row in order (null where the rule failed), and the failures
-   * @throws only what will pass by itself, such as a lost connection or a resolver that answers for no row: the batch is
+   * @throws only failures that pass by themselves, such as a lost connection or a resolver that is down: the batch is
    *   then applied again
    */
   async resolve(
@@ -112,8 +116,9 @@ export class BucketRules {
   }
 
   private notAsked(table: SyncTable, rows: readonly RuleRow[]): Resolved {
-    const error = new Error(
-      `${this.ruleName(table)} was not asked about it: other rows of ${table.name} in the same batch had taken too long`,
+    const error = ruleFailed(
+      `${this.ruleName(table)} was not called for it: other rows of ${table.name} in the same batch had taken too long`,
+      'make the rule faster, or raise replication.ruleTimeout; the row is retried by itself.',
     );
     return { buckets: rows.map(() => null), failures: rows.map((row) => ({ row, error })) };
   }
@@ -136,8 +141,9 @@ export class BucketRules {
     const rule = bucketFunction?.text ?? `${this.resolver.constructor.name}.resolveOwners`;
     checkBucketLengths(table, this.isDefault(table) ? null : rule, answers);
     if (answers.some((own) => own.some(isReservedBucket))) {
-      throw new Error(
+      throw ruleFailed(
         `${this.ruleName(table)} named a bucket for ${table.name} that begins with ${CLIENT_BUCKETS}, which is reserved for sync itself`,
+        'give its buckets another prefix.',
       );
     }
     return answers;
@@ -146,7 +152,7 @@ export class BucketRules {
   private async askFunction(
     tx: ChangelogTransaction,
     table: SyncTable,
-    bucketFunction: BucketFunction,
+    bucketFunction: SqlFunction,
     rows: readonly RuleRow[],
     limits: CallLimits,
   ): Promise<readonly (readonly string[])[]> {
@@ -165,13 +171,17 @@ export class BucketRules {
     const buckets = await this.callResolver(table.name, rows);
     this.health.recordAnswer(table.name, rows);
     if (buckets.length !== rows.length) {
-      throw new Error(
+      throw ruleFailed(
         `${method} answered ${buckets.length} bucket lists for ${rows.length} rows of ${table.name}`,
+        'return a list of buckets for each row, in the order of the rows.',
       );
     }
     for (const [position, own] of buckets.entries()) {
       if (!own.every((bucket) => typeof bucket === 'string' && bucket !== '')) {
-        throw new Error(`${method} answered an empty bucket id for ${table.name}`);
+        throw ruleFailed(
+          `${method} answered an empty bucket id for ${table.name}`,
+          'return an empty list for a row without buckets.',
+        );
       }
       const count = own.length > this.limits.buckets ? new Set(own).size : 0;
       if (count > this.limits.buckets) throw this.tooMany(method, table, rows[position], count);
@@ -185,7 +195,7 @@ export class BucketRules {
     return this.watched(what, () => resolver.resolveOwners(table, rows));
   }
 
-  /** Nothing is applied until it answers: whoever looks for the reason has to find it. */
+  /** Nothing is applied until the resolver answers, so the log has to name it. */
   private async watched<Answer>(what: string, ask: () => Answer | Promise<Answer>): Promise<Answer> {
     const { time, onLate } = this.limits;
     if (time === 0) return ask();
@@ -201,8 +211,13 @@ export class BucketRules {
   }
 
   private tooMany(rule: string, table: SyncTable, row: RuleRow | undefined, count: number): Error {
-    return new Error(
+    return ruleFailed(
       `${rule} answered ${count} buckets for ${table.name} ${row?.recordId}: more than replication.maxBucketsPerRow, ${this.limits.buckets}`,
+      'name fewer buckets, such as one for a team instead of one for each member, or raise replication.maxBucketsPerRow.',
     );
   }
+}
+
+function ruleFailed(message: string, fix: string): SynchroError {
+  return new SynchroError('rule_failed', message, fix);
 }

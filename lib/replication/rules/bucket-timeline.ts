@@ -4,11 +4,11 @@ import type { RowEvent } from '../stream/row-events.js';
 
 type Buckets = ReadonlySet<string>;
 
-/** What a record's buckets were from a place in the batch on. */
+/** A record's buckets from a place in the batch on. */
 export interface Moment {
   /** The place of the event that brought them. */
   readonly order: number;
-  /** The place of the last change of its transaction: before, nobody could see them. */
+  /** The place of the last change of its transaction: earlier, no reader could see them. */
   readonly commitEnd: number;
   readonly buckets: Buckets;
 }
@@ -21,13 +21,16 @@ export function beforeAll(buckets: Buckets): Moment {
 }
 
 /**
- * Which buckets the records of one table had at which place in a batch, where they have moved. Who gets a parent must
- * not be told of children that were gone before; who had it may hold children that were made before it moved.
+ * The buckets that the records of one table had at each place in a batch, where they have moved. Users who gain a
+ * parent must not get entries of children that were gone before. Users who had it may hold children that were made
+ * before the move.
  */
 export class BucketTimeline {
   private readonly moments = new Map<string, Moment[]>();
 
-  /** Notes what an event made of a record. What came to be counts from the beginning: its children may come before it. */
+  /**
+   * Records an event's result for a record. A new record counts from the beginning: its children may come before it.
+   */
   record(
     id: string,
     { order, commitEnd }: Pick<Moment, 'order' | 'commitEnd'>,

@@ -8,8 +8,8 @@ import { rowsToResolve, type RowEvent } from '../stream/row-events.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /**
- * Asks for the own buckets of events' rows. Rows of which an unchanged TOASTed value was not sent are read again (hazard
- * W-WAL-11), and asked about as they come: of those only what their edges tell is kept, as they may be wide.
+ * Resolves the own buckets of events' rows. Rows with an unchanged TOASTed value that was not sent are read again
+ * (hazard W-WAL-11) and resolved in chunks: they may be wide, so only the columns that their edges need are kept.
  * @param events of one table
  */
 export async function askForBuckets(
@@ -66,7 +66,7 @@ function textLength({ row }: RowEvent): number {
   return Object.values(row?.data ?? {}).reduce((length, value) => length + (value?.length ?? 0), 0);
 }
 
-/** What of a row is looked at once its own buckets are known. */
+/** The columns of a row that are needed once its own buckets are resolved. */
 function structure(
   { idColumn, parentFkColumn, updatedAtColumn, deletedAtColumn }: SyncTable,
   { recordId, data }: ResolveRow,

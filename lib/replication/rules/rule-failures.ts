@@ -29,7 +29,7 @@ export async function savePoison(tx: ChangelogTransaction, rows: readonly Poison
     );
 }
 
-/** Whatever the host's code has thrown, it must not keep its failure from being recorded. */
+/** An error of any shape is recorded: the host's code may throw anything. */
 async function record(
   tx: ChangelogTransaction,
   row: readonly [table: string, recordId: string, operation: number],

@@ -2,16 +2,16 @@
 const LEAST_SHARE = 1 / 100;
 /** After this many times the limit, what is left of the rows is not asked about any more. */
 const LIMITS_IN_ALL = 4;
-/** So often a row is asked about of which the rule says that it can't answer now, while it answers for others. */
+/** Tries of a row for which the rule can't answer now, while it answers for other rows. */
 const MOST_TRIES = 3;
 
 /**
- * How long the rule of a table may take over some rows. Rows that fail are looked for by halves, and each half is a call
- * of its own: the time is shared out among them, so that one row that takes for ever costs about twice the limit.
+ * How long the rule of a table may take over some rows. Halving finds the rows that fail, and each half is a call of
+ * its own. The calls share the time, so that one row without end costs about twice the limit.
  */
 export class RuleTimeBudget {
   private readonly end: number;
-  /** What looks like a fault of the server's is one of the rows', as the rule is known to work (see `resolver-health.ts`). */
+  /** An error like one of the server's belongs to a row, as the rule is known to work (see `resolver-health.ts`). */
   isOfRows = false;
   private readonly tries = new Map<string, number>();
 

@@ -65,7 +65,7 @@ export async function withConsumer<Result>(
   }
 }
 
-/** What {@link connectConsumer} does behind connecting. */
+/** The part of {@link connectConsumer} behind connecting. */
 export async function liftTransactionLimit(client: Client): Promise<void> {
   await client.query(`SELECT ${unlimitedSql({ local: false })}`);
   await client.query(ENCODING_SQL);

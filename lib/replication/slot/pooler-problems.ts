@@ -6,14 +6,14 @@ import { identifySystem } from './slot.js';
 
 /** A pooler that takes no parameters of a session: `unsupported startup parameter`. */
 const PROTOCOL_VIOLATION = '08P01';
-/** What an ordinary connection says to a replication command: the pooler has kept `replication` to itself. */
+/** Errors of an ordinary connection for a replication command: the pooler has dropped the `replication` parameter. */
 const SYNTAX_ERROR = '42601';
 
 /**
- * Whether a connection pooler is on the consumer's way. It holds a slot, a snapshot and a transaction for long, each on a
- * session of its own with its own settings: all of that a pooler refuses, or loses.
+ * Checks for a connection pooler on the consumer's way. The consumer holds a slot, a snapshot and a transaction for
+ * long, each in a session with settings of its own: a pooler refuses or loses these.
  * @param connection as the consumer uses it
- * @returns none for any other failure: whoever needs the connection is told
+ * @returns none for any other failure: the consumer reports that one itself
  */
 export async function poolerProblems(connection: ConsumerConfig): Promise<readonly SynchroProblem[]> {
   const why = (await settingsLost(connection)) ?? (await replicationRefused(connection));
@@ -49,7 +49,7 @@ async function replicationRefused(connection: ConsumerConfig): Promise<string | 
     const code = errorCode(error);
     if (code === PROTOCOL_VIOLATION) return describeError(error);
     if (code === SYNTAX_ERROR) return 'it gives no replication connections';
-    // A right or a free walsender that is missing: other checks, and the consumer itself, tell of it.
+    // Other checks, and the consumer itself, report a missing right or walsender.
     return null;
   }
 }

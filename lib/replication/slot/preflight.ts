@@ -3,7 +3,7 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteRelation } from '../../common/identifiers.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
-/** What the server, the role and the tables lack for replication. */
+/** What replication needs and the server, the role or the tables lack. */
 export async function replicationProblems(
   client: ClientBase,
   tracked: TrackedTables,
@@ -46,7 +46,7 @@ async function roleProblems(client: ClientBase): Promise<readonly SynchroProblem
     }));
 }
 
-/** The consumer works for all users at once: rows that a policy hides from it would get no edges (W-WAL-7). */
+/** The consumer works for all users: rows that a policy hides from it would get no edges (W-WAL-7). */
 async function checkRowSecurity(client: ClientBase, tracked: TrackedTables): Promise<void> {
   const relations = tracked.relations().map(({ schema, relation }) => quoteRelation(schema, relation));
   const { rows } = await client.query<{ role: string; relation: string; forced: boolean }>(
@@ -77,6 +77,8 @@ interface IdentityRow {
   columns: string[];
   primary_key: string[];
   all_columns: string[];
+  /** A unique index of the synced table's id alone, with its schema left out; null: none. */
+  id_index: string | null;
 }
 
 /**
@@ -98,14 +100,22 @@ async function identityProblems(
             ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
                     ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
                    WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_key,
-            ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS all_columns
-       FROM unnest($1::text[], $2::text[]) AS wanted (s, r)
+            ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS all_columns,
+            (SELECT x.relname::text FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+              WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indnkeyatts = 1
+                AND i.indpred IS NULL AND a.attname = wanted.id ORDER BY 1 LIMIT 1) AS id_index
+       FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (s, r, id)
        JOIN pg_namespace n ON n.nspname = wanted.s
        JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = wanted.r
        JOIN pg_class c ON CASE WHEN r.relkind <> 'p' THEN c.oid = r.oid
          ELSE c.oid IN (SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf) AND c.relkind = 'r' END
       ORDER BY 1, 2, 4`,
-    [relations.map(({ schema }) => schema), relations.map(({ relation }) => relation)],
+    [
+      relations.map(({ schema }) => schema),
+      relations.map(({ relation }) => relation),
+      relations.map(({ schema, relation }) => tracked.find(schema, relation)?.table?.idColumn ?? null),
+    ],
   );
   return rows.flatMap((row) => {
     const missing = missingColumns(row, tracked);
@@ -117,20 +127,29 @@ async function identityProblems(
         entity: tracked.find(row.schema, row.relation)?.table?.entity ?? `${row.schema}.${row.relation}`,
         option: 'REPLICA IDENTITY',
         message: `a deleted row of ${row.sql} would not carry ${columns}, which sync needs`,
-        fix: `put ${columns} into its primary key, or: ALTER TABLE ${row.sql} REPLICA IDENTITY FULL;`,
+        fix: identityFix(row, missing, tracked),
       },
     ];
   });
 }
 
-/** That a table has no such column, or another primary key, is told by the schema's own check. */
+function identityFix(row: IdentityRow, missing: readonly string[], tracked: TrackedTables): string {
+  const { sql, id_index: index } = row;
+  const id = tracked.find(row.schema, row.relation)?.table?.idColumn;
+  const isIdAlone = missing.every((column) => column === id);
+  if (isIdAlone && index !== null)
+    return `ALTER TABLE ${sql} REPLICA IDENTITY USING INDEX ${quoteIdentifier(index)};`;
+  return `put ${missing.join(', ')} into its primary key, or: ALTER TABLE ${sql} REPLICA IDENTITY FULL;`;
+}
+
+/** The schema's own check reports a missing column or another primary key. */
 function missingColumns(row: IdentityRow, tracked: TrackedTables): readonly string[] {
   if (row.identity === 'f') return [];
   const found = tracked.find(row.schema, row.relation);
   const id = found?.table?.idColumn;
-  const hasOtherKey = row.identity === 'd' && id !== undefined && !row.primary_key.includes(id);
+  const hasOtherKey = row.identity === 'd' && row.id_index === null;
   const needed = [
-    ...(id === undefined || hasOtherKey ? [] : [id]),
+    ...(id === undefined || (hasOtherKey && !row.primary_key.includes(id)) ? [] : [id]),
     ...(found?.dependents ?? []).map(({ fkColumn }) => fkColumn),
   ];
   return needed.filter((column) => row.all_columns.includes(column) && !row.columns.includes(column));

@@ -33,7 +33,7 @@ export async function ensurePublication(
     const sql = `CREATE PUBLICATION ${publication} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`;
     return alterPublication(client, sql, tracked, relations, [VOID_POSITION]);
   }
-  // Before any fix: that forgets by which publication a table was followed.
+  // First, before any fix: a fix forgets which publication followed a table.
   await voidOlderWal(client, name);
   const problems = await publicationProblems(client, name);
   if (problems.length > 0) throw problemsError(problems);
@@ -104,8 +104,8 @@ async function publishedRelations(client: ClientBase, name: string): Promise<Rea
 }
 
 /**
- * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be made
- * anew, too (see `discontinuity`).
+ * Before PostgreSQL 18, WAL that is older than the publication can't be decoded any more: the slot has to be
+ * recreated, too (see `discontinuity`).
  */
 const VOID_POSITION = `UPDATE :sync.sync_wal_position SET system_id = NULL
   WHERE system_id IS NOT NULL AND current_setting('server_version_num')::integer < 180000`;
@@ -124,8 +124,8 @@ async function voidOlderWal(client: ClientBase, name: string): Promise<void> {
 const ALREADY_DONE = new Set(['42710', '23505']);
 
 /**
- * Changes the publication. What the relations went through before may be unknown: the tables that they concern
- * lose the mark of their rules, so that whoever takes the lead looks at all their rows (interleavings 5).
+ * Changes the publication. Earlier changes of the relations may be missing from the stream: their tables lose the
+ * hash of their rules, so that the next leader resolves all their rows (interleavings 5).
  */
 async function alterPublication(
   client: ClientBase,

@@ -13,7 +13,7 @@ interface ReplicationNames {
   readonly publicationName: string;
 }
 
-/** What keeps the consumer from starting, its connection included. */
+/** Finds what keeps the consumer from starting, its connection included. */
 export async function consumerProblems(
   connection: ConsumerConfig,
   tracked: TrackedTables,
@@ -24,7 +24,9 @@ export async function consumerProblems(
   return withConsumer(connection, (client) => setupProblems(client, tracked, names));
 }
 
-/** What keeps the consumer from starting: in the server, the role, the tables, the functions or the publication. */
+/**
+ * Finds what keeps the consumer from starting: in the server, the role, the tables, the functions or the publication.
+ */
 export async function setupProblems(
   client: ClientBase,
   tracked: TrackedTables,

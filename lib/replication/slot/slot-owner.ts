@@ -32,11 +32,11 @@ export function checkSlotOwner(name: string, { plugin, database, temporary, ours
   throw new SynchroError(
     'slot_taken',
     `replication slot ${name} ${whose}`,
-    `choose another replication.slotName for this app, e.g. ${otherName(name)}; or, if nobody needs the slot: SELECT pg_drop_replication_slot(${quoteLiteral(name)});`,
+    `choose another replication.slotName for this app, e.g. ${otherName(name)}; or, if no app needs the slot: SELECT pg_drop_replication_slot(${quoteLiteral(name)});`,
   );
 }
 
-/** What {@link checkSlotOwner} finds, at start. */
+/** Problems that {@link checkSlotOwner} finds at start. */
 export function slotOwnerProblems(client: ClientBase, name: string): Promise<readonly SynchroProblem[]> {
   return problemsOf('PostgreSQL', 'replication slot', async () => {
     const { rows } = await client.query<SlotOwner>(

@@ -34,7 +34,7 @@ export interface SlotSetup {
   readonly client: ClientBase;
   readonly connection: ConsumerConfig;
   readonly slotName: string;
-  /** Milliseconds; also how long making the slot anew may be without a sign of life. */
+  /** Milliseconds; also how long making a new slot may take without a sign of life. */
   readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
   readonly caution: Caution;
@@ -68,7 +68,7 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
     if (reason === null && position) return position;
     setup.onRebuild(reason ?? '');
     if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);
-    // Once the slot is gone, it doesn't tell any more that the edges are those of some time ago.
+    // Once the slot is gone, it no longer shows that the edges are out of date.
     if (position && slot && isAhead(slot, position)) await voidPosition(client);
     if (slot) await dropSlot(client, slotName);
     return await rebuild(setup, system);
@@ -112,7 +112,7 @@ async function rebuild(setup: SlotSetup, system: SystemIdentity): Promise<WalPos
   }
 }
 
-/** A slot that nobody reads retains WAL for ever. */
+/** Drops a slot without a reader: it would retain WAL without end. */
 async function dropFormerSlot(client: ClientBase, name: string): Promise<void> {
   const former = await inspectSlot(client, name);
   if (former?.active === true) throw busy(name);
@@ -129,12 +129,12 @@ export function isSlotBusy(error: unknown): boolean {
 }
 
 /**
- * The position once the slot is held: what another instance stored meanwhile is where to go on.
- * @throws SynchroError `position_conflict` when another one has made the slot anew since it was prepared
+ * The position once the slot is held: the consumer goes on where another instance stored it meanwhile.
+ * @throws SynchroError `position_conflict` when another instance has made a new slot since it was prepared
  */
 export async function heldPosition(client: ClientBase, prepared: WalPosition): Promise<WalPosition> {
   const position = await readPosition(client);
   if (position && position.epochSeq === prepared.epochSeq && position.slotName === prepared.slotName)
     return position;
-  throw new SynchroError('position_conflict', `slot ${prepared.slotName} was made anew by another instance`);
+  throw new SynchroError('position_conflict', `another instance has made a new slot ${prepared.slotName}`);
 }

@@ -4,9 +4,9 @@ import { quoteLiteral } from '../../common/identifiers.js';
 /** So long a slot is being made before it is said what for. */
 const PATIENCE_MS = 3_000;
 
-/** What keeps a slot from being made: a transaction that was open before. */
+/** A transaction that was open before and blocks the creation of a slot. */
 export interface SlotBlocker {
-  /** Who has it open, and since when. */
+  /** Its session, and since when it is open. */
   readonly description: string;
   /** The SQL that ends it. */
   readonly fix: string;
@@ -27,7 +27,7 @@ export async function namingBlocker<Result>(
 ): Promise<Result> {
   let observing = Promise.resolve();
   const timer = setTimeout(() => {
-    // Should the connection break, whoever goes on with it is told.
+    // The next query on a broken connection gets the error.
     observing = findBlocker(observer, pid).then(
       (blocker) => (blocker ? onWait(blocker) : undefined),
       () => undefined,
@@ -52,7 +52,7 @@ interface BlockerRow {
 }
 
 async function findBlocker(observer: ClientBase, pid: number | null): Promise<SlotBlocker | null> {
-  // What the role may not know of others' sessions is null.
+  // Columns of other sessions that the role may not see are null.
   const { rows } = await observer.query<BlockerRow>(
     `SELECT held.pid, p.gid AS prepared, coalesce(a.usename, p.owner)::text AS role, coalesce(a.datname, p.database)::text AS database,
             a.application_name AS application, date_trunc('second', now() - coalesce(a.xact_start, p.prepared))::text AS age,

@@ -14,7 +14,7 @@ export interface SystemIdentity {
   readonly timeline: number;
 }
 
-/** What the server says of a replication slot. */
+/** A replication slot as the server describes it. */
 export interface SlotState {
   readonly active: boolean;
   /** Why it can no longer be read from; null when it can. */
@@ -62,7 +62,7 @@ export function discontinuity(
   if (!slot) return 'the slot is gone';
   if (slot.lost !== null) return `the slot was invalidated: ${slot.lost}`;
   if (position.systemId === null)
-    return "the publication was made anew, or the position is the reference server's";
+    return "the publication was recreated, or the position is the reference server's";
   if (position.systemId !== system.systemId) return 'the database system is another one';
   if (position.timeline !== system.timeline) return 'the server was promoted (its timeline changed)';
   if (!isAhead(slot, position)) return null;
@@ -84,9 +84,9 @@ export interface NewSlot {
 }
 
 /**
- * Makes a slot; the connection stays open and idle, for the exported snapshot lives as long as it does.
+ * Makes a slot. The connection stays open and idle: the exported snapshot ends with it.
  * @param observer an ordinary connection that is idle meanwhile
- * @param onWait is told which transaction it waits for
+ * @param onWait gets the transaction that it waits for
  * @throws SynchroError `temporarily_unavailable` with that transaction, when it has not ended in time
  */
 export async function createSlot(
@@ -144,7 +144,7 @@ export async function dropSlot(client: ClientBase, name: string): Promise<void> 
   await client.query('SELECT pg_drop_replication_slot($1)', [name]);
 }
 
-/** Whom we are talking to; a replication connection is the only place where everyone who may replicate may ask. */
+/** The server's identity. Only a replication connection lets every role that may replicate read it. */
 export async function identifySystem(connection: ConsumerConfig): Promise<SystemIdentity> {
   const client = await connectReplication(connection);
   try {

@@ -6,10 +6,10 @@ const COALESCE_BYTES = 32 * 1024;
 const BUSY_BYTES = 8 * 1024;
 const BUSY_MS = 10;
 
-/** Counts what arrives, to tell when a pause of {@link PAUSE_MS} pays. */
+/** Counts arrivals, to decide when a pause of {@link PAUSE_MS} pays. */
 export class ArrivalPacing {
   private bytesThisTick = 0;
-  /** What came since a moment no longer ago than {@link BUSY_MS}. */
+  /** Arrivals since a moment no longer ago than {@link BUSY_MS}. */
   private lately = { since: 0, bytes: 0 };
 
   /** @returns whether it is the first of its tick */

@@ -10,7 +10,7 @@ export function backoff(attempt: number, random: () => number = Math.random): nu
 export interface SessionEnd {
   /** Another instance consumes. */
   readonly standby: boolean;
-  /** It applied something: whatever cut it short, it would have gone on. */
+  /** The session applied something, so its end is no reason to wait longer. */
   readonly progressed: boolean;
   readonly milliseconds: number;
 }

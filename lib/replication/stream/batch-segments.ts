@@ -11,7 +11,7 @@ type BatchSegment = RowSegment | TruncateSegment;
 
 interface RowSegment {
   readonly rows: RowEvents;
-  /** Records that have no edges yet: nobody has to look. */
+  /** Records without edges so far, so that no query for their edges is needed. */
   readonly fresh: RecordIds;
   readonly time: bigint;
 }
@@ -25,15 +25,15 @@ interface TruncateSegment {
 /** A batch as far as it can be worked out without the database, while the one before is written. */
 export interface PreparedBatch {
   readonly segments: readonly BatchSegment[];
-  /** The records whose edges the first segment asks for. */
+  /** The records whose edges the first segment needs. */
   readonly records: RecordIds;
-  /** It tells of nothing but records that are new. */
+  /** It has nothing but new records. */
   readonly isNew: boolean;
 }
 
 /**
- * @param readAheadLsn no edge comes from a row that was committed later than this, but for what the stream has told; null:
- *   not known
+ * @param readAheadLsn no edge comes from a row that was committed later than this, except through the stream; null:
+ *   unknown
  */
 export function prepareBatch(
   changes: readonly Change[],
@@ -76,8 +76,9 @@ function toSegments(
 }
 
 /**
- * The records that were inserted, and of which nothing else is told: those of a row that was there before have gone with
- * its delete. Only who looks at the tables themselves, which are ahead of the stream, may have given it edges already.
+ * The records that were inserted and have no other event before: edges of an earlier row with the same id have gone
+ * with its delete. Only code that reads the tables themselves, which are ahead of the stream, can have written edges
+ * of them.
  */
 function freshRecords(
   changes: readonly Change[],

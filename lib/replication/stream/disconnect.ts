@@ -2,8 +2,8 @@
 const GOODBYE_MS = 1_000;
 
 /**
- * Ends a connection. Where nobody answers any more, as in a network that has gone silent, it is cut, for what it waits
- * for may never come; the server rolls back what is open.
+ * Ends a connection. Cuts it where the other side doesn't answer, as in a network that has gone silent. The server
+ * rolls back open transactions.
  */
 export async function disconnect(end: () => Promise<unknown>, cut: () => void): Promise<void> {
   const patience = setTimeout(cut, GOODBYE_MS);

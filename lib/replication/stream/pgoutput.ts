@@ -20,7 +20,10 @@ export interface Relation {
   readonly identity: ReadonlySet<string>;
 }
 
-/** The text of each column, as a cast would give it; undefined for an unchanged TOASTed value and for columns nobody asked for. */
+/**
+ * The text of each column, as a cast would give it; undefined for an unchanged TOASTed value and for columns that are
+ * not decoded.
+ */
 export type Tuple = readonly (string | null | undefined)[];
 
 export interface InsertMessage {
@@ -78,11 +81,11 @@ export type PaddedColumns = (schema: string, name: string) => ReadonlySet<string
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 
 /**
- * Decodes pgoutput, protocol version 1 (PostgreSQL manual, "Logical Replication Message Formats"). Values stay
- * text, and become strings at once: the buffer that they came in is overwritten by the next read.
+ * Decodes pgoutput, protocol version 1 (PostgreSQL manual, "Logical Replication Message Formats"). Values stay text,
+ * and become strings immediately: the next read overwrites their buffer.
  *
- * Messages that carry nothing for sync (origins, types, relations nobody chose) decode to null. A message that
- * isn't understood throws `decode_failed`: skipping it could skip a change.
+ * Messages without content for sync (origins, types, relations that are not followed) decode to null. An unknown
+ * message throws `decode_failed`: skipping it could skip a change.
  */
 export class PgoutputDecoder {
   /** null: a relation that was not chosen. */

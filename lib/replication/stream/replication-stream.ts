@@ -69,7 +69,7 @@ export class ReplicationStream {
     try {
       await stream.subscribe();
     } catch (error) {
-      // A connection that broke says no more than that nothing can be asked of it: what broke it is told.
+      // A broken connection only says that it can't be used: the first error says why it broke.
       const first = stream.failure ?? error;
       await stream.close();
       throw first;
@@ -237,5 +237,5 @@ export class ReplicationStream {
   }
 }
 
-/** What comes before the message of the plugin: the kind, two positions and a time. */
+/** Bytes before the plugin's message: the kind, two positions and a time. */
 const WAL_HEADER_BYTES = 1 + 8 + 8 + 8;

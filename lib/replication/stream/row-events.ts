@@ -22,7 +22,7 @@ export interface RowEvent {
   readonly previous: ResolveRow['data'] | null;
   /** A needed value is missing in {@link row}. */
   readonly incomplete: boolean;
-  /** It couldn't be read again, as the row is gone by now: it keeps its buckets until its own delete comes. */
+  /** It couldn't be read again, as the row is deleted by now: it keeps its buckets until its own delete comes. */
   unknown: boolean;
   /** Whether its rule was asked, which then has failed, or named these buckets of its own. */
   isAsked: boolean;
@@ -31,16 +31,16 @@ export interface RowEvent {
   readonly commitTime: bigint;
 }
 
-/** What a segment of row changes means for the synced tables. */
+/** The events of a segment's changes, for the synced tables. */
 export interface RowEvents {
   readonly byTable: ReadonlyMap<string, readonly RowEvent[]>;
   /** Records whose bucket sources changed, by table. */
   readonly touched: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Tables of which a record is gone, or may have got another key, that the WAL does not name. */
+  /** Tables with a delete, or an update that may have changed the key, whose old key the WAL doesn't name. */
   readonly unnamed: ReadonlySet<string>;
-  /** Tables of which a row was inserted or updated that does not say which one it is. */
+  /** Tables with an insert or update whose row the WAL doesn't identify. */
   readonly unidentified: ReadonlySet<string>;
-  /** Tables with a bucket source of which a change does not name all the records that it concerns. */
+  /** Tables with a bucket source that has a change which doesn't name every record that it concerns. */
   readonly touchedUnnamed: ReadonlySet<string>;
 }
 

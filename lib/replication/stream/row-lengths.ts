@@ -1,8 +1,9 @@
+import { SynchroError } from '../../common/errors.js';
 import { bytesAbove, TEXT_LIMITS } from '../../common/text-limits.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
 
-/** @throws Error naming the column of the first row whose id, or whose parent's, has no place in the sync tables */
+/** @throws SynchroError `rule_failed` with the column of the first row whose id, or whose parent's, doesn't fit */
 export function checkKeyLengths(table: SyncTable, rows: readonly ResolveRow[]): void {
   for (const { recordId, data } of rows) {
     const bytes = bytesAbove(TEXT_LIMITS.recordId, recordId);
@@ -14,8 +15,8 @@ export function checkKeyLengths(table: SyncTable, rows: readonly ResolveRow[]): 
 }
 
 /**
- * @param rule who named the buckets; null: the default rule
- * @throws Error naming the column, or the rule, for the first bucket that has no place in the sync tables
+ * @param rule the code that named the buckets; null: the default rule
+ * @throws SynchroError `rule_failed` with the column, or the rule, for the first bucket that doesn't fit
  */
 export function checkBucketLengths(
   table: SyncTable,
@@ -29,14 +30,26 @@ export function checkBucketLengths(
       const column = table.bucketByColumn ?? table.ownerColumn;
       if (rule === null && column !== null)
         throw tooLong(table.name, column, bytes, 'a bucket', ' with its prefix');
-      throw new Error(
+      throw new SynchroError(
+        'rule_failed',
         `${rule ?? 'the default rule'} named a bucket of ${bytes} bytes for ${table.name}: ${TEXT_LIMITS.bucket} are the most`,
+        'name shorter buckets, such as by a hash of a long value.',
       );
     }
   }
 }
 
-function tooLong(table: string, column: string, bytes: number, what: 'a key' | 'a bucket', how = ''): Error {
+function tooLong(
+  table: string,
+  column: string,
+  bytes: number,
+  what: 'a key' | 'a bucket',
+  how = '',
+): SynchroError {
   const limit = what === 'a key' ? TEXT_LIMITS.recordId : TEXT_LIMITS.bucket;
-  return new Error(`${table}.${column} has ${bytes} bytes${how}: ${what} may have ${limit} at most`);
+  return new SynchroError(
+    'rule_failed',
+    `${table}.${column} has ${bytes} bytes${how}: ${what} may have ${limit} at most`,
+    'shorten the value: a row with it can not be synced.',
+  );
 }

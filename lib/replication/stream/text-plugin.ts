@@ -26,7 +26,7 @@ export class TextPlugin {
     );
   }
 
-  /** Nobody calls it. */
+  /** Never called. */
   parse(): never {
     throw new TypeError('messages are read from the connection');
   }

@@ -10,7 +10,10 @@ export interface Change {
   readonly commitLsn: Lsn;
 }
 
-/** What is applied in one go: whole source transactions, or a piece of one that is too large to hold. */
+/**
+ * Changes that are applied in one transaction: whole source transactions, or a piece of one that is too large to
+ * hold.
+ */
 export interface Batch {
   readonly changes: readonly Change[];
   /** Low 32 bits of the source transactions' ids: all must be visible before anything is read. */

@@ -22,6 +22,7 @@ export interface WalReaderOptions {
   readonly caution: Caution;
   readonly batchRows: number;
   readonly maxBatchRows: number;
+  readonly onAppended: () => void;
   /** Ends waiting when the app stops. */
   readonly signal: AbortSignal;
 }
@@ -113,7 +114,7 @@ export class WalReader {
     return this.writer.position.durable.confirmedLsn;
   }
 
-  /** Whether the position can be stored for somebody who waits for it, without anything new. */
+  /** Whether the position can be stored for a waiting request, without anything new. */
   private isIdleAt(keepalive: KeepaliveMessage | null): boolean {
     return keepalive !== null && !this.batcher.inTransaction && this.isRequested(keepalive.lsn);
   }

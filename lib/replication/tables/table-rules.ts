@@ -22,12 +22,12 @@ interface StoredRules {
 }
 
 /**
- * By which rules each table's edges were resolved, and of which {@link TableShape} nothing was missed. Whoever takes
- * the lead compares: a table that is new, or whose rule is another one now, is resolved again before the stream goes on
- * (interleavings 5).
+ * The rules with which each table's edges were last resolved, and the {@link TableShape} up to which no change is
+ * missing. A new leader compares both: it resolves a table that is new, or whose rule has changed, before the stream
+ * goes on (interleavings 5).
  *
- * What the stream left out is different: changes that came before the gap may still be in the stream, and would undo
- * what was found. So that is looked for once the stream has come past the gap ({@link catchUp}).
+ * Changes that the stream left out wait until the stream has passed the gap ({@link catchUp}): earlier changes may
+ * still be in the stream, and would undo the result.
  */
 export class TableRules {
   constructor(
@@ -42,7 +42,7 @@ export class TableRules {
     const modes = new Map<string, ReresolveMode>();
     for (const { name } of this.registry.all()) {
       const known = stored.get(name);
-      // Without a hash nobody followed the table for a while: rows may have changed unseen.
+      // Without a hash no consumer followed the table for a while: rows may have changed without an event.
       if (!known) modes.set(name, 'refresh');
       else if (known.hash !== current.get(name)) modes.set(name, 'resolve');
     }
@@ -53,7 +53,7 @@ export class TableRules {
   }
 
   /**
-   * Finds what the stream left out of each table, as far as it can be told from how its shape has changed.
+   * Finds the changes of each table that the stream left out, as far as the difference of its shapes shows them.
    * @param shapes everything that was committed before them has been applied
    */
   async catchUp(
@@ -91,8 +91,8 @@ export class TableRules {
   }
 
   /**
-   * @param attached the partitions of each table whose rows are announced again in any case
-   * @returns the tables that were looked at: those that ask for it, and children that may inherit from what is gone
+   * @param attached the partitions of each table whose rows get entries in any case
+   * @returns the tables that were resolved: those with a mode, and children that may inherit from deleted rows
    */
   private async reresolveTables(
     tx: ChangelogTransaction,
@@ -143,7 +143,10 @@ export class TableRules {
     return new Map(rows.map(({ name, hash, shape }) => [name, { hash, shape }]));
   }
 
-  /** A table that this version doesn't know is not followed by it: its hash goes, so that a later one looks again. */
+  /**
+   * Removes the hashes of tables that this version doesn't know and so doesn't follow: a later version resolves them
+   * again.
+   */
   private async forgetUnknown(tx: ChangelogTransaction): Promise<void> {
     await tx.query('DELETE FROM :sync.sync_table_rules WHERE NOT table_name = ANY($1::text[])', [
       this.registry.all().map(({ name }) => name),

@@ -2,8 +2,8 @@ import { parsePgArray } from '../../database/pg-array-literal.js';
 import type { Lsn } from '../../common/lsn.js';
 
 /**
- * What of a relation can change rows, or keep their changes from the stream, without a message that says so. Each is a
- * fingerprint, that differs when it changed.
+ * Fingerprints of a relation's properties that can change rows, or keep changes out of the stream, without a message
+ * in the stream.
  */
 export interface TableShape {
   /** The relation, and its entry in the publication: between two of them changes may have been left out. */
@@ -12,20 +12,20 @@ export interface TableShape {
   readonly rules: string;
   /** The partitions and their files: one that is attached, detached, dropped or truncated is not in the stream. */
   readonly partitions: string;
-  /** When each partition, by its OID, was attached: while one was away, its changes were nobody's. */
+  /** When each partition, by its OID, was attached: changes of a detached partition are in no stream. */
   readonly attached: Readonly<Record<string, string | null>>;
-  /** All columns, and the files: both together change when ALTER TABLE writes every row anew. */
+  /** All columns, and the files: both change together when ALTER TABLE rewrites every row. */
   readonly columns: string;
   readonly files: string;
   /** The same of the bucket sources. */
   readonly sources: string;
   /** How each column reads: see {@link ColumnReading}. */
   readonly readings: Readonly<Record<string, ColumnReading>>;
-  /** What the values of its types read as: each label of an enum, each composite's attributes. */
+  /** The text forms of its types: each label of an enum, each composite's attributes. */
   readonly types: Readonly<Record<string, string>>;
 }
 
-/** What makes a column of a name read as it does, beside the bytes in the rows. */
+/** Properties that decide how a column's stored bytes are read. */
 export interface ColumnReading {
   /** `attnum`: a column that is dropped and added again has another one, one that is renamed keeps it. */
   readonly place: number;
@@ -39,11 +39,11 @@ export interface ColumnReading {
 export interface TableShapes {
   /** By the table's wire name. */
   readonly byTable: ReadonlyMap<string, TableShape>;
-  /** Whatever was committed before is before this in the stream, too. */
+  /** Everything that was committed before is before this in the stream, too. */
   readonly lsn: Lsn;
 }
 
-/** How a table has to be looked at, for what may have happened to it unseen. */
+/** How to resolve a table's rows again, by the changes that it may have had without an event. */
 export type ReresolveMode =
   | 'none'
   /** The buckets of its rows are resolved again. */
@@ -53,7 +53,7 @@ export type ReresolveMode =
   /** Its rows may have changed: they are all announced again. */
   | 'refresh';
 
-/** @param stored null: nobody has looked at the table at that point of the stream yet */
+/** @param stored null: the table was not resolved at that point of the stream yet */
 export function reresolveModeFor(stored: TableShape | null, shape: TableShape): ReresolveMode {
   if (stored === null) return 'compare';
   const differs = (key: Exclude<keyof TableShape, 'attached' | 'readings' | 'types'>): boolean =>
@@ -70,8 +70,8 @@ export function attachedSince(stored: TableShape, { attached }: TableShape): rea
 }
 
 /**
- * Whether rows read as something else without having been written: nothing of that is in the stream (hazard W-HOST-23).
- * What is new changes no row, but for a column that rows have a value in already.
+ * Whether rows are read with other values without having been written: the stream has no such change (hazard
+ * W-HOST-23). A new column changes no row, unless rows have a value in it already.
  */
 function readsDifferently(stored: TableShape, shape: TableShape): boolean {
   const last = Math.max(0, ...Object.values(stored.readings).map(({ place }) => place));

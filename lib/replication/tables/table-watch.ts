@@ -9,18 +9,18 @@ import { sameShapes, type TableShapes } from './table-shapes.js';
 import type { TrackedTables } from './tracked-tables.js';
 import type { WalReader } from '../stream/wal-reader.js';
 
-/** Watches the synced tables and the publication for what the stream does not tell. */
+/** Watches the synced tables and the publication for changes that are not in the stream. */
 export class TableWatch {
   /**
-   * Makes or fixes the publication, and reads what the tables look like with it.
-   * @throws SynchroError when a table or a column that sync needs is not there
+   * Makes or fixes the publication, and reads the tables' shapes with it.
+   * @throws SynchroError when a table or a column that sync needs is missing
    */
   static async begin(
     client: ClientBase,
     tracked: TrackedTables,
     publicationName: string,
   ): Promise<TableWatch> {
-    // Twice, for what is missing has to be told by its name.
+    // Twice, so that the error can name a missing table or column.
     await readShapes(client, tracked, publicationName);
     await ensurePublication(client, publicationName, tracked);
     const shapes = await readShapes(client, tracked, publicationName);
@@ -35,7 +35,7 @@ export class TableWatch {
     readonly shapes: TableShapes,
   ) {}
 
-  /** Has what the stream left out before the beginning looked for, once the stream has come that far. */
+  /** Schedules the search for changes that the stream left out, for when the stream has come this far. */
   scheduleCatchUp(
     reader: WalReader,
     rules: TableRules,
@@ -44,7 +44,7 @@ export class TableWatch {
   ): void {
     const run = async (tx: ChangelogTransaction): Promise<void> => {
       const found = await rules.catchUp(tx, applier, this.shapes);
-      if (found.length > 0) logger.log('looked at tables again', { tables: found.join(', ') });
+      if (found.length > 0) logger.log('resolved tables again', { tables: found.join(', ') });
     };
     reader.schedule({ lsn: this.shapes.lsn, run });
     reader.requestPosition(this.shapes.lsn);

@@ -10,7 +10,7 @@ export interface Dependent {
   readonly fkColumn: string;
 }
 
-/** What the consumer does with the changes of one relation. */
+/** How the consumer handles the changes of one relation. */
 export interface TrackedTable {
   /** The synced table, if the relation is one. */
   readonly table: SyncTable | null;
@@ -21,7 +21,7 @@ export interface TrackedTable {
 /** The relations that the consumer follows: the synced tables and their bucket sources. */
 export class TrackedTables {
   private readonly byRelation = new Map<string, TrackedTable>();
-  /** The columns that the relations have now, but for generated ones. */
+  /** The relations' present columns, except generated ones. */
   private readonly present = new Map<string, readonly string[]>();
   /** Of those, the ones that are `char(n)`, if only through a domain. */
   private readonly padded = new Map<string, ReadonlySet<string>>();
@@ -92,7 +92,7 @@ export class TrackedTables {
     ]);
   }
 
-  /** What a relation looks like now; {@link isPartial} holds the stream against it. */
+  /** Records a relation's present columns; {@link isPartial} compares the stream with them. */
   recordPresentColumns(
     schema: string,
     relation: string,
@@ -133,13 +133,8 @@ export class TrackedTables {
 
   private namedColumns(table: SyncTable): ReadonlySet<string> {
     const { idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn } = table;
-    return new Set([
-      idColumn,
-      updatedAtColumn,
-      deletedAtColumn,
-      ...(parentFkColumn === null ? [] : [parentFkColumn]),
-      ...bucketColumns(table),
-    ]);
+    const structure = [idColumn, updatedAtColumn, deletedAtColumn, parentFkColumn];
+    return new Set([...structure.filter((name) => name !== null), ...bucketColumns(table)]);
   }
 
   /** Other relations are not decoded at all. */

@@ -34,7 +34,7 @@ interface Token {
 const TOKEN =
   /\s*(?:(?<string>'(?:[^']|'')*')|(?<number>[+-]?\d+(?:\.\d+)?)|(?<word>[\p{L}_][\p{L}\d_$]*)|(?<quoted>"(?:[^"]|"")+")|(?<symbol>::|[()[\],.]))\s*/uy;
 
-/** Null when something stands there that no portable default has, such as an operator. */
+/** Null for anything that no portable default has, such as an operator. */
 function tokenize(sql: string): readonly Token[] | null {
   const tokens: Token[] = [];
   TOKEN.lastIndex = 0;

@@ -3,7 +3,7 @@ import { applyCasts, type DefaultValue } from './default-value.js';
 import { parseDefaultExpression } from './default-expression.js';
 import type { LogicalType } from '../schema-contract.js';
 
-/** What clients are told of a default. */
+/** A default as clients get it. */
 export interface PortableDefault {
   /** `portable`: SQLite computes the same value; `server_only`: only the server can. */
   readonly kind: 'none' | 'portable' | 'server_only';
@@ -15,16 +15,17 @@ export interface PortableDefault {
 export interface DefaultTarget {
   readonly logicalType: LogicalType;
   readonly isArray: boolean;
-  /** What stands between an array's elements in its text. */
+  /** The delimiter of an array's elements in its text. */
   readonly delimiter: string;
   /** Of an array's elements; null for what is no array, and for elements that have none. */
   readonly elementLogicalType: LogicalType | null;
 }
 
 /**
- * Says whether SQLite can compute a default, and how. The expression is parsed, and the value followed through
- * its casts; whatever is not understood for certain is left to the server (docs/protocol.md#defaults, hazards W-SCH-6
- * and W-SCH-8). Where the reference was right, the text is the same as its, so that the contract's hash is too.
+ * Decides whether SQLite can compute a default, and how. The expression is parsed, and the value followed through its
+ * casts; an expression that isn't certainly understood is left to the server (docs/protocol.md#defaults, hazards
+ * W-SCH-6 and W-SCH-8). Where the reference was right, the text is the same as its, so that the contract's hash is
+ * too.
  *
  * @param defaultSql as `pg_get_expr` prints it under `TEXT_SETTINGS`; null for none
  */
@@ -122,7 +123,7 @@ function scalarToJson(text: string, type: LogicalType | null): string | null {
 const INTEGER = /^[+-]?\d+$/;
 const JSON_NUMBER = /^-?\d+(?:\.\d+)?$/;
 
-/** What a quoted literal must look like to mean the same to a client as to the server. */
+/** The form of a quoted literal that has the same meaning for clients and server. */
 const STRING_SHAPES: Readonly<Record<LogicalType, RegExp>> = {
   string: /^/,
   json: /^/,

@@ -1,9 +1,12 @@
-/** What a column is made of, as `pg_type` describes it. */
+/** A column's type, as `pg_type` describes it. */
 export interface CatalogType {
   readonly oid: number;
   /** `typname`, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly name: string;
-  /** `typtype`: `b` base, `e` enum, `r` range, `m` multirange, `c` composite, `p` pseudo, `d` domain (of an array's elements only: a column's are looked through). */
+  /**
+   * `typtype`: `b` base, `e` enum, `r` range, `m` multirange, `c` composite, `p` pseudo, `d` domain (only of an
+   * array's elements: a column's domains are resolved).
+   */
   readonly kind: string;
   readonly isArray: boolean;
   /** PostgreSQL writes its values into JSON through a cast, not as text (hstore, PostGIS geometry). */
@@ -29,9 +32,9 @@ export interface CatalogColumn {
   readonly dbType: string;
   /** The same for SQL: with its schema, where that is not PostgreSQL's own. */
   readonly sqlType: string;
-  /** The same with every domain looked through. */
+  /** The same with every domain resolved. */
   readonly baseSqlType: string;
-  /** Its type with every domain looked through. */
+  /** Its type with every domain resolved. */
   readonly type: CatalogType;
   /** The type of an array's elements; null for what is no array. */
   readonly elementType: CatalogType | null;
@@ -46,9 +49,11 @@ export interface CatalogColumn {
   readonly generated: boolean;
   readonly identity: 'always' | 'by_default' | null;
   readonly isPrimaryKey: boolean;
+  /** Its values are unique by themselves: by a primary key, a constraint or an index of this one column. */
+  readonly isUnique: boolean;
 }
 
-/** What a relation is, as far as its changes are concerned. */
+/** The kind of a relation, as far as its changes are concerned. */
 export type RelationKind =
   | 'table'
   | 'view'

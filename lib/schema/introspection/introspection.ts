@@ -2,10 +2,10 @@ import type { SqlRunner } from '../../database/session.js';
 import type { CatalogColumn, CatalogTable, CatalogType, RelationKind } from './catalog-table.js';
 
 /**
- * Reads all named relations in one statement. The answer has one entry for each name, in order; null where there is
- * nothing that has rows.
+ * Reads all named relations in one statement. The answer has one entry for each name, in order; null where no
+ * relation with rows has that name.
  *
- * Types are told apart by OID and category, never by the shape of their names (hazard W-SCH-2). Timestamps among
+ * Types are distinguished by OID and category, never by the shape of their names (hazard W-SCH-2). Timestamps among
  * the defaults are printed in the session's time zone, so run it under `TEXT_SETTINGS`.
  */
 export async function introspect(
@@ -52,6 +52,7 @@ interface CatalogRow {
   readonly generated: boolean;
   readonly identity: string;
   readonly is_pk: boolean;
+  readonly is_unique: boolean;
 }
 
 // OIDs are unsigned, beyond integer; as float8 every host's `pg` parses them to a number (int8 would be text).
@@ -109,7 +110,10 @@ SELECT w.ord::integer AS ord, w.oid::bigint::float8 AS table_oid, w.relation_kin
     pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)
   ) END AS default_sql,
   a.attgenerated <> '' AS generated, a.attidentity::text AS identity,
-  coalesce(a.attnum = ANY (p.conkey), false) AS is_pk
+  coalesce(a.attnum = ANY (p.conkey), false) AS is_pk,
+  EXISTS (SELECT FROM pg_catalog.pg_index u
+    WHERE u.indrelid = w.oid AND u.indisunique AND u.indisvalid AND u.indnkeyatts = 1 AND u.indkey[0] = a.attnum
+      AND u.indpred IS NULL AND (u.indimmediate OR u.indisprimary)) AS is_unique
 FROM wanted w
 LEFT JOIN attribute a ON a.ord = w.ord
 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -174,6 +178,7 @@ function toColumn(row: CatalogRow, name: string): CatalogColumn {
     generated: row.generated,
     identity: row.identity === 'a' ? 'always' : row.identity === 'd' ? 'by_default' : null,
     isPrimaryKey: row.is_pk,
+    isUnique: row.is_unique,
   };
 }
 

@@ -6,7 +6,7 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
  * catalogs say something else about the registered tables (interleavings 25, hazard W-SCH-1). Written as a
  * sub-select, so that it can stand in the first statement of every request.
  *
- * It hashes the row versions (xmin, ctid) of columns, defaults, primary keys, rules and user-defined types (with their
+ * It hashes the row versions (xmin, ctid) of columns, defaults, keys, rules and user-defined types (with their
  * labels, which defaults are printed with, and their casts to JSON), under the
  * OIDs that the tables' names mean at the moment, so that a table that was dropped and made again is noticed. It
  * may change for nothing (VACUUM FULL of a catalog), which costs a reload and no more.
@@ -20,8 +20,8 @@ export function schemaTokenSql(registry: SyncRegistry): string {
 
 /**
  * Sub-selects over one array, and hashes that are added up: joins and `string_agg` over the row versions as text took
- * twice as long. The columns, which are the most, are looked at once: their xmins are hashed as an array, which costs a
- * fraction of a hash for each.
+ * twice as long. Columns are the most numerous: their xmins are hashed as one array, which costs a fraction of a hash
+ * for each.
  */
 function tokenOf(oids: string): string {
   return `(
@@ -29,7 +29,7 @@ function tokenOf(oids: string): string {
     (SELECT sum(hash_record_extended((d.oid, d.xmin, d.ctid), 1))
      FROM pg_catalog.pg_attrdef d WHERE d.adrelid = ANY (w.oids)),
     (SELECT sum(hash_record_extended((p.oid, p.xmin, p.ctid), 2))
-     FROM pg_catalog.pg_constraint p WHERE p.conrelid = ANY (w.oids) AND p.contype = 'p'),
+     FROM pg_catalog.pg_constraint p WHERE p.conrelid = ANY (w.oids) AND p.contype IN ('p', 'u')),
     CASE WHEN c.types IS NOT NULL THEN (WITH RECURSIVE custom AS (
        SELECT t.oid, t.typbasetype, t.typelem, t.xmin, t.ctid FROM pg_catalog.pg_type t WHERE t.oid = ANY (c.types)
        UNION

@@ -1,34 +1,34 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import { columnCaseProblems } from '../../registry/name-problems.js';
 import type { SyncTable } from '../../registry/sync-table.js';
+import { timeNames } from '../../registry/time-names.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
 import { logicalTypeOf } from '../logical-type.js';
-import { isPushable, isSynced, schemaProblem } from './schema-problem.js';
+import { isPushable, isSynced, requiredColumns, schemaProblem } from './schema-problem.js';
 
-/** What is wrong with a table's columns, each for itself and beside each other. */
+/** Finds problems of a table's columns, each alone and in combination. */
 export function columnProblems(table: SyncTable, catalog: CatalogTable): readonly SynchroProblem[] {
   const synced = catalog.columns.filter(({ name }) => isSynced(table, name));
   return [
     ...synced
       .filter(({ type, elementType }) => logicalTypeOf(type, elementType) === null)
       .map((column) => unsupported(table, column)),
-    ...columnCaseProblems(
-      table,
-      synced.map(({ name }) => name),
-    ),
+    ...columnCaseProblems(table, [
+      ...new Set([...synced.map(({ name }) => name), ...Object.values(timeNames(table))]),
+    ]),
     ...catalog.columns.filter(({ generated }) => generated).flatMap((column) => deciding(table, column)),
     ...unfillable(table, catalog),
   ];
 }
 
 function unsupported(table: SyncTable, { name, dbType }: CatalogColumn): SynchroProblem {
-  const names = [table.idColumn, table.updatedAtColumn, table.deletedAtColumn];
   return schemaProblem(
     table,
     name,
     `its type ${dbType} can't be synced`,
-    names.includes(name)
+    requiredColumns(table).includes(name)
       ? `give ${table.sql}.${quoteIdentifier(name)} another type: key and timestamps can't be left out`
       : `name the columns to sync in @SyncTable({ syncColumns: [...] }), leaving ${name} out`,
   );
@@ -41,6 +41,7 @@ function deciding(table: SyncTable, { name }: CatalogColumn): readonly SynchroPr
     ownerColumn: table.ownerColumn,
     parentFkColumn: table.parentFkColumn,
     bucketByColumn: table.bucketByColumn === table.ownerColumn ? null : table.bucketByColumn,
+    members: memberBucket(table)?.column ?? null,
     updatedAtColumn: table.updatedAtColumn,
     deletedAtColumn: table.deletedAtColumn,
   };

@@ -1,14 +1,15 @@
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn, CatalogTable } from '../introspection/catalog-table.js';
 import { schemaProblem } from './schema-problem.js';
 
 /**
- * The columns by which sync says whose a row is: key, owner, bucket and parent. Their values are compared as text: by
- * the WAL consumer, by SQL and by devices. So their types must have one text for each value, the same as `::text` gives
- * it (the stream's `char(n)` loses its padding in the decoder, as it does in a cast), and equal values must have equal
- * texts, which those of citext, numeric and a nondeterministic collation have not (hazard W-HOST-22).
+ * The columns that decide identity and ownership of a row: key, owner, bucket and parent. Their values are compared
+ * as text: by the WAL consumer, by SQL and by devices. So their types must have one text for each value, the same as
+ * `::text` gives it (the stream's `char(n)` loses its padding in the decoder, as it does in a cast), and equal values
+ * must have equal texts, which citext, numeric and a nondeterministic collation don't have (hazard W-HOST-22).
  */
 export function identityProblems(table: SyncTable, { columns }: CatalogTable): readonly SynchroProblem[] {
   const roles = [
@@ -16,17 +17,18 @@ export function identityProblems(table: SyncTable, { columns }: CatalogTable): r
     ['ownerColumn', table.ownerColumn],
     ['parentFkColumn', table.parentFkColumn],
     ['bucketByColumn', table.bucketByColumn === table.ownerColumn ? null : table.bucketByColumn],
+    ['members', memberBucket(table)?.column ?? null],
   ] as const;
   return roles.flatMap(([option, name]) => {
     const column = columns.find((each) => each.name === name);
     if (!column) return [];
-    const problem = identityProblem(column, option === 'bucketByColumn');
+    const problem = identityProblem(column, option === 'bucketByColumn' || option === 'members');
     if (problem === null) return [];
     return [schemaProblem(table, option, `${column.name} ${problem.message}`, problem.fix(table.sql))];
   });
 }
 
-/** What keeps a column from naming rows, users or buckets, and what to do about it in a relation; null: nothing. */
+/** The reason why a column can't name rows, users or buckets, and its fix in a relation; null: none. */
 export function identityProblem(
   { name, dbType, type, collation }: CatalogColumn,
   isBucket: boolean,

@@ -87,7 +87,7 @@ function columnOf(
   return catalog?.columns.find((column) => column.name === name);
 }
 
-/** PostgreSQL compares no texts of two collations of which neither is the default (SQLSTATE 42P22). */
+/** PostgreSQL can't compare texts of two collations unless one is the default (SQLSTATE 42P22). */
 function collationProblems(
   table: SyncTable,
   key: CatalogColumn,

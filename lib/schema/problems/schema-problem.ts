@@ -2,15 +2,15 @@ import type { SynchroErrorCode, SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogTable } from '../introspection/catalog-table.js';
 
-/** What was found about the tables in the database. */
+/** Findings about the tables in the database. */
 export interface SchemaFindings {
-  /** What keeps the tables from being synced. */
+  /** Problems that keep the tables from being synced. */
   readonly problems: readonly SynchroProblem[];
-  /** What works in another way than one may think. */
+  /** Settings that work in another way than the host may expect. */
   readonly warnings: readonly SynchroProblem[];
 }
 
-/** A synced table and what the catalogs say of it; null where there is no such relation. */
+/** A synced table and its catalog entry; null where there is no such relation. */
 export interface TableCatalog {
   readonly table: SyncTable;
   readonly catalog: CatalogTable | null;
@@ -32,9 +32,18 @@ export function isPushable(table: SyncTable): boolean {
   return table.pushPolicy !== 'disabled';
 }
 
+/** The columns that devices can't be without: the key, and the times that the table has. */
+export function requiredColumns({
+  idColumn,
+  updatedAtColumn,
+  deletedAtColumn,
+}: SyncTable): readonly string[] {
+  return [idColumn, updatedAtColumn, deletedAtColumn].filter((name) => name !== null);
+}
+
 /** One column set for contract, pull, snapshot, conflicts and push alike (hazard W-SCH-4). */
 export function isSynced(table: SyncTable, column: string): boolean {
-  if ([table.idColumn, table.updatedAtColumn, table.deletedAtColumn].includes(column)) return true;
+  if (requiredColumns(table).includes(column)) return true;
   return table.syncColumns === null
     ? !table.hiddenColumns.includes(column)
     : table.syncColumns.includes(column);

@@ -62,7 +62,7 @@ export const DELETE_EDGES = `DELETE FROM :sync.sync_bucket_edges e
 /** $4, $5: {@link entryColumns}; $6 the seq before them. */
 export const APPEND = appendSql('$4', '$5', '$6');
 
-/** Of edges that are known not to be there, and of such as are. */
+/** For edges that are known to be new, and for edges that are known to exist. */
 export const WRITE_EDGES = { insert: INSERT_EDGES, update: UPSERT_EDGES } as const;
 
 /** The same with an entry for each. $7, $8: {@link entryColumns}; $9 the seq before them. */

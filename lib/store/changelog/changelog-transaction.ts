@@ -27,10 +27,10 @@ export interface PendingCommit {
 }
 
 /**
- * The one kind of transaction that writes the changelog. Writes are sent and not waited for, so that what comes next
- * is worked out meanwhile; whoever asks a question, or for the commit, is told what became of them. It holds the
- * `sync_wal_position` row from its first statement to its commit, so that seq order is commit order; seqs are counted
- * on that row, never taken from a sequence. Edges, entries and position become visible together.
+ * The one kind of transaction that writes the changelog. Writes are sent without waiting, so that the next ones are
+ * prepared meanwhile; the next read or the commit throws their error. It holds the `sync_wal_position` row from its
+ * first statement to its commit, so that seq order is commit order; seqs are counted on that row, never taken from a
+ * sequence. Edges, entries and position become visible together.
  */
 export class ChangelogTransaction extends SentTransaction {
   private seq: bigint;
@@ -113,14 +113,16 @@ export class ChangelogTransaction extends SentTransaction {
   }
 
   /**
-   * To be called by who lets the host's tables decide about edges: they are ahead of the stream, which may tell of a row
-   * later that has edges by then.
+   * Marks that edges come from the host's tables, which are ahead of the stream: a later event of the stream may be
+   * of a row that has edges by then.
    */
   markReadAhead(): void {
     this.readAhead = true;
   }
 
-  /** What a statement of this transaction could see lately (`pg_snapshot` text): the first one, or see {@link refreshSnapshot}. */
+  /**
+   * The snapshot (`pg_snapshot` text) of this transaction's first statement, or of the last {@link refreshSnapshot}.
+   */
   get snapshot(): string {
     return this.seen;
   }
@@ -133,7 +135,7 @@ export class ChangelogTransaction extends SentTransaction {
     );
     read.then(
       ({ rows }) => (this.seen = rows[0]?.snapshot ?? this.seen),
-      () => undefined, // whoever waits for what was sent is told
+      () => undefined, // the next read or the commit throws it
     );
   }
 
@@ -175,11 +177,11 @@ export class ChangelogTransaction extends SentTransaction {
   }
 
   /**
-   * Removes edges of a table, and appends an entry for each that was live: in one statement, so that both are about the
-   * same edges, whatever is committed meanwhile.
+   * Removes edges of a table, and appends an entry for each live one: in one statement, so that both are about the
+   * same edges, whatever else is committed meanwhile.
    * @param condition SQL over `e`, an edge
    * @param operation of the entries; null: none are appended
-   * @returns how many edges there were
+   * @returns the number of edges
    */
   async removeEdges(table: string, condition: string, operation: number | null): Promise<number> {
     const { rows } = await this.query<{ edges: number; entries: number }>(
@@ -219,12 +221,12 @@ export class ChangelogTransaction extends SentTransaction {
       ],
     );
     const readAheadLsn = this.readAhead ? this.insertLsn() : null;
-    readAheadLsn?.catch(() => undefined); // what failed before it is told
+    readAheadLsn?.catch(() => undefined); // an earlier failure is thrown first
     this.write(undefined, 'COMMIT'); // behind a statement that failed it rolls back
     return { position, durable: this.written(), readAheadLsn };
   }
 
-  /** What is committed by now ends before it. */
+  /** Everything that is committed by now ends before it. */
   private async insertLsn(): Promise<Lsn> {
     const { rows } = await this.client.query<{ lsn: string }>(
       `SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn`,

@@ -30,7 +30,7 @@ export async function whileAlone<Result>(
   const giveUp = (): void => void client.end().catch(() => undefined);
   try {
     await client.connect();
-    // Not before: a client that is ended while it connects never tells.
+    // Only now: a client that is ended while it connects never settles its promise.
     signal.addEventListener('abort', giveUp);
     signal.throwIfAborted();
     await client.query(BEGIN);

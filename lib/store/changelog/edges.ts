@@ -17,12 +17,12 @@ export type EdgeKey = Pick<EdgeRow, 'table' | 'recordId' | 'bucket'>;
 /** Ids of records by table. */
 export type RecordIds = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Whatever runs statements in the order in which they are given. */
+/** Runs statements in the order of the calls. */
 interface Queryable {
   query(config: QueryConfig): Promise<QueryResult<EdgeColumns>>;
 }
 
-/** The edges of some records. The statement is sent at once. */
+/** The edges of some records. The statement is sent immediately. */
 export async function readEdges(client: Queryable, records: RecordIds): Promise<readonly EdgeRow[]> {
   const tables = [...records].filter(([, ids]) => ids.size > 0);
   if (tables.length === 0) return [];

@@ -36,13 +36,13 @@ export async function lastSeqOlderThan(manager: EntityManager, milliseconds: num
 const ABOVE_ALL = 2n ** 63n - 1n;
 
 /**
- * Raises the retention floor to what every active device has acknowledged, or to `aged` where that is higher, but
- * never above what a snapshot in progress or a waiting subscription change needs that is younger than `maxAge`: nobody
- * holds history back for longer. A device that is below the floor already needs a snapshot, and holds nothing back. Appenders wait meanwhile, and a snapshot begins either before, and is seen, or after, above it
- * (interleavings 22).
+ * Raises the retention floor to the lowest checkpoint of the active devices, or to `aged` where that is higher, but
+ * never above what a snapshot in progress or a pending subscription change younger than `maxAge` needs: history is
+ * held back no longer. A device below the floor already needs a snapshot, and holds nothing back. Appenders wait
+ * meanwhile, and a snapshot begins either before, and is seen, or after, above the floor (interleavings 22).
  * @param maxAge milliseconds
  * @param aged entries up to here are older than that
- * @returns the floor as it is now
+ * @returns the present floor
  */
 export async function raiseFloor(
   manager: EntityManager,
@@ -52,7 +52,7 @@ export async function raiseFloor(
   await limitIdleTime(manager);
   await manager.query('SELECT FROM :sync.sync_wal_position FOR UPDATE');
   await manager.query('SELECT pg_advisory_xact_lock($1)', [SNAPSHOT_HOLD_LOCK]);
-  // Where nobody is known and nothing is old, greatest and least are null, and the floor stays.
+  // Without devices and old entries, greatest and least are null, and the floor stays.
   await manager.query(
     `UPDATE :sync.sync_wal_position p SET floor_seq = greatest(p.floor_seq, (
        SELECT least(greatest(min(last_pull_seq) FILTER (WHERE is_active AND snapshot_completed_at IS NOT NULL
@@ -75,7 +75,7 @@ function isYounger(time: string): string {
   return `${time} > now() - $2::float8 * interval '1 millisecond'`;
 }
 
-/** What a batch of deleted entries came to. */
+/** A batch of deleted entries. */
 export interface DeletedEntries {
   readonly count: number;
   /** The last one's seq: the next batch starts behind it, instead of passing over what is dead already. */

@@ -11,14 +11,14 @@ export interface HoldTimes {
 }
 
 /**
- * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The subscriptions become the
- * current ones: a device that starts over has nothing that would have to be taken away. Where that `changes` them, a
- * seq is taken, below which no checkpoint will do any more: what they would need to be told is not kept.
+ * Fixes the checkpoint of a snapshot that begins, and holds compaction below it. The current subscriptions are
+ * stored: a device that starts over has no rows that would have to be taken away. Where that `changes` them, a seq is
+ * taken, and older checkpoints need a snapshot: the entries for the difference are not kept.
  *
- * An earlier snapshot whose hold lasts may still be going on, so its hold stays, with its age: to begin again and again
- * holds history no longer.
+ * An earlier snapshot with a valid hold may still be going on, so its hold stays, with its age: repeated beginnings
+ * hold history no longer than one.
  *
- * The advisory lock is taken by compaction too, so that a hold is either seen by it or made above its floor.
+ * Compaction takes the same advisory lock, so that it either sees a hold, or the hold is made above its floor.
  * @returns null when the client has been removed in the meantime
  */
 export async function beginSnapshot(
@@ -41,7 +41,7 @@ export async function beginSnapshot(
        FROM :sync.sync_wal_position p WHERE c.id = $1 RETURNING p.last_seq::text AS checkpoint`,
     [client.id, duration, buckets, changes, maxAge],
   );
-  // What the device was to be told else is still told: it may never take the other pages.
+  // Pending redeliveries stay: the device may never take the other pages.
   await manager.query('DELETE FROM :sync.sync_subscription_changes WHERE client = $1', [client.id]);
   const [row] = updated(rows);
   return row ? BigInt(row.checkpoint) : null;

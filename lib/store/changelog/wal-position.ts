@@ -17,7 +17,7 @@ export interface WalPosition {
 /** For rows with an `after_lsn`: whether what was committed before that is in the changelog. */
 export const LOG_REACHED_AFTER_LSN = `coalesce(after_lsn <= (SELECT confirmed_lsn FROM :sync.sync_wal_position), true)`;
 
-/** A position ahead of the server's own is another server's: what waits for it would wait for ever. */
+/** Forgets positions ahead of the server's own: they are another server's, and would never be reached. */
 export async function forgetForeignPositions(client: ClientBase): Promise<void> {
   const waiting = [
     [':sync.sync_subscription_changes', 'after_lsn'],

@@ -22,11 +22,15 @@ export async function markWal(manager: EntityManager): Promise<WalMark> {
 }
 
 /**
- * Tells the consumer that somebody waits for it to come this far, so that it stores the position at once. The
- * notification is a commit of its own, so the WAL before it is flushed and sent.
+ * Notifies the consumer that a caller waits for this position, so that it stores the position immediately. The
+ * notification is a commit of its own, so the WAL before it is flushed and sent. A device may name any position,
+ * and the consumer would remember one that never comes: it is given none beyond the server's own.
  */
 export async function announceMark(manager: EntityManager, lsn: Lsn): Promise<void> {
-  await manager.query('SELECT pg_notify($1, $2)', [WORK_CHANNEL, lsn.toString()]);
+  await manager.query(
+    `SELECT pg_notify($1, least($2::numeric, pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text)`,
+    [WORK_CHANNEL, lsn.toString()],
+  );
 }
 
 /** Whether the log has what was committed before a position in the WAL. */

@@ -4,9 +4,9 @@ import type { EntityManager } from 'typeorm';
 const MANIFESTS_KEPT = 100;
 
 /**
- * Forgets a batch of inactive devices that nothing was heard of for long. What they have parked stays: it is the
- * user's, and another device may bring the parent.
- * @returns how many
+ * Forgets a batch of inactive devices without requests for long. Their parked rows stay: they are the user's, and
+ * another device may bring the parent.
+ * @returns their number
  */
 export function removeDeadClients(
   manager: EntityManager,

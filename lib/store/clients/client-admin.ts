@@ -4,12 +4,12 @@ import type { EntityManager } from 'typeorm';
 export interface ClientInfo {
   /** Primary key of its row. */
   readonly id: string;
-  /** The name by which the device knows itself. */
+  /** The id that the device gives itself. */
   readonly clientId: string;
   readonly clientName: string | null;
   readonly platform: string;
   readonly appVersion: string;
-  /** What it last acknowledged, as text, for it has 64 bits; null before its first snapshot. */
+  /** The last checkpoint that it acknowledged, as text, for it has 64 bits; null before its first snapshot. */
   readonly checkpoint: string | null;
   /** Whether it holds history back. */
   readonly active: boolean;

@@ -25,9 +25,9 @@ export interface ParkedFailure extends ParkedKey {
 }
 
 /**
- * Makes pushes of a user that park rows, or may release some, wait for each other until they commit. Without it, one
+ * Makes pushes of a user that park rows, or may release some, wait for each other until they commit. Otherwise one
  * parks a child because it doesn't see the parent, the other one inserts the parent and doesn't see the parked child,
- * both commit, and the child is stuck. So what is read or written of `sync_parked_rows`, and the look for the parent
+ * both commit, and the child is stuck. So every read and write of `sync_parked_rows`, and the read of the parent
  * before, come after this lock.
  */
 export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<void> {
@@ -35,7 +35,7 @@ export async function lockParkedRows(sql: SqlRunner, userId: string): Promise<vo
   await sql.query(lock.sql, lock.parameters);
 }
 
-/** The statement of {@link lockParkedRows}, for those who send it with others. */
+/** The statement of {@link lockParkedRows}, to be sent with others. */
 export function parkedRowsLock(userId: string): SqlStatement & { readonly parameters: unknown[] } {
   // Two users with the same hash only wait for each other.
   return { sql: 'SELECT pg_advisory_xact_lock($1, hashtext($2))', parameters: [PARKING_LOCK, userId] };
@@ -87,7 +87,7 @@ export async function findParkedRow(
 }
 
 /**
- * Gives a parked row up. What it held stays, as the payload of a resolved failure.
+ * Discards a parked row. Its data stay, as the payload of a resolved failure.
  * @returns false when there is none
  */
 export async function discardParkedRow(

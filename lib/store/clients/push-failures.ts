@@ -7,7 +7,7 @@ export interface PushFailure extends PushFailureKey {
   readonly table: string;
   readonly recordId: string;
   readonly operation: string;
-  /** What may be logged of it. */
+  /** The parts of it that may be logged. */
   readonly error: string;
 }
 
@@ -22,7 +22,7 @@ const MAX_PUSH_FAILURES = 10_000;
 /** Most bytes of refused changes that are kept of one user. */
 const MAX_REFUSED_BYTES = 16 * 1024 * 1024;
 
-/** Digests have a length that an index takes, whatever is pushed. */
+/** Digests have a length that fits into an index, whatever is pushed. */
 export function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }
@@ -95,7 +95,7 @@ export async function forgetPushFailures(
   ]);
 }
 
-/** Deletes a batch of failures of which nothing was heard for long. @returns how many */
+/** Deletes a batch of failures that have not recurred for long. @returns their number */
 export async function removeOldPushFailures(
   manager: EntityManager,
   milliseconds: number,

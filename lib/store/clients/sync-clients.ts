@@ -8,7 +8,10 @@ export interface SyncClient {
   readonly id: string;
   /** Stored subscriptions: what its changelog entries were written for. */
   readonly buckets: readonly string[];
-  /** Seqs up to which the entries of a bucket are not the client's, as it came to it later; of others all are. */
+  /**
+   * Seqs up to which the entries of a bucket are not for the client, as the bucket came to it later; all entries of
+   * other buckets are.
+   */
   readonly since: ReadonlyMap<string, bigint>;
   /** Buckets that wait to come. */
   readonly coming: readonly string[];
@@ -16,7 +19,7 @@ export interface SyncClient {
   readonly leaving: readonly string[];
   readonly active: boolean;
   readonly hasPulled: boolean;
-  /** Within the last minute, and that was noted. */
+  /** Recorded as active within the last minute. */
   readonly hasPulledLately: boolean;
   /** It holds every row up to some checkpoint: it may pull. */
   readonly hasSnapshot: boolean;
@@ -39,9 +42,9 @@ export interface Registration {
 }
 
 /**
- * Registers a device, or brings its description up to date. Subscriptions and checkpoints of a known one stay. A new one
- * beyond `most` of its user takes the place of the one that was idle for longest: a phone that is set up anew, again and
- * again, is never refused.
+ * Registers a device, or updates its description. Subscriptions and checkpoints of a known one stay. A new one beyond
+ * `most` of its user takes the place of the one that was idle for longest, so that a phone that is set up again and
+ * again is never refused.
  * @returns the id of its row
  */
 export async function saveRegistration(
@@ -88,11 +91,11 @@ async function removeSurplus(
 }
 
 /**
- * The statement that notes a pull: what the device acknowledged, that it lives. Written when it says something new, and
- * otherwise at most once a minute.
+ * The statement that records a pull: the device's checkpoint, and that it is active. It writes when one of these is
+ * new, and otherwise at most once a minute.
  * @param client as it was when the pull was answered
  * @param acknowledged null: the pull was filtered by table, so its checkpoint acknowledges nothing
- * @param served where the log stood when its rows were read
+ * @param served the last seq of the log when its rows were read
  */
 export function recordPull(
   manager: EntityManager,
@@ -112,7 +115,7 @@ const PULLED = new PreparedStatement(
     WHERE id = $1`,
 );
 
-/** The statement that notes where the log stood when rows were read for a device that has more of them to come. */
+/** The statement that records the log's last seq when rows were read for a device that has more of them to come. */
 export function recordServed(client: SyncClient, served: bigint): SqlStatement | null {
   if (client.served >= served) return null;
   return {
@@ -121,7 +124,7 @@ export function recordServed(client: SyncClient, served: bigint): SqlStatement |
   };
 }
 
-/** The statement that notes a push. */
+/** The statement that records a push. */
 export function recordPush(manager: EntityManager, client: SyncClient): SqlStatement {
   return PUSHED.bind(manager, [client.id]);
 }
@@ -131,15 +134,15 @@ const PUSHED = new PreparedStatement(
 );
 
 /**
- * The statement that leaves a changed subscription to the WAL consumer, which writes the entries that go with it.
+ * The statement that leaves a changed subscription to the WAL consumer, which writes its entries.
  *
- * A bucket that waits to go has to go, also when it is wanted again: entries of it have been passed over, so that it
- * must come again as a whole, which the next pull asks for. A client that has been removed in the meantime has
- * nothing to change.
+ * A bucket that waits to go has to go, even when the user may read it again: entries of it have been skipped, so it
+ * must come again as a whole, by the next pull. A client that has been removed in the meantime has nothing to change.
  *
- * A bucket that leaves before the client has read the log behind where it came has brought nothing that would have to go.
- * @param from the device's checkpoint: of buckets that leave it has got what came before, and reads nothing after it
- * @param channel where the consumer listens
+ * A bucket that leaves before the client has read the log behind its coming has brought no rows that would have to
+ * go.
+ * @param from the device's checkpoint: it has the entries of leaving buckets up to here, and reads none after it
+ * @param channel the channel that the consumer listens to
  */
 export function changeSubscriptions(
   client: SyncClient,
@@ -174,7 +177,7 @@ export function changeSubscriptions(
   };
 }
 
-/** The statement that notes that rows were pushed into buckets that wait to go, and were granted again. */
+/** The statement that records that rows were pushed into buckets that wait to go, and were granted again. */
 export function recordUnlogged(client: SyncClient, buckets: readonly string[]): readonly SqlStatement[] {
   const granted = new Set(buckets);
   const again = client.leaving.filter((bucket) => granted.has(bucket));
@@ -189,8 +192,8 @@ export function recordUnlogged(client: SyncClient, buckets: readonly string[]): 
 }
 
 /**
- * The statement that notes that a device is served under an older schema, so that it ignores what that doesn't have: it needs another
- * snapshot once it knows the current one.
+ * The statement that records that a device is served under an older schema, so that it ignores newer columns and
+ * tables: it needs another snapshot once it knows the current schema.
  */
 export function recordOlderSchema(client: SyncClient): SqlStatement {
   return {
@@ -201,8 +204,8 @@ export function recordOlderSchema(client: SyncClient): SqlStatement {
 }
 
 /**
- * The statement that notes that a device holds everything up to a checkpoint, as far as its schema goes.
- * @param served where the log stood when the last page was read
+ * The statement that records that a device has everything up to a checkpoint, as far as its schema goes.
+ * @param served the last seq of the log when the last page was read
  */
 export function completeSnapshot(
   client: SyncClient,

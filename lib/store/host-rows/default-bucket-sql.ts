@@ -1,5 +1,6 @@
 import { canonicalIdSql, CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../../common/canonical-id.js';
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
+import { memberBucket } from '../../registry/buckets/members.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 
@@ -19,8 +20,8 @@ export function inDefaultBucketsSql(
   buckets: string,
 ): string {
   const row = quoteIdentifier(alias);
-  const own = ownBucketSql(table, (column) => `${row}.${quoteIdentifier(column)}::text`);
-  const rules = [own === null ? 'false' : `${own} = ANY(${buckets})`];
+  const own = ownBucketsSql(table, (column) => `${row}.${quoteIdentifier(column)}::text`);
+  const rules = own.length === 0 ? ['false'] : own.map((bucket) => `${bucket} = ANY(${buckets})`);
   if (table.parent !== null && table.parentFkColumn !== null) {
     const parent = registry.get(table.parent);
     const parentAlias = `bucket_parent_${parent.depth}`;
@@ -35,11 +36,24 @@ export function inDefaultBucketsSql(
 }
 
 /**
- * A text expression: the bucket into which the default bucket rule puts a row, but for what it inherits, as
- * `JoinResolver` names it; SQL's null for none.
+ * Text expressions: the buckets into which the default bucket rule puts a row, except inherited ones, as `JoinResolver`
+ * names them; SQL's null for none.
  * @param text the text of one of the row's columns, as an expression
- * @returns null when no row of the table has one
  */
+export function ownBucketsSql(table: SyncTable, text: (column: string) => string): readonly string[] {
+  const members = memberBucket(table);
+  const own = ownBucketSql(table, text);
+  return [
+    ...(own === null ? [] : [own]),
+    ...(members === null ? [] : [namedBucketSql(members.prefix, text(members.column))]),
+  ];
+}
+
+function namedBucketSql(prefix: string, value: string): string {
+  return `(CASE WHEN ${value} <> '' THEN ${quoteLiteral(prefix)} || ${canonicalIdSql(value)} END)`;
+}
+
+/** The same without the bucket of members beside an owner; null when no row of the table has one. */
 export function ownBucketSql(table: SyncTable, text: (column: string) => string): string | null {
   const column = table.bucketByColumn ?? table.ownerColumn;
   const global = quoteLiteral(GLOBAL_BUCKET);
@@ -55,11 +69,10 @@ export function ownBucketSql(table: SyncTable, text: (column: string) => string)
     ELSE ${table.globalWhenBucketNull ? global : 'NULL'} END)`;
 }
 
-/** The columns of a row that {@link inDefaultBucketsSql} looks at. */
-export function defaultBucketColumns({
-  bucketByColumn,
-  ownerColumn,
-  parentFkColumn,
-}: SyncTable): readonly string[] {
-  return [bucketByColumn ?? ownerColumn, parentFkColumn].filter((column) => column !== null);
+/** The columns of a row that {@link inDefaultBucketsSql} reads. */
+export function defaultBucketColumns(table: SyncTable): readonly string[] {
+  const { bucketByColumn, ownerColumn, parentFkColumn } = table;
+  return [bucketByColumn ?? ownerColumn, memberBucket(table)?.column ?? null, parentFkColumn].filter(
+    (column) => column !== null,
+  );
 }

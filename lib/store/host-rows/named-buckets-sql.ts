@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../../common/identifiers.js';
-import { namesBucket } from '../../registry/named-buckets.js';
+import { namesBucket } from '../../registry/buckets/named-buckets.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { ownBucketSql } from './default-bucket-sql.js';

@@ -3,9 +3,9 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import type { SqlRunner } from '../../database/session.js';
 
 /**
- * A function that tells whether a parent row is there, whoever it belongs to: a child under another user's row is
- * refused for good, one whose parent is still to come waits for it (scenario 125), and under row-level security both
- * look alike. It tells no more than a foreign key does. It sees what the role sees that runs this.
+ * A function that says whether a parent row exists, of any user: a child under another user's row is refused for
+ * good, one whose parent is still to come waits for it (scenario 125), and under row-level security both look alike.
+ * It reveals no more than a foreign key does, and sees what its calling role sees.
  */
 export function hasRowSql(parents: readonly SyncTable[], role: string | undefined): string {
   const values = parents.map(

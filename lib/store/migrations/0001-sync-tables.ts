@@ -1,4 +1,5 @@
 import { OPEN_FAILURE } from '../changelog/open-failure.js';
+import { LIVE_TABLES } from './live-tables.js';
 import type { SynchroMigration } from './migration.js';
 
 /**
@@ -57,12 +58,9 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
     `COMMENT ON COLUMN :sync.sync_clients.last_pull_seq IS 'checkpoint that the client itself last acknowledged'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS
-       'since when the client holds every row; -infinity: as far as an older schema goes'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS
-       'first page of the snapshot for which history was last held: a hold has an age from there on'`,
-    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS
-       'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_completed_at IS 'since when the client holds every row; -infinity: as far as an older schema goes'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_began_at IS 'first page of the snapshot for which history was last held: a hold has an age from there on'`,
+    `COMMENT ON COLUMN :sync.sync_clients.snapshot_seq IS 'checkpoint of the snapshot in progress: compaction stays below it until snapshot_expires_at'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_wal_position (
        slot_name text PRIMARY KEY,
@@ -102,7 +100,7 @@ export const syncTables: SynchroMigration = {
     `COMMENT ON COLUMN :sync.sync_bucket_edges.live IS
        'false: the row is soft-deleted; children still inherit the bucket, pull and snapshot ignore it'`,
     `COMMENT ON COLUMN :sync.sync_bucket_edges.row_updated_at IS 'the latest updated_at of the row that devices may hold'`,
-    `COMMENT ON COLUMN :sync.sync_bucket_edges.parent_id IS 'whose child the row is as far as the log has come; null: nobody''s'`,
+    `COMMENT ON COLUMN :sync.sync_bucket_edges.parent_id IS 'the row''s parent as far as the log has come; null: none'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_rule_failures (
        id bigserial PRIMARY KEY,
@@ -126,7 +124,7 @@ export const syncTables: SynchroMigration = {
      )`,
     `ALTER TABLE :sync.sync_schema_manifest ADD COLUMN IF NOT EXISTS contract_columns jsonb`,
     `COMMENT ON COLUMN :sync.sync_schema_manifest.contract_columns IS
-       'table -> the columns that devices were told of: tells which came later'`,
+       'table -> the columns of this version: shows which columns came later'`,
     `CREATE UNIQUE INDEX IF NOT EXISTS sync_schema_manifest_hash ON :sync.sync_schema_manifest (schema_hash)`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_waiting_rows (
@@ -156,7 +154,7 @@ export const syncTables: SynchroMigration = {
     `CREATE INDEX IF NOT EXISTS sync_parked_rows_parent ON :sync.sync_parked_rows (user_id, parent_table, parent_id)`,
     `COMMENT ON TABLE :sync.sync_parked_rows IS
        'pushed creates that were accepted before their parent: written by the push of the same user that brings it'`,
-    // Text, so that whatever a device may send can be kept: json has limits of its own (depth), jsonb changes it.
+    // Text, so that it can keep any data of a device: json has limits of its own (depth), jsonb changes them.
     `COMMENT ON COLUMN :sync.sync_parked_rows.change IS 'the record''s data as JSON, every number as it was sent'`,
 
     `CREATE TABLE IF NOT EXISTS :sync.sync_push_failures (
@@ -243,8 +241,10 @@ export const syncTables: SynchroMigration = {
      )`,
     `COMMENT ON TABLE :sync.sync_enum_labels IS
        'each text that a label of a synced enum has had: devices that were away still write the former ones'`,
+
+    ...LIVE_TABLES,
   ],
   down: [
-    `DROP TABLE IF EXISTS :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
+    `DROP TABLE IF EXISTS :sync.sync_disconnects, :sync.sync_enum_labels, :sync.sync_table_rules, :sync.sync_consumer_tasks, :sync.sync_subscription_changes, :sync.sync_push_failures, :sync.sync_parked_rows, :sync.sync_waiting_rows, :sync.sync_schema_manifest, :sync.sync_rule_failures, :sync.sync_bucket_edges, :sync.sync_wal_position, :sync.sync_clients, :sync.sync_changelog`,
   ],
 };

@@ -4,7 +4,9 @@ import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import { discoverTables } from '../../registry/discovery.js';
 import { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
-import { ownedSql, parentOwnedSql, unownedSql } from '../host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../host-rows/members-sql.js';
+import { functionWritesSql, rowJsonb } from '../host-rows/write-function-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql, unownedSql } from '../host-rows/ownership-sql.js';
 import { grantsSql } from './rls-grants.js';
 import { hasRowSql } from '../host-rows/row-exists.js';
 import { BUCKETS_SETTING, USER_SETTING } from '../../database/session.js';
@@ -19,24 +21,26 @@ export interface RlsOptions {
   /** Whether the policies bind the tables' owner, too: the whole app, if its role owns them. Default: false. */
   readonly force?: boolean;
   /**
-   * Whether a user under the policies may read what is in the user's buckets, beside what the user owns: shared rows,
-   * and whatever an `OwnershipResolver` or a `SubscriptionResolver` brings into view. Without it pulls of such rows
-   * come back empty. Default: true.
+   * Whether a user under the policies may read the rows in the user's buckets, beside those that the user owns:
+   * shared rows, and rows that an `OwnershipResolver` or a `SubscriptionResolver` brings into view. Without it pulls
+   * of such rows come back empty. Default: true.
    */
   readonly readByBucket?: boolean;
   /**
-   * Whether an `OwnershipResolver` of yours says who reads the rows. A table without an owner, a parent and a rule of its
-   * own is then read by its buckets alone, and so are rows without an owner; without `readByBucket`, by nobody. Tables with
-   * `bucketSources` are like that in any case. Default: false, such tables and rows are everyone's.
+   * Whether an `OwnershipResolver` of yours decides the readers of rows. A table without an owner, a parent and a
+   * rule of its own is then read by its buckets alone, and so are rows without an owner; without `readByBucket`, no
+   * user reads them. Tables with `bucketSources` are like that in any case. Default: false, such tables and rows are
+   * everyone's.
    */
   readonly ownershipResolver?: boolean;
 }
 
 /**
- * The row-level security of a DataSource's synced tables, as SQL statements in order; run them in a migration, or print
- * them. They can run again, after a change of the tables' options, too. See {@link rlsSql}.
+ * The row-level security of a DataSource's synced tables, as SQL statements in order; run them in a migration, or
+ * print them. They can run again, after a change of the tables' options, too. See {@link rlsSql}.
  *
- * Policies are a second wall: sync itself decides who reads and writes what in its own SQL, and needs none of them.
+ * Policies are a second wall: sync itself decides in its own SQL which users read and write rows, and needs none of
+ * them.
  *
  * @param dataSource an initialised one
  * @throws SynchroError `configuration_invalid` where the decorated entities contradict themselves
@@ -53,8 +57,8 @@ export async function synchroRlsSql(
 }
 
 /**
- * Policies by `app.user_id` and `app.buckets`, which sync sets for each request's transaction. They say of owners what
- * write authority says (`ownedSql`). For each table:
+ * Policies by `app.user_id` and `app.buckets`, which sync sets for each request's transaction. They give owners the
+ * same rights as write authority (`ownedSql`). For each table:
  * - `ENABLE`, and `FORCE` or `NO FORCE ROW LEVEL SECURITY`, a statement each;
  * - `sync_read_<table>`;
  * - if clients push it, `sync_write_ins_<table>`, `sync_write_upd_<table>`, `sync_write_del_<table>`;
@@ -98,7 +102,12 @@ function policies(registry: SyncRegistry, table: SyncTable, options: RlsOptions)
     return [
       without('lock'),
       policy('write_ins', `WITH CHECK (${insertableSql(registry, table, owned)})`),
-      policy('write_upd', `USING (${owned})`, `WITH CHECK (${owned})`),
+      // Of the two sides of a change, which a function of the host's looks at, a policy sees one.
+      policy(
+        'write_upd',
+        `USING (${owned})`,
+        `WITH CHECK (${table.writeFunction === null ? owned : 'true'})`,
+      ),
       policy('write_del', `USING (${owned})`),
     ];
   }
@@ -131,10 +140,10 @@ function roleSql({ role }: RlsOptions): string {
 }
 
 function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): string {
-  const { name, ownerColumn, parent, bucketByColumn } = table;
+  const { name, parent, bucketByColumn } = table;
   const byBucket = options.readByBucket === false ? [] : [inBucketSql(table)];
-  if (ownerColumn === null && parent === null) {
-    // Without an owner or a rule of its own it is everyone's; with a rule, nobody's but those in the buckets.
+  if (!hasOwnWriteRule(table) && parent === null) {
+    // Without an owner or a rule of its own the table is everyone's; with a rule, only its buckets' users read it.
     const isEveryones = bucketByColumn === null && !hasRuleOfHost(table, options);
     return isEveryones ? 'true' : (byBucket[0] ?? 'false');
   }
@@ -143,7 +152,7 @@ function readableSql(registry: SyncRegistry, table: SyncTable, options: RlsOptio
   );
 }
 
-/** Rows of nobody's, unless their bucket rule says where they are: without an owner a row may still be a team's. */
+/** Rows without an owner, unless their bucket rule decides: such a row may still be a team's. */
 function globalSql(registry: SyncRegistry, table: SyncTable, options: RlsOptions): readonly string[] {
   const { name, allowGlobalRead, bucketByColumn, ownerColumn } = table;
   if (!allowGlobalRead || hasRuleOfHost(table, options)) return [];
@@ -166,7 +175,15 @@ function inBucketSql({ name, idColumn }: SyncTable): string {
 
 /** As a push inserts: an owner column of its own lets a child stand without a parent, not under another user's. */
 function insertableSql(registry: SyncRegistry, table: SyncTable, owned: string): string {
-  if (table.ownerColumn === null || table.parentFkColumn === null) return owned;
-  const fk = `${quoteIdentifier(table.name)}.${quoteIdentifier(table.parentFkColumn)}`;
-  return `${owned} AND (${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})`;
+  const { members, parentFkColumn, writeFunction } = table;
+  const column = (name: string): string => `${quoteIdentifier(table.name)}.${quoteIdentifier(name)}`;
+  const sides = { held: 'NULL::jsonb', wanted: rowJsonb(quoteIdentifier(table.name)) };
+  const tests = [writeFunction === null ? owned : functionWritesSql(writeFunction, table, sides, USER)];
+  if (hasOwnWriteRule(table) && parentFkColumn !== null) {
+    const fk = column(parentFkColumn);
+    tests.push(`(${fk} IS NULL OR ${parentOwnedSql(registry, table, fk, USER)})`);
+  }
+  if (members !== null)
+    tests.push(wantedTeamSql(table, { wanted: column(members.column), held: undefined }, USER));
+  return tests.join(' AND ');
 }

@@ -4,12 +4,12 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteLiteral } from '../../common/identifiers.js';
 import type { SyncRegistry } from '../../registry/sync-registry.js';
 import type { SyncTable } from '../../registry/sync-table.js';
-import { grantsSql } from './rls-grants.js';
+import { grantsSql, memberTables } from './rls-grants.js';
 import { inTransaction } from '../../database/session.js';
-import { tablePrivilegeProblems } from './table-privileges.js';
+import { tablePrivilegeProblems, writePrivileges } from './table-privileges.js';
 import { qualify, syncSchema } from '../../database/sync-schema.js';
 
-/** What the roles of the pool and of pushes lack. */
+/** Finds rights that the roles of the pool and of pushes lack. */
 export async function roleProblems(
   dataSource: DataSource,
   registry: SyncRegistry,
@@ -82,13 +82,15 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
   const schema = syncSchema(dataSource);
   const needed = [
     ...tables.flatMap((table) => privilegesOn(table, parents).map((privilege) => [table.sql, privilege])),
+    ...memberTables(tables).map((relation) => [relation, 'SELECT']),
     [qualify(':sync.sync_bucket_edges', schema), 'SELECT'],
   ];
   const missing = await query<{ relation: string; privilege: string }>(
     dataSource,
     `SELECT n.relation, n.privilege FROM unnest($2::text[], $3::text[]) AS n (relation, privilege)
        JOIN pg_class c ON c.oid = n.relation::regclass
-      WHERE NOT has_any_column_privilege($1, c.oid, n.privilege)
+      WHERE NOT CASE WHEN n.privilege = 'DELETE' THEN has_table_privilege($1, c.oid, n.privilege)
+                     ELSE has_any_column_privilege($1, c.oid, n.privilege) END
          OR NOT has_schema_privilege($1, c.relnamespace, 'USAGE')`,
     [role, needed.map(([relation]) => relation), needed.map(([, privilege]) => privilege)],
   );
@@ -102,7 +104,7 @@ async function checkGrants(dataSource: DataSource, registry: SyncRegistry, role:
 }
 
 function privilegesOn(table: SyncTable, parents: readonly SyncTable[]): readonly string[] {
-  if (table.pushPolicy === 'owner_only') return ['SELECT', 'INSERT', 'UPDATE'];
+  if (table.pushPolicy === 'owner_only') return writePrivileges(table);
   // The rows of a parent are locked for their children's sake.
   return parents.includes(table) ? ['SELECT', 'UPDATE'] : ['SELECT'];
 }

@@ -4,9 +4,9 @@ import type { SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 
 /**
- * What the pool's role may not do with the synced tables: without SELECT every pull would fail, and without INSERT and
- * UPDATE every change would be refused for good, so that devices took back what was typed (hazard W-HOST-25). Columns
- * may be granted one by one.
+ * Finds missing rights of the pool's role on the synced tables: without SELECT every pull would fail, and without
+ * INSERT, UPDATE and perhaps DELETE every change would be refused for good, so that devices took back what was typed
+ * (hazard W-HOST-25). Columns may be granted one by one.
  * @param writes whether pushes are written by this role, too
  */
 export async function tablePrivilegeProblems(
@@ -15,7 +15,10 @@ export async function tablePrivilegeProblems(
   writes: boolean,
 ): Promise<readonly SynchroProblem[]> {
   const needed = tables.flatMap((table) =>
-    (writes && table.pushPolicy !== 'disabled' ? WRITTEN : READ).map((privilege) => ({ table, privilege })),
+    (writes && table.pushPolicy !== 'disabled' ? writePrivileges(table) : READ).map((privilege) => ({
+      table,
+      privilege,
+    })),
   );
   const missing: { n: number; role: string; schema_missing: boolean }[] = await dataSource.query(
     `SELECT (w.n - 1)::integer AS n, current_user AS role,
@@ -23,7 +26,8 @@ export async function tablePrivilegeProblems(
        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (schema, name, privilege, n)
        JOIN pg_catalog.pg_namespace s ON s.nspname = w.schema
        JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.name
-      WHERE NOT has_any_column_privilege(c.oid, w.privilege) OR NOT has_schema_privilege(c.relnamespace, 'USAGE')
+      WHERE NOT CASE WHEN w.privilege = 'DELETE' THEN has_table_privilege(c.oid, w.privilege)
+                     ELSE has_any_column_privilege(c.oid, w.privilege) END OR NOT has_schema_privilege(c.relnamespace, 'USAGE')
       ORDER BY w.n`,
     [
       needed.map(({ table }) => table.schema),
@@ -49,4 +53,8 @@ export async function tablePrivilegeProblems(
 }
 
 const READ = ['SELECT'] as const;
-const WRITTEN = ['SELECT', 'INSERT', 'UPDATE'] as const;
+
+/** What pushes do with a table. */
+export function writePrivileges({ deletedAtColumn }: SyncTable): readonly string[] {
+  return ['SELECT', 'INSERT', 'UPDATE', ...(deletedAtColumn === null ? ['DELETE'] : [])];
+}

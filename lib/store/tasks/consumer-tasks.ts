@@ -30,7 +30,7 @@ export interface NewTask
     Partial<Pick<ConsumerTask, 'userId' | 'client'>> {
   /** With `redeliver`: later than any version that the device may hold. Default: the row's own time is served. */
   readonly forceNewerTimestamp?: boolean;
-  /** With `redeliver`: not at once, but in {@link LATER}, unless such a task is stored already. Default: false. */
+  /** With `redeliver`: due in {@link LATER}, unless such a task is stored already. Default: false, due now. */
   readonly later?: boolean;
 }
 
@@ -86,19 +86,20 @@ function laterTaskSql({
   };
 }
 
-/** The task that has waited longest among those that are due and whose table is one of these. */
-export async function oldestTask(
+/** The tasks that have waited longest, among those that are due and whose table is one of these. */
+export async function oldestTasks(
   tx: ChangelogTransaction,
   tables: readonly string[],
-): Promise<ConsumerTask | null> {
+  limit: number,
+): Promise<readonly ConsumerTask[]> {
   const { rows } = await tx.query<ConsumerTask>(
     `SELECT id::text, kind, table_name AS "table", record_ids AS "recordIds", after_id AS "afterId",
             user_id AS "userId", client
        FROM :sync.sync_consumer_tasks WHERE table_name = ANY($1::text[]) AND ${TASK_IS_DUE}
-      ORDER BY sync_consumer_tasks.id LIMIT 1`,
-    [tables],
+      ORDER BY sync_consumer_tasks.id LIMIT $2`,
+    [tables, limit],
   );
-  return rows[0] ?? null;
+  return rows;
 }
 
 /** Stores a task for a whole table, within the consumer's own transaction. */

@@ -53,7 +53,7 @@ export interface ParkedRow {
   readonly since: Date;
 }
 
-/** A pushed change that failed whenever it was tried, so that its device was told to drop it. */
+/** A pushed change that failed whenever it was tried, so that its device had to drop it. */
 export interface RefusedChange {
   readonly userId: string;
   /** The device's own id. */
@@ -62,7 +62,7 @@ export interface RefusedChange {
   readonly recordId: string;
   readonly operation: string;
   readonly error: string;
-  /** What was typed, as JSON text; null where the user's refused changes are more than is kept. */
+  /** The change's data, as JSON text; null where the user has more refused changes than are kept. */
   readonly data: string | null;
   readonly refusedAt: Date;
 }
@@ -87,7 +87,7 @@ export async function listRuleFailures(
   );
 }
 
-/** Lets open failures be tried at once, and wakes the consumer. @returns how many */
+/** Makes open failures due now, and wakes the consumer. @returns their number */
 export async function hastenRuleFailures(
   manager: EntityManager,
   { table, recordIds }: RuleFailureFilter,

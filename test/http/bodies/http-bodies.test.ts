@@ -95,6 +95,14 @@ describe.each(Object.entries(PLATFORMS))('bodies on %s', (_, { adapter, ownLimit
     expect((await phone.send('schema')).status).toBe(200);
   });
 
+  it('are refused above 16 MB also where they come without a length [W-HTTP-1]', async () => {
+    const chunks = Array.from({ length: 17 }, () => Buffer.alloc(MEGABYTE, 'x'));
+    expect(await sendChunked('push', chunks)).toMatchObject({
+      status: 413,
+      json: { error: 'request body is larger than 16 MB' },
+    });
+  });
+
   it('may come in chunks that cut a character in two', async () => {
     const id = randomUUID();
     const ids = await phone.schemaIds();

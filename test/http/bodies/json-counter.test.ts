@@ -4,8 +4,7 @@ import { JsonCounter } from '../../../lib/http/bodies/json-counter.js';
 
 function count(text: string, size: number): Pick<JsonCounter, 'nesting' | 'values'> {
   const counter = new JsonCounter();
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; at += size) counter.take(bytes.subarray(at, at + size));
+  for (let at = 0; at < text.length; at += size) counter.take(text.slice(at, at + size));
   const { nesting, values } = counter;
   return { nesting, values };
 }
@@ -14,6 +13,7 @@ describe('what a body holds is counted while it comes, as it is when it is there
   it.each([
     ['objects and arrays', '{"a":[1,2,{"b":[]}],"c":{}}'],
     ['brackets and commas in strings', '{"a":"[{,","b]":","}'],
+    ['escapes before a quote', String.raw`{"a":"\\\\\\","b":[",\\\",",1]}`],
     ['escapes', String.raw`{"a":"\"[,","b":"\\","c":["\\\"{"]}`],
     ['other alphabets', '{"ä":"日本,[","\u{1f600}":[1,2]}'],
     ['what follows the first object', '{"a":1},[[[[1,2,3'],

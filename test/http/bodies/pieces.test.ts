@@ -6,8 +6,8 @@ import { readSettings } from '../../../lib/settings/synchro.settings.js';
 
 const { limits } = readSettings({});
 
-function push(value: string): Buffer {
-  return Buffer.from(`{"schema_version":1,"schema_hash":"x","changes":[{"data":{"value":${value}}}]}`);
+function push(value: string): string {
+  return `{"schema_version":1,"schema_hash":"x","changes":[{"data":{"value":${value}}}]}`;
 }
 
 /** How often others had their turn while something was worked on. */
@@ -41,12 +41,12 @@ describe('a large body [W-LOAD-1]', () => {
     ['strings', `[${'"text",'.repeat(800_000)}1]`],
     ['what ends too soon', `[${'1e3,'.repeat(800_000)}`],
   ])('of %s is read while others have their turns', async (_, value) => {
-    const reading = inTurns(readingBody({ bytes: push(value), limits }, PushBody, [])).catch(String);
+    const reading = inTurns(readingBody({ text: push(value), limits }, PushBody, [])).catch(String);
     expect(await turnsDuring(reading)).toBeGreaterThanOrEqual(3);
   });
 
   it('is read as it is without a break', async () => {
-    const body = { bytes: push(`[${'1.50,1e300,12,"a",{"b":[2.0]},'.repeat(20_000)}1]`), limits };
+    const body = { text: push(`[${'1.50,1e300,12,"a",{"b":[2.0]},'.repeat(20_000)}1]`), limits };
     expect(await inTurns(readingBody(body, PushBody, []))).toEqual(readBody(body, PushBody, []));
   });
 });

@@ -63,7 +63,7 @@ describe.each([
   { platform: 'Express', adapter: () => new ExpressAdapter() },
   { platform: 'Fastify', adapter: () => new FastifyAdapter() },
 ])('the development header on $platform', ({ adapter }) => {
-  it('tells sync who is asking, and everything without it is refused', async () => {
+  it('tells sync the user of a request, and everything without it is refused', async () => {
     await startWith({ guards: [UserIdHeaderGuard()] }, { adapter: adapter() });
     expect(await registeredAs({ 'X-User-ID': 'Bob' })).toBe('Bob');
     const id = randomUUID();
@@ -106,7 +106,7 @@ describe('the development header', () => {
   });
 });
 
-it.each(['', undefined, null, 7])('a user id that is %j is nobody', async (id: unknown) => {
+it.each(['', undefined, null, 7.5])('a user id that is %j is nobody', async (id: unknown) => {
   await startWith({ userId: () => id as string, guards: [] });
   expect(await schema({ 'X-User-ID': 'a' })).toMatchObject(NOBODY);
 });

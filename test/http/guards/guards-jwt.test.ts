@@ -61,7 +61,7 @@ describe.each([
   { platform: 'Express', adapter: () => new ExpressAdapter() },
   { platform: 'Fastify', adapter: () => new FastifyAdapter() },
 ])('the JWT guard on $platform', ({ adapter }) => {
-  it('tells sync who is asking, without a userId option, and in canonical form', async () => {
+  it('tells sync the user of a request, without a userId option, and in canonical form', async () => {
     await startWith({ secret: SECRET }, { adapter: adapter() });
     const id = randomUUID();
     const answer = await send(`${app?.url}/sync/register`, {
@@ -137,7 +137,7 @@ describe('a shared secret', () => {
   });
 });
 
-it('an algorithm that the mode does not have is refused before any key is looked at', async () => {
+it('an algorithm that the mode does not have is refused before any key is read', async () => {
   const [shared, published] = [{ secret: SECRET }, { jwksUrl: 'http://127.0.0.1:1/nobody' }];
   for (const [options, token] of [
     [shared, await tokenOf(await signingKey('RS256'), { sub: 'a' })],
@@ -168,7 +168,7 @@ describe('the claims', () => {
     }
   });
 
-  it('must have an end, unless told otherwise [W-HTTP-5]', async () => {
+  it('must have an end, unless configured otherwise [W-HTTP-5]', async () => {
     const endless = tokenOf(SECRET, { sub: 'a', exp: undefined });
     await startWith({ secret: SECRET });
     expectRefused(await askWith(endless), 'invalid token claims');

@@ -69,7 +69,7 @@ describe('JwtGuard does not start [W-LOAD-12]', () => {
     expect(() => new TokenVerifier(options as TokenOptions, logger)).toThrow(message);
   });
 
-  it('nor tells the password of an address', () => {
+  it('nor shows the password of an address', () => {
     const options = { jwksUrl: 'http://me:hunter2@login.example.com/keys' };
     expect(() => new TokenVerifier(options, logger)).toThrow(/^(?!.*hunter2).*me:\*\*\*@login/s);
   });

@@ -84,7 +84,7 @@ it('pushes of many users leave half of the pool to pulls and to the host [W-LOAD
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(24).fill(200));
 });
 
-it('those who would wait behind a hundred others of the same user are told to come back, at times of their own [W-LOAD-15]', async () => {
+it('requests behind a hundred others of the same user have to come back, at times of their own [W-LOAD-15]', async () => {
   const ann = await started('queue');
   let held: readonly Promise<Response>[] = [];
   await whileLocked('tasks', async () => {

@@ -44,25 +44,36 @@ describe.each([
     return (await send(`${app.url}/sync/register`, { body, headers: { 'X-User-ID': userId } })).status;
   }
 
-  it("a user's large bodies are read one after the other, and hold up nothing else [W-LOAD-21]", async () => {
-    const body = await registration('ann', 14 * MEGABYTE);
-    const first = httpRequest(`${app.url}/sync/register`, {
+  /** A large body that comes but for its end. */
+  async function slowly(userId: string): Promise<() => Promise<number | undefined>> {
+    const body = await registration(userId, 14 * MEGABYTE);
+    const request = httpRequest(`${app.url}/sync/register`, {
       method: 'POST',
-      headers: { 'X-User-ID': 'ann', 'Content-Length': body.length },
+      headers: { 'X-User-ID': userId, 'Content-Length': body.length },
     });
     const answered = new Promise<number | undefined>((resolve, reject) => {
-      first.once('response', (response) => resolve(response.resume().statusCode)).once('error', reject);
+      request.once('response', (response) => resolve(response.resume().statusCode)).once('error', reject);
     });
     // More than the network holds: its turn has come when this is gone.
-    await new Promise((resolve) => first.write(body.slice(0, -10), resolve));
-    let isSecondAnswered = false;
-    const second = register('ann', 2 * MEGABYTE).finally(() => (isSecondAnswered = true));
+    await new Promise((resolve) => request.write(body.slice(0, -10), resolve));
+    return () => {
+      request.end(body.slice(-10));
+      return answered;
+    };
+  }
+
+  it("a user's slow upload holds up nothing, and of more the rest waits [W-LOAD-21] [W-SPEED-4]", async () => {
+    const first = await slowly('ann');
+    expect(await register('ann', 2 * MEGABYTE)).toBe(200);
+    const second = await slowly('ann');
+    let isThirdAnswered = false;
+    const third = register('ann', 2 * MEGABYTE).finally(() => (isThirdAnswered = true));
     expect(await register('ben', 2 * MEGABYTE)).toBe(200);
     expect(await register('ann', 1_000)).toBe(200);
-    expect(isSecondAnswered).toBe(false);
-    first.end(body.slice(-10));
-    expect(await answered).toBe(200);
-    expect(await second).toBe(200);
+    expect(isThirdAnswered).toBe(false);
+    expect(await first()).toBe(200);
+    expect(await third).toBe(200);
+    expect(await second()).toBe(200);
   });
 
   it('an answer of megabytes arrives as it is, whatever characters it has [W-LOAD-24]', async () => {

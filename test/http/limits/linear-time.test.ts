@@ -102,7 +102,14 @@ function forms(text: string): readonly unknown[] {
 /** What becomes of a column's value in a push. */
 function pushed(baseType: string, text: string): void {
   const [id, value] = [column('uuid', 'id'), column(baseType, 'value')];
-  const table: ContractTable = { table: owned('things'), oid: 1, columns: [id, value], primaryKey: id };
+  const table: ContractTable = {
+    table: owned('things'),
+    oid: 1,
+    columns: [id, value],
+    virtualColumns: [],
+    hasServerKeys: false,
+    primaryKey: id,
+  };
   const contract = { tables: new Map([['things', table]]), closed: new Set() } as unknown as SchemaContract;
   for (const sent of forms(text)) {
     const change = changeWith({ data: { value: sent } });
@@ -160,7 +167,14 @@ const TEXTS: Readonly<Record<string, (text: string) => void>> = {
 
 function checkedAs(keyType: string, members: object): void {
   const id = column(keyType, 'id');
-  const table: ContractTable = { table: owned('things'), oid: 1, columns: [id], primaryKey: id };
+  const table: ContractTable = {
+    table: owned('things'),
+    oid: 1,
+    columns: [id],
+    virtualColumns: [],
+    hasServerKeys: false,
+    primaryKey: id,
+  };
   const contract = { tables: new Map([['things', table]]), closed: new Set() } as unknown as SchemaContract;
   checkChange(changeWith(members), 0, { ...SCOPE, contract });
 }
@@ -170,7 +184,7 @@ function member(name: string, text: string): string {
 }
 
 function body(text: string, Dto: new () => object): void {
-  refused(() => readBody({ bytes: Buffer.from(text), limits: LIMITS }, Dto, []));
+  refused(() => readBody({ text, limits: LIMITS }, Dto, []));
 }
 
 function refused(work: () => void): void {

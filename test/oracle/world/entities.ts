@@ -94,6 +94,41 @@ export class Note extends WorldRow {
   userId!: string;
 }
 
+@Entity('sheet_members')
+export class SheetMember {
+  @PrimaryColumn('uuid', { name: 'sheet_id' })
+  sheetId!: string;
+
+  @PrimaryColumn('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('boolean', { name: 'can_edit' })
+  canEdit!: boolean;
+}
+
+@Entity('sheets')
+@SyncTable({
+  ownerColumn: 'user_id',
+  members: {
+    through: () => SheetMember,
+    teamColumn: 'sheet_id',
+    userColumn: 'user_id',
+    writers: { can_edit: [true] },
+  },
+})
+export class Sheet extends WorldRow {
+  @Column('text', { name: 'user_id' })
+  userId!: string;
+}
+
+@Entity('lines')
+@SyncTable({ parent: () => Sheet })
+export class Line extends WorldRow {
+  @ManyToOne(() => Sheet, { nullable: false })
+  @JoinColumn({ name: 'sheet_id' })
+  sheet!: Relation<Sheet>;
+}
+
 @Entity('tags')
 @SyncTable({ ownerColumn: 'user_id', globalWhenBucketNull: true, allowGlobalRead: true })
 export class Tag extends WorldRow {
@@ -105,4 +140,17 @@ export class Tag extends WorldRow {
 @SyncTable({ pushPolicy: 'disabled' })
 export class Category extends WorldRow {}
 
-export const WORLD_ENTITIES = [Project, Task, Comment, Board, Card, NoteShare, Note, Tag, Category];
+export const WORLD_ENTITIES = [
+  Project,
+  Task,
+  Comment,
+  Board,
+  Card,
+  NoteShare,
+  Note,
+  SheetMember,
+  Sheet,
+  Line,
+  Tag,
+  Category,
+];

@@ -9,6 +9,7 @@ export function populateSql(users: readonly string[]): string {
     ...users.flatMap((user, n) => TABLES.map((table) => rowsSql(table, user, n))),
     `INSERT INTO team_members SELECT 'blue', '${users[1]}' ON CONFLICT DO NOTHING`,
     `INSERT INTO note_shares SELECT id, '${users[0]}' FROM notes WHERE user_id = '${users[1]}' AND rank = 1`,
+    `INSERT INTO sheet_members SELECT id, '${users[0]}', true FROM sheets WHERE user_id = '${users[1]}'`,
     `INSERT INTO watches SELECT id, '${users[2]}' FROM tasks WHERE rank = 1 ON CONFLICT DO NOTHING`,
   ].join(';\n');
 }

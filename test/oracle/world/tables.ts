@@ -13,6 +13,8 @@ export interface WorldTable {
   readonly watched?: true;
   /** Rows are also read by the users of `note_shares`. */
   readonly shared?: true;
+  /** Rows are also read by the users of `sheet_members`, and written by those of them who can edit. */
+  readonly members?: true;
   /** It has a column of the enum `mood`, whose labels are renamed now and then: `calm_<n>` and `wild_<n>`. */
   readonly moody?: true;
   /** Who reads rows without an owner, or every row of a table that has no owner at all. */
@@ -29,6 +31,8 @@ export const TABLES = [
   { name: 'boards', owner: 'user_id', team: 'team' },
   { name: 'cards', parent: { table: 'boards', fk: 'board_id' }, moody: true },
   { name: 'notes', owner: 'user_id', shared: true },
+  { name: 'sheets', owner: 'user_id', members: true },
+  { name: 'lines', parent: { table: 'sheets', fk: 'sheet_id' } },
   { name: 'tags', owner: 'user_id', everyone: true },
   { name: 'categories', everyone: true },
 ] as const satisfies readonly WorldTable[];
@@ -68,11 +72,12 @@ export function writtenColumns(table: TableName, data: Readonly<Record<string, u
   return free.filter((column) => data[column] !== undefined);
 }
 
-/** Tables that are not synced, and decide who reads what: their key columns. */
+/** Tables that are not synced, and decide who reads and writes what: their key columns. */
 export const GRANTS = {
   note_shares: ['note_id', 'user_id'],
   team_members: ['team', 'user_id'],
   watches: ['task_id', 'user_id'],
+  sheet_members: ['sheet_id', 'user_id'],
 } as const;
 
 export type GrantName = keyof typeof GRANTS;
@@ -147,6 +152,9 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUT
     `CREATE TABLE note_shares (note_id uuid REFERENCES notes ON UPDATE CASCADE ON DELETE CASCADE, user_id text, PRIMARY KEY (note_id, user_id))`,
     'CREATE TABLE team_members (team text, user_id text, PRIMARY KEY (team, user_id))',
     'CREATE TABLE watches (task_id uuid, user_id text, PRIMARY KEY (task_id, user_id))',
+    `CREATE TABLE sheet_members (sheet_id uuid, user_id text, can_edit boolean NOT NULL DEFAULT random() < 0.6,
+       PRIMARY KEY (sheet_id, user_id))`,
+    'CREATE INDEX ON sheet_members (user_id)',
     NOTE_BUCKETS,
     ...(besides === '' ? [] : [besides]),
     HISTORY,

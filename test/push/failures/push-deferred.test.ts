@@ -4,6 +4,7 @@ import type { PushChange, PushResult } from '../../../lib/engine/push/push-chang
 import { createTableSql, owned, readOnly } from '../../support/schema-fixtures.js';
 import { change, type PushFixture, pushFixture } from '../../support/push-fixture.js';
 import { ALICE } from '../../support/push-tables.js';
+import { OwnerWritePolicy, PerTableWritePolicy, WritePolicy } from '../../../lib/index.js';
 
 let push: PushFixture;
 
@@ -191,4 +192,23 @@ it('nothing is left to fail at COMMIT [interleaving 18] [W-HOST-34]', async () =
   expect(await push.db.query('SELECT FROM lists WHERE id = ANY($1)', [missing.map(({ id }) => id)])).toEqual(
     [],
   );
+});
+
+it('a pair that needs each other is not written past a policy that was not asked [W-WRITERS-3]', async () => {
+  class Never extends WritePolicy {
+    override decide(): readonly boolean[] {
+      return [false];
+    }
+  }
+  const policy = new PerTableWritePolicy({ items: new Never() }, new OwnerWritePolicy());
+  const [list, item] = [randomUUID(), randomUUID()];
+  await push.push(
+    ALICE,
+    [
+      change('create', 'lists', list, { title: 'a list', cover_item_id: item }),
+      change('create', 'items', item, { list_id: list, title: 'its cover' }),
+    ],
+    { policy },
+  );
+  expect(await push.db.query('SELECT FROM items WHERE id = $1', [item])).toEqual([]);
 });

@@ -115,7 +115,7 @@ describe.each(['late_keys', 'later_keys', 'ruled'])(
       ]);
     });
 
-    it('tells a key that is taken from a record that it refuses [W-PUSH-5]', async () => {
+    it('distinguishes a key that is taken from a record that it refuses [W-PUSH-5]', async () => {
       const [taken, free] = [randomUUID(), randomUUID()];
       await push.push(BOB, [create(table, taken)]);
       const results = await push.push(ALICE, [create(table, taken), create(table, free)]);
@@ -152,7 +152,7 @@ describe('what a trigger or a rule passes over', () => {
     expect(results[0]?.message).toContain('passes it over');
   });
 
-  it('is told apart for updates and deletes, too, and the device gets its row back [W-HOST-32]', async () => {
+  it('is recognised for updates and deletes, too, and the device gets its row back [W-HOST-32]', async () => {
     const id = randomUUID();
     await push.push(ALICE, [create('silent', id)]);
     const update = await push.pushOne(ALICE, change('update', 'silent', id, { title: 'no' }));

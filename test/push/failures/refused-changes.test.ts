@@ -76,7 +76,7 @@ it('a device takes back what it did to columns that can not be changed, though n
   expect(alice.row('chairs', CHAIR)).toMatchObject({ room_id: ROOM });
 });
 
-it('what is no record is not redelivered', async () => {
+it('an id without a record is not redelivered', async () => {
   const sent = ['no uuid', randomUUID()].map((id) => ({
     id,
     table_name: 'notices',

@@ -134,7 +134,7 @@ function given(refusedCreates: unknown): () => SynchroSettings {
 }
 
 describe('a create that is refused for good, removed [W-SDK-5],', () => {
-  it('is told to its device alone, and never deletes a row that the user sees', async () => {
+  it('reaches its device alone, and never deletes a row that the user sees', async () => {
     const { database, app, phone } = await start('remove');
     try {
       const tablet = new Device(app.url, 'alice');

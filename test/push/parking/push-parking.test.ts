@@ -88,7 +88,7 @@ describe('a create that comes before its parent', () => {
     expect([await bodies(), await parked()]).toEqual([['x'], 0]);
   });
 
-  it('tells the device a time of the server that is older than the row will have [interleaving 20]', async () => {
+  it('gives the device a time of the server that is older than the row will have [interleaving 20]', async () => {
     const { server_updated_at: told } = await push.pushOne(ALICE, newComment());
     await push.push(ALICE, [newTask()]);
     const { earlier } = only(
@@ -286,7 +286,7 @@ describe('a later change of a parked record', () => {
     expect(await bodies()).toEqual(['second']);
   });
 
-  it('does not start its time anew', async () => {
+  it('does not start its time again', async () => {
     await push.push(ALICE, [newComment()]);
     await push.db.query(`UPDATE sync_parked_rows SET created_at = '2024-01-01'`);
     await push.push(ALICE, [newComment('later')]);
@@ -502,7 +502,7 @@ describe('the bounds of parking', () => {
     expect(await parked()).toBe(MAX_PARKED.rows + 1);
   });
 
-  it('what waits for over a week becomes a failure for an operator, once, and is written all the same [interleaving 20]', async () => {
+  it('a row that waits for over a week becomes a failure for an operator, once, and is written all the same [interleaving 20]', async () => {
     await push.push(ALICE, [newComment(), newComment('y', randomUUID())]);
     await push.db.query(
       `UPDATE sync_parked_rows SET created_at = now() - interval '8 days' WHERE record_id = $1`,

@@ -169,7 +169,14 @@ describe('write groups', () => {
     index = 0,
     columns: readonly ContractColumn[] = [],
   ): Write => {
-    const table = { table: registry.get(name), oid: 1, columns: [], primaryKey: column('uuid') };
+    const table = {
+      table: registry.get(name),
+      oid: 1,
+      columns: [],
+      virtualColumns: [],
+      hasServerKeys: false,
+      primaryKey: column('uuid'),
+    };
     const ref = { id: 'x', table_name: name, operation: 'create' };
     return {
       item: {
@@ -186,13 +193,14 @@ describe('write groups', () => {
         key: `${name} ${index}`,
         operation: 'create',
         data: null,
-        dataText: 'null',
+        dataText: () => 'null',
         parentId: null,
         clientMicros: 0n,
         base: null,
       },
       kind,
       columns,
+      granted: null,
       row: undefined,
     };
   };

@@ -31,7 +31,14 @@ function contract(overrides: Partial<SyncTable> = {}, extra: readonly string[] =
     protectedColumns: new Set(['id', 'user_id', ...TIMES, ...extra]),
     ...overrides,
   });
-  return { table, oid: 1, columns: ALL.map(column), primaryKey: column('id') };
+  return {
+    table,
+    oid: 1,
+    columns: ALL.map(column),
+    virtualColumns: [],
+    hasServerKeys: false,
+    primaryKey: column('id'),
+  };
 }
 
 const child = contract({ parent: 'orders', parentFkColumn: 'order_id' }, ['order_id']);

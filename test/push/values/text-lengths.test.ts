@@ -133,7 +133,7 @@ describe('a text that is too long for the sync tables', () => {
     expect(await edgesOf(database, 'messages', good)).toEqual(['room:alice']);
   });
 
-  it('is refused in an update, which tells the row as it is [W-HOST-6]', async () => {
+  it('is refused in an update, which answers the row as it is [W-HOST-6]', async () => {
     const device = await started('alice');
     const id = randomUUID();
     await insert('messages', { id, user_id: 'alice', room: 'alice' });
@@ -275,7 +275,7 @@ describe('a text that is too long for the sync tables', () => {
     await insert('papers', { id: 'long', user_id: text(3_000) });
     await insert('papers', { id: 'good', user_id: 'alice' });
     await applied(database);
-    expect(await failure('papers', 'long')).toBe(
+    expect(await failure('papers', 'long')).toContain(
       'paper_buckets named a bucket of 3005 bytes for papers: 1280 are the most',
     );
     expect(await edgesOf(database, 'papers', 'good')).toEqual(['user:alice']);
@@ -287,7 +287,7 @@ describe('a text that is too long for the sync tables', () => {
     await insert('notes', { id: 'long', user_id: text(3_000) });
     await insert('notes', { id: 'good', user_id: 'alice' });
     await applied(database);
-    expect(await failure('notes', 'long')).toBe(
+    expect(await failure('notes', 'long')).toContain(
       'UserBuckets.resolveOwners named a bucket of 3005 bytes for notes: 1280 are the most',
     );
     expect(await edgesOf(database, 'notes', 'good')).toEqual(['user:alice']);

@@ -56,7 +56,7 @@ describe('applying a row', () => {
     expect(record).toEqual(recordIn({ a: true, b: true }, NOW));
   });
 
-  it('tells the buckets that keep it of a change', () => {
+  it('gives the buckets that keep it an entry for a change', () => {
     const record = recordIn({ a: true }, EARLY);
     expect(applyRow(record, row(['a']))).toEqual([update('a')]);
     expect(record).toEqual(recordIn({ a: true }, NOW));
@@ -72,7 +72,7 @@ describe('applying a row', () => {
     expect(applyRow(recordIn({}), row(['a', 'a'], { cause: 'insert' }))).toEqual([create('a')]);
   });
 
-  it('leaves a row whose rule failed where it is, and tells those who have it', () => {
+  it('leaves a row whose rule failed where it is, with entries for its buckets', () => {
     const record = recordIn({ a: true }, EARLY);
     expect(applyRow(record, row(null))).toEqual([update('a')]);
     expect(Object.fromEntries(record.edges)).toEqual({ a: true });
@@ -83,7 +83,7 @@ describe('applying a row', () => {
     expect(applyRow(recordIn({}), row([], { cause: 'insert' }))).toEqual([]);
   });
 
-  it('says nothing to buckets that a row keeps when only its buckets were looked at again', () => {
+  it('has no entry for buckets that a row keeps when only its buckets were resolved again', () => {
     const record = recordIn({ a: true }, NOW);
     expect(applyRow(record, row(['a', 'b'], { cause: 'reresolved' }))).toEqual([
       create('b', micros(NOW) + MILLISECOND),
@@ -157,15 +157,36 @@ describe('the time that is served with an entry', () => {
     expect(applyRow(recordIn({}), old)).toEqual([create('a', micros(NOW))]);
   });
 
-  it('is the commit for a row without a time', () => {
-    for (const updatedAt of [null, undefined]) {
-      expect(applyRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
-        create('a', micros(NOW)),
-      ]);
-      expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
-        update('a', micros(NOW)),
-      ]);
-    }
+  it('is the commit for a row whose time is not known', () => {
+    const updatedAt = undefined;
+    expect(applyRow(recordIn({}), row(['a'], { cause: 'insert', updatedAt }))).toEqual([
+      create('a', micros(NOW)),
+    ]);
+    expect(applyRow(recordIn({ a: true }, EARLY), row(['a'], { updatedAt }))).toEqual([
+      update('a', micros(NOW)),
+    ]);
+  });
+
+  it('is that of its edges for a row without a time: of the commit that made it what it is [W-FIT-12]', () => {
+    const inserted = recordIn({});
+    expect(applyRow(inserted, row(['a'], { cause: 'insert', updatedAt: null }))).toEqual([create('a')]);
+    expect(inserted.rowMicros).toBe(micros(NOW));
+    const updated = recordIn({ a: true }, EARLY);
+    expect(applyRow(updated, row(['a'], { updatedAt: null }))).toEqual([update('a')]);
+    expect(updated.rowMicros).toBe(micros(NOW));
+  });
+
+  it('grows for a row without a time whose commits are told in another order than their times', () => {
+    const record = recordIn({ a: true }, NOW);
+    const earlier = row(['a'], { updatedAt: null, commitTime: micros(EARLY) });
+    expect(applyRow(record, earlier)).toEqual([update('a', micros(NOW) + MILLISECOND)]);
+  });
+
+  it('says nothing of a row without a time whose buckets alone were looked at again', () => {
+    const record = recordIn({ a: true }, EARLY);
+    expect(applyRow(record, row(['a'], { updatedAt: null, cause: 'reresolved' }))).toEqual([]);
+    expect(record.rowMicros).toBe(micros(EARLY));
+    expect(applyRow(record, row(['a'], { updatedAt: null, cause: 'compared' }))).toEqual([update('a')]);
   });
 
   it('grows for a row that was deleted and inserted again with its former time [interleaving 12]', () => {
@@ -186,7 +207,7 @@ describe('the time that is served with an entry', () => {
 });
 
 describe('removing a row', () => {
-  it('tells the buckets that still saw it, and forgets all of them', () => {
+  it('gives the buckets that still saw it an entry, and forgets all of them', () => {
     const record = recordIn({ a: true, b: false });
     expect(removeRow(record)).toEqual([remove('a')]);
     expect(record.edges.size).toBe(0);

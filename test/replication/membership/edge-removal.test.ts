@@ -27,7 +27,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('a row that goes while the edges of others are removed keeps its own until that is told', async () => {
+it('a row that goes while the edges of others are removed keeps its own until its delete comes', async () => {
   const [gone, going] = [randomUUID(), randomUUID()];
   const start = await startEpoch(
     client,

@@ -175,7 +175,7 @@ describe('children', () => {
     expect(await waiting(list)).toBe(0);
   });
 
-  it('that waited and have moved by now are not told to who had their new parent before [interleaving 9]', async () => {
+  it('that waited and have moved by now do not reach users who had their new parent before [interleaving 9]', async () => {
     const [board, other, list] = [1, 2, 3].map(() => randomUUID()) as Ids;
     await commit(insertBoard(board, null), insertBoard(other, 'alice'), insertList(list, board));
     await withPausedConsumer(database, async () => {
@@ -282,7 +282,7 @@ describe('children', () => {
     }
   });
 
-  it('that come after their parent has moved are not told to who had it in between [interleaving 9]', async () => {
+  it('that come after their parent has moved do not reach users who had it in between [interleaving 9]', async () => {
     const [board, other, list, moved] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     await commit(insertBoard(board, 'alice'), insertBoard(other, 'dave'), insertList(moved, other));
     await applied(database);
@@ -307,7 +307,7 @@ describe('children', () => {
     ]);
   });
 
-  it('that are gone, or elsewhere, when their parent moves in the same batch are not told to who gets it [interleaving 9]', async () => {
+  it('that are gone, or elsewhere, when their parent moves in the same batch do not reach users who get it [interleaving 9]', async () => {
     const [board, other, left, gone, away] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
     const move = (user: string): string => `UPDATE boards SET user_id = '${user}' WHERE id = '${board}'`;
     await commit(insertBoard(board, 'alice'), insertBoard(other, 'dave'));
@@ -335,7 +335,7 @@ describe('children', () => {
     expect(await edgesOf(database, 'lists', left)).toEqual(['user:erin']);
   });
 
-  it('that come under a child of a parent that has moved in the same batch are not told to who had it [interleaving 9]', async () => {
+  it('that come under a child of a parent that has moved in the same batch do not reach users who had it [interleaving 9]', async () => {
     const [board, other, list, away, card] = [1, 2, 3, 4, 5].map(() => randomUUID()) as Ids;
     await commit(insertBoard(board, 'alice'), insertBoard(other, 'bob'));
     await commit(insertList(list, board), insertList(away, other), insertCard(card, away));
@@ -385,7 +385,7 @@ describe('children', () => {
     ['', ', updated_at = clock_timestamp()'],
     [', nor is one whose updated_at stays as it was', ''],
   ])(
-    'that come to a parent later, from one with the same buckets, are not told to who had it in between%s [interleaving 9]',
+    'that come to a parent later, from one with the same buckets, do not reach users who had it in between%s [interleaving 9]',
     async (_, stamp) => {
       const [here, there, list, card] = [1, 2, 3, 4].map(() => randomUUID()) as Ids;
       await commit(insertBoard(here, 'alice'), insertBoard(there, 'alice'));

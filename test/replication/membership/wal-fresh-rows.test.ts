@@ -89,7 +89,7 @@ describe.each([
     for (const id of ids) expect(await edgesOf(database, 'docs', id)).toEqual(['user:carol']);
   });
 
-  it('that somebody has looked at, ahead of the stream, ends in the buckets that it has', async () => {
+  it('that was resolved ahead of the stream ends in the buckets that it has', async () => {
     await start();
     const before = await consumers();
     const ids = Array.from({ length: 4 }, () => randomUUID());

@@ -145,7 +145,7 @@ describe('a soft-deleted row', () => {
     expect(await edgesOf(database, 'files', file)).toEqual(['user:alice']);
   });
 
-  it('that was inserted as one takes nothing of what is told of others beside it', async () => {
+  it('that was inserted as one takes nothing from the entries of others beside it', async () => {
     await makeFolder();
     const deleted = randomUUID();
     await commit(
@@ -156,7 +156,7 @@ describe('a soft-deleted row', () => {
     expect(await logOf(database, 'folders', deleted)).toEqual([]);
   });
 
-  it('that is changed takes nothing either of what is told of a row whose time stands still', async () => {
+  it('that is changed takes nothing either from the entry of a row whose time stands still', async () => {
     await makeFolder();
     const deleted = randomUUID();
     await commit(`INSERT INTO folders (id, user_id, deleted_at) VALUES ('${deleted}', 'bob', now())`);

@@ -335,7 +335,7 @@ describe.each([
     expect(await edgesOf(database, 'docs', bad)).toEqual(['user:alice']);
     expect(await openFailures(bad)).toEqual([
       expect.stringMatching(
-        new RegExp(`^app\\.Doc_Buckets was cancelled after \\d+ ms, asked about docs ${bad}$`),
+        new RegExp(`^app\\.Doc_Buckets was cancelled after \\d+ ms, called for docs ${bad}\\n`),
       ),
     ]);
     // Other changes are applied between its retries.
@@ -351,7 +351,9 @@ describe.each([
     await commit(`UPDATE docs SET n = 3 WHERE id = '${doc}'`);
     expect(await edgesOf(database, 'docs', doc)).toEqual(['many:1', 'many:2', 'user:alice']);
     expect(await openFailures(doc)).toEqual([
-      `app.Doc_Buckets answered 4 buckets for docs ${doc}: more than replication.maxBucketsPerRow, 3`,
+      expect.stringContaining(
+        `app.Doc_Buckets answered 4 buckets for docs ${doc}: more than replication.maxBucketsPerRow, 3`,
+      ),
     ]);
   });
 

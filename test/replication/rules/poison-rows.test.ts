@@ -175,7 +175,7 @@ describe('a row that cannot be written to the log', () => {
     expect(await edgesOf(database, 'pages', bad)).toEqual(['user:bob']);
   });
 
-  it('is told of as deleted once that can be written [W-HOST-3]', async () => {
+  it('gets its delete once that can be written [W-HOST-3]', async () => {
     const [bad, good] = [randomUUID(), randomUUID()];
     await database.query(FAULTS['a trigger on the log']);
     await commit(insertDoc(bad), insertDoc(good));
@@ -285,7 +285,7 @@ describe('a row that cannot be written to the log', () => {
   });
 
   it.each(['redeliver', 'withdraw'])(
-    'sends the device to a snapshot that is to be told of it by %s [W-HOST-4]',
+    'sends the device to a snapshot that should get it by %s [W-HOST-4]',
     async (kind) => {
       const [bad, good] = [randomUUID(), randomUUID()];
       await database.query(FAULTS['a trigger on the log']);

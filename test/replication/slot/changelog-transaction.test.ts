@@ -118,7 +118,7 @@ describe('a transaction of the changelog', () => {
     expect(await logOf(database, 'tasks', 'a')).toEqual(['create user:alice', 'update user:alice']);
   });
 
-  it('tells of what failed that was sent while something else was waited for', async () => {
+  it('throws the error of a statement that was sent while another one was awaited', async () => {
     const edge = { ...ENTRY, live: true, rowUpdatedAt: null, parentId: null };
     const tx = await ChangelogTransaction.begin(successor, start);
     tx.append([ENTRY]);
@@ -130,7 +130,7 @@ describe('a transaction of the changelog', () => {
     expect(await logOf(database, 'tasks', 'a')).toEqual([]);
   });
 
-  it('tells what a question failed of that was asked ahead', async () => {
+  it('throws the error of a read that was sent ahead', async () => {
     const tx = await ChangelogTransaction.begin(successor, start);
     const failed = tx.asked(tx.query('SELECT 1 / 0'));
     await expect(tx.query('SELECT 1')).rejects.toMatchObject({ code: '22012' });

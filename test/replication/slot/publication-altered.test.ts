@@ -125,7 +125,7 @@ describe('a publication that somebody has', () => {
     expect(new Set(titles)).toEqual(new Set(['deleted', 'kept', 'made offline', 'written meanwhile']));
   });
 
-  it('altered is looked at once, and not at every start', async () => {
+  it('altered is resolved once, and not at every start', async () => {
     const entries = async (): Promise<number> =>
       (await database.query("SELECT FROM sync_changelog WHERE table_name = 'tasks'")).length;
     const [, dropTable, addTable] = alterations[2];

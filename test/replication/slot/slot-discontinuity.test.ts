@@ -40,7 +40,7 @@ describe('slot and stored position', () => {
     ['there is no slot', { slot: null }, /gone/],
     ['the slot was invalidated', { slot: { lost: 'wal_removed' } }, /invalidated: wal_removed/],
     ['the system is another one', { system: { systemId: 'other' } }, /another one/],
-    ['the position is of an unknown system', { position: { systemId: null } }, /made anew/],
+    ['the position is of an unknown system', { position: { systemId: null } }, /recreated/],
     ['the server was promoted', { system: { timeline: 2 } }, /promoted/],
     ['the slot is ahead', { slot: { confirmedFlush: 1_001n } }, /ahead of the stored position 0\/3E8/],
   ])('do not belong together when %s [W-WAL-17]', (_, change, expected) => {

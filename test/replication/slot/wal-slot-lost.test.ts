@@ -33,7 +33,7 @@ describe('a slot whose WAL was removed', () => {
     return id;
   }
 
-  it('is made anew, and nothing is lost [W-WAL-17]', async () => {
+  it('is replaced, and nothing is lost [W-WAL-17]', async () => {
     app = await startApp({ database });
     const device = new Device(app.url, 'alice');
     await device.start();

@@ -29,7 +29,7 @@ describe('the next try', () => {
     ['applied something, however short it was', { ...failed, progressed: true }],
     ['lasted for more than half a minute', { ...failed, milliseconds: 30_001 }],
     ['found another instance at work', { ...failed, standby: true }],
-  ])('begins anew after a session that %s', (_, end) => {
+  ])('begins again after a session that %s', (_, end) => {
     expect(nextAttempt(6, end)).toBe(0);
   });
 });

@@ -81,7 +81,7 @@ describe('the pgoutput decoder', () => {
     });
   });
 
-  it('tells a value that was not sent from NULL and from the empty text', () => {
+  it('distinguishes a value that was not sent from NULL and from the empty text', () => {
     const update = message(byte('U'), int32(7), byte('N'), tuple('1', undefined, ''));
     expect(decoder().decode(update)).toMatchObject({ previous: null, next: ['1', undefined, ''] });
   });

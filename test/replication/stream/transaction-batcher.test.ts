@@ -74,7 +74,7 @@ describe('the transaction batcher', () => {
     ]);
   });
 
-  it('tells the end of a transaction whose rows have all been handed out', () => {
+  it('finds the end of a transaction whose rows have all been handed out', () => {
     expect(batches([...transaction(1, 100n, 6), null])).toEqual([
       [6, [1], null],
       [0, [1], 110n],

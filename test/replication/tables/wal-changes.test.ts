@@ -96,7 +96,7 @@ describe('the changelog', () => {
     expect(device.row('pages', page)).toMatchObject({ doc_id: after });
   });
 
-  it('tells every bucket of a truncated table, and of those that the TRUNCATE cascades to [W-WAL-10]', async () => {
+  it('has a delete in every bucket of a truncated table, and of those that the TRUNCATE cascades to [W-WAL-10]', async () => {
     const [doc, page, later] = [randomUUID(), randomUUID(), randomUUID()];
     const device = new Device(app.url, 'alice');
     await device.start();

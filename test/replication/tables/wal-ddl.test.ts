@@ -203,7 +203,7 @@ describe('DDL while the consumer streams', () => {
     expect([...bob.rows('docs').keys()]).toEqual([doc]);
   });
 
-  it('that writes the values of a column anew, under its former type, brings them to devices', async () => {
+  it('that rewrites the values of a column, under its former type, brings them to devices', async () => {
     const doc = await insertDoc('alice', 'quiet');
     await applied(database);
     await sync(alice);

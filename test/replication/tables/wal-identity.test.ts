@@ -75,7 +75,7 @@ describe('the replica identity, changed while the consumer streams,', () => {
     return id;
   }
 
-  it('to an index without the key still tells of rows that are deleted or get another key', async () => {
+  it('to an index without the key still finds rows that are deleted or get another key', async () => {
     const [deleted, renamed, kept, next] = [
       await insertDoc(),
       await insertDoc(),

@@ -96,7 +96,7 @@ describe('a partition', () => {
     expect(await edgesOf(database, 'events', low)).toEqual(['user:bob']);
   });
 
-  it('that was away while it changed has its changes told, though it is back before anyone could look', async () => {
+  it('that was away while it changed has entries for its changes, though it is back before a consumer could see that', async () => {
     const before = new Date(Date.now() + 1_000).toISOString();
     await database.query(
       `BEGIN;
@@ -112,7 +112,7 @@ describe('a partition', () => {
     expect(await logOf(database, 'events', high)).toEqual(['create user:alice']);
   });
 
-  it('that changes while nobody consumes is looked at when the app is back', async () => {
+  it('that changes while no instance consumes is resolved when the app is back', async () => {
     await app.close();
     await database.query('TRUNCATE events_high');
     await database.query(`UPDATE events SET updated_at = now() WHERE id = '${low}'`);

@@ -44,7 +44,7 @@ const REFUSED = [
   'loose_name', 'text COLLATE loose', 'varchar(9) COLLATE loose',
 ]; // prettier-ignore
 
-describe('columns by which rows, users and buckets are told apart', () => {
+describe('columns that identify rows, users and buckets', () => {
   it.each([...REFUSED, 'mood', 'date'])('%s is refused for an owner, by name [W-HOST-22]', async (type) => {
     await fixture.db.query(
       `DROP TABLE IF EXISTS typed; ${createTableSql('typed', `user_id ${type}, n int`)}`,
@@ -195,7 +195,7 @@ it.each([
   expect(line).not.toContain('cut_few');
 });
 
-it('a role that may not write or read a table is told with the GRANT that fixes it [W-HOST-25]', async () => {
+it('a role that may not write or read a table is reported with the GRANT that fixes it [W-HOST-25]', async () => {
   await fixture.db.query(`${createTableSql('granted', 'user_id text')}; ${createTableSql('granted_too')}`);
   const role = await createRole(fixture.db, 'pool');
   const dataSource = await new DataSource({ type: 'postgres', url: role.url, poolSize: 1 }).initialize();

@@ -56,7 +56,9 @@ describe('a start', () => {
       ALTER TABLE pages_odd REPLICA IDENTITY NOTHING`);
     const error = await refusal(Page);
     expect(error).toMatchObject({ code: 'replica_identity_missing' });
-    await database.query(/(ALTER TABLE .*pages_odd.* REPLICA IDENTITY FULL);/.exec(error.message)?.[1] ?? '');
+    await database.query(
+      /(ALTER TABLE .*pages_odd.* REPLICA IDENTITY [^;]*);/.exec(error.message)?.[1] ?? '',
+    );
     const app = await startWalApp(database, [Page]);
     await app.close();
   });

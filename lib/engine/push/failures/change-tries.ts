@@ -21,7 +21,7 @@ export interface FailedChange {
   readonly error: unknown;
 }
 
-/** What is remembered, across pushes, of changes that failed (see `sync_push_failures`). */
+/** The failed changes of a user, remembered across pushes (see `sync_push_failures`). */
 export class ChangeTries {
   constructor(
     private readonly sql: SqlRunner,

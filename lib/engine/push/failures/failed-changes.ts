@@ -16,7 +16,7 @@ export class FailedChanges {
     return [...this.failures].flatMap(([item, failure]) => (mayPass(failure) ? item : []));
   }
 
-  /** What is to be written for those of them that head the changes of their record. */
+  /** The writes of those that head the changes of their record. */
   get writes(): readonly Write[] {
     return [...this.failures.values()].flatMap((failure) =>
       mayPass(failure) && 'write' in failure ? failure.write : [],
@@ -37,7 +37,7 @@ export class FailedChanges {
     this.keys.add(item.key);
   }
 
-  /** What follows a change that failed waits with it. */
+  /** Later changes of a record wait with the one that failed. */
   withoutBlocked(items: readonly PushItem[]): readonly PushItem[] {
     return items.filter((item) => {
       const isBlocked = this.keys.has(item.key);

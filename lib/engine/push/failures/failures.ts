@@ -1,7 +1,7 @@
 import { describeError } from '../../../common/describe-error.js';
 import type { Write } from '../writing/judge.js';
 import { KeyReplacedError } from '../writing/key-replaced.error.js';
-import type { PushItem, PushResult, StoredRow } from '../push-change.js';
+import { isRemoval, type PushItem, type PushResult, type StoredRow } from '../push-change.js';
 import { type SqlFailure, sqlFailure } from '../sql/sqlstate.js';
 import { reverted } from '../verdicts.js';
 
@@ -28,7 +28,7 @@ export function mayPass(failure: Failure): boolean {
   return !['value', 'host', 'postponed'].includes(failure.kind);
 }
 
-/** The error of a change of which nothing says for sure that it always fails; null for any other failure. */
+/** The error of a change that may succeed another time; null for any other failure. */
 export function doubt(failure: Failure): { readonly error: unknown } | null {
   if (failure.kind === 'host') return failure;
   return failure.kind === 'sql' && sqlFailure(failure.error) === 'doubtful' ? failure : null;
@@ -43,6 +43,7 @@ export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow 
   if (failure.kind === 'host') return reverted(item, row, ...REASONS.doubtful);
   if (failure.kind !== 'sql') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
   const kind = sqlFailure(failure.error);
+  if (kind === 'reference' && isRemoval(item)) return reverted(item, row, ...STILL_NEEDED);
   if (kind === 'constraint') {
     const operation = failure.write.kind === 'undelete' ? 'undelete' : item.operation;
     const [reason, message] = OPERATION_FAILED[operation];
@@ -66,7 +67,7 @@ export function notWritten(
   return reverted(item, row, reason, `${message}: a trigger or a rule of the database passes it over`);
 }
 
-/** For the host's log: clients are not told names of constraints. */
+/** For the host's log: clients never get names of constraints. */
 export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
   if (failure.kind === 'verdict')
@@ -76,6 +77,8 @@ export function describeFailure(item: PushItem, failure: Failure): string {
 }
 
 type Reason = readonly [reason: string, message: string];
+
+const STILL_NEEDED: Reason = ['delete_failed', 'other records still refer to this one'];
 
 const REASONS: Readonly<Record<Exclude<SqlFailure, 'constraint'>, Reason>> = {
   data: ['invalid_data', 'invalid data format'],

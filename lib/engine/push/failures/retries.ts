@@ -12,13 +12,13 @@ import { endsTransaction } from '../sql/sqlstate.js';
 import { contentDifferences, parseRow } from '../values/writable-columns.js';
 
 /**
- * The changes that were made before, and come again since their answer was lost (W-PUSH-11, 12): the row is what they
- * want it to be. Who starts from the present version is no retry: its change would have moved the version on.
+ * The changes that come again since their answer was lost (W-PUSH-11, 12): the row is already as they want it to be.
+ * A change that starts from the present version is no retry: it would have moved the version on.
  *
  * Where a value is spelled in another way than PostgreSQL's (an interval, a time that the column rounds), PostgreSQL
- * itself is asked what it would make of it.
+ * itself converts it for the comparison.
  *
- * @param rowOf the record's row as far as the user may know of it
+ * @param rowOf the record's row as far as the user may see it
  */
 export async function findRetries(
   host: SqlRunner,
@@ -48,7 +48,7 @@ export function isBase(base: string | null, serverTime: string | null): boolean 
   return !!at && !!server && truncateMicros(server.micros, at.digits) === at.micros;
 }
 
-/** What is to be done about what fails in SQL. */
+/** Context for errors of the comparison in SQL. */
 export interface Failing {
   readonly budget: FailureBudget;
   readonly isRerun: boolean;
@@ -58,11 +58,11 @@ interface Candidate {
   readonly item: PushItem;
   readonly row: StoredRow;
   readonly data: ReadonlyMap<string, unknown>;
-  /** Those whose values look different. */
+  /** The items whose values have another spelling. */
   readonly columns: readonly ContractColumn[];
 }
 
-/** Types whose values have one spelling, so that what looks different is. */
+/** Types with one spelling for each value: another spelling is another value. */
 const ONE_SPELLING: ReadonlySet<string> = new Set([
   'text',
   'varchar',
@@ -77,7 +77,7 @@ function isRespelled({ baseType, dbType }: ContractColumn): boolean {
   return !ONE_SPELLING.has(baseType) || dbType.startsWith('character varying(');
 }
 
-/** Those whose values PostgreSQL would print as it prints the stored ones. What it can't read isn't stored. */
+/** The items whose values PostgreSQL prints like the stored ones. A value that it can't read isn't stored. */
 async function sameOnWire(
   host: SqlRunner,
   contract: ContractTable,

@@ -16,7 +16,7 @@ const SPLIT_AFTER = 3;
 const MOST_FAILURES = 100;
 const MOST_MILLISECONDS = 10_000;
 
-/** How far a push has come: who is to blame for what fails. */
+/** The progress of a push: it says what a failure is about. */
 export interface PushProgress {
   stage: 'opening' | 'changes' | 'hooks';
 }
@@ -28,7 +28,7 @@ export interface GivenUp {
   readonly isFinal: boolean;
 }
 
-/** What the parts of a push come to. */
+/** The results of a push's parts. */
 type Parts<Part> = readonly [Part, ...Part[]];
 
 /** How the transactions of a push are run. */
@@ -44,9 +44,9 @@ export interface PushTransactions<Part> {
 
 /**
  * Pushes whose transaction fails as a whole: a hook throws, a policy fails in reading, a constraint at COMMIT, a
- * connection is lost. The device sends the push again; from the third time on it is halved until the change stands alone
- * that makes it fail, and that one is refused after as many tries as any other (see `change-tries.ts`). Where no hook's
- * word nor the server's state is at stake, it is halved at once.
+ * connection is lost. The device sends the push again; from the third time on it is halved until the failing change
+ * stands alone, and that one is refused after as many tries as any other (see `change-tries.ts`). Where neither a
+ * hook nor the server's state can be the reason, it is halved at the first failure.
  */
 export class SplitPush<Part> {
   private readonly tries: ChangeTries;
@@ -65,8 +65,8 @@ export class SplitPush<Part> {
   }
 
   /**
-   * @returns what each part came to, in the order of the changes
-   * @throws what the transaction threw, as long as the push is to be tried as a whole
+   * @returns the result of each part, in the order of the changes
+   * @throws the transaction's error, as long as the push is to be repeated as a whole
    */
   async apply(changes: readonly PushChange[]): Promise<Parts<Part>> {
     const answer = await this.attempt(changes);
@@ -79,7 +79,7 @@ export class SplitPush<Part> {
     return [first, ...others, await this.transactions.giveUp(surplus, { error, isFinal: false })];
   }
 
-  /** Counts the failure, on a connection of its own: that this can be written tells that the server is well. */
+  /** Counts the failure, on a connection of its own: a successful write shows that the server is well. */
   private async mayBeSplit(
     changes: readonly PushChange[],
     { error, isOfRecord }: FailedPart,
@@ -145,7 +145,7 @@ export class SplitPush<Part> {
 
 interface FailedPart {
   readonly error: unknown;
-  /** Neither a hook of the host's nor the state of the server has failed. */
+  /** Whether the failure is neither a hook's nor the server's. */
   readonly isOfRecord: boolean;
   /** Somebody else holds a lock on a row or a table: the change waits for it, however long. */
   readonly isLockWait: boolean;

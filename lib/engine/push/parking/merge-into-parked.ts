@@ -3,9 +3,9 @@ import { dataJson } from './parked-change.js';
 import type { PushItem, PushResult } from '../push-change.js';
 import { applied, terminal } from '../verdicts.js';
 
-/** What became of a parked record by a later change of it, and what that change is answered. */
+/** A parked record after a later change of it, and the verdict on that change. */
 export interface MergedChange {
-  /** The create that is to be written one day; null when the record is gone. */
+  /** The create that is to be written once its parent exists; null when the record is gone. */
   readonly parked: PushItem | null;
   readonly verdict: PushResult;
 }
@@ -48,7 +48,7 @@ function merged(parked: PushItem, update: PushItem, changes: ReadonlyMap<string,
   return {
     ...parked,
     data,
-    dataText: dataJson(data),
+    dataText: () => dataJson(data),
     clientMicros: isLater ? update.clientMicros : parked.clientMicros,
   };
 }

@@ -33,18 +33,18 @@ export interface ParkingState {
 }
 
 /**
- * What one push has to do with its user's parked rows (interleavings 20). Those that it takes up stay where they are
- * until it is known what became of them; {@link finish} removes the ones that were written or deleted.
+ * The parked rows of a push's user (interleavings 20). Rows that it takes up stay stored until their result is known;
+ * {@link finish} removes those that were written or deleted.
  *
- * A push that creates what may be a parent takes the user's lock (`lockParkedRows`) before it locks any row. One that
- * misses a parent, or meets a parked record, takes it when it finds that out, and looks again. It holds row locks by
- * then, and one of the first kind may wait for these: so it doesn't wait, but is run again, and takes the lock first.
- * If all pushes did, a user's devices would always wait for each other.
+ * A push that creates a possible parent takes the user's lock (`lockParkedRows`) before it locks any row. A push that
+ * misses a parent, or meets a parked record, takes the lock only then, and reads again. It holds row locks by then,
+ * and a push of the first kind may wait for these: so it doesn't wait, but runs again, and takes the lock first. If
+ * every push took it, a user's devices would always wait for each other.
  */
 export class Parking {
   private locked: boolean;
   private readonly used: boolean;
-  /** Every record that was taken up, and those of them of which it is open whether they stay parked. */
+  /** Every record that was taken up, and those of them that may stay parked. */
   private readonly takenUp = new Set<string>();
   private readonly held = new Set<string>();
   private readonly gone: PushItem[] = [];
@@ -109,7 +109,10 @@ export class Parking {
     return { items: resumed, deletes };
   }
 
-  /** Takes up what is parked under rows that this push has inserted, as creates whose verdicts nobody is told. */
+  /**
+   * Takes up the rows that are parked under rows which this push has inserted, as creates without a verdict for the
+   * device.
+   */
   async release(parents: readonly PushItem[]): Promise<readonly PushItem[]> {
     if (!this.used || parents.length === 0) return [];
     const keys = parents.map(({ table, id }) => ({ table: table.table.name, recordId: id }));
@@ -216,9 +219,8 @@ export class Parking {
   }
 
   /**
-   * The device has to have the server's time for the row, whatever its own clock says: it drops the delete of a row
-   * without a time, and takes no version that is older (docs/protocol.md#records). This one is older than any that
-   * follows.
+   * The server's time for the row, for any clock of the device: a device drops the delete of a row without a time,
+   * and ignores older versions (docs/protocol.md#records). This time is older than any that follows.
    */
   private times(): Pick<PushResult, 'server_updated_at'> {
     return { server_updated_at: formatMicros(truncateMicros(this.scope.now, 3) - 1000n) };

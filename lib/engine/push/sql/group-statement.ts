@@ -4,7 +4,8 @@ import { columnJson } from '../values/client-values.js';
 import { isUnchanged } from '../unchanged.js';
 import type { Write } from '../writing/judge.js';
 import type { WriteGroup } from '../writing/write-groups.js';
-import { deleteSql, insertSql, keptName, type GroupShape, updateSql, type WriteForm } from './write-sql.js';
+import { type GroupShape, keptName, type WriteForm } from './group-values.js';
+import { deleteSql, insertSql, updateSql } from './write-sql.js';
 import { parseRow } from '../values/writable-columns.js';
 
 export interface GroupStatement {
@@ -18,9 +19,9 @@ export interface GroupStatement {
 export function groupStatement(
   registry: SyncRegistry,
   userId: string,
-  { group: [{ item, kind, columns }], form, records: writes }: GroupStatement,
+  { group: [{ item, kind, columns, granted }], form, records: writes }: GroupStatement,
 ): SqlStatement {
-  const shape: GroupShape = { contract: item.table, columns, form };
+  const shape: GroupShape = { contract: item.table, columns, form, granted };
   const records = `[${writes.map(recordText).join(',')}]`;
   switch (kind) {
     case 'insert':

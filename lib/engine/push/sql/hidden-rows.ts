@@ -7,9 +7,9 @@ import type { PushContext, PushItem, PushResult } from '../push-change.js';
 import { idAmongSql, recordKey } from '../values/record-id.js';
 
 /**
- * The records that verdicts put on their device, or leave there, though its user doesn't read the rows where they are:
- * one who has left a team made a row of theirs anew that the device had been told to delete. Nothing has moved, so the
- * log says nothing of it.
+ * The records that verdicts put on their device, or leave there, though its user doesn't read the rows where they
+ * are: a user who has left a team makes a row of theirs again that the device had to delete. No row has moved, so the
+ * log has no entry.
  */
 export async function hiddenRows(
   sql: SqlRunner,
@@ -36,7 +36,10 @@ export async function hiddenRows(
   return hidden;
 }
 
-/** A device takes the server's version for its own, and keeps what it made; of other rows it has been given, it is told. */
+/**
+ * A device takes the server's version for its own, and keeps the rows that it made; other rows that it was given have
+ * entries.
+ */
 function isShown({ operation }: PushItem, verdict: PushResult | undefined): boolean {
   if (verdict?.server_version !== undefined) return true;
   return verdict?.accepted === true && operation === 'create';

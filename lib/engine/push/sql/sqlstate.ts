@@ -3,12 +3,12 @@ import { isLostPlan, isRetryable, isSchemaRace } from '../../../database/databas
 import { KeyReplacedError } from '../writing/key-replaced.error.js';
 
 /**
- * What an SQL error of one record means for its change (W-PUSH-2):
+ * The meaning of an SQL error of one record for its change (W-PUSH-2):
  * - `data`: a value that the column can't hold;
- * - `reference`: it points to a row that isn't there;
+ * - `reference`: it points to a row that doesn't exist, or another row points to it;
  * - `forbidden`: a policy or a privilege refuses it;
  * - `constraint`: a rule of the host's schema or triggers refuses it;
- * - `doubtful`: anything else. A trigger may raise whatever it likes, and it may pass: the change is tried again, a
+ * - `doubtful`: anything else. A trigger may raise any code, and the reason may pass: the change is tried again, a
  *   bounded number of times (see `change-tries.ts`).
  */
 export type SqlFailure = 'data' | 'reference' | 'forbidden' | 'constraint' | 'doubtful';
@@ -17,17 +17,17 @@ export type SqlFailure = 'data' | 'reference' | 'forbidden' | 'constraint' | 'do
 export function sqlFailure(error: unknown): SqlFailure {
   if (error instanceof KeyReplacedError) return 'constraint';
   const { code = '', routine } = serverError(error) ?? {};
-  // A privilege that is missing is a fault of the set-up, whatever the record; a policy says no from elsewhere.
+  // A missing privilege is a fault of the set-up, for every record; a policy's refusal has another origin.
   if (code === '42501' && routine === 'aclcheck_error') return 'doubtful';
   return BY_STATE.get(code) ?? BY_CLASS.get(code.slice(0, 2)) ?? 'doubtful';
 }
 
 /**
  * Whether an error is no record's alone, so that the whole transaction ends: the connection is gone, or another run
- * helps. Whatever else the server says, the savepoint is rolled back, and the record that caused it is looked for.
+ * helps. For any other error the savepoint is rolled back, and halving finds the record that caused it.
  *
- * @param isRerun the transaction was run again already: a race that is lost again, or a column that is missing again, is
- *   the record's
+ * @param isRerun the transaction was run again already: a race that is lost again, or a column that is missing again,
+ *   is the record's
  */
 export function endsTransaction(error: unknown, isRerun: boolean): boolean {
   if (error instanceof KeyReplacedError) return !isRerun;
@@ -63,6 +63,7 @@ interface ServerError {
 }
 
 const BY_STATE: ReadonlyMap<string, SqlFailure> = new Map([
+  ['23001', 'reference'], // ON DELETE RESTRICT
   ['23503', 'reference'],
   ['42501', 'forbidden'],
   ['42703', 'data'], // undefined_column

@@ -1,23 +1,13 @@
-import { quoteIdentifier } from '../../../common/identifiers.js';
+import { quoteIdentifier, quoteLiteral } from '../../../common/identifiers.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { ContractColumn, ContractTable } from '../../../schema/schema-contract.js';
-import { ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
+import { hasOwnWriteRule, ownedSql, parentOwnedSql } from '../../../store/host-rows/ownership-sql.js';
+import { functionWritesSql, rowJsonb } from '../../../store/host-rows/write-function-sql.js';
 import type { SqlStatement } from '../../../database/pipeline.js';
+import { timestampEnvelopeSql } from '../../../schema/row-json.js';
+import { changedSql, type GroupShape, recordsSql, sentJsonb, valueSql } from './group-values.js';
 import { storedRowSql } from './row-sql.js';
-
-/** What a group writes: the same table and columns for all its records. */
-export interface GroupShape {
-  readonly contract: ContractTable;
-  /** The columns that clients' values go to; without the key. */
-  readonly columns: readonly ContractColumn[];
-  readonly form: WriteForm;
-}
-
-/**
- * `plain` statements are such as PostgreSQL takes on every table: nothing but the INSERT or UPDATE itself. A key that is
- * taken is an error then, where the usual form leaves the record out.
- */
-export type WriteForm = 'usual' | 'plain';
 
 /**
  * Inserts records that are new. It leaves out those whose key is taken (on the primary key only, or it would hide
@@ -37,19 +27,19 @@ export function insertSql(
   const values: (readonly [string, string])[] = [
     [primaryKey.name, `r.${quoteIdentifier(primaryKey.name)}`],
     ...group.columns.map((column) => [column.name, valueSql(column)] as const),
-    [table.updatedAtColumn, `date_trunc('milliseconds', clock_timestamp())`],
   ];
+  if (table.updatedAtColumn !== null) values.push([table.updatedAtColumn, NOW]);
   // Without a type of its own, the parameter takes the column's.
-  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(userId)]);
+  if (table.ownerColumn !== null) values.push([table.ownerColumn, parameter(group.granted?.owner ?? userId)]);
   // TypeORM counts versions from 1, and gives the column no default.
   if (table.versionColumn !== null) values.push([table.versionColumn, '1']);
   const fk = group.columns.find(({ name }) => name === table.parentFkColumn);
   let asked: string | undefined;
   const user = (): string => (asked ??= `${parameter(userId)}::text`);
-  const check = parentCheck(registry, group, fk, user);
+  const check = group.granted ? 'true' : createCheck(registry, group, fk, user);
   // A trigger may have given the row away.
   const owned =
-    table.ownerColumn === null && table.parent === null ? 'false' : stillOwnedSql(registry, group, user());
+    hasOwnWriteRule(table) || table.parent !== null ? stillOwnedSql(registry, group, user()) : 'false';
   return {
     sql: `INSERT INTO ${table.sql} AS t (${values.map(([name]) => quoteIdentifier(name)).join(', ')})
       SELECT ${values.map(([, value]) => value).join(', ')} FROM ${recordsSql(group)} WHERE ${check}
@@ -59,6 +49,9 @@ export function insertSql(
     parameters,
   };
 }
+
+/** To whole milliseconds, which is what Swift keeps (W-PUSH-8). */
+const NOW = `date_trunc('milliseconds', clock_timestamp())`;
 
 /** Updates records that the user owns. `undelete` takes back a soft delete. */
 export function updateSql(
@@ -71,21 +64,27 @@ export function updateSql(
   const assignments = group.columns.map(
     (column, index) => `${quoteIdentifier(column.name)} = ${changedSql(group, column, index)}`,
   );
-  if (undelete) assignments.push(`${quoteIdentifier(group.contract.table.deletedAtColumn)} = NULL`);
+  const { deletedAtColumn } = group.contract.table;
+  if (undelete && deletedAtColumn !== null) assignments.push(`${quoteIdentifier(deletedAtColumn)} = NULL`);
   return changeSql(registry, group, records, userId, assignments);
 }
 
-/** Soft-deletes records that the user owns. */
+/** Deletes records that the user owns: softly, where the table has a delete time. */
 export function deleteSql(
   registry: SyncRegistry,
   group: GroupShape,
   records: string,
   userId: string,
 ): SqlStatement {
-  const column = quoteIdentifier(group.contract.table.deletedAtColumn);
-  return changeSql(registry, group, records, userId, [
-    `${column} = date_trunc('milliseconds', clock_timestamp())`,
-  ]);
+  const { table } = group.contract;
+  if (table.deletedAtColumn !== null)
+    return changeSql(registry, group, records, userId, [
+      `${quoteIdentifier(table.deletedAtColumn)} = ${NOW}`,
+    ]);
+  const sql = `DELETE FROM ${table.sql} AS t USING ${recordsSql(group)}
+        ${allowedRecordsSql(registry, group)}
+        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
+  return writtenSql(group, sql, [records, userId]);
 }
 
 function changeSql(
@@ -95,58 +94,74 @@ function changeSql(
   userId: string,
   assignments: readonly string[],
 ): SqlStatement {
-  const { table, primaryKey } = group.contract;
-  const key = quoteIdentifier(primaryKey.name);
+  const { table } = group.contract;
   const version = table.versionColumn === null ? [] : [versionSql(table.versionColumn)];
-  const all = [...assignments, forwardSql(group.contract), ...version];
+  const parameters: unknown[] = [records, userId];
+  const newOwner = group.granted?.owner ?? null;
+  const owner =
+    table.ownerColumn === null || newOwner === null
+      ? []
+      : [`${quoteIdentifier(table.ownerColumn)} = $${parameters.push(newOwner)}`];
+  const all = [...assignments, ...owner, ...forwardSql(group.contract), ...version];
   const sql = `UPDATE ${table.sql} AS t SET ${all.join(', ')} FROM ${recordsSql(group)}
-        WHERE t.${key} = r.${key} AND ${ownedSql(registry, table, 't', '$2::text')}
+        ${allowedRecordsSql(registry, group)}
         RETURNING ${storedRowSql(group.contract)}, ${stillOwnedSql(registry, group, '$2::text')} AS owned`;
-  return {
-    // TypeORM answers a bare UPDATE in another form than a SELECT.
-    sql: group.form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql,
-    parameters: [records, userId],
-  };
+  return writtenSql(group, sql, parameters);
+}
+
+function allowedRecordsSql(registry: SyncRegistry, group: GroupShape): string {
+  const key = quoteIdentifier(group.contract.primaryKey.name);
+  // A policy has been asked under the rows' locks.
+  return `WHERE t.${key} = r.${key} AND ${group.granted ? 'true' : changeCheck(registry, group)}`;
+}
+
+/** TypeORM answers a bare UPDATE or DELETE in another form than a SELECT. */
+function writtenSql({ form }: GroupShape, sql: string, parameters: readonly unknown[]): SqlStatement {
+  return { sql: form === 'usual' ? `WITH written AS (${sql}) SELECT * FROM written` : sql, parameters };
 }
 
 function stillOwnedSql(registry: SyncRegistry, { contract }: GroupShape, user: string): string {
   return `coalesce(${ownedSql(registry, contract.table, 't', user)}, false)`;
 }
 
-/**
- * Every column has the type that it is declared with, so values are read as the column itself would read them. Domains
- * come later (see {@link valueSql}): one that refuses null would refuse what a device leaves alone.
- */
-function recordsSql({ contract, columns }: GroupShape): string {
-  const definitions = [
-    contract.primaryKey,
-    ...columns,
-    { name: keptName(contract), baseSqlType: 'integer[]' },
-  ].map(({ name, baseSqlType }) => `${quoteIdentifier(name)} ${baseSqlType}`);
-  return `json_to_recordset($1::json) AS r(${definitions.join(', ')})`;
+/** Both sides are asked: the row before, and the team that it goes to. */
+function changeCheck(registry: SyncRegistry, group: GroupShape): string {
+  const { table } = group.contract;
+  const owned = ownedSql(registry, table, 't', '$2::text');
+  const { writeFunction } = table;
+  if (writeFunction !== null && group.columns.length > 0) {
+    const held = rowJsonb('t');
+    const wanted = `${held} || ${sentJsonb(group)}`;
+    return `${owned} AND ${functionWritesSql(writeFunction, table, { held, wanted }, '$2::text')}`;
+  }
+  const index = group.columns.findIndex(({ name }) => name === table.members?.column);
+  const column = group.columns[index];
+  if (!column) return owned;
+  const wanted = changedSql(group, column, index);
+  const held = `t.${quoteIdentifier(column.name)}`;
+  return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;
 }
 
-/** The member of a record that tells which of the group's columns its device did not touch: no column's name. */
-export function keptName({ columns }: ContractTable): string {
-  let name = 'kept';
-  while (columns.some((column) => column.name === name)) name += '_';
-  return name;
-}
-
-/** What the device only holds, perhaps inexactly, stays as it is, even where PostgreSQL could not read it again. */
-function changedSql({ contract }: GroupShape, column: ContractColumn, index: number): string {
-  const [name, kept] = [column.name, keptName(contract)].map(quoteIdentifier);
-  return `CASE WHEN ${index} = ANY (r.${kept}) THEN t.${name} ELSE ${valueSql(column)} END`;
-}
-
-/** A JSON null reads as SQL's; a document column that refuses that one may hold the other (W-DATA-3). */
-function valueSql({ name, baseType, sqlType, baseSqlType, ...column }: ContractColumn): string {
-  const read = `r.${quoteIdentifier(name)}`;
-  const isDocument = baseType === 'json' || baseType === 'jsonb';
-  // Devices may be told that it takes null: theirs means the default.
-  const refusesNull = !column.nullable || column.nullMeansDefault;
-  const value = isDocument && refusesNull ? `coalesce(${read}, 'null')` : read;
-  return sqlType === baseSqlType ? value : `${value}::${sqlType}`;
+function createCheck(
+  registry: SyncRegistry,
+  group: GroupShape,
+  fk: ContractColumn | undefined,
+  user: () => string,
+): string {
+  const { table, primaryKey } = group.contract;
+  const check = parentCheck(registry, group, fk, user);
+  if (table.writeFunction !== null) {
+    const owner =
+      table.ownerColumn === null
+        ? ''
+        : ` || jsonb_build_object(${quoteLiteral(table.ownerColumn)}, ${user()})`;
+    const sides = { held: 'NULL::jsonb', wanted: `${sentJsonb(group)}${owner}` };
+    return `${check} AND ${functionWritesSql(table.writeFunction, table, sides, user())}`;
+  }
+  if (table.members === null) return check;
+  const column = [primaryKey, ...group.columns].find(({ name }) => name === table.members?.column);
+  const wanted = column && valueSql(column);
+  return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;
 }
 
 /** A table's own owner column lets a child stand without a parent, but not under another user's. */
@@ -157,22 +172,25 @@ function parentCheck(
   user: () => string,
 ): string {
   if (table.parent === null) return 'true';
-  if (!fk) return table.ownerColumn === null ? 'false' : 'true';
+  if (!fk) return hasOwnWriteRule(table) ? 'true' : 'false';
   const value = `r.${quoteIdentifier(fk.name)}`;
   const owned = parentOwnedSql(registry, table, value, user());
-  return table.ownerColumn === null ? owned : `(${value} IS NULL OR ${owned})`;
+  return hasOwnWriteRule(table) ? `(${value} IS NULL OR ${owned})` : owned;
 }
 
 /**
  * Moves `updated_at` forward by at least a millisecond, and to whole ones (interleavings 13, W-PUSH-8): a device
  * takes no row whose time did not grow, and Swift keeps milliseconds. A column that is coarser moves by a second.
  */
-function forwardSql({ table, columns }: ContractTable): string {
-  const column = quoteIdentifier(table.updatedAtColumn);
-  const dbType = columns.find(({ name }) => name === table.updatedAtColumn)?.dbType ?? '';
+function forwardSql({ table: { updatedAtColumn }, columns }: ContractTable): readonly string[] {
+  if (updatedAtColumn === null) return [];
+  const column = quoteIdentifier(updatedAtColumn);
+  const dbType = columns.find(({ name }) => name === updatedAtColumn)?.dbType ?? '';
   const isCoarse = /\([0-2]\)/.test(dbType);
   const [unit, step] = isCoarse ? ['second', '1999999 microseconds'] : ['milliseconds', '1999 microseconds'];
-  return `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`;
+  return [
+    `${column} = greatest(date_trunc('${unit}', clock_timestamp()), date_trunc('${unit}', t.${column} + interval '${step}'))`,
+  ];
 }
 
 function versionSql(name: string): string {

@@ -7,11 +7,11 @@ import { integerText, numberToken, withoutTrailing } from './numbers.js';
 
 /**
  * A client's value as the JSON text that `json_to_recordset` turns into the column's type. Devices keep values in
- * SQLite's five storage classes, so what comes back is not what they were given (docs/protocol.md#values). What can't
- * be converted goes on as it is: PostgreSQL refuses it, and the change gets a verdict.
+ * SQLite's five storage classes, so values come back in another form (docs/protocol.md#values). A value that can't be
+ * converted goes on as it is: PostgreSQL refuses it, and the change gets a verdict.
  *
  * @param stored the value that the server has now, as it is on the wire (parsed losslessly); undefined if there is
- *   none. It tells what the device started from where the echo alone can't.
+ *   none. It shows the device's starting point where the sent value alone is ambiguous.
  */
 export function columnJson(column: ContractColumn, sent: unknown, stored?: unknown): string {
   const value = column.formerLabels === undefined ? sent : withLabelsOfNow(column.formerLabels, sent, stored);
@@ -20,7 +20,7 @@ export function columnJson(column: ContractColumn, sent: unknown, stored?: unkno
   switch (column.baseType) {
     case 'json':
     case 'jsonb':
-      // Of what reads as the text of a null, nothing tells whether it is a null or a text: it is read anew.
+      // The text of a null may be a null or a text: it is parsed again.
       return documentJson(value, !column.nullable && stored === NULL_DOCUMENT ? undefined : stored);
     case 'bool':
       return booleanJson(value);
@@ -94,7 +94,7 @@ function bytesText(text: string): string {
   return `\\x${Buffer.from(text, 'base64').toString('hex')}`;
 }
 
-/** With its padding. A pattern that repeats a group keeps a note of each repetition: too many for megabytes. */
+/** With its padding. A pattern that repeats a group keeps a record of each repetition: too many for megabytes. */
 function isBase64(text: string): boolean {
   if (text.length % 4 !== 0) return false;
   const padding = text.length - withoutTrailing(text, '=');

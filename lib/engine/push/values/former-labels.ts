@@ -19,7 +19,7 @@ export function withLabelsOfNow(
   return stored !== undefined && jsonText(translated) === jsonText(stored) ? stored : sent;
 }
 
-/** What stands between the brackets, quotes and commas of a range or a composite. */
+/** The text between the brackets, quotes and commas of a range or a composite. */
 const WORD = /[^[\](){}",\s]+/g;
 
 /** An array comes as JSON text. */

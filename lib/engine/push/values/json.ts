@@ -18,10 +18,10 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** What begins neither an object nor an array. */
+/** A text that begins neither an object nor an array. */
 const SCALAR = /^\s*[^\s[{]/;
 
-/** Megabytes of prose are told from JSON by their first word, where a scan would go through them. */
+/** The first word distinguishes megabytes of prose from JSON, without a scan of the whole. */
 function parseScalar(text: string): unknown {
   const value: unknown = JSON.parse(text);
   return typeof value === 'number' ? parseLossless(text) : value;

@@ -1,5 +1,6 @@
 import { USER_BUCKETS } from '../../../common/canonical-id.js';
 import { bytesAbove, TEXT_LIMITS } from '../../../common/text-limits.js';
+import { memberBucket } from '../../../registry/buckets/members.js';
 import type { SyncTable } from '../../../registry/sync-table.js';
 import { numberToken } from './numbers.js';
 
@@ -15,10 +16,12 @@ export function lengthProblem(
 ): string | null {
   const bucketColumn = table.bucketByColumn ?? table.ownerColumn;
   const prefix = table.bucketPrefix ?? USER_BUCKETS;
+  const members = memberBucket(table);
   const texts: readonly (readonly [column: string, text: string, limit: number])[] = [
     [table.idColumn, id, TEXT_LIMITS.recordId],
     ...sent(data, table.parentFkColumn, TEXT_LIMITS.recordId),
     ...sent(data, bucketColumn, TEXT_LIMITS.bucket - Buffer.byteLength(prefix)),
+    ...sent(data, members?.column ?? null, TEXT_LIMITS.bucket - Buffer.byteLength(members?.prefix ?? '')),
   ];
   for (const [column, text, limit] of texts) {
     const bytes = bytesAbove(limit, text);

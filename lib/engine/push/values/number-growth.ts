@@ -10,7 +10,7 @@ const MAX_NUMBER_LENGTH = 1000;
 /** Beyond the exponents of doubles, with all their digits: no device means it. */
 const MAX_EXPONENT = 400;
 
-/** Of one value: what was sent, so many times again, costs nobody anything. */
+/** Of one value: a factor of growth that costs other users nothing. */
 const FREE_FACTOR = 4;
 
 /**
@@ -101,7 +101,7 @@ function wordGrowth(word: string): number {
 
 const LONG_NUMBER = /^[+-]?\.?\d[\da-fox_.+-]*$/i;
 
-/** A text that is no JSON becomes a string, whatever it looks like. */
+/** A text that is no JSON becomes a string, of any content. */
 function documentGrowth(text: string, { exponents, unusual }: JsonScan): number {
   let growth = 0;
   for (let index = 0; index < unusual.length; index += 2) {
@@ -140,7 +140,7 @@ function* partsOf(value: unknown): Generator<Part, void> {
   }
 }
 
-/** Parts that are looked at in less than a millisecond. */
+/** Parts that are checked in less than a millisecond. */
 const PIECE = 1_000;
 
 function sum(numbers: readonly number[]): number {

@@ -34,7 +34,7 @@ export function sameIdSql({ baseType }: ContractColumn, value: string, text: str
   return `${value} = ${text}::${baseType}`;
 }
 
-/** The same for a key column and the ids in an array of texts: an index is looked into once for each of them. */
+/** The same for a key column and the ids in an array of texts: each id is one search of the index. */
 export function idAmongSql({ baseType }: ContractColumn, value: string, texts: string): string {
   return `${value} = ANY (${texts}::${baseType}[])`;
 }

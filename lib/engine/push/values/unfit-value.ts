@@ -3,7 +3,7 @@ import { isUnchanged } from '../unchanged.js';
 import type { Write } from '../writing/judge.js';
 import { parseRow } from './writable-columns.js';
 
-/** Whether an integer is beyond its column: it fails without a look at the database, however many of them there are. */
+/** Whether an integer is beyond its column: it fails without a query, however many there are. */
 export function hasUnfitValue({ item, columns, row }: Write): boolean {
   const stored = row && parseRow(row);
   return columns.some((column) => {

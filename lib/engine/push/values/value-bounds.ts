@@ -5,15 +5,15 @@ import { isJson } from './json.js';
 import { excessGrowth } from './number-growth.js';
 import { isSlowToRead } from './slow-texts.js';
 
-/** What the values of one change may hold and grow to. */
+/** Bounds on the values of one change. */
 export type ValueBounds = JsonBounds;
 
 /** Characters by which the numbers of one change may grow, beside what {@link excessGrowth} lets pass. */
 const MAX_GROWTH = 4096;
 
 /**
- * Whether the values that a device sent are such as a device can be given back: no document deeper than its parser
- * goes, no number that fills pages when PostgreSQL writes it out, nothing that it takes minutes to read.
+ * Whether the values of a device can be given back to a device: no document deeper than its parser goes, no number
+ * that fills pages when PostgreSQL prints it, nothing that takes minutes to read.
  */
 export function* areWithinBounds(
   values: readonly (readonly [ContractColumn, unknown])[],
@@ -31,8 +31,8 @@ export function* areWithinBounds(
 }
 
 /**
- * What a document or an array that is sent as text holds; null for other texts. What is sent as JSON was bounded with the
- * body.
+ * The content of a document or an array that is sent as text; null for other texts. The body's bounds apply to values
+ * that are sent as JSON.
  */
 function scanDocument(column: ContractColumn, text: string, bounds: JsonBounds): JsonScan | null {
   if (!(column.isArray || DOCUMENTS.has(column.baseType)) || !OPENS.test(text)) return null;

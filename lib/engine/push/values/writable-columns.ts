@@ -33,9 +33,9 @@ function isWritten(column: ContractColumn, data: ClientData): boolean {
 }
 
 /**
- * The columns by which the row isn't what the client sent, as far as their spelling tells. None means the retry of a
- * change whose answer was lost (W-PUSH-11, 12). Times that the server stamps don't count, nor does what it computes
- * or fills in.
+ * The columns in which the row differs from the client's values, as far as their spelling shows. None means the retry
+ * of a change whose answer was lost (W-PUSH-11, 12). Times that the server stamps don't count, nor do values that it
+ * computes or fills in.
  */
 export function contentDifferences(
   contract: ContractTable,
@@ -77,7 +77,7 @@ function isRespelledUuid(
 function differences(contract: ContractTable, data: ClientData, row: StoredRow): readonly ContractColumn[] {
   const stored = parseRow(row);
   const { updatedAtColumn, deletedAtColumn, versionColumn } = contract.table;
-  const ours = [updatedAtColumn, deletedAtColumn, versionColumn];
+  const ours: readonly (string | null)[] = [updatedAtColumn, deletedAtColumn, versionColumn];
   return contract.columns.filter(
     (column) =>
       data.has(column.name) &&

@@ -1,35 +1,47 @@
 import { partition } from '../../../common/collections.js';
+import { Turns } from '../../../common/pieces.js';
 import type { SyncRegistry } from '../../../registry/sync-registry.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
+import { hasOwnWriteRule } from '../../../store/host-rows/ownership-sql.js';
 import type { FailedChanges } from '../failures/failed-changes.js';
 import type { FailureBudget } from '../failures/failure-budget.js';
 import { type Failure, notWritten } from '../failures/failures.js';
 import type { FailedCode } from './host-code.js';
+import { grantOf, type Permission } from '../policy/granted.js';
 import { isForbidden } from './is-forbidden.js';
-import { type Judge, serverTimes, acceptedUnchanged, type Write } from './judge.js';
+import { type Judge, notThere, type Write } from './judge.js';
 import type { Parking } from '../parking/parking.js';
-import type { PushContext, PushItem, PushResult } from '../push-change.js';
+import type { WritePermissions } from '../policy/write-permissions.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
-import { repairTime } from '../repair-time.js';
 import { findRetries } from '../failures/retries.js';
 import { type Outcome, GroupWriter, type Written } from './group-writer.js';
 import { hasUnfitValue } from '../values/unfit-value.js';
-import { applied, terminal } from '../verdicts.js';
+import { terminal } from '../verdicts.js';
 import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
+import { writtenVerdict } from './written.js';
+import { WrittenItems } from './written-items.js';
 
-/** What a push works with. */
+/** The parts that a push works with. */
 export interface PushTools {
   readonly roles: RoleSwitch;
   readonly registry: SyncRegistry;
   readonly context: PushContext;
+  readonly permissions: WritePermissions;
   readonly judge: Judge;
   readonly parking: Parking;
   readonly validation: WriteValidation;
 }
 
-/** What one push has come to so far. */
+/** The state of one push so far. */
 export interface PushState {
   readonly rows: PushRows;
   readonly failed: FailedChanges;
@@ -42,15 +54,12 @@ export class ChangeProcessing {
   readonly writer: GroupWriter;
   /** By the changes' indexes. */
   readonly verdicts = new Map<number, PushResult>();
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
-  readonly accepted: PushItem[] = [];
-  /** Rows that were written, and are not the user's any more. */
-  readonly givenAway: PushItem[] = [];
-  /** Those of them that are new: the log says nothing of them to their user, whose device has them. */
-  readonly madeForOthers: PushItem[] = [];
-  /** What would have come into buckets that the user doesn't read. */
+  readonly written: WrittenItems;
+  /** Changes that would have put a row into a bucket that the user doesn't read. */
   readonly unreadable: PushItem[] = [];
-  private inserted: PushItem[] = [];
+  /** Other rows may have gone with those that were removed. */
+  private hasRemoved = false;
+  private readonly turns = new Turns();
 
   constructor(
     private readonly tools: PushTools,
@@ -58,16 +67,7 @@ export class ChangeProcessing {
   ) {
     const { roles, registry, context } = tools;
     this.writer = new GroupWriter(roles, registry, context, state.budget);
-  }
-
-  /** Whether rows were inserted that may have been waited for. */
-  get hasInserted(): boolean {
-    return this.inserted.length > 0;
-  }
-
-  /** Those rows, once. */
-  takeInserted(): readonly PushItem[] {
-    return this.inserted.splice(0);
+    this.written = new WrittenItems(registry);
   }
 
   /** Judges and writes changes of different records. */
@@ -88,16 +88,21 @@ export class ChangeProcessing {
 
   private async decide(items: readonly PushItem[]): Promise<readonly Write[]> {
     const writes: Write[] = [];
-    const open = items.map((item) => this.onOwnVersion(item));
-    const failing = { budget: this.state.budget, isRerun: this.tools.context.isRerun === true };
-    const retries = await findRetries(
-      this.tools.roles.host,
-      open,
-      (item) => this.state.rows.get(item),
-      failing,
-    );
+    const { budget, rows } = this.state;
+    const all = items.map((item) => this.onOwnVersion(item));
+    const permissions = await this.tools.permissions.ask(all, rows, budget);
+    const open = all.filter((item) => this.isOpen(item, permissions.get(item)));
+    const rowOf = (item: PushItem): StoredRow | undefined => {
+      const row = rows.get(item);
+      return row && permissions.has(item) ? { ...row, owned: true } : row;
+    };
+    const failing = { budget, isRerun: this.tools.context.isRerun === true };
+    const retries = await findRetries(this.tools.roles.host, open, rowOf, failing);
     for (const item of open) {
-      const decision = await this.tools.judge.decide(item, this.state.rows.get(item), retries.has(item));
+      // Thousands may be decided without a statement in between.
+      if (this.turns.isOver) await this.turns.next();
+      const how = { isRetry: retries.has(item), granted: grantOf(permissions.get(item)) };
+      const decision = await this.tools.judge.decide(item, rowOf(item), how);
       if ('kind' in decision) writes.push(decision);
       else this.takeAnswer(item, decision);
     }
@@ -105,15 +110,42 @@ export class ChangeProcessing {
     return writes;
   }
 
-  /** What the same push wrote before is what the device's next change of the record builds on. */
+  /** Whether a change is still to be judged: no policy has refused it. */
+  private isOpen(item: PushItem, permission: Permission | undefined): boolean {
+    if (permission === undefined || grantOf(permission)) return true;
+    if (permission === 'postponed') this.state.failed.add(item, { kind: 'postponed' });
+    else if (!('byDefault' in permission)) this.takeAnswer(item, permission);
+    return false;
+  }
+
+  /** The device's next change of a record builds on the version that this push wrote before. */
   private onOwnVersion(item: PushItem): PushItem {
     const row = this.state.rows.get(item);
     return row && this.state.rows.isOwnVersion(item) ? { ...item, base: row.updatedAt } : item;
   }
 
   private async write(group: WriteGroup): Promise<readonly Outcome[]> {
-    const [first, ...rest] = await this.valid(group.filter((write) => this.mayWrite(write)));
-    return first ? this.writer.write([first, ...rest]) : [];
+    const outcomes: Outcome[] = [];
+    const ready = await this.decided(group.filter((write) => this.mayWrite(write)));
+    for (const part of writeGroups(ready, this.state.rank)) {
+      const [first, ...rest] = await this.valid(part);
+      if (first) outcomes.push(...(await this.writer.write([first, ...rest])));
+    }
+    return outcomes;
+  }
+
+  /** A create whose parent has come with the same push is put before its policy only now. */
+  private async decided(writes: readonly Write[]): Promise<readonly Write[]> {
+    const { permissions } = this.tools;
+    const late = writes.filter((write) => !permissions.isDecided(write)).map(({ item }) => item);
+    if (late.length === 0) return writes;
+    const answers = await permissions.ask(late, this.state.rows, this.state.budget);
+    return writes.flatMap((write) => {
+      if (permissions.isDecided(write)) return write;
+      const answer = answers.get(write.item);
+      const granted = grantOf(answer);
+      return this.isOpen(write.item, answer) && granted ? { ...write, granted } : [];
+    });
   }
 
   private async valid(writes: readonly Write[]): Promise<readonly Write[]> {
@@ -142,7 +174,7 @@ export class ChangeProcessing {
     const { table } = item.table;
     if (kind !== 'insert' || table.parent === null || this.state.rows.hasParent(item)) return false;
     const fk = table.parentFkColumn === null ? null : item.data?.get(table.parentFkColumn);
-    return table.ownerColumn === null || (fk !== null && fk !== undefined);
+    return !hasOwnWriteRule(table) || (fk !== null && fk !== undefined);
   }
 
   private async applyOutcome(outcome: Exclude<Outcome, { kind: 'taken' }>): Promise<void> {
@@ -154,6 +186,8 @@ export class ChangeProcessing {
     else if (kind === 'unreadable') {
       this.unreadable.push(item);
       this.conclude(item, notReadable(item, this.state.rows.get(item)));
+    } else if (item.operation !== 'create' && (await this.isGone(item))) {
+      this.conclude(item, notThere(item, item.operation));
     } else {
       // The row is locked and was the user's, so code, a policy or a trigger of the host's has refused.
       const { roles, registry, context } = this.tools;
@@ -162,19 +196,27 @@ export class ChangeProcessing {
     }
   }
 
-  /** A change is written. */
-  keep(outcome: Written): void {
-    const { write, row } = outcome;
-    const { item, kind } = write;
-    this.conclude(item, written(outcome));
-    this.state.rows.put(item, row);
-    if (!row.owned) this.givenAway.push(item);
-    if (!row.owned && kind === 'insert') this.madeForOthers.push(item);
-    if (kind === 'insert' && this.tools.registry.children(item.table.table.name).length > 0)
-      this.inserted.push(item);
+  /** Whether the row went, by a foreign key or a trigger, with another one that this push has removed. */
+  private async isGone(item: PushItem): Promise<boolean> {
+    if (!this.hasRemoved) return false;
+    this.state.rows.remove(item);
+    await this.state.rows.load([item]);
+    return this.state.rows.get(item) === undefined;
   }
 
-  /** What was parked before stays parked until it is written, or has lost against a row that is there. */
+  /** A change is written. */
+  keep(outcome: Written): void {
+    const { row } = outcome;
+    const { item } = outcome.write;
+    this.conclude(item, writtenVerdict(outcome));
+    if (isRemoval(item)) {
+      this.state.rows.remove(item);
+      this.hasRemoved = true;
+    } else this.state.rows.put(item, row);
+    this.written.add(outcome);
+  }
+
+  /** A parked record stays parked until it is written, or has lost against an existing row. */
   private conclude(item: PushItem, verdict: PushResult): void {
     if (this.tools.parking.holds(item)) {
       if (!verdict.accepted && verdict.status !== 'conflict') {
@@ -183,13 +225,13 @@ export class ChangeProcessing {
       }
       this.tools.parking.unpark(item);
     }
-    if (verdict.accepted) this.accepted.push(item);
+    this.written.conclude(item, verdict);
     this.verdicts.set(item.index, verdict);
   }
 
   /**
-   * Creates whose key was taken meanwhile are judged again, by the row that has it (W-PUSH-10). Where no row is to be
-   * seen, a statement that leaves nothing out tells whether the key is taken, or the table doesn't take the record.
+   * Judges creates whose key was taken meanwhile again, by the row that has it (W-PUSH-10). Where no row is visible,
+   * a statement in the plain form shows whether the key is taken, or the table doesn't take the record.
    */
   private async findTaken(writes: readonly Write[]): Promise<readonly PushItem[]> {
     await this.state.rows.load(writes.map(({ item }) => item));
@@ -198,23 +240,10 @@ export class ChangeProcessing {
       for (const outcome of await this.writer.write(group, 'plain')) {
         const { item } = outcome.write;
         if (outcome.kind !== 'taken') await this.applyOutcome(outcome);
-        // Another user's: nothing is told of it (W-PUSH-5).
+        // It is another user's, and the answer reveals nothing of it (W-PUSH-5).
         else this.conclude(item, terminal(item.ref, 'ownership_violation', 'record id is not available'));
       }
     }
     return seen.map(({ item }) => item);
   }
-}
-
-function written({ write: { item, kind }, row }: Written): PushResult {
-  // Without times, so that the device takes whatever it is told next.
-  if (!row.owned) return applied(item.ref);
-  if (kind === 'delete') {
-    // A trigger has kept the row.
-    if (row.deletedAt === null) return applied(item.ref, repairTime(row));
-    return applied(item.ref, { ...serverTimes(row), server_deleted_at: row.deletedAt });
-  }
-  const taken = acceptedUnchanged(item, row);
-  // A trigger has deleted it. Of a row that is new no pull says so: it never was there for the log.
-  return row.deletedAt === null ? taken : { ...taken, server_deleted_at: row.deletedAt };
 }

@@ -5,9 +5,9 @@ import type { PushRows } from '../sql/push-rows.js';
 import { parseRow } from '../values/writable-columns.js';
 
 /**
- * The writes that may only hold together, as a transaction's with deferred constraints: a row with those that it needs,
- * which refer back to it, or two that swap a unique value. Each write failed alone. Whoever needs one takes it along, not
- * the other way round, so that a bad one spoils none that is good without it.
+ * The writes that may only hold together, as a transaction's with deferred constraints: a row with those that it
+ * needs, which refer back to it, or two that swap a unique value. Each write failed alone. A write takes along those
+ * that it needs, not the other way round, so that a bad one spoils no write that is good without it.
  */
 export function closures(writes: readonly Write[], rows: PushRows): readonly (readonly Write[])[] {
   const needs = needsOf(writes, rows);
@@ -57,7 +57,7 @@ function reachable(start: Write, needs: Needs): ReadonlySet<Write> {
   return found;
 }
 
-/** Writes that have an id in common, whatever it is of. */
+/** Writes that have an id in common, in any column. */
 function components(writes: readonly Write[]): readonly ReadonlySet<Write>[] {
   const groupOf = new Map<Write, Set<Write>>();
   const byId = new Map<string, Write>();

@@ -14,9 +14,9 @@ import { groupStatement } from '../sql/group-statement.js';
 import { ServerStateError } from '../failures/server-state.error.js';
 import { endsTransaction, sqlState } from '../sql/sqlstate.js';
 import { isWriteGroup, type WriteGroup } from './write-groups.js';
-import type { WriteForm } from '../sql/write-sql.js';
+import type { WriteForm } from '../sql/group-values.js';
 
-/** What became of one write. */
+/** The outcome of one write. */
 export type Outcome =
   | Written
   /** The statement passed it over: the key is taken, or a policy, a trigger or a rule kept it from being written. */
@@ -26,7 +26,7 @@ export type Outcome =
   | { readonly kind: 'failed'; readonly write: Write; readonly error: unknown }
   /** It would have put the row into a bucket that its user doesn't read (see {@link BucketCheck}). */
   | Unreadable
-  /** It came with others that fail, of which too many have failed. */
+  /** Too many of the writes that came with it have failed. */
   | { readonly kind: 'postponed'; readonly write: Write };
 
 export interface Written {
@@ -145,7 +145,7 @@ export class GroupWriter {
     return outcomes;
   }
 
-  /** `checksFirst`: the savepoint stays open, so that the rows can be looked at before it is released. */
+  /** `checksFirst`: the savepoint stays open, so that the rows can be checked before it is released. */
   private async attempt(
     groups: readonly WriteGroup[],
     { form, constraints, checksFirst }: AttemptOptions,
@@ -220,10 +220,7 @@ const CHECK_NOW = { sql: 'SET CONSTRAINTS ALL IMMEDIATE' };
 const RELEASE = { sql: `RELEASE SAVEPOINT ${SAVEPOINT}` };
 const ROLLBACK = `ROLLBACK TO SAVEPOINT ${SAVEPOINT}; ${RELEASE.sql}`;
 
-/**
- * What PostgreSQL says to the usual form of a statement where the table takes a plain one only: rules on it, or a key
- * whose constraint is deferrable, and no arbiter of ON CONFLICT.
- */
+/** Errors of the usual form where a table takes plain statements only: rules, or a key with a deferrable constraint. */
 const REFUSED_FORMS: ReadonlySet<string> = new Set(['0A000', '55000', '42P10']);
 
 /** @throws KeyReplacedError when a row is none of those that were asked for */
@@ -242,7 +239,10 @@ function parts(group: WriteGroup, size: number): readonly WriteGroup[] {
   return starts.map((start) => group.slice(start, start + size)).filter((part) => isWriteGroup(part));
 }
 
-/** The server is unwell, or the table lacks what its publication asks for: a replica identity, or a column of that. */
+/**
+ * The server is unwell, or the table lacks something that its publication needs: a replica identity, or a column of
+ * that.
+ */
 function mayBeOfTable(error: unknown): boolean {
   return isTransient(error) || ['55000', '42P10'].includes(sqlState(error) ?? '');
 }

@@ -3,7 +3,7 @@ import { isRetryable } from '../../../database/database-error.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { sqlState } from '../sql/sqlstate.js';
 
-/** What code of the host's came to. */
+/** The result of the host's code. */
 export type HostAnswer<Value> = { readonly value: Value } | FailedCode;
 
 export interface FailedCode {
@@ -58,7 +58,7 @@ export class HostCode {
 
   private async open(): Promise<void> {
     if (this.isOpen || this.savepoint === null) return;
-    // Outside of the savepoint, so that it holds whatever becomes of that: the code is the host's own.
+    // Outside of the savepoint, so that it holds after a rollback, too: the code is the host's own.
     await this.roles.leave();
     await this.manager.query(`SAVEPOINT ${this.savepoint}`);
     this.isOpen = true;

@@ -14,10 +14,13 @@ import { idAmongSql } from '../values/record-id.js';
 export async function isForbidden(
   host: SqlRunner,
   registry: SyncRegistry,
-  { item, kind }: Write,
+  { item, kind, granted }: Write,
   userId: string,
 ): Promise<boolean> {
   const { table, primaryKey } = item.table;
+  if (granted) return mayHideRows(host, table);
+  // The rule has refused what the row was to become.
+  if ((table.members !== null || table.writeFunction !== null) && kind !== 'delete') return true;
   if (kind !== 'insert') {
     const key = `t.${quoteIdentifier(primaryKey.name)}`;
     const rows: unknown[] = await host.query(

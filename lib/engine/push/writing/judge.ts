@@ -8,22 +8,31 @@ import { isOfHost } from '../../../resolvers/own-conflict-rule.js';
 import type { ContractColumn } from '../../../schema/schema-contract.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { clientTime, NOT_FOUND } from '../check-change.js';
+import type { Granted } from '../policy/granted.js';
 import { type FailedCode, type HostAnswer, HostCode } from './host-code.js';
 import { lengthProblem } from '../values/length-problem.js';
-import type { PushContext, PushItem, PushResult, StoredRow } from '../push-change.js';
+import {
+  isRemoval,
+  type PushContext,
+  type PushItem,
+  type PushResult,
+  type StoredRow,
+} from '../push-change.js';
 import { recordId } from '../values/record-id.js';
 import { repairTime } from '../repair-time.js';
 import { isBase } from '../failures/retries.js';
 import { alreadyDeleted, applied, conflict, reverted, terminal } from '../verdicts.js';
 import { createColumns, needsRepair, updateColumns } from '../values/writable-columns.js';
 
-/** What is to be written for one change. */
+/** The write for one change. */
 export interface Write {
   readonly item: PushItem;
   readonly kind: 'insert' | 'update' | 'undelete' | 'delete';
   readonly columns: readonly ContractColumn[];
   /** The row before; undefined for an insert. */
   readonly row: StoredRow | undefined;
+  /** The grant of a policy of the host's; null where the rule in SQL decides. */
+  readonly granted: Granted | null;
 }
 
 /** A write, a verdict, or what the host's resolver threw. */
@@ -34,7 +43,7 @@ export type Decision = Write | PushResult | FailedCode;
  * hazards).
  */
 export class Judge {
-  /** Of which nothing was to be written, though their devices hold something else than the rows. */
+  /** Changes without anything to write, though their devices hold something else than the rows. */
   readonly unwritten: PushItem[] = [];
   private readonly byItem = new Map<number, ConflictEvent>();
   private readonly code: HostCode;
@@ -67,28 +76,35 @@ export class Judge {
   }
 
   /**
-   * @param row the record's row as far as the user may know of it
-   * @param isRetry the row is what the change wants it to be already
+   * @param row the record's row as far as the user may see it
+   * @param isRetry the row is already as the change wants it to be
+   * @param granted the grant of a policy
    */
-  async decide(item: PushItem, row: StoredRow | undefined, isRetry: boolean): Promise<Decision> {
+  async decide(
+    item: PushItem,
+    row: StoredRow | undefined,
+    { isRetry, granted = null }: { readonly isRetry: boolean; readonly granted?: Granted | null },
+  ): Promise<Decision> {
     if (!row) {
-      if (item.operation !== 'create')
-        return terminal(item.ref, 'record_not_found', NOT_FOUND[item.operation]);
+      if (item.operation !== 'create') return notThere(item, item.operation);
+      if (item.table.hasServerKeys) return terminal(item.ref, 'key_is_generated', KEY_IS_GENERATED);
       if (!this.canOwn(item)) return notOwned(item, row);
-      return { item, kind: 'insert', columns: createColumns(item.table, item.data ?? new Map()), row };
+      const columns = createColumns(item.table, item.data ?? new Map());
+      return { item, kind: 'insert', columns, row, granted };
     }
     if (!row.owned) return notOwned(item, row);
     if (item.operation === 'delete') {
-      return row.deletedAt === null ? { item, kind: 'delete', columns: [], row } : alreadyDeleted(item.ref);
+      if (row.deletedAt !== null) return alreadyDeleted(item.ref);
+      return { item, kind: 'delete', columns: [], row, granted };
     }
     if (item.operation === 'update' && row.deletedAt !== null) {
       return conflict(item, row, 'record_deleted', 'record is deleted');
     }
-    return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row);
+    return isRetry ? acceptedUnchanged(item, row) : this.resolveConflict(item, row, granted);
   }
 
   /** An update, or a create of what exists: an INSERT OR REPLACE (W-PUSH-11), or an undelete. */
-  private async resolveConflict(item: PushItem, row: StoredRow): Promise<Decision> {
+  private async resolveConflict(item: PushItem, row: StoredRow, granted: Granted | null): Promise<Decision> {
     const { table, data } = item;
     const isUndelete = row.deletedAt !== null;
     const answer = await this.resolve(item, row);
@@ -103,11 +119,12 @@ export class Judge {
     const tooLong = lengthProblem(table.table, item.id, data);
     if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);
     const columns = updateColumns(table, data);
-    if (columns.length === 0 && !isUndelete) {
+    const givesAway = (granted?.owner ?? null) !== null;
+    if (columns.length === 0 && !isUndelete && !givesAway) {
       if (needsRepair(table, data, row)) this.unwritten.push(item);
       return applied(item.ref);
     }
-    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row };
+    return { item, kind: isUndelete ? 'undelete' : 'update', columns, row, granted };
   }
 
   /** A user id that the owner column can't hold, or prints as another text, owns nothing (interleavings 26). */
@@ -124,7 +141,7 @@ export class Judge {
       clientId: this.context.clientId,
       userId: this.context.userId,
       get clientData() {
-        return item.dataText;
+        return item.dataText();
       },
       serverData: row.data,
       clientTime: clientTime(item),
@@ -152,9 +169,20 @@ export class Judge {
   }
 }
 
+const KEY_IS_GENERATED = 'devices can not create records here: the server gives out their keys';
+
 /** The row is the user's to see, not to write: the device takes its change back (W-PUSH-3). */
 export function notOwned(item: PushItem, row: StoredRow | undefined): PushResult {
   return reverted(item, row, 'ownership_violation', 'record belongs to another user');
+}
+
+/**
+ * There is no row that the user may know of. In a table without a delete time that is what a delete wants, and what the
+ * retry of one finds.
+ */
+export function notThere(item: PushItem, operation: 'update' | 'delete'): PushResult {
+  if (isRemoval(item)) return alreadyDeleted(item.ref);
+  return terminal(item.ref, 'record_not_found', NOT_FOUND[operation]);
 }
 
 /** The change is in the row. Where the row says something else than the device, the device is made to take it over. */
@@ -163,7 +191,7 @@ export function acceptedUnchanged(item: PushItem, row: StoredRow): PushResult {
   return applied(item.ref, isStale ? repairTime(row) : serverTimes(row));
 }
 
-/** The row's times as an answer tells them. */
+/** The row's times in the form of an answer. */
 export function serverTimes(row: StoredRow): Pick<PushResult, 'server_updated_at'> {
   return row.updatedAt === null ? {} : { server_updated_at: row.updatedAt };
 }

@@ -1,8 +1,8 @@
 import { SynchroError } from '../../../common/errors.js';
 
 /**
- * A trigger has given a record another key. The savepoint of its statement is released by then, so the push has to be
- * run again; from then on it looks before it releases, and rolls back what nobody asked for.
+ * A trigger has given a record another key. The savepoint of its statement is released by then, so the push has to
+ * run again; from then on it checks before it releases, and rolls back rows that no change asked for.
  */
 export class KeyReplacedError extends SynchroError {
   constructor() {

@@ -50,7 +50,7 @@ export class PushSession {
     do {
       await this.release();
       await this.retry();
-    } while (processing.hasInserted || (await this.writeTogether()));
+    } while (processing.written.hasInserted || (await this.writeTogether()));
     await this.giveUp();
     await parking.finish();
     const { roles, registry, context } = this.tools;
@@ -63,32 +63,32 @@ export class PushSession {
     return this.tools.judge.conflicts();
   }
 
-  /** What has come to be in the tables as the changes wanted it, in the order of writing. */
+  /** The changes whose rows are as they wanted them, in the order of writing. */
   accepted(): readonly PushItem[] {
-    return this.processing.accepted;
+    return this.processing.written.accepted;
   }
 
-  /** What no verdict says of what devices hold. */
+  /** Differences between devices and server that no verdict corrects. */
   unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
     return {
-      unwritten: [...this.tools.judge.unwritten, ...this.processing.givenAway],
-      hidden: [...this.hidden, ...this.processing.madeForOthers],
+      unwritten: [...this.tools.judge.unwritten, ...this.processing.written.givenAway],
+      hidden: [...this.hidden, ...this.processing.written.madeForOthers],
     };
   }
 
   /** Writes what was parked under the rows that this push has inserted. */
   private async release(): Promise<void> {
-    const items = await this.tools.parking.release(this.processing.takeInserted());
+    const items = await this.tools.parking.release(this.processing.written.takeInserted());
     await this.state.rows.load(items);
     await this.processing.process(items);
   }
 
   /**
-   * What failed is tried once more, now that all else is written: in the order of arrival, where a rename may free
-   * a name (interleavings 16), then parents first, where a chain of references arrived backwards.
+   * Tries failed changes once more, now that all else is written: in the order of arrival, where a rename may free a
+   * name (interleavings 16), then parents first, where a chain of references arrived backwards.
    */
   private async retry(): Promise<void> {
-    // The look that follows tells for sure that a parent is not there.
+    // Under the lock, the read that follows shows for sure that a parent does not exist.
     if (this.state.failed.has('parent_missing')) await this.tools.parking.lock();
     await this.state.rows.load(this.state.failed.open);
     const { budget } = this.state;
@@ -105,7 +105,7 @@ export class PushSession {
   }
 
   /**
-   * What fails alone may hold together with others, where constraints are deferred (interleavings 18).
+   * Writes that fail alone may hold together with others, where constraints are deferred (interleavings 18).
    * @returns whether some were written, so that others may be tried again
    */
   private async writeTogether(): Promise<boolean> {
@@ -132,6 +132,7 @@ export class PushSession {
     const { failed, rank } = this.state;
     const { writer } = this.processing;
     if (!writes.every(({ item }) => failed.all.has(item))) return false;
+    if (!writes.every((write) => this.tools.permissions.isDecided(write))) return false;
     const outcomes =
       (await writer.writeTogether(writeGroups(writes, rank))) ??
       (await writer.writeTogether(writes.map((write) => [write])));

@@ -15,13 +15,18 @@ export function rounds(items: readonly PushItem[]): readonly (readonly PushItem[
   return result;
 }
 
-/** Writes of one statement: the same table, kind and columns, in the order of their arrival. */
+/** Writes of one statement: the same table, kind, columns and grant, in the order of their arrival. */
 export type WriteGroup = readonly [Write, ...Write[]];
 
 /** Groups writes by statement: creates with parents first, then updates, then deletes with children first (W-PUSH-14). */
 export function writeGroups(writes: readonly Write[], rank: PushRank): readonly WriteGroup[] {
-  const groups = groupBy(writes, ({ item, kind, columns }) =>
-    JSON.stringify([item.table.table.name, kind, columns.map(({ name }) => name)]),
+  const groups = groupBy(writes, ({ item, kind, columns, granted }) =>
+    JSON.stringify([
+      item.table.table.name,
+      kind,
+      columns.map(({ name }) => name),
+      granted && [granted.owner],
+    ]),
   );
   return [...groups.values()].filter(isWriteGroup).toSorted(([a], [b]) => {
     const byKind = KIND_ORDER[a.kind] - KIND_ORDER[b.kind];

@@ -5,14 +5,12 @@ import type { BeforeApplyEvent } from '../../../settings/hook-events.js';
 import type { HookRunner } from '../../../hooks/hook-runner.js';
 import type { SyncTable } from '../../../registry/sync-table.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
-import { columnJson } from '../values/client-values.js';
 import { type FailedCode, HostCode } from './host-code.js';
-import { type JsonObject, parseJson } from '../values/json.js';
+import type { JsonObject } from '../values/json.js';
 import type { Write } from './judge.js';
-import { plainValue } from '../values/plain-value.js';
+import { plainChange, plainRow } from '../values/plain-value.js';
 import type { PushContext, PushResult } from '../push-change.js';
 import { reverted } from '../verdicts.js';
-import { parseRow } from '../values/writable-columns.js';
 import { dataSourceOf, hydrated } from '../../../database/typeorm-versions.js';
 
 /** Puts each write before the host's validators (`beforeApply`). */
@@ -80,36 +78,31 @@ class WriteEvent implements BeforeApplyEvent {
     private readonly write: Write,
   ) {
     const { item, columns, row } = write;
-    const stored = row ? parseRow(row) : {};
     this.userId = userId;
     this.clientId = clientId;
     this.table = item.table.table.name;
     this.recordId = row?.id ?? item.id;
     this.operation = item.operation;
-    this.data = Object.fromEntries(
-      columns.map((column) => {
-        const value = parseJson(columnJson(column, item.data?.get(column.name), stored[column.name]));
-        return [column.name, plainValue(value)];
-      }),
-    );
-    this.current =
-      row === undefined
-        ? null
-        : Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, plainValue(value)]));
+    this.data = plainChange(columns, item, row);
+    this.current = row === undefined ? null : plainRow(row);
   }
 
   get entity(): object {
-    const { table } = this.write.item.table;
-    const metadata = entityMetadata(dataSourceOf(this.manager), table);
+    const { item, granted } = this.write;
+    const { table } = item.table;
+    const dataSource = dataSourceOf(this.manager);
+    const metadata = entityMetadata(dataSource, table);
     const forced = {
       [table.idColumn]: this.recordId,
       ...(table.ownerColumn === null ? {} : { [table.ownerColumn]: this.userId }),
     };
-    return toEntity(dataSourceOf(this.manager), metadata, { ...forced, ...this.current, ...this.data });
+    const owner = granted?.owner ?? null;
+    const given = table.ownerColumn === null || owner === null ? {} : { [table.ownerColumn]: owner };
+    return toEntity(dataSource, metadata, { ...forced, ...this.current, ...this.data, ...given });
   }
 }
 
-/** What a push has no table for it would have refused long before. */
+/** A change of an unknown table has been refused long before. */
 function entityMetadata(dataSource: DataSource, { name, schema }: SyncTable): EntityMetadata {
   const named = dataSource.entityMetadatas.filter(({ tableName }) => tableName === name);
   const [metadata] = named.toSorted((a) => (a.schema === schema ? -1 : 1));

@@ -1,14 +1,16 @@
-import { CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../common/canonical-id.js';
-import type { SynchroProblem } from '../common/errors.js';
-import type { SyncTable } from './sync-table.js';
+import { CLIENT_BUCKETS, GLOBAL_BUCKET, USER_BUCKETS } from '../../common/canonical-id.js';
+import type { SynchroProblem } from '../../common/errors.js';
+import type { SyncTable } from '../sync-table.js';
 
 /**
  * Whether the default rule takes a row's bucket from a value that its writer may choose, so that the bucket has to be
- * held against what the writer reads. The owner's column can't be chosen. Neither can the key of the row, or of its
- * parent, which is the writer's own: no other record has it, so it names the bucket of nobody else's, provided that
- * the prefix stands for that one table's records everywhere.
+ * compared with those that the writer reads. The owner's column can't be chosen. Nor can the key of the row, or of
+ * its parent, which is the writer's own: no other record has it, so its bucket is nobody else's, provided that the
+ * prefix stands for that one table's records everywhere.
  */
 export function namesBucket(tables: readonly SyncTable[], table: SyncTable): boolean {
+  // A statement lets a row into a team's buckets by the members alone (`wantedSql`).
+  if (table.members !== null) return false;
   const { bucketByColumn, bucketFunction, bucketPrefix, ownerColumn, writeBuckets } = table;
   if (bucketByColumn === null || bucketByColumn === ownerColumn) return false;
   if (writeBuckets === 'any' || bucketFunction !== null) return false;

@@ -1,0 +1,18 @@
+import type { Refused } from '../records/record.js';
+import type { Write } from './edits.js';
+
+/** An edit that lost against the server's version. It is kept until a listener has dealt with it. */
+export interface Conflict extends Refused {
+  readonly status: 'conflict';
+  /** What the user wanted to write; empty for a delete. */
+  readonly mine: Refused['patch'];
+  /** Makes the edit again, on top of the server's version. */
+  keepMine(): Promise<Write>;
+}
+
+export interface SyncEvents {
+  /** Told in one tab. Until what it returns has resolved, the edit stays in `sync.rejected`. */
+  conflict: (conflict: Conflict) => void | Promise<void>;
+  /** Told in every tab; the edit stays in `sync.rejected`. */
+  rejected: (edit: Refused) => void;
+}

@@ -1,0 +1,131 @@
+import { keyOf } from '../records/record.js';
+import { applyTold, readRecords, type Told } from '../records/pulled.js';
+import type { EntryWrite } from '../store/store.js';
+import type { PullPage, SnapshotPage } from '../wire/messages.js';
+import { restart, type Connection } from './connection.js';
+import { FIRST_STAMP, type KnownState, type Replica } from './replica.js';
+import type { KeyedVerdict } from './waiters.js';
+
+const PAGE_SIZE = 1_000;
+
+/** What a pull waits for: the commit of an own push; see docs/protocol.md. */
+export interface PullFor {
+  readonly after?: string | undefined;
+  readonly wait_ms?: number | undefined;
+}
+
+/** Brings what the server has: by pulls, or by a snapshot where it asks for one. Pending edits stay on top. */
+export class Pulling {
+  /** Times of pushes that were applied while an answer is under way: it may be older than they are. */
+  private applied = new Map<string, string>();
+
+  constructor(
+    private readonly replica: Replica,
+    private readonly connection: Connection,
+  ) {}
+
+  /** @returns whether the log does not have yet what was waited for */
+  async pull(wanted: PullFor = {}): Promise<boolean> {
+    for (;;) {
+      // A new schema asks for a snapshot, too.
+      await this.connection.ensure();
+      if (this.replica.meta.snapshot || this.replica.meta.checkpoint === 0) await this.snapshot();
+      const { checkpoint } = this.replica.meta;
+      this.applied = new Map();
+      const page = await this.connection.post<PullPage>('pull', { checkpoint, limit: PAGE_SIZE, ...wanted });
+      if (this.replica.meta.snapshot) continue;
+      if (page.snapshot_required === true) {
+        await this.beginSnapshot();
+        continue;
+      }
+      await this.applyPage(checkpoint, page);
+      if (!page.has_more) return page.behind === true;
+      if (page.checkpoint <= checkpoint) throw new Error('pull has more, but no larger checkpoint');
+    }
+  }
+
+  noteApplied(key: string, updatedAt: string): void {
+    this.applied.set(key, updatedAt);
+  }
+
+  private async applyPage(from: number, page: PullPage): Promise<void> {
+    const deletes = page.deletes.map(({ id, table_name: table }): Told => ({ table, id, row: null }));
+    await this.apply([...deletes, ...readRecords(this.replica.tables, page.changes)], ({ meta }) =>
+      meta.checkpoint === from ? { ...meta, checkpoint: Math.max(from, page.checkpoint) } : null,
+    );
+  }
+
+  private async beginSnapshot(): Promise<void> {
+    await this.replica.transactAsLeader({}, ({ meta }) => ({
+      writes: { meta: { ...meta, ...restart(meta.stamp) } },
+      result: undefined,
+    }));
+  }
+
+  /** Goes on where an interrupted one has ended: each page is stored with its cursor. */
+  private async snapshot(): Promise<void> {
+    for (;;) {
+      const { cursor, rows } = this.replica.meta.snapshot ?? { cursor: null, rows: 0 };
+      const { stamp } = this.replica.meta;
+      this.applied = new Map();
+      const page = await this.connection.post<SnapshotPage>('snapshot', { cursor, limit: PAGE_SIZE });
+      // The schema has changed under this page: the snapshot begins again.
+      if (this.replica.meta.stamp !== stamp) continue;
+      if (page.has_more && !page.cursor) throw new Error('snapshot has more, but no cursor');
+      const progress = { cursor: page.cursor, rows: rows + page.records.length };
+      await this.apply(
+        readRecords(this.replica.tables, page.records),
+        ({ meta }) => {
+          if (meta.stamp !== stamp) return null;
+          return page.has_more
+            ? { ...meta, snapshot: progress }
+            : { ...meta, snapshot: null, checkpoint: page.checkpoint };
+        },
+        !page.has_more,
+      );
+      if (!page.has_more) return;
+    }
+  }
+
+  /** @param next The meta to store with the records; null where they are outdated. */
+  private async apply(
+    told: readonly Told[],
+    next: (state: KnownState) => KnownState['meta'] | null,
+    isLastPage = false,
+  ): Promise<void> {
+    const { applied } = this;
+    const keys = told.map(({ table, id }) => ({ table, id }));
+    // The very first snapshot has nothing to sweep.
+    const sweeps = isLastPage && this.replica.meta.stamp > FIRST_STAMP;
+    const entries = sweeps ? 'all' : keys;
+    await this.replica.transactAsLeader({ entries }, (state) => {
+      const meta = next(state);
+      if (!meta) return { result: undefined };
+      const changes = applyTold(this.replica.tables, told, state.entries, meta.stamp, applied);
+      const verdicts = changes.entries.flatMap(({ table, id, entry }): KeyedVerdict[] => {
+        const before = state.entries.get(keyOf({ table, id }));
+        if (entry || !before) return [];
+        return [{ table, id, generation: before.generation, verdict: { status: 'applied' } }];
+      });
+      const gone = sweeps ? untold(state, changes.entries, meta.stamp) : [];
+      return {
+        writes: {
+          meta,
+          rows: changes.rows,
+          entries: [...changes.entries, ...gone],
+          ...(sweeps && { sweep: meta.stamp }),
+        },
+        verdicts,
+        result: undefined,
+      };
+    });
+  }
+}
+
+/** Pending edits of records that the snapshot did not bring: for the server they are gone. */
+function untold(state: KnownState, told: readonly EntryWrite[], stamp: number): readonly EntryWrite[] {
+  const known = new Set(told.map(keyOf));
+  return [...state.entries.values()]
+    .filter((entry) => entry.stamp < stamp && entry.server && !known.has(keyOf(entry)))
+    .map((entry) => ({ table: entry.table, id: entry.id, entry: { ...entry, server: null } }));
+}

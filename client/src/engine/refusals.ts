@@ -1,0 +1,74 @@
+import { Listeners, Variable } from '../observable.js';
+import type { Refused } from '../records/record.js';
+import type { Edits } from './edits.js';
+import type { Conflict, SyncEvents } from './events.js';
+import type { Replica } from './replica.js';
+
+/** The edits that the server refused: kept in the store, told to the app. */
+export class Refusals {
+  readonly list = new Variable<readonly Refused[]>([]);
+  private readonly conflictListeners = new Set<SyncEvents['conflict']>();
+  private readonly rejectedListeners = new Listeners<[Refused]>();
+  /** Conflicts that a listener deals with. */
+  private readonly told = new Set<string>();
+  private isLeader = false;
+
+  constructor(
+    private readonly replica: Replica,
+    private readonly edits: Edits,
+  ) {}
+
+  async load(): Promise<void> {
+    const stored = await this.replica.transact({ refused: true }, ({ refused }) => ({
+      result: [...refused.values()].toSorted((left, right) => (left.at < right.at ? -1 : 1)),
+    }));
+    const known = new Set(this.list.get().map(({ key }) => key));
+    this.list.set(stored);
+    for (const item of stored) {
+      if (item.status === 'rejected' && !known.has(item.key)) this.rejectedListeners.call(item);
+    }
+    this.tellConflicts();
+  }
+
+  onRejected(listener: SyncEvents['rejected']): () => void {
+    return this.rejectedListeners.add(listener);
+  }
+
+  onConflict(listener: SyncEvents['conflict']): () => void {
+    this.conflictListeners.add(listener);
+    this.tellConflicts();
+    return () => this.conflictListeners.delete(listener);
+  }
+
+  /** Only the tab that leads tells conflicts, so that each is dealt with once. */
+  lead(isLeader: boolean): void {
+    this.isLeader = isLeader;
+    this.tellConflicts();
+  }
+
+  private tellConflicts(): void {
+    if (!this.isLeader || this.conflictListeners.size === 0) return;
+    for (const item of this.list.get()) {
+      if (item.status !== 'conflict' || this.told.has(item.key)) continue;
+      this.told.add(item.key);
+      // A listener that fails leaves the conflict in the list; the app's handlers of uncaught errors see why.
+      void this.tell({ ...item, status: item.status });
+    }
+  }
+
+  private async tell(item: Refused & { readonly status: 'conflict' }): Promise<void> {
+    let isKept = false;
+    const conflict: Conflict = {
+      ...item,
+      mine: item.patch,
+      keepMine: async () => {
+        isKept = true;
+        const [write] = await this.edits.redo([item]);
+        if (!write) throw new Error(`${item.key}: nothing was written`);
+        return write;
+      },
+    };
+    await Promise.all([...this.conflictListeners].map(async (listener) => listener(conflict)));
+    if (!isKept && this.list.get().some(({ key }) => key === item.key)) await this.edits.discard(item.key);
+  }
+}

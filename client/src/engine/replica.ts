@@ -1,0 +1,248 @@
+import { tableSchema, type TableSchema } from '../records/columns.js';
+import { keyOf, type Meta, type RecordKey } from '../records/record.js';
+import { SyncError } from '../sync-error.js';
+import type { Decision, OpenStore, Reads, State, Writes } from '../store/store.js';
+import type { Schema } from '../wire/messages.js';
+import { Listeners } from '../observable.js';
+import { Views } from '../view/views.js';
+import { Waiters, type KeyedVerdict } from './waiters.js';
+
+/** {@link Meta.stamp} of a new store. */
+export const FIRST_STAMP = 1;
+
+/** A state whose meta is there. */
+export interface KnownState extends State {
+  readonly meta: Meta;
+}
+
+export interface Outcome<Result> extends Decision<Result> {
+  readonly verdicts?: readonly KeyedVerdict[];
+}
+
+/** What another tab has stored. */
+interface Announcement {
+  readonly type: 'stored';
+  readonly keys: readonly RecordKey[];
+  readonly reload: boolean;
+  readonly schema: boolean;
+  readonly refused: boolean;
+  readonly verdicts: readonly KeyedVerdict[];
+}
+
+/** The user's data on this device: every write goes through {@link transact}, and is told to views and other tabs. */
+export class Replica {
+  readonly views: Views;
+  readonly waiters = new Waiters();
+  /** After each transaction that wrote, of any tab. */
+  readonly stored = new Listeners();
+  /** After each transaction that changed the refused edits, of any tab. */
+  readonly refusals = new Listeners();
+  /** Resolves when what other tabs have told so far is in the views. */
+  heard: Promise<void> = Promise.resolve();
+  /** Whether the last write had no space. */
+  isFull = false;
+  tables: ReadonlyMap<string, TableSchema> = new Map();
+  schema: Schema | null = null;
+  private latest: Meta;
+  private epoch: number | null = null;
+  private isClosed = false;
+
+  private constructor(
+    readonly store: OpenStore,
+    meta: Meta,
+    schema: Schema | null,
+  ) {
+    this.latest = meta;
+    this.useSchema(schema);
+    this.views = new Views((table) => store.readTable(table));
+    store.tabs?.listen((message) => {
+      if (!isAnnouncement(message)) return;
+      // The store is closed, or the user has signed out in another tab.
+      this.heard = this.heard.then(() => this.hear(message)).catch(() => this.close());
+    });
+  }
+
+  static async open(store: OpenStore, user: string): Promise<Replica> {
+    const first: Meta = {
+      user,
+      clientId: crypto.randomUUID(),
+      checkpoint: 0,
+      snapshot: null,
+      stamp: FIRST_STAMP,
+      generation: 0,
+      epoch: 0,
+      pending: 0,
+      refused: 0,
+    };
+    const { meta, schema } = await store.transact({ schema: true }, (state) => ({
+      ...(state.meta === null && { writes: { meta: first } }),
+      result: { meta: state.meta ?? first, schema: state.schema },
+    }));
+    return new Replica(store, meta, schema);
+  }
+
+  /** As of the last transaction that this tab knows of. */
+  get meta(): Meta {
+    return this.latest;
+  }
+
+  /** @throws SyncError `unknown_table`, or `no_schema` before the first contact with the server */
+  table(name: string): TableSchema {
+    const table = this.tables.get(name);
+    if (table) return table;
+    if (!this.schema) {
+      throw new SyncError(
+        'no_schema',
+        `${name} can't be written yet: the server has not told its tables once`,
+      );
+    }
+    const known = [...this.tables.keys()].join(', ');
+    throw new SyncError('unknown_table', `"${name}" is no synced table; those are ${known}`);
+  }
+
+  /** Begins to write as the tab that talks to the server; an older leader's writes fail from then on. */
+  async lead(): Promise<void> {
+    this.epoch = await this.transact({}, ({ meta }) => {
+      // Never one that a leader from before a sign-out may hold.
+      const epoch = Math.max(meta.epoch + 1, Date.now());
+      return { writes: { meta: { ...meta, epoch } }, result: epoch };
+    });
+  }
+
+  /** As {@link transact}, for what only the leader writes. @throws SyncError `stale_leader` */
+  async transactAsLeader<Result>(
+    reads: Reads,
+    decide: (state: KnownState) => Outcome<Result>,
+  ): Promise<Result> {
+    return this.transact(reads, (state) => {
+      if (state.meta.epoch !== this.epoch) throw new SyncError('stale_leader', 'another tab took over');
+      return decide(state);
+    });
+  }
+
+  /**
+   * Reads, decides and writes in one transaction of the store; then views, waiting callers and other tabs are told.
+   * `reads` has to name the entries that it writes: the counts of {@link Meta} come from them.
+   *
+   * @param unshow Takes edits out of the views that were shown before they were stored.
+   */
+  async transact<Result>(
+    reads: Reads,
+    decide: (state: KnownState) => Outcome<Result>,
+    unshow?: () => void,
+  ): Promise<Result> {
+    if (this.isClosed) throw new SyncError('closed', 'the sync client is closed');
+    const { writes, verdicts, result, meta } = await this.storing(reads, (state) => {
+      if (this.isClosed) throw new SyncError('closed', 'the sync client is closed');
+      const known = { ...state, meta: state.meta ?? this.emptied() };
+      const decided = decide(known);
+      const counted = decided.writes && withCounts(known, decided.writes);
+      const meta = counted?.meta ?? known.meta;
+      const { schema } = this;
+      const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
+      return { ...(restored && { writes: restored }), result: { ...decided, meta } };
+    });
+    if (writes || verdicts) await this.tell(meta, writes ?? {}, verdicts ?? [], unshow);
+    else unshow?.();
+    return result;
+  }
+
+  private async storing<Result>(reads: Reads, decide: (state: State) => Decision<Result>): Promise<Result> {
+    try {
+      const result = await this.store.transact(reads, decide);
+      this.isFull = false;
+      return result;
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'QuotaExceededError')) throw error;
+      this.isFull = true;
+      this.stored.call();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.waiters.close();
+  }
+
+  private async tell(
+    meta: Meta,
+    writes: Writes,
+    verdicts: readonly KeyedVerdict[],
+    unshow?: () => void,
+  ): Promise<void> {
+    this.latest = meta;
+    const rows = writes.rows ?? [];
+    const reload = writes.sweep !== undefined;
+    if (writes.schema) this.useSchema(writes.schema);
+    this.views.change(() => {
+      for (const { table, id, row } of rows) this.views.view(table).set(id, row);
+      // Last, so that a row does not go back and forth.
+      unshow?.();
+    });
+    const keys = rows.map(({ table, id }) => ({ table, id }));
+    const schema = writes.schema !== undefined;
+    const refused = (writes.refused ?? []).length > 0;
+    this.store.tabs?.post({ type: 'stored', keys, reload, schema, refused, verdicts } satisfies Announcement);
+    await this.tellMore({ reload, refused, verdicts });
+  }
+
+  private async tellMore({
+    reload,
+    refused,
+    verdicts,
+  }: Pick<Announcement, 'reload' | 'refused' | 'verdicts'>): Promise<void> {
+    if (reload) await this.views.reloadAll();
+    for (const verdict of verdicts) this.waiters.settle(verdict);
+    if (refused) this.refusals.call();
+    this.stored.call();
+  }
+
+  private async hear(told: Announcement): Promise<void> {
+    const rows = this.views.ofLoaded(told.keys);
+    const state = await this.store.transact({ rows, schema: told.schema }, (found) => ({ result: found }));
+    if (this.isClosed) return;
+    if (state.meta) this.latest = state.meta;
+    if (state.schema) this.useSchema(state.schema);
+    this.views.change(() => {
+      for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
+    });
+    await this.tellMore(told);
+  }
+
+  /** Somebody has emptied the store under the client: it begins again, and a snapshot fills it. */
+  private emptied(): Meta {
+    return { ...this.latest, checkpoint: 0, snapshot: null, pending: 0, refused: 0 };
+  }
+
+  private useSchema(schema: Schema | null): void {
+    this.schema = schema;
+    this.tables = new Map(schema?.tables.map((table) => [table.table_name, tableSchema(table)]));
+  }
+}
+
+function withCounts({ meta, entries, refused }: KnownState, writes: Writes): Writes {
+  const pending = delta(
+    (writes.entries ?? []).map((write) => ({
+      isThere: write.entry !== null,
+      wasThere: entries.has(keyOf(write)),
+    })),
+  );
+  const kept = delta(
+    (writes.refused ?? []).map((write) => ({
+      isThere: write.refused !== null,
+      wasThere: refused.has(write.key),
+    })),
+  );
+  if (pending === 0 && kept === 0) return writes;
+  const after = writes.meta ?? meta;
+  return { ...writes, meta: { ...after, pending: after.pending + pending, refused: after.refused + kept } };
+}
+
+function delta(list: readonly { readonly isThere: boolean; readonly wasThere: boolean }[]): number {
+  return list.reduce((sum, { isThere, wasThere }) => sum + Number(isThere) - Number(wasThere), 0);
+}
+
+function isAnnouncement(message: unknown): message is Announcement {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'stored';
+}

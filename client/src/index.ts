@@ -1,0 +1,16 @@
+export { createSync } from './create-sync.js';
+export { memoryStore } from './store/memory-store.js';
+export { SyncError, type SyncErrorCode } from './sync-error.js';
+export type { Write } from './engine/edits.js';
+export type { Conflict, SyncEvents } from './engine/events.js';
+export type { Status } from './engine/status.js';
+export type { Observable } from './observable.js';
+export type { SyncOptions } from './options.js';
+export type { Operation, Refused, Row } from './records/record.js';
+export type { Verdict } from './records/verdict.js';
+export type { Store } from './store/store.js';
+export type { Rejected, Sync, Transaction, TypedTable } from './sync.js';
+export type { AnyTables, TableTypes } from './tables.js';
+export type { Condition, Order, Query } from './view/query.js';
+export type { Table } from './view/table.js';
+export type { TransactionTable } from './view/transaction.js';

@@ -1,0 +1,222 @@
+import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
+import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
+import { memoryStore } from '../store/memory-store.js';
+import type { OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
+import { SyncError } from '../sync-error.js';
+import type { Schema } from '../wire/messages.js';
+import { BrowserTabs } from './browser-tabs.js';
+
+interface Database extends DBSchema {
+  rows: { key: [table: string, id: string]; value: StoredRow & { readonly id: string } };
+  entries: { key: string; value: Entry };
+  refused: { key: string; value: Refused };
+  meta: { key: 'meta' | 'schema' | 'signedOut'; value: Meta | Schema | true };
+}
+
+const STORES = ['rows', 'entries', 'refused', 'meta'] as const;
+type Transaction = IDBPTransaction<Database, typeof STORES, 'readwrite'>;
+
+/**
+ * The browser's store: a database `<name>:<user>` for each user, shared by all tabs. Where the browser has none to give
+ * (some private modes), the data is kept in memory, and `status.storage` says so.
+ */
+export function indexedDbStore(name: string): Store {
+  const fallback = memoryStore();
+  return {
+    open: async (user) => {
+      try {
+        return await IndexedDbStore.open(`${name}:${user}`);
+      } catch (error) {
+        console.warn(`IndexedDB can't be used: the data is in memory only (${String(error)})`);
+        return fallback.open(user);
+      }
+    },
+  };
+}
+
+class IndexedDbStore implements OpenStore {
+  readonly storage = 'durable';
+  readonly tabs: BrowserTabs;
+  private isClosed = false;
+
+  private constructor(
+    private readonly name: string,
+    private database: Promise<IDBPDatabase<Database>>,
+  ) {
+    this.tabs = new BrowserTabs(name);
+  }
+
+  static async open(name: string): Promise<IndexedDbStore> {
+    const database = await openDatabase(name, () => {});
+    // This user has come back.
+    await database.delete('meta', 'signedOut');
+    // Without it, a browser that is short of space may remove everything.
+    void navigator.storage?.persist?.().catch(() => false);
+    database.close();
+    const store = new IndexedDbStore(name, Promise.resolve(database));
+    store.database = store.connect();
+    await store.database;
+    return store;
+  }
+
+  async transact<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
+    const used = this.database;
+    try {
+      return await this.attempt<Result>(reads, decide);
+    } catch (error) {
+      if (this.isClosed || !isDisconnected(error)) throw error;
+      if (this.database === used) this.database = this.connect();
+      return this.attempt<Result>(reads, decide);
+    }
+  }
+
+  private async attempt<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
+    if (this.isClosed) throw new SyncError('closed', 'the store is closed');
+    const tx = (await this.database).transaction(STORES, 'readwrite');
+    const done = tx.done.then(
+      () => null,
+      (error: unknown) => ({ error }),
+    );
+    let result: unknown;
+    try {
+      const state = await read(tx, reads);
+      const decision = decide(state);
+      if (decision.writes) await write(tx, decision.writes);
+      ({ result } = decision);
+    } catch (error) {
+      abort(tx);
+      const failed = await done;
+      // The transaction's own error says more than the request's: QuotaExceededError.
+      throw failed?.error instanceof DOMException && failed.error.name === 'QuotaExceededError'
+        ? failed.error
+        : error;
+    }
+    const failed = await done;
+    if (failed) throw failed.error;
+    return result as Result;
+  }
+
+  async readTable(table: string): Promise<Map<string, Row>> {
+    const stored = await (await this.database).getAll('rows', ofTable(table));
+    return new Map(stored.map(({ id, row }) => [id, row]));
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.tabs.close();
+    (await this.database).close();
+  }
+
+  /**
+   * Empties the database, and marks it so that no other tab fills it again. It is not deleted: that waits for every tab,
+   * frozen ones included, and the user may sign in again meanwhile.
+   */
+  async destroy(): Promise<void> {
+    this.isClosed = true;
+    const tx = (await this.database).transaction(STORES, 'readwrite');
+    await Promise.all([
+      ...STORES.map((name) => tx.objectStore(name).clear()),
+      tx.objectStore('meta').put(true, 'signedOut'),
+      tx.done,
+    ]);
+    await this.close();
+  }
+
+  private connect(): Promise<IDBPDatabase<Database>> {
+    return openDatabase(this.name, () => {
+      // The user has removed the site's data: an empty database takes its place.
+      if (!this.isClosed) this.database = this.connect();
+    });
+  }
+}
+
+function openDatabase(name: string, onTerminated: () => void): Promise<IDBPDatabase<Database>> {
+  return openDB<Database>(name, 1, {
+    upgrade: (database) => {
+      for (const store of STORES) database.createObjectStore(store);
+    },
+    blocking: (_current, _next, event) => (event.target as IDBDatabase).close(),
+    terminated: onTerminated,
+  });
+}
+
+async function read(tx: Transaction, { rows = [], entries = [], refused, schema }: Reads): Promise<State> {
+  const metas = tx.objectStore('meta');
+  const [meta, signedOut] = await Promise.all([metas.get('meta'), metas.get('signedOut')]);
+  if (signedOut) throw new SyncError('closed', 'the user has signed out in another tab');
+  const known = meta as Meta | undefined;
+  const [storedRows, pending, kept, storedSchema] = await Promise.all([
+    Promise.all(rows.map((key) => tx.objectStore('rows').get([key.table, key.id]))),
+    known && known.pending > 0 ? readEntries(tx, entries) : [],
+    refused ? tx.objectStore('refused').getAll() : [],
+    schema ? metas.get('schema') : undefined,
+  ]);
+  const found = rows.flatMap((key, index): [string, StoredRow][] => {
+    const stored = storedRows[index];
+    return stored ? [[keyOf(key), { row: stored.row, stamp: stored.stamp }]] : [];
+  });
+  return {
+    meta: known ?? null,
+    rows: new Map(found),
+    entries: new Map(pending.map((entry) => [keyOf(entry), entry])),
+    refused: new Map(kept.map((item) => [item.key, item])),
+    schema: (storedSchema as Schema | undefined) ?? null,
+  };
+}
+
+async function readEntries(
+  tx: Transaction,
+  entries: NonNullable<Reads['entries']>,
+): Promise<readonly Entry[]> {
+  const store = tx.objectStore('entries');
+  if (entries === 'all') return store.getAll();
+  const found = await Promise.all(entries.map((key) => store.get(keyOf(key))));
+  return found.filter((entry) => entry !== undefined);
+}
+
+async function write(tx: Transaction, writes: Writes): Promise<void> {
+  const { meta, schema, rows = [], entries = [], refused = [], sweep } = writes;
+  const rowStore = tx.objectStore('rows');
+  const requests: Promise<unknown>[] = [];
+  for (const { table, id, row, stamp } of rows) {
+    requests.push(row ? rowStore.put({ id, row, stamp }, [table, id]) : rowStore.delete([table, id]));
+  }
+  const entryStore = tx.objectStore('entries');
+  for (const { entry, ...key } of entries) {
+    requests.push(entry ? entryStore.put(entry, keyOf(key)) : entryStore.delete(keyOf(key)));
+  }
+  const refusedStore = tx.objectStore('refused');
+  for (const { key, refused: item } of refused) {
+    requests.push(item ? refusedStore.put(item, key) : refusedStore.delete(key));
+  }
+  if (meta) requests.push(tx.objectStore('meta').put(meta, 'meta'));
+  if (schema) requests.push(tx.objectStore('meta').put(schema, 'schema'));
+  await Promise.all(requests);
+  if (sweep !== undefined) await sweepRows(tx, sweep);
+}
+
+async function sweepRows(tx: Transaction, stamp: number): Promise<void> {
+  const pending = new Set(await tx.objectStore('entries').getAllKeys());
+  for (let cursor = await tx.objectStore('rows').openCursor(); cursor; cursor = await cursor.continue()) {
+    const [table, id] = cursor.primaryKey;
+    if (cursor.value.stamp !== stamp && !pending.has(keyOf({ table, id }))) await cursor.delete();
+  }
+}
+
+/** The connection was closed under the transaction: nothing of it is stored. */
+function isDisconnected(error: unknown): boolean {
+  return error instanceof DOMException && (error.name === 'AbortError' || error.name === 'InvalidStateError');
+}
+
+/** It may have been aborted by the error that is being handled. */
+function abort(tx: Transaction): void {
+  try {
+    tx.abort();
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === 'InvalidStateError')) throw error;
+  }
+}
+
+function ofTable(table: string): IDBKeyRange {
+  return IDBKeyRange.bound([table, ''], [table, []]);
+}

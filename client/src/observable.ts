@@ -1,0 +1,59 @@
+/** A value that changes: fits React's `useSyncExternalStore`, and the signals and stores of other frameworks. */
+export interface Observable<Value> {
+  /** The value now; the same object until it changes. */
+  get(): Value;
+  /** Calls `listener` after each change. @returns what ends that */
+  subscribe(listener: () => void): () => void;
+}
+
+/** Calls a set of listeners; one that throws does not keep the others from being called. */
+export class Listeners<Args extends readonly unknown[] = []> {
+  private readonly listeners = new Set<(...args: Args) => void>();
+
+  get size(): number {
+    return this.listeners.size;
+  }
+
+  add(listener: (...args: Args) => void): () => void {
+    // A listener that is added twice is called twice, and each `stop` ends its own.
+    const own = (...args: Args): void => listener(...args);
+    this.listeners.add(own);
+    return () => {
+      this.listeners.delete(own);
+    };
+  }
+
+  call(...args: Args): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(...args);
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+}
+
+/** As the platform reports an error of an event listener: the app's own handlers of uncaught errors see it. */
+function reportError(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+/** An {@link Observable} that its owner sets. */
+export class Variable<Value> implements Observable<Value> {
+  private readonly listeners = new Listeners();
+
+  constructor(private value: Value) {}
+
+  get = (): Value => this.value;
+
+  subscribe = (listener: () => void): (() => void) => this.listeners.add(listener);
+
+  set(value: Value): void {
+    if (Object.is(value, this.value)) return;
+    this.value = value;
+    this.listeners.call();
+  }
+}

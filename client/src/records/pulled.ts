@@ -1,0 +1,59 @@
+import type { RowWrite, EntryWrite } from '../store/store.js';
+import type { WireRecord } from '../wire/messages.js';
+import type { TableSchema } from './columns.js';
+import { seenRow } from './edit.js';
+import { keyOf, type Entry, type RecordKey, type Row } from './record.js';
+import { compareTimes } from './times.js';
+import { readRow } from './wire-values.js';
+
+/** What the server told of a record: its row, or null when it is gone. */
+export interface Told extends RecordKey {
+  readonly row: Row | null;
+  /** For comparing with what the device holds; undefined for a delete. */
+  readonly version?: string;
+}
+
+/** Records of tables that this client does not know are left out: the schema's change is told with the next request. */
+export function readRecords(
+  tables: ReadonlyMap<string, TableSchema>,
+  records: readonly WireRecord[],
+): readonly Told[] {
+  return records.flatMap(({ table_name: name, id, data, updated_at: version, deleted_at: deletedAt }) => {
+    const table = tables.get(name);
+    if (!table) return [];
+    return [{ table: name, id, version, row: typeof deletedAt === 'string' ? null : readRow(table, data) }];
+  });
+}
+
+/**
+ * What changes in the store when the server tells of records: pending edits stay on top.
+ *
+ * @param applied Times of the pushes that were applied while the answer was under way, by key: it may be older.
+ */
+export function applyTold(
+  tables: ReadonlyMap<string, TableSchema>,
+  told: readonly Told[],
+  entries: ReadonlyMap<string, Entry>,
+  stamp: number,
+  applied: ReadonlyMap<string, string>,
+): { readonly rows: readonly RowWrite[]; readonly entries: readonly EntryWrite[] } {
+  const rows: RowWrite[] = [];
+  const changed: EntryWrite[] = [];
+  for (const { table: name, id, row, version } of told) {
+    const table = tables.get(name);
+    const key = keyOf({ table: name, id });
+    const known = applied.get(key);
+    if (!table || (known !== undefined && compareTimes(version, known) < 0)) continue;
+    const pending = entries.get(key);
+    if (!pending) {
+      rows.push({ table: name, id, row, stamp });
+      continue;
+    }
+    // Gone already.
+    const isDone = pending.operation === 'delete' && row === null;
+    const entry: Entry = { ...pending, server: row, stamp };
+    changed.push({ table: name, id, entry: isDone ? null : entry });
+    rows.push({ table: name, id, row: isDone ? null : seenRow(table, entry), stamp });
+  }
+  return { rows, entries: changed };
+}

@@ -1,0 +1,14 @@
+/** Calls back when the network has come back, or the user has: failures are tried again at once then. */
+export function whenWorthTrying(callback: () => void): () => void {
+  // Absent outside of browsers.
+  const { window, document } = globalThis as { window?: Window; document?: Document };
+  const onVisible = (): void => {
+    if (document?.visibilityState === 'visible') callback();
+  };
+  window?.addEventListener?.('online', callback);
+  document?.addEventListener?.('visibilitychange', onVisible);
+  return () => {
+    window?.removeEventListener?.('online', callback);
+    document?.removeEventListener?.('visibilitychange', onVisible);
+  };
+}

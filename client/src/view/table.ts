@@ -1,0 +1,88 @@
+import type { Edits, Write } from '../engine/edits.js';
+import type { Replica } from '../engine/replica.js';
+import type { Observable } from '../observable.js';
+import type { Operation, Row } from '../records/record.js';
+import { runQuery, type Query } from './query.js';
+import type { TableView } from './table-view.js';
+
+/** One table. Reads come from memory, at once; the rows are there after the first `load`, which any look begins. */
+export interface Table<R, Create, Update> {
+  readonly name: string;
+  /** Resolves when the table's rows are in memory. */
+  load(): Promise<void>;
+  get(id: string): R | undefined;
+  query(query?: Query<R>): readonly R[];
+  /** A query that is kept up to date: `get` returns the same array until its rows change. */
+  observe(query?: Query<R>): Observable<readonly R[]>;
+  /** Calls `listener` once for each transaction, pull or load that changes the table, however many rows it changes. */
+  subscribe(listener: () => void): () => void;
+  /** Makes the id, unless the values have the key. Resolves once the row is durable here. */
+  create(values: Create): Promise<Write>;
+  /** Writes and sends only these columns. */
+  update(id: string, values: Update): Promise<Write>;
+  delete(id: string): Promise<Write>;
+}
+
+/** How an edit of a table is made; in a transaction, they are collected. */
+export type MakeEdit = (table: string, operation: Operation, id: string, values: Row) => Promise<Write>;
+
+export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row, Row, Row> {
+  const view = replica.views.view(name);
+  const load = (): Promise<void> => replica.views.load(name);
+  const look = (): TableView => {
+    if (!view.isLoaded) loadInBackground(load);
+    return view;
+  };
+  const write = async (operation: Operation, id: string, values: Row): Promise<Write> => {
+    const [done] = await edits.write([{ table: name, operation, id, values }]);
+    if (!done) throw new Error(`${name}/${id}: nothing was written`);
+    return done;
+  };
+  return {
+    name,
+    load,
+    get: (id) => look().rows.get(id),
+    query: (query) => runQuery(look().rows.values(), query),
+    observe: (query) => observe(look, query),
+    subscribe: (listener) => look().listeners.add(listener),
+    create: async (values) => {
+      const { id, rest } = withId(replica, name, values);
+      return write('create', id, rest);
+    },
+    update: (id, values) => write('update', id, values),
+    delete: (id) => write('delete', id, {}),
+  };
+}
+
+/** The record's id, and the other columns. */
+export function withId(
+  replica: Replica,
+  name: string,
+  values: Row,
+): { readonly id: string; readonly rest: Row } {
+  const { [replica.table(name).key]: given, ...rest } = values;
+  if (given === undefined) return { id: crypto.randomUUID(), rest };
+  return { id: typeof given === 'string' ? given : JSON.stringify(given), rest };
+}
+
+function observe(look: () => TableView, query: Query<Row> | undefined): Observable<readonly Row[]> {
+  let version = -1;
+  let rows: readonly Row[] = [];
+  return {
+    get: () => {
+      const view = look();
+      if (view.version === version) return rows;
+      version = view.version;
+      const found = runQuery(view.rows.values(), query);
+      const isSame = found.length === rows.length && found.every((row, index) => row === rows[index]);
+      if (!isSame) rows = found;
+      return rows;
+    },
+    subscribe: (listener) => look().listeners.add(listener),
+  };
+}
+
+/** A look can't wait; the next one tries again, and `load()` tells of a failure. */
+function loadInBackground(load: () => Promise<void>): void {
+  load().catch(() => undefined);
+}

@@ -1,0 +1,51 @@
+import type { RecordKey, Row } from '../records/record.js';
+import { TableView } from './table-view.js';
+
+/** The tables that the app has looked at. */
+export class Views {
+  private readonly views = new Map<string, TableView>();
+  private readonly loading = new Map<string, Promise<void>>();
+
+  constructor(private readonly read: (table: string) => Promise<Map<string, Row>>) {}
+
+  view(table: string): TableView {
+    const view = this.views.get(table) ?? new TableView();
+    this.views.set(table, view);
+    return view;
+  }
+
+  /** Reads a table from the store, the first time. */
+  load(table: string): Promise<void> {
+    const loading = this.loading.get(table) ?? this.reload(table);
+    this.loading.set(table, loading);
+    return loading;
+  }
+
+  /** Reads all tables again that are in memory. */
+  async reloadAll(): Promise<void> {
+    await Promise.all([...this.loading.keys()].map((table) => this.reload(table)));
+  }
+
+  /** Keys of tables that are in memory. */
+  ofLoaded(keys: readonly RecordKey[]): readonly RecordKey[] {
+    return keys.filter(({ table }) => this.views.get(table)?.isLoaded);
+  }
+
+  /** Makes changes to any number of tables, then notifies each table's listeners once. */
+  change(work: () => void): void {
+    const before = new Map([...this.views.values()].map((view) => [view, view.version]));
+    work();
+    for (const view of this.views.values()) {
+      if (view.version !== (before.get(view) ?? 0)) view.listeners.call();
+    }
+  }
+
+  private async reload(table: string): Promise<void> {
+    const rows = await this.read(table).catch((error: unknown) => {
+      // The next look tries again.
+      this.loading.delete(table);
+      throw error;
+    });
+    this.change(() => this.view(table).load(rows));
+  }
+}

@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import chromium from '@sparticuz/chromium';
+import { build } from 'esbuild';
+import { chromium as playwright, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { INestApplication } from '@nestjs/common';
+import type { AnyTables, Sync } from '../../src/index.js';
+import type * as client from './page.js';
+
+declare global {
+  interface Window {
+    client: typeof client;
+    sync: Sync<AnyTables>;
+    /** What a test counts or keeps. */
+    seen: unknown[];
+  }
+}
+
+/** The Chromium of CHROMIUM_PATH, else the one that an npm package carries. */
+export async function startBrowser(): Promise<Browser> {
+  const given = process.env['CHROMIUM_PATH'];
+  const executablePath = given && existsSync(given) ? given : await chromium.executablePath();
+  return playwright.launch({
+    executablePath,
+    // Pages of one test are one browser's tabs: they share a process's storage, not a sandbox.
+    args: [...chromium.args.filter((arg) => !UNFIT.has(arg)), '--no-sandbox'],
+    headless: true,
+  });
+}
+
+/** Of a server for single requests: tabs there share what they must not, or end together. */
+const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
+
+/** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */
+export async function testPage(): Promise<(app: INestApplication) => void> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
+    bundle: true,
+    format: 'iife',
+    globalName: 'client',
+    target: 'es2022',
+    write: false,
+  });
+  const script = outputFiles[0]?.text ?? '';
+  const html = '<!doctype html><title>test</title><script src="/test-client.js"></script>';
+  return (app) => {
+    const adapter = app.getHttpAdapter();
+    const answer = (path: string, type: string, body: string): void => {
+      adapter.get(path, (_request: unknown, response: unknown) => {
+        adapter.setHeader(response, 'Content-Type', type);
+        adapter.reply(response, body, 200);
+      });
+    };
+    answer('/test-client.js', 'text/javascript', script);
+    answer('/test-page', 'text/html', html);
+  };
+}
+
+/** A tab with a device of the user's, that has synced unless `offline`. */
+export async function openTab(
+  context: BrowserContext,
+  url: string,
+  user: string,
+  options: { readonly offline?: boolean } = {},
+): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(`${url}/test-page`);
+  await startDevice(page, user);
+  if (!options.offline) await page.evaluate(() => window.sync.caughtUp({ timeout: 20_000 }));
+  return page;
+}
+
+/** Makes `window.sync` in a tab; its `tasks` are in memory. */
+export async function startDevice(page: Page, user: string): Promise<void> {
+  await page.evaluate(async (user) => {
+    window.seen = [];
+    window.sync = await window.client.createSync({
+      url: '/sync',
+      user,
+      headers: () => ({ 'x-user-id': user }),
+      store: window.client.indexedDbStore('test'),
+    });
+    await window.sync.table('tasks').load();
+  }, user);
+}
+
+/** Titles of the tab's tasks, sorted. */
+export async function titles(page: Page): Promise<readonly string[]> {
+  return page.evaluate(() =>
+    window.sync
+      .table('tasks')
+      .query({ orderBy: 'title' })
+      .map(({ title }) => title as string),
+  );
+}

@@ -1,0 +1,250 @@
+import type { Entry, Meta, Refused, Row } from '../../src/records/record.js';
+import { keyOf } from '../../src/records/record.js';
+import type { OpenStore, Store } from '../../src/store/store.js';
+import type { Schema } from '../../src/wire/messages.js';
+
+/** One promise of every store. It throws where the store breaks it; it runs in Node and in a browser alike. */
+export interface StoreCase {
+  readonly title: string;
+  readonly run: (store: Store) => Promise<void>;
+}
+
+const column = (
+  name: string,
+  db_type: string,
+  logical_type: string,
+): Schema['tables'][number]['columns'][number] => ({
+  name,
+  db_type,
+  logical_type,
+  nullable: true,
+  default_kind: 'none',
+});
+
+export const SCHEMA: Schema = {
+  schema_version: 1,
+  schema_hash: 'one',
+  tables: [
+    {
+      table_name: 'things',
+      push_policy: 'owner_only',
+      updated_at_column: 'updated_at',
+      deleted_at_column: 'deleted_at',
+      primary_key: ['id'],
+      columns: [
+        column('id', 'text', 'string'),
+        column('big', 'bigint', 'int64'),
+        column('price', 'numeric(10,2)', 'float'),
+        column('ratio', 'double precision', 'float'),
+        column('done', 'boolean', 'boolean'),
+        column('doc', 'jsonb', 'json'),
+        column('labels', 'text[]', 'json'),
+        column('updated_at', 'timestamp with time zone', 'datetime'),
+        column('deleted_at', 'timestamp with time zone', 'datetime'),
+      ],
+    },
+  ],
+};
+
+export const META: Meta = {
+  user: 'ann',
+  clientId: 'c',
+  checkpoint: 0,
+  snapshot: null,
+  stamp: 1,
+  generation: 0,
+  epoch: 0,
+  pending: 0,
+  refused: 0,
+};
+
+const ROW: Row = {
+  id: 'a',
+  big: '9007199254740993',
+  price: '5.00',
+  ratio: 0.5,
+  done: false,
+  doc: { n: [1, null] },
+  labels: ['x'],
+  updated_at: '2026-01-01T00:00:00.123456+00:00',
+  deleted_at: null,
+};
+
+const ENTRY: Entry = {
+  table: 'things',
+  id: 'a',
+  operation: 'update',
+  patch: { big: '2' },
+  base: ROW,
+  server: null,
+  stamp: 1,
+  generation: 1,
+  group: 1,
+  at: '2026-01-01T00:00:00.000Z',
+  sent: false,
+};
+
+const REFUSED: Refused = {
+  key: 'things/a#1',
+  table: 'things',
+  id: 'a',
+  status: 'rejected',
+  operation: 'update',
+  patch: { big: '2' },
+  base: null,
+  theirs: null,
+  reason: 'invalid_data',
+  message: 'no',
+  at: '2026-01-01T00:00:00.000Z',
+};
+
+async function prepared(store: Store, user = 'ann'): Promise<OpenStore> {
+  const open = await store.open(user);
+  await open.transact({}, () => ({ writes: { meta: { ...META, user }, schema: SCHEMA }, result: undefined }));
+  return open;
+}
+
+const put = (
+  id: string,
+  row: Row | null,
+  stamp = 1,
+): { table: string; id: string; row: Row | null; stamp: number } => ({
+  table: 'things',
+  id,
+  row: row && { ...row, id },
+  stamp,
+});
+
+export const STORE_CASES: readonly StoreCase[] = [
+  {
+    title: 'keeps rows, pending and refused edits, meta and schema when it is opened again',
+    run: async (store) => {
+      const first = await prepared(store);
+      const meta = { ...META, pending: 1, refused: 1, checkpoint: 7 };
+      await first.transact({}, () => ({
+        writes: {
+          meta,
+          rows: [put('a', ROW)],
+          entries: [{ table: 'things', id: 'a', entry: ENTRY }],
+          refused: [{ key: REFUSED.key, refused: REFUSED }],
+        },
+        result: undefined,
+      }));
+      await first.close();
+      const second = await store.open('ann');
+      const key = { table: 'things', id: 'a' };
+      const state = await second.transact(
+        { rows: [key], entries: [key], refused: true, schema: true },
+        (found) => ({
+          result: found,
+        }),
+      );
+      same(state.meta, meta, 'meta');
+      same(state.schema, SCHEMA, 'schema');
+      same(state.rows.get(keyOf(key)), { row: ROW, stamp: 1 }, 'row');
+      same([...state.entries.values()], [ENTRY], 'entries');
+      same([...state.refused.values()], [REFUSED], 'refused');
+      same([...(await second.readTable('things'))], [['a', ROW]], 'table');
+      await second.close();
+    },
+  },
+  {
+    title: 'writes nothing of a transaction that throws',
+    run: async (store) => {
+      const open = await prepared(store);
+      const failed = await open
+        .transact({}, () => {
+          throw new Error('on purpose');
+        })
+        .then(
+          () => 'resolved',
+          (error: Error) => error.message,
+        );
+      same(failed, 'on purpose', 'failure');
+      await open.transact({}, () => ({ writes: { rows: [put('a', ROW)] }, result: undefined }));
+      same((await open.readTable('things')).size, 1, 'rows');
+      await open.close();
+    },
+  },
+  {
+    title: 'lets no transaction come between the reads and the writes of another',
+    run: async (store) => {
+      const open = await prepared(store);
+      const count = (): Promise<void> =>
+        open.transact({}, ({ meta }) => ({
+          writes: { meta: { ...META, generation: (meta?.generation ?? 0) + 1 } },
+          result: undefined,
+        }));
+      await Promise.all(Array.from({ length: 20 }, count));
+      same(await open.transact({}, ({ meta }) => ({ result: meta?.generation })), 20, 'generation');
+      await open.close();
+    },
+  },
+  {
+    title: 'sweeps rows of an older stamp, but for those with a pending edit',
+    run: async (store) => {
+      const open = await prepared(store);
+      await open.transact({}, () => ({
+        writes: {
+          meta: { ...META, pending: 1 },
+          rows: [put('a', ROW), put('b', ROW), put('c', ROW, 2)],
+          entries: [{ table: 'things', id: 'a', entry: ENTRY }],
+        },
+        result: undefined,
+      }));
+      await open.transact({}, () => ({ writes: { sweep: 2 }, result: undefined }));
+      same([...(await open.readTable('things')).keys()].toSorted(), ['a', 'c'], 'rows');
+      await open.close();
+    },
+  },
+  {
+    title: 'takes a new schema: rows stay, with the new column empty until it is written',
+    run: async (store) => {
+      const open = await prepared(store);
+      await open.transact({}, () => ({ writes: { rows: [put('a', ROW)] }, result: undefined }));
+      const [things] = SCHEMA.tables;
+      if (!things) throw new Error('no table');
+      const columns = [...things.columns, column('note', 'text', 'string')];
+      const schema = { ...SCHEMA, schema_hash: 'two', tables: [{ ...things, columns }] };
+      await open.transact({}, () => ({ writes: { schema }, result: undefined }));
+      same((await open.readTable('things')).get('a')?.['note'] ?? null, null, 'new column');
+      await open.transact({}, () => ({
+        writes: { rows: [put('a', { ...ROW, note: 'x' })] },
+        result: undefined,
+      }));
+      same((await open.readTable('things')).get('a'), { ...ROW, note: 'x' }, 'row');
+      await open.close();
+    },
+  },
+  {
+    title: 'keeps users apart, and leaves nothing of one that was destroyed',
+    run: async (store) => {
+      const ann = await prepared(store);
+      const bob = await prepared(store, 'bob');
+      await ann.transact({}, () => ({ writes: { rows: [put('a', ROW)] }, result: undefined }));
+      same((await bob.readTable('things')).size, 0, 'rows of bob');
+      await bob.close();
+      await ann.destroy();
+      const again = await store.open('ann');
+      same(
+        await again.transact({ schema: true }, ({ meta, schema }) => ({ result: [meta, schema] })),
+        [null, null],
+        'meta',
+      );
+      same((await again.readTable('things')).size, 0, 'rows');
+      await again.close();
+    },
+  },
+];
+
+function same(actual: unknown, expected: unknown, what: string): void {
+  const [left, right] = [JSON.stringify(sorted(actual)), JSON.stringify(sorted(expected))];
+  if (left !== right) throw new Error(`${what}: ${left} instead of ${right}`);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]): [string, unknown] => [key, sorted(inner)]);
+  return Object.fromEntries(entries.toSorted(([left], [right]) => (left < right ? -1 : 1)));
+}

@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { insertTask, insertTasks } from '../../test/support/sample-rows.js';
+import { eventually } from '../../test/support/wait.js';
+import { openTab, startBrowser, startDevice, testPage, titles } from './support/browser.js';
+import { startServer, type SampleServer } from './support/devices.js';
+import { gate } from './support/network.js';
+import { STORE_CASES } from './support/store-suite.js';
+
+let server: SampleServer;
+let browser: Browser;
+let context: BrowserContext;
+let user: string;
+
+beforeAll(async () => {
+  server = await startServer({ configure: await testPage() });
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+beforeEach(async () => {
+  user = randomUUID();
+  context = await browser.newContext();
+});
+afterEach(() => context.close());
+
+const stored = (title: string): Promise<boolean> =>
+  server.database
+    .query('SELECT FROM tasks WHERE user_id = $1 AND title = $2', [user, title])
+    .then((rows) => rows.length === 1);
+
+describe('the store indexeddb', () => {
+  it.each(STORE_CASES)('$title', async ({ title }) => {
+    const page = await context.newPage();
+    await page.goto(`${server.app.url}/test-page`);
+    await page.evaluate(async (wanted) => {
+      const found = window.client.STORE_CASES.find((each) => each.title === wanted);
+      if (!found) throw new Error(`no case ${wanted}`);
+      await found.run(window.client.indexedDbStore(crypto.randomUUID()));
+    }, title);
+  });
+});
+
+describe('tabs of one browser', () => {
+  it('show each other’s edits at once, offline too, and none is lost when all are closed', async () => {
+    const one = await openTab(context, server.app.url, user);
+    const two = await openTab(context, server.app.url, user);
+    await context.setOffline(true);
+    await one.evaluate(() => window.sync.table('tasks').create({ title: 'One' }));
+    await two.evaluate(() => window.sync.table('tasks').create({ title: 'Two' }));
+    await eventually(async () => {
+      expect(await titles(one)).toEqual(['One', 'Two']);
+      expect(await titles(two)).toEqual(['One', 'Two']);
+    });
+    await Promise.all([one.close(), two.close()]);
+    await context.setOffline(false);
+    const three = await openTab(context, server.app.url, user);
+    expect(await titles(three)).toEqual(['One', 'Two']);
+    expect(await stored('One')).toBe(true);
+    expect(await stored('Two')).toBe(true);
+  });
+
+  it('have one that talks to the server, and another one when that is killed [W-CLIENT-10]', async () => {
+    const one = await openTab(context, server.app.url, user);
+    const two = await openTab(context, server.app.url, user);
+    const asked: string[] = [];
+    two.on('request', (request) => asked.push(request.url()));
+    await two.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'By the other' })
+      ).verdict;
+    });
+    expect(await stored('By the other')).toBe(true);
+    expect(asked).toEqual([]);
+    await one.close();
+    await two.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'By itself' })
+      ).verdict;
+    });
+    expect(await stored('By itself')).toBe(true);
+  });
+
+  it('are not stopped by a frozen leader, which can’t write when it wakes [W-CLIENT-10]', async () => {
+    const frozen = await openTab(context, server.app.url, user);
+    const two = await openTab(context, server.app.url, user);
+    const debug = await context.newCDPSession(frozen);
+    await debug.send('Debugger.enable');
+    await debug.send('Debugger.pause');
+    // It stops at its next statement, which is one of its timers'.
+    await new Promise((resolve) => debug.once('Debugger.paused', resolve));
+    await two.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'Not stopped' })
+      ).verdict;
+    });
+    expect(await stored('Not stopped')).toBe(true);
+    await debug.send('Debugger.resume');
+    await debug.send('Debugger.disable');
+    await eventually(async () => expect(await titles(frozen)).toEqual(['Not stopped']));
+    await frozen.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'Awake' })
+      ).verdict;
+    });
+    expect(await stored('Awake')).toBe(true);
+  });
+
+  it('go on after a reload in the middle of the first sync, where it was [W-CLIENT-8]', async () => {
+    await insertTasks(server.database, user, 'Task', 2_500);
+    const page = await context.newPage();
+    await page.goto(`${server.app.url}/test-page`);
+    const seen: unknown[] = [];
+    const third = gate();
+    await page.route('**/sync/snapshot', async (route) => {
+      const { cursor } = route.request().postDataJSON() as { cursor: unknown };
+      seen.push(cursor);
+      if (seen.length === 3) third.open();
+      if (seen.length !== 3) await route.continue();
+    });
+    await startDevice(page, user);
+    await third.opened;
+    await page.reload();
+    await startDevice(page, user);
+    await page.evaluate(() => window.sync.caughtUp());
+    expect(seen[3]).toEqual(seen[2]);
+    expect(await titles(page)).toHaveLength(2_500);
+  });
+
+  it('are all signed out together: nothing is left, and nothing fills it again [W-CLIENT-9]', async () => {
+    await insertTask(server.database, user, 'Secret');
+    const one = await openTab(context, server.app.url, user);
+    const two = await openTab(context, server.app.url, user);
+    await two.evaluate(() => window.sync.signOut());
+    await eventually(() =>
+      one.evaluate(async () => {
+        const refused = await window.sync
+          .table('tasks')
+          .create({ title: 'x' })
+          .then(
+            () => '',
+            (error: unknown) => (error as { code: string }).code,
+          );
+        return refused === 'closed';
+      }),
+    );
+    const left = await two.evaluate(async (name) => {
+      const database = await new Promise<IDBDatabase>((resolve, reject) => {
+        const request = indexedDB.open(name);
+        request.addEventListener('success', () => resolve(request.result));
+        request.addEventListener('error', () => reject(new Error('can’t open it')));
+      });
+      const rows = database.transaction('rows').objectStore('rows').count();
+      return new Promise((resolve) => rows.addEventListener('success', () => resolve(rows.result)));
+    }, `test:${user}`);
+    expect(left).toBe(0);
+  });
+
+  it('begin again where somebody has removed the site’s data [W-CLIENT-11]', async () => {
+    await insertTask(server.database, user, 'Kept by the server');
+    const page = await openTab(context, server.app.url, user);
+    const debug = await context.newCDPSession(page);
+    await debug.send('Storage.clearDataForOrigin', { origin: server.app.url, storageTypes: 'indexeddb' });
+    await page.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'Later' })
+      ).verdict;
+      await window.sync.caughtUp();
+    });
+    expect(await titles(page)).toEqual(['Kept by the server', 'Later']);
+    expect(await stored('Later')).toBe(true);
+  });
+});
+
+describe('a browser', () => {
+  it('that has no IndexedDB to give works in memory, and the status says so [W-CLIENT-11]', async () => {
+    await context.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }));
+    const page = await openTab(context, server.app.url, user);
+    await page.evaluate(async () => {
+      await (
+        await window.sync.table('tasks').create({ title: 'In memory' })
+      ).verdict;
+    });
+    expect(await stored('In memory')).toBe(true);
+    expect(await page.evaluate(() => window.sync.status.get().storage)).toBe('memory');
+  });
+
+  it('shows an edit in the same task, before it is stored [W-CLIENT-4]', async () => {
+    const page = await openTab(context, server.app.url, user);
+    const count = await page.evaluate(async () => {
+      const tasks = window.sync.table('tasks');
+      let notified = 0;
+      tasks.subscribe(() => (notified += 1));
+      const storing = tasks.create({ title: 'Now' });
+      const atOnce = [tasks.query().length, notified];
+      await storing;
+      return [...atOnce, notified];
+    });
+    expect(count).toEqual([1, 1, 1]);
+  });
+});

@@ -1,0 +1,17 @@
+import type { PushResult } from '../push-change.js';
+import type { FailedCode } from '../writing/host-code.js';
+
+/** The columns and buckets that a policy of the host's has allowed. */
+export interface Granted {
+  /** Canonical id for the owner column; null: the user's on a create, and as it is on any other change. */
+  readonly owner: string | null;
+  /** Whether the rule in SQL allows it, too. */
+  readonly byDefault: boolean;
+}
+
+/** What a policy came to: a grant, a verdict, what it threw, or that too many questions have failed to ask this one. */
+export type Permission = Granted | PushResult | FailedCode | 'postponed';
+
+export function grantOf(permission: Permission | undefined): Granted | null {
+  return typeof permission === 'object' && 'byDefault' in permission ? permission : null;
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { jittered, nextLook, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
+
+describe('the pacing of pokes', () => {
+  it('pokes for the first time at once, then with a pause between two', () => {
+    const times = { now: 1_000, last: -Infinity, delay: 0, interval: 100 };
+    expect(pokeDue(times)).toBe(1_000);
+    expect(pokeDue({ ...times, last: 950 })).toBe(1_050);
+    expect(pokeDue({ ...times, last: 950, delay: 70 })).toBe(1_070);
+    expect(pokeDue({ ...times, last: 100 })).toBe(1_000);
+  });
+
+  it('spreads many devices, by no more than five seconds', () => {
+    expect(spreadOver(1)).toBe(0.5);
+    expect(spreadOver(1_000)).toBe(500);
+    expect(spreadOver(10_000)).toBe(5_000);
+    expect(spreadOver(1_000_000)).toBe(5_000);
+  });
+
+  it('takes a tenth more or less', () => {
+    expect([jittered(20_000, 0), jittered(20_000, 0.5), jittered(20_000, 1)]).toEqual([
+      18_000, 20_000, 22_000,
+    ]);
+  });
+
+  it('has those who are ended together come back apart', () => {
+    expect(retryAfter('shutdown', 1, 0)).toBe(200);
+    expect(retryAfter('shutdown', 1, 1)).toBe(1_200);
+    expect(retryAfter('shutdown', 10_000, 1)).toBe(10_200);
+    expect(retryAfter('replaced', 1, 0)).toBe(5_000);
+  });
+
+  it('looks at once when it is told to, often while the log grows, and seldom when it doesn’t', () => {
+    expect(nextLook(0, true)).toBe(5);
+    expect(nextLook(999, false)).toBe(25);
+    expect(nextLook(1_000, false)).toBe(250);
+    expect(nextLook(Infinity, false)).toBe(250);
+  });
+});

@@ -1,0 +1,114 @@
+import type { Mutation } from './mutation.js';
+
+const COMPLAINTS = 'client/test/complaints.test.ts';
+const SIGN_OUT = 'client/test/sign-out.test.ts';
+const SYNC = 'client/test/sync.test.ts';
+const TABS = 'client/test/tabs.test.ts';
+
+/** The TypeScript client: what users of other ones complain of. */
+export const CLIENT: readonly Mutation[] = [
+  {
+    name: 'client-waits-for-news-until-its-edits-are-taken',
+    file: 'client/src/engine/session.ts',
+    find: '    this.pulls.wake();\n    await this.push();',
+    replace: '    await this.push();',
+    tests: [{ file: SYNC, name: 'keeps pending edits on top, column by column' }],
+    why: 'One change that the server can’t take now would stop all news.',
+  },
+  {
+    name: 'client-verdict-takes-newer-edits-along',
+    file: 'client/src/records/verdict.ts',
+    find: 'const left = now.generation === sent.generation ? null : newerEdit(table, now, sent, server ?? null);',
+    replace: 'const left = sent ? null : newerEdit(table, now, sent, server ?? null);',
+    tests: [{ file: COMPLAINTS, name: 'is not touched by the verdict on an older edit' }],
+    why: 'What the user typed during a push would be lost.',
+  },
+  {
+    name: 'client-shows-older-pulls-over-verdicts',
+    file: 'client/src/records/pulled.ts',
+    find: 'if (!table || (known !== undefined && compareTimes(version, known) < 0)) continue;',
+    replace: 'if (!table || known === "") continue;',
+    tests: [{ file: COMPLAINTS, name: 'does not flicker when an older pull’s answer comes after a verdict' }],
+    why: 'What the user has just saved would show its old content for a moment.',
+  },
+  {
+    name: 'client-forgets-creates-that-it-sent',
+    file: 'client/src/engine/pushing.ts',
+    find: 'const marked = batch.map((entry) => ({ ...entry, sent: true }));',
+    replace: 'const marked = batch;',
+    tests: [
+      { file: COMPLAINTS, name: 'that was under way when the app was killed goes on with the next start' },
+    ],
+    why: 'A row that was deleted here would come back from the server.',
+  },
+  {
+    name: 'client-leaves-children-of-refused-creates',
+    file: 'client/src/engine/pushing.ts',
+    find: "if (!judged.refused || judged.row || sent.operation !== 'create') continue;",
+    replace: "if (!judged.refused || judged.row || sent.operation !== 'update') continue;",
+    tests: [
+      { file: SIGN_OUT, name: 'takes along what was created under it, and both come back with a retry' },
+    ],
+    why: 'They would be pushed for ever, or shown without what they belong to.',
+  },
+  {
+    name: 'client-drops-refused-edits',
+    file: 'client/src/records/verdict.ts',
+    find: 'return { ...settled(table, now, sent, server, verdict), refused };',
+    replace: 'return { ...settled(table, now, sent, server, verdict), refused: refused && null };',
+    tests: [{ file: COMPLAINTS, name: 'with one bad record does not block the others' }],
+    why: 'What the user typed would be gone without a word.',
+  },
+  {
+    name: 'client-ignores-retry-after',
+    file: 'client/src/timing/backoff.ts',
+    find: 'const asked = error.retryAfter * (1 + random / 4);',
+    replace: 'const asked = error.retryAfter * 0;',
+    tests: [
+      {
+        file: COMPLAINTS,
+        name: 'that failed is tried again by itself, after the pause that the server asks for',
+      },
+    ],
+    why: 'Devices would hold down a server that is recovering.',
+  },
+  {
+    name: 'client-does-not-ask-for-a-new-token',
+    file: 'client/src/wire/http.ts',
+    find: 'if (response.status === 401 && this.options.token) {',
+    replace: 'if (response.status === 400 && this.options.token) {',
+    tests: [{ file: COMPLAINTS, name: 'is asked for again, and neither ends the sync nor drops the queue' }],
+    why: 'An expired token would end the sync until the app starts again.',
+  },
+  {
+    name: 'client-keeps-rows-that-a-snapshot-does-not-bring',
+    file: 'client/src/engine/pulling.ts',
+    find: '...(sweeps && { sweep: meta.stamp }),',
+    replace: '...(sweeps && {}),',
+    tests: [
+      {
+        file: COMPLAINTS,
+        name: 'leaves old rows visible and pending edits on top, and removes what is gone',
+      },
+    ],
+    why: 'Rows that left the user’s sight would stay on the device.',
+  },
+  {
+    name: 'client-signs-out-over-pending-edits',
+    file: 'client/src/engine/client.ts',
+    find: 'if (pending === 0) return;',
+    replace: 'if (pending >= 0) return;',
+    tests: [
+      { file: SIGN_OUT, name: 'pushes what is pending first, or says that it can’t and leaves everything' },
+    ],
+    why: 'A sign-out without a network would lose what the user typed.',
+  },
+  {
+    name: 'client-tabs-never-take-the-lead-from-a-frozen-one',
+    file: 'client/src/indexeddb/browser-tabs.ts',
+    find: 'if (performance.now() - this.lastBeat > patience) waiting.abort();',
+    replace: 'if (performance.now() < this.lastBeat) waiting.abort();',
+    tests: [{ file: TABS, name: 'are not stopped by a frozen leader, which can’t write when it wakes' }],
+    why: 'One frozen tab would stop the sync of all.',
+  },
+];
