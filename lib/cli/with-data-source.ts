@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DataSource } from 'typeorm';
@@ -11,7 +12,7 @@ import { UsageError } from './usage.error.js';
  * @throws UsageError when the file exports no DataSource
  */
 export async function withDataSource<Result>(
-  file: string | undefined,
+  file: string,
   use: (dataSource: DataSource) => Promise<Result>,
   onUnreachable?: (error: Error) => Result,
 ): Promise<Result> {
@@ -30,9 +31,10 @@ export async function withDataSource<Result>(
   }
 }
 
-async function load(file: string | undefined): Promise<DataSource> {
-  if (file === undefined) throw new UsageError('-d <file> is missing: the file that exports your DataSource');
-  const exported: unknown = await import(pathToFileURL(resolve(file)).href);
+async function load(file: string): Promise<DataSource> {
+  const exported: unknown = file.endsWith('.ts')
+    ? loadTypeScript(resolve(file))
+    : await import(pathToFileURL(resolve(file)).href);
   for (const candidate of await Promise.all(Object.values(exported as Record<string, unknown>))) {
     if (isDataSource(candidate)) return candidate;
     // What CommonJS exports is in the default export.
@@ -40,6 +42,20 @@ async function load(file: string | undefined): Promise<DataSource> {
     for (const member of await Promise.all(Object.values(candidate))) if (isDataSource(member)) return member;
   }
   throw new UsageError(`${file} exports no TypeORM DataSource`);
+}
+
+/** By the app's own `ts-node`, as `typeorm-ts-node-commonjs` does. */
+function loadTypeScript(file: string): unknown {
+  const requireThere = createRequire(file);
+  try {
+    requireThere('ts-node/register');
+    return requireThere(file) as unknown;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(
+      `${file} can't be loaded by ts-node in the app's folder; compile it, and give the .js file that comes of it: ${why}`,
+    );
+  }
 }
 
 /** By its shape: the file may come with a copy of TypeORM of its own. */

@@ -63,9 +63,9 @@ export const DOCTOR: readonly Mutation[] = [
   },
   {
     name: 'command-line-shows-passwords',
-    file: 'lib/cli/run.ts',
-    find: 'withoutPasswords(error instanceof Error ? error.message : String(error))',
-    replace: '(error instanceof Error ? error.message : String(error)) || withoutPasswords(String(error))',
+    file: 'lib/cli/command-line.ts',
+    find: 'output.err(withoutPasswords(text.trimEnd()))',
+    replace: 'output.err(text.trimEnd() || withoutPasswords(text))',
     tests: [{ file: CLI, name: 'shows no password [W-LOAD-10]' }],
     why: 'W-LOAD-10: the log of a build would have the password of the database.',
   },

@@ -44,6 +44,6 @@ it("the doctor's advice is not what the exit status is about [W-SDK-7]", async (
 it('what fails shows no password [W-LOAD-10]', async () => {
   expect(await cli('postgres://me:hunter2@db/app')).toMatchObject({
     status: 2,
-    err: expect.stringMatching(/^there is no command postgres:\/\/me:\*\*\*@db\/app\n/),
+    err: expect.stringMatching(/^error: unknown command 'postgres:\/\/me:\*\*\*@db\/app'/),
   });
 });
