@@ -123,7 +123,7 @@ describe('the rooms of lib/', () => {
 });
 
 describe("pg's undocumented parts", () => {
-  it('are touched by one file alone [W-VERSIONS-1]', () => {
+  it('are touched by one file alone [W-HOST-83]', () => {
     const INTERNALS =
       /\.connection\.stream|connection\.(?:on|removeAllListeners)\(|\bun?cork\(|[pP]arsedStatements|submittedNamedStatements|handleReadyForQuery/;
     const found = [...sources].filter(([, text]) => INTERNALS.test(text)).map(([file]) => file);

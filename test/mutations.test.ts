@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -49,7 +50,9 @@ describe('each hazard of hazards.json', () => {
     return named.some(
       ({ file, name }) =>
         name.includes(`[${id}]`) ||
-        own.some(([test, ...titles]) => file === `test/${test}` && titles.join(' ').includes(name)),
+        own.some(
+          ([test, ...titles]) => file === posix.join('test', test ?? '') && titles.join(' ').includes(name),
+        ),
     );
   }
 

@@ -89,7 +89,7 @@ describe('the package that hosts install', () => {
     expect(json.default.name).toBe(manifest.name);
   });
 
-  it('is one copy for who imports and who requires it, and another for Jest [W-VERSIONS-7]', async () => {
+  it('is one copy for who imports and who requires it, and another for Jest [W-HOST-89]', async () => {
     const [same, jest] = await inHost<[boolean, string[]]>(`(async () => {
       const { createRequire } = await import('node:module');
       const require = createRequire(process.cwd() + '/host.js');

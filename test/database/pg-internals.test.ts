@@ -98,7 +98,7 @@ describe.each(VERSIONS)('the parts of pg %s that are not documented', (_version,
     });
   });
 
-  it('a pipeline ends the time limit that the host gives its queries [W-VERSIONS-4]', async () => {
+  it('a pipeline ends the time limit that the host gives its queries [W-HOST-86]', async () => {
     const limit = 54_321;
     const began = vi.spyOn(globalThis, 'setTimeout');
     const ended = vi.spyOn(globalThis, 'clearTimeout');
@@ -122,31 +122,28 @@ describe.each(VERSIONS)('the parts of pg %s that are not documented', (_version,
   it.each([
     ['one answer too few', 'readyForQuery', { status: 'T' }],
     ['one answer too many', 'commandComplete', { text: 'SELECT 1' }],
-  ])(
-    'with %s, the request fails and the connection is closed [W-VERSIONS-2]',
-    async (_name, event, message) => {
-      await withDataSource(async (dataSource) => {
-        const failing = inTransaction(dataSource, 'write', async (manager) => {
-          const client = (await manager.queryRunner?.connect()) as pg.Client;
-          client.connection.once('parseComplete', () => {
-            const times = event === 'commandComplete' ? 3 : 1;
-            for (let n = 0; n < times; n++) client.connection.emit(event, message);
-          });
-          return pipelined(manager, [{ sql: 'SELECT 1' }, { sql: 'SELECT 2' }]);
+  ])('with %s, the request fails and the connection is closed [W-HOST-84]', async (_name, event, message) => {
+    await withDataSource(async (dataSource) => {
+      const failing = inTransaction(dataSource, 'write', async (manager) => {
+        const client = (await manager.queryRunner?.connect()) as pg.Client;
+        client.connection.once('parseComplete', () => {
+          const times = event === 'commandComplete' ? 3 : 1;
+          for (let n = 0; n < times; n++) client.connection.emit(event, message);
         });
-        await expect(failing).rejects.toMatchObject({
-          code: 'temporarily_unavailable',
-          message: expect.stringMatching(
-            /^2 statements were sent together, and [03] were answered: the connection to the database was closed$/,
-          ) as unknown,
-        });
-        const [alive] = await inTransaction(dataSource, 'read', (manager) =>
-          pipelined(manager, [{ sql: 'SELECT 1 AS one' }, { sql: 'SELECT 2 AS two' }]),
-        );
-        expect(alive).toEqual([{ one: 1 }]);
+        return pipelined(manager, [{ sql: 'SELECT 1' }, { sql: 'SELECT 2' }]);
       });
-    },
-  );
+      await expect(failing).rejects.toMatchObject({
+        code: 'temporarily_unavailable',
+        message: expect.stringMatching(
+          /^2 statements were sent together, and [03] were answered: the connection to the database was closed$/,
+        ) as unknown,
+      });
+      const [alive] = await inTransaction(dataSource, 'read', (manager) =>
+        pipelined(manager, [{ sql: 'SELECT 1 AS one' }, { sql: 'SELECT 2 AS two' }]),
+      );
+      expect(alive).toEqual([{ one: 1 }]);
+    });
+  });
 
   describe('are tested at start', () => {
     const warnings: unknown[] = [];
@@ -205,7 +202,7 @@ describe.each(VERSIONS)('the parts of pg %s that are not documented', (_version,
         },
         /statements could not be sent together/,
       ],
-    ])('statements go one by one, with a warning, where %s [W-VERSIONS-3]', async (_name, Query, reason) => {
+    ])('statements go one by one, with a warning, where %s [W-HOST-85]', async (_name, Query, reason) => {
       await start(Query);
       expect(warnings).toEqual([
         {

@@ -85,7 +85,7 @@ describe.each([
     });
   });
 
-  it('end with the one that cannot be sent, as with one that fails [W-VERSIONS-5]', async () => {
+  it('end with the one that cannot be sent, as with one that fails [W-HOST-87]', async () => {
     await inTransaction(dataSource, 'write', async (manager) => {
       const unsendable = {
         toPostgres: () => {

@@ -108,7 +108,7 @@ describe('an app that was there before', () => {
   afterAll(() => database.drop());
   afterEach(() => vi.restoreAllMocks());
 
-  it('names columns by relations and embedded paths, and leaves some out [W-FIT-24]', async () => {
+  it('names columns by relations and embedded paths, and leaves some out [W-HOST-77]', async () => {
     const app = await startWalApp(database, [Note, User], { userId: (context) => Number(header(context)) });
     try {
       const phone = new Device(app.url, '7');
@@ -128,7 +128,7 @@ describe('an app that was there before', () => {
     }
   });
 
-  it('refuses relations without one column of their own, and what contradicts itself [W-FIT-25]', async () => {
+  it('refuses relations without one column of their own, and what contradicts itself [W-HOST-78]', async () => {
     @Entity('links')
     @SyncTable({ ownerColumn: 'pair', excludeColumns: ['id', 'note'], syncColumns: ['note'] })
     class Link extends SyncedRow {
@@ -165,7 +165,7 @@ describe('an app that was there before', () => {
     ['an integer that JavaScript rounds', 2 ** 53, null],
     ['a user', { id: 7 }, null],
     ['a function', () => '7', null],
-  ])('takes %s for what it is, or says once that it is no id [W-FIT-26]', async (_, answer, id) => {
+  ])('takes %s for what it is, or says once that it is no id [W-HOST-79]', async (_, answer, id) => {
     const warned = vi.spyOn(Logger.prototype, 'warn');
     const app = await startWalApp(database, [Note, User], {
       userId: (() => answer) as UserIdRule,
@@ -195,7 +195,7 @@ describe('an app that was there before', () => {
     }
   });
 
-  it('is warned of columns that are named like secrets, in one line [W-FIT-27]', async () => {
+  it('is warned of columns that are named like secrets, in one line [W-HOST-80]', async () => {
     @Entity('accounts')
     @SyncTable()
     class Account {
@@ -244,7 +244,7 @@ describe('an app that was there before', () => {
 
 /** What a guard of the host's looks for. */
 describe('the controller of the sync routes', () => {
-  it('is left out of Swagger, which would show each route once for every method [W-FIT-28]', async () => {
+  it('is left out of Swagger, which would show each route once for every method [W-HOST-81]', async () => {
     const { syncControllerFor } = await import('../../lib/http/sync-controller.factory.js');
     expect(Reflect.getMetadata('swagger/apiExcludeController', syncControllerFor('a', {}))).toEqual([true]);
   });

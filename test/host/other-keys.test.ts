@@ -145,7 +145,7 @@ describe('keys of other kinds', () => {
     await phone.sync();
   }
 
-  it('the contract has the id for the key, and leaves the serial key to the server [W-FIT-16]', async () => {
+  it('the contract has the id for the key, and leaves the serial key to the server [W-HOST-69]', async () => {
     const { tables } = await phone.schema();
     const boards = tables.find(({ table_name: name }) => name === 'boards');
     expect(boards).toMatchObject({ primary_key: ['sync_id'] });
@@ -154,7 +154,7 @@ describe('keys of other kinds', () => {
     expect(columns.get('id')).toMatchObject({ is_primary_key: false, nullable: true });
   });
 
-  it('rows with an id beside their key travel both ways, children and deletes included [W-FIT-17]', async () => {
+  it('rows with an id beside their key travel both ways, children and deletes included [W-HOST-70]', async () => {
     const board = phone.create('boards', { name: 'first' });
     const card = phone.create('cards', { board_sync_id: board });
     await phone.sync();
@@ -176,7 +176,7 @@ describe('keys of other kinds', () => {
     expect(await edgesOf(database, 'boards', board)).toEqual([]);
   });
 
-  it("a device's choice of a serial key is not taken, so that the app's next insert has it [W-FIT-18]", async () => {
+  it("a device's choice of a serial key is not taken, so that the app's next insert has it [W-HOST-71]", async () => {
     const sync = randomUUID();
     phone.create('boards', { id: 1_000_000, name: 'greedy' }, sync);
     await phone.sync();
@@ -200,7 +200,7 @@ describe('keys of other kinds', () => {
     expect(await database.query('SELECT FROM memberships')).toEqual([]);
   });
 
-  it('a create under a key that a sequence gives out is refused, and the sequence goes on [W-FIT-19]', async () => {
+  it('a create under a key that a sequence gives out is refused, and the sequence goes on [W-HOST-72]', async () => {
     const { rejected } = await phone.push([
       { id: '1', table_name: 'orders', operation: 'create', data: { note: 'taken' } },
     ]);
@@ -247,7 +247,7 @@ describe('keys of other kinds', () => {
     ]);
   });
 
-  it('integer keys that devices choose are taken as they are, exact [W-FIT-20]', async () => {
+  it('integer keys that devices choose are taken as they are, exact [W-HOST-73]', async () => {
     const id = '9007199254740993';
     phone.create('counters', { n: 1 }, id);
     await phone.sync();

@@ -10,7 +10,7 @@ function found(versions: Readonly<Record<string, string>>): readonly string[] {
   );
 }
 
-describe("versions of the host's packages [W-VERSIONS-6]", () => {
+describe("versions of the host's packages [W-HOST-88]", () => {
   it('are those that this package is made for, here', () => {
     expect(versionProblems()).toEqual([]);
   });

@@ -20,7 +20,7 @@ function verdict(n: number): Result {
     : { accepted: false, ...common, status: 'conflict', server_version: `{"id":"${id}","data":{}}` };
 }
 
-it('thousands of verdicts are few parts of an answer, each in its list and in its order [W-SPEED-6]', () => {
+it('thousands of verdicts are few parts of an answer, each in its list and in its order [W-LOAD-30]', () => {
   const results = Array.from({ length: VERDICTS }, (_, n) => verdict(n));
   const { body } = atOnce(pushAnswer(outcome(results)));
   expect(body.length).toBeLessThan(VERDICTS / 100);

@@ -51,7 +51,7 @@ describe('connections of the live channel', () => {
     return stream;
   }
 
-  it('are refused beyond maxConnections, with a time to come back; other routes go on [W-LIVE-7]', async () => {
+  it('are refused beyond maxConnections, with a time to come back; other routes go on [W-LIVE-7] [W-LIVE-9]', async () => {
     const app = await start({ maxConnections: 3 });
     const device = await startDevice(app);
     const held = [await connect(device), await connect(device), await connect(device)];

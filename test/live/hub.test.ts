@@ -134,7 +134,7 @@ describe('the hub', () => {
     expect(told.lines).toEqual(['0 schema b']);
   });
 
-  it('ends who has more unsent than it should, and frees what a closed one held', () => {
+  it('ends who has more unsent than it should, and frees what a closed one held [W-LIVE-8]', () => {
     const { connection, told } = connect('alice', ['global']);
     grow(12n, { global: 12n });
     grow(13n, { global: 13n });

@@ -85,7 +85,7 @@ describe('the watcher of the log’s head', () => {
     expect(watcher.lastSeq).toBe(14n);
   });
 
-  it('goes on from where the first reader was, and has a later one read again what was said meanwhile', async () => {
+  it('goes on from where the first reader was, and has a later one read again what was said meanwhile [W-LIVE-3]', async () => {
     log.append('a');
     expect(watcher.follow({ lastSeq: 10n, disconnect: 0n })).toBe(false);
     await next('a@11');
@@ -113,7 +113,7 @@ describe('the watcher of the log’s head', () => {
     expect(log.entryReads).toBe(0);
   });
 
-  it('loses nothing while the database is away, and complains once', async () => {
+  it('loses nothing while the database is away, and complains once [W-LIVE-11]', async () => {
     start();
     for (const where of ['head', 'entries'] as const) {
       said = [];

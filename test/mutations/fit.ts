@@ -13,8 +13,8 @@ export const FIT: readonly Mutation[] = [
     file: 'lib/engine/push/writing/change-processing.ts',
     find: 'this.state.rows.remove(item);\n      this.hasRemoved = true;',
     replace: 'this.state.rows.put(item, row);',
-    tests: [{ file: REMOVALS, name: 'follow each other within a push [W-FIT-4]' }],
-    why: 'W-FIT-4: a create that follows a delete would be an update of no row.',
+    tests: [{ file: REMOVALS, name: 'follow each other within a push [W-HOST-57]' }],
+    why: 'W-HOST-57: a create that follows a delete would be an update of no row.',
   },
   {
     name: 'rows-that-went-with-another-are-refused',
@@ -22,7 +22,7 @@ export const FIT: readonly Mutation[] = [
     find: 'return this.state.rows.get(item) === undefined;',
     replace: 'return false;',
     tests: [{ file: REMOVALS, name: 'children that went with their parent' }],
-    why: 'W-FIT-5: a device would get a row back that is deleted.',
+    why: 'W-HOST-58: a device would get a row back that is deleted.',
   },
   {
     name: 'removals-lock-like-updates',
@@ -30,7 +30,7 @@ export const FIT: readonly Mutation[] = [
     find: "isRemoval(item) ? 'UPDATE' : 'NO KEY UPDATE'",
     replace: "'NO KEY UPDATE'",
     tests: [{ file: REMOVALS, name: 'without a deadlock' }],
-    why: 'W-FIT-8: a delete would take its lock in two steps, and deadlock with who makes a child meanwhile.',
+    why: 'W-HOST-61: a delete would take its lock in two steps, and deadlock with who makes a child meanwhile.',
   },
   {
     name: 'hosts-hear-of-deletes-of-nothing',
@@ -38,7 +38,7 @@ export const FIT: readonly Mutation[] = [
     find: "if (accepted && !(reason === 'already_deleted' && isRemoval(item)))",
     replace: 'if (accepted)',
     tests: [{ file: REMOVALS, name: 'the retry of a delete' }],
-    why: 'W-FIT-2: a hook would act on any id that a device makes up.',
+    why: 'W-HOST-55: a hook would act on any id that a device makes up.',
   },
   {
     name: 'removals-are-told-apart-from-nothing',
@@ -46,7 +46,7 @@ export const FIT: readonly Mutation[] = [
     find: 'if (isRemoval(item)) return alreadyDeleted(item.ref);',
     replace: '',
     tests: [{ file: REMOVALS, name: 'the retry of a delete' }],
-    why: 'W-FIT-2: a delete whose answer was lost would be refused.',
+    why: 'W-HOST-55: a delete whose answer was lost would be refused.',
   },
   {
     name: 'restrict-is-no-reference',
@@ -54,7 +54,7 @@ export const FIT: readonly Mutation[] = [
     find: "['23001', 'reference'],",
     replace: '',
     tests: [{ file: REMOVALS, name: 'a row that others refer to' }],
-    why: 'W-FIT-6: a device would not be told why its delete was refused.',
+    why: 'W-HOST-59: a device would not be told why its delete was refused.',
   },
   {
     name: 'virtual-times-are-not-told',
@@ -62,7 +62,7 @@ export const FIT: readonly Mutation[] = [
     find: 'columns: [...columns, ...virtualColumns].map(schemaColumn),',
     replace: 'columns: columns.map(schemaColumn),',
     tests: [{ file: TIMELESS, name: 'the contract has the columns' }],
-    why: 'W-FIT-9: SDKs make triggers on a column that their table would not have.',
+    why: 'W-HOST-62: SDKs make triggers on a column that their table would not have.',
   },
   {
     name: 'rows-without-a-time-have-none',
@@ -70,7 +70,7 @@ export const FIT: readonly Mutation[] = [
     find: 'nullable === false) return own;',
     replace: 'nullable !== null) return own;',
     tests: [{ file: TIMELESS, name: 'the time of their commit' }],
-    why: 'W-FIT-12: every version of such a row would be of 1970.',
+    why: 'W-HOST-65: every version of such a row would be of 1970.',
   },
   {
     name: 'rows-without-a-time-are-never-compared',
@@ -78,7 +78,7 @@ export const FIT: readonly Mutation[] = [
     find: "if (row.cause === 'reresolved' && record.rowMicros !== null) return undefined;",
     replace: 'if (!isChange(row) && record.rowMicros !== null) return undefined;',
     tests: [{ file: 'test/replication/membership/edge-diff.test.ts', name: 'a row without a time' }],
-    why: 'W-FIT-13: what changed unseen in such a table would never reach devices.',
+    why: 'W-HOST-66: what changed unseen in such a table would never reach devices.',
   },
   {
     name: 'devices-choose-serial-keys',
@@ -86,7 +86,7 @@ export const FIT: readonly Mutation[] = [
     find: "if (item.table.hasServerKeys) return terminal(item.ref, 'key_is_generated', KEY_IS_GENERATED);",
     replace: '',
     tests: [{ file: OTHER_KEYS, name: 'a create under a key that a sequence gives out' }],
-    why: "W-FIT-19: a device that pushes the next keys would keep everybody's inserts from working.",
+    why: "W-HOST-72: a device that pushes the next keys would keep everybody's inserts from working.",
   },
   {
     name: 'devices-choose-serial-columns',
@@ -94,7 +94,7 @@ export const FIT: readonly Mutation[] = [
     find: "column.identity === 'always' || isCounted;",
     replace: "column.identity === 'always' || (isCounted && column.generated);",
     tests: [{ file: OTHER_KEYS, name: "a device's choice of a serial key" }],
-    why: 'W-FIT-18: the same by the serial key beside the id.',
+    why: 'W-HOST-71: the same by the serial key beside the id.',
   },
   {
     name: 'partly-unique-columns-are-keys',
@@ -102,7 +102,7 @@ export const FIT: readonly Mutation[] = [
     find: 'AND u.indpred IS NULL AND (u.indimmediate',
     replace: 'AND (u.indimmediate',
     tests: [{ file: KEY_COLUMNS, name: 'is none that is unique for some rows only' }],
-    why: 'W-FIT-21: two rows would be one record to devices.',
+    why: 'W-HOST-74: two rows would be one record to devices.',
   },
   {
     name: 'ids-need-no-replica-identity',
@@ -110,7 +110,7 @@ export const FIT: readonly Mutation[] = [
     find: "const hasOtherKey = row.identity === 'd' && row.id_index === null;",
     replace: "const hasOtherKey = row.identity === 'd';",
     tests: [{ file: KEY_COLUMNS, name: 'has to be in the replica identity' }],
-    why: 'W-FIT-22: rows that are deleted would stay on devices.',
+    why: 'W-HOST-75: rows that are deleted would stay on devices.',
   },
   {
     name: 'children-may-refer-to-another-key',
@@ -118,7 +118,7 @@ export const FIT: readonly Mutation[] = [
     find: 'if (referencedColumn === undefined || referencedColumn.databaseName === id) return;',
     replace: 'if (referencedColumn === undefined || id !== undefined) return;',
     tests: [{ file: KEY_COLUMNS, name: 'is what children refer to' }],
-    why: "W-FIT-23: a child would be its parent's who has that number by chance.",
+    why: "W-HOST-76: a child would be its parent's who has that number by chance.",
   },
   {
     name: 'a-relation-is-its-first-column',
@@ -126,7 +126,7 @@ export const FIT: readonly Mutation[] = [
     find: 'if (relation && relation.joinColumns.length !== 1) return this.noColumn(option, relation);',
     replace: '',
     tests: [{ file: EXISTING, name: 'refuses relations without one column' }],
-    why: 'W-FIT-25: half of a key would say whose a row is.',
+    why: 'W-HOST-78: half of a key would say whose a row is.',
   },
   {
     name: 'rounded-numbers-are-users',
@@ -134,7 +134,7 @@ export const FIT: readonly Mutation[] = [
     find: "typeof answer === 'bigint' || Number.isSafeInteger(answer)",
     replace: "typeof answer === 'bigint' || Number.isInteger(answer)",
     tests: [{ file: EXISTING, name: 'an integer that JavaScript rounds' }],
-    why: 'W-FIT-26: two users would be one.',
+    why: 'W-HOST-79: two users would be one.',
   },
   {
     name: 'excluded-columns-are-synced',
@@ -142,7 +142,7 @@ export const FIT: readonly Mutation[] = [
     find: 'return [...unselected.map((column) => column.databaseName), ...excluded];',
     replace: 'return unselected.map((column) => column.databaseName);',
     tests: [{ file: EXISTING, name: 'names columns by relations and embedded paths' }],
-    why: 'W-FIT-24: devices would get what the host keeps from them.',
+    why: 'W-HOST-77: devices would get what the host keeps from them.',
   },
   {
     name: 'secrets-are-known-by-whole-names',
@@ -150,6 +150,6 @@ export const FIT: readonly Mutation[] = [
     find: "SECRETS.has(word.replace(/s$/, ''))",
     replace: 'SECRETS.has(name)',
     tests: [{ file: EXISTING, name: 'named like secrets' }],
-    why: 'W-FIT-27: nobody would be warned of a reset_token.',
+    why: 'W-HOST-80: nobody would be warned of a reset_token.',
   },
 ];

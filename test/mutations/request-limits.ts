@@ -24,7 +24,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: 'await nextTurn();\n      this.rules',
     replace: 'this.rules',
     tests: [{ file: 'test/http/bodies/incoming-body.test.ts', name: 'comes while others have their turns' }],
-    why: 'W-SPEED-1: a dozen bodies of 16 MB kept everybody waiting for a tenth of a second, again and again.',
+    why: 'W-LOAD-25: a dozen bodies of 16 MB kept everybody waiting for a tenth of a second, again and again.',
   },
   {
     name: 'refused-bodies-are-answered-before-they-are-read',
@@ -32,7 +32,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: 'this.refusal ??= { reason };',
     replace: 'this.refusal ??= { reason };\n    this.end(reason);',
     tests: [{ file: 'test/http/bodies/incoming-body.test.ts', name: 'is read to its end, and forgotten' }],
-    why: 'W-SPEED-2: a user would have any number of bodies on their way, each read at full speed to be forgotten.',
+    why: 'W-LOAD-26: a user would have any number of bodies on their way, each read at full speed to be forgotten.',
   },
   {
     name: 'refused-bodies-stay-in-memory',
@@ -48,7 +48,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: 'if (this.turns.isOver) await this.turns.next();',
     replace: '',
     tests: [{ file: 'test/push/push-turns.test.ts', name: 'changes of one record' }],
-    why: 'W-SPEED-5: two thousand stale updates kept everybody waiting for 137 ms.',
+    why: 'W-LOAD-29: two thousand stale updates kept everybody waiting for 137 ms.',
   },
   {
     name: 'pushes-may-be-idle-as-short-as-others',
@@ -56,7 +56,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: '{ worksBetween: true }',
     replace: '{}',
     tests: [{ file: 'test/snapshot/frozen-requests.test.ts', name: 'a push may judge' }],
-    why: 'W-SPEED-7: on a busy server a document of 5 MB was answered 503 again and again, as its transaction was cut off.',
+    why: 'W-LOAD-31: on a busy server a document of 5 MB was answered 503 again and again, as its transaction was cut off.',
   },
   {
     name: 'verdicts-are-sent-one-by-one',
@@ -64,7 +64,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: 'if (this.last.length < PART) return;',
     replace: '',
     tests: [{ file: 'test/http/answers.test.ts', name: 'are few parts of an answer' }],
-    why: 'W-SPEED-6: an answer of nine thousand texts took 30 ms to put together.',
+    why: 'W-LOAD-30: an answer of nine thousand texts took 30 ms to put together.',
   },
   {
     name: 'bodies-that-wait-count-nothing',
@@ -72,7 +72,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
     find: 'this.coming.delete(body);',
     replace: 'if (this.coming.delete(body)) this.total -= body.bytes;',
     tests: [{ file: 'test/http/bodies/body-memory.test.ts', name: 'until it is answered' }],
-    why: 'W-SPEED-3: bodies that wait for their turn were bounded by nothing but the number of users.',
+    why: 'W-LOAD-27: bodies that wait for their turn were bounded by nothing but the number of users.',
   },
   {
     name: 'lists-are-not-counted',

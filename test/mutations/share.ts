@@ -117,7 +117,7 @@ export const SHARE: readonly Mutation[] = [
     tests: [
       {
         file: 'test/http/limits/large-bodies.test.ts',
-        name: "a user's large bodies are read one after the other",
+        name: "a user's slow upload holds up nothing, and of more the rest waits",
       },
     ],
     why: "Rule 15: four bodies of one user's took 400 MB.",

@@ -13,7 +13,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'return `(${owned} OR EXISTS (',
     replace: 'return `(${owned} OR $4::text[] IS NOT NULL OR EXISTS (',
     tests: [{ file: POLICY_TEST, name: 'never hears of a row that the user does not see' }],
-    why: 'W-WRITERS-1: a policy is asked about what the user sees alone, so that no reason tells of another row.',
+    why: 'W-WRITE-1: a policy is asked about what the user sees alone, so that no reason tells of another row.',
   },
   {
     name: 'policy-decides-below-an-unseen-parent',
@@ -21,7 +21,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'const row = this.secured.has(key) ? byKey.get(key) : undefined;',
     replace: 'const row = byKey.get(key) ?? [...byKey.values(), ...this.rows.values()][0];',
     tests: [{ file: POLICY_TEST, name: 'that the user sees without their parent' }],
-    why: 'W-WRITERS-1: a child is not written by the answer about a parent that its user does not see.',
+    why: 'W-WRITE-1: a child is not written by the answer about a parent that its user does not see.',
   },
   {
     name: 'refusal-of-a-policy-is-ignored',
@@ -38,7 +38,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     replace:
       '      (!protectedColumns.has(column.name) || [parentFkColumn, ownerColumn].includes(column.name)),',
     tests: [{ file: POLICY_TEST, name: "are the user's, whatever owner the device names" }],
-    why: 'W-WRITERS-2: a create is not made in the name of another user.',
+    why: 'W-WRITE-2: a create is not made in the name of another user.',
   },
   {
     name: 'child-that-comes-with-its-parent-is-not-asked-about',
@@ -46,7 +46,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'const ready = await this.decided(group.filter((write) => this.mayWrite(write)));',
     replace: 'const ready = group.filter((write) => this.mayWrite(write));',
     tests: [{ file: POLICY_TEST, name: 'that come with their parent' }],
-    why: 'W-WRITERS-3: the rule in SQL would let it pass the policy.',
+    why: 'W-WRITE-3: the rule in SQL would let it pass the policy.',
   },
   {
     name: 'pair-is-written-past-its-policy',
@@ -54,7 +54,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'if (!writes.every((write) => this.tools.permissions.isDecided(write))) return false;',
     replace: '',
     tests: [{ file: DEFERRED_TEST, name: 'is not written past a policy' }],
-    why: 'W-WRITERS-3: the same for rows that hold only together.',
+    why: 'W-WRITE-3: the same for rows that hold only together.',
   },
   {
     name: 'policy-is-asked-before-the-locks',
@@ -62,7 +62,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'if (this.decider(table) !== null) return true;',
     replace: '',
     tests: [{ file: POLICY_TEST, name: 'a membership that is revoked while the push waits' }],
-    why: "W-WRITERS-4: it is asked under the locks of rows that are not the user's, too.",
+    why: "W-WRITE-4: it is asked under the locks of rows that are not the user's, too.",
   },
   {
     name: 'failing-policy-costs-its-neighbours',
@@ -70,7 +70,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'if (asked.length === 1) {',
     replace: 'if (asked.length > 1) return asked.map(() => answer);\n    if (asked.length === 1) {',
     tests: [{ file: POLICY_TEST, name: 'costs the change alone that it fails about' }],
-    why: 'W-WRITERS-5, design rule 13: one bad thing costs only itself.',
+    why: 'W-WRITE-5, design rule 13: one bad thing costs only itself.',
   },
   {
     name: 'missing-answer-allows',
@@ -78,7 +78,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'if (answer === true) return',
     replace: "if (answer === true || answer === 'yes' || answer === null) return",
     tests: [{ file: POLICY_TEST, name: 'what is no answer allows nothing' }],
-    why: 'W-WRITERS-5: nothing is written by a mistake of a policy.',
+    why: 'W-WRITE-5: nothing is written by a mistake of a policy.',
   },
   {
     name: 'viewers-write',
@@ -94,7 +94,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'ownerColumn === null || members?.owner === false\n        ? null',
     replace: 'ownerColumn === null\n        ? null',
     tests: [{ file: MEMBERS_TEST, name: 'who have left it lose what they have made' }],
-    why: 'W-WRITERS-6: a former member has no right to what is the team.',
+    why: 'W-WRITE-6: a former member has no right to what is the team.',
   },
   {
     name: 'row-is-created-in-any-team',
@@ -102,7 +102,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'return `${check} AND ${wantedTeamSql(table, { wanted, held: undefined }, user())}`;',
     replace: 'return check;',
     tests: [{ file: MEMBERS_TEST, name: 'members, as superuser of a team make notes' }],
-    why: 'W-WRITERS-7: devices of a team would pull a row from a user who is none of its writers.',
+    why: 'W-WRITE-7: devices of a team would pull a row from a user who is none of its writers.',
   },
   {
     name: 'row-moves-to-any-team',
@@ -110,7 +110,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: "return `${owned} AND ${wantedTeamSql(table, { wanted, held }, '$2::text')}`;",
     replace: 'return owned;',
     tests: [{ file: MEMBERS_TEST, name: 'members, as superuser of a team move projects' }],
-    why: 'W-WRITERS-7: a move asks both sides.',
+    why: 'W-WRITE-7: a move asks both sides.',
   },
   {
     name: 'team-of-a-row-names-no-bucket',
@@ -118,7 +118,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: "return members === null || team === '' ? own : [...own, bucketOf(members.prefix, team)];",
     replace: 'return own;',
     tests: [{ file: 'test/registry/members.test.ts', name: 'read its rows, those that were there' }],
-    why: 'W-WRITERS-8: members read what their team has, by the declaration alone.',
+    why: 'W-WRITE-8: members read what their team has, by the declaration alone.',
   },
   {
     name: 'members-are-not-subscribed',
@@ -126,7 +126,7 @@ export const WRITE_POLICY: readonly Mutation[] = [
     find: 'if (this.members.length === 0) return [];',
     replace: 'if (this.members.length >= 0) return [];',
     tests: [{ file: 'test/registry/members.test.ts', name: 'read its rows, those that were there' }],
-    why: 'W-WRITERS-8: the same for what they are subscribed to.',
+    why: 'W-WRITE-8: the same for what they are subscribed to.',
   },
   {
     name: 'function-sees-no-wanted-row',

@@ -107,7 +107,8 @@ function namesLostRow(
 /** No bucket may be so long: the host writes such rows, and a device may send one back. */
 function isTooLong(table: TableName, { data }: PushChange): boolean {
   const { team } = tableOf(table);
-  return team !== undefined && String(data?.[team] ?? '').length > LONGEST_TEAM;
+  const value = team === undefined ? undefined : data?.[team];
+  return typeof value === 'string' && value.length > LONGEST_TEAM;
 }
 
 /** Bytes of a bucket, without the prefix `team:`. */

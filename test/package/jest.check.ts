@@ -33,7 +33,7 @@ it('a decorated entity, the module and a device are there', () => {
 `;
 
 /** Nest 11 is the last whose own apps are CommonJS and tested by Jest. */
-describe('a new app of Nest 11, as its CLI makes it [W-VERSIONS-8]', () => {
+describe('a new app of Nest 11, as its CLI makes it', () => {
   let folder: string;
   let app: string;
   let packed: PackedPackage;

@@ -116,7 +116,7 @@ describe('a pull after a push', () => {
     expect(performance.now() - begun).toBeLessThan(30_000);
   });
 
-  it('is answered while it waits, as soon as the log is there', async () => {
+  it('is answered while it waits, as soon as the log is there [W-LIVE-1]', async () => {
     const device = await startDevice();
     const id = randomUUID();
     const { pull } = await withPausedConsumer(database, async () => {

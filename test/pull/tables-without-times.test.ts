@@ -85,7 +85,7 @@ describe('tables without times', () => {
     await phone.sync();
   }
 
-  it('the contract has the columns that devices need, the last ones, nullable [W-FIT-9]', async () => {
+  it('the contract has the columns that devices need, the last ones, nullable [W-HOST-62]', async () => {
     const { tables } = await phone.schema();
     const notes = tables.find(({ table_name: name }) => name === 'notes');
     expect(notes).toMatchObject({ updated_at_column: 'updated_at', deleted_at_column: 'deleted_at' });
@@ -101,7 +101,7 @@ describe('tables without times', () => {
     expect(countries?.columns.map(({ name }) => name)).toEqual(['id', 'name', 'updated_at', 'deleted_at']);
   });
 
-  it('the contract stays the same when a migration adds the column at last [W-FIT-10]', async () => {
+  it('the contract stays the same when a migration adds the column at last [W-HOST-63]', async () => {
     const before = await phone.schemaIds();
     await database.query('ALTER TABLE notes ADD COLUMN deleted_at timestamptz');
     const after = await phone.schema();
@@ -140,7 +140,7 @@ describe('tables without times', () => {
     expect([phone.row('notes', id), tablet.row('notes', id)]).toEqual([undefined, undefined]);
   });
 
-  it('a row that is made anew under its old key comes back to every device [W-FIT-11]', async () => {
+  it('a row that is made anew under its old key comes back to every device [W-HOST-64]', async () => {
     const id = phone.create('notes', { text: 'old' });
     await phone.sync();
     await arrive();
@@ -154,7 +154,7 @@ describe('tables without times', () => {
     expect(tablet.row('notes', id)).toMatchObject({ text: 'new' });
   });
 
-  it('rows of a table without times are served with the time of their commit [W-FIT-12]', async () => {
+  it('rows of a table without times are served with the time of their commit [W-HOST-65]', async () => {
     const id = randomUUID();
     const started = Date.now();
     await database.query(`INSERT INTO countries VALUES ($1, 'First')`, [id]);
@@ -171,7 +171,7 @@ describe('tables without times', () => {
     expect(Date.parse(times.get(BEFORE) ?? '')).toBeGreaterThan(started - 600_000);
   });
 
-  it('each change of such a row reaches each device, and so does its end [W-FIT-13]', async () => {
+  it('each change of such a row reaches each device, and so does its end [W-HOST-66]', async () => {
     const [country, city] = [randomUUID(), randomUUID()];
     await database.query(`INSERT INTO countries VALUES ($1, 'One')`, [country]);
     await database.query(`INSERT INTO cities (id, name) VALUES ($1, 'One')`, [city]);

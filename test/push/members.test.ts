@@ -142,7 +142,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
       expect(await push.pushOne(BOB, item, options)).toMatchObject(REFUSED);
     });
 
-    it('who are none any more find nothing there [W-WRITERS-6]', async () => {
+    it('who are none any more find nothing there [W-WRITE-6]', async () => {
       await share(BOB, true);
       expect(await one(BOB, setTitle())).toMatchObject(APPLIED);
       await push.db.query('DELETE FROM list_members');
@@ -154,7 +154,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
       expect(await titleOf('lists', list)).toBe('new');
     });
 
-    it('who lose their right while they wait for the row do not write it [W-WRITERS-6]', async () => {
+    it('who lose their right while they wait for the row do not write it [W-WRITE-6]', async () => {
       await share(BOB, true);
       const result = await push.whileOpen(
         async (manager) => {
@@ -182,7 +182,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
       });
     });
 
-    it("a create is the user's own, whatever owner the device names [W-WRITERS-2]", async () => {
+    it("a create is the user's own, whatever owner the device names [W-WRITE-2]", async () => {
       const id = randomUUID();
       await one(BOB, change('create', 'lists', id, { title: 'mine', user_id: ALICE }));
       expect(await push.db.query('SELECT user_id FROM lists WHERE id = $1', [id])).toEqual([
@@ -202,7 +202,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
       expect(await titleOf('projects', project)).toBe('new');
     });
 
-    it('who have left it lose what they have made, where the owner does not count [W-WRITERS-6]', async () => {
+    it('who have left it lose what they have made, where the owner does not count [W-WRITE-6]', async () => {
       const project = await insert('projects', BOB, 'red');
       const note = await insert('notes', BOB, 'red');
       expect(await one(BOB, change('update', 'projects', project, { title: 'x' }))).toMatchObject({
@@ -214,7 +214,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
     });
 
     it.each(['projects', 'boards', 'notes'])(
-      'make %s in teams that they write for, and in no other [W-WRITERS-7]',
+      'make %s in teams that they write for, and in no other [W-WRITE-7]',
       async (table) => {
         await join(BOB, 'red', 'admin');
         await join(BOB, 'blue', 'viewer');
@@ -233,7 +233,7 @@ describe.each(ACCESSES)('members, as %s', (access) => {
     );
 
     it.each(['projects', 'notes'])(
-      'move %s between teams only if they write for both [W-WRITERS-7]',
+      'move %s between teams only if they write for both [W-WRITE-7]',
       async (table) => {
         await join(BOB, 'red', 'editor');
         await join(BOB, 'blue', 'viewer');

@@ -24,7 +24,7 @@ function spend(milliseconds: number): void {
 it.each([
   ['of one record', () => 1],
   ['of different records', () => CHANGES],
-])('changes %s are decided while others have their turns [W-SPEED-5]', async (_, records) => {
+])('changes %s are decided while others have their turns [W-LOAD-29]', async (_, records) => {
   const ids = Array.from({ length: records() }, () => randomUUID());
   for (const id of ids)
     await push.db.query(`INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $1::uuid::text)`, [

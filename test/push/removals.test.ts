@@ -49,7 +49,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
     const exists = async (table: string, id: string): Promise<boolean> =>
       (await push.db.query(`SELECT FROM ${table} WHERE id = $1`, [id])).length > 0;
 
-    it('a delete removes the row, and says when [W-FIT-1]', async () => {
+    it('a delete removes the row, and says when [W-HOST-54]', async () => {
       await insertNote(ALICE);
       const result = await push.pushOne(ALICE, change('delete', 'notes', note));
       expect(result).toMatchObject({ accepted: true, status: 'applied' });
@@ -57,7 +57,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(await exists('notes', note)).toBe(false);
     });
 
-    it('the retry of a delete is accepted, and the host hears of the delete once [W-FIT-2]', async () => {
+    it('the retry of a delete is accepted, and the host hears of the delete once [W-HOST-55]', async () => {
       await insertNote(ALICE);
       const heard: unknown[] = [];
       const hooks = {
@@ -74,7 +74,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(heard).toHaveLength(1);
     });
 
-    it("another user's row stays, and is answered like none [W-FIT-3]", async () => {
+    it("another user's row stays, and is answered like none [W-HOST-56]", async () => {
       await insertNote(BOB);
       const [hidden, none] = await push.push(ALICE, [
         change('delete', 'notes', note),
@@ -91,7 +91,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
     });
 
     it.runIf(access === 'superuser')(
-      "a policy lets a user remove another's row that the user sees [W-FIT-3]",
+      "a policy lets a user remove another's row that the user sees [W-HOST-56]",
       async () => {
         await insertNote(BOB);
         await push.addEdge('notes', note, `user:${ALICE}`);
@@ -121,7 +121,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       });
     });
 
-    it('the changes of one record follow each other within a push [W-FIT-4]', async () => {
+    it('the changes of one record follow each other within a push [W-HOST-57]', async () => {
       await insertNote(ALICE);
       const results = await push.push(ALICE, [
         change('update', 'notes', note, { text: 'second' }),
@@ -144,7 +144,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       });
     });
 
-    it('children that went with their parent are gone for later changes of the push [W-FIT-5]', async () => {
+    it('children that went with their parent are gone for later changes of the push [W-HOST-58]', async () => {
       const line = randomUUID();
       await insertNote(ALICE);
       await push.db.query('INSERT INTO lines (id, note_id, body) VALUES ($1, $2, $3)', [line, note, 'one']);
@@ -177,7 +177,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(await exists('notes', note)).toBe(false);
     });
 
-    it('a row that others refer to stays, and its device has it back [W-FIT-6]', async () => {
+    it('a row that others refer to stays, and its device has it back [W-HOST-59]', async () => {
       await insertNote(ALICE);
       const pin = randomUUID();
       await push.db.query('INSERT INTO pins (id, user_id, note_id) VALUES ($1, $2, $3)', [pin, BOB, note]);
@@ -197,7 +197,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(await exists('notes', other)).toBe(false);
     });
 
-    it('rows that refer to each other go in whatever order they come [W-FIT-7]', async () => {
+    it('rows that refer to each other go in whatever order they come [W-HOST-60]', async () => {
       const ids = Array.from({ length: 9 }, () => randomUUID());
       await insertNote(ALICE);
       for (const [index, id] of ids.entries())
@@ -229,7 +229,7 @@ describe.each(['superuser', 'bound pool', 'pushRole'] as const)(
       expect(serverVersion(result)).toMatchObject({ id: note });
     });
 
-    it('a writer who is making a child of the row is waited for, without a deadlock [W-FIT-8]', async () => {
+    it('a writer who is making a child of the row is waited for, without a deadlock [W-HOST-61]', async () => {
       await insertNote(ALICE);
       let pushed: Promise<readonly PushResult[]> | undefined;
       await push.whileOpen(

@@ -98,7 +98,7 @@ describe.each(ACCESSES)('a function that says who writes, as %s', (access) => {
     expect(await row(id)).toMatchObject({ kept: 'old', state: 'open' });
   });
 
-  it('is asked again by the statement that writes: a row that is closed meanwhile stays [W-WRITERS-4]', async () => {
+  it('is asked again by the statement that writes: a row that is closed meanwhile stays [W-WRITE-4]', async () => {
     const id = await insert();
     const result = await push.whileOpen(
       (manager) => manager.query(`UPDATE docs SET state = 'closed' WHERE id = $1`, [id]),

@@ -150,7 +150,7 @@ describe('a write policy', () => {
       expect(await row(gone)).toMatchObject({ user_id: ALICE, deleted_at: null });
     });
 
-    it('never hears of a row that the user does not see, and its answer tells nothing [W-WRITERS-1]', async () => {
+    it('never hears of a row that the user does not see, and its answer tells nothing [W-WRITE-1]', async () => {
       const policy = new TestPolicy((request) =>
         request.operation === 'create' ? true : { reason: 'closed', message: 'the list is closed' },
       );
@@ -172,7 +172,7 @@ describe('a write policy', () => {
       expect(await row(task)).toMatchObject({ user_id: ALICE, notes: null, deleted_at: null });
     });
 
-    it("a row that has left the user's buckets is not there, whatever the policy would say [W-WRITERS-1]", async () => {
+    it("a row that has left the user's buckets is not there, whatever the policy would say [W-WRITE-1]", async () => {
       await push.addEdge('tasks', task, 'team:2');
       const policy = allowAll();
       expect(
@@ -182,7 +182,7 @@ describe('a write policy', () => {
     });
   });
 
-  it('is not asked while nothing tells what the user sees, and no edit is refused for that [W-WRITERS-9]', async () => {
+  it('is not asked while nothing tells what the user sees, and no edit is refused for that [W-WRITE-9]', async () => {
     await share(task);
     const policy = allowAll();
     const options = { buckets: [], subscriptions: TEAM.buckets, policy: forTasks(policy) };
@@ -259,7 +259,7 @@ describe('a write policy', () => {
   });
 
   describe('and creates', () => {
-    it("are the user's, whatever owner the device names [W-WRITERS-2]", async () => {
+    it("are the user's, whatever owner the device names [W-WRITE-2]", async () => {
       const id = randomUUID();
       const policy = allowAll();
       const forged = change('create', 'tasks', id, { title: id, user_id: ALICE });
@@ -270,7 +270,7 @@ describe('a write policy', () => {
       ]);
     });
 
-    it("are another user's where the policy says so, and leave the device [W-WRITERS-2]", async () => {
+    it("are another user's where the policy says so, and leave the device [W-WRITE-2]", async () => {
       const id = randomUUID();
       const unrepaired: string[] = [];
       const policy = new TestPolicy(() => ({ owner: ALICE.toUpperCase() }));
@@ -338,7 +338,7 @@ describe('a write policy', () => {
       expect(await row(comment, 'comments')).toMatchObject({ deleted_at: null });
     });
 
-    it('of a row that the user does not see miss their parent: the policy is not asked [W-WRITERS-1]', async () => {
+    it('of a row that the user does not see miss their parent: the policy is not asked [W-WRITE-1]', async () => {
       const policy = allowAll();
       const create = change('create', 'comments', randomUUID(), { task_id: task, body: 'x' });
       expect(only(await byBob([create], forTasks(policy)))).toMatchObject({
@@ -348,7 +348,7 @@ describe('a write policy', () => {
       expect(policy.asked).toEqual([]);
     });
 
-    it('that the user sees without their parent are not theirs to write [W-WRITERS-1]', async () => {
+    it('that the user sees without their parent are not theirs to write [W-WRITE-1]', async () => {
       const comment = await insertComment();
       await share(comment, 'comments');
       const policy = allowAll();
@@ -385,7 +385,7 @@ describe('a write policy', () => {
       ]);
     });
 
-    it('that come with their parent are asked about once it is written [W-WRITERS-3]', async () => {
+    it('that come with their parent are asked about once it is written [W-WRITE-3]', async () => {
       const [list, refused, allowed] = [randomUUID(), randomUUID(), randomUUID()];
       const comments = new TestPolicy(({ recordId }) => recordId === allowed);
       const results = await push.push(
@@ -405,7 +405,7 @@ describe('a write policy', () => {
       ]);
     });
 
-    it('that came before their parent are asked about when it comes [W-WRITERS-3]', async () => {
+    it('that came before their parent are asked about when it comes [W-WRITE-3]', async () => {
       const [list, refused, allowed] = [randomUUID(), randomUUID(), randomUUID()];
       const policy = new TestPolicy(({ child }) => child?.recordId !== refused);
       const options = { policy: forTasks(policy) };
@@ -433,7 +433,7 @@ describe('a write policy', () => {
       await share(task);
     });
 
-    it('a membership that is revoked while the push waits for the row counts no more [W-WRITERS-4]', async () => {
+    it('a membership that is revoked while the push waits for the row counts no more [W-WRITE-4]', async () => {
       const result = await push.whileOpen(
         async (manager) => {
           await manager.query('SELECT FROM tasks WHERE id = $1 FOR UPDATE', [task]);
@@ -445,7 +445,7 @@ describe('a write policy', () => {
       expect(await row(task)).toMatchObject({ notes: null });
     });
 
-    it('a revocation waits for the push that counts on the membership [W-WRITERS-4]', async () => {
+    it('a revocation waits for the push that counts on the membership [W-WRITE-4]', async () => {
       await push.whileOpen(
         async (manager) => {
           const options = { ...TEAM, policy: forTasks(new TestPolicy(isMember)) };
@@ -456,7 +456,7 @@ describe('a write policy', () => {
       expect(await row(task)).toMatchObject({ notes: 'by bob' });
     });
 
-    it('a row that moves out of sight while the push waits for it is not there [W-WRITERS-1]', async () => {
+    it('a row that moves out of sight while the push waits for it is not there [W-WRITE-1]', async () => {
       const policy = allowAll();
       const result = await push.whileOpen(
         async (manager) => {
@@ -480,7 +480,7 @@ describe('a write policy', () => {
   });
 
   describe('that fails', () => {
-    it('costs the change alone that it fails about [W-WRITERS-5]', async () => {
+    it('costs the change alone that it fails about [W-WRITE-5]', async () => {
       const ids = Array.from({ length: 9 }, () => randomUUID());
       const bad = ids[4];
       const policy = new TestPolicy(async ({ recordId }, _, manager) => {
@@ -499,7 +499,7 @@ describe('a write policy', () => {
       ['too many answers', () => [true, true]],
       ['what is no answer', () => ['yes']],
       ['null', () => [null]],
-    ])('%s allows nothing [W-WRITERS-5]', async (_, answers) => {
+    ])('%s allows nothing [W-WRITE-5]', async (_, answers) => {
       class Broken extends WritePolicy {
         override decide(): readonly WriteAnswer[] {
           return answers() as WriteAnswer[];

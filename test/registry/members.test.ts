@@ -53,7 +53,7 @@ async function insert(team: string | null): Promise<string> {
 }
 
 describe('members of a table', () => {
-  it('read its rows, those that were there before sync too, and lose them when they leave [W-WRITERS-8]', async () => {
+  it('read its rows, those that were there before sync too, and lose them when they leave [W-WRITE-8]', async () => {
     const [before, own] = [await insert('RED'), await insert(null)];
     const app = await startWalApp(database, [Note, Line, Member]);
     try {

@@ -41,7 +41,7 @@ describe('the column by which devices know a row', () => {
     expect(await problems(owned('things', { idColumn: 'sync_id' }))).toEqual([]);
   });
 
-  it('is none that is unique for some rows only, may be null, or is a part of a key [W-FIT-21]', async () => {
+  it('is none that is unique for some rows only, may be null, or is a part of a key [W-HOST-74]', async () => {
     expect(await problems(readOnly('things', { idColumn: 'code' }))).toEqual([
       'things: idColumn: the primary key of "public"."things" is id, not code, which is not UNIQUE either; ' +
         'set idColumn to id in @SyncTable, or ALTER TABLE "public"."things" ADD UNIQUE ("code")',
@@ -118,7 +118,7 @@ describe('an id beside the primary key', () => {
     return error instanceof SynchroError ? error.problems.map(describeProblem) : [];
   }
 
-  it('has to be in the replica identity, by the statement that the start says [W-FIT-22]', async () => {
+  it('has to be in the replica identity, by the statement that the start says [W-HOST-75]', async () => {
     const fix = 'ALTER TABLE public.boards REPLICA IDENTITY USING INDEX boards_sync_id;';
     expect(await refusal([Board])).toEqual([
       'Board: REPLICA IDENTITY: a deleted row of public.boards would not carry sync_id, which sync needs; ' +
@@ -128,7 +128,7 @@ describe('an id beside the primary key', () => {
     expect(await refusal([Board])).toEqual([]);
   });
 
-  it('is what children refer to, not the primary key [W-FIT-23]', async () => {
+  it('is what children refer to, not the primary key [W-HOST-76]', async () => {
     const [problem] = await refusal([Board, Card]);
     expect(problem).toBe(
       'Card: parentFkColumn: board_id holds id of Board, which devices know by sync_id; ' +

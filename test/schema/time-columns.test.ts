@@ -41,7 +41,7 @@ describe('the times of a table', () => {
     await fixture.db.query('ALTER TABLE bare DROP COLUMN updated_at');
   });
 
-  it('an update time is, and what is said can be pasted [W-FIT-14]', async () => {
+  it('an update time is, and what is said can be pasted [W-HOST-67]', async () => {
     const table = owned('bare', TIMELESS);
     const statement =
       'ALTER TABLE "public"."bare" ADD COLUMN "updated_at" timestamptz NOT NULL DEFAULT now()';
@@ -64,7 +64,7 @@ describe('the times of a table', () => {
     expect(await problems(owned('bare', { deletedAtColumn: null }))).toEqual([]);
   });
 
-  it('that the table has, and the entity has not, keep the app from starting, and from nothing else [W-FIT-15]', async () => {
+  it('that the table has, and the entity has not, keep the app from starting, and from nothing else [W-HOST-68]', async () => {
     const table = owned('timed', { deletedAtColumn: null });
     expect(await problems(table)).toEqual([what('deleted_at', '@DeleteDateColumn')]);
     expect(await problems(readOnly('timed', TIMELESS))).toEqual([

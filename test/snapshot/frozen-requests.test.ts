@@ -88,7 +88,7 @@ it.each([
   }
 });
 
-it('a push may judge a large document, or thousands of changes, for 30 s between two statements [W-SPEED-7]', async () => {
+it('a push may judge a large document, or thousands of changes, for 30 s between two statements [W-LOAD-31]', async () => {
   await database.query(
     `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
      BEGIN NEW.title := current_setting('idle_in_transaction_session_timeout'); RETURN NEW; END $$`,

@@ -20,9 +20,12 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 53,
+  HOST: 89,
   SDK: 7,
-  LOAD: 24,
+  LOAD: 31,
+  LIVE: 11,
+  WRITE: 9,
+  CLIENT: 15,
 };
 
 export const LISTS: readonly CoverList[] = [

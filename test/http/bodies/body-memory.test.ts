@@ -22,7 +22,7 @@ function body(memory: BodyMemory, bytes: number): Counted {
   return counted;
 }
 
-describe('what bodies hold is counted [W-SPEED-3]', () => {
+describe('what bodies hold is counted [W-LOAD-27]', () => {
   it('from the first byte of each until it is answered', () => {
     const memory = new BodyMemory(1000 * KIBIBYTE);
     const waiting = body(memory, 700 * KIBIBYTE);

@@ -23,7 +23,7 @@ function incoming(rules: Partial<LargeBodyRules>, stream = arrived(), memory = n
 }
 
 describe('a large body', () => {
-  it('comes while others have their turns, piece by piece [W-SPEED-1]', async () => {
+  it('comes while others have their turns, piece by piece [W-LOAD-25]', async () => {
     const rounds = countRounds();
     const checkedIn: number[] = [];
     const checked: string[] = [];
@@ -41,7 +41,7 @@ describe('a large body', () => {
     expect(new Set(later).size).toBe(later.length);
   });
 
-  it('that is refused is read to its end, and forgotten [W-SPEED-2]', async () => {
+  it('that is refused is read to its end, and forgotten [W-LOAD-26]', async () => {
     const memory = new BodyMemory(1e9);
     const stream = arrived();
     const held: number[] = [];
@@ -67,7 +67,7 @@ describe('a large body', () => {
     expect(rounds.count).toBeGreaterThan(CHUNKS / 2);
   });
 
-  it('that is refused and goes on for ever is read to a bound [W-SPEED-2]', async () => {
+  it('that is refused and goes on for ever is read to a bound [W-LOAD-26]', async () => {
     let given = 0;
     const endless = new Readable({
       read() {

@@ -62,7 +62,7 @@ describe.each([
     };
   }
 
-  it("a user's slow upload holds up nothing, and of more the rest waits [W-LOAD-21] [W-SPEED-4]", async () => {
+  it("a user's slow upload holds up nothing, and of more the rest waits [W-LOAD-21] [W-LOAD-28]", async () => {
     const first = await slowly('ann');
     expect(await register('ann', 2 * MEGABYTE)).toBe(200);
     const second = await slowly('ann');

@@ -194,7 +194,7 @@ it('nothing is left to fail at COMMIT [interleaving 18] [W-HOST-34]', async () =
   );
 });
 
-it('a pair that needs each other is not written past a policy that was not asked [W-WRITERS-3]', async () => {
+it('a pair that needs each other is not written past a policy that was not asked [W-WRITE-3]', async () => {
   class Never extends WritePolicy {
     override decide(): readonly boolean[] {
       return [false];

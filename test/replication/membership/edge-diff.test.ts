@@ -167,7 +167,7 @@ describe('the time that is served with an entry', () => {
     ]);
   });
 
-  it('is that of its edges for a row without a time: of the commit that made it what it is [W-FIT-12]', () => {
+  it('is that of its edges for a row without a time: of the commit that made it what it is [W-HOST-65]', () => {
     const inserted = recordIn({});
     expect(applyRow(inserted, row(['a'], { cause: 'insert', updatedAt: null }))).toEqual([create('a')]);
     expect(inserted.rowMicros).toBe(micros(NOW));
