@@ -167,6 +167,13 @@ describe('what is seen', () => {
 
   it('is told once for a page of a thousand rows', async () => {
     await insertTasks(server.database, user, 'Task', 2_000);
+    await eventually(async () => {
+      const [logged] = await server.database.query<{ rows: number }>(
+        `SELECT count(*)::integer AS rows FROM sync_bucket_edges WHERE bucket_id = $1`,
+        [`user:${user}`],
+      );
+      return logged?.rows === 2_000;
+    });
     const sync = await device(server.url, user, { fetch: network.fetch });
     const tasks = sync.table('tasks');
     await tasks.load();
