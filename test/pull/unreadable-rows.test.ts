@@ -154,9 +154,9 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
     expect(ids()).toEqual([...good, bad, more].toSorted());
   });
 
-  it.skipIf(fault.heal === null)(
-    'comes without a change of its own once it can be read, and is asked for once until then [W-HOST-43]',
-    async () => {
+  // Of a function that fails there is nothing to mend.
+  if (fault.heal !== null)
+    it('comes without a change of its own once it can be read, and is asked for once until then [W-HOST-43]', async () => {
       const bad = await insert(0);
       await phone.start();
       await applied(database);
@@ -177,8 +177,7 @@ describe.each(TESTED)('a row that raises when it is read, with %s,', (_, fault) 
       await phone.sync();
       expect(ids()).toEqual([bad]);
       expect(await asked()).toEqual([]);
-    },
-  );
+    });
 
   it('is deleted from its devices, though it can not be read, when it is [W-HOST-42]', async () => {
     const [soft, hard] = [await insert(1), await insert(1)];
