@@ -1,7 +1,14 @@
 import { tableSchema, type TableSchema } from '../records/columns.js';
 import { keyOf, type Meta, type RecordKey } from '../records/record.js';
 import { SyncError } from '../sync-error.js';
-import type { Decision, OpenStore, Reads, State, Writes } from '../store/store.js';
+import {
+  MISSED,
+  type Decision,
+  type OpenStore,
+  type Reads,
+  type State,
+  type Writes,
+} from '../store/store.js';
 import type { Schema } from '../wire/messages.js';
 import { Listeners } from '../observable.js';
 import { Views } from '../view/views.js';
@@ -29,6 +36,16 @@ interface Announcement {
   readonly verdicts: readonly KeyedVerdict[];
 }
 
+/** What other tabs may have stored while this one heard nothing. */
+const EVERYTHING: Announcement = {
+  type: 'stored',
+  keys: [],
+  reload: true,
+  schema: true,
+  refused: true,
+  verdicts: [],
+};
+
 /** The user's data on this device: every write goes through {@link transact}, and is told to views and other tabs. */
 export class Replica {
   readonly views: Views;
@@ -55,7 +72,8 @@ export class Replica {
     this.latest = meta;
     this.useSchema(schema);
     this.views = new Views((table) => store.readTable(table));
-    store.tabs?.listen((message) => {
+    store.tabs?.listen((received) => {
+      const message = received === MISSED ? EVERYTHING : received;
       if (!isAnnouncement(message)) return;
       // The store is closed, or the user has signed out in another tab.
       this.heard = this.heard.then(() => this.hear(message)).catch(() => this.close());

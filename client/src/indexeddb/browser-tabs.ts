@@ -1,5 +1,5 @@
 import { Listeners } from '../observable.js';
-import type { Tabs } from '../store/store.js';
+import { MISSED, type Tabs } from '../store/store.js';
 
 /** How often a leader says that it is alive, in milliseconds. */
 const HEARTBEAT = 2_000;
@@ -22,7 +22,11 @@ export class BrowserTabs implements Tabs {
       if (isBeat(data)) this.lastBeat = performance.now();
       else this.listeners.call(data);
     });
+    document.addEventListener('resume', this.onResume);
   }
+
+  /** The browser has frozen this tab for a while. */
+  private readonly onResume = (): void => this.listeners.call(MISSED);
 
   post(message: unknown): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
@@ -46,6 +50,7 @@ export class BrowserTabs implements Tabs {
   }
 
   close(): void {
+    document.removeEventListener('resume', this.onResume);
     this.channel.close();
   }
 
@@ -77,6 +82,8 @@ export class BrowserTabs implements Tabs {
       // The lock may have been taken by another tab.
       lost.abort();
       await held;
+      // It was frozen then, and messages may have been lost.
+      if (held && !leaving.aborted) this.listeners.call(MISSED);
     }
   }
 

@@ -80,6 +80,7 @@ export interface Decision<Result> {
 export interface Tabs {
   /** Sends a message to the other tabs. */
   post(message: unknown): void;
+  /** @param listener gets other tabs' messages, and {@link MISSED} after some may have been lost */
   listen(listener: (message: unknown) => void): () => void;
   /**
    * Calls `lead` whenever this tab is the one that talks to the server. The signal aborts when another tab took the lead,
@@ -88,3 +89,6 @@ export interface Tabs {
    */
   elect(lead: (lost: AbortSignal) => Promise<void>): () => Promise<void>;
 }
+
+/** Tells a tab that was frozen that it may have missed messages: the store may have more than it knows of. */
+export const MISSED = { type: 'missed' } as const;
