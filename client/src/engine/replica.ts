@@ -1,5 +1,5 @@
 import { tableSchema, type TableSchema } from '../records/columns.js';
-import { keyOf, type Meta, type RecordKey } from '../records/record.js';
+import { keyOf, type Meta } from '../records/record.js';
 import { SyncError } from '../sync-error.js';
 import {
   MISSED,
@@ -12,6 +12,7 @@ import {
 import type { Schema } from '../wire/messages.js';
 import { Listeners } from '../observable.js';
 import { Views } from '../view/views.js';
+import { type Announcement, EVERYTHING, isAnnouncement } from './announcement.js';
 import { Waiters, type KeyedVerdict } from './waiters.js';
 
 /** {@link Meta.stamp} of a new store. */
@@ -25,26 +26,6 @@ export interface KnownState extends State {
 export interface Outcome<Result> extends Decision<Result> {
   readonly verdicts?: readonly KeyedVerdict[];
 }
-
-/** What another tab has stored. */
-interface Announcement {
-  readonly type: 'stored';
-  readonly keys: readonly RecordKey[];
-  readonly reload: boolean;
-  readonly schema: boolean;
-  readonly refused: boolean;
-  readonly verdicts: readonly KeyedVerdict[];
-}
-
-/** What other tabs may have stored while this one heard nothing. */
-const EVERYTHING: Announcement = {
-  type: 'stored',
-  keys: [],
-  reload: true,
-  schema: true,
-  refused: true,
-  verdicts: [],
-};
 
 /** The user's data on this device: every write goes through {@link transact}, and is told to views and other tabs. */
 export class Replica {
@@ -259,8 +240,4 @@ function withCounts({ meta, entries, refused }: KnownState, writes: Writes): Wri
 
 function delta(list: readonly { readonly isThere: boolean; readonly wasThere: boolean }[]): number {
   return list.reduce((sum, { isThere, wasThere }) => sum + Number(isThere) - Number(wasThere), 0);
-}
-
-function isAnnouncement(message: unknown): message is Announcement {
-  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'stored';
 }

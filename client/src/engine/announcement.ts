@@ -1,0 +1,26 @@
+import type { RecordKey } from '../records/record.js';
+import type { KeyedVerdict } from './waiters.js';
+
+/** What another tab has stored. */
+export interface Announcement {
+  readonly type: 'stored';
+  readonly keys: readonly RecordKey[];
+  readonly reload: boolean;
+  readonly schema: boolean;
+  readonly refused: boolean;
+  readonly verdicts: readonly KeyedVerdict[];
+}
+
+/** What other tabs may have stored while this one heard nothing. */
+export const EVERYTHING: Announcement = {
+  type: 'stored',
+  keys: [],
+  reload: true,
+  schema: true,
+  refused: true,
+  verdicts: [],
+};
+
+export function isAnnouncement(message: unknown): message is Announcement {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'stored';
+}
