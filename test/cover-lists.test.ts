@@ -69,6 +69,8 @@ describe('a list of what the suite has to cover', () => {
     expect(coverProblems(tagged, { 'W-X-1': ['a.test.ts > it [W-X-1]'] }, unknown)).toEqual([
       'W-X-2: "a.test.ts > new [W-X-2]" is not listed',
     ]);
+    const skipped = new Map([...states, ['a.test.ts > elsewhere [W-X-1]', 'skipped']]);
+    expect(coverProblems(tagged, { 'W-X-1': ['a.test.ts > it [W-X-1]'] }, skipped)).toEqual([]);
   });
 
   it('without fixed keys has those that it names, and none of them is exempt', () => {
