@@ -1,48 +1,41 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore } from '../src/index.js';
-import { device, startServer, syncedDevice, type SampleServer } from './support/devices.js';
-import { gate, Network, OFFLINE } from './support/network.js';
+import { device, syncedDevice } from './support/devices.js';
+import { gate, OFFLINE } from './support/network.js';
+import { sampleUser } from './support/sample-user.js';
 import { STORES } from './support/stores.js';
 
-let server: SampleServer;
-let user: string;
-let network: Network;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.close());
-beforeEach(() => {
-  user = randomUUID();
-  network = new Network();
-});
+const sample = sampleUser();
 
 describe('a sign-out', () => {
   it('pushes what is pending first, or says that it can’t and leaves everything [W-CLIENT-9]', async () => {
-    const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
-    network.fault = OFFLINE;
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    sample.network.fault = OFFLINE;
     await sync.table('tasks').create({ title: 'Milk' });
     await expect(sync.signOut({ timeout: 200 })).rejects.toMatchObject({ code: 'edits_pending' });
     await sync.table('tasks').load();
     expect(sync.table('tasks').query()).toHaveLength(1);
-    network.fault = () => undefined;
+    sample.network.fault = () => undefined;
     await sync.signOut();
-    const rows = await server.database.query('SELECT title FROM tasks WHERE user_id = $1', [user]);
+    const rows = await sample.server.database.query('SELECT title FROM tasks WHERE user_id = $1', [
+      sample.user,
+    ]);
     expect(rows).toEqual([{ title: 'Milk' }]);
   });
 
   it('that keeps the edits has them when the user comes back [W-CLIENT-9]', async () => {
     const store = memoryStore();
-    const sync = await syncedDevice(server.url, user, { store, fetch: network.fetch });
-    network.fault = OFFLINE;
+    const sync = await syncedDevice(sample.server.url, sample.user, { store, fetch: sample.network.fetch });
+    sample.network.fault = OFFLINE;
     await sync.table('tasks').create({ title: 'Milk' });
     await sync.signOut({ pending: 'keep' });
-    const other = await device(server.url, randomUUID(), { store, fetch: network.fetch });
+    const other = await device(sample.server.url, randomUUID(), { store, fetch: sample.network.fetch });
     await other.table('tasks').load();
     expect(other.table('tasks').query()).toEqual([]);
-    const again = await device(server.url, user, { store, fetch: network.fetch });
+    const again = await device(sample.server.url, sample.user, { store, fetch: sample.network.fetch });
     await again.table('tasks').load();
     expect(again.table('tasks').query()).toMatchObject([{ title: 'Milk' }]);
   });
@@ -50,16 +43,16 @@ describe('a sign-out', () => {
   it.each(STORES)(
     'leaves nothing in the store $name, and an answer under way does not fill it [W-CLIENT-9]',
     async (kind) => {
-      await insertTask(server.database, user, 'Secret');
+      await insertTask(sample.server.database, sample.user, 'Secret');
       const store = await kind.make();
       const late = gate();
-      network.after = ({ route }) => (route === 'snapshot' ? late.opened : undefined);
-      const sync = await device(server.url, user, { store, fetch: network.fetch });
-      await eventually(() => network.to('snapshot').length > 0);
+      sample.network.after = ({ route }) => (route === 'snapshot' ? late.opened : undefined);
+      const sync = await device(sample.server.url, sample.user, { store, fetch: sample.network.fetch });
+      await eventually(() => sample.network.to('snapshot').length > 0);
       const done = sync.signOut({ pending: 'discard' });
       late.open();
       await done;
-      const left = await store.open(user);
+      const left = await store.open(sample.user);
       expect(
         await left.transact({ schema: true }, ({ meta, schema }) => ({ result: [meta, schema] })),
       ).toEqual([null, null]);
@@ -72,31 +65,33 @@ describe('a sign-out', () => {
 
 describe('a refused create', () => {
   it('takes along what was created under it, and both come back with a retry [W-CLIENT-5]', async () => {
-    const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
-    network.fault = OFFLINE;
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    sample.network.fault = OFFLINE;
     const task = await sync.table('tasks').create({ title: 'Bad', estimate: '99999999999.99' });
     const comment = await sync.table('comments').create({ task_id: task.id, body: 'Under it' });
-    network.fault = () => undefined;
+    sample.network.fault = () => undefined;
     expect(await comment.verdict).toMatchObject({ status: 'rejected', reason: 'parent_rejected' });
     await eventually(() => sync.rejected.get().length === 2);
     expect(sync.status.get()).toMatchObject({ pending: 0, rejected: 2 });
     const [first] = sync.rejected.get().filter(({ table }) => table === 'tasks');
-    network.fault = OFFLINE;
+    sample.network.fault = OFFLINE;
     await sync.rejected.retry(first?.key ?? '');
     expect(sync.status.get()).toMatchObject({ pending: 2, rejected: 0 });
     await sync.table('tasks').update(task.id, { estimate: '1.00' });
-    network.fault = () => undefined;
+    sample.network.fault = () => undefined;
     await sync.caughtUp();
-    const rows = await server.database.query('SELECT body FROM comments WHERE task_id = $1', [task.id]);
+    const rows = await sample.server.database.query('SELECT body FROM comments WHERE task_id = $1', [
+      task.id,
+    ]);
     expect(rows).toEqual([{ body: 'Under it' }]);
   });
 });
 
 describe('a delete', () => {
   it('of what was never pushed removes what was created under it, and sends neither', async () => {
-    const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
-    network.fault = ({ route }) => (route === 'push' ? 'offline' : undefined);
-    const before = network.to('push').length;
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    sample.network.fault = ({ route }) => (route === 'push' ? 'offline' : undefined);
+    const before = sample.network.to('push').length;
     const [tasks, comments] = [sync.table('tasks'), sync.table('comments')];
     await Promise.all([tasks.load(), comments.load()]);
     const writes = await sync.transaction((tx) => {
@@ -109,6 +104,6 @@ describe('a delete', () => {
     for (const { verdict } of writes) expect(await verdict).toEqual({ status: 'discarded' });
     expect([tasks.query(), comments.query()]).toEqual([[], []]);
     expect(sync.status.get().pending).toBe(0);
-    expect(network.to('push')).toHaveLength(before);
+    expect(sample.network.to('push')).toHaveLength(before);
   });
 });

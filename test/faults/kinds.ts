@@ -11,9 +11,3 @@ export const FAULTS: readonly FaultKind[] = [
   ...SERVER_FAULTS,
   ...SLOT_FAULTS,
 ];
-
-export function faultNamed(name: string): FaultKind {
-  const found = FAULTS.find((fault) => fault.name === name);
-  if (!found) throw new RangeError(`There is no fault ${name}.`);
-  return found;
-}

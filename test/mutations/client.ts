@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 
 const COMPLAINTS = 'client/test/complaints.test.ts';
+const SNAPSHOT = 'client/test/snapshot.test.ts';
 const SIGN_OUT = 'client/test/sign-out.test.ts';
 const SYNC = 'client/test/sync.test.ts';
 const TABS = 'client/test/tabs.test.ts';
@@ -87,7 +88,7 @@ export const CLIENT: readonly Mutation[] = [
     replace: '...(sweeps && {}),',
     tests: [
       {
-        file: COMPLAINTS,
+        file: SNAPSHOT,
         name: 'leaves old rows visible and pending edits on top, and removes what is gone',
       },
     ],

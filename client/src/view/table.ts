@@ -23,9 +23,6 @@ export interface Table<R, Create, Update> {
   delete(id: string): Promise<Write>;
 }
 
-/** How an edit of a table is made; in a transaction, they are collected. */
-export type MakeEdit = (table: string, operation: Operation, id: string, values: Row) => Promise<Write>;
-
 export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row, Row, Row> {
   const view = replica.views.view(name);
   const load = (): Promise<void> => replica.views.load(name);

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { insertTasks } from '../../test/support/sample-rows.js';
+import { eventually } from '../../test/support/wait.js';
+import { device, syncedDevice } from './support/devices.js';
+import { gate } from './support/network.js';
+import { sampleUser } from './support/sample-user.js';
+
+const sample = sampleUser();
+
+describe('a first sync', () => {
+  it('is told once for a page of a thousand rows', async () => {
+    await insertTasks(sample.server.database, sample.user, 'Task', 2_000);
+    await eventually(async () => {
+      const [logged] = await sample.server.database.query<{ rows: number }>(
+        `SELECT count(*)::integer AS rows FROM sync_bucket_edges WHERE bucket_id = $1`,
+        [`user:${sample.user}`],
+      );
+      return logged?.rows === 2_000;
+    });
+    const sync = await device(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    const tasks = sync.table('tasks');
+    await tasks.load();
+    let notified = 0;
+    tasks.subscribe(() => {
+      notified += 1;
+    });
+    const progress: unknown[] = [];
+    sync.status.subscribe(() => progress.push(sync.status.get().firstSync?.rows));
+    await sync.caughtUp();
+    expect(tasks.query()).toHaveLength(2_000);
+    expect(notified).toBeLessThanOrEqual(
+      sample.network.to('snapshot').length + sample.network.to('pull').length,
+    );
+    expect(progress).toContain(1_000);
+    expect(sync.status.get().firstSync).toBeNull();
+  });
+});
+
+describe('a snapshot behind the scenes', () => {
+  it('leaves old rows visible and pending edits on top, and removes what is gone [W-CLIENT-8]', async () => {
+    const [kept = '', gone = ''] = await insertTasks(sample.server.database, sample.user, 'Task', 2);
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    const tasks = sync.table('tasks');
+    await tasks.load();
+    sample.network.fault = ({ route }) => (route === 'push' ? 'offline' : undefined);
+    await tasks.update(kept, { title: 'Edited' });
+    await sample.server.database.query('DELETE FROM tasks WHERE id = $1', [gone]);
+    const page = gate();
+    sample.network.before = ({ route }) => (route === 'snapshot' ? page.opened : undefined);
+    let isTold = false;
+    sample.network.fault = ({ route, body }) => {
+      if (route === 'push') return 'offline';
+      if (route !== 'pull' || isTold) return undefined;
+      isTold = true;
+      const snapshot = { snapshot_required: true, snapshot_reason: 'history_unavailable' };
+      const rest = { changes: [], deletes: [], has_more: false, schema_version: 1, schema_hash: '' };
+      return { status: 200, body: JSON.stringify({ ...rest, ...snapshot, checkpoint: body['checkpoint'] }) };
+    };
+    await expect(sync.caughtUp({ timeout: 100 })).rejects.toMatchObject({ code: 'not_caught_up' });
+    await eventually(() => sample.network.to('snapshot').length > 1);
+    expect(tasks.query()).toHaveLength(2);
+    page.open();
+    await eventually(() => tasks.query().length === 1);
+    expect(tasks.get(kept)?.['title']).toBe('Edited');
+    sample.network.fault = () => undefined;
+    await sync.caughtUp();
+    expect(await sample.titles()).toEqual(['Edited']);
+  });
+});
