@@ -26,7 +26,7 @@ class PageDto {
   @IsInt() limit = 0;
 }
 
-/** What Nest's `ValidationPipe` does, without the price of class-transformer. */
+/** Validates as Nest's `ValidationPipe` does, without the cost of class-transformer. */
 class Validated<Dto extends object> implements PipeTransform<object, readonly Dto[]> {
   constructor(private readonly type: new () => Dto) {}
 
@@ -40,8 +40,8 @@ class Validated<Dto extends object> implements PipeTransform<object, readonly Dt
 }
 
 /**
- * What a team would write by hand, without any of sync's meaning: DTOs, a transaction for each request, TypeORM's bulk
- * ways. It is part of the bench's app, so that the log of its writes is followed in the same process.
+ * Controllers as a team writes them by hand, without the semantics of sync: DTOs, a transaction for each request, and
+ * TypeORM's bulk methods. They run in the bench's app, so that its WAL consumer also follows their writes.
  */
 @Controller('hand-written')
 export class HandWrittenController {
