@@ -16,7 +16,7 @@ export interface SyncOptions {
   readonly store?: Store;
   /** Sent as `X-App-Version`, for the server's `minClientVersion`. Default: none. */
   readonly appVersion?: string;
-  /** What the server notes of this device. Default: `web`. */
+  /** The name under which the server records this device. Default: `web`. */
   readonly platform?: string;
   /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch;

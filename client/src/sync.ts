@@ -26,7 +26,7 @@ export interface Rejected extends Observable<readonly Refused[]> {
   discard(key: string): Promise<void>;
 }
 
-/** What {@link createSync} returns. */
+/** The result of {@link createSync}. */
 export interface Sync<Tables extends TablesOf<Tables>> {
   readonly status: Observable<Status>;
   /** Edits that the server refused, and conflicts that nobody has dealt with. */

@@ -94,7 +94,7 @@ export function sendPipeline(
 }
 
 type Results = readonly (readonly unknown[])[];
-/** What is used of `pg`'s `Query`. */
+/** The members of `pg`'s `Query` that are used. */
 interface SentQuery {
   readonly name?: string;
   readonly text?: string;
@@ -222,7 +222,7 @@ class Pipeline implements Submittable {
   }
 }
 
-/** What the server answers to a statement, as the connection emits it. */
+/** The answers of the server to a statement, as the connection emits them. */
 const ANSWERS = [
   'parseComplete',
   'rowDescription',

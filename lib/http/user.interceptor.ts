@@ -71,7 +71,7 @@ function idText(answer: unknown): string | null {
   return null;
 }
 
-/** What the host's rule answered in place of an id; nothing of what is in it. */
+/** Describes the answer of the host's rule that is no id, without its content. */
 function describeAnswer(answer: unknown): string {
   if (answer === undefined || answer === null)
     return `${String(answer)}: no guard has put a user on the request, or the rule looks for it elsewhere`;

@@ -1,4 +1,4 @@
-/** Who listens to which bucket. */
+/** An index of connections by bucket. */
 export class BucketIndex<Member> {
   private readonly members = new Map<string, Set<Member>>();
   private readonly buckets = new Map<Member, ReadonlySet<string>>();

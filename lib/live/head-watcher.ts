@@ -10,7 +10,7 @@ import { nextLook } from './pacing.js';
 /** Above so many new entries all are woken: to find out who has any takes longer. */
 const MANY_ENTRIES = 50_000n;
 
-/** What has been looked at. */
+/** The position up to which the log has been read. */
 export interface Looked {
   /** High-water mark of the log. */
   readonly lastSeq: bigint;

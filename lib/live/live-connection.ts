@@ -29,7 +29,7 @@ export interface ConnectedDevice {
   readonly disconnect: bigint;
 }
 
-/** What wakes a connection. */
+/** The reason to wake a connection. */
 export interface Waking {
   /** High-water mark of the log. */
   readonly checkpoint: bigint;

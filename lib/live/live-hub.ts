@@ -2,7 +2,7 @@ import { BucketIndex } from './bucket-index.js';
 import type { LiveConnection } from './live-connection.js';
 import { spreadOver } from './pacing.js';
 
-/** What has grown in the log. */
+/** The growth of the log. */
 export interface LogGrowth {
   /** High-water mark. */
   readonly checkpoint: bigint;

@@ -12,7 +12,7 @@ import {
   readResynced,
 } from '../store/clients/live-clients.js';
 
-/** What the live channel asks of the database, each by one statement. */
+/** The queries of the live channel, each one statement. */
 export class LiveReads {
   private keepsPlans: boolean;
 

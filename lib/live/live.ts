@@ -36,7 +36,7 @@ export interface OpenedConnection {
   readonly contract: SchemaContract;
 }
 
-/** What the live channel of an instance does. */
+/** Figures of the live channel of an instance. */
 export interface LiveReport {
   /** Devices that are connected. */
   readonly connections: number;
@@ -130,7 +130,7 @@ export class Live implements BeforeApplicationShutdown {
     }
   }
 
-  /** What a device may read, as its pull has asked: it is woken by that from here on. */
+  /** Takes over the buckets that a pull has resolved: they wake the device from here on. */
   recordSubscriptions(userId: string, clientId: string, buckets: readonly string[]): void {
     for (const connection of this.hub.of(userId, clientId)) {
       const checkpoint = this.watcher.lastSeq > connection.seen ? this.watcher.lastSeq : connection.seen;

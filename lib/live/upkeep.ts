@@ -29,7 +29,7 @@ export interface UpkeepOptions {
   readonly lastSeq: () => bigint;
 }
 
-/** What is done for connections while nothing happens: heartbeats, ages, subscriptions, the schema. */
+/** Periodic work for idle connections: heartbeats, ages, subscriptions, the schema. */
 export class Upkeep {
   private timer: NodeJS.Timeout | null = null;
   private refreshing: Promise<void> | null = null;

@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '../common/identifiers.js';
 import type { SyncTable } from './sync-table.js';
 
-/** What gives a table an id for devices, beside the key that it has (docs/tables-and-buckets.md#keys). */
+/** The SQL that adds an id for devices beside the existing key (docs/tables-and-buckets.md#keys). */
 export function syncIdFix({ sql, name }: Pick<SyncTable, 'sql' | 'name'>): string {
   const constraint = quoteIdentifier(`${name}_sync_id`.slice(0, 63));
   return [

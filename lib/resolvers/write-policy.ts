@@ -8,7 +8,7 @@ export type PolicyRow = Readonly<Record<string, unknown>>;
 /** One change of a push that a policy allows or refuses. The user sees the row, or the parent of a new one. */
 export interface WriteRequest {
   readonly recordId: string;
-  /** What becomes of the row: a create of a row that is there is an `update`, one of a deleted row an `undelete`. */
+  /** The effect on the row: a create of a row that is there is an `update`, one of a deleted row an `undelete`. */
   readonly operation: 'create' | 'update' | 'undelete' | 'delete';
   /** The row as it is, locked by the push; null for a create. */
   readonly current: PolicyRow | null;

@@ -29,7 +29,7 @@ export interface ContractColumn extends WireColumn {
   readonly sqlType: string;
   /** The same with every domain looked through. */
   readonly baseSqlType: string;
-  /** What the value is made of when domains are looked through, e.g. `jsonb`, `timestamptz`, `_text`. */
+  /** The type below all domains, e.g. `jsonb`, `timestamptz`, `_text`. */
   readonly baseType: string;
   readonly isArray: boolean;
   /** Labels of enums that were renamed; undefined where none was that it may hold. */

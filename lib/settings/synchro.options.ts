@@ -13,7 +13,7 @@ import type { SynchroHooks } from './synchro-hooks.js';
 /** The `SynchroSettings`, which everything injects: the {@link SynchroOptions} as they are used. */
 export const SYNCHRO_OPTIONS = Symbol('SYNCHRO_OPTIONS');
 
-/** What a host's rule knows of who is asking; null and undefined: nobody. */
+/** The identity that a host's rule returns; null and undefined: no user. */
 export type UserId = string | number | bigint | null | undefined;
 
 /** Options of `SynchroModule.forRoot`, and what the factory of `forRootAsync` returns. */

@@ -27,7 +27,7 @@ interface Check {
   readonly option: 'members' | 'writeFunction';
   /** A statement of one parameter, a text. */
   readonly sql: string;
-  /** What can't be done, and what to do about it, by SQLSTATE. */
+  /** Message and fix by SQLSTATE. */
   readonly message: string;
   readonly fixes: ReadonlyMap<string, string>;
 }

@@ -1,7 +1,7 @@
 import type { RecordKey } from '../records/record.js';
 import type { KeyedVerdict } from './waiters.js';
 
-/** What another tab has stored. */
+/** Announces the writes of another tab. */
 export interface Announcement {
   readonly type: 'stored';
   readonly keys: readonly RecordKey[];
@@ -11,7 +11,7 @@ export interface Announcement {
   readonly verdicts: readonly KeyedVerdict[];
 }
 
-/** What other tabs may have stored while this one heard nothing. */
+/** Stands for all writes that other tabs may have made while this one was frozen. */
 export const EVERYTHING: Announcement = {
   type: 'stored',
   keys: [],

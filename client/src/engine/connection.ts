@@ -6,7 +6,7 @@ import type { Schema, SchemaIds } from '../wire/messages.js';
 import type { RowWrite } from '../store/store.js';
 import type { Replica } from './replica.js';
 
-/** What every request to the sync routes has: the schema that the server agrees to, and a registered device. */
+/** Gives each request the current schema and a registered device. */
 export class Connection {
   private ready: Promise<void> | null = null;
   private schemaIsKnown = false;

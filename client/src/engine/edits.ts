@@ -9,7 +9,7 @@ import type { KeyedVerdict } from './waiters.js';
 /** A write that is durable on this device. */
 export interface Write {
   readonly id: string;
-  /** What the server made of it; never rejects. Waits for as long as the device is offline. */
+  /** The server's verdict; never rejects. Waits for as long as the device is offline. */
   readonly verdict: Promise<Verdict>;
 }
 
@@ -180,7 +180,7 @@ class Draft {
     return generation;
   }
 
-  /** What was created under a record that the server has never heard of goes with it. */
+  /** Discards the children that were created under a record unknown to the server. */
   private takeAlong(parent: RecordKey, { generation, at }: { generation: number; at: string }): void {
     for (const entry of createdUnder(parent, this.entries.values(), this.replica.tables)) {
       const { table, id } = entry;

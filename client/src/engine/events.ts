@@ -4,7 +4,7 @@ import type { Write } from './edits.js';
 /** An edit that lost against the server's version. It is kept until a listener has dealt with it. */
 export interface Conflict extends Refused {
   readonly status: 'conflict';
-  /** What the user wanted to write; empty for a delete. */
+  /** The values that the user wanted to write; empty for a delete. */
   readonly mine: Refused['patch'];
   /** Makes the edit again, on top of the server's version. */
   keepMine(): Promise<Write>;

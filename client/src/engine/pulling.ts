@@ -8,7 +8,7 @@ import type { KeyedVerdict } from './waiters.js';
 
 const PAGE_SIZE = 1_000;
 
-/** What a pull waits for: the commit of an own push; see docs/protocol.md. */
+/** The commit of an own push that a pull waits for (docs/protocol.md). */
 export interface PullFor {
   readonly after?: string | undefined;
   readonly wait_ms?: number | undefined;

@@ -10,7 +10,7 @@ import type { Connection } from './connection.js';
 import type { KnownState, Outcome, Replica } from './replica.js';
 import type { KeyedVerdict } from './waiters.js';
 
-/** What a verdict led to that the app is told of. */
+/** The consequences of a verdict that the app is informed of. */
 export interface PushOutcome {
   readonly refused: readonly Refused[];
   readonly applied: readonly { readonly key: string; readonly updatedAt: string }[];

@@ -22,7 +22,7 @@ export interface Status {
   readonly error: string | null;
 }
 
-/** What the tab that talks to the server tells the others. */
+/** The status that the leading tab sends to the others. */
 export type SharedStatus = Pick<Status, 'phase' | 'lastPulledAt' | 'error'>;
 
 export const INITIAL_STATUS: SharedStatus = { phase: 'connecting', lastPulledAt: null, error: null };

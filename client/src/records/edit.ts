@@ -16,7 +16,7 @@ export interface RecordState {
   readonly entry: Entry | null;
 }
 
-/** What an entry has that does not come from the edit itself. */
+/** The members of an entry that do not come from the edit itself. */
 export interface EditStamps {
   readonly generation: number;
   readonly group: number;
@@ -116,7 +116,7 @@ function problem(
   return new SyncError(code, `${table}/${id} ${what}`);
 }
 
-/** What is seen of a record: the server's version with the pending edit on top. */
+/** The visible row of a record: the server's version with the pending edit on top. */
 export function seenRow(table: TableSchema, entry: Entry): Row | null {
   if (entry.operation === 'delete') return null;
   const under = entry.server ?? entry.base ?? newRow(table, entry.id, entry.patch, entry.at);

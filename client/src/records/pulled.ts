@@ -6,7 +6,7 @@ import { keyOf, type Entry, type RecordKey, type Row } from './record.js';
 import { compareTimes } from './times.js';
 import { readRow } from './wire-values.js';
 
-/** What the server told of a record: its row, or null when it is gone. */
+/** The server's answer about a record: its row, or null when it is deleted. */
 export interface Told extends RecordKey {
   readonly row: Row | null;
   /** For comparing with what the device holds; undefined for a delete. */
@@ -26,7 +26,7 @@ export function readRecords(
 }
 
 /**
- * What changes in the store when the server tells of records: pending edits stay on top.
+ * Computes the writes for pulled records: pending edits stay on top.
  *
  * @param applied Times of the pushes that were applied while the answer was under way, by key: it may be older.
  */

@@ -35,7 +35,7 @@ export interface Refused extends RecordKey {
   readonly key: string;
   readonly status: 'rejected' | 'conflict';
   readonly operation: Operation;
-  /** What the user wanted to write. */
+  /** The values that the user wanted to write. */
   readonly patch: Row;
   readonly base: Row | null;
   /** A conflict's winner; null where the row is deleted or not told. */
@@ -48,7 +48,7 @@ export interface Refused extends RecordKey {
   readonly under?: string;
 }
 
-/** What a store keeps beside rows, pending and refused edits. */
+/** The state that a store keeps beside rows, pending and refused edits. */
 export interface Meta {
   readonly user: string;
   /** This store's `client_id`. */

@@ -7,7 +7,7 @@ import { sameValue, without } from './same.js';
 import { canonicalTime, compareTimes } from './times.js';
 import { readRow } from './wire-values.js';
 
-/** What became of a write. */
+/** The outcome of a write. */
 export interface Verdict {
   /**
    * `applied`: the server has it. `conflict`: the server's version stays. `rejected`: the server refused it.
@@ -22,7 +22,7 @@ export interface Verdict {
 export interface Judged {
   readonly verdict: Verdict;
   readonly row: Row | null;
-  /** What is still pending: edits made since the push. */
+  /** Pending edits that were made since the push. */
   readonly entry: Entry | null;
   readonly refused: Refused | null;
 }

@@ -5,7 +5,7 @@ import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import { columnSql, createTableSql, fromSqlite, quoted, selectSql, STAMP, toSqlite } from './columns.js';
 
-/** What is used of a driver: `better-sqlite3`, `node:sqlite`, and others with these methods. */
+/** The members of a driver that are used: `better-sqlite3`, `node:sqlite`, and others with these methods. */
 export interface SqliteDatabase {
   exec(sql: string): unknown;
   prepare(sql: string): {

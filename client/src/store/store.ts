@@ -31,7 +31,7 @@ export interface Reads {
   readonly schema?: boolean;
 }
 
-/** What was asked for; by {@link keyOf} where it is a map. */
+/** The result of {@link Reads}; maps have keys of {@link keyOf}. */
 export interface State {
   /** null in a store that was just made. */
   readonly meta: Meta | null;
@@ -76,7 +76,7 @@ export interface Decision<Result> {
   readonly result: Result;
 }
 
-/** What tabs that share a store have in common. */
+/** The channel between tabs that share a store. */
 export interface Tabs {
   /** Sends a message to the other tabs. */
   post(message: unknown): void;

@@ -1,7 +1,7 @@
 import { SyncError } from '../sync-error.js';
 import { retryAfter, type Trouble } from './backoff.js';
 
-/** What went wrong, or null after a success. */
+/** Receives the failure of a run, or null after a success. */
 export type LoopListener = (trouble: { readonly trouble: Trouble; readonly error: unknown } | null) => void;
 
 /** Does one kind of work again and again: after a pause, at once when woken, later and later while it fails. */

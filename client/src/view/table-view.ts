@@ -2,7 +2,7 @@ import { Listeners } from '../observable.js';
 import type { Row } from '../records/record.js';
 import { sameValue } from '../records/same.js';
 
-/** What an edit that is not stored yet makes of a row. */
+/** Applies an edit that is not stored yet to a row. */
 export type UnsavedEdit = (row: Row | null) => Row | null;
 
 /** A table's rows in memory, once they are loaded: those of the store, with edits on top that are being stored. */

@@ -33,7 +33,7 @@ export interface PullRequest extends SyncRequest {
   readonly waitMs?: number;
 }
 
-/** What is answered from one snapshot of the database. */
+/** An answer from one snapshot of the database. */
 interface PullAnswer extends PullPage {
   readonly contract: SchemaContract;
   readonly snapshotReason: SnapshotReason | null;

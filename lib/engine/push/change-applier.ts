@@ -35,7 +35,7 @@ export interface AppliedPush {
   readonly conflicts: readonly ConflictEvent[];
   /** Corrections that devices still need, see {@link corrections}. */
   readonly corrections: Corrections;
-  /** What was written, and may go out of its owner's sight, as ids to withdraw. */
+  /** Written rows that may leave their owner's sight, as ids to withdraw. */
   readonly shared: readonly Redelivery[];
 }
 

@@ -5,13 +5,13 @@ import { PendingBody } from './pending-body.js';
 import { keepBody } from '../sync-request.js';
 import { isSyncRoute } from '../sync-route.js';
 
-/** What is used of Nest's adapter. */
+/** The members of Nest's adapter that are used. */
 export interface FastifyAdapter {
   getInstance(): FastifyInstance;
   all: (...args: unknown[]) => unknown;
 }
 
-/** What is used of Fastify. */
+/** The members of Fastify that are used. */
 interface FastifyInstance {
   addHook(name: 'onRoute', hook: (route: FastifyRoute) => void): unknown;
 }

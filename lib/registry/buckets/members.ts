@@ -5,7 +5,7 @@ import type { RegistryProblem } from '../sync-registry.js';
 import type { SyncTableOptions } from '../sync-table.options.js';
 import type { ResolvedMembers, SyncTable } from '../sync-table.js';
 
-/** What `members` of `@SyncTable` means; what is wrong with it becomes a problem. */
+/** Resolves `members` of `@SyncTable`, and collects its problems. */
 export function resolveMembers(
   dataSource: DataSource,
   { metadata, options }: { readonly metadata: EntityMetadata; readonly options: SyncTableOptions },

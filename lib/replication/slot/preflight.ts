@@ -3,7 +3,7 @@ import { problemsOf, SynchroError, type SynchroProblem } from '../../common/erro
 import { quoteIdentifier, quoteRelation } from '../../common/identifiers.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
-/** What replication needs and the server, the role or the tables lack. */
+/** Requirements of replication that the server, the role or the tables lack. */
 export async function replicationProblems(
   client: ClientBase,
   tracked: TrackedTables,

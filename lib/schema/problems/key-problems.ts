@@ -5,7 +5,7 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import type { CatalogColumn } from '../introspection/catalog-table.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What keeps a table's id from naming its rows: any column that is UNIQUE and NOT NULL does. */
+/** Problems of a table's id, which has to be UNIQUE and NOT NULL. */
 export function keyProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
   const column = columns.find(({ name }) => name === table.idColumn);
   return column?.isUnique === true ? uniqueKeyProblems(table, column) : [otherKeyProblem(table, columns)];

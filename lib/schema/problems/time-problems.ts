@@ -7,7 +7,7 @@ import { logicalTypeOf } from '../logical-type.js';
 import { updateTriggerSql } from '../update-trigger.js';
 import { isPushable, schemaProblem } from './schema-problem.js';
 
-/** What is wrong with a table's update time and delete time. A table that devices don't write needs neither. */
+/** Problems of a table's update time and delete time. A table that devices don't write needs neither. */
 export function timeProblems(table: SyncTable, columns: readonly CatalogColumn[]): readonly SynchroProblem[] {
   const { updatedAtColumn, deletedAtColumn } = table;
   const wrongTypes = columns

@@ -25,7 +25,7 @@ export async function readLogHead(manager: EntityManager): Promise<LogHead | nul
   };
 }
 
-/** What was appended between two heads. */
+/** The entries appended between two heads. */
 export interface NewEntries {
   /** Bucket → seq of its last entry. */
   readonly buckets: ReadonlyMap<string, bigint>;

@@ -18,7 +18,7 @@ export interface LiveClient {
 export interface LiveQuestion {
   readonly userId: string;
   readonly clientId: string;
-  /** What the user may read now. */
+  /** The buckets that the user reads now. */
   readonly buckets: readonly string[];
   /** The device's checkpoint; null: nothing is asked of news. */
   readonly since: bigint | null;

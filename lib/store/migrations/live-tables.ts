@@ -1,4 +1,4 @@
-/** What instances tell each other of the live channel. */
+/** The table by which instances share disconnects of the live channel. */
 export const LIVE_TABLES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS :sync.sync_disconnects (
      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

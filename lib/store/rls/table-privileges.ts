@@ -54,7 +54,7 @@ export async function tablePrivilegeProblems(
 
 const READ = ['SELECT'] as const;
 
-/** What pushes do with a table. */
+/** The commands that pushes run on a table. */
 export function writePrivileges({ deletedAtColumn }: SyncTable): readonly string[] {
   return ['SELECT', 'INSERT', 'UPDATE', ...(deletedAtColumn === null ? ['DELETE'] : [])];
 }

@@ -7,7 +7,7 @@ import type { PushItem, PushResult } from '../push-change.js';
 import type { PushRows } from '../sql/push-rows.js';
 import { retryable } from '../verdicts.js';
 
-/** What the last word on failed changes depends on. */
+/** The inputs of the final verdicts on failed changes. */
 interface FinalState {
   readonly rows: PushRows;
   readonly parking: Parking;

@@ -9,7 +9,7 @@ export interface Granted {
   readonly byDefault: boolean;
 }
 
-/** What a policy came to: a grant, a verdict, what it threw, or that too many questions have failed to ask this one. */
+/** The result of a policy: a grant, a verdict, the error that it threw, or `postponed` after too many failed questions. */
 export type Permission = Granted | PushResult | FailedCode | 'postponed';
 
 export function grantOf(permission: Permission | undefined): Granted | null {

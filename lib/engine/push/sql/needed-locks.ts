@@ -8,7 +8,7 @@ interface TableLocks {
 
 const NONE: TableLocks = { ids: new Set(), mode: 'SHARE' };
 
-/** What a push still has to lock, by table. A table's rows are locked in the strongest mode that one of them needs. */
+/** The rows that a push still has to lock, by table. A table's rows are locked in the strongest mode that one of them needs. */
 export class NeededLocks {
   private readonly tables = new Map<string, TableLocks>();
 
