@@ -218,7 +218,7 @@ describe('a pull', () => {
     await tasks.update(id, { priority: 7 });
     await retitle(server.database, id, 'Beer');
     await eventually(async () => {
-      await sync.caughtUp({ timeout: 50 }).catch(() => undefined);
+      await expect(sync.caughtUp({ timeout: 50 })).rejects.toMatchObject({ code: 'not_caught_up' });
       return tasks.get(id)?.['title'] === 'Beer';
     });
     expect(tasks.get(id)).toMatchObject({ title: 'Beer', priority: 7 });
