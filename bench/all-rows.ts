@@ -33,7 +33,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   snapshotPage,
   snapshotAll,
   ...pushBatches,
-  pushMembers,
+  ...pushMembers,
   statementsAlone,
   attacker,
   largeTransaction,
