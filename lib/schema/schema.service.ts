@@ -111,11 +111,21 @@ export class SchemaService {
   private load(token: string): Promise<SchemaContract> {
     const running = this.loading.get(token);
     if (running) return running;
-    const load = inTransaction(this.dataSource, 'read', (manager) => this.read(manager))
-      .then((draft) => this.publish(draft))
-      .finally(() => this.loading.delete(token));
+    const load = this.readNumbered().finally(() => this.loading.delete(token));
     this.loading.set(token, load);
     return load;
+  }
+
+  /** Gives a new contract its version, and reads it again: the manifest belongs to what the token vouches for. */
+  private async readNumbered(): Promise<SchemaContract> {
+    for (;;) {
+      const draft = await inTransaction(this.dataSource, 'read', (manager) => this.read(manager));
+      const { labels, version, ...contract } = draft;
+      if (labels.length > 0)
+        await inTransaction(this.dataSource, 'write', (manager) => keepLabels(manager, labels));
+      if (version !== null) return this.keep({ ...contract, version });
+      await addVersion(this.dataSource, contract.hash, columnsOf(contract));
+    }
   }
 
   /** Everything from one snapshot, so that the token vouches for what was read with it. */
@@ -172,11 +182,7 @@ export class SchemaService {
     };
   }
 
-  private async publish({ labels, ...draft }: ContractDraft): Promise<SchemaContract> {
-    if (labels.length > 0)
-      await inTransaction(this.dataSource, 'write', (manager) => keepLabels(manager, labels));
-    const version = draft.version ?? (await addVersion(this.dataSource, draft.hash, columnsOf(draft)));
-    const contract = { ...draft, version };
+  private keep(contract: SchemaContract): SchemaContract {
     this.contracts.set(contract.token, contract);
     for (const oldest of [...this.contracts.keys()].slice(0, -CONTRACTS_KEPT)) this.contracts.delete(oldest);
     return contract;

@@ -2,7 +2,6 @@ import type { Client } from 'pg';
 import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
-import { now } from './exchange.js';
 import { pileUp } from './pile-up.js';
 import { TROUBLE_WORK } from './troubles.js';
 import { at, type World } from './world.js';
@@ -123,9 +122,9 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
   },
   addColumn: async (world, run, { a, b }) => {
     const column = `extra_${b % 3}`;
-    const from = now();
-    await run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`);
-    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    await world.watch.whileSchemaChanges(() =>
+      run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`),
+    );
     world.did('addColumn');
   },
   holdConsumer: async (world, _run, { b }) => {
