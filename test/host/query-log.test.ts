@@ -53,6 +53,15 @@ class HostPolicy extends WritePolicy {
   }
 }
 
+async function countNotes({ manager }: PushAcceptedEvent): Promise<void> {
+  await manager.query('SELECT 1 AS accepted');
+  await manager.getRepository(Note).countBy({ user_id: 'alice' });
+}
+
+async function divideByZero({ manager }: PushAcceptedEvent): Promise<void> {
+  await manager.query('SELECT 1 / 0');
+}
+
 class HostModule {}
 
 type Options = Partial<Parameters<typeof SynchroModule.forRoot>[0]>;
@@ -88,17 +97,17 @@ async function withDevice(options: Options, work: (device: SyncDevice) => Promis
     replication: { slotName, publicationName },
     ...options,
   });
-  const { app, url, close } = await startApp({
+  const running = await startApp({
     database,
     module: { module: HostModule, imports: [typeorm, sync] },
   });
   try {
-    const device = new SyncDevice({ target: `${url}/sync`, headers: { 'x-user-id': 'alice' } });
+    const device = new SyncDevice({ target: `${running.url}/sync`, headers: { 'x-user-id': 'alice' } });
     await device.start();
-    await caughtUp(app);
+    await caughtUp(running.app);
     await work(device);
   } finally {
-    await close();
+    await running.close();
   }
 }
 
@@ -131,16 +140,12 @@ describe('the query log of a host that logs everything', () => {
   });
 
   it('has what the code of the host sends, within a transaction of sync’s too', async () => {
-    const accepted = async ({ manager }: PushAcceptedEvent): Promise<void> => {
-      await manager.query('SELECT 1 AS accepted');
-      await manager.getRepository(Note).countBy({ user_id: 'alice' });
-    };
     const options: Options = {
       providers: [
         { provide: ConflictResolver, useClass: HostConflicts },
         { provide: WritePolicy, useClass: HostPolicy },
       ],
-      hooks: { onPushAccepted: accepted },
+      hooks: { onPushAccepted: countNotes },
     };
     await withDevice(options, async (device) => {
       const id = randomUUID();
@@ -161,10 +166,7 @@ describe('the query log of a host that logs everything', () => {
   });
 
   it('has what of the host’s code fails', async () => {
-    const accepted = async ({ manager }: PushAcceptedEvent): Promise<void> => {
-      await manager.query('SELECT 1 / 0');
-    };
-    await withDevice({ hooks: { onPushAccepted: accepted } }, async (device) => {
+    await withDevice({ hooks: { onPushAccepted: divideByZero } }, async (device) => {
       await expect(device.create('notes', { stars: 1 })).rejects.toThrow();
     });
     const failures = withoutConnecting().filter((line) => !line.startsWith('query'));

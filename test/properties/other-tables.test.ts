@@ -146,23 +146,6 @@ describe.each(TABLES)('the rows of $name', (table) => {
     );
   }
 
-  async function byDevice(
-    device: SdkDevice,
-    user: string,
-    id: string,
-    step: Step,
-    isThere: boolean,
-  ): Promise<void> {
-    await device.pull();
-    if (isThere && !step.removes) device.edit(id, 'body', step.body);
-    if (!isThere) device.insert(id, { owner: user, body: step.body });
-    const change =
-      isThere && step.removes ? device.delete(id) : device.update(id, isThere ? 'update' : 'create');
-    const { accepted, rejected } = await device.push([change]);
-    expect(rejected).toEqual([]);
-    expect(accepted.map((verdict) => verdict.id)).toEqual([id]);
-  }
-
   it(
     'are the same in PostgreSQL and on devices of both SDKs, whoever made, changed and removed them',
     async () => {
@@ -194,3 +177,20 @@ describe.each(TABLES)('the rows of $name', (table) => {
     TIMEOUT,
   );
 });
+
+async function byDevice(
+  device: SdkDevice,
+  user: string,
+  id: string,
+  step: Step,
+  isThere: boolean,
+): Promise<void> {
+  await device.pull();
+  if (isThere && !step.removes) device.edit(id, 'body', step.body);
+  if (!isThere) device.insert(id, { owner: user, body: step.body });
+  const change =
+    isThere && step.removes ? device.delete(id) : device.update(id, isThere ? 'update' : 'create');
+  const { accepted, rejected } = await device.push([change]);
+  expect(rejected).toEqual([]);
+  expect(accepted.map((verdict) => verdict.id)).toEqual([id]);
+}

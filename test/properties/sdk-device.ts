@@ -190,11 +190,11 @@ export class SdkDevice {
 
   /** Marks rows that are gone. */
   private remove(deletes: SdkJson | undefined): void {
-    for (const each of (deletes ?? []) as readonly Members[]) {
-      if (each['table_name'] !== this.table) continue;
+    for (const { table_name: table, id } of (deletes ?? []) as readonly Members[]) {
+      if (table !== this.table || typeof id !== 'string') continue;
       this.db.run(
         `UPDATE ${quote(this.table)} SET deleted_at = ? WHERE ${this.key} = ? AND deleted_at IS NULL`,
-        [new Date().toISOString(), String(each['id'])],
+        [new Date().toISOString(), id],
       );
     }
   }
