@@ -55,8 +55,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-drops-refused-edits',
     file: 'client/src/records/verdict.ts',
-    find: 'return { ...settled(table, now, sent, server, verdict), refused };',
-    replace: 'return { ...settled(table, now, sent, server, verdict), refused: refused && null };',
+    find: 'return { ...withoutSent(table, now, sent, server, verdict), refused };',
+    replace: 'return { ...withoutSent(table, now, sent, server, verdict), refused: refused && null };',
     tests: [{ file: COMPLAINTS, name: 'with one bad record does not block the others' }],
     why: 'What the user typed would be gone without a word.',
   },

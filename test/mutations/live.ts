@@ -35,7 +35,7 @@ export const LIVE: readonly Mutation[] = [
     name: 'a-look-that-failed-is-not-repeated',
     file: 'lib/live/head-watcher.ts',
     find: '    const growth = {',
-    replace: '    this.looked = head;\n    const growth = {',
+    replace: '    this.position = head;\n    const growth = {',
     tests: [{ file: WATCHER, name: 'loses nothing while the database is away' }],
     why: 'Entries that were read of when the database went away would wake nobody.',
   },
@@ -50,7 +50,7 @@ export const LIVE: readonly Mutation[] = [
   {
     name: 'who-connects-trusts-an-old-answer',
     file: 'lib/live/head-watcher.ts',
-    find: 'if (this.isRunning) return this.looked.lastSeq > read.lastSeq;',
+    find: 'if (this.isRunning) return this.position.lastSeq > read.lastSeq;',
     replace: 'if (this.isRunning) return false;',
     tests: [{ file: WATCHER, name: 'has a later one read again what was said meanwhile' }],
     why: 'What was said between the answer and the place in the hub would wake that device never.',
