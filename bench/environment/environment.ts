@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Pool } from 'pg';
 import { startPostgres, type PostgresServer } from '../../sample-app/postgres/server.js';
 import { temporaryFolder } from '../../test/support/temporary-folder.js';
+import type { TaskRule } from '../app/entities.js';
 import { TABLES } from '../app/tables.js';
 import { endProfile, startProfile } from '../report/profile.js';
 import { countUsage, parentOf, type Usage } from '../run/usage.js';
@@ -89,13 +90,13 @@ export class Environment {
 
   /**
    * An app with sync on a database.
-   * @param hasMembers its tasks are edited by the users in `task_members`, too
+   * @param rule who writes its tasks
    */
-  async app(database: Database, hasMembers = false): Promise<NodeProcess> {
+  async app(database: Database, rule: TaskRule = 'owned'): Promise<NodeProcess> {
     const app = await this.process('app/main.js', {
       DATABASE_URL: database.url,
       SYNC_NAME: database.name,
-      ...(hasMembers && { SYNC_MEMBERS: '1' }),
+      SYNC_TASKS: rule,
     });
     this.apps.push({ app, database });
     return app;

@@ -34,7 +34,6 @@ export interface WatcherEvents {
  */
 export class HeadWatcher {
   private position: ReadPosition = { lastSeq: 0n, disconnect: 0n };
-  private grownAt = -Infinity;
   private running: Promise<void> = Promise.resolve();
   private isRunning = false;
   private isStopped = false;
@@ -101,7 +100,6 @@ export class HeadWatcher {
     if (head.disconnect > position.disconnect)
       events.onDisconnects(await reads.disconnects(position.disconnect));
     if (head.lastSeq !== position.lastSeq) {
-      this.grownAt = performance.now();
       const buckets = await this.newBuckets(position.lastSeq, head);
       if (buckets) events.onEntries(buckets, growth);
       else events.onManyEntries(growth);
@@ -124,9 +122,8 @@ export class HeadWatcher {
 
   private async pause(): Promise<void> {
     const began = performance.now();
-    const waits = (): number => nextReadIn(performance.now() - this.grownAt, this.isDue);
     for (;;) {
-      const left = this.isStopped ? 0 : began + waits() - performance.now();
+      const left = this.isStopped ? 0 : began + nextReadIn(this.isDue) - performance.now();
       if (left <= 0) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);

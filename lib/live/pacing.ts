@@ -51,19 +51,18 @@ export function retryAfter(reason: EndReason, together: number, random = Math.ra
   return Math.round(least + random * Math.max(spread, (together * 1_000) / BACK_PER_SECOND));
 }
 
-const READ_BUSY_MS = 25;
-const READ_IDLE_MS = 250;
-/** The log counts as busy for this long after it has grown. */
-const BUSY_MS = 1_000;
+/**
+ * The milliseconds between two reads of the log's head. On an instance that doesn't consume, a device hears of a change
+ * this much later at most, and a read costs a fraction of a millisecond.
+ */
+const READ_EVERY_MS = 30;
 /** Each commit announces that the log has grown, and a second may have thousands of them. */
 const LEAST_BETWEEN_READS_MS = 5;
 
 /**
  * The milliseconds until the next read of the log's head.
- * @param sinceGrown milliseconds since a read found that the log had grown
- * @param isDue the WAL consumer has announced that it has grown again
+ * @param isDue the WAL consumer has announced that the log has grown again
  */
-export function nextReadIn(sinceGrown: number, isDue: boolean): number {
-  if (isDue) return LEAST_BETWEEN_READS_MS;
-  return sinceGrown < BUSY_MS ? READ_BUSY_MS : READ_IDLE_MS;
+export function nextReadIn(isDue: boolean): number {
+  return isDue ? LEAST_BETWEEN_READS_MS : READ_EVERY_MS;
 }

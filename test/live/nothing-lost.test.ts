@@ -70,7 +70,7 @@ describe('what happens to pokes', () => {
       committed.set(id, performance.now());
     };
     for (let n = 0; n < COMMITS; n += 2) {
-      // Some commits come in bursts, and some after a pause, in which the other instance reads the log rarely.
+      // Some commits come in bursts, and some after a pause.
       await Promise.all([commit(), commit()]);
       if (n % 50 === 0) await pause(n % 100 === 0 ? 20 : 1_100);
     }
