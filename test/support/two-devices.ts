@@ -8,7 +8,7 @@ export interface TwoDevices {
   readonly phone: Device;
   readonly tablet: Device;
   /** Brings both everything that was committed before. */
-  arrive(): Promise<void>;
+  readonly arrive: () => Promise<void>;
 }
 
 /** @param app of `startWalApp` */
