@@ -14,8 +14,10 @@ import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
 import { FIT } from './fit.js';
+import { HOST_APPS } from './host-apps.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
+import { HOST } from './host.js';
 import { OPERATIONS } from './operations.js';
 import { PIPELINE } from './pipeline.js';
 import { PULL } from './pull.js';
@@ -68,4 +70,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...CONSUMER,
   ...CLIENT,
   ...FIT,
+  ...HOST_APPS,
+  ...HOST,
 ];
