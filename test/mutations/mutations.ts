@@ -14,7 +14,6 @@ import { SCHEMA } from './schema.js';
 import { VALUES } from './values.js';
 import { DOCTOR } from './doctor.js';
 import { FIT } from './fit.js';
-import { HOST_APPS } from './host-apps.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
 import { HOST } from './host.js';
@@ -70,6 +69,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...CONSUMER,
   ...CLIENT,
   ...FIT,
-  ...HOST_APPS,
   ...HOST,
 ];
