@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: [
       'test/soak/*.check.ts',
+      'client/test/soak/*.check.ts',
       'test/faults/kill.test.ts',
       'test/live/nothing-lost.test.ts',
       'test/replication/stream/million-rows.test.ts',
