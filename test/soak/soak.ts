@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FaultKind } from '../faults/fault.js';
 import { FAULTS } from '../faults/kinds.js';
@@ -244,7 +245,7 @@ export class Soak {
     return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
   }
 
-  /** What the consumer still has to do, and what the apps have said last. */
+  /** What the consumer still has to do, and what the apps and the server have said last. */
   private async state(): Promise<string> {
     const tables = ['wal_position', 'consumer_tasks', 'subscription_changes', 'rule_failures', 'clients'];
     const rows = await Promise.all(
@@ -254,7 +255,9 @@ export class Soak {
       ),
     );
     const devices = (await this.fleet?.describe()) ?? '';
-    return [...rows, devices, ...this.site.apps.map(lastLines)].join('\n');
+    const log = await readFile(join(this.site.server.dataDir, 'server.log'), 'utf8');
+    const server = log.split('\n').filter((line) => SERVER_NEWS.test(line));
+    return [...rows, devices, ...this.site.apps.map(lastLines), ...server.slice(-LINES)].join('\n');
   }
 
   private progress(): string {
@@ -262,6 +265,9 @@ export class Soak {
     return `round ${this.rounds}: ${this.operations} operations, ${this.survived.length} faults, ${sent} fuzzed requests (${excused} excused)`;
   }
 }
+
+/** A server's own end or crash, and why it ends a connection. */
+const SERVER_NEWS = /PANIC|FATAL|signal|crash|shut|ready to accept/;
 
 /** What an app has said last of what it consumes. */
 function lastLines(app: SiteApp): string {
