@@ -3,6 +3,7 @@ import { pause } from '../../../test/support/wait.js';
 import { TABLE_NAMES } from '../../../test/oracle/world/tables.js';
 import { PAGE_HTML } from '../support/browser.js';
 import type { Home } from './home.js';
+import type { Refused } from '../../src/records/record.js';
 import type { Ledger } from './ledger.js';
 import { PageScreen } from './page-screen.js';
 import type { Screen } from './screen.js';
@@ -96,6 +97,9 @@ export class BrowserHome implements Home {
     const screen = new PageScreen(page);
     await page.exposeFunction('tellVerdict', screen.settle.bind(screen));
     await page.exposeFunction('askToken', this.weather.token);
+    await page.exposeFunction('tellGone', (refused: readonly Refused[]) =>
+      refused.forEach((item) => this.ledger.drop(item)),
+    );
     page.on('close', () => void screen.close());
     page.on('crash', () => void screen.close());
     await page.goto(`${this.options.url}/test-page`);
@@ -122,7 +126,9 @@ export class BrowserHome implements Home {
           user,
           token: (request) => window.askToken(request),
           headers: () => ({ 'x-user-id': user }),
-          store: window.client.indexedDbStore('fleet'),
+          store: window.client.tellingStore(window.client.indexedDbStore('fleet'), (refused) =>
+            window.tellGone(refused),
+          ),
         });
         await Promise.all(tables.map((table) => sync.table(table).load()));
         window.barePut = Object.getOwnPropertyDescriptor(IDBObjectStore.prototype, 'put')

@@ -5,6 +5,7 @@ import type { Ledger } from './ledger.js';
 import { mortalStore } from './mortal-store.js';
 import { SyncScreen, type Screen } from './screen.js';
 import { TabHub, type HubTab } from './tab-hub.js';
+import { tellingStore } from './telling-store.js';
 import type { Weather } from './weather.js';
 
 /** A device of a user: its store outlives the processes and tabs that have it open. */
@@ -127,7 +128,11 @@ export class NodeHome implements Home {
       user,
       token: weather.token,
       headers: () => ({ 'x-user-id': user }),
-      store: mortalStore(store, fate, hubTab),
+      store: mortalStore(
+        tellingStore(store, (refused) => refused.forEach((item) => this.ledger.drop(item))),
+        fate,
+        hubTab,
+      ),
       fetch: weather.fetchOf(fate),
     });
     await Promise.all(TABLE_NAMES.map((table) => sync.table(table).load()));

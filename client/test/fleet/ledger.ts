@@ -58,12 +58,9 @@ export class Ledger {
       if (isOf(entry, table, id) && entry.title === (patch['title'] ?? null)) entry.isDropped = true;
   }
 
-  /** The user signs out: what was refused goes with the data, and what is pending, too, if they want that. */
-  dropAll(pendingToo: boolean): void {
-    for (const entry of this.entries) {
-      const isRefused = entry.verdict?.status === 'rejected' || entry.verdict?.status === 'conflict';
-      if (isRefused || pendingToo) entry.isDropped = true;
-    }
+  /** The user signs out, and wants no edit of theirs to be kept. */
+  dropAll(): void {
+    for (const entry of this.entries) entry.isDropped = true;
   }
 
   /** Edits whose verdict has not come. */

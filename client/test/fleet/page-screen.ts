@@ -12,6 +12,7 @@ declare global {
     /** Tells the test of a verdict. */
     tellVerdict(write: number, verdict: Verdict): Promise<void>;
     askToken(request: { readonly refused: boolean }): Promise<string>;
+    tellGone(refused: readonly Refused[]): Promise<void>;
     /** The browser's own. */
     barePut: IDBObjectStore['put'];
   }

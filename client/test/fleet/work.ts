@@ -94,13 +94,13 @@ export const CLIENT_WORK: Readonly<Record<ClientKind, Work>> = {
   clientFreeze: ({ home, operation: { b } }) => (b % 3 === 0 ? home.thaw() : home.freezeLeader()),
   clientSignOut: async ({ home, screen, operation: { b } }) => {
     const pending = at(['push', 'push', 'keep', 'discard'] as const, b);
-    if (pending === 'discard') home.ledger.dropAll(true);
+    if (pending === 'discard') home.ledger.dropAll();
     try {
       await screen.signOut(pending, IMPATIENCE);
     } catch (error) {
       return unlessGone(error);
     }
-    if (pending !== 'keep') home.ledger.dropAll(pending === 'discard');
+    if (pending === 'discard') home.ledger.dropAll();
     await home.signedOut();
   },
 };
@@ -122,7 +122,7 @@ function typedOf(table: TableName, id: string, operation: Typed['operation'], { 
 /** The columns that any row takes from a device, the title always among them. */
 function freeValues(world: World): Row {
   const { amount, ...values } = world.values();
-  return { ...values, amount: amount === null ? null : String(amount) };
+  return { ...values, amount: amount === null ? null : JSON.stringify(amount) };
 }
 
 /** Undefined where the device has no parent to offer. */

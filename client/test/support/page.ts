@@ -3,3 +3,4 @@ export { createSync, memoryStore, SyncError } from '../../src/index.js';
 export { indexedDbStore } from '../../src/indexeddb/index.js';
 export { STORE_CASES } from './store-suite.js';
 export { SyncScreen } from '../fleet/screen.js';
+export { tellingStore } from '../fleet/telling-store.js';
