@@ -6,8 +6,7 @@ import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { type EnumLabel, keepLabels, renamedLabels, unknownLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
-import { inTransaction, type SqlRunner } from '../database/session.js';
-import { qualified } from '../database/sync-schema.js';
+import { inTransaction, singleStatement, type SqlRunner } from '../database/session.js';
 import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
 import { readSettings, type SynchroSettings } from '../settings/synchro.settings.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
@@ -94,7 +93,7 @@ export class SchemaService {
    * @throws {SynchroError} with all that keeps the tables from being synced
    */
   async current(): Promise<SchemaContract> {
-    const token = await this.readToken(qualified(this.dataSource.manager));
+    const token = await singleStatement(this.dataSource, (manager) => this.readToken(manager));
     return this.contracts.get(token) ?? this.load(token);
   }
 

@@ -124,18 +124,18 @@ describe('connections of the live channel', () => {
     await once(slow, 'readable');
     await eventually(async () => (await connections(app)) === 2);
     const { hub } = app.app.get<{ readonly hub: LiveHub }>(Live);
-    // The network between the two takes some megabytes: long messages fill it sooner.
+    // The sockets buffer some megabytes: long messages fill them sooner.
     let version = 1n;
     await eventually(
       () => {
         version += 1n;
-        for (const each of hub.all()) each.tellSchema({ version, hash: `${version}`.padEnd(30_000, 'x') });
+        for (const each of hub.all()) each.sendSchema({ version, hash: `${version}`.padEnd(30_000, 'x') });
         return hub.size === 1;
       },
       { interval: 2 },
     );
     expect(reader.isEnded).toBe(false);
-    // The head of its answer is there, and then it was cut off: it is not waited for.
+    // The server cuts the connection, and does not wait until the device has read the rest.
     slow.resume();
     await once(slow, 'close');
     await reader.first('schema', ({ data }) => data['schema_version'] === Number(version));
@@ -171,7 +171,7 @@ describe('connections of the live channel', () => {
             signal: ended.signal,
             headers: { 'X-User-ID': 'alice', Accept: n % 3 === 0 ? '*/*' : 'text/event-stream' },
           });
-          // Before it is known who asks, while it is looked up, and after the greeting.
+          // Before the guards, during the look-up of the device, and after the greeting.
           await pause((n * 7) % 40);
           ended.abort();
           await answer.catch(() => undefined);
@@ -185,7 +185,7 @@ describe('connections of the live channel', () => {
     await clients.destroy();
     await eventually(() => sockets.size <= 1);
     expect((await heapOf()) - before).toBeLessThan(NO_LEAK_BYTES);
-    // Its user has all of their places.
+    // The user has all their places again.
     await Promise.all(Array.from({ length: 8 }, () => device.pullPage()));
     expect((await send(`${app.url}/healthz`)).status).toBe(200);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jittered, nextLook, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
+import { jittered, nextReadIn, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
 
 describe('the pacing of pokes', () => {
   it('pokes for the first time at once, then with a pause between two', () => {
@@ -31,7 +31,7 @@ describe('the pacing of pokes', () => {
   });
 
   it('looks at once when it is told to, and else often', () => {
-    expect(nextLook(true)).toBe(5);
-    expect(nextLook(false)).toBe(30);
+    expect(nextReadIn(true)).toBe(5);
+    expect(nextReadIn(false)).toBe(30);
   });
 });

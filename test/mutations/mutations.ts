@@ -17,6 +17,7 @@ import { DOCTOR } from './doctor.js';
 import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
+import { HOST } from './host.js';
 import { OPERATIONS } from './operations.js';
 import { PIPELINE } from './pipeline.js';
 import { PULL } from './pull.js';
@@ -70,4 +71,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...CLIENT,
   ...CLIENT_COMPLAINTS,
   ...FIT,
+  ...HOST,
 ];

@@ -29,7 +29,7 @@ export interface Outcome<Result> extends Decision<Result> {
   readonly verdicts?: readonly KeyedVerdict[];
 }
 
-/** The user's data on this device: every write goes through {@link transact}, and is told to views and other tabs. */
+/** The user's data on this device: every write goes through {@link transact}, which updates views and other tabs. */
 export class Replica {
   readonly views: Views;
   readonly waiters = new Waiters();
@@ -37,7 +37,7 @@ export class Replica {
   readonly stored = new Listeners();
   /** After each transaction that changed the refused edits, of any tab. */
   readonly refusals = new Listeners();
-  /** Resolves when what other tabs have told so far is in the views. */
+  /** Resolves when the views have the writes that other tabs have announced so far. */
   heard: Promise<void> = Promise.resolve();
   /** Whether the last write had no space. */
   isFull = false;
@@ -82,7 +82,7 @@ export class Replica {
     return new Replica(store, meta, schema);
   }
 
-  /** As of the last transaction that this tab knows of. */
+  /** The meta after the last transaction that this tab knows of. */
   get meta(): Meta {
     return this.latest;
   }
@@ -94,7 +94,7 @@ export class Replica {
     if (!this.schema) {
       throw new SyncError(
         'no_schema',
-        `${name} can't be written yet: the server has not told its tables once`,
+        `${name} can't be written yet: no answer of the server has named its tables so far`,
       );
     }
     const known = [...this.tables.keys()].join(', ');
@@ -122,7 +122,7 @@ export class Replica {
   }
 
   /**
-   * Reads, decides and writes in one transaction of the store; then views, waiting callers and other tabs are told.
+   * Reads, decides and writes in one transaction of the store; then updates views, waiting callers and other tabs.
    * `reads` has to name the entries that it writes: the counts of {@link Meta} come from them.
    *
    * @param unshow Takes edits out of the views that were shown before they were stored.
@@ -143,7 +143,7 @@ export class Replica {
       const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
       return { ...(restored && { writes: restored }), result: { ...decided, meta } };
     });
-    if (writes || verdicts) await this.tell(meta, writes ?? {}, verdicts ?? [], unshow);
+    if (writes || verdicts) await this.announce(meta, writes ?? {}, verdicts ?? [], unshow);
     else unshow?.();
     return result;
   }
@@ -166,7 +166,7 @@ export class Replica {
     this.waiters.close();
   }
 
-  private async tell(
+  private async announce(
     meta: Meta,
     writes: Writes,
     verdicts: readonly KeyedVerdict[],
@@ -178,23 +178,23 @@ export class Replica {
     if (writes.schema) this.useSchema(writes.schema);
     this.views.change(() => {
       for (const { table, id, row } of rows) this.views.view(table).set(id, row);
-      // Last, so that a row does not go back and forth.
+      // After the rows: before them, a view would show the old row for a moment.
       unshow?.();
     });
     const keys = rows.map(({ table, id }) => ({ table, id }));
     const schema = writes.schema !== undefined;
     const refused = (writes.refused ?? []).length > 0;
     this.store.tabs?.post({ type: 'stored', keys, reload, schema, refused, verdicts } satisfies Announcement);
-    await this.tellMore({ reload, refused, verdicts });
+    await this.notify({ reload, refused, verdicts });
   }
 
-  private async tellMore({
+  private async notify({
     reload,
     refused,
     verdicts,
   }: Pick<Announcement, 'reload' | 'refused' | 'verdicts'>): Promise<void> {
     if (reload) await this.views.reloadAll();
-    for (const verdict of verdicts) this.waiters.settle(verdict);
+    for (const verdict of verdicts) this.waiters.resolve(verdict);
     if (refused) this.refusals.call();
     this.stored.call();
   }
@@ -212,10 +212,10 @@ export class Replica {
     return this.heard;
   }
 
-  private listen(told: Announcement): void {
+  private listen(announcement: Announcement): void {
     this.heard = this.heard.then(async () => {
       try {
-        await this.hear(this.isBehind ? EVERYTHING : told);
+        await this.hear(this.isBehind ? EVERYTHING : announcement);
         this.isBehind = false;
       } catch (error) {
         this.isBehind = true;
@@ -225,19 +225,20 @@ export class Replica {
     });
   }
 
-  private async hear(told: Announcement): Promise<void> {
-    const rows = this.views.ofLoaded(told.keys);
-    const state = await this.store.transact({ rows, schema: told.schema }, (found) => ({ result: found }));
+  private async hear(announcement: Announcement): Promise<void> {
+    const rows = this.views.ofLoaded(announcement.keys);
+    const reads = { rows, schema: announcement.schema };
+    const state = await this.store.transact(reads, (found) => ({ result: found }));
     if (this.isClosed) return;
     if (state.meta) this.latest = state.meta;
     if (state.schema) this.useSchema(state.schema);
     this.views.change(() => {
       for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
     });
-    await this.tellMore(told);
+    await this.notify(announcement);
   }
 
-  /** Somebody has emptied the store under the client: it begins again, and a snapshot fills it. */
+  /** The meta of a store that was emptied under the client: a snapshot fills it again. */
   private emptied(): Meta {
     return { ...this.latest, checkpoint: 0, snapshot: null, pending: 0, refused: 0 };
   }

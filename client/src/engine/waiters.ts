@@ -7,7 +7,7 @@ export interface KeyedVerdict extends RecordKey {
   readonly verdict: Verdict;
 }
 
-/** Promises of verdicts. */
+/** Keeps the promises of verdicts. */
 export class Waiters {
   private readonly waiting = new Map<string, { generation: number; resolve: (verdict: Verdict) => void }[]>();
 
@@ -18,7 +18,7 @@ export class Waiters {
     });
   }
 
-  settle({ generation, verdict, ...key }: KeyedVerdict): void {
+  resolve({ generation, verdict, ...key }: KeyedVerdict): void {
     const waiting = this.waiting.get(keyOf(key)) ?? [];
     for (const waiter of waiting) if (waiter.generation <= generation) waiter.resolve(verdict);
     const left = waiting.filter((waiter) => waiter.generation > generation);

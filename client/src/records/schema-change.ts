@@ -3,10 +3,7 @@ import type { TableSchema } from './columns.js';
 import type { Entry } from './record.js';
 import { refusal, type Verdict } from './verdict.js';
 
-/**
- * Pending edits under a new schema: what names a table or column that is gone goes into `sync.rejected`, and is the
- * verdict where nothing of the edit is left.
- */
+/** Fits pending edits to a new schema: values of tables and columns that are gone go into `sync.rejected`. */
 export function fitEntries(
   tables: ReadonlyMap<string, TableSchema>,
   entries: Iterable<Entry>,
@@ -36,20 +33,19 @@ export function fitEntries(
       end(entry, refuse(entry, 'table_gone', `table ${entry.table}`));
       continue;
     }
-    const gone = Object.keys(entry.patch).filter((name) => !table.columns.has(name));
-    if (gone.length === 0) continue;
-    const kept = Object.entries(entry.patch).filter(([name]) => table.columns.has(name));
-    const lost = Object.entries(entry.patch).filter(([name]) => !table.columns.has(name));
-    const verdict = refuse(
-      { ...entry, patch: Object.fromEntries(lost) },
-      'column_gone',
-      `column ${gone.join(', ')}`,
-    );
+    const values = Object.entries(entry.patch);
+    const kept = values.filter(([name]) => table.columns.has(name));
+    const lost = values.filter(([name]) => !table.columns.has(name));
+    if (lost.length === 0) continue;
+    const names = lost.map(([name]) => name).join(', ');
+    const verdict = refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${names}`);
     if (kept.length === 0 && entry.operation === 'update') end(entry, verdict);
-    else {
-      const { table: name, id } = entry;
-      changed.push({ table: name, id, entry: { ...entry, patch: Object.fromEntries(kept) } });
-    }
+    else
+      changed.push({
+        table: entry.table,
+        id: entry.id,
+        entry: { ...entry, patch: Object.fromEntries(kept) },
+      });
   }
   return { entries: changed, refused, ended };
 }
