@@ -74,7 +74,7 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     file: 'client/src/engine/client.ts',
     find: "if (pending !== 'keep') await store.destroy(",
     replace: "if (pending !== 'keep' && this.isClosed) await store.destroy(",
-    tests: [{ file: SIGN_OUT, name: 'leaves nothing in the store memory' }],
+    tests: [{ file: SIGN_OUT, name: "leaves nothing in the store 'memory'" }],
     why: 'The next user of the device could read the last one’s data.',
   },
   {
@@ -85,7 +85,7 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     tests: [
       {
         file: SIGN_OUT,
-        name: 'from the store memory does not take along an edit that is made after all was pushed',
+        name: "from the store 'memory' does not take along an edit that is made after all was pushed",
       },
     ],
     why: 'An edit that another tab makes while the user signs out would be lost.',

@@ -11,8 +11,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-waits-for-news-until-its-edits-are-taken',
     file: 'client/src/engine/session.ts',
-    find: "can't take now.\n    this.pulls.wake();",
-    replace: "can't take now.",
+    find: 'does not delay the pull.\n    this.pulls.wake();',
+    replace: 'does not delay the pull.',
     tests: [{ file: SYNC, name: 'keeps pending edits on top, column by column' }],
     why: 'One change that the server can’t take now would stop all news.',
   },
