@@ -21,6 +21,14 @@ export const EVERYTHING: Announcement = {
   verdicts: [],
 };
 
+/** Stands for writes of which nothing is known but that there may be some. */
+export const NOTHING: Announcement = {
+  ...EVERYTHING,
+  reload: false,
+  schema: false,
+  refused: false,
+};
+
 export function isAnnouncement(message: unknown): message is Announcement {
   return typeof message === 'object' && message !== null && 'type' in message && message.type === 'stored';
 }
