@@ -4,6 +4,7 @@ import {
   Column,
   CreateDateColumn,
   Entity,
+  Index,
   ManyToOne,
   OneToMany,
   PrimaryGeneratedColumn,
@@ -63,6 +64,7 @@ export class PostTranslationEntity extends AbstractEntity {
   reviewNote!: string | null;
 
   @Column({ type: 'uuid' })
+  @Index()
   postId!: string;
 
   @ManyToOne(() => PostEntity, (post) => post.translations, { onDelete: 'CASCADE' })
