@@ -33,6 +33,13 @@ export interface EnvironmentOptions {
   readonly profiles: string | null;
 }
 
+export interface AppSettings {
+  /** Who writes its tasks. Default: their owners alone. */
+  readonly rule?: TaskRule;
+  /** The limit of its heap in MB. Default: as Node chooses by the machine's memory. */
+  readonly heapMb?: number;
+}
+
 /** Everything that rows are played on: a PostgreSQL server, databases, and Node processes. */
 export class Environment {
   private readonly databases: Database[] = [];
@@ -90,13 +97,13 @@ export class Environment {
 
   /**
    * An app with sync on a database.
-   * @param rule who writes its tasks
    */
-  async app(database: Database, rule: TaskRule = 'owned'): Promise<NodeProcess> {
+  async app(database: Database, { rule = 'owned', heapMb }: AppSettings = {}): Promise<NodeProcess> {
     const app = await this.process('app/main.js', {
       DATABASE_URL: database.url,
       SYNC_NAME: database.name,
       SYNC_TASKS: rule,
+      ...(heapMb !== undefined && { NODE_OPTIONS: `--max-old-space-size=${heapMb}` }),
     });
     this.apps.push({ app, database });
     return app;

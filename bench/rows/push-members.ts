@@ -50,7 +50,7 @@ async function prepare(environment: Environment, { rule, sql }: Sharing): Promis
   await shared.query(sql);
   await shared.query('VACUUM ANALYZE');
   const sides = {
-    subject: await sideOf(await environment.app(shared, rule), EDITOR),
+    subject: await sideOf(await environment.app(shared, { rule }), EDITOR),
     baseline: await sideOf(await environment.app(owned), OWNER),
   };
   const versions = { subject: await versionsOf(shared), baseline: await versionsOf(owned) };

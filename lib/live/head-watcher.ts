@@ -34,7 +34,6 @@ export interface WatcherEvents {
  */
 export class HeadWatcher {
   private looked: Looked = { lastSeq: 0n, disconnect: 0n };
-  private grownAt = -Infinity;
   private running: Promise<void> = Promise.resolve();
   private isRunning = false;
   private isStopped = false;
@@ -100,7 +99,6 @@ export class HeadWatcher {
     const growth = { checkpoint: head.lastSeq, committedAt: performance.now() - head.age };
     if (head.disconnect > looked.disconnect) events.onDisconnects(await reads.disconnects(looked.disconnect));
     if (head.lastSeq !== looked.lastSeq) {
-      this.grownAt = performance.now();
       const buckets = await this.newBuckets(looked.lastSeq, head);
       if (buckets) events.onEntries(buckets, growth);
       else events.onManyEntries(growth);
@@ -123,9 +121,8 @@ export class HeadWatcher {
 
   private async pause(): Promise<void> {
     const began = performance.now();
-    const waits = (): number => nextLook(performance.now() - this.grownAt, this.isTold);
     for (;;) {
-      const left = this.isStopped ? 0 : began + waits() - performance.now();
+      const left = this.isStopped ? 0 : began + nextLook(this.isTold) - performance.now();
       if (left <= 0) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);

@@ -54,19 +54,18 @@ export function retryAfter(reason: EndReason, together: number, random = Math.ra
   return Math.round(least + random * Math.max(spread, (together * 1_000) / BACK_PER_SECOND));
 }
 
-const LOOK_BUSY_MS = 25;
-const LOOK_IDLE_MS = 250;
-/** So long after the log has grown it is looked at as when it is busy. */
-const BUSY_MS = 1_000;
+/**
+ * On an instance that doesn't consume, a device hears of a change this much later at most, and a look costs a fraction of
+ * a millisecond.
+ */
+const LOOK_EVERY_MS = 30;
 /** Each commit says that the log has grown, and there may be thousands in a second. */
 const LEAST_BETWEEN_LOOKS_MS = 5;
 
 /**
  * How long to wait until the log's head is looked at again, in milliseconds.
- * @param sinceGrown milliseconds since the log was found to have grown
  * @param isTold the WAL consumer has said that it has grown again
  */
-export function nextLook(sinceGrown: number, isTold: boolean): number {
-  if (isTold) return LEAST_BETWEEN_LOOKS_MS;
-  return sinceGrown < BUSY_MS ? LOOK_BUSY_MS : LOOK_IDLE_MS;
+export function nextLook(isTold: boolean): number {
+  return isTold ? LEAST_BETWEEN_LOOKS_MS : LOOK_EVERY_MS;
 }

@@ -59,7 +59,7 @@ describe('what happens to pokes', () => {
       committed.set(id, performance.now());
     };
     for (let n = 0; n < COMMITS; n += 2) {
-      // Now alone, now together, now with a pause in which the other instance looks seldom.
+      // Now alone, now together, now with a pause.
       await Promise.all([commit(), commit()]);
       if (n % 50 === 0) await pause(n % 100 === 0 ? 20 : 1_100);
     }

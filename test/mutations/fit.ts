@@ -4,6 +4,8 @@ const REMOVALS = 'test/push/removals.test.ts';
 const EXISTING = 'test/host/existing-app.test.ts';
 const OTHER_KEYS = 'test/host/other-keys.test.ts';
 const KEY_COLUMNS = 'test/schema/key-columns.test.ts';
+const NAMED_COLUMNS = 'test/push/failures/named-columns.test.ts';
+const QUERY_LOG = 'test/host/query-log.test.ts';
 const TIMELESS = 'test/pull/tables-without-times.test.ts';
 
 /** What lets tables be as they are: without times, with keys of other kinds. */
@@ -151,5 +153,53 @@ export const FIT: readonly Mutation[] = [
     replace: 'SECRETS.has(name)',
     tests: [{ file: EXISTING, name: 'named like secrets' }],
     why: 'W-HOST-80: nobody would be warned of a reset_token.',
+  },
+  {
+    name: 'the-first-column-is-taken-for-the-unread-one',
+    file: 'lib/engine/push/failures/bad-columns.ts',
+    find: 'if (await isRead(host, write, columns.slice(0, middle))) read = middle;',
+    replace: 'if (middle < 0) read = middle;',
+    tests: [{ file: NAMED_COLUMNS, name: 'names the column' }],
+    why: 'People would be sent to a column that has nothing wrong with it.',
+  },
+  {
+    name: 'columns-of-the-server-are-named',
+    file: 'lib/engine/push/failures/bad-columns.ts',
+    find: 'return table.columns.some((each) => each.name === column) ? (column ?? null) : null;',
+    replace: 'return column ?? null;',
+    tests: [{ file: NAMED_COLUMNS, name: 'of a trigger that fails by secret' }],
+    why: 'A device would hear of columns that are kept from it.',
+  },
+  {
+    name: 'swagger-shows-every-method',
+    file: 'lib/http/openapi/swagger-metadata.ts',
+    find: 'method: method.toLowerCase(),',
+    replace: '',
+    tests: [{ file: 'test/http/swagger.test.ts', name: 'has six operations on Express' }],
+    why: 'W-HOST-81: nine operations for each route, of which eight answer 405.',
+  },
+  {
+    name: 'properties-of-embedded-entities-are-not-looked-at',
+    file: 'lib/registry/unserialized-columns.ts',
+    find: 'embeddedMetadata?.type ?? metadata.target',
+    replace: 'embeddedMetadata === undefined ? metadata.target : metadata.target',
+    tests: [{ file: 'test/host/unserialized-columns.test.ts', name: 'are named at start' }],
+    why: 'Nobody would be warned of what an embedded entity leaves out.',
+  },
+  {
+    name: 'the-log-has-what-sync-sends',
+    file: 'lib/database/session.ts',
+    find: '    keepOutOfLog(runner);\n',
+    replace: '',
+    tests: [{ file: QUERY_LOG, name: 'has nothing of sync' }],
+    why: 'A host that logs its queries would find a dozen of others for each request.',
+  },
+  {
+    name: 'the-log-lacks-what-hooks-send',
+    file: 'lib/hooks/hook-runner.ts',
+    find: 'return await asHost(call);',
+    replace: 'return await call();',
+    tests: [{ file: QUERY_LOG, name: 'has what the code of the host sends' }],
+    why: 'A host could not see what its own code does.',
   },
 ];
