@@ -75,7 +75,6 @@ function timeLineSql(hasCommitTimes: boolean): string {
   const committed = (table: string): string =>
     hasCommitTimes ? `pg_xact_commit_timestamp(${table}.xmin)` : 'NULL::timestamptz';
   const logged = (table: string): string => `coalesce(${committed(table)}, ${table}.created_at)`;
-  const milliseconds = (time: string): string => `(extract(epoch FROM ${time}) * 1000)::float8`;
   return `WITH fresh AS (
       SELECT c.xmin::text AS transaction, c.table_name, c.record_id, c.operation, c.seq, ${logged('c')} AS logged_at
         FROM sync_changelog c
@@ -107,4 +106,9 @@ function timeLineSql(hasCommitTimes: boolean): string {
            AND p.xmin::text <> e.transaction
       ) b ON true
      GROUP BY e.transaction, e.seq, e.first_seq, e.table_name, e.record_id, e.is_delete, e.logged_at, b.logged_at`;
+}
+
+/** An SQL expression: milliseconds since 1970. */
+function milliseconds(time: string): string {
+  return `(extract(epoch FROM ${time}) * 1000)::float8`;
 }

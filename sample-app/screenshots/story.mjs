@@ -25,19 +25,6 @@ export async function tellStory(browser, url) {
     await page.mouse.move(0, 0);
     frames.push({ png: await page.screenshot({ clip: CLIP }), milliseconds });
   };
-  const rename = async (device, from, to) => {
-    const field = device.getByRole('textbox', { name: `Title of ${from}` });
-    await field.fill(to);
-    // By its element: it is found by its title, which changes.
-    const element = await field.elementHandle();
-    await element.press('Enter');
-    await element.evaluate((input) => input.blur());
-  };
-  const has = (device, title) =>
-    device
-      .getByRole('textbox', { name: `Title of ${title}` })
-      .first()
-      .waitFor();
   const online = phone.getByRole('switch', { name: 'Online' });
 
   for (const device of [phone, laptop, bob]) await device.getByText('Live').waitFor();
@@ -80,4 +67,18 @@ export async function tellStory(browser, url) {
 
   await context.close();
   return { still, frames };
+}
+
+async function rename(pane, from, to) {
+  const field = pane.getByRole('textbox', { name: `Title of ${from}` });
+  await field.fill(to);
+  // By its element: it is found by its title, which changes.
+  const element = await field.elementHandle();
+  await element.press('Enter');
+  await element.evaluate((input) => input.blur());
+}
+
+function has(pane, title) {
+  const field = pane.getByRole('textbox', { name: `Title of ${title}` });
+  return field.first().waitFor();
 }

@@ -134,17 +134,17 @@ interface Entry {
   readonly records: readonly { readonly id: string; readonly isDelete: boolean; readonly label: string }[];
 }
 
-describe('the time line', () => {
-  const read = async (after: number): Promise<{ now: number; entries: readonly Entry[] }> =>
-    (await call('GET', `/demo/time-line?after=${after}`)).body as { now: number; entries: readonly Entry[] };
-  const head = async (): Promise<number> => (await read(0)).entries.at(-1)?.seq ?? 0;
-  const tracks = async (): Promise<boolean> => {
-    const [row] = await sample.database.query<{ track_commit_timestamp: string }>(
-      'SHOW track_commit_timestamp',
-    );
-    return row?.track_commit_timestamp === 'on';
-  };
+const read = async (after: number): Promise<{ now: number; entries: readonly Entry[] }> =>
+  (await call('GET', `/demo/time-line?after=${after}`)).body as { now: number; entries: readonly Entry[] };
+const head = async (): Promise<number> => (await read(0)).entries.at(-1)?.seq ?? 0;
+const tracks = async (): Promise<boolean> => {
+  const [row] = await sample.database.query<{ track_commit_timestamp: string }>(
+    'SHOW track_commit_timestamp',
+  );
+  return row?.track_commit_timestamp === 'on';
+};
 
+describe('the time line', () => {
   it('has what was committed before it is asked, in the log’s order, with the titles', async () => {
     const before = await head();
     const { body } = await call('POST', '/demo/tasks', { user: 'alice', title: 'First' });

@@ -6,6 +6,8 @@ const APP = path.resolve(import.meta.dirname, '../../sample-app');
 const MAX_LINES = 250;
 const MAX_FILES = 15;
 
+const isPage = (file: string): boolean => file.startsWith(`web${path.sep}`);
+
 const sources = new Map<string, string>();
 beforeAll(async () => {
   const entries = await readdir(APP, { recursive: true, withFileTypes: true });
@@ -32,7 +34,6 @@ describe('the sources of the sample app', () => {
     const imports = [...sources].flatMap(([file, text]) =>
       [...text.matchAll(/ from '([^']+)';/g)].map(([, target = '']) => ({ file, target })),
     );
-    const isPage = (file: string): boolean => file.startsWith(`web${path.sep}`);
     const wrong = imports.filter(({ file, target }) => {
       if (!target.startsWith('.'))
         return isPage(file) && /^(?:@nestjs\/|typeorm|nestjs-synchro$)/.test(target);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/wait.js';
+import type { DemoPage } from './demo-page.js';
 import { demoSuite } from './demo-suite.js';
 
 const suite = demoSuite();
@@ -44,27 +45,27 @@ describe('a device that is offline', () => {
   });
 });
 
-describe('two edits of one task', () => {
-  /** Alice renames the task on both devices, on the phone while that is offline. */
-  async function conflict() {
-    await suite.insert('alice', 'Buy milk');
-    const demo = await suite.open();
-    await demo.live();
-    await demo.phone.switch.click();
-    await demo.phone.rename('Buy milk', 'Buy oat milk');
-    await demo.laptop.rename('Buy milk', 'Buy soy milk');
-    await eventually(async () => expect(await suite.stored()).toEqual(['Buy soy milk']));
-    await demo.phone.switch.click();
-    const card = demo.phone.conflict;
-    await card.waitFor();
-    const values = await card.locator('dd').allTextContents();
-    expect(await card.locator('dt').allTextContents()).toEqual(['Mine', 'Theirs', 'Base']);
-    expect(values).toEqual(['Buy oat milk', 'Buy soy milk', 'Buy milk']);
-    expect(await demo.phone.titles()).toEqual(['Buy soy milk']);
-    expect(await demo.phone.verdicts.textContent()).toContain('conflict');
-    return demo;
-  }
+/** Alice renames the task on both devices, on the phone while that is offline. */
+async function conflict(): Promise<DemoPage> {
+  await suite.insert('alice', 'Buy milk');
+  const demo = await suite.open();
+  await demo.live();
+  await demo.phone.switch.click();
+  await demo.phone.rename('Buy milk', 'Buy oat milk');
+  await demo.laptop.rename('Buy milk', 'Buy soy milk');
+  await eventually(async () => expect(await suite.stored()).toEqual(['Buy soy milk']));
+  await demo.phone.switch.click();
+  const card = demo.phone.conflict;
+  await card.waitFor();
+  const values = await card.locator('dd').allTextContents();
+  expect(await card.locator('dt').allTextContents()).toEqual(['Mine', 'Theirs', 'Base']);
+  expect(values).toEqual(['Buy oat milk', 'Buy soy milk', 'Buy milk']);
+  expect(await demo.phone.titles()).toEqual(['Buy soy milk']);
+  expect(await demo.phone.verdicts.textContent()).toContain('conflict');
+  return demo;
+}
 
+describe('two edits of one task', () => {
   it('are shown with their base, and mine is kept everywhere', async () => {
     const demo = await conflict();
     await demo.phone.button('Keep mine').click();
@@ -83,29 +84,29 @@ describe('two edits of one task', () => {
   });
 });
 
-describe('a device that signs out', () => {
-  /** How much each store of a device’s database holds. */
-  async function left(demo: Awaited<ReturnType<typeof suite.open>>, name: string) {
-    return demo.page.evaluate(async (name) => {
-      const database = await new Promise<IDBDatabase>((resolve, reject) => {
-        const request = indexedDB.open(name);
-        request.addEventListener('success', () => resolve(request.result));
-        request.addEventListener('error', () => reject(new Error(`${name} does not open`)));
-      });
-      const stores = ['rows', 'entries', 'refused'];
-      const tx = database.transaction(stores);
-      const counts = stores.map((store) => {
-        const request = tx.objectStore(store).count();
-        return new Promise<number>((resolve) =>
-          request.addEventListener('success', () => resolve(request.result)),
-        );
-      });
-      const found = await Promise.all(counts);
-      database.close();
-      return found;
-    }, name);
-  }
+/** How much each store of a device’s database holds. */
+async function left({ page }: DemoPage, name: string): Promise<readonly number[]> {
+  return page.evaluate(async (name) => {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(name);
+      request.addEventListener('success', () => resolve(request.result));
+      request.addEventListener('error', () => reject(new Error(`${name} does not open`)));
+    });
+    const stores = ['rows', 'entries', 'refused'];
+    const tx = database.transaction(stores);
+    const counts = stores.map((store) => {
+      const request = tx.objectStore(store).count();
+      return new Promise<number>((resolve) =>
+        request.addEventListener('success', () => resolve(request.result)),
+      );
+    });
+    const found = await Promise.all(counts);
+    database.close();
+    return found;
+  }, name);
+}
 
+describe('a device that signs out', () => {
   it('leaves nothing in IndexedDB, in all tabs, and has it back when its user signs in again', async () => {
     await suite.insert('alice', 'Secret');
     const demo = await suite.open();

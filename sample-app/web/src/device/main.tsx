@@ -1,8 +1,6 @@
 import { createRoot } from 'react-dom/client';
 import { DEVICES } from '../shared/devices.js';
 import { StoredFlag } from '../shared/value.js';
-import '../shared/page.css';
-import './device.css';
 import { DeviceApp } from './device-app.js';
 import { Network } from './network.js';
 import { openSession } from './session.js';

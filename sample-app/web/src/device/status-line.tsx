@@ -17,10 +17,13 @@ export function StatusLine({ sync }: { readonly sync: Sync<Tables> }) {
   return (
     <div className="status" role="status" data-phase={status.phase} title={status.error ?? undefined}>
       <span className="phase">{PHASES[status.phase]}</span>
-      <span className="pending">{pendingText(status.pending)}</span>
-      {status.firstSync && (
-        <span className="first-sync">
-          <progress aria-label="First sync" /> {status.firstSync.rows} rows
+      {status.firstSync ? (
+        <span key="first-sync" className="pending">
+          <progress aria-label="First sync" /> First sync: {status.firstSync.rows} rows
+        </span>
+      ) : (
+        <span key="pending" className="pending">
+          {pendingText(status.pending)}
         </span>
       )}
       {status.phase === 'needs-auth' && (

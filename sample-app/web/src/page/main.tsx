@@ -1,7 +1,5 @@
 import { createRoot } from 'react-dom/client';
 import { onDeviceMessage } from '../shared/messages.js';
-import '../shared/page.css';
-import './layout.css';
 import { Page } from './page.js';
 import { Server } from './server.js';
 import { TimeLineStore } from './time-line-store.js';
