@@ -89,6 +89,7 @@ export class Client {
   async signOut(keep: boolean): Promise<void> {
     this.replica.store.tabs?.post({ type: 'signed-out' } satisfies Message);
     await this.end();
+    this.replica.views.end();
     await (keep ? this.replica.store.close() : this.replica.store.destroy());
   }
 
@@ -131,7 +132,7 @@ export class Client {
     else if (told.type === 'hello') this.sayHello();
     else if (told.type === 'catch-up') void this.answer(told.id);
     else if (told.type === 'caught-up') this.asked.get(told.id)?.();
-    else if (told.type === 'signed-out') void this.close();
+    else if (told.type === 'signed-out') void this.close().then(() => this.replica.views.end());
   }
 
   private sayHello(): void {

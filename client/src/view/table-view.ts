@@ -5,12 +5,17 @@ import { sameValue } from '../records/same.js';
 /** Applies an edit that is not stored yet to a row. */
 export type UnsavedEdit = (row: Row | null) => Row | null;
 
+/** Ids of rows; null for all. */
+export type Changed = ReadonlySet<string> | null;
+
 /** A table's rows in memory, once they are loaded: those of the store, with edits on top that are being stored. */
 export class TableView {
-  readonly listeners = new Listeners();
+  /** Listeners get the ids of the rows that changed, or null where all may have. */
+  readonly listeners = new Listeners<[Changed]>();
   /** Grows with each change. */
   version = 0;
   isLoaded = false;
+  private changed: Set<string> | null = new Set();
   private seen = new Map<string, Row>();
   private readonly stored = new Map<string, Row | null>();
   private readonly unsaved = new Map<string, UnsavedEdit[]>();
@@ -22,6 +27,7 @@ export class TableView {
   load(rows: Map<string, Row>): void {
     this.seen = rows;
     this.isLoaded = true;
+    this.changed = null;
     this.version += 1;
     for (const id of this.unsaved.keys()) {
       this.stored.set(id, rows.get(id) ?? null);
@@ -38,6 +44,14 @@ export class TableView {
     } else {
       this.put(id, row);
     }
+  }
+
+  /** Tells the listeners of the changes since the last time. */
+  notify(): void {
+    const { changed } = this;
+    if (changed?.size === 0) return;
+    this.changed = new Set();
+    this.listeners.call(changed);
   }
 
   /** Shows an edit before it is stored. @returns what takes it away again */
@@ -71,6 +85,7 @@ export class TableView {
     if (sameValue(row, before)) return;
     if (row) this.seen.set(id, row);
     else this.seen.delete(id);
+    this.changed?.add(id);
     this.version += 1;
   }
 }
