@@ -112,4 +112,12 @@ export const CLIENT: readonly Mutation[] = [
     tests: [{ file: TABS, name: 'are not stopped by a frozen leader, which can’t write when it wakes' }],
     why: 'One frozen tab would stop the sync of all.',
   },
+  {
+    name: 'client-leaves-verdicts-open-that-a-frozen-tab-missed',
+    file: 'client/src/engine/replica.ts',
+    find: '    if (isMissed) this.waiters.settleMissed(state);\n',
+    replace: '',
+    tests: [{ file: TABS, name: 'learn the verdicts that they missed while they were frozen' }],
+    why: 'What waits for the verdict would wait for ever.',
+  },
 ];

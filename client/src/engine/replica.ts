@@ -199,7 +199,9 @@ export class Replica {
 
   private async hear(told: Announcement): Promise<void> {
     const rows = this.views.ofLoaded(told.keys);
-    const state = await this.store.transact({ rows, schema: told.schema }, (found) => ({ result: found }));
+    const isMissed = told === EVERYTHING;
+    const reads: Reads = { rows, schema: told.schema, ...(isMissed && { entries: 'all', refused: true }) };
+    const state = await this.store.transact(reads, (found) => ({ result: found }));
     if (this.isClosed) return;
     if (state.meta) this.latest = state.meta;
     if (state.schema) this.useSchema(state.schema);
@@ -207,6 +209,7 @@ export class Replica {
       for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
     });
     await this.tellMore(told);
+    if (isMissed) this.waiters.settleMissed(state);
   }
 
   /** Somebody has emptied the store under the client: it begins again, and a snapshot fills it. */

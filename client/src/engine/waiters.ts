@@ -1,5 +1,6 @@
 import { keyOf, type RecordKey } from '../records/record.js';
-import type { Verdict } from '../records/verdict.js';
+import { generationOf, type Verdict } from '../records/verdict.js';
+import type { State } from '../store/store.js';
 
 /** The verdict on a record's edits up to a generation. */
 export interface KeyedVerdict extends RecordKey {
@@ -7,9 +8,14 @@ export interface KeyedVerdict extends RecordKey {
   readonly verdict: Verdict;
 }
 
+interface Waiter {
+  readonly generation: number;
+  readonly resolve: (verdict: Verdict) => void;
+}
+
 /** Promises of verdicts. */
 export class Waiters {
-  private readonly waiting = new Map<string, { generation: number; resolve: (verdict: Verdict) => void }[]>();
+  private readonly waiting = new Map<string, readonly Waiter[]>();
 
   wait(key: RecordKey, generation: number): Promise<Verdict> {
     return new Promise((resolve) => {
@@ -19,15 +25,41 @@ export class Waiters {
   }
 
   settle({ generation, verdict, ...key }: KeyedVerdict): void {
-    const waiting = this.waiting.get(keyOf(key)) ?? [];
-    for (const waiter of waiting) if (waiter.generation <= generation) waiter.resolve(verdict);
-    const left = waiting.filter((waiter) => waiter.generation > generation);
-    if (left.length > 0) this.waiting.set(keyOf(key), left);
-    else this.waiting.delete(keyOf(key));
+    this.resolve(keyOf(key), (waiter) => (waiter.generation <= generation ? verdict : undefined));
+  }
+
+  /**
+   * Settles what was decided while this tab heard nothing. The store has refusals and what is pending; of the rest it
+   * can't tell whether the server applied it or another tab took it back.
+   */
+  settleMissed({ meta, entries, refused }: State): void {
+    for (const key of this.waiting.keys()) {
+      this.resolve(key, ({ generation }) => {
+        // An edit from after the state was read.
+        if (generation > (meta?.generation ?? 0)) return undefined;
+        const item = [...refused.values()].find(
+          (each) => keyOf(each) === key && generationOf(each) >= generation,
+        );
+        if (item) return { status: item.status, reason: item.reason, message: item.message };
+        return entries.has(key) ? undefined : UNDECIDED;
+      });
+    }
   }
 
   close(): void {
-    for (const waiter of [...this.waiting.values()].flat()) waiter.resolve({ status: 'undecided' });
-    this.waiting.clear();
+    for (const key of this.waiting.keys()) this.resolve(key, () => UNDECIDED);
+  }
+
+  /** Resolves a record's promises that have a verdict. */
+  private resolve(key: string, verdictOn: (waiter: Waiter) => Verdict | undefined): void {
+    const open = (this.waiting.get(key) ?? []).filter((waiter) => {
+      const verdict = verdictOn(waiter);
+      if (verdict) waiter.resolve(verdict);
+      return !verdict;
+    });
+    if (open.length > 0) this.waiting.set(key, open);
+    else this.waiting.delete(key);
   }
 }
+
+const UNDECIDED: Verdict = { status: 'undecided' };
