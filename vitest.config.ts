@@ -15,6 +15,24 @@ const resolve = {
 /** Of every test file. */
 const common = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const;
 
+/** The two ways to run test files. @param alone of {@link ALONE} @param all these, and those that share processes */
+export function projects(alone: readonly string[], all: readonly string[]) {
+  return [
+    { resolve, test: { ...common, name: 'alone', include: [...alone] } },
+    {
+      resolve,
+      test: {
+        ...common,
+        name: 'shared',
+        include: [...all],
+        exclude: [...ALONE],
+        isolate: false,
+        setupFiles: ['test/support/fresh-modules.ts'],
+      },
+    },
+  ];
+}
+
 export default defineConfig({
   resolve,
   test: {
@@ -25,22 +43,6 @@ export default defineConfig({
     maxWorkers: 3,
     teardownTimeout: 60_000,
     // What the whole run has is not inherited: each project would start a server.
-    projects: [
-      {
-        resolve,
-        test: { ...common, name: 'alone', include: [...ALONE] },
-      },
-      {
-        resolve,
-        test: {
-          ...common,
-          name: 'shared',
-          include: ['test/**/*.test.ts', 'client/test/**/*.test.ts'],
-          exclude: [...ALONE],
-          isolate: false,
-          setupFiles: ['test/support/fresh-modules.ts'],
-        },
-      },
-    ],
+    projects: projects(ALONE, ['test/**/*.test.ts', 'client/test/**/*.test.ts']),
   },
 });

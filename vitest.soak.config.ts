@@ -8,11 +8,12 @@ export default defineConfig({
     include: [
       'test/soak/*.check.ts',
       'test/faults/kill.test.ts',
+      'test/live/ends.test.ts',
       'test/live/nothing-lost.test.ts',
       'test/replication/stream/million-rows.test.ts',
     ],
     // As many as `npm test` has no time for.
-    env: { KILLS: 'all', LIVE_COMMITS: '50000', TRANSACTION_ROWS: '1000000' },
+    env: { KILLS: 'all', LIVE_COMMITS: '50000', LIVE_ABORTED: '20000', TRANSACTION_ROWS: '1000000' },
     fileParallelism: false,
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',

@@ -5,6 +5,7 @@ import { largeTransaction } from './rows/large/large-transaction.js';
 import { manyClients } from './rows/large/many-clients.js';
 import { newClients } from './rows/large/new-clients.js';
 import { live } from './rows/live.js';
+import { liveInstances } from './rows/live-instances.js';
 import { moveParent } from './rows/move-parent.js';
 import { pullBuckets } from './rows/pull-buckets.js';
 import { pullChanges } from './rows/pull-changes.js';
@@ -27,13 +28,14 @@ export const ALL_ROWS: readonly BenchRow[] = [
   moveParent,
   ...visibility,
   ...live,
+  liveInstances,
   ...pullChanges,
   pullNothing,
   pullBuckets,
   snapshotPage,
   snapshotAll,
   ...pushBatches,
-  pushMembers,
+  ...pushMembers,
   statementsAlone,
   attacker,
   largeTransaction,

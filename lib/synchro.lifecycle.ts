@@ -10,6 +10,7 @@ import { SyncLogger } from './common/sync-logger.js';
 import { SYNC_DATA_SOURCE } from './database/data-source.token.js';
 import { poolProblems } from './database/pool-checks.js';
 import { outliveNewConnections } from './database/pool.js';
+import { logOwnStatements } from './database/query-log/query-log.js';
 import { CompactionSchedule } from './engine/compaction/compaction-schedule.js';
 import { ConsumerService } from './replication/consumer.service.js';
 import { SYNCHRO_OPTIONS } from './settings/synchro.options.js';
@@ -25,7 +26,8 @@ import { runMigrations } from './store/migrations/migration-runner.js';
 export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   constructor(
     @Inject(SYNC_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(SYNCHRO_OPTIONS) private readonly settings: Pick<SynchroSettings, 'migrationsRun' | 'logger'>,
+    @Inject(SYNCHRO_OPTIONS)
+    private readonly settings: Pick<SynchroSettings, 'migrationsRun' | 'logger' | 'logQueries'>,
     private readonly checks: StartChecks,
     private readonly consumer: ConsumerService,
     private readonly compactions: CompactionSchedule,
@@ -33,6 +35,7 @@ export class SynchroLifecycle implements OnApplicationBootstrap, BeforeApplicati
 
   async onApplicationBootstrap(): Promise<void> {
     outliveNewConnections(this.dataSource);
+    if (this.settings.logQueries) logOwnStatements(this.dataSource);
     const pool = await poolProblems(this.dataSource, new SyncLogger(this.settings.logger, 'Synchro'));
     if (pool.length > 0) throw problemsError(pool);
     if (this.settings.migrationsRun) await runMigrations(this.dataSource);

@@ -4,9 +4,12 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import {
   JwtGuard,
   OwnershipResolver,
+  OwnerWritePolicy,
+  PerTableWritePolicy,
   SynchroModule,
   synchroMigrations,
   UserIdHeaderGuard,
+  WritePolicy,
 } from 'nestjs-synchro';
 import type { AppSettings } from './app.settings.js';
 import { Category } from './categories/category.entity.js';
@@ -14,8 +17,10 @@ import { HealthController } from './health.controller.js';
 import { CreateSampleTables1767225600000 } from './migrations/1767225600000-create-sample-tables.js';
 import { Tag } from './tags/tag.entity.js';
 import { Comment } from './tasks/comment.entity.js';
+import { CommentWritePolicy } from './tasks/comment.write-policy.js';
 import { SharingResolver } from './tasks/sharing.resolver.js';
 import { TaskShare } from './tasks/task-share.entity.js';
+import { TaskWritePolicy } from './tasks/task.write-policy.js';
 import { Task } from './tasks/task.entity.js';
 
 type SynchroOptions = Parameters<typeof SynchroModule.forRoot>[0];
@@ -42,7 +47,17 @@ export class AppModule {
               ? UserIdHeaderGuard({ development: true })
               : JwtGuard({ secret: jwtSecret, requireExpiry: false }),
           ],
-          providers: [{ provide: OwnershipResolver, useClass: SharingResolver }],
+          providers: [
+            { provide: OwnershipResolver, useClass: SharingResolver },
+            TaskWritePolicy,
+            CommentWritePolicy,
+            {
+              provide: WritePolicy,
+              inject: [TaskWritePolicy, CommentWritePolicy, OwnerWritePolicy],
+              useFactory: (tasks: TaskWritePolicy, comments: CommentWritePolicy, owners: OwnerWritePolicy) =>
+                new PerTableWritePolicy({ tasks, comments }, owners),
+            },
+          ],
           compaction: { interval: '1h' },
           replication: { slotName, publicationName },
           ...synchro,

@@ -51,7 +51,7 @@ abstract class TaskRow extends SyncedRow {
 export class Task extends TaskRow {}
 
 @Entity('task_members')
-export class TaskMember {
+class TaskMember {
   @PrimaryColumn('uuid', { name: 'task_id' })
   taskId!: string;
 
@@ -62,7 +62,7 @@ export class TaskMember {
   role!: string;
 }
 
-/** The same table with members who edit: for the app that `SYNC_MEMBERS` asks for. */
+/** The same table, where each task has members who edit it. */
 @Entity('tasks')
 @SyncTable({
   ownerColumn: 'user_id',
@@ -73,11 +73,38 @@ export class TaskMember {
     writers: { role: ['editor', 'admin'] },
   },
 })
-export class SharedTask extends TaskRow {}
+class SharedTask extends TaskRow {}
+
+/** Who edits all tasks of a user. */
+@Entity('collaborators')
+class Collaborator {
+  @PrimaryColumn('text', { name: 'owner_id' })
+  ownerId!: string;
+
+  @PrimaryColumn('text', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text')
+  role!: string;
+}
+
+/** The same table, where a user's tasks are one list that others may edit. */
+@Entity('tasks')
+@SyncTable({
+  ownerColumn: 'user_id',
+  members: {
+    column: 'user_id',
+    through: () => Collaborator,
+    teamColumn: 'owner_id',
+    userColumn: 'user_id',
+    writers: { role: ['editor', 'admin'] },
+  },
+})
+class ListedTask extends TaskRow {}
 
 @Entity('comments')
 @SyncTable({ parent: () => Task })
-export class Comment extends SyncedRow {
+class Comment extends SyncedRow {
   @ManyToOne(() => Task, { nullable: false })
   @JoinColumn({ name: 'task_id' })
   task!: Relation<Task>;
@@ -89,7 +116,7 @@ export class Comment extends SyncedRow {
 /** With a column of each kind that an attacker may want to send. */
 @Entity('documents')
 @SyncTable({ ownerColumn: 'user_id' })
-export class Document extends SyncedRow {
+class Document extends SyncedRow {
   @Column('text', { name: 'user_id' })
   userId!: string;
 
@@ -105,3 +132,13 @@ export class Document extends SyncedRow {
   @Column('jsonb', { nullable: true })
   metadata!: unknown;
 }
+
+/** Who writes tasks: their owner alone, members of each task, or collaborators of their owner, too. */
+export type TaskRule = 'owned' | 'members-of-each' | 'collaborators';
+
+/** The entities of an app, by its rule. */
+export const ENTITIES = {
+  owned: [Task, Comment, Document],
+  'members-of-each': [SharedTask, TaskMember],
+  collaborators: [ListedTask, Collaborator],
+} as const satisfies Record<TaskRule, readonly unknown[]>;

@@ -12,10 +12,11 @@ import { HandWrittenController } from '../baselines/hand-written.js';
 import { profiler } from '../environment/profiler.js';
 import { recorder } from '../environment/recorder.js';
 import { serve } from '../environment/serve.js';
-import { Comment, Document, SharedTask, Task, TaskMember } from './entities.js';
+import { ENTITIES, type TaskRule } from './entities.js';
 import { ReaderSubscriptions } from './reader-subscriptions.js';
 
 const { env } = process;
+const rule = (env['SYNC_TASKS'] ?? 'owned') as TaskRule;
 const name = env['SYNC_NAME'] ?? '';
 
 /** An app as docs/getting-started.md makes it. */
@@ -24,7 +25,7 @@ const name = env['SYNC_NAME'] ?? '';
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: env['DATABASE_URL'] ?? '',
-      entities: env['SYNC_MEMBERS'] === '1' ? [SharedTask, TaskMember] : [Task, Comment, Document],
+      entities: [...ENTITIES[rule]],
     }),
     SynchroModule.forRoot({
       guards: [UserIdHeaderGuard({ allowInProduction: true })],

@@ -22,6 +22,14 @@ CREATE TABLE task_members (
 );
 CREATE INDEX task_members_user_id ON task_members (user_id);
 
+CREATE TABLE collaborators (
+  owner_id text,
+  user_id text,
+  role text NOT NULL,
+  PRIMARY KEY (owner_id, user_id)
+);
+CREATE INDEX collaborators_user_id ON collaborators (user_id);
+
 CREATE TABLE comments (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   task_id uuid NOT NULL REFERENCES tasks,

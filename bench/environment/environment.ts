@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Pool } from 'pg';
 import { startPostgres, type PostgresServer } from '../../sample-app/postgres/server.js';
 import { temporaryFolder } from '../../test/support/temporary-folder.js';
+import type { TaskRule } from '../app/entities.js';
 import { TABLES } from '../app/tables.js';
 import { endProfile, startProfile } from '../report/profile.js';
 import { countUsage, parentOf, type Usage } from '../run/usage.js';
@@ -30,6 +31,13 @@ export interface EnvironmentOptions {
   readonly quick: boolean;
   /** Where CPU profiles of the apps go; null: none are made, which cost time of their own. */
   readonly profiles: string | null;
+}
+
+export interface AppSettings {
+  /** Who writes its tasks. Default: their owners alone. */
+  readonly rule?: TaskRule;
+  /** The limit of its heap in MB. Default: as Node chooses by the machine's memory. */
+  readonly heapMb?: number;
 }
 
 /** Everything that rows are played on: a PostgreSQL server, databases, and Node processes. */
@@ -89,13 +97,13 @@ export class Environment {
 
   /**
    * An app with sync on a database.
-   * @param hasMembers its tasks are edited by the users in `task_members`, too
    */
-  async app(database: Database, hasMembers = false): Promise<NodeProcess> {
+  async app(database: Database, { rule = 'owned', heapMb }: AppSettings = {}): Promise<NodeProcess> {
     const app = await this.process('app/main.js', {
       DATABASE_URL: database.url,
       SYNC_NAME: database.name,
-      ...(hasMembers && { SYNC_MEMBERS: '1' }),
+      SYNC_TASKS: rule,
+      ...(heapMb !== undefined && { NODE_OPTIONS: `--max-old-space-size=${heapMb}` }),
     });
     this.apps.push({ app, database });
     return app;

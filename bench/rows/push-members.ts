@@ -1,3 +1,4 @@
+import type { TaskRule } from '../app/entities.js';
 import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { BenchDevice } from '../environment/device.js';
 import { HttpLoad } from '../environment/http-load.js';
@@ -8,32 +9,48 @@ import { BATCH, change, learn, sameTasks, taskOf, versionsOf } from './push-batc
 
 const [OWNER, EDITOR] = ['user0', 'editor'];
 
-/**
- * The cost of a member's right, which is looked up for each row that is locked, read and written; and of the member's
- * subscriptions, one for each of thousands of rows.
- */
-export const pushMembers: BenchRow = {
-  name: 'push-members',
-  lines: [
-    {
-      name: `push-${BATCH}-by-member`,
-      work: `push of ${BATCH} updates over HTTP, by an editor of rows that each have \`members\`: a bucket for each`,
-      baseline: 'the same by the owner, in an app without members',
-      unit: 'requests/s',
-      target: 0.8,
-    },
-  ],
-  prepare,
-};
+interface Sharing {
+  readonly rule: TaskRule;
+  /** Makes the editor one. */
+  readonly sql: string;
+}
 
-async function prepare(environment: Environment): Promise<Comparison> {
+/** The cost of a member's right, which is looked up for each row that is locked, read and written. */
+export const pushMembers: readonly BenchRow[] = [
+  row('push-by-member', 'an editor of the list that all rows are in', {
+    rule: 'collaborators',
+    sql: `INSERT INTO collaborators VALUES ('${OWNER}', '${EDITOR}', 'editor')`,
+  }),
+  row('push-by-member-of-each', 'an editor of rows that each have `members`: a bucket for each', {
+    rule: 'members-of-each',
+    sql: `INSERT INTO task_members SELECT id, '${EDITOR}', 'editor' FROM tasks`,
+  }),
+];
+
+function row(name: string, editor: string, sharing: Sharing): BenchRow {
+  return {
+    name,
+    lines: [
+      {
+        name,
+        work: `push of ${BATCH} updates over HTTP, by ${editor}`,
+        baseline: 'the same by the owner, in an app without members',
+        unit: 'requests/s',
+        target: 0.8,
+      },
+    ],
+    prepare: (environment) => prepare(environment, sharing),
+  };
+}
+
+async function prepare(environment: Environment, { rule, sql }: Sharing): Promise<Comparison> {
   const pushes = environment.size(60, 20);
   const [shared, owned] = [await environment.database(), await environment.database()];
   await sameTasks(shared, owned, pushes * BATCH);
-  await shared.query(`INSERT INTO task_members SELECT id, '${EDITOR}', 'editor' FROM tasks`);
-  await shared.query('VACUUM ANALYZE task_members');
+  await shared.query(sql);
+  await shared.query('VACUUM ANALYZE');
   const sides = {
-    subject: await sideOf(await environment.app(shared, true), EDITOR),
+    subject: await sideOf(await environment.app(shared, { rule }), EDITOR),
     baseline: await sideOf(await environment.app(owned), OWNER),
   };
   const versions = { subject: await versionsOf(shared), baseline: await versionsOf(owned) };

@@ -34,7 +34,7 @@ export class Listeners<Args extends readonly unknown[] = []> {
   }
 }
 
-/** As the platform reports an error of an event listener: the app's own handlers of uncaught errors see it. */
+/** Reports an error as the platform does for an event listener: the app's handlers of uncaught errors see it. */
 function reportError(error: unknown): void {
   queueMicrotask(() => {
     throw error;

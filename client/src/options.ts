@@ -1,13 +1,13 @@
 import type { Store } from './store/store.js';
 
 export interface SyncOptions {
-  /** Where the sync routes are, e.g. `https://api.example.com/sync`. */
+  /** The URL of the sync routes, e.g. `https://api.example.com/sync`. */
   readonly url: string;
-  /** Whose data this is. Each user has a store of their own; the server decides by the token. */
+  /** The user whose data this is. Each user has a store of their own; the server decides by the token. */
   readonly user: string;
   /**
    * The bearer token of a request. `refused` is true when the server has just refused the last one. Default: none, for
-   * servers that go by cookies or by `headers`.
+   * servers that read cookies or `headers`.
    */
   readonly token?: (request: { readonly refused: boolean }) => string | Promise<string>;
   /** More headers of each request. Default: none. */

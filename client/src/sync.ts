@@ -29,7 +29,7 @@ export interface Rejected extends Observable<readonly Refused[]> {
 /** The result of {@link createSync}. */
 export interface Sync<Tables extends TablesOf<Tables>> {
   readonly status: Observable<Status>;
-  /** Edits that the server refused, and conflicts that nobody has dealt with. */
+  /** Edits that the server refused, and conflicts that no listener has handled. */
   readonly rejected: Rejected;
   table<Name extends keyof Tables & string>(name: Name): TypedTable<Tables, Name>;
   /**
@@ -40,12 +40,12 @@ export interface Sync<Tables extends TablesOf<Tables>> {
   /** @returns what ends it */
   on<Name extends keyof SyncEvents>(event: Name, listener: SyncEvents[Name]): () => void;
   /**
-   * Resolves when everything written here has its verdict, and what the server had by then is here.
+   * Resolves when every write of this device has its verdict, and the rows that the server had by then are here.
    * @throws SyncError `not_caught_up` after `timeout` milliseconds. Default: 30,000.
    */
   caughtUp(options?: { readonly timeout?: number }): Promise<void>;
   /**
-   * Ends this user's sync on this device, in all tabs. `push` sends what is pending first, and throws where that fails
+   * Ends this user's sync on this device, in all tabs. `push` sends pending edits first, and throws where that fails
    * within `timeout` milliseconds (default: 30,000); `keep` leaves the data for when the user comes back; `discard`
    * removes pending edits with the rest.
    * @throws SyncError `edits_pending`; then nothing was removed, and the sync goes on

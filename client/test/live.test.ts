@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** A proxy as seen from the device: what it makes of the live channel's answers. */
+/** A proxy between device and server that answers the requests of the live channel. */
 function proxy(live: (input: string, init: RequestInit | undefined) => Promise<Response>): {
   readonly fetch: typeof fetch;
   readonly streams: string[];

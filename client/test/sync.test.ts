@@ -178,7 +178,7 @@ describe('a conflict', () => {
     await tasks.load();
     network.fault = OFFLINE;
     const write = await tasks.update(id, { title: 'Mine' });
-    // The server's clock counts: later than the edit by more than the tolerance.
+    // The conflict goes by the server's clock: later than the edit by more than the tolerance.
     await server.database.query(
       `UPDATE tasks SET title = 'Theirs', updated_at = clock_timestamp() + interval '1 hour' WHERE id = $1`,
       [id],
@@ -186,7 +186,7 @@ describe('a conflict', () => {
     network.fault = () => undefined;
     expect(await write.verdict).toMatchObject({ status: 'conflict', reason: 'server_won_conflict' });
     expect(tasks.get(id)?.['title']).toBe('Theirs');
-    // Nobody has listened yet: what the user typed is kept.
+    // No listener has handled the conflict: the user's edit is kept.
     await eventually(() => sync.rejected.get().length === 1);
     const told = await new Promise<{ mine: unknown; theirs: unknown; base: unknown }>((resolve) => {
       sync.on('conflict', async (conflict) => {

@@ -90,7 +90,7 @@ describe('tabs of one browser', () => {
     const debug = await context.newCDPSession(frozen);
     await debug.send('Debugger.enable');
     await debug.send('Debugger.pause');
-    // It stops at its next statement, which is one of its timers'.
+    // The debugger stops the tab at its next statement, which is in one of its timers.
     await new Promise((resolve) => debug.once('Debugger.paused', resolve));
     await two.evaluate(async () => {
       await (

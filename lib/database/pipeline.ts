@@ -1,6 +1,7 @@
 import { type DataSource, QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 import { isPipelining, sendPipeline, type PipeliningClient } from './pg-internals.js';
+import { loggerOf } from './query-log/query-log.js';
 import { qualify, syncSchema } from './sync-schema.js';
 import { dataSourceOf } from './typeorm-versions.js';
 
@@ -120,7 +121,7 @@ function send(
   statements: readonly SqlStatement[],
   runner: QueryRunner,
 ): Promise<readonly Rows[]> {
-  const { logger } = dataSourceOf(runner.manager);
+  const logger = loggerOf(runner);
   const sent = statements.map(({ sql, parameters = [], name }) => ({
     text: sql,
     values: [...parameters],

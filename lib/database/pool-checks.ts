@@ -8,6 +8,7 @@ import type { SyncLogger } from '../common/sync-logger.js';
 import { errorCode, isTransient } from './database-error.js';
 import { cutConnection } from './pg-internals.js';
 import { pipelined, stopPipelining, type SqlStatement } from './pipeline.js';
+import { keepOutOfLog } from './query-log/query-log.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { inTransaction } from './session.js';
 
@@ -60,6 +61,7 @@ async function pipeliningFault(dataSource: DataSource): Promise<string | null> {
   const runner = dataSource.createQueryRunner();
   try {
     const client = (await runner.connect()) as ClientBase;
+    keepOutOfLog(runner);
     const ended = new Promise((resolve) => client.once('end', resolve));
     let fault: string | null = null;
     const timer = setTimeout(() => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
 import type { SqlStatement } from './pipeline.js';
+import { loggerOf } from './query-log/query-log.js';
 import { qualify, syncSchema } from './sync-schema.js';
 import { dataSourceOf } from './typeorm-versions.js';
 
@@ -44,7 +45,8 @@ export class PreparedStatement<Row> {
     const { queryRunner: runner } = manager;
     const { sql, name } = this.forSchema(syncSchema(dataSourceOf(manager)));
     if (!runner || runner.isReleased || !keeping.has(runner)) return manager.query(sql, values);
-    const { logger, options } = dataSourceOf(manager);
+    const { options } = dataSourceOf(manager);
+    const logger = loggerOf(runner);
     const client: PostgresClient = await runner.connect();
     logger.logQuery(sql, values, runner);
     const began = performance.now();

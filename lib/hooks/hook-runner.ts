@@ -7,6 +7,7 @@ import { SyncLogger } from '../common/sync-logger.js';
 import type { EntityClass } from '../registry/entity-class.js';
 import { syncTableOptions } from '../registry/sync-table.decorator.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
+import { asHost } from '../database/query-log/query-log.js';
 import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
 import type { SynchroSettings } from '../settings/synchro.settings.js';
 import type {
@@ -100,7 +101,7 @@ export class HookRunner implements OnModuleInit {
   async inform<Name extends InformingHook>(name: Name, event: HookEvent<Name>): Promise<void> {
     for (const { label, call } of this.hooks.get(name) ?? []) {
       try {
-        await call(event as never);
+        await asHost(async () => call(event as never));
       } catch (error) {
         this.logger.error('a hook failed', {
           hook: label,
@@ -121,7 +122,7 @@ export class HookRunner implements OnModuleInit {
 /** An error of sync within a hook (an unknown device, a bad id) says nothing about the device of this request. */
 async function asErrorOfHost<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
-    return await call();
+    return await asHost(call);
   } catch (error) {
     if (!(error instanceof SynchroError) || error.code === 'temporarily_unavailable') throw error;
     throw new Error(`a hook was refused: ${error.message}`, { cause: error });
@@ -130,7 +131,7 @@ async function asErrorOfHost<Answer>(call: () => Promise<Answer>): Promise<Answe
 
 async function refusal(ask: () => Promise<WriteRejection | void>): Promise<WriteRejection | null> {
   try {
-    return (await ask()) ?? null;
+    return (await asHost(ask)) ?? null;
   } catch (error) {
     if (error instanceof WriteRejectedError) return { reason: error.reason, message: error.message };
     // Services that a host shares with its own controllers refuse in Nest's way.

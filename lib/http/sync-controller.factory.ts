@@ -1,5 +1,6 @@
 import { Controller, UseGuards, VERSION_NEUTRAL, type Type } from '@nestjs/common';
 import type { SynchroModuleExtras } from '../settings/synchro.options.js';
+import { DefaultTag } from './openapi/swagger-metadata.js';
 import { SyncController } from './sync.controller.js';
 
 /**
@@ -14,5 +15,6 @@ export function syncControllerFor(
   @UseGuards(...guards)
   class ConfiguredSyncController extends SyncController {}
   for (const decorate of decorators) decorate(ConfiguredSyncController);
+  DefaultTag(ConfiguredSyncController);
   return ConfiguredSyncController;
 }

@@ -8,21 +8,17 @@ import {
 } from '@nestjs/common';
 import { of, type Observable } from 'rxjs';
 import { sendAnswer, type HttpResponse } from './answer.js';
+import { OPERATIONS, type OperationName } from './openapi/operations.js';
+import { described, Undescribed } from './openapi/swagger-metadata.js';
 import type { HttpRequest } from './sync-request.js';
 
 const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
 
-/**
- * What `@ApiExcludeController()` of `@nestjs/swagger` sets: as every method is routed, it would show dozens of operations
- * where there are seven. docs/protocol.md describes them.
- */
-export const HiddenFromSwagger: ClassDecorator = SetMetadata('swagger/apiExcludeController', [true]);
-
-type Method = 'GET' | 'POST';
-
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */
-export function SyncRoute(method: Method, path: string): MethodDecorator {
-  return applyDecorators(All(path), SetMetadata(ALLOWED, method));
+export function SyncRoute(name: OperationName | 'live'): MethodDecorator {
+  const [method, description] =
+    name === 'live' ? (['GET', Undescribed] as const) : ([OPERATIONS[name].method, described(name)] as const);
+  return applyDecorators(All(name), SetMetadata(ALLOWED, method), description);
 }
 
 /** Whether the handler of a route is one of ours: Nest gives it the metadata of the controller's method. */

@@ -20,7 +20,7 @@ import { LiveEndpoint } from './live/live-endpoint.js';
 import { pullRequest, pushRequest, registerRequest, snapshotRequest } from './requests.js';
 import { SyncExceptionFilter } from './sync-exception.filter.js';
 import type { HttpRequest } from './sync-request.js';
-import { HiddenFromSwagger, MethodInterceptor, SyncRoute } from './sync-route.js';
+import { MethodInterceptor, SyncRoute } from './sync-route.js';
 import { UserInterceptor } from './user.interceptor.js';
 import { VersionInterceptor } from './version.interceptor.js';
 
@@ -36,49 +36,48 @@ import { VersionInterceptor } from './version.interceptor.js';
   VersionInterceptor,
 )
 @UseFilters(SyncExceptionFilter)
-@HiddenFromSwagger
 export class SyncController {
   constructor(
     private readonly engine: SyncEngine,
     private readonly liveEndpoint: LiveEndpoint,
   ) {}
 
-  @SyncRoute('POST', 'register')
+  @SyncRoute('register')
   async register(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, registerAnswer(await this.engine.register(await registerRequest(request))));
   }
 
-  @SyncRoute('POST', 'pull')
+  @SyncRoute('pull')
   @UseInterceptors(ReadInterceptor)
   async pull(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, pullAnswer(await this.engine.pull(await pullRequest(request))));
   }
 
-  @SyncRoute('POST', 'push')
+  @SyncRoute('push')
   @UseInterceptors(PushInterceptor)
   async push(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     const outcome = await this.engine.push(await pushRequest(request));
     sendAnswer(response, await inTurns(pushAnswer(outcome)));
   }
 
-  @SyncRoute('POST', 'snapshot')
+  @SyncRoute('snapshot')
   @UseInterceptors(ReadInterceptor)
   async snapshot(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, snapshotAnswer(await this.engine.snapshot(await snapshotRequest(request))));
   }
 
-  @SyncRoute('GET', 'tables')
+  @SyncRoute('tables')
   async tables(@Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, metaAnswer(await this.engine.schema()));
   }
 
-  @SyncRoute('GET', 'schema')
+  @SyncRoute('schema')
   async schema(@Res() response: HttpResponse): Promise<void> {
     sendAnswer(response, schemaAnswer(await this.engine.schema()));
   }
 
   /** Returns when the connection has begun; it may go on for minutes. */
-  @SyncRoute('GET', 'live')
+  @SyncRoute('live')
   async live(@Req() request: HttpRequest, @Res() response: HttpResponse): Promise<void> {
     await this.liveEndpoint.open(request, response);
   }

@@ -3,12 +3,12 @@ export class BucketIndex<Member> {
   private readonly members = new Map<string, Set<Member>>();
   private readonly buckets = new Map<Member, ReadonlySet<string>>();
 
-  /** All that have been set, in the order in which they first were. */
+  /** Every member, in the order of its first `set`. */
   all(): Iterable<Member> {
     return this.buckets.keys();
   }
 
-  /** @returns whether the member listens to others than before */
+  /** @returns whether the member's buckets have changed */
   set(member: Member, buckets: readonly string[]): boolean {
     const before = this.buckets.get(member);
     const after = new Set(buckets);
@@ -29,7 +29,7 @@ export class BucketIndex<Member> {
     return this.members.get(bucket) ?? NOBODY;
   }
 
-  /** How many members, and how many buckets that somebody listens to. */
+  /** The number of members, and of buckets that any of them listens to. */
   get size(): { readonly members: number; readonly buckets: number } {
     return { members: this.buckets.size, buckets: this.members.size };
   }

@@ -5,13 +5,13 @@ import type { LogHead } from '../store/changelog/log-head.js';
 import type { Disconnect } from '../store/clients/disconnects.js';
 import type { LogGrowth } from './live-hub.js';
 import type { LiveReads } from './live-reads.js';
-import { nextLook } from './pacing.js';
+import { nextReadIn } from './pacing.js';
 
-/** Above so many new entries all are woken: to find out who has any takes longer. */
+/** Above this number of new entries, the watcher wakes every device: to find out whose they are takes longer. */
 const MANY_ENTRIES = 50_000n;
 
 /** The position up to which the log has been read. */
-export interface Looked {
+export interface ReadPosition {
   /** High-water mark of the log. */
   readonly lastSeq: bigint;
   /** The last of `sync_disconnects`. */
@@ -19,26 +19,25 @@ export interface Looked {
 }
 
 export interface WatcherEvents {
-  /** Whether anybody is to be woken: nothing is looked at otherwise. */
+  /** Whether any device is connected; the watcher reads nothing otherwise. */
   isNeeded(): boolean;
   /** @param buckets each with the seq of its last entry */
   onEntries(buckets: ReadonlyMap<string, bigint>, growth: LogGrowth): void;
-  /** Which buckets have entries is not known. */
+  /** The log has new entries, and the watcher does not know in which buckets. */
   onManyEntries(growth: LogGrowth): void;
   onDisconnects(disconnects: readonly Disconnect[]): void;
 }
 
 /**
- * Looks at the log's head, wherever the WAL consumer runs, and says what has come. An entry that can be pulled is said
- * once or more, and none is before it can be: only what was read is said.
+ * Reads the log's head, wherever the WAL consumer runs, and reports new entries. It reports each entry at least once,
+ * and none before a pull can read it: it reports only what it has read from the database.
  */
 export class HeadWatcher {
-  private looked: Looked = { lastSeq: 0n, disconnect: 0n };
-  private grownAt = -Infinity;
+  private position: ReadPosition = { lastSeq: 0n, disconnect: 0n };
   private running: Promise<void> = Promise.resolve();
   private isRunning = false;
   private isStopped = false;
-  private isTold = false;
+  private isDue = false;
   private wakeUp: () => void = () => undefined;
   private isFailing = false;
 
@@ -48,26 +47,26 @@ export class HeadWatcher {
     private readonly logger: SyncLogger,
   ) {}
 
-  /** Up to where in the log all has been said. */
+  /** The seq up to which every entry has been reported. */
   get lastSeq(): bigint {
-    return this.looked.lastSeq;
+    return this.position.lastSeq;
   }
 
   /**
-   * Goes on from what somebody has read who is to be woken from now on.
-   * @returns whether more has been said than that, so that it has to be read once more
+   * Begins where a device that has just connected has read the log.
+   * @returns whether later entries were reported already, so that the caller has to read once more
    */
-  follow(read: Looked): boolean {
+  follow(read: ReadPosition): boolean {
     if (this.isStopped) return false;
-    if (this.isRunning) return this.looked.lastSeq > read.lastSeq;
-    this.looked = read;
+    if (this.isRunning) return this.position.lastSeq > read.lastSeq;
+    this.position = read;
     this.running = this.run();
     return false;
   }
 
-  /** Looks at once, or as soon as it may. */
-  tell(): void {
-    this.isTold = true;
+  /** Reads the head as soon as the pause between two reads allows. */
+  readSoon(): void {
+    this.isDue = true;
     this.wakeUp();
   }
 
@@ -80,7 +79,7 @@ export class HeadWatcher {
   private async run(): Promise<void> {
     this.isRunning = true;
     while (!this.isStopped && this.events.isNeeded()) {
-      this.isTold = false;
+      this.isDue = false;
       try {
         await this.check();
         this.isFailing = false;
@@ -89,31 +88,31 @@ export class HeadWatcher {
       }
       await this.pause();
     }
-    // In one piece with the last look at who is there: who comes next starts it again.
+    // No await since `isNeeded`: the next device that connects starts it again.
     this.isRunning = false;
   }
 
   private async check(): Promise<void> {
-    const { reads, events, looked } = this;
+    const { reads, events, position } = this;
     const head = await reads.head();
     if (head === null) return;
     const growth = { checkpoint: head.lastSeq, committedAt: performance.now() - head.age };
-    if (head.disconnect > looked.disconnect) events.onDisconnects(await reads.disconnects(looked.disconnect));
-    if (head.lastSeq !== looked.lastSeq) {
-      this.grownAt = performance.now();
-      const buckets = await this.newBuckets(looked.lastSeq, head);
+    if (head.disconnect > position.disconnect)
+      events.onDisconnects(await reads.disconnects(position.disconnect));
+    if (head.lastSeq !== position.lastSeq) {
+      const buckets = await this.newBuckets(position.lastSeq, head);
       if (buckets) events.onEntries(buckets, growth);
       else events.onManyEntries(growth);
     }
-    this.looked = head;
+    this.position = head;
   }
 
-  /** @returns null when they can't be told, or are too many */
+  /** @returns null when the log does not say, or when there are too many entries */
   private async newBuckets(
     from: bigint,
     { lastSeq: to, floorSeq }: LogHead,
   ): Promise<ReadonlyMap<string, bigint> | null> {
-    // The log may be another one, or may have been compacted meanwhile.
+    // Another log has taken this one's place, or a compaction has removed entries meanwhile.
     if (to < from || floorSeq > from || to - from > MANY_ENTRIES) return null;
     const { buckets, count } = await this.reads.newEntries(from, to);
     if (count === to - from) return buckets;
@@ -123,9 +122,8 @@ export class HeadWatcher {
 
   private async pause(): Promise<void> {
     const began = performance.now();
-    const waits = (): number => nextLook(performance.now() - this.grownAt, this.isTold);
     for (;;) {
-      const left = this.isStopped ? 0 : began + waits() - performance.now();
+      const left = this.isStopped ? 0 : began + nextReadIn(this.isDue) - performance.now();
       if (left <= 0) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
@@ -140,7 +138,7 @@ export class HeadWatcher {
   private report(error: unknown): void {
     if (this.isFailing) return;
     this.isFailing = true;
-    this.logger.warn('the log can’t be looked at, so no device is told of changes until it can', {
+    this.logger.warn('the log can’t be read, so no device is woken until it can', {
       error: describeError(error),
     });
   }

@@ -1,7 +1,7 @@
 import type { EndReason, LiveSink, SchemaIds } from './live-sink.js';
 import { jittered, pokeDue, retryAfter } from './pacing.js';
 
-/** A device that reads nothing is ended before it costs more than this, in bytes. */
+/** The most bytes that a device may leave unread before its connection ends. */
 const MOST_UNSENT = 64 * 1024;
 
 /** Milliseconds. */
@@ -13,19 +13,19 @@ export interface ConnectionTimes {
 }
 
 export interface ConnectionOwner {
-  /** Told once, whoever has ended it. */
+  /** Called once, whichever side has ended it. */
   onClose(connection: LiveConnection): void;
   /** @param delay milliseconds from the commit of the newest change; null where there is no such change */
   onPoke(delay: number | null): void;
 }
 
-/** Whose connection it is. */
+/** The device of a connection. */
 export interface ConnectedDevice {
   readonly userId: string;
   readonly clientId: string;
   /** Primary key of the device's row. */
   readonly id: string;
-  /** The last of `sync_disconnects` when it came. */
+  /** The last of `sync_disconnects` when it connected. */
   readonly disconnect: bigint;
 }
 
@@ -35,13 +35,13 @@ export interface Waking {
   readonly checkpoint: bigint;
   /** Milliseconds to wait for its turn. Default: 0. */
   readonly delay?: number;
-  /** When the newest change was committed, by `performance.now()`. Default: nothing of that is known. */
+  /** When the newest change was committed, by `performance.now()`. Default: unknown. */
   readonly committedAt?: number;
 }
 
 /** One device that is connected. Times are those of `performance.now()`. */
 export class LiveConnection {
-  /** Up to where in the log it was told of all that concerns it. */
+  /** The seq up to which the device has heard of all its entries. */
   seen: bigint;
   refreshAt: number;
   private schemaHash: string;
@@ -52,7 +52,7 @@ export class LiveConnection {
   private timer: NodeJS.Timeout | null = null;
   private state: 'opening' | 'open' | 'closed' = 'opening';
 
-  /** @param known up to where in the log it needs not be woken, and the schema that it need not be told */
+  /** @param known the seq up to which it need not be woken, and the schema that it has */
   constructor(
     readonly device: ConnectedDevice,
     known: { readonly checkpoint: bigint; readonly schemaHash: string },
@@ -69,7 +69,7 @@ export class LiveConnection {
     return this.state === 'closed';
   }
 
-  /** Lets it be told things: the device has been greeted. What has woken it meanwhile is told first. */
+  /** Begins to send, once the device has its greeting: first the poke that came meanwhile, if any. */
   begin(): void {
     if (this.state !== 'opening') return;
     this.state = 'open';
@@ -79,7 +79,7 @@ export class LiveConnection {
     if (this.pending) this.schedule(this.pending.due, now);
   }
 
-  /** Pokes the device as soon as it may be. One poke at most is outstanding: it says the newest checkpoint. */
+  /** Pokes the device as soon as its interval allows. One poke at most is pending; it carries the newest checkpoint. */
   wake({ checkpoint, delay = 0, committedAt }: Waking): void {
     if (this.isClosed || checkpoint < this.seen) return;
     const now = performance.now();
@@ -93,14 +93,14 @@ export class LiveConnection {
     if (this.state === 'open' && (pending === null || due < pending.due)) this.schedule(due, now);
   }
 
-  /** Does nothing when the device knows it. */
-  tellSchema({ version, hash }: SchemaIds): void {
+  /** Does nothing when the device has it. */
+  sendSchema({ version, hash }: SchemaIds): void {
     if (this.state !== 'open' || hash === this.schemaHash) return;
     this.schemaHash = hash;
     this.write(() => this.sink.schema({ version, hash }));
   }
 
-  /** To be called often: what is due by now is done. */
+  /** Sends a heartbeat and ends the connection when these are due; its owner calls it often. */
   keepUp(now: number): void {
     if (now >= this.endsAt) this.end('max_age');
     if (now < this.heartbeatAt) return;
@@ -108,14 +108,14 @@ export class LiveConnection {
     if (this.state === 'open') this.write(() => this.sink.heartbeat());
   }
 
-  /** @param together how many are ended at the same time */
+  /** @param together the number of connections that are ended at the same time */
   end(reason: EndReason, together = 1): void {
     if (this.isClosed) return;
     this.close();
     this.sink.end(reason, retryAfter(reason, together));
   }
 
-  /** Frees what it holds. The device has gone, or is told to go. */
+  /** Frees what it holds: the device has gone, or gets its end. */
   close(): void {
     if (this.isClosed) return;
     this.state = 'closed';

@@ -13,7 +13,7 @@ export interface LogGrowth {
 /** The connections of an instance, by bucket and by user. */
 export class LiveHub {
   private readonly index = new BucketIndex<LiveConnection>();
-  /** Each user's, in the order in which they came. */
+  /** Each user's connections, in the order in which they came. */
   private readonly users = new Map<string, Set<LiveConnection>>();
 
   get size(): number {
@@ -24,7 +24,7 @@ export class LiveHub {
     return [...this.index.all()];
   }
 
-  /** Those of a user, or of one device of theirs, the oldest first. */
+  /** The connections of a user, or of one of their devices, the oldest first. */
   of(userId: string, clientId: string | null = null): readonly LiveConnection[] {
     const own = [...(this.users.get(userId) ?? [])];
     return clientId === null ? own : own.filter(({ device }) => device.clientId === clientId);
@@ -52,8 +52,8 @@ export class LiveHub {
   }
 
   /**
-   * Wakes those who listen to buckets with new entries. They take turns, the members of small buckets first: a change
-   * that all see keeps nobody waiting for one of their own.
+   * Wakes the connections that listen to buckets with new entries. They take turns, the members of small buckets first:
+   * a change that everybody sees delays no change of one user.
    * @param buckets each with the seq of its last entry
    */
   wake(buckets: ReadonlyMap<string, bigint>, growth: LogGrowth): void {

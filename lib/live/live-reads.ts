@@ -12,7 +12,7 @@ import {
   readResynced,
 } from '../store/clients/live-clients.js';
 
-/** The queries of the live channel, each one statement. */
+/** Runs the queries of the live channel, each as one statement. */
 export class LiveReads {
   private keepsPlans: boolean;
 

@@ -1,7 +1,7 @@
 /**
- * Why the server ends a connection:
+ * The reasons for which the server ends a connection:
  * - `shutdown`: the instance stops
- * - `max_age`: the guards are to see the device again
+ * - `max_age`: the device has to pass the guards again
  * - `too_slow`: the device doesn't read
  * - `unauthorized`: the host has ended the user's connections, or the device is no longer registered
  * - `replaced`: the user has opened too many others
@@ -14,13 +14,13 @@ export interface SchemaIds {
   readonly hash: string;
 }
 
-/** The end of a connection at which the device is. None of it throws; after an end, none of it does anything. */
+/** The device's side of a connection. No method throws, and after an end none does anything. */
 export interface LiveSink {
-  /** Bytes that the device has not taken yet. */
+  /** Bytes that the device has not read yet. */
   readonly unsent: number;
   poke(checkpoint: bigint): void;
   schema(schema: SchemaIds): void;
   heartbeat(): void;
-  /** @param retryMs after which the device is to come back */
+  /** @param retryMs milliseconds after which the device is to come back */
   end(reason: EndReason, retryMs: number): void;
 }

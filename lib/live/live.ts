@@ -24,11 +24,11 @@ export interface LiveRequest {
   /** Canonical. */
   readonly userId: string;
   readonly clientId: string;
-  /** The device's checkpoint; null: it is told of what comes, and not of what has come. */
+  /** The device's checkpoint. null: it hears of entries from now on, and of no earlier ones. */
   readonly since: bigint | null;
 }
 
-/** A connection that is told nothing until it begins. */
+/** A connection that sends nothing until it begins. */
 export interface OpenedConnection {
   readonly connection: LiveConnection;
   /** High-water mark of the log. */
@@ -40,13 +40,13 @@ export interface OpenedConnection {
 export interface LiveReport {
   /** Devices that are connected. */
   readonly connections: number;
-  /** Told to devices since the start. */
+  /** Sent to devices since the start. */
   readonly pokes: number;
   /** Milliseconds from a commit to its poke, of the last 1,000; null before the first. */
   readonly pokeDelay: { readonly p50: number; readonly p99: number } | null;
 }
 
-/** Tells connected devices that there is something to pull. */
+/** Pokes connected devices when there is something to pull. */
 @Injectable()
 export class Live implements BeforeApplicationShutdown {
   /** Whether there is a live channel at all. */
@@ -97,12 +97,11 @@ export class Live implements BeforeApplicationShutdown {
       subscriptionInterval,
       lastSeq,
     });
-    signal.onGrown(() => this.watcher.tell());
+    signal.onGrown(() => this.watcher.readSoon());
   }
 
   /**
-   * Connects a device, which is told of everything that comes into the log from here on. To be begun, or closed, by the
-   * caller.
+   * Connects a device, which hears of every entry from here on. The caller has to begin the connection, or to close it.
    * @throws LiveBusyError when the instance has no place
    * @throws SynchroError `client_not_registered`; `temporarily_unavailable` until a WAL consumer has run
    */
@@ -115,12 +114,12 @@ export class Live implements BeforeApplicationShutdown {
       const buckets = await this.subscriptions.of(request);
       const contract = await this.schemas.current();
       const found = await this.ask(request, buckets);
-      // In one piece with its place in the hub, whose members are ended.
+      // No await from here to its place in the hub: a stop ends the hub's members.
       this.refuseWhenStopped();
       const device = { ...request, id: found.id, disconnect: found.disconnect };
       const known = { checkpoint: found.lastSeq, schemaHash: contract.hash };
       const connection = this.connect(device, known, sink, buckets);
-      // Somebody was told of more than was read: of that, this device was not.
+      // Others have heard of later entries than were read for this device.
       const read = this.watcher.follow(found) ? await this.ask(request, buckets) : found;
       connection.seen = read.lastSeq;
       if (read.hasNews) connection.wake({ checkpoint: read.lastSeq });
@@ -130,7 +129,7 @@ export class Live implements BeforeApplicationShutdown {
     }
   }
 
-  /** Takes over the buckets that a pull has resolved: they wake the device from here on. */
+  /** Takes over the buckets that a pull has resolved: their entries wake the device from here on. */
   recordSubscriptions(userId: string, clientId: string, buckets: readonly string[]): void {
     for (const connection of this.hub.of(userId, clientId)) {
       const checkpoint = this.watcher.lastSeq > connection.seen ? this.watcher.lastSeq : connection.seen;
@@ -142,14 +141,14 @@ export class Live implements BeforeApplicationShutdown {
   /** Ends the connections of a user, or of one of their devices, on every instance. */
   async disconnect(userId: string, clientId: string | null): Promise<void> {
     await this.reads.addDisconnect(userId, clientId);
-    this.watcher.tell();
+    this.watcher.readSoon();
   }
 
   get report(): LiveReport {
     return { connections: this.hub.size, pokes: this.pokes, pokeDelay: this.pokeTimes.report };
   }
 
-  /** Ends all connections, and takes none any more: the HTTP server, which closes next, would wait for them. */
+  /** Ends all connections and refuses new ones: the HTTP server, which closes next, would wait for them. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopped = true;
     const all = this.hub.all();
@@ -194,14 +193,14 @@ export class Live implements BeforeApplicationShutdown {
     return connection;
   }
 
-  /** Those that came after the user was disconnected have passed the guards since. */
+  /** Leaves the connections that came after the disconnect: they have passed the guards since. */
   private endThose(userId: string, clientId: string | null, disconnect: bigint): void {
     for (const connection of this.hub.of(userId, clientId))
       if (connection.device.disconnect < disconnect) connection.end('unauthorized');
   }
 }
 
-/** A device listens to its own bucket, too: what comes and goes by changed subscriptions is written there. */
+/** Adds the device's own bucket, which has the entries of changed subscriptions. */
 function withOwn(clientRowId: string, buckets: readonly string[]): readonly string[] {
   return [...buckets, clientBucket(clientRowId)];
 }

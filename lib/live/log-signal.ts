@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 
-/** By which the WAL consumer of this instance says that the log has grown. */
+/** Connects the WAL consumer of this instance with the live channel. */
 @Injectable()
 export class LogSignal {
   private listener: () => void = () => undefined;
 
-  /** To be called once what was appended can be pulled, and not before. */
+  /** Announces that the log has grown; the consumer calls it once a pull can read the entries, and not before. */
   grown(): void {
     this.listener();
   }
 
-  /** There is one listener at most. */
+  /** Replaces the listener: there is one at most. */
   onGrown(listener: () => void): void {
     this.listener = listener;
   }

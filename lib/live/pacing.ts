@@ -1,13 +1,10 @@
 import type { EndReason } from './live-sink.js';
 
-/** Devices that are woken in a second, as each of them pulls then. */
+/** Devices woken in a second: each of them pulls then. */
 const WOKEN_PER_SECOND = 2_000;
 const LONGEST_SPREAD_MS = 5_000;
 
-/**
- * How long the devices that one change wakes are spread over, in milliseconds, so that their pulls don't come at one
- * instant.
- */
+/** The milliseconds over which the devices that one change wakes are spread, so that their pulls don't come at once. */
 export function spreadOver(devices: number): number {
   return Math.min(LONGEST_SPREAD_MS, (devices * 1_000) / WOKEN_PER_SECOND);
 }
@@ -17,23 +14,23 @@ export interface PokeTimes {
   readonly now: number;
   /** When the connection was last poked. */
   readonly last: number;
-  /** How long this poke waits for its turn. */
+  /** The wait of this poke for its turn. */
   readonly delay: number;
   /** Least time between two pokes. */
   readonly interval: number;
 }
 
-/** When a connection may be poked: the first time at once. */
+/** The time at which a connection may be poked; the first poke does not wait. */
 export function pokeDue({ now, last, delay, interval }: PokeTimes): number {
   return Math.max(now + delay, last + interval);
 }
 
-/** A time give or take a tenth, so that what began together doesn't go on together. */
+/** A time give or take a tenth, so that connections that began together drift apart. */
 export function jittered(milliseconds: number, random = Math.random()): number {
   return milliseconds * (0.9 + 0.2 * random);
 }
 
-/** Milliseconds: the least time after which a device may come back, and for how much longer it may be told to wait. */
+/** The least milliseconds after which a device may come back, and the most that chance adds to them. */
 const RETRY: Readonly<Record<EndReason, readonly [least: number, spread: number]>> = {
   shutdown: [200, 1_000],
   max_age: [0, 1_000],
@@ -42,31 +39,30 @@ const RETRY: Readonly<Record<EndReason, readonly [least: number, spread: number]
   replaced: [5_000, 10_000],
 };
 
-/** Of those who are ended together, so many come back in a second. */
+/** Devices that come back in a second, of those that were ended together. */
 const BACK_PER_SECOND = 1_000;
 
 /**
- * After how many milliseconds a device is to come back.
- * @param together how many are told so at the same time
+ * The milliseconds after which a device is to come back.
+ * @param together the number of devices that are ended at the same time
  */
 export function retryAfter(reason: EndReason, together: number, random = Math.random()): number {
   const [least, spread] = RETRY[reason];
   return Math.round(least + random * Math.max(spread, (together * 1_000) / BACK_PER_SECOND));
 }
 
-const LOOK_BUSY_MS = 25;
-const LOOK_IDLE_MS = 250;
-/** So long after the log has grown it is looked at as when it is busy. */
-const BUSY_MS = 1_000;
-/** Each commit says that the log has grown, and there may be thousands in a second. */
-const LEAST_BETWEEN_LOOKS_MS = 5;
+/**
+ * The milliseconds between two reads of the log's head. On an instance that doesn't consume, a device hears of a change
+ * this much later at most, and a read costs a fraction of a millisecond.
+ */
+const READ_EVERY_MS = 30;
+/** Each commit announces that the log has grown, and a second may have thousands of them. */
+const LEAST_BETWEEN_READS_MS = 5;
 
 /**
- * How long to wait until the log's head is looked at again, in milliseconds.
- * @param sinceGrown milliseconds since the log was found to have grown
- * @param isTold the WAL consumer has said that it has grown again
+ * The milliseconds until the next read of the log's head.
+ * @param isDue the WAL consumer has announced that the log has grown again
  */
-export function nextLook(sinceGrown: number, isTold: boolean): number {
-  if (isTold) return LEAST_BETWEEN_LOOKS_MS;
-  return sinceGrown < BUSY_MS ? LOOK_BUSY_MS : LOOK_IDLE_MS;
+export function nextReadIn(isDue: boolean): number {
+  return isDue ? LEAST_BETWEEN_READS_MS : READ_EVERY_MS;
 }

@@ -1,6 +1,6 @@
 const KEPT = 1_000;
 
-/** The latest times from a commit to its poke, in milliseconds. */
+/** Keeps the latest times from a commit to its poke, in milliseconds. */
 export class PokeTimes {
   private readonly times: number[] = [];
   private count = 0;

@@ -13,7 +13,7 @@ import { jittered } from './pacing.js';
 
 const TICK_MS = 250;
 const SCHEMA_MS = 5_000;
-/** Users whose subscriptions are asked for at a time: a resolver may read the database. */
+/** Users whose subscriptions are resolved at the same time: a resolver may read the database. */
 const AT_A_TIME = 4;
 const PATIENCE_MS = 10_000;
 
@@ -25,7 +25,7 @@ export interface UpkeepOptions {
   readonly logger: SyncLogger;
   /** Milliseconds. */
   readonly subscriptionInterval: number;
-  /** Up to where in the log all has been said. */
+  /** The seq up to which every entry has been reported. */
   readonly lastSeq: () => bigint;
 }
 
@@ -38,7 +38,7 @@ export class Upkeep {
 
   constructor(private readonly options: UpkeepOptions) {}
 
-  /** While there are connections. */
+  /** Runs until there is no connection left. */
   start(): void {
     this.timer ??= setInterval(() => this.tick(), TICK_MS);
   }
@@ -71,7 +71,7 @@ export class Upkeep {
     });
   }
 
-  /** Asks again what devices may read, and whether they are still registered. */
+  /** Resolves again the buckets of devices, and ends those that are no longer registered. */
   private async refresh(due: readonly LiveConnection[]): Promise<void> {
     const { reads, logger, subscriptionInterval } = this.options;
     const now = performance.now();
@@ -82,7 +82,7 @@ export class Upkeep {
       const users = [...groupBy(stay, ({ device }) => device.userId)];
       await eachOf(users, AT_A_TIME, ([userId, connections]) => this.resubscribe(userId, connections));
     } catch (error) {
-      logger.warn('what connected devices may read can’t be told; they keep what they had', {
+      logger.warn('the buckets of connected devices can’t be resolved; they keep those that they had', {
         error: describeError(error),
       });
     }
@@ -95,22 +95,25 @@ export class Upkeep {
     return resyncSeq !== undefined;
   }
 
-  /** A user whose subscriptions can't be told, or not in time, costs the others nothing. */
+  /** Resolves one user's buckets: a resolver that fails, or is late, costs other users nothing. */
   private async resubscribe(userId: string, connections: readonly LiveConnection[]): Promise<void> {
     const { hub, logger } = this.options;
     let buckets: readonly string[];
     try {
       buckets = await this.subscriptionsOf(userId);
     } catch (error) {
-      logger.warn('what a connected user may read can’t be told; their devices keep what they had', {
-        userId,
-        error: describeError(error),
-      });
+      logger.warn(
+        'the buckets of a connected user can’t be resolved; their devices keep those that they had',
+        {
+          userId,
+          error: describeError(error),
+        },
+      );
       return;
     }
     for (const connection of connections) {
       const own = [...buckets, clientBucket(connection.device.id)];
-      // The device's next pull finds out what the change means for it.
+      // The device's next pull brings the rows of the change.
       if (hub.setBuckets(connection, own)) this.wake(connection);
     }
   }
@@ -123,7 +126,7 @@ export class Upkeep {
       if (buckets === null) throw new Error(`the SubscriptionResolver did not answer in ${PATIENCE_MS} ms`);
       return buckets;
     } finally {
-      late.catch(() => undefined); // that is how it ends
+      late.catch(() => undefined); // the abort rejects it
       ended.abort();
     }
   }
@@ -132,7 +135,7 @@ export class Upkeep {
     const { hub, schemas, logger } = this.options;
     try {
       const schema = await schemas.current();
-      for (const connection of hub.all()) connection.tellSchema(schema);
+      for (const connection of hub.all()) connection.sendSchema(schema);
     } catch (error) {
       logger.warn('the schema can’t be read; connected devices hear of a new one later', {
         error: describeError(error),

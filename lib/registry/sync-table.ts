@@ -62,6 +62,8 @@ export interface SyncTable {
   readonly syncColumns: readonly string[] | null;
   /** Columns that are left out: `select: false` ones that were not asked for, and those that the host names. */
   readonly hiddenColumns: readonly string[];
+  /** Columns that the entity keeps out of the host's JSON, by `@Exclude()`: the start warns of those that are synced. */
+  readonly unserializedColumns: readonly string[];
   /** Every column that a client's update can't touch: key, owner, parent key, timestamps, version, and the host's. */
   readonly protectedColumns: ReadonlySet<string>;
   readonly bucketByColumn: string | null;

@@ -12,6 +12,7 @@ import { syncTableOptions } from './sync-table.decorator.js';
 import type { SyncTableOptions } from './sync-table.options.js';
 import { DELETED_AT, UPDATED_AT } from './time-names.js';
 import type { SqlFunction, ResolvedBucketSource, SyncTable } from './sync-table.js';
+import { unserializedColumns } from './unserialized-columns.js';
 
 export interface Decorated {
   readonly metadata: EntityMetadata;
@@ -97,6 +98,7 @@ export class TableBuilder {
       dependencies: (options.dependencies ?? []).flatMap((entity) => this.tableName(entity())).toSorted(),
       syncColumns,
       hiddenColumns: this.hiddenColumns([idColumn, updatedAtColumn, deletedAtColumn]),
+      unserializedColumns: unserializedColumns(metadata),
       protectedColumns: new Set([...own, ...protectedByHost]),
       ...bucketInference(options, {
         ownerColumn,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../database/query-log/own-query.js';
 import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
@@ -50,7 +51,8 @@ export class SubscribedBuckets {
       (each, index) =>
         `SELECT ${index} AS n, teams.team FROM (${teamsSql(each, '$1::text')}) AS teams WHERE teams.team <> ''`,
     );
-    const rows: { n: number; team: string }[] = await this.dataSource.query(
+    const rows = await ownQuery<{ n: number; team: string }>(
+      this.dataSource,
       `${teams.join(' UNION ')} ORDER BY n, team`,
       [userId],
     );

@@ -6,7 +6,7 @@ import { SyncLogger } from '../common/sync-logger.js';
 import { SyncRegistry, type RegistryProblem } from '../registry/sync-registry.js';
 import { type EnumLabel, keepLabels, renamedLabels, unknownLabels } from '../store/enum-labels.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
-import { inTransaction, type SqlRunner } from '../database/session.js';
+import { inTransaction, singleStatement, type SqlRunner } from '../database/session.js';
 import { SYNCHRO_OPTIONS } from '../settings/synchro.options.js';
 import { readSettings, type SynchroSettings } from '../settings/synchro.settings.js';
 import { buildContract, type BuiltContract } from './contract-builder.js';
@@ -93,7 +93,7 @@ export class SchemaService {
    * @throws {SynchroError} with all that keeps the tables from being synced
    */
   async current(): Promise<SchemaContract> {
-    const token = await this.readToken(this.dataSource.manager);
+    const token = await singleStatement(this.dataSource, (manager) => this.readToken(manager));
     return this.contracts.get(token) ?? this.load(token);
   }
 
@@ -111,11 +111,21 @@ export class SchemaService {
   private load(token: string): Promise<SchemaContract> {
     const running = this.loading.get(token);
     if (running) return running;
-    const load = inTransaction(this.dataSource, 'read', (manager) => this.read(manager))
-      .then((draft) => this.publish(draft))
-      .finally(() => this.loading.delete(token));
+    const load = this.readNumbered().finally(() => this.loading.delete(token));
     this.loading.set(token, load);
     return load;
+  }
+
+  /** Gives a new contract its version, and reads it again: the manifest belongs to what the token vouches for. */
+  private async readNumbered(): Promise<SchemaContract> {
+    for (;;) {
+      const draft = await inTransaction(this.dataSource, 'read', (manager) => this.read(manager));
+      const { labels, version, ...contract } = draft;
+      if (labels.length > 0)
+        await inTransaction(this.dataSource, 'write', (manager) => keepLabels(manager, labels));
+      if (version !== null) return this.keep({ ...contract, version });
+      await addVersion(this.dataSource, contract.hash, columnsOf(contract));
+    }
   }
 
   /** Everything from one snapshot, so that the token vouches for what was read with it. */
@@ -172,11 +182,7 @@ export class SchemaService {
     };
   }
 
-  private async publish({ labels, ...draft }: ContractDraft): Promise<SchemaContract> {
-    if (labels.length > 0)
-      await inTransaction(this.dataSource, 'write', (manager) => keepLabels(manager, labels));
-    const version = draft.version ?? (await addVersion(this.dataSource, draft.hash, columnsOf(draft)));
-    const contract = { ...draft, version };
+  private keep(contract: SchemaContract): SchemaContract {
     this.contracts.set(contract.token, contract);
     for (const oldest of [...this.contracts.keys()].slice(0, -CONTRACTS_KEPT)) this.contracts.delete(oldest);
     return contract;

@@ -75,15 +75,14 @@ export interface SynchroOptions {
   /** Bounds on the size and cost of requests, beside the three options above. Default: `{}`. */
   readonly limits?: LimitOptions;
   /**
-   * Milliseconds that one statement of a register, pull, push or snapshot may take; above it 503. A push that can't be
-   * done in that time never gets done. Default: what the database says (`statement_timeout` of the role).
+   * Milliseconds that one statement of a request may take; above it 503, and a push that takes longer never gets done.
+   * Default: what the database says (`statement_timeout` of the role).
    */
   readonly statementTimeout?: number;
   /**
    * Requests prepare their statements by name, so that PostgreSQL plans them once for each connection. `false` for a
    * PgBouncer in transaction mode that keeps no prepared statements (before 1.21, or `max_prepared_statements = 0`); one
-   * that is met nevertheless is noticed with the first statement that it loses, and none is prepared from there on.
-   * Default: true.
+   * that is met nevertheless is noticed by the first statement that it loses, and none is prepared then. Default: true.
    */
   readonly preparedStatements?: boolean;
   /**
@@ -91,6 +90,8 @@ export interface SynchroOptions {
    * or a guard says so without a time of its own. Default: 5.
    */
   readonly retryAfter?: number;
+  /** TypeORM's query log has sync's own statements, too; what your hooks send is always there. Default: false. */
+  readonly logQueries?: boolean;
   /**
    * Takes the log lines as `{ message, ...fields }` with the context as second argument, as structured loggers for
    * Nest do. No line holds row data or tokens. Default: Nest's own `Logger`, with lines of text.

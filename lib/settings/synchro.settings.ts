@@ -44,6 +44,7 @@ export interface SynchroSettings {
   readonly statementTimeout: number | undefined;
   readonly preparedStatements: boolean;
   readonly retryAfter: number;
+  readonly logQueries: boolean;
   /** undefined: Nest's own. */
   readonly logger: LoggerService | undefined;
 }
@@ -121,6 +122,7 @@ export function readSettings(options: SynchroOptions, database = 'postgres'): Sy
     statementTimeout,
     preparedStatements: options.preparedStatements ?? true,
     retryAfter: options.retryAfter ?? 5,
+    logQueries: options.logQueries ?? false,
     logger,
   };
 }

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../database/query-log/own-query.js';
 import type { SynchroProblem } from '../common/errors.js';
 import type { SyncTable } from '../registry/sync-table.js';
 
@@ -13,7 +14,8 @@ export async function openPolicyWarnings(
   tables: readonly SyncTable[],
   resolver: string,
 ): Promise<readonly SynchroProblem[]> {
-  const found: { readonly n: number }[] = await dataSource.query(
+  const found = await ownQuery<{ readonly n: number }>(
+    dataSource,
     `SELECT (w.n - 1)::integer AS n
        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (relation, policy, n)
        JOIN pg_class c ON c.oid = w.relation::regclass AND c.relrowsecurity

@@ -24,6 +24,7 @@ export class CreateSampleTables1767225600000 implements MigrationInterface {
     await runner.query(`CREATE TABLE task_shares (
     task_id uuid NOT NULL REFERENCES tasks ON DELETE CASCADE,
     shared_with_user_id text NOT NULL,
+    can_edit boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, shared_with_user_id)
 )`);
     await runner.query('CREATE INDEX task_shares_shared_with_user_id ON task_shares (shared_with_user_id)');

@@ -1,6 +1,6 @@
-import { Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** Lets another user see a task. Not synced itself; it decides who sees the task. */
+/** Lets another user see a task and comment on it. Not synced itself; it decides who sees and who edits the task. */
 @Entity('task_shares')
 export class TaskShare {
   @PrimaryColumn('uuid', { name: 'task_id' })
@@ -9,4 +9,8 @@ export class TaskShare {
   @Index('task_shares_shared_with_user_id')
   @PrimaryColumn('text', { name: 'shared_with_user_id' })
   sharedWithUserId!: string;
+
+  /** Whether the other user may change the task, too. Only its owner deletes it. */
+  @Column('boolean', { name: 'can_edit', default: false })
+  canEdit!: boolean;
 }

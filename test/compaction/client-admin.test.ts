@@ -5,7 +5,7 @@ import { startApp, type RunningApp } from '../support/app.js';
 import { withClient } from '../support/client.js';
 import { consumed } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import { Device, type DeviceOptions } from '../support/device.js';
 import { insertTasks } from '../support/sample-rows.js';
 import { eventually } from '../support/wait.js';
 
@@ -26,10 +26,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function started(user: string, options?: ConstructorParameters<typeof Device>[3]): Promise<Device> {
-  const device = new Device(app.url, user, randomUUID(), options);
-  await device.start();
-  return device;
+function started(user: string, options?: DeviceOptions): Promise<Device> {
+  return Device.started(app.url, user, options);
 }
 
 /** A comment that came before its task. */

@@ -4,7 +4,7 @@ import { SyncEngine, type CompactionResult } from '../../lib/index.js';
 import { startApp, type RunningApp } from '../support/app.js';
 import { consumed } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import { Device, type DeviceOptions } from '../support/device.js';
 import { insertTasks } from '../support/sample-rows.js';
 
 let database: TestDatabase;
@@ -24,10 +24,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function started(user: string, options?: ConstructorParameters<typeof Device>[3]): Promise<Device> {
-  const device = new Device(app.url, user, randomUUID(), options);
-  await device.start();
-  return device;
+function started(user: string, options?: DeviceOptions): Promise<Device> {
+  return Device.started(app.url, user, options);
 }
 
 async function compacted(): Promise<Partial<CompactionResult>> {

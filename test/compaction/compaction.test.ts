@@ -4,7 +4,7 @@ import { SyncEngine, type CompactionResult } from '../../lib/index.js';
 import { startApp, type AppOptions, type RunningApp } from '../support/app.js';
 import { consumed, logState } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import { Device, type DeviceOptions } from '../support/device.js';
 import { insertTask, insertTasks, retitle } from '../support/sample-rows.js';
 
 let database: TestDatabase;
@@ -30,10 +30,8 @@ async function begin(synchro: AppOptions['synchro']): Promise<void> {
   await database.query('DELETE FROM sync_clients');
 }
 
-async function started(user: string, options?: ConstructorParameters<typeof Device>[3]): Promise<Device> {
-  const device = new Device(app.url, user, randomUUID(), options);
-  await device.start();
-  return device;
+function started(user: string, options?: DeviceOptions): Promise<Device> {
+  return Device.started(app.url, user, options);
 }
 
 function compact(): Promise<CompactionResult> {

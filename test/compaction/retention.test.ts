@@ -5,7 +5,7 @@ import { startApp, type RunningApp } from '../support/app.js';
 import { withClient } from '../support/client.js';
 import { consumed, logState } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import { Device, type DeviceOptions } from '../support/device.js';
 import { insertTask, insertTasks, retitle } from '../support/sample-rows.js';
 import { eventually } from '../support/wait.js';
 import type { SnapshotResponse } from '../support/wire.js';
@@ -31,10 +31,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function started(user: string, options?: ConstructorParameters<typeof Device>[3]): Promise<Device> {
-  const device = new Device(app.url, user, randomUUID(), options);
-  await device.start();
-  return device;
+function started(user: string, options?: DeviceOptions): Promise<Device> {
+  return Device.started(app.url, user, options);
 }
 
 function compact(): Promise<CompactionResult> {

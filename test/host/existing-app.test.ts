@@ -242,14 +242,6 @@ describe('an app that was there before', () => {
   });
 });
 
-/** What a guard of the host's looks for. */
-describe('the controller of the sync routes', () => {
-  it('is left out of Swagger, which would show each route once for every method [W-HOST-81]', async () => {
-    const { syncControllerFor } = await import('../../lib/http/sync-controller.factory.js');
-    expect(Reflect.getMetadata('swagger/apiExcludeController', syncControllerFor('a', {}))).toEqual([true]);
-  });
-});
-
 describe('decorators of the host', () => {
   it('are on the controller of the sync routes, of that module alone', async () => {
     const { syncControllerFor } = await import('../../lib/http/sync-controller.factory.js');

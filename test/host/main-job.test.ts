@@ -1,17 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../support/adapters.js';
 import { startApp, type RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { eventually } from '../support/wait.js';
 import { toJson, type Row } from '../support/wire.js';
 
-describe.each([
-  { platform: 'Express', adapter: () => new ExpressAdapter() },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
-])('the main job on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the main job on $platform', ({ adapter }) => {
   const task = randomUUID();
   const comment = randomUUID();
   let database: TestDatabase;

@@ -15,8 +15,9 @@ import {
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
-import { applied, edgesOf, startWalApp } from '../support/wal-app.js';
+import type { Device } from '../support/device.js';
+import { twoDevices, type TwoDevices } from '../support/two-devices.js';
+import { edgesOf, startWalApp } from '../support/wal-app.js';
 
 class Times {
   @UpdateDateColumn({ type: 'timestamptz' })
@@ -111,6 +112,7 @@ describe('keys of other kinds', () => {
   let app: RunningApp;
   let phone: Device;
   let tablet: Device;
+  let arrive: TwoDevices['arrive'];
   const warned: string[] = [];
 
   beforeAll(async () => {
@@ -129,21 +131,12 @@ describe('keys of other kinds', () => {
     app = await startWalApp(database, [Board, Card, Membership, Order, Counter]);
     warned.push(...warn.mock.calls.map(([message]) => String(message)));
     warn.mockRestore();
-    phone = new Device(app.url, 'alice');
-    tablet = new Device(app.url, 'alice');
-    await phone.start();
-    await tablet.start();
+    ({ phone, tablet, arrive } = await twoDevices(app, database));
   });
   afterAll(async () => {
     await app.close();
     await database.drop();
   });
-
-  async function arrive(): Promise<void> {
-    await applied(database);
-    await tablet.sync();
-    await phone.sync();
-  }
 
   it('the contract has the id for the key, and leaves the serial key to the server [W-HOST-69]', async () => {
     const { tables } = await phone.schema();

@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
-import { Injectable, Logger, type DynamicModule, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Injectable, Logger, type DynamicModule, type ExecutionContext, type Type } from '@nestjs/common';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { TerminusModule } from '@nestjs/terminus';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { SignJWT } from 'jose';
@@ -272,6 +273,63 @@ describe('the user of a request', () => {
       expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: 'alice' }]);
       expect(await statusOf(`${url}/sync/schema`, { 'x-session': 'another' })).toBe(401);
     });
+  });
+
+  it('passport says who is asking, by a number', async () => {
+    await withSync(await example<Sync>('identity/passport.ts'), {}, async ({ url, device, database }) => {
+      const authorization = `Bearer ${await token({ id: 7 })}`;
+      const phone = await device('', { authorization });
+      await phone.create('tasks', { title: 'mine' });
+      expect(await database.query('SELECT user_id FROM tasks')).toEqual([{ user_id: '7' }]);
+      expect(await statusOf(`${url}/sync/schema`, {})).toBe(401);
+      expect(await statusOf(`${url}/sync/schema`, { authorization: `${authorization}x` })).toBe(401);
+    });
+  });
+
+  it('a throttler of the whole app leaves sync out, or gives it a rate of its own', async () => {
+    interface Throttled extends Sync {
+      readonly RateModule: Type;
+      readonly rated: DynamicModule;
+    }
+    const { sync, rated, RateModule } = await example<Throttled>('identity/throttler.ts');
+    const host = { imports: [RateModule] };
+    const headers = { 'x-user-id': 'alice' };
+    const statuses = async (url: string, count: number): Promise<readonly number[]> => {
+      const found: number[] = [];
+      for (let n = 0; n < count; n++) found.push(await statusOf(`${url}/sync/schema`, headers));
+      return found;
+    };
+    await withSync({ sync }, { host }, async ({ url }) => {
+      expect(new Set(await statuses(url, 20))).toEqual(new Set([200]));
+    });
+    await withSync({ sync: rated }, { host }, async ({ url }) => {
+      expect(new Set(await statuses(url, 100))).toEqual(new Set([200]));
+      const { status, headers: given, json } = await send(`${url}/sync/schema`, { headers });
+      expect(status).toBe(429);
+      const seconds = Number(given.get('retry-after'));
+      expect(seconds).toBeGreaterThan(0);
+      expect(seconds).toBeLessThanOrEqual(60);
+      expect(json).toMatchObject({ retry_after: seconds });
+      expect(await statusOf(`${url}/sync/tables`, headers)).toBe(200);
+    });
+  });
+
+  it('a guard of an app that is GraphQL otherwise knows the sync routes', async () => {
+    interface Guarded extends Sync {
+      readonly EveryRequestGuard: Type<{ getRequest(context: ExecutionContext): unknown }>;
+    }
+    const { sync, EveryRequestGuard } = await example<Guarded>('identity/graphql.ts');
+    const { AuthModule } = await example<{ readonly AuthModule: Type }>('identity/passport.ts');
+    const host = { imports: [AuthModule], providers: [{ provide: APP_GUARD, useClass: EveryRequestGuard }] };
+    await withSync({ sync }, { host }, async ({ url }) => {
+      const authorization = `Bearer ${await token({ id: 7 })}`;
+      expect(await statusOf(`${url}/sync/schema`, { authorization })).toBe(200);
+      expect(await statusOf(`${url}/sync/schema`, {})).toBe(401);
+    });
+    const req = { headers: {} };
+    const resolving = new ExecutionContextHost([undefined, {}, { req }]);
+    resolving.setType('graphql');
+    expect(new EveryRequestGuard().getRequest(resolving)).toBe(req);
   });
 
   it('a guard of the whole app says who is asking, or lets the sync routes pass', async () => {

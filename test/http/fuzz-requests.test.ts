@@ -1,6 +1,4 @@
 import { createHmac } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BODY_CATEGORIES } from '../fuzz/body-categories.js';
@@ -9,6 +7,7 @@ import { HTTP_CATEGORIES } from '../fuzz/http-categories.js';
 import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
 import { startApp, type RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { usedHeap } from '../support/used-heap.js';
 
 const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1_000);
 const PARTS = 3;
@@ -108,12 +107,4 @@ function tokenOf(user: string): string {
   const parts = [{ alg: 'HS256', typ: 'JWT' }, { sub: user }];
   const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
   return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
-}
-
-/** Of this process, which the app is in, after a collection. */
-function usedHeap(): number {
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  if (typeof collect === 'function') collect();
-  return process.memoryUsage().heapUsed;
 }

@@ -16,10 +16,10 @@ import { eventually, pause } from '../support/wait.js';
 
 const ADAPTERS = { Express: () => undefined, Fastify: () => new FastifyAdapter() };
 
-/** A handler that takes longer is cut off by the host. */
+/** The host's limit on the time of a handler. */
 const HANDLER_MS = 500;
 
-/** What hosts do to all answers. */
+/** Alters all answers, as hosts do. */
 function alter(app: INestApplication): void {
   app.enableCors({ origin: 'https://app.example.com' });
   app.setGlobalPrefix('api');
@@ -36,7 +36,7 @@ function alter(app: INestApplication): void {
   } else app.use(compress);
 }
 
-/** What `compression` does for Express: it holds pieces back until there are enough, unless `no-transform` is said. */
+/** Compresses as `compression` does on Express: it holds pieces back until there are enough, but for `no-transform`. */
 function compress(_request: unknown, response: ServerResponse, next: () => void): void {
   const write = response.write.bind(response);
   const end = response.end.bind(response);
@@ -79,7 +79,7 @@ describe.each(Object.entries(ADAPTERS))('the live channel on %s', (_platform, ad
   async function startDevice(own = app): Promise<Device> {
     users += 1;
     const device = new Device(own.url, `user-${users}`);
-    // Answers of other routes may be altered as the host likes: the device is made known by another host.
+    // This host alters the answers of other routes: the device registers at another one.
     const plain = await startApp({ database, synchro: { replication: false } });
     device.url = plain.url;
     await device.start();
@@ -128,7 +128,7 @@ describe.each(Object.entries(ADAPTERS))('the live channel on %s', (_platform, ad
     expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
     expect(await answer.json()).toEqual({ checkpoint: expect.any(Number) });
     expect(performance.now() - begun).toBeLessThan(30_000);
-    // There is something already.
+    // There is something to pull already.
     expect((await ask(0)).status).toBe(200);
   });
 

@@ -5,8 +5,8 @@ import type { LiveSink } from '../../lib/live/live-sink.js';
 
 const TIMES = { heartbeat: 20_000, maxAge: 900_000, pokeInterval: 100, subscriptionInterval: 30_000 };
 
-/** What a device has been told, and when, by the fake clock. */
-class Told implements LiveSink {
+/** Records the messages to a device, each with its time by the fake clock. */
+class RecordedSink implements LiveSink {
   unsent = 0;
   readonly lines: string[] = [];
 
@@ -39,17 +39,17 @@ describe('the hub', () => {
     userId: string,
     buckets: readonly string[],
     begun = true,
-  ): { connection: LiveConnection; told: Told } {
-    const told = new Told();
+  ): { connection: LiveConnection; sink: RecordedSink } {
+    const sink = new RecordedSink();
     const device = { userId, clientId: 'phone', id: userId, disconnect: 0n };
     const known = { checkpoint: 10n, schemaHash: 'a' };
-    const connection = new LiveConnection(device, known, told, TIMES, {
+    const connection = new LiveConnection(device, known, sink, TIMES, {
       onClose: (closed) => hub.delete(closed),
       onPoke: (delay) => delays.push(delay),
     });
     hub.add(connection, buckets);
     if (begun) connection.begin();
-    return { connection, told };
+    return { connection, sink };
   }
 
   function grow(checkpoint: bigint, buckets: Readonly<Record<string, bigint>>): void {
@@ -60,15 +60,15 @@ describe('the hub', () => {
     const [alice, bob] = [connect('alice', ['user:alice', 'global']), connect('bob', ['user:bob'])];
     grow(12n, { 'user:alice': 11n, global: 12n });
     vi.advanceTimersByTime(10);
-    expect(alice.told.lines).toEqual(['0 poke 12']);
-    expect(bob.told.lines).toEqual([]);
+    expect(alice.sink.lines).toEqual(['0 poke 12']);
+    expect(bob.sink.lines).toEqual([]);
   });
 
   it('wakes nobody for what they were told of', () => {
     const alice = connect('alice', ['global']);
     grow(12n, { global: 10n });
     vi.advanceTimersByTime(1_000);
-    expect(alice.told.lines).toEqual([]);
+    expect(alice.sink.lines).toEqual([]);
   });
 
   it('pokes at once, then once in a while, and queues nothing', () => {
@@ -78,7 +78,7 @@ describe('the hub', () => {
       vi.advanceTimersByTime(10);
     }
     vi.advanceTimersByTime(1_000);
-    expect(alice.told.lines).toEqual(['0 poke 11', '100 poke 20']);
+    expect(alice.sink.lines).toEqual(['0 poke 11', '100 poke 20']);
     expect(delays).toEqual([0, 90]);
   });
 
@@ -86,16 +86,16 @@ describe('the hub', () => {
     const crowd = Array.from({ length: 1_000 }, (_, n) => connect(`user ${n}`, ['global']));
     const alice = connect('alice', ['user:alice']);
     grow(12n, { global: 11n, 'user:alice': 12n });
-    expect(alice.told.lines).toEqual(['0 poke 12']);
+    expect(alice.sink.lines).toEqual(['0 poke 12']);
     vi.advanceTimersByTime(250);
-    const early = crowd.filter(({ told }) => told.lines.length > 0).length;
+    const early = crowd.filter(({ sink }) => sink.lines.length > 0).length;
     expect(early).toBeGreaterThan(450);
     expect(early).toBeLessThan(550);
-    // A change of one device’s own has its turn at once, whoever waits.
+    // A change of one device’s own bucket does not wait for the crowd.
     grow(13n, { 'user:alice': 13n });
     vi.advanceTimersByTime(1_000);
-    expect(alice.told.lines).toEqual(['0 poke 12', '250 poke 13']);
-    for (const { told } of crowd) expect(told.lines).toHaveLength(1);
+    expect(alice.sink.lines).toEqual(['0 poke 12', '250 poke 13']);
+    for (const { sink } of crowd) expect(sink.lines).toHaveLength(1);
   });
 
   it('brings a poke forward that has waited for its turn with others', () => {
@@ -104,43 +104,43 @@ describe('the hub', () => {
     grow(12n, { global: 12n });
     grow(13n, { 'user:alice': 13n });
     vi.advanceTimersByTime(1_000);
-    expect(alice.told.lines).toEqual(['0 poke 13']);
+    expect(alice.sink.lines).toEqual(['0 poke 13']);
   });
 
   it('tells nothing before the greeting, and then what has come meanwhile', () => {
     const alice = connect('alice', ['global'], false);
     grow(12n, { global: 12n });
     vi.advanceTimersByTime(50);
-    expect(alice.told.lines).toEqual([]);
+    expect(alice.sink.lines).toEqual([]);
     alice.connection.begin();
-    expect(alice.told.lines).toEqual(['50 poke 12']);
+    expect(alice.sink.lines).toEqual(['50 poke 12']);
   });
 
   it('follows changed buckets', () => {
-    const { connection, told } = connect('alice', ['user:alice', 'team:1']);
+    const { connection, sink } = connect('alice', ['user:alice', 'team:1']);
     expect(hub.setBuckets(connection, ['team:1', 'user:alice'])).toBe(false);
     expect(hub.setBuckets(connection, ['user:alice', 'team:2'])).toBe(true);
     grow(12n, { 'team:1': 12n });
     grow(13n, { 'team:2': 13n });
     vi.advanceTimersByTime(1_000);
-    expect(told.lines).toEqual(['0 poke 13']);
+    expect(sink.lines).toEqual(['0 poke 13']);
   });
 
   it('tells a schema once to who has another', () => {
-    const { connection, told } = connect('alice', []);
-    connection.tellSchema({ version: 1n, hash: 'a' });
-    connection.tellSchema({ version: 2n, hash: 'b' });
-    connection.tellSchema({ version: 2n, hash: 'b' });
-    expect(told.lines).toEqual(['0 schema b']);
+    const { connection, sink } = connect('alice', []);
+    connection.sendSchema({ version: 1n, hash: 'a' });
+    connection.sendSchema({ version: 2n, hash: 'b' });
+    connection.sendSchema({ version: 2n, hash: 'b' });
+    expect(sink.lines).toEqual(['0 schema b']);
   });
 
   it('ends who has more unsent than it should, and frees what a closed one held [W-LIVE-8]', () => {
-    const { connection, told } = connect('alice', ['global']);
+    const { connection, sink } = connect('alice', ['global']);
     grow(12n, { global: 12n });
     grow(13n, { global: 13n });
-    told.unsent = 64 * 1024 + 1;
+    sink.unsent = 64 * 1024 + 1;
     vi.advanceTimersByTime(100);
-    expect(told.lines).toEqual(['0 poke 12', '100 poke 13', '100 end too_slow']);
+    expect(sink.lines).toEqual(['0 poke 12', '100 poke 13', '100 end too_slow']);
     expect(connection.isClosed).toBe(true);
     expect(hub.size).toBe(0);
     expect(hub.setBuckets(connection, ['global'])).toBe(false);
@@ -148,20 +148,20 @@ describe('the hub', () => {
     connection.begin();
     connection.end('shutdown');
     expect(vi.getTimerCount()).toBe(0);
-    expect(told.lines).toHaveLength(3);
+    expect(sink.lines).toHaveLength(3);
   });
 
   it('keeps each alive for its time, and ends it then', () => {
-    const { connection, told } = connect('alice', []);
+    const { connection, sink } = connect('alice', []);
     const tick = (now: number): void => {
       vi.setSystemTime(now);
       connection.keepUp(now);
     };
     tick(17_999);
-    expect(told.lines).toEqual([]);
+    expect(sink.lines).toEqual([]);
     tick(22_000);
-    expect(told.lines).toEqual(['heartbeat']);
+    expect(sink.lines).toEqual(['heartbeat']);
     tick(990_000);
-    expect(told.lines.at(-1)).toMatch(/end max_age$/);
+    expect(sink.lines.at(-1)).toMatch(/end max_age$/);
   });
 });

@@ -12,6 +12,16 @@ import { testFolder } from '../support/run.js';
 import { insertTask } from '../support/sample-rows.js';
 import { eventually, pause } from '../support/wait.js';
 
+/** A poke that comes before the commit shows only where the commit takes longer than a pull. */
+const SLOW_COMMITS = `
+CREATE FUNCTION commit_slowly() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_sleep(0.1);
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER commit_slowly AFTER INSERT ON sync_changelog DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW WHEN (NEW.seq % 20 = 0) EXECUTE FUNCTION commit_slowly()`;
+
 /** `npm run test:soak` sets it to 50 000. */
 const COMMITS = Number(process.env['LIVE_COMMITS'] ?? 300);
 
@@ -51,6 +61,7 @@ describe('what happens to pokes', () => {
     apps.push(await startApp({ database }));
     apps.push(await startApp({ database, synchro: { replication: false } }));
     await consumed(database);
+    await database.query(SLOW_COMMITS);
     const watching = await Promise.all(apps.map(({ url }) => follow(url)));
     const committed = new Map<string, number>();
     const commit = async (): Promise<void> => {
@@ -59,7 +70,7 @@ describe('what happens to pokes', () => {
       committed.set(id, performance.now());
     };
     for (let n = 0; n < COMMITS; n += 2) {
-      // Now alone, now together, now with a pause in which the other instance looks seldom.
+      // Some commits come in bursts, and some after a pause.
       await Promise.all([commit(), commit()]);
       if (n % 50 === 0) await pause(n % 100 === 0 ? 20 : 1_100);
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jittered, nextLook, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
+import { jittered, nextReadIn, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
 
 describe('the pacing of pokes', () => {
   it('pokes for the first time at once, then with a pause between two', () => {
@@ -30,10 +30,8 @@ describe('the pacing of pokes', () => {
     expect(retryAfter('replaced', 1, 0)).toBe(5_000);
   });
 
-  it('looks at once when it is told to, often while the log grows, and seldom when it doesn’t', () => {
-    expect(nextLook(0, true)).toBe(5);
-    expect(nextLook(999, false)).toBe(25);
-    expect(nextLook(1_000, false)).toBe(250);
-    expect(nextLook(Infinity, false)).toBe(250);
+  it('looks at once when it is told to, and else often', () => {
+    expect(nextReadIn(true)).toBe(5);
+    expect(nextReadIn(false)).toBe(30);
   });
 });

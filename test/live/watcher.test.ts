@@ -8,7 +8,7 @@ function within(from: bigint, to: bigint): (each: { readonly seq: bigint }) => b
   return ({ seq }) => seq > from && seq <= to;
 }
 
-/** A log in memory, whose answers can be held back or fail. */
+/** A log in memory; a test can delay its answers, or let them fail. */
 class Log {
   lastSeq = 10n;
   floorSeq = 0n;
@@ -23,7 +23,7 @@ class Log {
     for (const bucket of buckets) this.entries.push({ seq: (this.lastSeq += 1n), bucket });
   }
 
-  /** As much as a watcher asks for. */
+  /** The queries of a watcher. */
   get reads(): LiveReads {
     return {
       head: async () => {
@@ -79,7 +79,7 @@ describe('the watcher of the log’s head', () => {
     log.append('a', 'b', 'a');
     await next('a@13 b@12');
     log.append('c');
-    watcher.tell();
+    watcher.readSoon();
     await next('c@14');
     expect(said).toEqual(['a@13 b@12', 'c@14']);
     expect(watcher.lastSeq).toBe(14n);
@@ -140,7 +140,7 @@ describe('the watcher of the log’s head', () => {
   it('looks at nothing while nobody is connected, and begins again', async () => {
     isNeeded = false;
     start();
-    watcher.tell();
+    watcher.readSoon();
     await pause(300);
     expect(log.heads).toBe(0);
     log.append('missed by nobody');

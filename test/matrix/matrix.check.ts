@@ -19,6 +19,8 @@ const TESTS = [
   'test/push/before-apply.test.ts',
   'test/registry/registry-entities.test.ts',
   'test/database/pipeline.test.ts',
+  'test/host/query-log.test.ts',
+  'test/http/swagger.test.ts',
 ];
 
 const rows: string[] = [];

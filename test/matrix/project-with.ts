@@ -6,7 +6,9 @@ import { run } from './run.js';
 
 /** What the copy's tests need beside the host's packages. */
 const PLATFORMS = ['platform-express', 'platform-fastify'];
+/** By Nest's major version. */
 const TERMINUS: Readonly<Record<string, string>> = { '10': '10', '11': '11', '12': '12' };
+const SWAGGER: Readonly<Record<string, string>> = { '10': '8', '11': '11', '12': '12' };
 
 /** What npm has installed. */
 export type Versions = Readonly<Record<'@nestjs/common' | '@nestjs/typeorm' | 'typeorm' | 'pg', string>>;
@@ -34,6 +36,7 @@ export async function projectWith(
     ...['common', 'core', ...PLATFORMS].map((name) => `@nestjs/${name}@${nest}`),
     `@nestjs/typeorm@${nestTypeorm}`,
     `@nestjs/terminus@${TERMINUS[major] ?? nest}`,
+    `@nestjs/swagger@${SWAGGER[major] ?? nest}`,
     `typeorm@${typeorm}`,
     `pg@${pg}`,
     'reflect-metadata@0.2',

@@ -5,6 +5,7 @@ const EXISTING = 'test/host/existing-app.test.ts';
 const OTHER_KEYS = 'test/host/other-keys.test.ts';
 const KEY_COLUMNS = 'test/schema/key-columns.test.ts';
 const TIMELESS = 'test/pull/tables-without-times.test.ts';
+const TIME_COLUMNS = 'test/schema/time-columns.test.ts';
 
 /** What lets tables be as they are: without times, with keys of other kinds. */
 export const FIT: readonly Mutation[] = [
@@ -129,14 +130,6 @@ export const FIT: readonly Mutation[] = [
     why: 'W-HOST-78: half of a key would say whose a row is.',
   },
   {
-    name: 'rounded-numbers-are-users',
-    file: 'lib/http/user.interceptor.ts',
-    find: "typeof answer === 'bigint' || Number.isSafeInteger(answer)",
-    replace: "typeof answer === 'bigint' || Number.isInteger(answer)",
-    tests: [{ file: EXISTING, name: 'an integer that JavaScript rounds' }],
-    why: 'W-HOST-79: two users would be one.',
-  },
-  {
     name: 'excluded-columns-are-synced',
     file: 'lib/registry/table-builder.ts',
     find: 'return [...unselected.map((column) => column.databaseName), ...excluded];',
@@ -145,11 +138,100 @@ export const FIT: readonly Mutation[] = [
     why: 'W-HOST-77: devices would get what the host keeps from them.',
   },
   {
-    name: 'secrets-are-known-by-whole-names',
-    file: 'lib/schema/problems/schema-warnings.ts',
-    find: "SECRETS.has(word.replace(/s$/, ''))",
-    replace: 'SECRETS.has(name)',
-    tests: [{ file: EXISTING, name: 'named like secrets' }],
-    why: 'W-HOST-80: nobody would be warned of a reset_token.',
+    name: 'removals-say-no-time',
+    file: 'lib/engine/push/sql/write-sql.ts',
+    find: 'storedRowSql(group.contract, timestampEnvelopeSql(NOW))',
+    replace: 'storedRowSql(group.contract)',
+    tests: [{ file: REMOVALS, name: 'a delete removes the row, and says when [W-HOST-54]' }],
+    why: 'W-HOST-54: SDKs take a delete without a time for one that was not made.',
+  },
+  {
+    name: 'anybody-removes-rows',
+    file: 'lib/engine/push/writing/judge.ts',
+    find: 'if (!row.owned) return notOwned(item, row);',
+    replace: 'if (!row.owned && !isRemoval(item)) return notOwned(item, row);',
+    also: [
+      {
+        file: 'lib/engine/push/sql/write-sql.ts',
+        find: '${allowedRecordsSql(registry, group)}\n        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}',
+        replace:
+          '${allowedRecordsSql(registry, { ...group, granted: { owner: null, byDefault: true } })}\n        RETURNING ${storedRowSql(group.contract, timestampEnvelopeSql(NOW))}',
+      },
+    ],
+    tests: [{ file: REMOVALS, name: "another user's row stays, and is answered like none" }],
+    why: 'W-HOST-56: who sees a row could remove it.',
+  },
+  {
+    name: 'removals-are-not-tried-again',
+    file: 'lib/engine/push/writing/push-session.ts',
+    find: 'await this.state.rows.load(this.state.failed.open);\n    const { budget } = this.state;',
+    replace:
+      'await this.state.rows.load(this.state.failed.open);\n    if (this.state.failed.open.every(({ operation }) => operation === "delete")) return;\n    const { budget } = this.state;',
+    tests: [{ file: REMOVALS, name: 'rows that refer to each other go in whatever order they come' }],
+    why: 'W-HOST-60: a row would stay because those that refer to it go later in the same push.',
+  },
+  {
+    name: 'virtual-times-are-not-as-added-ones',
+    file: 'lib/schema/virtual-times.ts',
+    find: "defaultKind: 'none',",
+    replace: "defaultKind: 'server_only',",
+    tests: [{ file: TIMELESS, name: 'the contract stays the same when a migration adds the column at last' }],
+    why: 'W-HOST-63: the migration that adds deleted_at would make every device rebuild.',
+  },
+  {
+    name: 'rows-made-anew-have-the-time-they-say',
+    file: 'lib/replication/membership/edge-diff.ts',
+    find: "return row.cause === 'insert' && micros !== null && micros >= row.commitTime - MINUTE;",
+    replace: "return row.cause === 'insert' && micros !== null;",
+    tests: [{ file: TIMELESS, name: 'a row that is made anew under its old key comes back' }],
+    why: 'W-HOST-64: devices that have deleted the row take no version of it that is as old as the one they had.',
+  },
+  {
+    name: 'times-that-did-not-grow-are-served',
+    file: 'lib/replication/membership/edge-diff.ts',
+    find: 'servedAt: grew ? null : later(row.commitTime, after),',
+    replace: 'servedAt: null,',
+    tests: [{ file: TIMELESS, name: 'each change of such a row reaches each device' }],
+    why: 'W-HOST-66: devices skip a change whose time did not grow.',
+  },
+  {
+    name: 'touch-triggers-keep-the-time',
+    file: 'lib/schema/update-trigger.ts',
+    find: 'IF NEW.${column} IS NOT DISTINCT FROM OLD.${column} THEN',
+    replace: 'IF NEW.${column} IS NULL THEN',
+    tests: [{ file: TIME_COLUMNS, name: 'an update time is, and what is said can be pasted' }],
+    why: 'W-HOST-67: the way out that the error names would lead nowhere.',
+  },
+  {
+    name: 'times-without-a-property-are-ignored',
+    file: 'lib/schema/contract-builder.ts',
+    find: 'atStart.push(...ruleProblems(table, catalog), ...unmappedTimeProblems(table, catalog));',
+    replace: 'atStart.push(...ruleProblems(table, catalog));',
+    tests: [{ file: TIME_COLUMNS, name: 'keep the app from starting, and from nothing else' }],
+    why: 'W-HOST-68: deletes would remove rows that the host means to keep.',
+  },
+  {
+    name: 'the-key-is-the-column-named-id',
+    file: 'lib/schema/contract-builder.ts',
+    find: 'isPrimaryKey: column.name === table.idColumn,',
+    replace: "isPrimaryKey: column.name === 'id',",
+    tests: [{ file: OTHER_KEYS, name: 'the contract has the id for the key' }],
+    why: 'W-HOST-69: SDKs would make tables with a key that the server does not know rows by.',
+  },
+  {
+    name: 'deletes-are-of-the-column-named-id',
+    file: 'lib/replication/stream/row-events.ts',
+    find: "message.tag === 'insert' ? null : value(relation, message.previous, table.idColumn);",
+    replace: "message.tag === 'insert' ? null : value(relation, message.previous, 'id');",
+    tests: [{ file: OTHER_KEYS, name: 'rows with an id beside their key travel both ways' }],
+    why: 'W-HOST-70: the replica identity of such a table has no other column, so that no delete would reach devices.',
+  },
+  {
+    name: 'integer-keys-are-doubles',
+    file: 'lib/engine/push/values/record-id.ts',
+    find: 'return BigInt.asIntN(bits, BigInt(digits)) === BigInt(digits) ? digits : null;',
+    replace: 'return BigInt.asIntN(bits, BigInt(digits)) === BigInt(digits) ? String(Number(digits)) : null;',
+    tests: [{ file: OTHER_KEYS, name: 'integer keys that devices choose are taken as they are' }],
+    why: 'W-HOST-73: two records would be one.',
   },
 ];

@@ -35,7 +35,7 @@ export const LIVE: readonly Mutation[] = [
     name: 'a-look-that-failed-is-not-repeated',
     file: 'lib/live/head-watcher.ts',
     find: '    const growth = {',
-    replace: '    this.looked = head;\n    const growth = {',
+    replace: '    this.position = head;\n    const growth = {',
     tests: [{ file: WATCHER, name: 'loses nothing while the database is away' }],
     why: 'Entries that were read of when the database went away would wake nobody.',
   },
@@ -50,7 +50,7 @@ export const LIVE: readonly Mutation[] = [
   {
     name: 'who-connects-trusts-an-old-answer',
     file: 'lib/live/head-watcher.ts',
-    find: 'if (this.isRunning) return this.looked.lastSeq > read.lastSeq;',
+    find: 'if (this.isRunning) return this.position.lastSeq > read.lastSeq;',
     replace: 'if (this.isRunning) return false;',
     tests: [{ file: WATCHER, name: 'has a later one read again what was said meanwhile' }],
     why: 'What was said between the answer and the place in the hub would wake that device never.',
@@ -102,5 +102,37 @@ export const LIVE: readonly Mutation[] = [
     replace: "'no-store'",
     tests: [{ file: 'test/http/live-hosts.test.ts', name: 'streams through compression' }],
     why: 'Pokes would wait until there are enough of them to compress.',
+  },
+  {
+    name: 'who-is-locked-out-listens-on',
+    file: 'lib/live/head-watcher.ts',
+    find: 'if (head.disconnect > position.disconnect)\n      events.onDisconnects(await reads.disconnects(position.disconnect));',
+    replace: '',
+    tests: [{ file: 'test/live/stream.test.ts', name: 'cuts off a user whom the host disconnects' }],
+    why: 'W-LIVE-4: a locked out user or a revoked device would hear of what comes.',
+  },
+  {
+    name: 'streams-do-not-end-with-the-app',
+    file: 'lib/live/live.ts',
+    find: "for (const connection of all) connection.end('shutdown', all.length);",
+    replace: '',
+    tests: [{ file: 'test/http/live-hosts.test.ts', name: 'on Express stops with the app' }],
+    why: 'W-LIVE-6: a deployment would wait for every device that is connected.',
+  },
+  {
+    name: 'devices-are-woken-before-the-commit',
+    file: 'lib/replication/durable-position.ts',
+    find: 'await durable;',
+    replace: 'if (position.lastSeq > this.durable.lastSeq) this.onAppended();\n    await durable;',
+    also: [
+      {
+        file: 'lib/live/live.ts',
+        find: 'signal.onGrown(() => this.watcher.readSoon());',
+        replace:
+          'signal.onGrown(() => hub.wakeAll({ checkpoint: this.watcher.lastSeq + 1n, committedAt: performance.now() }));',
+      },
+    ],
+    tests: [{ file: 'test/live/nothing-lost.test.ts', name: 'none comes before its data can be pulled' }],
+    why: 'W-LIVE-10: the device would pull nothing, and hear of the change never again.',
   },
 ];

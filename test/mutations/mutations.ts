@@ -16,6 +16,7 @@ import { DOCTOR } from './doctor.js';
 import { FIT } from './fit.js';
 import { GUARDS } from './guards.js';
 import { HOOKS } from './hooks.js';
+import { HOST } from './host.js';
 import { OPERATIONS } from './operations.js';
 import { PIPELINE } from './pipeline.js';
 import { PULL } from './pull.js';
@@ -68,4 +69,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...CONSUMER,
   ...CLIENT,
   ...FIT,
+  ...HOST,
 ];

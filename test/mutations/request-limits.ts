@@ -101,7 +101,7 @@ export const REQUEST_LIMITS: readonly Mutation[] = [
   {
     name: 'numbers-grow-without-end',
     file: 'lib/engine/push/values/value-bounds.ts',
-    find: 'if (growth > MAX_GROWTH) return false;',
+    find: 'if (growth > MAX_GROWTH) return column.name;',
     replace: '',
     tests: [{ file: 'test/http/limits/request-limits.test.ts', name: 'many exponents' }],
     why: 'A push of 3 MB came back as 152 MB in every pull.',

@@ -130,4 +130,17 @@ export const SCHEMA: readonly Mutation[] = [
     tests: [{ file: TYPES_PROBLEMS, name: 'an unlogged partition is refused by name' }],
     why: 'W-HOST-25: rows there would reach nobody.',
   },
+  {
+    name: 'versions-of-the-manifest-are-remembered',
+    file: 'lib/schema/introspection/schema-token.ts',
+    find: "return `concat_ws(' ', ${VERSIONS}${",
+    replace: "return `concat_ws(' '${",
+    tests: [
+      {
+        file: 'test/schema/schema-drift.test.ts',
+        name: 'have one version for a schema on all instances, also on those that knew another',
+      },
+    ],
+    why: 'W-HOST-90: a device would be answered 409 by every other request.',
+  },
 ];

@@ -144,4 +144,12 @@ export const WRITE_POLICY: readonly Mutation[] = [
     tests: [{ file: FUNCTION_TEST, name: 'sees the row that is wanted' }],
     why: 'What a function has no answer to is refused.',
   },
+  {
+    name: 'policies-refuse-while-nothing-is-seen',
+    file: 'lib/engine/push/policy/write-permissions.ts',
+    find: "if (decider && this.isBlind) permissions.set(item, 'postponed');",
+    replace: '',
+    tests: [{ file: POLICY_TEST, name: 'is not asked while nothing tells what the user sees' }],
+    why: 'W-WRITE-9: while the log is outdated an editor’s edits would be refused for good.',
+  },
 ];

@@ -6,14 +6,8 @@ import { createTableSql } from '../support/schema-fixtures.js';
 import type { RunningApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
+import { Doc } from '../support/docs-and-pages.js';
 import { edgesOf, logOf, startWalApp, SyncedRow } from '../support/wal-app.js';
-
-@Entity('docs')
-@SyncTable({ ownerColumn: 'user_id' })
-class Doc extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-}
 
 @Entity('pages')
 @SyncTable({ parent: () => Doc, parentFkColumn: 'doc_id' })

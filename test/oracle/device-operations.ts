@@ -75,7 +75,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     if (!row) return;
     const base = c % 2 === 0 ? row.updated_at : null;
     const operation = at(['create', 'update', 'delete'] as const, c);
-    const id = c % 5 === 0 ? row.id.toUpperCase() : row.id;
+    const id = c % 5 === 0 ? inCapitals(table, row.id) : row.id;
     const data = { id, ...world.values(), ...foreignKeys(table, row), user_id: phone.userId };
     await phone.attempt(() => phone.forge({ id, table_name: table, operation, data, base_updated_at: base }));
     world.did('forge');
@@ -137,7 +137,12 @@ function create(
   const id = world.newId();
   if (choice % 4 !== 0) return phone.create(table, values, id);
   world.did('capitals');
-  return phone.create(table, values, id.toUpperCase());
+  return phone.create(table, values, inCapitals(table, id));
+}
+
+/** A UUID means the same in capitals; a text does not. */
+function inCapitals(table: TableName, id: string): string {
+  return tableOf(table).textKeys ? id : id.toUpperCase();
 }
 
 /** Another row's label, as the device has it. */

@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.js';
 import { during } from './rules.js';
 import { ofLog, ofRequest } from './sight.js';
 import { violation, type Violation } from './violation.js';
-import { depthOf, tableOf, type TableName } from './world/tables.js';
+import { depthOf, parentOf, type RowName, tableOf, type TableName } from './world/tables.js';
 
 /** Judges what devices are given, and what they are told to delete. */
 export class PullJudge {
@@ -103,7 +103,7 @@ export class PullJudge {
     }
     if (phone.known.has(canonicalId(id)) || phone.isOwnWork(id)) return [];
     const seen = evidence.rules.everReadable(phone.userId, table, id, ofLog(exchange, evidence.appliedUntil));
-    if (during(seen, from, received) || this.leftLate(exchange, table, id, seen, from)) return [];
+    if (during(seen, from, received) || this.leftLate(exchange, { table, id }, from)) return [];
     return tell('what it never could see');
   }
 
@@ -127,18 +127,27 @@ export class PullJudge {
 
   /**
    * Where a row has been lost, and is gone or elsewhere by the time at which the log gets to that, it is found only when
-   * the log gets to its next change: its id is still told to who could see it before. That is documented.
+   * the log gets to its next change: its id is still told to who could see it before, and so are the ids of rows that
+   * were made under it meanwhile. That is documented (docs/internals/reliability.md).
    */
-  private leftLate(
-    { received }: Exchange,
-    table: TableName,
-    id: string,
-    seen: readonly Interval[],
-    from: number,
-  ): boolean {
-    const { history, slack } = this.evidence;
-    const ended = history.of(table, id).filter(({ to }) => to <= received && to + slack >= from);
-    return overlap(seen, ended).length > 0;
+  private leftLate(exchange: Exchange, { table, id }: RowName, from: number): boolean {
+    const { history, rules, slack, appliedUntil } = this.evidence;
+    const { phone, received } = exchange;
+    const versions = history.of(table, id);
+    const seen = rules.everReadable(phone.userId, table, id, ofLog(exchange, appliedUntil));
+    const ended = versions.filter(({ to }) => to <= received && to + slack >= from);
+    if (overlap(seen, ended).length > 0) return true;
+    return versions.some(({ row }) => {
+      const parent = parentOf(table, row);
+      return parent && !this.isThere(parent, received) && this.leftLate(exchange, parent, from);
+    });
+  }
+
+  /** Whether a row has always been where it is. */
+  private isThere({ table, id }: RowName, at: number): boolean {
+    const versions = this.evidence.history.of(table, id);
+    const places = new Set(versions.map(({ row }) => parentOf(table, row)?.id));
+    return places.size === 1 && versions.some(({ to }) => to > at);
   }
 
   /**

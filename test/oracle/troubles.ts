@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Operation, TroubleKind } from './operation.js';
 import { RAISED } from './passing.js';
-import { now } from './exchange.js';
 import { at, type World } from './world.js';
 import { TABLE_NAMES } from './world/tables.js';
 
@@ -22,9 +21,9 @@ const SETTINGS = [
 export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
   /** Devices drop what they have, as a local column is gone. */
   dropColumn: async (world, run, { a, b }) => {
-    const from = now();
-    await run(`ALTER TABLE ${at(TABLE_NAMES, a)} DROP COLUMN IF EXISTS extra_${b % 3}`);
-    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    await world.watch.whileSchemaChanges(() =>
+      run(`ALTER TABLE ${at(TABLE_NAMES, a)} DROP COLUMN IF EXISTS extra_${b % 3}`),
+    );
     world.did('dropColumn');
   },
   oddSettings: async (world, run, { b }) => {
@@ -75,10 +74,9 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     );
     const { label } = at(labels, b);
     const next = label.replace(/\d+$/, (n) => String(Number(n) + 1));
-    const from = now();
-    await run(`ALTER TYPE mood RENAME VALUE '${label}' TO '${next}'`);
+    const rename = (): Promise<unknown> => run(`ALTER TYPE mood RENAME VALUE '${label}' TO '${next}'`);
     // Of the two, it is a column's default.
-    if (label.startsWith('calm')) world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    await (label.startsWith('calm') ? world.watch.whileSchemaChanges(rename) : rename());
     world.did('renameLabel');
   },
   /** A row and the one that it names come with one commit, the wrong way round. */

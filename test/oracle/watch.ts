@@ -38,8 +38,7 @@ const LAG_SQL = `
 export class Watch {
   readonly history = new History();
   readonly oracle: Oracle;
-  /** When columns were added. */
-  readonly schemaChanges: Interval[] = [];
+  private readonly schemaChanges: Interval[] = [];
   /** When a trigger raised for some tags. */
   private readonly raising: Interval[] = [];
   private readonly commits: Commits;
@@ -74,6 +73,16 @@ export class Watch {
   /** Once the app has made its tables: so that {@link recordRestore} can tell what a restore takes. */
   static async prepareRestores(database: TestDatabase): Promise<void> {
     await database.query(RESTORES_SQL);
+  }
+
+  /** What changes the contract. It may be done, too, where its connection is lost before it says so. */
+  async whileSchemaChanges(work: () => Promise<unknown>): Promise<void> {
+    const from = now();
+    try {
+      await work();
+    } finally {
+      this.schemaChanges.push({ from, to: now() + 1_000 });
+    }
   }
 
   /** A trigger raises for some tags from now on, or has done so until now. */

@@ -10,7 +10,7 @@ import { Phone } from './phone.js';
 import { violation, type Violation } from './violation.js';
 import { Watch } from './watch.js';
 import { populateSql } from './world/populate.js';
-import { tableOf, WORLD_APP, worldSql, type TableName } from './world/tables.js';
+import { keyType, tableOf, WORLD_APP, worldSql, type TableName } from './world/tables.js';
 
 export interface WorldOptions {
   /** Where each device finds the app, by the number of the device. */
@@ -191,8 +191,8 @@ export class World {
     const start = createHash('sha1').update(String(choice)).digest('hex').slice(0, 32);
     const columns = ['id', 'updated_at::text', ...foreignKeys(table)].join(', ');
     const rows = await this.database.query<{ id: string; updated_at: string }>(
-      `(SELECT ${columns} FROM ${table} WHERE id >= $1::uuid AND ${OWN} ORDER BY id LIMIT $2)
-       UNION ALL (SELECT ${columns} FROM ${table} WHERE id < $1::uuid AND ${OWN} ORDER BY id LIMIT $2) LIMIT $2`,
+      `(SELECT ${columns} FROM ${table} WHERE id >= $1::text::${keyType(tableOf(table))} AND ${OWN} ORDER BY id LIMIT $2)
+       UNION ALL (SELECT ${columns} FROM ${table} WHERE id < $1::text::${keyType(tableOf(table))} AND ${OWN} ORDER BY id LIMIT $2) LIMIT $2`,
       [start, count],
     );
     return rows;

@@ -2,11 +2,10 @@ import type { Client } from 'pg';
 import { loseSlot } from './lose-slot.js';
 import { pause } from '../support/wait.js';
 import type { AdminKind, Operation, WriterKind } from './operation.js';
-import { now } from './exchange.js';
 import { pileUp } from './pile-up.js';
 import { TROUBLE_WORK } from './troubles.js';
 import { at, type World } from './world.js';
-import { GRANTS, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
+import { GRANTS, keyType, TABLE_NAMES, tableOf, type GrantName, type TableName } from './world/tables.js';
 
 type Run = (sql: string, ...values: readonly unknown[]) => Promise<unknown>;
 type Work = (world: World, run: Run, operation: Operation) => Promise<unknown>;
@@ -53,7 +52,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     const ids = await world.someIds(table, b, MANY);
     // A world that goes on for long must not grow.
     const gone = ids.slice(0, ids.length === MANY ? MANY / 4 : 1);
-    await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, gone);
+    await run(`DELETE FROM ${table} WHERE id = ANY($1::${keyType(tableOf(table))}[])`, gone);
     world.did('hardDelete', gone.length);
   },
   moveOwner: async (world, run, { a, b, c }) => {
@@ -89,7 +88,7 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
     await insert(world, run, table, b, 40);
     await change(world, run, table, b, 20, `rank = ${c % 1000}, updated_at = clock_timestamp()`);
     const ids = await world.someIds(table, c, 35);
-    await run(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids);
+    await run(`DELETE FROM ${table} WHERE id = ANY($1::${keyType(tableOf(table))}[])`, ids);
   },
   pileUp,
   /** Several kinds of change in one transaction, on the same rows, too; some are rolled back. */
@@ -123,9 +122,9 @@ export const ADMIN_WORK: Readonly<Record<AdminKind, Work>> = {
   },
   addColumn: async (world, run, { a, b }) => {
     const column = `extra_${b % 3}`;
-    const from = now();
-    await run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`);
-    world.watch.schemaChanges.push({ from, to: now() + 1_000 });
+    await world.watch.whileSchemaChanges(() =>
+      run(`ALTER TABLE ${at(TABLE_NAMES, a)} ADD COLUMN IF NOT EXISTS ${column} text`),
+    );
     world.did('addColumn');
   },
   holdConsumer: async (world, _run, { b }) => {
@@ -175,7 +174,7 @@ async function insert(
   await run(
     `INSERT INTO ${table} (id, ${names.join(', ')})
      SELECT t.id, ${names.map((name) => `given.${name}`).join(', ')}
-       FROM unnest($1::uuid[]) AS t (id), jsonb_populate_record(NULL::${table}, $2) AS given`,
+       FROM unnest($1::${keyType(tableOf(table))}[]) AS t (id), jsonb_populate_record(NULL::${table}, $2) AS given`,
     ids,
     JSON.stringify(columns),
   ).catch(unlessParentIsGone);
@@ -192,7 +191,9 @@ async function change(
 ): Promise<void> {
   const ids = await world.someIds(table, choice, count);
   if (ids.length === 0) return;
-  await run(`UPDATE ${table} SET ${set} WHERE id = ANY($1::uuid[])`, ids).catch(unlessParentIsGone);
+  await run(`UPDATE ${table} SET ${set} WHERE id = ANY($1::${keyType(tableOf(table))}[])`, ids).catch(
+    unlessParentIsGone,
+  );
   world.did('update', ids.length);
 }
 

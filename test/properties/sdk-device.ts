@@ -87,6 +87,7 @@ export class SdkDevice {
       const page: Members = await this.request('pull', body);
       if (page['snapshot_required'] === true) return this.snapshot();
       records.push(...this.store(page['changes']));
+      this.remove(page['deletes']);
       this.checkpoint = page['checkpoint'] ?? 0n;
       if (page['has_more'] !== true) return records;
     }
@@ -94,7 +95,35 @@ export class SdkDevice {
 
   /** An app's edit of one column. */
   edit(id: string, column: string, value: string): void {
-    this.db.run(`UPDATE ${quote(this.table)} SET ${quote(column)} = ? WHERE id = ?`, [value, id]);
+    this.db.run(`UPDATE ${quote(this.table)} SET ${quote(column)} = ? WHERE ${this.key} = ?`, [value, id]);
+  }
+
+  /** An app's new row. @param values what it has beside its key and its update time */
+  insert(id: string, values: Readonly<Record<string, string>>): void {
+    const names = Object.keys(values).map((name) => `, ${quote(name)}`);
+    const sql = `INSERT OR REPLACE INTO ${quote(this.table)} (${this.key}, updated_at${names.join('')}) VALUES (?, ?${', ?'.repeat(names.length)})`;
+    this.db.run(sql, [id, new Date().toISOString(), ...Object.values(values)]);
+  }
+
+  /** The delete that the SDK sends; the row stays, marked. */
+  delete(id: string): string {
+    const base = this.base(this.row(id).get('updated_at'));
+    this.db.run(`UPDATE ${quote(this.table)} SET deleted_at = ? WHERE ${this.key} = ?`, [
+      new Date().toISOString(),
+      id,
+    ]);
+    return (
+      `{"id":${JSON.stringify(id)},"table_name":${JSON.stringify(this.table)},"operation":"delete","data":null,` +
+      `"client_updated_at":"${new Date().toISOString()}","base_updated_at":${JSON.stringify(base)}}`
+    );
+  }
+
+  /** The rows that an app shows: a column of each, by key. */
+  shown(column: string): ReadonlyMap<string, unknown> {
+    const [found] = this.db.exec(
+      `SELECT CAST(${this.key} AS TEXT), ${quote(column)} FROM ${quote(this.table)} WHERE deleted_at IS NULL`,
+    );
+    return new Map(found?.values.map(([key, value]) => [String(key), value]));
   }
 
   /**
@@ -128,7 +157,7 @@ export class SdkDevice {
   }
 
   private row(id: string): ReadonlyMap<string, unknown> {
-    const statement = this.db.prepare(`SELECT * FROM ${quote(this.table)} WHERE id = ?`, [id]);
+    const statement = this.db.prepare(`SELECT * FROM ${quote(this.table)} WHERE ${this.key} = ?`, [id]);
     try {
       if (!statement.step()) throw new Error(`the device has no row ${id}`);
       const values: readonly unknown[] = (statement as ExactStatement).get(null, { useBigInt: true });
@@ -157,6 +186,17 @@ export class SdkDevice {
     }
     statement.free();
     return records.filter((_, index) => (page[index] as Members)['table_name'] === this.table);
+  }
+
+  /** Marks rows that are gone. */
+  private remove(deletes: SdkJson | undefined): void {
+    for (const { table_name: table, id } of (deletes ?? []) as readonly Members[]) {
+      if (table !== this.table || typeof id !== 'string') continue;
+      this.db.run(
+        `UPDATE ${quote(this.table)} SET deleted_at = ? WHERE ${this.key} = ? AND deleted_at IS NULL`,
+        [new Date().toISOString(), id],
+      );
+    }
   }
 
   /** string → TEXT, boolean → 1 or 0, integer → INTEGER, double → REAL, anything else → JSON text. */
@@ -191,6 +231,11 @@ export class SdkDevice {
         `${quote(name)} ${SQLITE_TYPES[type] ?? 'TEXT'}${isKey ? ' PRIMARY KEY' : ''}${nullable ? '' : ' NOT NULL'}`,
     );
     this.db.run(`CREATE TABLE ${quote(this.table)} (${columns.join(', ')})`);
+  }
+
+  /** The column by which the server knows a row. */
+  private get key(): string {
+    return quote(this.schemaTable().primary_key[0] ?? 'id');
   }
 
   private column(name: string): SchemaTable['columns'][number] | undefined {

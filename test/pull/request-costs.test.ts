@@ -125,7 +125,7 @@ describe('reading', () => {
 
   beforeAll(async () => {
     database = await createDatabase();
-    app = await startApp({ database });
+    app = await startApp({ database, synchro: { logQueries: true } });
     dataSource = app.app.get<DataSource>(getDataSourceToken(), { strict: false });
   });
   afterAll(async () => {

@@ -3,8 +3,9 @@ import { SyncTable } from 'nestjs-synchro';
 import { Column, DeleteDateColumn, Entity, PrimaryColumn, UpdateDateColumn } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import type { Device } from '../support/device.js';
 import type { RunningApp } from '../support/app.js';
+import { twoDevices, type TwoDevices } from '../support/two-devices.js';
 import { applied, startWalApp } from '../support/wal-app.js';
 
 /** Devices write it; it has no delete time. */
@@ -59,6 +60,7 @@ describe('tables without times', () => {
   let app: RunningApp;
   let phone: Device;
   let tablet: Device;
+  let arrive: TwoDevices['arrive'];
 
   beforeAll(async () => {
     database = await createDatabase();
@@ -69,21 +71,12 @@ describe('tables without times', () => {
     );
     await database.query(`INSERT INTO countries VALUES ($1, 'Before')`, [BEFORE]);
     app = await startWalApp(database, [Note, Country, City]);
-    phone = new Device(app.url, 'alice');
-    tablet = new Device(app.url, 'alice');
-    await phone.start();
-    await tablet.start();
+    ({ phone, tablet, arrive } = await twoDevices(app, database));
   });
   afterAll(async () => {
     await app.close();
     await database.drop();
   });
-
-  async function arrive(): Promise<void> {
-    await applied(database);
-    await tablet.sync();
-    await phone.sync();
-  }
 
   it('the contract has the columns that devices need, the last ones, nullable [W-HOST-62]', async () => {
     const { tables } = await phone.schema();
@@ -152,6 +145,15 @@ describe('tables without times', () => {
     await arrive();
     expect(phone.row('notes', id)).toMatchObject({ text: 'new' });
     expect(tablet.row('notes', id)).toMatchObject({ text: 'new' });
+
+    await database.query('DELETE FROM notes WHERE id = $1', [id]);
+    await arrive();
+    expect(tablet.row('notes', id)).toBeUndefined();
+    // As an import makes it anew, with the time that it had where it comes from.
+    await database.query(`INSERT INTO notes VALUES ($1, 'alice', 'imported', '2001-01-01')`, [id]);
+    await arrive();
+    expect(phone.row('notes', id)).toMatchObject({ text: 'imported' });
+    expect(tablet.row('notes', id)).toMatchObject({ text: 'imported' });
   });
 
   it('rows of a table without times are served with the time of their commit [W-HOST-65]', async () => {
@@ -184,10 +186,15 @@ describe('tables without times', () => {
         expect(device.row('cities', city)).toMatchObject({ name });
       }
     }
-    // A time that is behind that of the commits.
-    await database.query(`UPDATE cities SET name = 'Five', updated_at = '2001-01-01' WHERE id = $1`, [city]);
-    await arrive();
-    expect(phone.row('cities', city)).toMatchObject({ name: 'Five' });
+    // Times that are behind that of the commits, and behind each other.
+    for (const [name, time] of [
+      ['Five', '2001-01-01'],
+      ['Six', '2000-01-01'],
+    ]) {
+      await database.query('UPDATE cities SET name = $2, updated_at = $3 WHERE id = $1', [city, name, time]);
+      await arrive();
+      for (const device of [phone, tablet]) expect(device.row('cities', city)).toMatchObject({ name });
+    }
     await database.query('DELETE FROM countries WHERE id = $1', [country]);
     await database.query('UPDATE cities SET deleted_at = now() WHERE id = $1', [city]);
     await arrive();

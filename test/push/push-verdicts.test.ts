@@ -79,7 +79,7 @@ describe('a change that can be judged without its row', () => {
       'a create whose id is no uuid',
       change('create', 'tasks', 'x', { title: 'x' }),
       'invalid_data',
-      'invalid data format',
+      'invalid data format: column "id"',
     ],
     [
       'an update whose id is no uuid',

@@ -26,7 +26,7 @@ type Rule = (
   manager: EntityManager,
 ) => WriteAnswer | Promise<WriteAnswer>;
 
-/** Answers each change by a rule, and remembers what it was asked. */
+/** Answers each change by a rule, and records the questions. */
 class TestPolicy extends WritePolicy {
   readonly asked: (WriteRequest & { readonly table: string })[] = [];
 
@@ -56,7 +56,7 @@ const isMember: Rule = async (_, { userId }, manager) => {
   return rows.length > 0;
 };
 
-/** Bob reads what is in the team's bucket. */
+/** Bob reads the team's bucket. */
 const TEAM = { buckets: [`user:${BOB}`, 'global', 'team:1'] };
 
 const REFUSED = { status: 'rejected_terminal', reason_code: 'ownership_violation' };

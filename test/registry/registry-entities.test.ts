@@ -25,8 +25,8 @@ import {
   type SyncRegistry,
   type SyncTableOptions,
 } from '../../lib/index.js';
-import { discoverTables } from '../../lib/registry/discovery.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { discoverIn } from '../support/discover.js';
 
 let database: TestDatabase;
 
@@ -36,14 +36,8 @@ beforeAll(async () => {
 
 afterAll(() => database.drop());
 
-async function discover(...entities: readonly EntityClass[]): Promise<SyncRegistry> {
-  const dataSource = new DataSource({ type: 'postgres', url: database.url, entities: [...entities] });
-  await dataSource.initialize();
-  try {
-    return discoverTables(dataSource, 'public');
-  } finally {
-    await dataSource.destroy();
-  }
+function discover(...entities: readonly EntityClass[]): Promise<SyncRegistry> {
+  return discoverIn(database.url, entities);
 }
 
 async function problems(...entities: readonly EntityClass[]): Promise<readonly string[]> {

@@ -1,7 +1,6 @@
 import {
   Column,
   CreateDateColumn,
-  DataSource,
   DeleteDateColumn,
   Entity,
   JoinColumn,
@@ -15,9 +14,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProblem } from '../../lib/common/errors.js';
 import { quoteIdentifier } from '../../lib/common/identifiers.js';
 import { SyncTable, type EntityClass, type SyncRegistry, type SyncTableOptions } from '../../lib/index.js';
-import { discoverTables } from '../../lib/registry/discovery.js';
 import type { SyncTable as RegisteredTable } from '../../lib/registry/sync-table.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { discoverIn } from '../support/discover.js';
 
 let database: TestDatabase;
 
@@ -27,15 +26,8 @@ beforeAll(async () => {
 
 afterAll(() => database.drop());
 
-/** The registry of an app with these entities; their tables need not exist. */
-async function discover(...entities: readonly EntityClass[]): Promise<SyncRegistry> {
-  const dataSource = new DataSource({ type: 'postgres', url: database.url, entities: [...entities] });
-  await dataSource.initialize();
-  try {
-    return discoverTables(dataSource, 'public');
-  } finally {
-    await dataSource.destroy();
-  }
+function discover(...entities: readonly EntityClass[]): Promise<SyncRegistry> {
+  return discoverIn(database.url, entities);
 }
 
 /** The only table of an app with this entity. */

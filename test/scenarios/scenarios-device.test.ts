@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApp, type RunningApp } from '../support/app.js';
 import { consumed } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { Device } from '../support/device.js';
+import { Device, type DeviceOptions } from '../support/device.js';
 import { only } from '../support/push-fixture.js';
 import { insertTask, insertTasks, retitle } from '../support/sample-rows.js';
 import type { PullResponse } from '../support/wire.js';
@@ -29,10 +29,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function started(options?: ConstructorParameters<typeof Device>[3]): Promise<Device> {
-  const device = new Device(app.url, user, randomUUID(), options);
-  await device.start();
-  return device;
+function started(options?: DeviceOptions): Promise<Device> {
+  return Device.started(app.url, user, options);
 }
 
 /** A task that the device has, written past sync. */

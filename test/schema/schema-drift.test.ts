@@ -191,3 +191,33 @@ describe('a live ALTER TABLE', () => {
     }
   });
 });
+
+describe('sync tables that are restored from a backup', () => {
+  it('have one version for a schema on all instances, also on those that knew another [W-HOST-90]', async () => {
+    const [before] = await database.query<{ hash: string }>(
+      `DELETE FROM sync_schema_manifest WHERE schema_hash = '${(await current()).schema_hash}' RETURNING schema_hash AS hash`,
+    );
+    expect(before).toBeDefined();
+    // What was there at the time of the backup, under a version that was given once more meanwhile.
+    await database.query(
+      `INSERT INTO sync_schema_manifest (schema_version, schema_hash)
+       SELECT coalesce(max(schema_version), 0) + 5, '${'f'.repeat(64)}' FROM sync_schema_manifest`,
+    );
+    const later = await startApp({ database, synchro: { replication: false } });
+    try {
+      const device = new Device(later.url, 'alice');
+      await device.start();
+      const ids = await device.schemaIds();
+      for (const { url } of [...apps, later]) {
+        const same = new Device(url, 'alice', device.clientId);
+        expect(await same.schemaIds()).toEqual(ids);
+        for (const endpoint of ENDPOINTS) {
+          const answer = await request(same, endpoint, ids);
+          expect(answer.status, answer.text).toBe(200);
+        }
+      }
+    } finally {
+      await later.close();
+    }
+  });
+});

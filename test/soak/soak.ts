@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FaultKind } from '../faults/fault.js';
 import { FAULTS } from '../faults/kinds.js';
@@ -227,7 +228,7 @@ export class Soak {
     return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
   }
 
-  /** What the consumer still has to do, and what the apps have said last. */
+  /** What the consumer still has to do, and what the apps and the server have said last. */
   private async state(): Promise<string> {
     const tables = ['wal_position', 'consumer_tasks', 'subscription_changes', 'rule_failures', 'clients'];
     const rows = await Promise.all(
@@ -236,7 +237,9 @@ export class Soak {
           `${table}: ${JSON.stringify(await this.site.database.query(`SELECT * FROM sync_${table}`))}`,
       ),
     );
-    return [...rows, ...this.site.apps.map(lastLines)].join('\n');
+    const log = await readFile(join(this.site.server.dataDir, 'server.log'), 'utf8');
+    const server = log.split('\n').filter((line) => SERVER_NEWS.test(line));
+    return [...rows, ...this.site.apps.map(lastLines), ...server.slice(-LINES)].join('\n');
   }
 
   private progress(): string {
@@ -244,6 +247,9 @@ export class Soak {
     return `round ${this.rounds}: ${this.operations} operations, ${this.survived.length} faults, ${sent} fuzzed requests (${excused} excused)`;
   }
 }
+
+/** A server's own end or crash, and why it ends a connection. */
+const SERVER_NEWS = /PANIC|FATAL|signal|crash|shut|ready to accept/;
 
 /** What an app has said last of what it consumes. */
 function lastLines(app: SiteApp): string {

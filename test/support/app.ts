@@ -2,7 +2,9 @@ import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@
 import { NestFactory } from '@nestjs/core';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { afterAll } from 'vitest';
+import { OwnershipResolver } from '../../lib/index.js';
 import { AppModule } from '../../sample-app/app.module.js';
+import { SharingResolver } from '../../sample-app/tasks/sharing.resolver.js';
 import type { TestDatabase } from './database.js';
 
 type SynchroOptions = NonNullable<Parameters<typeof AppModule.forRoot>[1]>;
@@ -38,7 +40,10 @@ afterAll(async () => {
   await Promise.allSettled([...running].map((app) => app.close()));
 });
 
-/** Runs the sample app in this process on a free port, built like any user's app. */
+/**
+ * Runs the sample app in this process on a free port, built like any user's app, but with the default rule of who writes:
+ * the app's own is tested in `test/sample-app`.
+ */
 export async function startApp(options: AppOptions): Promise<RunningApp> {
   const root = options.module ?? sampleAppWithHost(options);
   const settings = { logger: ['error', 'warn', 'fatal'] as const, abortOnError: false };
@@ -71,7 +76,9 @@ function sampleAppWithHost({
   host,
 }: AppOptions): Parameters<typeof NestFactory.create>[0] {
   const { url: databaseUrl, slotName, publicationName } = database;
-  const sample = AppModule.forRoot({ databaseUrl, slotName, publicationName, jwtSecret }, synchro);
+  const providers = [{ provide: OwnershipResolver, useClass: SharingResolver }];
+  const settings = { databaseUrl, slotName, publicationName, jwtSecret };
+  const sample = AppModule.forRoot(settings, { providers, ...synchro });
   return { module: HostModule, ...host, imports: [sample, ...(host?.imports ?? [])] };
 }
 

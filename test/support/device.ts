@@ -64,6 +64,13 @@ export class Device {
     private readonly options: DeviceOptions = {},
   ) {}
 
+  /** A new device on which the app has started. */
+  static async started(url: string, userId: string, options?: DeviceOptions): Promise<Device> {
+    const device = new Device(url, userId, randomUUID(), options);
+    await device.start();
+    return device;
+  }
+
   /** Rows of a table that the app shows, by id. */
   rows(table: string): Map<string, Row> {
     return this.store.live(table);

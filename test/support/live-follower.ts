@@ -3,7 +3,7 @@ import { LiveStream } from './live-stream.js';
 
 /** A device that pulls with each poke, and checks that each poke's data is there by then. */
 export class LiveFollower {
-  /** When a row of `tasks` was first here, by `performance.now()`. */
+  /** The time at which each row of `tasks` arrived first, by `performance.now()`. */
   readonly arrived = new Map<string, number>();
   /** Pulls that fell short of the poke before them. */
   readonly tooEarly: string[] = [];
@@ -20,7 +20,7 @@ export class LiveFollower {
     private readonly urls: readonly string[] = [device.url],
   ) {}
 
-  /** Connects, and again for as long as it isn't closed. */
+  /** Connects, and connects again until it is closed. */
   async start(attempt = 0): Promise<void> {
     if (this.isClosed) return;
     try {
@@ -63,7 +63,7 @@ export class LiveFollower {
         if (this.device.checkpoint < asked) this.tooEarly.push(`${this.device.checkpoint} < ${asked}`);
       } while (this.asked > this.device.checkpoint && this.tooEarly.length === 0);
     } catch {
-      // The server was away: the next stream begins at what is stored.
+      // The server was away: the next stream begins at the device's checkpoint.
       this.asked = 0;
     } finally {
       this.isPulling = false;

@@ -7,26 +7,26 @@ export interface LiveEvent {
   readonly event: string;
   readonly id: string | null;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When it came, by `performance.now()`. */
+  /** The time of its arrival, by `performance.now()`. */
   readonly at: number;
 }
 
 export interface LiveStreamOptions {
   readonly since?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of another instance. Default: the device's. */
+  /** The URL of another instance. Default: the device's. */
   readonly url?: string;
   /** Default: `/sync`. */
   readonly path?: string;
 }
 
-/** A device's live stream, as a client without any library reads it: over a connection of its own. */
+/** Reads a device's live stream without any library, over a connection of its own. */
 export class LiveStream {
   readonly events: LiveEvent[] = [];
   /** Lines that are comments. */
   comments = 0;
   isEnded = false;
-  /** Called with each message that comes from here on. */
+  /** Called with each later message. */
   onEvent: (event: LiveEvent) => void = () => undefined;
   private text = '';
 
@@ -77,7 +77,7 @@ export class LiveStream {
     });
   }
 
-  /** Resolves with the first poke that says this checkpoint or a later one. */
+  /** Resolves with the first poke that carries this checkpoint or a later one. */
   pokeAt(checkpoint: number): Promise<LiveEvent> {
     return this.first('poke', ({ data }) => Number(data['checkpoint']) >= checkpoint);
   }
@@ -86,7 +86,7 @@ export class LiveStream {
     return eventually(() => this.isEnded);
   }
 
-  /** Aborts it, as a device that goes. */
+  /** Aborts the connection, as a device does that goes away. */
   close(): void {
     this.request.destroy();
     this.agent.destroy();

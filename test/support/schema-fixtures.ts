@@ -50,6 +50,7 @@ export function readOnly(name: string, overrides: Partial<SyncTable> = {}): Sync
     dependencies: [],
     syncColumns: null,
     hiddenColumns: [],
+    unserializedColumns: [],
     protectedColumns: new Set(['id', 'updated_at', 'deleted_at']),
     bucketByColumn: null,
     bucketPrefix: null,

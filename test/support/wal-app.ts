@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { ExecutionContext } from '@nestjs/common';
+import type { ExecutionContext, Type } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SynchroModule, SyncTable, type SynchroOptions } from 'nestjs-synchro';
 import { DeleteDateColumn, Entity, PrimaryColumn, UpdateDateColumn, type EntityTarget } from 'typeorm';
@@ -29,6 +30,10 @@ class Mark extends SyncedRow {}
 
 export interface WalAppOptions extends Partial<Omit<ForRoot, 'replication'>> {
   readonly replication?: SynchroOptions['replication'];
+  /** Default: Express. */
+  readonly adapter?: AbstractHttpAdapter;
+  /** Of the host's module. */
+  readonly controllers?: readonly Type[];
 }
 
 /**
@@ -38,7 +43,7 @@ export interface WalAppOptions extends Partial<Omit<ForRoot, 'replication'>> {
 export async function startWalApp(
   database: TestDatabase,
   entities: readonly EntityTarget<unknown>[],
-  { replication = {}, ...options }: WalAppOptions = {},
+  { replication = {}, adapter, controllers = [], ...options }: WalAppOptions = {},
 ): Promise<RunningApp> {
   await database.query(createTableSql('IF NOT EXISTS marks'));
   const { slotName, publicationName } = database;
@@ -54,7 +59,11 @@ export async function startWalApp(
     entities: [...entities, Mark].map((entity) => entity as typeof Mark),
     retryAttempts: 1,
   });
-  return startApp({ database, module: { module: WalHostModule, imports: [typeorm, sync] } });
+  return startApp({
+    database,
+    ...(adapter && { adapter }),
+    module: { module: WalHostModule, imports: [typeorm, sync], controllers: [...controllers] },
+  });
 }
 
 class WalHostModule {}

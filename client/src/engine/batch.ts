@@ -7,7 +7,7 @@ import type { PushChange } from '../wire/messages.js';
  * The next entries to push, in the order of their last edits. A transaction's entries go together, unless one of them
  * has to wait.
  *
- * @param limit Records of the batch; {@link BATCH} unless the server choked on a larger one.
+ * @param limit Records of the batch; {@link BATCH} unless the server could not take a larger one.
  * @param isWaiting Whether a record was refused for now; what was created under it waits with it.
  */
 export function nextBatch(
@@ -29,7 +29,7 @@ export function nextBatch(
     size += JSON.stringify(entry.patch).length;
     const isFull = batch.length >= limit || size > MAX_BATCH_CHARACTERS;
     const isSameGroup = entry.group === batch.at(-1)?.group;
-    // A transaction goes whole, but for one that is too large for any push, or while the server chokes on something.
+    // A transaction is pushed whole, unless it is too large for any push, or the server can't take a larger one now.
     const goesWhole = isSameGroup && limit === BATCH && batch.length < MAX_GROUP;
     if (batch.length > 0 && isFull && !goesWhole) break;
     batch.push(entry);

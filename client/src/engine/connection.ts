@@ -17,7 +17,7 @@ export class Connection {
     private readonly device: { readonly appVersion?: string | undefined; readonly platform: string },
   ) {}
 
-  /** POSTs as this device; learns schema and registration again where the server asks for that. */
+  /** POSTs as this device; reads the schema and registers again where the server asks for that. */
   async post<Answer extends object>(route: string, body: object): Promise<Answer> {
     for (let again = 0; ; again += 1) {
       const ready = this.ensure();
@@ -65,7 +65,7 @@ export class Connection {
     }
   }
 
-  /** Takes a new schema over: pending edits stay, and a snapshot brings rows with the new columns. */
+  /** Takes over a new schema: pending edits stay, and a snapshot brings rows with the new columns. */
   private async readSchema(): Promise<void> {
     const { schema_version, schema_hash, tables } = (await this.http.get('schema')) as Schema;
     if (!Array.isArray(tables)) throw new Error('schema answered no tables');
@@ -83,7 +83,7 @@ export class Connection {
         return [{ table: write.table, id, row: seenRow(table, entry), stamp: entry.stamp }];
       });
       const { meta } = state;
-      // Rows stay to be seen until the snapshot is complete.
+      // Old rows stay visible until the snapshot is complete.
       const next = state.schema === null ? meta : { ...meta, ...restart(meta.stamp) };
       return { writes: { meta: next, schema, ...fitted, rows }, result: undefined };
     });
@@ -99,5 +99,5 @@ export function restart(stamp: number): {
   return { snapshot: { cursor: null, rows: 0 }, stamp: stamp + 1 };
 }
 
-/** A schema may change again while it is being learned. */
+/** A schema may change again while the client reads it. */
 const MAX_TRIES = 3;

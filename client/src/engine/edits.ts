@@ -22,7 +22,7 @@ export class Edits {
    * @throws SyncError what is wrong with one of them; then none is stored
    */
   async write(edits: readonly Edit[]): Promise<readonly Write[]> {
-    // One time for what is shown and what is stored, or defaults would change.
+    // One time for both the shown and the stored row, or defaults would change.
     const at = new Date().toISOString();
     const unshow = this.show(edits, at);
     try {
@@ -88,7 +88,7 @@ export class Edits {
   private show(edits: readonly Edit[], at: string): () => void {
     const undo: (() => void)[] = [];
     const { views } = this.replica;
-    // Checked first, so that nothing is shown of edits that can't be made.
+    // Checks all edits first, so that none is shown that can't be stored.
     const checked = edits.map((edit) => ({ edit, table: this.replica.table(edit.table) }));
     const stamps = { generation: 0, group: 0, at };
     views.change(() => {
@@ -217,14 +217,14 @@ class Draft {
     };
   }
 
-  /** An edit does not tell anything new of the server's version. */
+  /** The record's own stamp: an edit brings no version of the server's. */
   private stampOf(record: RecordKey): number {
     const key = keyOf(record);
     return this.state.entries.get(key)?.stamp ?? this.state.rows.get(key)?.stamp ?? this.meta.stamp;
   }
 }
 
-/** A delete may take along what was created under it: all pending edits are looked at. */
+/** A delete reads all pending edits: it may discard creates under its record. */
 function entriesOf(edits: readonly Edit[], keys: readonly RecordKey[]): 'all' | readonly RecordKey[] {
   return edits.some(({ operation }) => operation === 'delete') ? 'all' : keys;
 }

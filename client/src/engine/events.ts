@@ -1,7 +1,7 @@
 import type { Refused } from '../records/record.js';
 import type { Write } from './edits.js';
 
-/** An edit that lost against the server's version. It is kept until a listener has dealt with it. */
+/** An edit that lost against the server's version. It stays in `sync.rejected` until a listener has handled it. */
 export interface Conflict extends Refused {
   readonly status: 'conflict';
   /** The values that the user wanted to write; empty for a delete. */
@@ -11,8 +11,8 @@ export interface Conflict extends Refused {
 }
 
 export interface SyncEvents {
-  /** Told in one tab. Until what it returns has resolved, the edit stays in `sync.rejected`. */
+  /** Called in one tab. Until the returned promise has resolved, the edit stays in `sync.rejected`. */
   conflict: (conflict: Conflict) => void | Promise<void>;
-  /** Told in every tab; the edit stays in `sync.rejected`. */
+  /** Called in every tab; the edit stays in `sync.rejected`. */
   rejected: (edit: Refused) => void;
 }

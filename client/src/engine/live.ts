@@ -1,22 +1,22 @@
 import { HttpError, type Http } from '../wire/http.js';
 import type { Replica } from './replica.js';
 
-/** A stream that says nothing for this long is dead: the server says something every 20 s. */
+/** A stream that is silent for this long is dead: the server sends a heartbeat every 20 s. */
 const SILENCE = 45_000;
-/** A stream that ends before this has not lived: a proxy ends it, or holds it back. */
+/** A stream that ends sooner counts as short: a proxy ends it, or holds it back. */
 const SHORT = 10_000;
 const SHORT_STREAMS = 3;
 const LONG_POLL_SECONDS = 25;
-/** Until a server without a live channel, or a proxy that lets nothing through, is asked again. */
+/** Until the next try where the server has no live channel, or a proxy lets nothing through. */
 const OFF_PAUSE = 300_000;
 
 export interface LiveListener {
-  /** The server says that there is something to pull. */
+  /** Called when there is something to pull. */
   readonly onNews: () => void;
   readonly onLive: (isLive: boolean) => void;
 }
 
-/** Hears from the server when there is something to pull: by a stream, or by long polls where streams don't live. */
+/** Announces that there is something to pull: by a stream, or by long polls where streams don't live. */
 export class Live {
   private shortStreams = 0;
   private failedPolls = 0;
@@ -28,7 +28,7 @@ export class Live {
   ) {}
 
   /**
-   * One connection, until it ends.
+   * Connects, and resolves when the connection has ended.
    * @returns milliseconds until the next one
    */
   async connect(): Promise<number> {
@@ -45,7 +45,7 @@ export class Live {
   private async stream(): Promise<number> {
     const began = performance.now();
     const silence = new AbortController();
-    const die = (): void => silence.abort(new Error('the live stream says nothing any more'));
+    const die = (): void => silence.abort(new Error('the live stream is silent'));
     let timer = setTimeout(die, SILENCE);
     let retry: number | null = null;
     let isOpen = false;
@@ -59,11 +59,11 @@ export class Live {
         if (message) retry = this.hear(message) ?? retry;
       }
     } catch (error) {
-      // A refusal, or no network at all; a stream that breaks off is counted below.
+      // A refusal, or no network at all; the code below counts a stream that breaks off.
       if (error instanceof HttpError || !silence.signal.aborted) throw error;
     } finally {
       clearTimeout(timer);
-      // Without a network, nothing is known of streams.
+      // A stream that never opened says nothing of proxies.
       const isShort = isOpen && retry === null && performance.now() - began < SHORT;
       this.shortStreams = isShort ? this.shortStreams + 1 : 0;
     }
@@ -84,7 +84,7 @@ export class Live {
     } catch (error) {
       this.failedPolls += 1;
       if (this.failedPolls < SHORT_STREAMS) throw error;
-      // Polling goes on; streams are tried again later.
+      // Pulls go on by their interval; the next try is a stream again.
       this.shortStreams = 0;
       this.failedPolls = 0;
       return OFF_PAUSE;

@@ -1,5 +1,5 @@
 import { keyOf } from '../records/record.js';
-import { applyTold, readRecords, type Told } from '../records/pulled.js';
+import { applyRecords, readRecords, type ServerRecord } from '../records/pulled.js';
 import type { EntryWrite } from '../store/store.js';
 import type { PullPage, SnapshotPage } from '../wire/messages.js';
 import { restart, type Connection } from './connection.js';
@@ -14,9 +14,9 @@ export interface PullFor {
   readonly wait_ms?: number | undefined;
 }
 
-/** Brings what the server has: by pulls, or by a snapshot where it asks for one. Pending edits stay on top. */
+/** Brings the server's rows: by pulls, or by a snapshot where the server asks for one. Pending edits stay on top. */
 export class Pulling {
-  /** Times of pushes that were applied while an answer is under way: it may be older than they are. */
+  /** Times of pushes that were applied while an answer is under way: the answer may be older. */
   private applied = new Map<string, string>();
 
   constructor(
@@ -24,7 +24,7 @@ export class Pulling {
     private readonly connection: Connection,
   ) {}
 
-  /** @returns whether the log does not have yet what was waited for */
+  /** @returns whether the log still lacks the commit that the pull waited for */
   async pull(wanted: PullFor = {}): Promise<boolean> {
     for (;;) {
       // A new schema asks for a snapshot, too.
@@ -44,12 +44,12 @@ export class Pulling {
     }
   }
 
-  noteApplied(key: string, updatedAt: string): void {
+  recordApplied(key: string, updatedAt: string): void {
     this.applied.set(key, updatedAt);
   }
 
   private async applyPage(from: number, page: PullPage): Promise<void> {
-    const deletes = page.deletes.map(({ id, table_name: table }): Told => ({ table, id, row: null }));
+    const deletes = page.deletes.map(({ id, table_name: table }): ServerRecord => ({ table, id, row: null }));
     await this.apply([...deletes, ...readRecords(this.replica.tables, page.changes)], ({ meta }) =>
       meta.checkpoint === from ? { ...meta, checkpoint: Math.max(from, page.checkpoint) } : null,
     );
@@ -62,7 +62,7 @@ export class Pulling {
     }));
   }
 
-  /** Goes on where an interrupted one has ended: each page is stored with its cursor. */
+  /** Continues an interrupted snapshot: each page is stored with its cursor. */
   private async snapshot(): Promise<void> {
     for (;;) {
       const { cursor, rows } = this.replica.meta.snapshot ?? { cursor: null, rows: 0 };
@@ -89,25 +89,25 @@ export class Pulling {
 
   /** @param next The meta to store with the records; null where they are outdated. */
   private async apply(
-    told: readonly Told[],
+    records: readonly ServerRecord[],
     next: (state: KnownState) => KnownState['meta'] | null,
     isLastPage = false,
   ): Promise<void> {
     const { applied } = this;
-    const keys = told.map(({ table, id }) => ({ table, id }));
+    const keys = records.map(({ table, id }) => ({ table, id }));
     // The very first snapshot has nothing to sweep.
     const sweeps = isLastPage && this.replica.meta.stamp > FIRST_STAMP;
     const entries = sweeps ? 'all' : keys;
     await this.replica.transactAsLeader({ entries }, (state) => {
       const meta = next(state);
       if (!meta) return { result: undefined };
-      const changes = applyTold(this.replica.tables, told, state.entries, meta.stamp, applied);
+      const changes = applyRecords(this.replica.tables, records, state.entries, meta.stamp, applied);
       const verdicts = changes.entries.flatMap(({ table, id, entry }): KeyedVerdict[] => {
         const before = state.entries.get(keyOf({ table, id }));
         if (entry || !before) return [];
         return [{ table, id, generation: before.generation, verdict: { status: 'applied' } }];
       });
-      const gone = sweeps ? untold(state, changes.entries, meta.stamp) : [];
+      const gone = sweeps ? missing(state, changes.entries, meta.stamp) : [];
       return {
         writes: {
           meta,
@@ -122,9 +122,9 @@ export class Pulling {
   }
 }
 
-/** Pending edits of records that the snapshot did not bring: for the server they are gone. */
-function untold(state: KnownState, told: readonly EntryWrite[], stamp: number): readonly EntryWrite[] {
-  const known = new Set(told.map(keyOf));
+/** The pending edits of records that the snapshot did not bring: the server has no such rows. */
+function missing(state: KnownState, brought: readonly EntryWrite[], stamp: number): readonly EntryWrite[] {
+  const known = new Set(brought.map(keyOf));
   return [...state.entries.values()]
     .filter((entry) => entry.stamp < stamp && entry.server && !known.has(keyOf(entry)))
     .map((entry) => ({ table: entry.table, id: entry.id, entry: { ...entry, server: null } }));

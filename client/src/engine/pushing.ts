@@ -10,7 +10,7 @@ import type { Connection } from './connection.js';
 import type { KnownState, Outcome, Replica } from './replica.js';
 import type { KeyedVerdict } from './waiters.js';
 
-/** The consequences of a verdict that the app is informed of. */
+/** The consequences of verdicts beside their writes. */
 export interface PushOutcome {
   readonly refused: readonly Refused[];
   readonly applied: readonly { readonly key: string; readonly updatedAt: string }[];
@@ -18,10 +18,10 @@ export interface PushOutcome {
 
 /** Sends pending edits and applies the verdicts. One record that the server can't take never holds up another. */
 export class Pushing {
-  /** Where in the server's WAL the last push lies; opaque. */
+  /** The position of the last push in the server's WAL; opaque. */
   lastCommit: string | undefined;
   private limit = BATCH;
-  /** Records that wait, by key; in memory, as a restart is a good reason to try again, and clocks jump. */
+  /** Records that wait, by key; in memory alone, as a restart is a good reason to try again, and clocks jump. */
   private readonly waiting = new Map<string, { readonly until: number; readonly failures: number }>();
 
   constructor(
@@ -45,12 +45,12 @@ export class Pushing {
     }
   }
 
-  /** Records that wait are tried again with the next push. */
+  /** Lets the next push try again the records that wait. */
   forgetWaits(): void {
     for (const [key, { failures }] of this.waiting) this.waiting.set(key, { until: 0, failures });
   }
 
-  /** A create that may reach the server is marked first: deleting it has to be pushed from then on. */
+  /** Marks a create before it may reach the server: from then on its delete has to be pushed, too. */
   private async takeBatch(): Promise<readonly Entry[]> {
     const now = performance.now();
     const isWaiting = (key: string): boolean => (this.waiting.get(key)?.until ?? 0) > now;
@@ -83,7 +83,7 @@ export class Pushing {
     await this.apply(batch, [...answer.accepted, ...answer.rejected]);
   }
 
-  /** The server chokes on a whole push: halves find the record, which then waits or is refused alone. */
+  /** Halves a push that the server can't take as a whole, until one record is left, which waits or is refused alone. */
   private async narrow(batch: readonly Entry[], error: HttpError): Promise<void> {
     const [entry] = batch;
     if (batch.length > 1 || !entry) {
@@ -129,7 +129,7 @@ export class Pushing {
     const applied: { key: string; updatedAt: string }[] = [];
     const put = (sent: Entry, judged: Judged): void => {
       const { table, id, generation } = sent;
-      // A refusal says nothing of whether the row is still there.
+      // A refusal does not say whether the row still exists.
       const stamp = judged.verdict.status === 'rejected' ? sent.stamp : state.meta.stamp;
       const entry = judged.entry && { ...judged.entry, stamp };
       rows.push({ table, id, row: judged.row, stamp });
@@ -145,7 +145,7 @@ export class Pushing {
         results.get(key),
       ];
       if (!table || !now || !result || entries.has(key)) continue;
-      // The parent was refused, and has been edited since: both go again.
+      // The parent was refused, and has been edited since: both are pushed again.
       const parent = entries.get(parentKey(sent, this.replica.tables) ?? '');
       if (result.reason_code === 'parent_missing' && parent?.entry) continue;
       const judged = judge(table, now, sent, result);
@@ -154,7 +154,7 @@ export class Pushing {
       const updatedAt = judged.row?.[table.updatedAt];
       if (typeof updatedAt === 'string') applied.push({ key, updatedAt });
       if (!judged.refused || judged.row || sent.operation !== 'create') continue;
-      // What was made under a create that is refused has no place to go to.
+      // The children of a refused create have no parent.
       for (const child of createdUnder(sent, state.entries.values(), this.replica.tables)) {
         if (entries.has(keyOf(child))) continue;
         const verdict = { status: 'rejected', reason: 'parent_rejected' } as const;
@@ -186,7 +186,7 @@ export class Pushing {
   }
 }
 
-/** Another half may pass; everything else is the matter of the whole server, network or user. */
+/** The statuses for which a half may pass; all others concern the whole server, network or user. */
 const SPLITTABLE: ReadonlySet<number> = new Set([400, 413, 500]);
 
 function entryWrite(entry: Entry): EntryWrite {

@@ -4,13 +4,13 @@ import type { Edits } from './edits.js';
 import type { Conflict, SyncEvents } from './events.js';
 import type { Replica } from './replica.js';
 
-/** The edits that the server refused: kept in the store, told to the app. */
+/** Keeps the edits that the server refused in the store, and calls the app's listeners. */
 export class Refusals {
   readonly list = new Variable<readonly Refused[]>([]);
   private readonly conflictListeners = new Set<SyncEvents['conflict']>();
   private readonly rejectedListeners = new Listeners<[Refused]>();
-  /** Conflicts that a listener deals with. */
-  private readonly told = new Set<string>();
+  /** Conflicts that listeners were called for. */
+  private readonly handled = new Set<string>();
   private isLeader = false;
 
   constructor(
@@ -27,7 +27,7 @@ export class Refusals {
     for (const item of stored) {
       if (item.status === 'rejected' && !known.has(item.key)) this.rejectedListeners.call(item);
     }
-    this.tellConflicts();
+    this.handleConflicts();
   }
 
   onRejected(listener: SyncEvents['rejected']): () => void {
@@ -36,27 +36,27 @@ export class Refusals {
 
   onConflict(listener: SyncEvents['conflict']): () => void {
     this.conflictListeners.add(listener);
-    this.tellConflicts();
+    this.handleConflicts();
     return () => this.conflictListeners.delete(listener);
   }
 
-  /** Only the tab that leads tells conflicts, so that each is dealt with once. */
+  /** Only the tab that leads calls listeners of conflicts, so that each conflict is handled once. */
   lead(isLeader: boolean): void {
     this.isLeader = isLeader;
-    this.tellConflicts();
+    this.handleConflicts();
   }
 
-  private tellConflicts(): void {
+  private handleConflicts(): void {
     if (!this.isLeader || this.conflictListeners.size === 0) return;
     for (const item of this.list.get()) {
-      if (item.status !== 'conflict' || this.told.has(item.key)) continue;
-      this.told.add(item.key);
-      // A listener that fails leaves the conflict in the list; the app's handlers of uncaught errors see why.
-      void this.tell({ ...item, status: item.status });
+      if (item.status !== 'conflict' || this.handled.has(item.key)) continue;
+      this.handled.add(item.key);
+      // A listener that fails leaves the conflict in the list; its error reaches the app as an unhandled rejection.
+      void this.callListeners({ ...item, status: item.status });
     }
   }
 
-  private async tell(item: Refused & { readonly status: 'conflict' }): Promise<void> {
+  private async callListeners(item: Refused & { readonly status: 'conflict' }): Promise<void> {
     let isKept = false;
     const conflict: Conflict = {
       ...item,

@@ -27,7 +27,7 @@ export interface Outcome<Result> extends Decision<Result> {
   readonly verdicts?: readonly KeyedVerdict[];
 }
 
-/** The user's data on this device: every write goes through {@link transact}, and is told to views and other tabs. */
+/** The user's data on this device: every write goes through {@link transact}, which updates views and other tabs. */
 export class Replica {
   readonly views: Views;
   readonly waiters = new Waiters();
@@ -35,7 +35,7 @@ export class Replica {
   readonly stored = new Listeners();
   /** After each transaction that changed the refused edits, of any tab. */
   readonly refusals = new Listeners();
-  /** Resolves when what other tabs have told so far is in the views. */
+  /** Resolves when the views have the writes that other tabs have announced so far. */
   heard: Promise<void> = Promise.resolve();
   /** Whether the last write had no space. */
   isFull = false;
@@ -80,7 +80,7 @@ export class Replica {
     return new Replica(store, meta, schema);
   }
 
-  /** As of the last transaction that this tab knows of. */
+  /** The meta after the last transaction that this tab knows of. */
   get meta(): Meta {
     return this.latest;
   }
@@ -92,7 +92,7 @@ export class Replica {
     if (!this.schema) {
       throw new SyncError(
         'no_schema',
-        `${name} can't be written yet: the server has not told its tables once`,
+        `${name} can't be written yet: no answer of the server has named its tables so far`,
       );
     }
     const known = [...this.tables.keys()].join(', ');
@@ -120,7 +120,7 @@ export class Replica {
   }
 
   /**
-   * Reads, decides and writes in one transaction of the store; then views, waiting callers and other tabs are told.
+   * Reads, decides and writes in one transaction of the store; then updates views, waiting callers and other tabs.
    * `reads` has to name the entries that it writes: the counts of {@link Meta} come from them.
    *
    * @param unshow Takes edits out of the views that were shown before they were stored.
@@ -141,7 +141,7 @@ export class Replica {
       const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
       return { ...(restored && { writes: restored }), result: { ...decided, meta } };
     });
-    if (writes || verdicts) await this.tell(meta, writes ?? {}, verdicts ?? [], unshow);
+    if (writes || verdicts) await this.announce(meta, writes ?? {}, verdicts ?? [], unshow);
     else unshow?.();
     return result;
   }
@@ -164,7 +164,7 @@ export class Replica {
     this.waiters.close();
   }
 
-  private async tell(
+  private async announce(
     meta: Meta,
     writes: Writes,
     verdicts: readonly KeyedVerdict[],
@@ -176,31 +176,32 @@ export class Replica {
     if (writes.schema) this.useSchema(writes.schema);
     this.views.change(() => {
       for (const { table, id, row } of rows) this.views.view(table).set(id, row);
-      // Last, so that a row does not go back and forth.
+      // After the rows: before them, a view would show the old row for a moment.
       unshow?.();
     });
     const keys = rows.map(({ table, id }) => ({ table, id }));
     const schema = writes.schema !== undefined;
     const refused = (writes.refused ?? []).length > 0;
     this.store.tabs?.post({ type: 'stored', keys, reload, schema, refused, verdicts } satisfies Announcement);
-    await this.tellMore({ reload, refused, verdicts });
+    await this.notify({ reload, refused, verdicts });
   }
 
-  private async tellMore({
+  private async notify({
     reload,
     refused,
     verdicts,
   }: Pick<Announcement, 'reload' | 'refused' | 'verdicts'>): Promise<void> {
     if (reload) await this.views.reloadAll();
-    for (const verdict of verdicts) this.waiters.settle(verdict);
+    for (const verdict of verdicts) this.waiters.resolve(verdict);
     if (refused) this.refusals.call();
     this.stored.call();
   }
 
-  private async hear(told: Announcement): Promise<void> {
-    const rows = this.views.ofLoaded(told.keys);
-    const isMissed = told === EVERYTHING;
-    const reads: Reads = { rows, schema: told.schema, ...(isMissed && { entries: 'all', refused: true }) };
+  private async hear(announcement: Announcement): Promise<void> {
+    const { keys, schema } = announcement;
+    const rows = this.views.ofLoaded(keys);
+    const isMissed = announcement === EVERYTHING;
+    const reads: Reads = { rows, schema, ...(isMissed && { entries: 'all', refused: true }) };
     const state = await this.store.transact(reads, (found) => ({ result: found }));
     if (this.isClosed) return;
     if (state.meta) this.latest = state.meta;
@@ -208,11 +209,11 @@ export class Replica {
     this.views.change(() => {
       for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
     });
-    await this.tellMore(told);
-    if (isMissed) this.waiters.settleMissed(state);
+    await this.notify(announcement);
+    if (isMissed) this.waiters.resolveMissed(state);
   }
 
-  /** Somebody has emptied the store under the client: it begins again, and a snapshot fills it. */
+  /** The meta of a store that was emptied under the client: a snapshot fills it again. */
   private emptied(): Meta {
     return { ...this.latest, checkpoint: 0, snapshot: null, pending: 0, refused: 0 };
   }

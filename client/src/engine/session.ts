@@ -12,14 +12,14 @@ export interface SessionOptions extends HttpOptions {
   readonly platform: string;
 }
 
-/** Between two pulls: 30 s ± 10 %, and longer where the server says when there is something. */
+/** Between two pulls: 30 s ± 10 %, and longer while the live channel announces news. */
 const POLL_INTERVAL = 30_000;
 const LIVE_POLL_INTERVAL = 300_000;
-/** Until the server's log has an own push, where no token says when. */
+/** Until the server's log is likely to have an own push, where no token tells the pull to wait for it. */
 const ECHO_DELAY = 300;
 const MAX_WAIT = 5_000;
 
-/** The talk with the server, in the one tab that leads. Pulling and pushing do not wait for each other. */
+/** Pulls and pushes, in the one tab that leads. Neither waits for the other. */
 export class Session {
   status: SharedStatus = INITIAL_STATUS;
   private readonly http: Http;
@@ -44,20 +44,20 @@ export class Session {
     const connection = new Connection(replica, this.http, options);
     const pulling = new Pulling(replica, connection);
     this.pushing = new Pushing(replica, connection, ({ applied }) => {
-      for (const { key, updatedAt } of applied) pulling.noteApplied(key, updatedAt);
+      for (const { key, updatedAt } of applied) pulling.recordApplied(key, updatedAt);
       this.pullEcho();
     });
     this.pulls = new Loop(
       () => this.pull(pulling),
-      (failure) => this.notePull(failure),
+      (failure) => this.reportPull(failure),
     );
     this.pushes = new Loop(
       () => this.pushing.push(),
-      (failure) => failure && this.tell({ error: describe(failure.error) }),
+      (failure) => failure && this.report({ error: describe(failure.error) }),
     );
     const live = new Live(this.http, replica, {
       onNews: () => this.pulls.wake(),
-      onLive: (isLive) => this.noteLive(isLive),
+      onLive: (isLive) => this.setLive(isLive),
     });
     this.live = new Loop(
       () => live.connect(),
@@ -70,7 +70,7 @@ export class Session {
     this.pulls.start();
     this.pushes.start();
     this.stops.push(
-      this.replica.stored.add(() => this.noteStored()),
+      this.replica.stored.add(() => this.pushStored()),
       whenWorthTrying(() => {
         this.pulls.wake();
         this.pushes.wake();
@@ -81,7 +81,7 @@ export class Session {
 
   /** Resolves once everything due is pushed, and pulled after that. */
   async catchUp(): Promise<void> {
-    // News does not wait for what the server can't take now.
+    // A push that the server can't take now does not delay the pull.
     this.pulls.wake();
     await this.push();
     // Records that the server wants later have timers of their own.
@@ -96,7 +96,7 @@ export class Session {
     await this.pushes.next();
   }
 
-  /** Ends requests under way, and resolves when nothing of it writes any more. */
+  /** Ends requests under way, and resolves after the last write. */
   async stop(): Promise<void> {
     for (const stop of this.stops) stop();
     clearTimeout(this.echo);
@@ -117,11 +117,11 @@ export class Session {
     return (this.isLive ? LIVE_POLL_INTERVAL : POLL_INTERVAL) * (0.9 + Math.random() / 5);
   }
 
-  private noteLive(isLive: boolean): void {
+  private setLive(isLive: boolean): void {
     if (isLive === this.isLive) return;
     this.isLive = isLive;
-    if (this.status.error === null) this.tell({ phase: isLive ? 'live' : 'polling' });
-    // What came before the connection, and another pause from now on.
+    if (this.status.error === null) this.report({ phase: isLive ? 'live' : 'polling' });
+    // Pulls the changes from before the connection, and begins the other interval.
     this.pulls.wake();
   }
 
@@ -137,30 +137,30 @@ export class Session {
 
   private pullEcho(): void {
     clearTimeout(this.echo);
-    const isTold = this.pushing.lastCommit !== undefined;
-    this.echo = setTimeout(() => this.pulls.wake(), isTold ? 0 : ECHO_DELAY);
+    const hasCommit = this.pushing.lastCommit !== undefined;
+    this.echo = setTimeout(() => this.pulls.wake(), hasCommit ? 0 : ECHO_DELAY);
   }
 
-  private notePull(failure: Parameters<ConstructorParameters<typeof Loop>[1]>[0]): void {
-    if (failure) this.tell({ phase: failure.trouble, error: describe(failure.error) });
+  private reportPull(failure: Parameters<ConstructorParameters<typeof Loop>[1]>[0]): void {
+    if (failure) this.report({ phase: failure.trouble, error: describe(failure.error) });
     else {
       const phase = this.isLive ? 'live' : 'polling';
-      this.tell({ phase, error: null, lastPulledAt: new Date().toISOString() });
+      this.report({ phase, error: null, lastPulledAt: new Date().toISOString() });
       // The device is registered from here on.
       if (!this.hasPulled) this.live.start();
       this.hasPulled = true;
     }
   }
 
-  /** Something that the app wrote, in any tab, is pushed at once. */
-  private noteStored(): void {
+  /** Pushes at once when the app has written, in any tab. */
+  private pushStored(): void {
     const { generation, pending } = this.replica.meta;
     if (generation === this.generation || pending === 0) return;
     this.generation = generation;
     this.pushes.wake();
   }
 
-  private tell(change: Partial<SharedStatus>): void {
+  private report(change: Partial<SharedStatus>): void {
     this.status = { ...this.status, ...change };
     this.onStatus(this.status);
   }

@@ -1,10 +1,10 @@
 import type { Trouble } from '../timing/backoff.js';
 
-/** How the sync is doing. */
+/** The state of the sync. */
 export interface Status {
   /**
-   * `live`: the server says at once when there is something. `polling`: it is asked every 30 s. `connecting`: no answer
-   * yet. `offline`: no answer, or none that helps; it is tried again. `needs-auth`: the server refuses the token.
+   * `live`: the server announces changes at once. `polling`: the client pulls every 30 s. `connecting`: no answer yet.
+   * `offline`: no answer, or a failure; the client tries again. `needs-auth`: the server refuses the token.
    * `needs-upgrade`: the server refuses this version of the app. Reads and writes go on in all of them.
    */
   readonly phase: 'live' | 'polling' | 'connecting' | Trouble;
@@ -16,9 +16,9 @@ export interface Status {
   readonly rejected: number;
   /** The first sync under way, or null: rows received so far. */
   readonly firstSync: { readonly rows: number } | null;
-  /** ISO, UTC, by this device's clock; null before the first time. */
+  /** The end of the last pull: ISO, UTC, by this device's clock; null before the first one. */
   readonly lastPulledAt: string | null;
-  /** Of the last failure, until something succeeds. */
+  /** The message of the last failure, until a request succeeds. */
   readonly error: string | null;
 }
 

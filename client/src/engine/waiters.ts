@@ -13,7 +13,7 @@ interface Waiter {
   readonly resolve: (verdict: Verdict) => void;
 }
 
-/** Promises of verdicts. */
+/** Keeps the promises of verdicts. */
 export class Waiters {
   private readonly waiting = new Map<string, readonly Waiter[]>();
 
@@ -24,17 +24,17 @@ export class Waiters {
     });
   }
 
-  settle({ generation, verdict, ...key }: KeyedVerdict): void {
-    this.resolve(keyOf(key), (waiter) => (waiter.generation <= generation ? verdict : undefined));
+  resolve({ generation, verdict, ...key }: KeyedVerdict): void {
+    this.answer(keyOf(key), (waiter) => (waiter.generation <= generation ? verdict : undefined));
   }
 
   /**
-   * Settles what was decided while this tab heard nothing. The store has refusals and what is pending; of the rest it
+   * Resolves what was decided while this tab heard nothing. The store has refusals and what is pending; of the rest it
    * can't tell whether the server applied it or another tab took it back.
    */
-  settleMissed({ meta, entries, refused }: State): void {
+  resolveMissed({ meta, entries, refused }: State): void {
     for (const key of this.waiting.keys()) {
-      this.resolve(key, ({ generation }) => {
+      this.answer(key, ({ generation }) => {
         // An edit from after the state was read.
         if (generation > (meta?.generation ?? 0)) return undefined;
         const item = [...refused.values()].find(
@@ -47,11 +47,11 @@ export class Waiters {
   }
 
   close(): void {
-    for (const key of this.waiting.keys()) this.resolve(key, () => UNDECIDED);
+    for (const key of this.waiting.keys()) this.answer(key, () => UNDECIDED);
   }
 
   /** Resolves a record's promises that have a verdict. */
-  private resolve(key: string, verdictOn: (waiter: Waiter) => Verdict | undefined): void {
+  private answer(key: string, verdictOn: (waiter: Waiter) => Verdict | undefined): void {
     const open = (this.waiting.get(key) ?? []).filter((waiter) => {
       const verdict = verdictOn(waiter);
       if (verdict) waiter.resolve(verdict);

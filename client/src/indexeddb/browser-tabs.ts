@@ -1,9 +1,9 @@
 import { Listeners } from '../observable.js';
 import { MISSED, type Tabs } from '../store/store.js';
 
-/** How often a leader says that it is alive, in milliseconds. */
+/** The milliseconds between two heartbeats of a leader. */
 const HEARTBEAT = 2_000;
-/** A tab that the user looks at takes the lead from one that is silent for this long; browsers freeze hidden tabs. */
+/** A visible tab takes the lead from one that is silent for this long; browsers freeze hidden tabs. */
 const SILENCE = 8_000;
 /** A hidden tab's timers run once a minute: it waits for longer. */
 const HIDDEN_SILENCE = 150_000;

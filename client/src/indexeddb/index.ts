@@ -47,32 +47,25 @@ class IndexedDbStore implements OpenStore {
   }
 
   static async open(name: string): Promise<IndexedDbStore> {
-    const database = await openDatabase(name, () => {});
+    const database = await openDatabase(name);
     // This user has come back.
     await database.delete('meta', 'signedOut');
     // Without it, a browser that is short of space may remove everything.
     void navigator.storage?.persist?.().catch(() => false);
-    database.close();
-    const store = new IndexedDbStore(name, Promise.resolve(database));
-    store.database = store.connect();
-    await store.database;
-    return store;
+    return new IndexedDbStore(name, Promise.resolve(database));
   }
 
-  async transact<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
-    const used = this.database;
-    try {
-      return await this.attempt<Result>(reads, decide);
-    } catch (error) {
-      if (this.isClosed || !isDisconnected(error)) throw error;
-      if (this.database === used) this.database = this.connect();
-      return this.attempt<Result>(reads, decide);
-    }
+  transact<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
+    return this.connected((database) => this.attempt<Result>(database, reads, decide));
   }
 
-  private async attempt<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
+  private async attempt<Result>(
+    database: IDBPDatabase<Database>,
+    reads: Reads,
+    decide: Parameters<OpenStore['transact']>[1],
+  ): Promise<Result> {
     if (this.isClosed) throw new SyncError('closed', 'the store is closed');
-    const tx = (await this.database).transaction(STORES, 'readwrite');
+    const tx = database.transaction(STORES, 'readwrite');
     const done = tx.done.then(
       () => null,
       (error: unknown) => ({ error }),
@@ -96,9 +89,25 @@ class IndexedDbStore implements OpenStore {
     return result as Result;
   }
 
-  async readTable(table: string): Promise<Map<string, Row>> {
-    const stored = await (await this.database).getAll('rows', ofTable(table));
-    return new Map(stored.map(({ id, row }) => [id, row]));
+  readTable(table: string): Promise<Map<string, Row>> {
+    return this.connected(async (database) => {
+      const stored = await database.getAll('rows', ofTable(table));
+      return new Map(stored.map(({ id, row }) => [id, row]));
+    });
+  }
+
+  /** Does the work once more where the user has removed the site's data: an empty database takes its place. */
+  private async connected<Result>(
+    work: (database: IDBPDatabase<Database>) => Promise<Result>,
+  ): Promise<Result> {
+    const used = this.database;
+    try {
+      return await work(await used);
+    } catch (error) {
+      if (this.isClosed || !isDisconnected(error)) throw error;
+      if (this.database === used) this.database = openDatabase(this.name);
+      return work(await this.database);
+    }
   }
 
   async close(): Promise<void> {
@@ -121,22 +130,14 @@ class IndexedDbStore implements OpenStore {
     ]);
     await this.close();
   }
-
-  private connect(): Promise<IDBPDatabase<Database>> {
-    return openDatabase(this.name, () => {
-      // The user has removed the site's data: an empty database takes its place.
-      if (!this.isClosed) this.database = this.connect();
-    });
-  }
 }
 
-function openDatabase(name: string, onTerminated: () => void): Promise<IDBPDatabase<Database>> {
+function openDatabase(name: string): Promise<IDBPDatabase<Database>> {
   return openDB<Database>(name, 1, {
     upgrade: (database) => {
       for (const store of STORES) database.createObjectStore(store);
     },
     blocking: (_current, _next, event) => (event.target as IDBDatabase).close(),
-    terminated: onTerminated,
   });
 }
 
@@ -208,7 +209,7 @@ function isDisconnected(error: unknown): boolean {
   return error instanceof DOMException && (error.name === 'AbortError' || error.name === 'InvalidStateError');
 }
 
-/** It may have been aborted by the error that is being handled. */
+/** Ignores a transaction that the error at hand has aborted already. */
 function abort(tx: Transaction): void {
   try {
     tx.abort();

@@ -4,7 +4,7 @@ import { checkValues, newRow } from './local-values.js';
 import type { Entry, Operation, RecordKey, Row } from './record.js';
 import { without } from './same.js';
 
-/** One edit of the app's, as it called for it. */
+/** One edit, as the app asks for it. */
 export interface Edit extends RecordKey {
   readonly operation: Operation;
   readonly values: Row;
@@ -52,7 +52,7 @@ function created(
   values: Row,
   stamps: EditStamps,
 ): RecordState {
-  // The record was deleted here: the server still has it, so that its columns change instead.
+  // The record was deleted here, and the server still has it: the create becomes an update.
   if (pending?.server) {
     return {
       row: { ...pending.server, ...values },
@@ -90,17 +90,17 @@ function updated(
 }
 
 function deleted(row: Row, pending: Entry | null, { table, id }: Edit, stamps: EditStamps): RecordState {
-  // Made here, and the server has never heard of it.
+  // The record was created here, and no push has sent it.
   if (pending?.operation === 'create' && !pending.sent && !pending.server) return { row: null, entry: null };
   const { base, server, stamp } = pending ?? { base: row, server: row, stamp: 0 };
-  const told = server === undefined ? {} : { server };
+  const known = server === undefined ? {} : { server };
   const entry: Entry = {
     table,
     id,
     operation: 'delete',
     patch: {},
     base,
-    ...told,
+    ...known,
     stamp,
     sent: pending?.sent ?? false,
     ...stamps,
@@ -123,7 +123,7 @@ export function seenRow(table: TableSchema, entry: Entry): Row | null {
   return { ...under, ...entry.patch };
 }
 
-/** The creates that were made under one that goes, at any depth, nearest first. */
+/** The creates under a record that is removed, at any depth, nearest first. */
 export function createdUnder(
   key: RecordKey,
   entries: Iterable<Entry>,

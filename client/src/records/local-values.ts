@@ -4,7 +4,7 @@ import type { Row } from './record.js';
 import { canonicalTime } from './times.js';
 
 /**
- * What an app wants to write, checked: columns that are undefined are left out.
+ * Checks the values that an app wants to write, and leaves out columns that are undefined.
  * @throws SyncError `read_only_table`, `unknown_column`, `read_only_column` or `invalid_value`, with the column's name
  */
 export function checkValues(table: TableSchema, values: Row, isCreate: boolean): Row {
@@ -30,7 +30,7 @@ export function checkValues(table: TableSchema, values: Row, isCreate: boolean):
   return checked;
 }
 
-/** The parent is chosen by a create, and never changes. */
+/** Only a create chooses the parent. */
 function isServerOwned(table: TableSchema, name: string, isCreate: boolean): boolean {
   if ([table.key, table.updatedAt, table.deletedAt].includes(name)) return true;
   return !isCreate && name === table.parent?.column;
@@ -96,7 +96,7 @@ function describe(value: unknown): string {
     : `a ${typeof value}`;
 }
 
-/** A new row as it is seen until the server's version comes: with the defaults that can be computed here. */
+/** A new row as the app sees it until the server's version comes: with the defaults that can be computed here. */
 export function newRow(table: TableSchema, id: string, patch: Row, at: string): Row {
   const row: Record<string, unknown> = {};
   for (const column of table.columns.values()) row[column.name] = defaultValue(column, at);

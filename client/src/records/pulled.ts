@@ -6,18 +6,18 @@ import { keyOf, type Entry, type RecordKey, type Row } from './record.js';
 import { compareTimes } from './times.js';
 import { readRow } from './wire-values.js';
 
-/** The server's answer about a record: its row, or null when it is deleted. */
-export interface Told extends RecordKey {
+/** A record as an answer of the server has it: its row, or null when it is deleted. */
+export interface ServerRecord extends RecordKey {
   readonly row: Row | null;
-  /** For comparing with what the device holds; undefined for a delete. */
+  /** The row's `updated_at`, to compare with the device's; undefined for a delete. */
   readonly version?: string;
 }
 
-/** Records of tables that this client does not know are left out: the schema's change is told with the next request. */
+/** Leaves out records of tables that this client does not know: the next request brings the new schema. */
 export function readRecords(
   tables: ReadonlyMap<string, TableSchema>,
   records: readonly WireRecord[],
-): readonly Told[] {
+): readonly ServerRecord[] {
   return records.flatMap(({ table_name: name, id, data, updated_at: version, deleted_at: deletedAt }) => {
     const table = tables.get(name);
     if (!table) return [];
@@ -30,16 +30,16 @@ export function readRecords(
  *
  * @param applied Times of the pushes that were applied while the answer was under way, by key: it may be older.
  */
-export function applyTold(
+export function applyRecords(
   tables: ReadonlyMap<string, TableSchema>,
-  told: readonly Told[],
+  records: readonly ServerRecord[],
   entries: ReadonlyMap<string, Entry>,
   stamp: number,
   applied: ReadonlyMap<string, string>,
 ): { readonly rows: readonly RowWrite[]; readonly entries: readonly EntryWrite[] } {
   const rows: RowWrite[] = [];
   const changed: EntryWrite[] = [];
-  for (const { table: name, id, row, version } of told) {
+  for (const { table: name, id, row, version } of records) {
     const table = tables.get(name);
     const key = keyOf({ table: name, id });
     const known = applied.get(key);
@@ -49,7 +49,7 @@ export function applyTold(
       rows.push({ table: name, id, row, stamp });
       continue;
     }
-    // Gone already.
+    // The server has deleted it, too.
     const isDone = pending.operation === 'delete' && row === null;
     const entry: Entry = { ...pending, server: row, stamp };
     changed.push({ table: name, id, entry: isDone ? null : entry });

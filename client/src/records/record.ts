@@ -15,9 +15,9 @@ export interface Entry extends RecordKey {
   readonly patch: Row;
   /** The server's version that the edit began from; null for a create. */
   readonly base: Row | null;
-  /** The server's version as last told; null once it told that the row is gone, undefined before it told anything. */
+  /** The server's last version that is known here; null once the row is deleted, undefined before any answer. */
   readonly server?: Row | null;
-  /** Of the snapshot or pull that told `server`; see {@link Meta.stamp}. */
+  /** The stamp of the snapshot or pull that brought `server`; see {@link Meta.stamp}. */
   readonly stamp: number;
   /** Grows with each edit on this store: a verdict counts only for the generation that was sent. */
   readonly generation: number;
@@ -31,14 +31,14 @@ export interface Entry extends RecordKey {
 
 /** An edit that the server refused: it is kept until the app retries or discards it. */
 export interface Refused extends RecordKey {
-  /** For `sync.rejected.retry` and `discard`. */
+  /** The key for `sync.rejected.retry` and `discard`. */
   readonly key: string;
   readonly status: 'rejected' | 'conflict';
   readonly operation: Operation;
   /** The values that the user wanted to write. */
   readonly patch: Row;
   readonly base: Row | null;
-  /** A conflict's winner; null where the row is deleted or not told. */
+  /** A conflict's winner; null where the row is deleted, or the answer has none. */
   readonly theirs: Row | null;
   readonly reason: string;
   readonly message: string;
@@ -53,7 +53,7 @@ export interface Meta {
   readonly user: string;
   /** This store's `client_id`. */
   readonly clientId: string;
-  /** Of the last pull or complete snapshot; 0 before the first one. */
+  /** The checkpoint of the last pull or complete snapshot; 0 before the first one. */
   readonly checkpoint: number;
   /** The snapshot under way, or null. */
   readonly snapshot: SnapshotProgress | null;

@@ -3,7 +3,7 @@ import type { TableSchema } from './columns.js';
 import type { Entry } from './record.js';
 import { refusal, type Verdict } from './verdict.js';
 
-/** Pending edits under a new schema: what names a table or column that is gone goes into `sync.rejected`. */
+/** Fits pending edits to a new schema: values of tables and columns that are gone go into `sync.rejected`. */
 export function fitEntries(
   tables: ReadonlyMap<string, TableSchema>,
   entries: Iterable<Entry>,
@@ -23,22 +23,15 @@ export function fitEntries(
       changed.push({ table: entry.table, id: entry.id, entry: null });
       continue;
     }
-    const gone = Object.keys(entry.patch).filter((name) => !table.columns.has(name));
-    if (gone.length === 0) continue;
-    const kept = Object.entries(entry.patch).filter(([name]) => table.columns.has(name));
-    const lost = Object.entries(entry.patch).filter(([name]) => !table.columns.has(name));
-    refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${gone.join(', ')}`);
+    const values = Object.entries(entry.patch);
+    const kept = values.filter(([name]) => table.columns.has(name));
+    const lost = values.filter(([name]) => !table.columns.has(name));
+    if (lost.length === 0) continue;
+    const names = lost.map(([name]) => name).join(', ');
+    refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${names}`);
     const isEmpty = kept.length === 0 && entry.operation === 'update';
-    changed.push({
-      table: entry.table,
-      id: entry.id,
-      entry: isEmpty
-        ? null
-        : {
-            ...entry,
-            patch: Object.fromEntries(kept),
-          },
-    });
+    const left = isEmpty ? null : { ...entry, patch: Object.fromEntries(kept) };
+    changed.push({ table: entry.table, id: entry.id, entry: left });
   }
   return { entries: changed, refused };
 }

@@ -29,14 +29,15 @@ export interface Judged {
 }
 
 /**
- * Applies the server's verdict on `sent` to the record's entry as it is now; undefined when the edit has to be sent
- * again. An edit that was made since then is a newer generation: the verdict leaves it pending.
+ * Applies the server's verdict on `sent` to the record's current entry. An edit that the user has made since is a newer
+ * generation: the verdict leaves it pending.
+ * @returns undefined when the edit has to be sent again
  */
 export function judge(table: TableSchema, now: Entry, sent: Entry, result: PushResult): Judged | undefined {
   if (result.status === 'rejected_retryable') return undefined;
   const theirs = serverVersion(table, result);
   if (isApplied(sent, result, theirs)) {
-    return settled(
+    return withoutSent(
       table,
       now,
       sent,
@@ -49,14 +50,14 @@ export function judge(table: TableSchema, now: Entry, sent: Entry, result: PushR
   const server = newerOf(table, now.server, theirs);
   const refused = refusal(sent, verdict, isConflict ? (theirs ?? null) : null);
   if (now.generation === sent.generation || isConflict) {
-    return { ...settled(table, now, sent, server, verdict), refused };
+    return { ...withoutSent(table, now, sent, server, verdict), refused };
   }
-  // The user has changed what was refused: the newer edit gets a verdict of its own.
+  // The user has edited the record since: the newer edit gets a verdict of its own.
   const entry = withServer(now, server);
   return { verdict, entry, row: seenRow(table, entry), refused: null };
 }
 
-/** A delete of what is gone, and a create whose first answer was lost, are done. */
+/** Takes a delete of a row that is gone, and a create whose first answer was lost, for applied. */
 function isApplied(
   sent: Entry,
   { status, reason_code: reason }: PushResult,
@@ -67,8 +68,8 @@ function isApplied(
   return reason === 'record_exists' && !!theirs && Object.keys(without(sent.patch, theirs)).length === 0;
 }
 
-/** The record without `sent`: what is left of newer edits lies on top of `server`. */
-function settled(
+/** The record without `sent`: newer edits, as far as they differ from it, lie on top of `server`. */
+function withoutSent(
   table: TableSchema,
   now: Entry,
   sent: Entry,
@@ -89,7 +90,7 @@ function newerEdit(table: TableSchema, now: Entry, sent: Entry, server: Row | nu
   );
   if (server && Object.keys(patch).length === 0) return null;
   if (server) return { ...now, operation: 'update', patch, base: server };
-  // The record was deleted, and made again meanwhile.
+  // The server has deleted the record: the edit makes it again.
   const {
     [table.updatedAt]: _updated,
     [table.deletedAt]: _deleted,
@@ -106,12 +107,12 @@ function appliedVersion(
   theirs: Row | null | undefined,
 ): Row | null | undefined {
   if (sent.operation === 'delete') return null;
-  // The pull's echo was faster than the verdict, and may have more.
+  // A pull has brought this version, or a later one, before the verdict.
   if (now.server && compareTimes(now.server[table.updatedAt], result.server_updated_at) >= 0)
     return now.server;
   if (now.server === null) return null;
   if (theirs) return newerOf(table, now.server, theirs);
-  // Nothing was written: the columns are all the server's.
+  // The push wrote nothing: all columns are the server's.
   if (typeof result.server_updated_at !== 'string')
     return now.server ?? newRow(table, sent.id, sent.patch, sent.at);
   const hasZone = table.columns.get(table.updatedAt)?.kind !== 'local-time';
@@ -122,21 +123,21 @@ function appliedVersion(
   };
 }
 
-/** undefined where the server told none, null where it told that the row is deleted. */
+/** undefined where the answer has none, null where it says that the row is deleted. */
 function serverVersion(table: TableSchema, { server_version: record }: PushResult): Row | null | undefined {
   if (!record) return undefined;
   return typeof record.deleted_at === 'string' ? null : readRow(table, record.data);
 }
 
-/** A pull may have brought a newer one than the verdict. */
+/** The newer version of two: a pull may be later than the verdict. */
 function newerOf(
   table: TableSchema,
   pulled: Row | null | undefined,
-  told: Row | null | undefined,
+  answered: Row | null | undefined,
 ): Row | null | undefined {
-  if (told === undefined) return pulled;
-  if (!pulled || !told) return told;
-  return compareTimes(pulled[table.updatedAt], told[table.updatedAt]) > 0 ? pulled : told;
+  if (answered === undefined) return pulled;
+  if (!pulled || !answered) return answered;
+  return compareTimes(pulled[table.updatedAt], answered[table.updatedAt]) > 0 ? pulled : answered;
 }
 
 function withServer(entry: Entry, server: Row | null | undefined): Entry {

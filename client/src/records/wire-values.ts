@@ -3,8 +3,8 @@ import type { Column, TableSchema } from './columns.js';
 import type { Row } from './record.js';
 
 /**
- * A row of an answer as the app gets it: exact numbers as text, bytea as base64. Changes `data` in place: there may be a
- * thousand of them in an answer, and nobody else has it.
+ * Turns a row of an answer into the app's form: exact numbers as text, bytea as base64. Changes `data` in place: an
+ * answer may have a thousand rows, and nothing else holds them.
  */
 export function readRow(table: TableSchema, data: Record<string, unknown>): Row {
   for (const column of table.columns.values()) {
@@ -32,7 +32,7 @@ function readValue({ kind }: Column, value: unknown): unknown {
   }
 }
 
-/** PostgreSQL's arrays nest. */
+/** Maps an array at any depth: PostgreSQL's arrays nest. */
 function mapItems(value: unknown, map: (item: unknown) => unknown): unknown {
   return Array.isArray(value) ? value.map((item) => mapItems(item, map)) : map(value);
 }
@@ -46,8 +46,8 @@ function base64(hex: string): string {
 }
 
 /**
- * A patch as a push sends it. A text in a document goes with its quotes, as the server would take one such as `5` for a
- * number otherwise.
+ * Turns a patch into the form that a push sends. A text in a document keeps its quotes: the server would take one such
+ * as `5` for a number.
  */
 export function sentValues(table: TableSchema, patch: Row): Row {
   return Object.fromEntries(

@@ -16,7 +16,7 @@ export function createTableSql(table: TableSchema): string {
   return `CREATE TABLE IF NOT EXISTS ${quoted(table.name)} (${columns.join(', ')}, ${STAMP} INTEGER NOT NULL)`;
 }
 
-/** Nothing but the key is constrained: the server's rules may be others by the time that its rows come. */
+/** Constrains the key alone: the server's rules may have changed by the time that its rows come. */
 export function columnSql(column: Column): string {
   return `${quoted(column.name)} ${sqliteType(column)}`;
 }

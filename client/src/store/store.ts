@@ -1,7 +1,7 @@
 import type { Entry, Meta, RecordKey, Refused, Row } from '../records/record.js';
 import type { Schema } from '../wire/messages.js';
 
-/** Where rows and pending edits live. What the engine decides never depends on the kind of store. */
+/** Holds rows and pending edits. No decision of the engine depends on the kind of store. */
 export interface Store {
   /** Opens the data of one user, and makes it where there is none. @throws SyncError `store_of_another_user` */
   open(user: string): Promise<OpenStore>;
@@ -13,7 +13,7 @@ export interface OpenStore {
   /** Connects the tabs that share this store; null where it is never shared. */
   readonly tabs: Tabs | null;
   /**
-   * Reads, decides and writes in one atomic transaction; no other transaction comes between, of no other tab either.
+   * Reads, decides and writes in one atomic transaction; none of this or another tab comes between.
    * `decide` is synchronous, and a throw leaves the store as it was.
    */
   transact<Result>(reads: Reads, decide: (state: State) => Decision<Result>): Promise<Result>;
@@ -90,5 +90,5 @@ export interface Tabs {
   elect(lead: (lost: AbortSignal) => Promise<void>): () => Promise<void>;
 }
 
-/** Tells a tab that was frozen that it may have missed messages: the store may have more than it knows of. */
+/** The message for a tab that was frozen: it may have missed others, and the store may have later writes. */
 export const MISSED = { type: 'missed' } as const;

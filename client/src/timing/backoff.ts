@@ -1,6 +1,6 @@
 import { HttpError } from '../wire/http.js';
 
-/** Why nothing comes from the server now; see `Status.phase`. */
+/** The reason for which no request succeeds; see `Status.phase`. */
 export type Trouble = 'offline' | 'needs-auth' | 'needs-upgrade';
 
 export interface Retry {
@@ -18,10 +18,10 @@ const UPGRADE_DELAY = 300_000;
 const MIN_PAUSE = 1_000;
 
 /**
- * When to try again after a failure. Doubles from 1 s to 60 s, with jitter, so that devices that were cut off together
+ * The wait after a failure. Doubles from 1 s to 60 s, with jitter, so that devices that were cut off together
  * don't come back together.
  *
- * @param failures How many there were in a row before this one.
+ * @param failures The failures in a row before this one.
  * @param random From 0 to 1.
  */
 export function retryAfter(error: unknown, failures: number, random: number): Retry {

@@ -4,7 +4,7 @@ import { retryAfter, type Trouble } from './backoff.js';
 /** Receives the failure of a run, or null after a success. */
 export type LoopListener = (trouble: { readonly trouble: Trouble; readonly error: unknown } | null) => void;
 
-/** Does one kind of work again and again: after a pause, at once when woken, later and later while it fails. */
+/** Repeats one kind of work: after a pause, at once when woken, and with growing pauses while it fails. */
 export class Loop {
   private isStopped = false;
   private failures = 0;

@@ -1,4 +1,4 @@
-/** Calls back when the network has come back, or the user has: failures are tried again at once then. */
+/** Calls back when the network or the user has come back: a try may succeed then. */
 export function whenWorthTrying(callback: () => void): () => void {
   // Absent outside of browsers.
   const { window, document } = globalThis as { window?: Window; document?: Document };

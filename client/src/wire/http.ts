@@ -23,7 +23,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Longer than the server's own timeouts: what is silent for this long is dead. */
+/** Longer than the server's own timeouts: a connection that is silent for this long is dead. */
 const TIMEOUT = 60_000;
 
 /** Sends requests with the app's token, which is asked for again once the server refuses it. */

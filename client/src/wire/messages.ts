@@ -43,7 +43,7 @@ export interface PullPage extends SchemaIds {
   readonly has_more: boolean;
   readonly snapshot_required?: boolean;
   readonly snapshot_reason?: string;
-  /** True when the log does not have yet what `after` names. */
+  /** True when the log does not have the commit of `after` yet. */
   readonly behind?: boolean;
 }
 
@@ -77,6 +77,6 @@ export interface PushResult {
 export interface PushAnswer extends SchemaIds {
   readonly accepted: readonly PushResult[];
   readonly rejected: readonly PushResult[];
-  /** Where in the WAL the commit lies; opaque. */
+  /** The commit's position in the WAL; opaque. */
   readonly commit?: string;
 }

@@ -11,12 +11,12 @@ declare global {
   interface Window {
     client: typeof client;
     sync: Sync<AnyTables>;
-    /** What a test counts or keeps. */
+    /** Values that a test counts or keeps. */
     seen: unknown[];
   }
 }
 
-/** The Chromium of CHROMIUM_PATH, else the one that an npm package carries. */
+/** The Chromium of CHROMIUM_PATH, or the one in an npm package. */
 export async function startBrowser(): Promise<Browser> {
   const given = process.env['CHROMIUM_PATH'];
   const executablePath = given && existsSync(given) ? given : await chromium.executablePath();
@@ -28,7 +28,7 @@ export async function startBrowser(): Promise<Browser> {
   });
 }
 
-/** Of a server for single requests: tabs there share what they must not, or end together. */
+/** Switches of that package for single requests: with them, tabs share state, or end together. */
 const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
 
 /** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */

@@ -35,7 +35,7 @@ export async function device(
   return sync;
 }
 
-/** As {@link device}, once it has all that the server has. */
+/** As {@link device}, after its first sync. */
 export async function syncedDevice(
   url: string,
   user: string,

@@ -1,4 +1,4 @@
-/** What becomes of a request. `lost`: the server answers, but the answer does not arrive. */
+/** The fate of a request. `lost`: the server answers, but the answer does not arrive. */
 export type Fault =
   | 'offline'
   | 'lost'
@@ -14,9 +14,9 @@ export interface NetworkRequest {
 export class Network {
   /** The fault of each request; undefined where there is none. */
   fault: (request: NetworkRequest) => Fault | undefined = () => undefined;
-  /** Called before a request is sent; what it returns is waited for. */
+  /** Called before a request is sent, which waits for the returned promise. */
   before: (request: NetworkRequest) => Promise<void> | undefined = () => undefined;
-  /** Called once the server has answered, before the device gets the answer; what it returns is waited for. */
+  /** Called after the server's answer, before the device gets it, which waits for the returned promise. */
   after: (request: NetworkRequest) => Promise<void> | undefined = () => undefined;
   readonly requests: NetworkRequest[] = [];
 
@@ -49,7 +49,7 @@ export class Network {
 
 export const OFFLINE = (): Fault => 'offline';
 
-/** A promise that a test resolves when it is time. */
+/** A promise that a test resolves. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   const resolvers: (() => void)[] = [];
   const opened = new Promise<void>((resolve) => {

@@ -6,7 +6,7 @@ import { sqliteStore, type SqliteDatabase } from '../../src/sqlite/index.js';
 
 export interface StoreKind {
   readonly name: string;
-  /** A store whose data outlives what opened it, as long as the process does. */
+  /** Makes a store whose data outlives the client that opened it, until the process ends. */
   readonly make: () => Promise<Store>;
 }
 

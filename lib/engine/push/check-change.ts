@@ -6,8 +6,8 @@ import type { PushChange, PushItem, PushOperation, PushResult } from './push-cha
 import { lengthProblem } from './values/length-problem.js';
 import { numberToken } from './values/numbers.js';
 import { recordId, recordKey } from './values/record-id.js';
-import { areWithinBounds, type ValueBounds } from './values/value-bounds.js';
-import { refOf, retryable, terminal } from './verdicts.js';
+import { columnOutOfBounds, type ValueBounds } from './values/value-bounds.js';
+import { invalidData, refOf, retryable, terminal } from './verdicts.js';
 
 /** The scope of the checks. */
 export interface CheckScope {
@@ -53,9 +53,10 @@ function* checking(change: PushChange, index: number, scope: CheckScope): Pieces
     return terminal(ref, 'invalid_operation', `unknown operation: ${ref.operation.slice(0, SHOWN)}`);
   }
   const id = recordId(table.primaryKey, change.id);
-  const data = operation === 'delete' ? null : yield* sentColumns(table, change.data, scope.bounds);
+  const sent = operation === 'delete' ? null : yield* sentColumns(table, change.data, scope.bounds);
+  const [data, unfitColumn] = typeof sent === 'string' ? [null, sent] : [sent, null];
   if (operation === 'create' && (id === null || data === null)) {
-    return terminal(ref, 'invalid_data', 'invalid data format');
+    return terminal(ref, ...invalidData(unfitColumn ?? (id === null ? table.primaryKey.name : null)));
   }
   const tooLong = id === null ? null : lengthProblem(table.table, id, operation === 'create' ? data : null);
   if (tooLong !== null) return terminal(ref, 'invalid_data', tooLong);
@@ -69,6 +70,7 @@ function* checking(change: PushChange, index: number, scope: CheckScope): Pieces
     key: recordKey(table, id),
     operation,
     data,
+    unfitColumn,
     dataText: () => (data === null ? 'null' : jsonText(change.data)),
     parentId: operation === 'create' ? parentId(table, data, scope.contract) : null,
     clientMicros: clientMicros(change.client_updated_at, scope),
@@ -92,19 +94,19 @@ function isOperation(value: unknown): value is PushOperation {
 
 /**
  * Only the contract's columns: what clients can't see they can't write, and unknown keys are dropped (W-PUSH-20).
- * @returns null for what is no data
+ * @returns null for what is no data, and the name of the first column with a value that can't be kept
  */
 function* sentColumns(
   table: ContractTable,
   data: unknown,
   bounds: ValueBounds,
-): Pieces<ReadonlyMap<string, unknown> | null> {
+): Pieces<ReadonlyMap<string, unknown> | string | null> {
   if (!isJsonObject(data)) return null;
   const sent = table.columns
     .filter(({ name }) => Object.hasOwn(data, name))
     .map((column) => [column, data[column.name]] as const);
-  const isWithin = yield* areWithinBounds(sent, bounds);
-  return isWithin ? new Map(sent.map(([{ name }, value]) => [name, value])) : null;
+  const unfit = yield* columnOutOfBounds(sent, bounds);
+  return unfit ?? new Map(sent.map(([{ name }, value]) => [name, value]));
 }
 
 function parentId(

@@ -73,6 +73,8 @@ export interface PushItem {
   readonly operation: PushOperation;
   /** The columns of the contract that the client sent; null when there is no object to read them from. */
   readonly data: ReadonlyMap<string, unknown> | null;
+  /** The column for whose value there is no data, though there is an object; null: none. */
+  readonly unfitColumn: string | null;
   /** The data as it came, as JSON text: made on demand, for conflict resolvers alone. */
   readonly dataText: () => string;
   /** A create's parent; null when the table has none, or the client names none that can exist. */

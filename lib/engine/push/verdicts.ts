@@ -31,6 +31,14 @@ export function terminal(ref: ChangeRef, reason: string, message: string): PushR
   return { accepted: false, ...ref, status: 'rejected_terminal', reason_code: reason, message };
 }
 
+/** The reason and the message for data that can't be stored. The message names the column, where it is known; no value. */
+export function invalidData(column: string | null): readonly [reason: string, message: string] {
+  return [
+    'invalid_data',
+    column === null ? 'invalid data format' : `invalid data format: column "${column}"`,
+  ];
+}
+
 /** Terminal, and the device goes back to the server's version if the user may see the row. */
 export function reverted(
   item: PushItem,

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { EndReason, LiveSink, SchemaIds } from '../../live/live-sink.js';
 
-/** How long a device has to take the last words, before the connection is cut. */
-const LAST_WORDS_MS = 1_000;
+/** The time that a device has to read the last message, before its connection is cut. */
+const LAST_MESSAGE_MS = 1_000;
 
 /** `no-transform` also keeps compression middleware from holding lines back. */
 const HEADERS = {
@@ -11,7 +11,7 @@ const HEADERS = {
   'X-Accel-Buffering': 'no',
 } as const;
 
-/** A stream of server-sent events (docs/protocol.md#the-stream). */
+/** Sends a stream of server-sent events (docs/protocol.md#the-stream). */
 export class EventStream implements LiveSink {
   constructor(private readonly raw: ServerResponse) {}
 
@@ -19,11 +19,11 @@ export class EventStream implements LiveSink {
     return this.raw.writableLength;
   }
 
-  /** The head of the answer, and the first message. */
+  /** Sends the head of the answer and the first message. */
   greet(checkpoint: bigint, heartbeat: number, schema: SchemaIds): void {
     const { raw } = this;
     for (const [name, value] of Object.entries(HEADERS)) raw.setHeader(name, value);
-    // Once it has ended, the server's close would wait for the idle connection: 72 s on Fastify.
+    // A server that closes waits for connections that are kept alive: 72 s on Fastify.
     raw.shouldKeepAlive = false;
     raw.writeHead(200);
     this.send('hello', `{"checkpoint":${checkpoint},"heartbeat_ms":${heartbeat},${schemaMembers(schema)}}`);
@@ -43,11 +43,11 @@ export class EventStream implements LiveSink {
 
   end(reason: EndReason, retryMs: number): void {
     const { raw } = this;
-    // Who was not greeted gets an answer of another kind.
+    // A device without a greeting gets an answer with another status.
     if (raw.closed || !raw.headersSent) return;
     this.send('bye', `{"retry_ms":${retryMs},"reason":"${reason}"}`);
     raw.end();
-    const cut = setTimeout(() => raw.destroy(), LAST_WORDS_MS);
+    const cut = setTimeout(() => raw.destroy(), LAST_MESSAGE_MS);
     raw.once('close', () => clearTimeout(cut));
   }
 

@@ -11,7 +11,7 @@ import { EventStream } from './event-stream.js';
 import { liveQuery } from './live-query.js';
 import { LongPoll } from './long-poll.js';
 
-/** The live channel by HTTP: a stream, or a long poll for clients that can't have one. */
+/** Serves the live channel: a stream, or a long poll for clients that can't have one. */
 @Injectable()
 export class LiveEndpoint {
   private readonly heartbeat: number;
@@ -25,8 +25,8 @@ export class LiveEndpoint {
   }
 
   /**
-   * Begins to answer. What comes after that, comes by itself: interceptors of the host's that limit the time of a
-   * handler see a short one.
+   * Begins to answer, and returns: the rest of the stream needs no handler, so that an interceptor of the host's that
+   * limits a handler's time does not end it.
    */
   async open(request: HttpRequest, response: HttpResponse): Promise<void> {
     if (!this.live.isOn) throw new NotFoundException('live is off');
@@ -73,10 +73,10 @@ export class LiveEndpoint {
     }
   }
 
-  /** So that requests that are refused together don't come back together. */
+  /** Gives each refused request a time of its own, so that they don't come back together. */
   private busy(response: HttpResponse, message: string): ServiceUnavailableException {
     setRetryAfter(response, this.admission.retryAfter());
-    // A server that stops would wait for it.
+    // A server that closes waits for connections that are kept alive.
     rawResponse(response).shouldKeepAlive = false;
     return new ServiceUnavailableException(message);
   }

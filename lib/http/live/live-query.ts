@@ -6,14 +6,14 @@ import type { HttpRequest } from '../sync-request.js';
 /** A device's query of the live channel. */
 export interface LiveQuery {
   readonly clientId: string;
-  /** Its checkpoint; null: it says none. */
+  /** The device's checkpoint; null: the query has none. */
   readonly since: bigint | null;
   /** Milliseconds that a long poll waits; null: a stream. */
   readonly wait: number | null;
 }
 
 const DEFAULT_WAIT = 25n;
-/** Seconds, just below what proxies and SDKs wait for an answer. */
+/** Seconds, just below the timeouts of proxies and SDKs. */
 const MOST_WAIT = 55n;
 
 /** @throws SynchroError `bad_request` naming the key that can't be read */
@@ -35,7 +35,7 @@ export function liveQuery({ url = '', headers }: HttpRequest): LiveQuery {
   };
 }
 
-/** An empty one is none: a stream's last id is reset by it. */
+/** Takes an empty text for none: an event without an id resets a stream's last one. */
 function integer(key: string, text: string | readonly string[] | null): bigint | null {
   if (text === null || text === '') return null;
   if (typeof text === 'string' && /^\d{1,19}$/.test(text)) {

@@ -1,18 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import type { EndReason, LiveSink } from '../../live/live-sink.js';
 
-/** One answer, when there is something to pull (docs/protocol.md#the-long-poll). */
+/** Answers once, when there is something to pull (docs/protocol.md#the-long-poll). */
 export class LongPoll implements LiveSink {
   readonly unsent = 0;
   private checkpoint = 0n;
-  /** By itself: middleware that compresses ends the answer when it likes. */
+  /** Kept here, as middleware that compresses ends the response later. */
   private isAnswered = false;
 
   constructor(private readonly raw: ServerResponse) {}
 
   /**
-   * @param checkpoint where the log stands
-   * @param wait milliseconds, after which the answer is that there is nothing
+   * @param checkpoint high-water mark of the log
+   * @param wait milliseconds after which the answer is 204
    */
   wait(checkpoint: bigint, wait: number): void {
     const { raw } = this;
@@ -25,13 +25,13 @@ export class LongPoll implements LiveSink {
     this.answer(200, `{"checkpoint":${checkpoint}}`);
   }
 
-  /** The device's next pull is answered with the new one. */
+  /** Answers as a poke does: the device's next pull brings the new schema. */
   schema(): void {
     this.poke(this.checkpoint);
   }
 
   heartbeat(): void {
-    // An answer has none.
+    // A single answer has none.
   }
 
   end(reason: EndReason, retryMs: number): void {

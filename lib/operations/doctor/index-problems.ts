@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../database/query-log/own-query.js';
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier, quoteRelation } from '../../common/identifiers.js';
 import type { SyncTable } from '../../registry/sync-table.js';
@@ -16,7 +17,8 @@ export async function indexProblems(
   tables: readonly SyncTable[],
 ): Promise<readonly SynchroProblem[]> {
   const keys = tables.flatMap(foreignKeys);
-  const missing: { readonly n: number }[] = await dataSource.query(
+  const missing = await ownQuery<{ readonly n: number }>(
+    dataSource,
     `SELECT (k.n - 1)::integer AS n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (relation, fk, n)
       WHERE NOT EXISTS (
         SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]

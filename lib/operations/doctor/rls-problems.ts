@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../database/query-log/own-query.js';
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncTable } from '../../registry/sync-table.js';
@@ -21,7 +22,8 @@ export async function rlsProblems(
   tables: readonly SyncTable[],
   pushRole: string | undefined,
 ): Promise<readonly SynchroProblem[]> {
-  const found: Bypass[] = await dataSource.query(
+  const found = await ownQuery<Bypass>(
+    dataSource,
     `SELECT (w.n - 1)::integer AS n, r.rolname::text AS role, r.rolsuper AS "isSuperuser", r.rolbypassrls AS bypasses
        FROM unnest($1::text[]) WITH ORDINALITY AS w (relation, n)
        JOIN pg_class c ON c.oid = w.relation::regclass

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../database/query-log/own-query.js';
 import type { SynchroProblem } from '../../common/errors.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SyncTable } from '../../registry/sync-table.js';
@@ -19,7 +20,8 @@ export async function timeZoneProblems(
   dataSource: DataSource,
   tables: readonly SyncTable[],
 ): Promise<readonly SynchroProblem[]> {
-  const traps: Trap[] = await dataSource.query(
+  const traps = await ownQuery<Trap>(
+    dataSource,
     `SELECT (w.n - 1)::integer AS n, array_agg(a.attname::text ORDER BY a.attnum) AS columns,
             current_setting('TimeZone') AS zone, current_user::text AS role, current_database()::text AS database
        FROM unnest($1::text[]) WITH ORDINALITY AS w (relation, n)

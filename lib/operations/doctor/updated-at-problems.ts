@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../database/query-log/own-query.js';
 import type { SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import { updateTriggerSql } from '../../schema/update-trigger.js';
@@ -15,7 +16,8 @@ export async function updatedAtProblems(
     const { pushPolicy, updatedAtColumn } = table;
     return pushPolicy === 'disabled' || updatedAtColumn === null ? [] : { table, updatedAtColumn };
   });
-  const still: { readonly n: number }[] = await dataSource.query(
+  const still = await ownQuery<{ readonly n: number }>(
+    dataSource,
     `SELECT (w.n - 1)::integer AS n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (relation, updated_at, n)
       WHERE NOT EXISTS (
         SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid

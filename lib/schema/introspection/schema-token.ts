@@ -3,10 +3,11 @@ import type { SyncRegistry } from '../../registry/sync-registry.js';
 
 /**
  * An SQL scalar (text, no parameters, no locks, at home in a READ ONLY transaction) that changes whenever the
- * catalogs say something else about the registered tables (interleavings 25, hazard W-SCH-1). Written as a
- * sub-select, so that it can stand in the first statement of every request.
+ * catalogs say something else about the registered tables (interleavings 25, hazard W-SCH-1), or the manifest about
+ * versions: sync tables that are restored from a backup may know other ones (W-HOST-90). Written as a sub-select, so that
+ * it can stand in the first statement of every request.
  *
- * It hashes the row versions (xmin, ctid) of columns, defaults, keys, rules and user-defined types (with their
+ * Of the catalogs it hashes the row versions (xmin, ctid) of columns, defaults, keys, rules and user-defined types (with their
  * labels, which defaults are printed with, and their casts to JSON), under the
  * OIDs that the tables' names mean at the moment, so that a table that was dropped and made again is noticed. It
  * may change for nothing (VACUUM FULL of a catalog), which costs a reload and no more.
@@ -15,15 +16,19 @@ export function schemaTokenSql(registry: SyncRegistry): string {
   const oids = registry
     .all()
     .map(({ schema, name }) => `pg_catalog.to_regclass(${quoteLiteral(quoteRelation(schema, name))})::oid`);
-  return oids.length === 0 ? `'empty'::text` : tokenOf(oids.join(', '));
+  return `concat_ws(' ', ${VERSIONS}${oids.length === 0 ? '' : `, ${catalogsOf(oids.join(', '))}`})`;
 }
+
+const VERSIONS = `(
+  SELECT concat(m.schema_version, ' ', extract(epoch FROM m.created_at))
+    FROM :sync.sync_schema_manifest AS m ORDER BY m.schema_version DESC LIMIT 1)`;
 
 /**
  * Sub-selects over one array, and hashes that are added up: joins and `string_agg` over the row versions as text took
  * twice as long. Columns are the most numerous: their xmins are hashed as one array, which costs a fraction of a hash
  * for each.
  */
-function tokenOf(oids: string): string {
+function catalogsOf(oids: string): string {
   return `(
   SELECT concat_ws(' ', hash_array_extended(w.oids, 0), c.xmins, c.ctids,
     (SELECT sum(hash_record_extended((d.oid, d.xmin, d.ctid), 1))

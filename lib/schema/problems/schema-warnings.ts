@@ -28,24 +28,40 @@ export function timestampWarnings(
     });
 }
 
-/** Columns that are named like secrets, and that the host has not named itself: devices would keep them. */
+/** Columns that look like secrets, and that the host has not named itself: devices would keep them. */
 export function secretWarnings(
   table: SyncTable,
   columns: readonly CatalogColumn[],
 ): readonly SynchroProblem[] {
   if (table.syncColumns !== null) return [];
   return columns
-    .filter(({ name }) => isSynced(table, name) && name !== table.idColumn && looksSecret(name))
-    .map(({ name }) => ({
-      ...schemaProblem(
-        table,
-        name,
-        `it is named like a secret, and devices get it`,
-        `leave it out: @SyncTable({ excludeColumns: ['${name}'] }); or, if they are to have it, name it in syncColumns`,
-      ),
-      group: 'columns that are named like secrets, and that devices get',
-    }));
+    .filter(({ name }) => isSynced(table, name) && name !== table.idColumn)
+    .flatMap(({ name }) => {
+      const sign = SIGNS.find(({ has }) => has(table, name));
+      if (!sign) return [];
+      const fix = `leave it out: @SyncTable({ excludeColumns: ['${name}'] }); or, if they are to have it, name it in syncColumns`;
+      return { ...schemaProblem(table, name, `it ${sign.one}, and devices get it`, fix), group: sign.group };
+    });
 }
+
+interface SecretSign {
+  readonly has: (table: SyncTable, column: string) => boolean;
+  readonly one: string;
+  readonly group: string;
+}
+
+const SIGNS: readonly SecretSign[] = [
+  {
+    has: (_, column) => looksSecret(column),
+    one: 'is named like a secret',
+    group: 'columns that are named like secrets, and that devices get',
+  },
+  {
+    has: ({ unserializedColumns }, column) => unserializedColumns.includes(column),
+    one: 'is left out of your JSON by @Exclude()',
+    group: 'columns that @Exclude() leaves out of your JSON, and that devices get',
+  },
+];
 
 /** By the words of a name in any case: `password_hash`, `resetToken`, `accesstoken`; not `spinner`. */
 function looksSecret(name: string): boolean {

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../database/query-log/own-query.js';
 import { quoteIdentifier } from '../../common/identifiers.js';
 import type { SynchroProblem } from '../../common/errors.js';
 import type { SyncTable } from '../../registry/sync-table.js';
@@ -20,7 +21,8 @@ export async function tablePrivilegeProblems(
       privilege,
     })),
   );
-  const missing: { n: number; role: string; schema_missing: boolean }[] = await dataSource.query(
+  const missing = await ownQuery<{ n: number; role: string; schema_missing: boolean }>(
+    dataSource,
     `SELECT (w.n - 1)::integer AS n, current_user AS role,
             NOT has_schema_privilege(c.relnamespace, 'USAGE') AS schema_missing
        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (schema, name, privilege, n)

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { Body, Controller, Post, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { UserIdHeaderGuard } from 'nestjs-synchro';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
@@ -59,14 +59,10 @@ function begin(path: string, part: Buffer, { length = 16 * MEBIBYTE, user = '' }
   return { socket, answer: () => answer, status: () => Number(answer.split(' ')[1]) };
 }
 
-describe.each([
-  ['Express', () => undefined],
-  ['Fastify', () => new FastifyAdapter()],
-])('on %s', (_, adapter) => {
+describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
   async function start(options: Omit<AppOptions, 'database'> = {}): Promise<void> {
-    const platform = adapter();
     const synchro = { replication: false, ...options.synchro } as const;
-    app = await startApp({ database, ...options, synchro, ...(platform && { adapter: platform }) });
+    app = await startApp({ database, adapter: adapter(), ...options, synchro });
   }
 
   it('nothing of a body is kept before the guards have passed [W-LOAD-6]', async () => {

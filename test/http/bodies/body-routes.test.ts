@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { Body, Controller, Post, VersioningType } from '@nestjs/common';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { eventually } from '../../support/wait.js';
@@ -58,14 +58,10 @@ function versioned(each: RunningApp['app']): void {
   each.enableVersioning({ type: VersioningType.URI, defaultVersion: ['1', '2'] });
 }
 
-describe.each([
-  ['Express', () => undefined],
-  ['Fastify', () => new FastifyAdapter()],
-])('on %s', (name, adapter) => {
+describe.each(ADAPTERS)('on $platform', ({ platform, adapter }) => {
   async function start(options: Omit<AppOptions, 'database'> = {}): Promise<void> {
-    const platform = adapter();
     const synchro = { replication: false, ...options.synchro } as const;
-    app = await startApp({ database, ...options, synchro, ...(platform && { adapter: platform }) });
+    app = await startApp({ database, adapter: adapter(), ...options, synchro });
   }
 
   it.each(['/sync/push', 'http://a/sync/push', '/sync/push#x', '/sync/push?x=/a?b#c'])(
@@ -99,7 +95,7 @@ describe.each([
   });
 
   // Fastify takes no second route of one path.
-  const onExpress = name === 'Express' ? it : null;
+  const onExpress = platform === 'Express' ? it : null;
   onExpress?.("a host's route at the place of one of ours keeps its body [W-LOAD-8]", async () => {
     await start({ synchro: { path: '' }, host: { controllers: [OwnRoutes] } });
     expect(await send(`${app.url}/push`, { body: { n: 1 } })).toMatchObject({ json: { body: { n: 1 } } });

@@ -8,10 +8,9 @@ import {
   type ExecutionContext,
 } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SyncController, UserIdHeaderGuard } from '../../../lib/index.js';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { send, type WireAnswer } from '../../support/wire.js';
@@ -59,10 +58,7 @@ function schema(headers: Record<string, string> = {}): Promise<WireAnswer> {
 
 const NOBODY = { status: 401, json: { error: 'missing user identity' } };
 
-describe.each([
-  { platform: 'Express', adapter: () => new ExpressAdapter() },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
-])('the development header on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the development header on $platform', ({ adapter }) => {
   it('tells sync the user of a request, and everything without it is refused', async () => {
     await startWith({ guards: [UserIdHeaderGuard()] }, { adapter: adapter() });
     expect(await registeredAs({ 'X-User-ID': 'Bob' })).toBe('Bob');

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { SyncLogger } from '../../../lib/common/sync-logger.js';
 import { JwtGuard, type JwtGuardOptions } from '../../../lib/index.js';
 import { TokenVerifier } from '../../../lib/http/guards/token-verifier.js';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { signingKey, startKeyServer, tokenOf, type KeyServer } from '../../support/key-server.js';
@@ -57,10 +58,7 @@ function expectRefused(answer: WireAnswer, error: string): void {
   expect(Object.keys(answer.json ?? {})).toEqual(['error']);
 }
 
-describe.each([
-  { platform: 'Express', adapter: () => new ExpressAdapter() },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
-])('the JWT guard on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the JWT guard on $platform', ({ adapter }) => {
   it('tells sync the user of a request, without a userId option, and in canonical form', async () => {
     await startWith({ secret: SECRET }, { adapter: adapter() });
     const id = randomUUID();

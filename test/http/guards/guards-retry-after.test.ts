@@ -9,10 +9,9 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RetryAfterGuard, SyncEngine, UserIdHeaderGuard, type Rejection } from '../../../lib/index.js';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { send, type WireAnswer } from '../../support/wire.js';
@@ -34,10 +33,7 @@ function ask(headers: Record<string, string> = { 'X-User-ID': 'a' }): Promise<Wi
   return send(`${app.url}/sync/schema`, { headers });
 }
 
-describe.each([
-  { platform: 'Express', adapter: () => new ExpressAdapter() },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
-])('backpressure on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('backpressure on $platform', ({ adapter }) => {
   async function startWith(synchro: NonNullable<AppOptions['synchro']>): Promise<{ calls: () => number }> {
     app = await startApp({ database, adapter: adapter(), synchro: { replication: false, ...synchro } });
     const engine = app.app.get(SyncEngine, { strict: false });

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
@@ -11,22 +11,14 @@ function prose(length: number): string {
 }
 
 /** What the published SDKs send at their most: batches of 1,000 changes, bodies of up to 16 MB. */
-describe.each([
-  ['Express', () => undefined],
-  ['Fastify', () => new FastifyAdapter()],
-])('on %s, an honest device is not refused [W-LOAD-9]', (_, adapter) => {
+describe.each(ADAPTERS)('on $platform, an honest device is not refused [W-LOAD-9]', ({ adapter }) => {
   let database: TestDatabase;
   let app: RunningApp;
   let phone: Device;
 
   beforeAll(async () => {
     database = await createDatabase();
-    const platform = adapter();
-    app = await startApp({
-      database,
-      synchro: { replication: false },
-      ...(platform && { adapter: platform }),
-    });
+    app = await startApp({ database, adapter: adapter(), synchro: { replication: false } });
     phone = new Device(app.url, 'alice');
     await phone.register();
   });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
@@ -9,21 +9,13 @@ import { send, toJson, type PushResponse, type WireAnswer } from '../../support/
 
 const MEGABYTE = 1024 * 1024;
 
-describe.each([
-  ['Express', () => undefined],
-  ['Fastify', () => new FastifyAdapter()],
-])('on %s', (_, adapter) => {
+describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
   let database: TestDatabase;
   let app: RunningApp;
 
   beforeAll(async () => {
     database = await createDatabase();
-    const platform = adapter();
-    app = await startApp({
-      database,
-      synchro: { replication: false },
-      ...(platform && { adapter: platform }),
-    });
+    app = await startApp({ database, adapter: adapter(), synchro: { replication: false } });
   });
   afterAll(async () => {
     await app.close();

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ADAPTERS } from '../../support/adapters.js';
 import { startApp, type AppOptions, type RunningApp } from '../../support/app.js';
 import { consumed } from '../../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
@@ -25,10 +24,7 @@ function raw(path: string, body: string): Promise<WireAnswer> {
   return send(`${app.url}/sync/${path}`, { body, headers: { 'X-User-ID': 'a' } });
 }
 
-describe.each([
-  { platform: 'Express', adapter: () => new ExpressAdapter() },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter() },
-])('on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
   async function startWith(synchro: NonNullable<AppOptions['synchro']>): Promise<void> {
     app = await startApp({ database, adapter: adapter(), synchro: { replication: false, ...synchro } });
   }

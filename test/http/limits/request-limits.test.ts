@@ -15,7 +15,7 @@ let phone: Device;
 
 beforeAll(async () => {
   database = await createDatabase();
-  app = await startApp({ database });
+  app = await startApp({ database, synchro: { logQueries: true } });
   await consumed(database);
   phone = new Device(app.url, 'alice');
   await phone.start();

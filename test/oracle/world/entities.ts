@@ -10,10 +10,7 @@ import {
 } from 'typeorm';
 import type { Relation } from 'typeorm';
 
-abstract class WorldRow {
-  @PrimaryColumn('uuid')
-  id!: string;
-
+abstract class WorldColumns {
   @Column('text')
   title!: string;
 
@@ -31,6 +28,11 @@ abstract class WorldRow {
 
   @DeleteDateColumn({ name: 'deleted_at', type: 'timestamptz' })
   deletedAt!: Date | null;
+}
+
+abstract class WorldRow extends WorldColumns {
+  @PrimaryColumn('uuid')
+  id!: string;
 }
 
 @Entity('projects')
@@ -131,7 +133,10 @@ export class Line extends WorldRow {
 
 @Entity('tags')
 @SyncTable({ ownerColumn: 'user_id', globalWhenBucketNull: true, allowGlobalRead: true })
-export class Tag extends WorldRow {
+export class Tag extends WorldColumns {
+  @PrimaryColumn('text')
+  id!: string;
+
   @Column('text', { name: 'user_id', nullable: true })
   userId!: string | null;
 }

@@ -1,4 +1,4 @@
-import { TABLES, type WorldTable } from './tables.js';
+import { keyType, tableOf, TABLES, type WorldTable } from './tables.js';
 
 /** Rows of each kind and user. */
 const EACH = 3;
@@ -17,7 +17,7 @@ export function populateSql(users: readonly string[]): string {
 function rowsSql({ name, owner, team, parent, everyone }: WorldTable, user: string, n: number): string {
   const id = (table: string): string => `md5('${table} ${user} ' || i)::uuid`;
   const values: Readonly<Record<string, string>> = {
-    id: id(name),
+    id: `${id(name)}::${keyType(tableOf(name))}`,
     title: `'text ' || 'of ${user} ' || i`,
     rank: 'i',
     deleted_at: `CASE WHEN i = ${EACH} THEN now() END`,

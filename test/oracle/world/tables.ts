@@ -17,6 +17,8 @@ export interface WorldTable {
   readonly members?: true;
   /** It has a column of the enum `mood`, whose labels are renamed now and then: `calm_<n>` and `wild_<n>`. */
   readonly moody?: true;
+  /** Its keys are texts, which differ by case. Default: UUIDs. */
+  readonly textKeys?: true;
   /** Who reads rows without an owner, or every row of a table that has no owner at all. */
   readonly everyone?: true;
 }
@@ -33,7 +35,7 @@ export const TABLES = [
   { name: 'notes', owner: 'user_id', shared: true },
   { name: 'sheets', owner: 'user_id', members: true },
   { name: 'lines', parent: { table: 'sheets', fk: 'sheet_id' } },
-  { name: 'tags', owner: 'user_id', everyone: true },
+  { name: 'tags', owner: 'user_id', everyone: true, textKeys: true },
   { name: 'categories', everyone: true },
 ] as const satisfies readonly WorldTable[];
 
@@ -49,17 +51,24 @@ export function tableOf(name: string): WorldTable {
   return table;
 }
 
+/** The SQL type of a table's keys. */
+export function keyType({ textKeys }: WorldTable): string {
+  return textKeys ? 'text' : 'uuid';
+}
+
 /** How many parents are above a table's rows. */
 export function depthOf(name: string): number {
   const { parent } = tableOf(name);
   return parent ? 1 + depthOf(parent.table) : 0;
 }
 
+export interface RowName {
+  readonly table: TableName;
+  readonly id: string;
+}
+
 /** The parent that a row names; undefined where its table has none. */
-export function parentOf(
-  name: string,
-  row: Readonly<Record<string, unknown>>,
-): { readonly table: TableName; readonly id: string } | undefined {
+export function parentOf(name: string, row: Readonly<Record<string, unknown>>): RowName | undefined {
   const { parent } = tableOf(name);
   const id = parent && row[parent.fk];
   return parent && { table: parent.table as TableName, id: typeof id === 'string' ? id : '' };
@@ -84,7 +93,7 @@ export type GrantName = keyof typeof GRANTS;
 
 function createSql(table: WorldTable): string {
   const columns = [
-    'id uuid PRIMARY KEY',
+    `id ${keyType(table)} PRIMARY KEY`,
     ...(table.owner ? [`user_id text${table.everyone ? '' : ' NOT NULL'}`] : []),
     ...(table.team ? ['team text NOT NULL'] : []),
     ...(table.parent

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { logOwnStatements } from '../../../lib/database/query-log/query-log.js';
 import type { PushChange, PushResult } from '../../../lib/engine/push/push-change.js';
 import { createTableSql, owned } from '../../support/schema-fixtures.js';
 import { change, fromNow, type PushFixture, pushFixture, sortedIds } from '../../support/push-fixture.js';
@@ -19,6 +20,7 @@ beforeAll(async () => {
     ],
   );
   // Every statement of TypeORM's passes its logger.
+  logOwnStatements(push.dataSource);
   push.dataSource.setOptions({
     logger: {
       logQuery: () => {

@@ -193,6 +193,7 @@ describe('write groups', () => {
         key: `${name} ${index}`,
         operation: 'create',
         data: null,
+        unfitColumn: null,
         dataText: () => 'null',
         parentId: null,
         clientMicros: 0n,

@@ -1,26 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { OwnershipResolver, SyncEngine, SyncTable, type ResolveRow } from 'nestjs-synchro';
-import { Column, Entity } from 'typeorm';
+import { OwnershipResolver, SyncEngine, type ResolveRow } from 'nestjs-synchro';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
+import { Doc, Page } from '../../support/docs-and-pages.js';
 import { Device } from '../../support/device.js';
-import { edgesOf, logOf, startWalApp, SyncedRow } from '../../support/wal-app.js';
-
-@Entity('docs')
-@SyncTable({ ownerColumn: 'user_id' })
-class Doc extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-}
-
-@Entity('pages')
-@SyncTable({ parent: () => Doc, parentFkColumn: 'doc_id' })
-class Page extends SyncedRow {
-  @Column('uuid', { name: 'doc_id' })
-  docId!: string;
-}
+import { edgesOf, logOf, startWalApp } from '../../support/wal-app.js';
 
 /** Something that no table says: who stands in for whom. */
 const standIns = new Map<string, string>();

@@ -1,27 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { OwnershipResolver, SyncStatus, SyncTable, type ResolveRow } from 'nestjs-synchro';
-import { Column, Entity } from 'typeorm';
+import { OwnershipResolver, SyncStatus, type ResolveRow } from 'nestjs-synchro';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
+import { Doc, Page } from '../../support/docs-and-pages.js';
 import { eventually } from '../../support/wait.js';
-import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from '../../support/wal-app.js';
-
-@Entity('docs')
-@SyncTable({ ownerColumn: 'user_id' })
-class Doc extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-}
-
-@Entity('pages')
-@SyncTable({ parent: () => Doc, parentFkColumn: 'doc_id' })
-class Page extends SyncedRow {
-  @Column('uuid', { name: 'doc_id' })
-  docId!: string;
-}
+import { applied, edgesOf, inOneTransaction, logOf, startWalApp } from '../../support/wal-app.js';
 
 /** Rows that no bucket can be found for at the moment, and what is thrown for them. */
 const broken = new Map<string, () => Error>();

@@ -1,24 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { SyncTable } from 'nestjs-synchro';
-import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { testRun } from '../../support/run.js';
+import { insertTask } from '../../support/sample-rows.js';
 import { eventually } from '../../support/wait.js';
-import { applied, edgesOf, startWalApp, storedPosition, SyncedRow } from '../../support/wal-app.js';
-
-@Entity('tasks')
-@SyncTable({ ownerColumn: 'user_id' })
-class Task extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-
-  @Column('text')
-  title!: string;
-}
+import { applied, edgesOf, startWalApp, storedPosition } from '../../support/wal-app.js';
+import { Task, TASKS_SQL } from '../../support/wal-tasks.js';
 
 const EPOCH_STEP = 2n ** 32n;
 
@@ -56,9 +44,12 @@ describe('a publication that somebody has', () => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    await database.query(createTableSql('tasks', 'user_id text NOT NULL, title text NOT NULL'));
+    await database.query(TASKS_SQL);
     app = await startWalApp(database, [Task]);
-    [kept, deleted] = [await insertTask('kept'), await insertTask('deleted')];
+    [kept, deleted] = [
+      await insertTask(database, 'alice', 'kept'),
+      await insertTask(database, 'alice', 'deleted'),
+    ];
     await applied(database);
     device = new Device(app.url, 'alice');
     await device.start();
@@ -68,12 +59,6 @@ describe('a publication that somebody has', () => {
     await app.close();
     await database.drop();
   });
-
-  async function insertTask(title: string): Promise<string> {
-    const id = randomUUID();
-    await database.query('INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $3)', [id, 'alice', title]);
-    return id;
-  }
 
   /** Changes that the stream misses: all are committed before the publication is as it was. */
   async function missed(alter: (name: string) => string, restore: (name: string) => string): Promise<void> {
@@ -109,7 +94,7 @@ describe('a publication that somebody has', () => {
     device.create('tasks', { title: 'made offline' });
     await app.close();
     await database.query(`DROP PUBLICATION "${database.publicationName}"`);
-    await insertTask('written meanwhile');
+    await insertTask(database, 'alice', 'written meanwhile');
     app = await startWalApp(database, [Task]);
     await applied(database);
     const starts = testRun().serverVersion < 18;

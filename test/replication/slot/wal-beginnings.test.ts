@@ -12,16 +12,7 @@ import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { eventually } from '../../support/wait.js';
 import { applied, edgesOf, logOf, startWalApp, storedPosition, SyncedRow } from '../../support/wal-app.js';
-
-@Entity('tasks')
-@SyncTable({ ownerColumn: 'user_id' })
-class Task extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-
-  @Column('text', { nullable: true })
-  title!: string | null;
-}
+import { Task, TASKS_SQL } from '../../support/wal-tasks.js';
 
 @Entity('albums')
 @SyncTable({ ownerColumn: 'user_id' })
@@ -42,7 +33,7 @@ const apps: RunningApp[] = [];
 
 beforeEach(async () => {
   database = await createDatabase();
-  await database.query(createTableSql('tasks', 'user_id text NOT NULL, title text'));
+  await database.query(TASKS_SQL);
   for (const table of ['albums', 'zebras'])
     await database.query(createTableSql(table, 'user_id text NOT NULL'));
 });

@@ -1,11 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { SyncTable } from 'nestjs-synchro';
-import { Column, Entity } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTableSql } from '../../support/schema-fixtures.js';
 import type { RunningApp } from '../../support/app.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
+import { insertTask } from '../../support/sample-rows.js';
 import { eventually } from '../../support/wait.js';
 import {
   applied,
@@ -14,18 +11,8 @@ import {
   logOf,
   startWalApp,
   storedPosition,
-  SyncedRow,
 } from '../../support/wal-app.js';
-
-@Entity('tasks')
-@SyncTable({ ownerColumn: 'user_id' })
-class Task extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-
-  @Column('text', { nullable: true })
-  title!: string | null;
-}
+import { Task, TASKS_SQL } from '../../support/wal-tasks.js';
 
 const EPOCH_STEP = 2n ** 32n;
 
@@ -37,9 +24,9 @@ describe('an epoch', () => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    await database.query(createTableSql('tasks', 'user_id text NOT NULL, title text'));
+    await database.query(TASKS_SQL);
     app = await startWalApp(database, [Task]);
-    known = await insertTask('known');
+    known = await insertTask(database, 'alice', 'known');
     await applied(database);
     device = new Device(app.url, 'alice');
     await device.start();
@@ -49,12 +36,6 @@ describe('an epoch', () => {
     await app.close();
     await database.drop();
   });
-
-  async function insertTask(title: string): Promise<string> {
-    const id = randomUUID();
-    await database.query('INSERT INTO tasks (id, user_id, title) VALUES ($1, $2, $3)', [id, 'alice', title]);
-    return id;
-  }
 
   const dropSlot = (): Promise<unknown> =>
     database.query('SELECT pg_drop_replication_slot($1)', [database.slotName]);
@@ -105,8 +86,8 @@ describe('an epoch', () => {
       device.create('tasks', { title: 'made offline' }, 'f0e0d0c0-0000-4000-8000-000000000001');
 
       await app.close();
-      const unseen = await insertTask('written while nobody read');
-      const gone = await insertTask('written and deleted');
+      const unseen = await insertTask(database, 'alice', 'written while nobody read');
+      const gone = await insertTask(database, 'alice', 'written and deleted');
       await slotIsFree();
       await cause();
       await database.query('DELETE FROM tasks WHERE id = $1', [gone]);
@@ -133,7 +114,7 @@ describe('an epoch', () => {
   it('does not begin at an ordinary restart [W-WAL-17]', async () => {
     const before = await storedPosition(database);
     await app.close();
-    const meanwhile = await insertTask('written meanwhile');
+    const meanwhile = await insertTask(database, 'alice', 'written meanwhile');
     app = await startWalApp(database, [Task]);
     await applied(database);
     const after = await storedPosition(database);
@@ -154,7 +135,7 @@ describe('an epoch', () => {
       );
       await dropSlot();
     });
-    const task = await insertTask('written meanwhile');
+    const task = await insertTask(database, 'alice', 'written meanwhile');
     await eventually(async () => expect(await edgesOf(database, 'tasks', task)).toEqual(['user:alice']));
     expect((await storedPosition(database)).epoch_seq).toBe(
       (BigInt(before.last_seq) + EPOCH_STEP).toString(),
@@ -167,7 +148,7 @@ describe('an epoch', () => {
   it('begins when the sync tables are restored from an older copy, though nothing is written afterwards', async () => {
     const tables = ['sync_changelog', 'sync_bucket_edges', 'sync_wal_position'];
     for (const table of tables) await database.query(`CREATE TABLE copy_of_${table} AS TABLE ${table}`);
-    const later = await insertTask('after the copy');
+    const later = await insertTask(database, 'alice', 'after the copy');
     await applied(database);
     const before = await storedPosition(database);
     await inOneTransaction(
@@ -199,7 +180,7 @@ describe('an epoch', () => {
   it('makes a checkpoint that was issued after the point of recovery invalid, instead of skipping what is new [interleaving 4]', async () => {
     // As after a promotion of a standby that had not received everything: the device is ahead of the log.
     const behind = await storedPosition(database);
-    for (let n = 0; n < 5; n++) await insertTask(`lost ${n}`);
+    for (let n = 0; n < 5; n++) await insertTask(database, 'alice', `lost ${n}`);
     await applied(database);
     await device.pull();
     await app.close();
@@ -211,7 +192,7 @@ describe('an epoch', () => {
     app = await startWalApp(database, [Task]);
     // More than were lost: the log is past what the device has seen.
     const fresh: string[] = [];
-    for (let n = 0; n < 10; n++) fresh.push(await insertTask(`fresh ${n}`));
+    for (let n = 0; n < 10; n++) fresh.push(await insertTask(database, 'alice', `fresh ${n}`));
     await applied(database);
     const returning = await returned();
     await returning.pull();
@@ -226,7 +207,7 @@ describe('an epoch', () => {
     app = await startWalApp(database, [Task]);
     const newcomer = new Device(app.url, 'alice');
     await newcomer.start();
-    const task = await insertTask('later');
+    const task = await insertTask(database, 'alice', 'later');
     await applied(database);
     await newcomer.pull();
     expect(newcomer.snapshotReasons).toEqual([]);

@@ -8,16 +8,7 @@ import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
 import { eventually } from '../../support/wait.js';
 import { applied, edgesOf, inOneTransaction, logOf, startWalApp, SyncedRow } from '../../support/wal-app.js';
-
-@Entity('tasks')
-@SyncTable({ ownerColumn: 'user_id' })
-class Task extends SyncedRow {
-  @Column('text', { name: 'user_id' })
-  userId!: string;
-
-  @Column('text', { nullable: true })
-  title!: string | null;
-}
+import { Task, TASKS_SQL } from '../../support/wal-tasks.js';
 
 @Entity('comments')
 @SyncTable({ parent: () => Task, parentFkColumn: 'task_id' })
@@ -37,7 +28,7 @@ describe('a publication that is altered while the consumer streams', () => {
   beforeEach(async () => {
     database = await createDatabase();
     publication = `"${database.publicationName}"`;
-    await database.query(createTableSql('tasks', 'user_id text NOT NULL, title text'));
+    await database.query(TASKS_SQL);
     await database.query(createTableSql('comments', 'task_id uuid NOT NULL'));
     const [row] = await database.query<{ version: number }>(
       `SELECT current_setting('server_version_num')::int / 10000 AS version`,

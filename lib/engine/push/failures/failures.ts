@@ -3,7 +3,7 @@ import type { Write } from '../writing/judge.js';
 import { KeyReplacedError } from '../writing/key-replaced.error.js';
 import { isRemoval, type PushItem, type PushResult, type StoredRow } from '../push-change.js';
 import { type SqlFailure, sqlFailure } from '../sql/sqlstate.js';
-import { reverted } from '../verdicts.js';
+import { invalidData, reverted } from '../verdicts.js';
 
 /** Why a change could not be written. */
 export type Failure =
@@ -15,7 +15,7 @@ export type Failure =
   | { readonly kind: 'verdict'; readonly verdict: PushResult }
   | { readonly kind: 'sql'; readonly error: unknown; readonly write: Write }
   /** A value that its column can't hold. */
-  | { readonly kind: 'value' }
+  | { readonly kind: 'value'; readonly column: string }
   /** Code of the host's failed when it was asked about the change. */
   | { readonly kind: 'host'; readonly error: unknown }
   /** Too much else has failed. */
@@ -34,12 +34,20 @@ export function doubt(failure: Failure): { readonly error: unknown } | null {
   return failure.kind === 'sql' && sqlFailure(failure.error) === 'doubtful' ? failure : null;
 }
 
-/** The final verdict. The device goes back to the server's version where there is one that the user may see. */
-export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow | undefined): PushResult {
+/**
+ * The final verdict. The device goes back to the server's version where there is one that the user may see.
+ * @param column that refuses its value, where it is known
+ */
+export function failureVerdict(
+  item: PushItem,
+  failure: Failure,
+  row: StoredRow | undefined,
+  column: string | null,
+): PushResult {
   if (failure.kind === 'verdict') return failure.verdict;
   if (failure.kind === 'parent_missing')
     return reverted(item, row, 'parent_missing', 'parent record not found');
-  if (failure.kind === 'value') return reverted(item, row, ...REASONS.data);
+  if (failure.kind === 'value') return reverted(item, row, ...invalidData(failure.column));
   if (failure.kind === 'host') return reverted(item, row, ...REASONS.doubtful);
   if (failure.kind !== 'sql') return reverted(item, row, ...OPERATION_FAILED[item.operation]);
   const kind = sqlFailure(failure.error);
@@ -47,9 +55,15 @@ export function failureVerdict(item: PushItem, failure: Failure, row: StoredRow 
   if (kind === 'constraint') {
     const operation = failure.write.kind === 'undelete' ? 'undelete' : item.operation;
     const [reason, message] = OPERATION_FAILED[operation];
-    const why = failure.error instanceof KeyReplacedError ? ': a trigger gives it another id' : '';
+    const why =
+      failure.error instanceof KeyReplacedError
+        ? ': a trigger gives it another id'
+        : column === null
+          ? ''
+          : `: column "${column}" must have a value`;
     return reverted(item, row, reason, `${message}${why}`);
   }
+  if (kind === 'data') return reverted(item, row, ...invalidData(column));
   return reverted(item, row, ...REASONS[kind]);
 }
 
@@ -72,6 +86,7 @@ export function describeFailure(item: PushItem, failure: Failure): string {
   const change = `${item.operation} of ${item.table.table.name}/${item.id}`;
   if (failure.kind === 'verdict')
     return `${change}: ${failure.verdict.reason_code ?? failure.verdict.status}`;
+  if (failure.kind === 'value') return `${change}: the value of ${failure.column}`;
   if (!('error' in failure)) return `${change}: ${failure.kind}`;
   return `${change}: ${describeError(failure.error)}`;
 }
@@ -80,8 +95,7 @@ type Reason = readonly [reason: string, message: string];
 
 const STILL_NEEDED: Reason = ['delete_failed', 'other records still refer to this one'];
 
-const REASONS: Readonly<Record<Exclude<SqlFailure, 'constraint'>, Reason>> = {
-  data: ['invalid_data', 'invalid data format'],
+const REASONS: Readonly<Record<Exclude<SqlFailure, 'constraint' | 'data'>, Reason>> = {
   reference: ['reference_missing', 'referenced record not found'],
   forbidden: ['ownership_violation', 'not allowed to write this record'],
   doubtful: ['internal_error', 'internal error'],

@@ -1,4 +1,6 @@
 import { groupBy } from '../../../common/collections.js';
+import type { SqlRunner } from '../../../database/session.js';
+import { badColumns } from './bad-columns.js';
 import { type ChangeTries, MAX_TRIES } from './change-tries.js';
 import { describeFailure, doubt, type Failure, failureVerdict } from './failures.js';
 import { notOwned } from '../writing/judge.js';
@@ -9,6 +11,8 @@ import { retryable } from '../verdicts.js';
 
 /** The inputs of the final verdicts on failed changes. */
 interface FinalState {
+  /** In the role that wrote. */
+  readonly host: SqlRunner;
   readonly rows: PushRows;
   readonly parking: Parking;
   /** Parents first. */
@@ -29,7 +33,7 @@ export interface FinalVerdicts {
  */
 export async function finalVerdicts(
   failures: ReadonlyMap<PushItem, Failure>,
-  { rows, parking, byRank, tries }: FinalState,
+  { host, rows, parking, byRank, tries }: FinalState,
 ): Promise<FinalVerdicts> {
   const missing = [...failures].filter(([, { kind }]) => kind === 'parent_missing');
   const foreign = await rows.withForeignParent(missing.map(([item]) => item));
@@ -39,6 +43,7 @@ export async function finalVerdicts(
     [...failures].filter(([item]) => !parking.holds(item)),
     tries,
   );
+  const columns = await badColumns(host, failures);
   const lost = new Set<string>();
   const parentsFirst = [...failures.keys()].toSorted(byRank);
   for (const [key, items] of groupBy(parentsFirst, (item) => item.key)) {
@@ -65,7 +70,12 @@ export async function finalVerdicts(
         verdicts.set(item, retryable(item.ref, ...reason));
         continue;
       }
-      verdicts.set(item, foreign.get(item) === 'seen' ? notOwned(item, row) : failureVerdict(item, why, row));
+      verdicts.set(
+        item,
+        foreign.get(item) === 'seen'
+          ? notOwned(item, row)
+          : failureVerdict(item, why, row, columns.get(item) ?? null),
+      );
     }
   }
   return { verdicts, rejected };

@@ -1,7 +1,7 @@
 import { NOT_FOUND } from '../check-change.js';
 import { dataJson } from './parked-change.js';
 import type { PushItem, PushResult } from '../push-change.js';
-import { applied, terminal } from '../verdicts.js';
+import { applied, invalidData, terminal } from '../verdicts.js';
 
 /** A parked record after a later change of it, and the verdict on that change. */
 export interface MergedChange {
@@ -32,7 +32,7 @@ export function mergeIntoParked(
   }
   if (change.operation === 'delete') return { parked: null, verdict: applied(change.ref) };
   if (change.data === null) {
-    return { parked, verdict: terminal(change.ref, 'invalid_data', 'invalid data format') };
+    return { parked, verdict: terminal(change.ref, ...invalidData(change.unfitColumn)) };
   }
   return { parked: merged(parked, change, change.data), verdict: applied(change.ref, times) };
 }

@@ -6,9 +6,9 @@ import { recordId } from '../values/record-id.js';
 import type { Granted } from './granted.js';
 
 /**
- * What an answer of a policy comes to.
+ * The meaning of a policy's answer.
  * @param contract the table that is to be written
- * @throws TypeError for what is no answer: nothing is written by a mistake
+ * @throws TypeError for anything that is no answer: a mistake writes nothing
  */
 export function grantedBy(
   answer: unknown,

@@ -6,13 +6,13 @@ import type { ContractTable } from '../../../schema/schema-contract.js';
 import { wantedTeamSql } from '../../../store/host-rows/members-sql.js';
 import { functionWritesSql } from '../../../store/host-rows/write-function-sql.js';
 
-/** Whether the rule in SQL looks at what a row is to become, and not only at what it is. */
-export function looksAtWanted({ members, writeFunction }: SyncTable): boolean {
+/** Whether the rule in SQL reads the wanted row, and not only the current one. */
+export function readsWanted({ members, writeFunction }: SyncTable): boolean {
   return members !== null || writeFunction !== null;
 }
 
 /**
- * The requests whose wanted row the rule in SQL allows. Its answer about the row as it is stands in `byDefault` already.
+ * The requests whose wanted row the rule in SQL allows; `byDefault` has its answer about the current row.
  * @param requests about rows of this table
  */
 export async function allowedByRule(
@@ -68,7 +68,7 @@ function jsonOf(row: WriteRequest['current']): string | null {
   return row === null ? null : JSON.stringify(row);
 }
 
-/** Of a type that keys have, or a date or label: a text or a number. */
+/** The text of a team's key, a date or a label, which is a text or a number in JSON; null for anything else. */
 function textOf(value: unknown): string | null {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : null;
 }

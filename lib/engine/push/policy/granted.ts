@@ -1,11 +1,11 @@
 import type { PushResult } from '../push-change.js';
 import type { FailedCode } from '../writing/host-code.js';
 
-/** The columns and buckets that a policy of the host's has allowed. */
+/** The permission that a policy of the host's has given. */
 export interface Granted {
-  /** Canonical id for the owner column; null: the user's on a create, and as it is on any other change. */
+  /** Canonical id for the owner column. null: a create takes the user's, and any other change leaves it. */
   readonly owner: string | null;
-  /** Whether the rule in SQL allows it, too. */
+  /** Whether the rule in SQL allows the change, too. */
   readonly byDefault: boolean;
 }
 

@@ -15,10 +15,10 @@ import { HostCode } from '../writing/host-code.js';
 import type { Write } from '../writing/judge.js';
 import { grantedBy } from './answers.js';
 import type { Permission } from './granted.js';
-import { allowedByRule, looksAtWanted } from './by-rule.js';
+import { allowedByRule, readsWanted } from './by-rule.js';
 import { childRequest, createRequest, ownRequest } from './write-request.js';
 
-/** Puts changes before the host's `WritePolicy`, in tables where it decides. */
+/** Asks the host's `WritePolicy` about changes, in tables where it decides. */
 export class WritePermissions {
   private readonly code: HostCode;
 
@@ -33,11 +33,11 @@ export class WritePermissions {
   }
 
   /**
-   * Asks about changes of different records, whose rows are locked: about those that the user sees, and those that are
-   * new. Without an answer stay the changes about which the rule in SQL decides, records that are not there for the user,
-   * and creates that miss their parent.
+   * Asks about changes of different records, whose rows are locked: rows that the user sees, and new ones. The answer
+   * leaves out changes that the rule in SQL decides, records that don't exist for the user, and creates that miss their
+   * parent.
    *
-   * @throws what is no fault of a policy's: the whole transaction is to be tried again
+   * @throws errors that no policy has caused: the whole transaction is to be tried again
    */
   async ask(
     items: readonly PushItem[],
@@ -69,12 +69,12 @@ export class WritePermissions {
     return permissions;
   }
 
-  /** Whether nobody is left to ask: a create that missed its parent was not asked about, and is not written without. */
+  /** Whether the change needs no further answer. A create that missed its parent does, before it is written. */
   isDecided({ item, row, granted }: Write): boolean {
     return granted !== null || this.deciderOf(item, row) === null;
   }
 
-  /** While the log is outdated nothing tells what the user sees: no edit of theirs is refused for that. */
+  /** Whether the log is outdated: nothing shows which rows the user sees, and no edit is refused for that. */
   private get isBlind(): boolean {
     const { buckets, subscriptions = [] } = this.context;
     return buckets.length === 0 && subscriptions.length > 0;
@@ -87,7 +87,7 @@ export class WritePermissions {
     return row ? authority.decider(table) : authority.deciderOfCreate(table, parentId !== null);
   }
 
-  /** The questions about those changes whose deciding rows the user sees. */
+  /** The questions about the changes whose deciding rows the user sees. */
   private async requests(
     decider: SyncTable,
     items: readonly PushItem[],
@@ -121,9 +121,9 @@ export class WritePermissions {
     return asked;
   }
 
-  /** The same with what the rule in SQL says of the rows that are wanted. What PostgreSQL can't read it doesn't allow. */
+  /** Adds the answer of the rule in SQL about the wanted rows. A row that PostgreSQL can't read is not allowed. */
   private async byRule(asked: readonly Asked[], decider: SyncTable): Promise<readonly Asked[]> {
-    if (!looksAtWanted(decider)) return asked;
+    if (!readsWanted(decider)) return asked;
     const own = asked.filter(({ request }) => request.child === null && request.byDefault);
     const [first] = own;
     if (!first) return asked;
@@ -139,7 +139,7 @@ export class WritePermissions {
     );
   }
 
-  /** When a question fails, it is halved until the change stands alone that makes it fail. */
+  /** Halves a question that fails, until the change that makes it fail stands alone. */
   private async permissions(
     decider: SyncTable,
     asked: readonly Asked[],
@@ -189,7 +189,7 @@ interface Asked {
   readonly request: WriteRequest;
 }
 
-/** Whether there is something to ask about: a row that is seen and locked, or a new one that has the parent it names. */
+/** Whether the change can be asked about: its row is seen and locked, or it is new and the parent that it names exists. */
 function isThere(item: PushItem, rows: PushRows): boolean {
   if (rows.get(item)) return rows.isSecured(item);
   return item.operation === 'create' && (item.parentId === null || rows.hasParent(item));
@@ -199,7 +199,7 @@ function isUnderParent(item: PushItem, rows: PushRows): boolean {
   return rows.get(item) === undefined && item.parentId !== null;
 }
 
-/** The device goes back to the server's version of a row that its user sees. */
+/** Refuses a change; the device goes back to the server's version of a row that its user sees. */
 function refused(item: PushItem, row: StoredRow | undefined): PushResult {
   return reverted(item, row, 'ownership_violation', 'not allowed to write this record');
 }

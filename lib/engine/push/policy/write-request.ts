@@ -20,7 +20,7 @@ export function ownRequest(item: PushItem, row: StoredRow): WriteRequest {
   };
 }
 
-/** A question about a row that is not there yet. @param parent null where it has none */
+/** A question about a new row. @param parent null where it has none */
 export function createRequest(
   item: PushItem,
   parent: StoredRow | null,
@@ -41,7 +41,7 @@ export function createRequest(
   };
 }
 
-/** The question whether the user may change what is below a row. @param row the record's own, if there is one */
+/** The question whether the user may change the children of a row. @param row the record's own, if it has one */
 export function childRequest(item: PushItem, row: StoredRow | undefined, above: StoredRow): WriteRequest {
   const current = plainRow(above);
   return {

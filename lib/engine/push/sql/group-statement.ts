@@ -33,7 +33,8 @@ export function groupStatement(
   }
 }
 
-function recordText({ item, columns, row }: Write): string {
+/** A record as the object that {@link recordsSql} reads. */
+export function recordText({ item, columns, row }: Write): string {
   const stored = row && parseRow(row);
   const kept: number[] = [];
   const members = columns.map((column, index) => {

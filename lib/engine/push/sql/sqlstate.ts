@@ -57,6 +57,8 @@ interface ServerError {
   readonly code: string;
   readonly severity: string;
   readonly schema?: string;
+  readonly table?: string;
+  readonly column?: string;
   readonly constraint?: string;
   /** Of the server's own code. */
   readonly routine?: string;

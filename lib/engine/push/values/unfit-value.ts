@@ -3,10 +3,10 @@ import { isUnchanged } from '../unchanged.js';
 import type { Write } from '../writing/judge.js';
 import { parseRow } from './writable-columns.js';
 
-/** Whether an integer is beyond its column: it fails without a query, however many there are. */
-export function hasUnfitValue({ item, columns, row }: Write): boolean {
+/** The column that an integer is beyond of: it fails without a query, however many there are. null: there is none. */
+export function unfitColumn({ item, columns, row }: Write): string | null {
   const stored = row && parseRow(row);
-  return columns.some((column) => {
+  const unfit = columns.find((column) => {
     const most = MOST.get(column.baseType);
     const value = item.data?.get(column.name);
     if (most === undefined || column.isArray || value === null || value === undefined) return false;
@@ -18,6 +18,7 @@ export function hasUnfitValue({ item, columns, row }: Write): boolean {
     const integer = BigInt(token);
     return integer > most || integer < -most - 1n;
   });
+  return unfit?.name ?? null;
 }
 
 const MOST: ReadonlyMap<string, bigint> = new Map([

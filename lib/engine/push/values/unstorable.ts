@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { ownQuery } from '../../../database/query-log/own-query.js';
 import { isUnstorable } from '../../../database/database-error.js';
 import { jsonText } from './json.js';
 import type { PushChange, PushResult } from '../push-change.js';
@@ -38,7 +39,7 @@ async function unstorable(
   changes: readonly PushChange[],
 ): Promise<readonly PushChange[]> {
   try {
-    await dataSource.query('SELECT length($1::text)', [changes.map(textOf).join('\n')]);
+    await ownQuery(dataSource, 'SELECT length($1::text)', [changes.map(textOf).join('\n')]);
     return [];
   } catch (error) {
     if (!isUnstorable(error)) throw error;

@@ -12,22 +12,22 @@ export type ValueBounds = JsonBounds;
 const MAX_GROWTH = 4096;
 
 /**
- * Whether the values of a device can be given back to a device: no document deeper than its parser goes, no number
- * that fills pages when PostgreSQL prints it, nothing that takes minutes to read.
+ * The column whose value could not be given back to a device: a document deeper than its parser goes, a number that
+ * fills pages when PostgreSQL prints it, or what takes minutes to read. null: there is none.
  */
-export function* areWithinBounds(
+export function* columnOutOfBounds(
   values: readonly (readonly [ContractColumn, unknown])[],
   bounds: ValueBounds,
-): Pieces<boolean> {
+): Pieces<string | null> {
   let growth = 0;
   for (const [column, value] of values) {
     const scan = typeof value === 'string' ? scanDocument(column, value, bounds) : null;
-    if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return false;
-    if (isSlowToRead(column, value)) return false;
+    if (typeof value === 'string' && scan && isTooDeep(column, value, scan, bounds)) return column.name;
+    if (isSlowToRead(column, value)) return column.name;
     growth += yield* excessGrowth(column, value, scan);
-    if (growth > MAX_GROWTH) return false;
+    if (growth > MAX_GROWTH) return column.name;
   }
-  return true;
+  return null;
 }
 
 /**

@@ -23,7 +23,7 @@ import type { PushRows } from '../sql/push-rows.js';
 import { notReadable } from '../sql/readable-buckets.js';
 import { findRetries } from '../failures/retries.js';
 import { type Outcome, GroupWriter, type Written } from './group-writer.js';
-import { hasUnfitValue } from '../values/unfit-value.js';
+import { unfitColumn } from '../values/unfit-value.js';
 import { terminal } from '../verdicts.js';
 import { type PushRank, type WriteGroup, writeGroups } from './write-groups.js';
 import type { WriteValidation } from './write-validation.js';
@@ -160,11 +160,12 @@ export class ChangeProcessing {
   }
 
   private mayWrite(write: Write): boolean {
+    const column = unfitColumn(write);
     const failure: Failure | null = this.missesParent(write)
       ? { kind: 'parent_missing', write }
-      : hasUnfitValue(write)
-        ? { kind: 'value' }
-        : null;
+      : column === null
+        ? null
+        : { kind: 'value', column };
     if (failure) this.state.failed.add(write.item, failure);
     return failure === null;
   }

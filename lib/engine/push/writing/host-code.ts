@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { isRetryable } from '../../../database/database-error.js';
+import { asHost } from '../../../database/query-log/query-log.js';
 import type { RoleSwitch } from '../../../database/role-switch.js';
 import { sqlState } from '../sql/sqlstate.js';
 
@@ -35,7 +36,7 @@ export class HostCode {
   async run<Value>(code: () => Value | Promise<Value>, mayRepeat = true): Promise<HostAnswer<Value>> {
     await this.open();
     try {
-      return { value: await code() };
+      return { value: await asHost(code) };
     } catch (error) {
       // Of the database's alone: a service of the host's that is down concerns this record, not the push.
       if (!this.isRerun && sqlState(error) !== null && isRetryable(error)) throw error;

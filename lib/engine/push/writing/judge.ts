@@ -21,7 +21,7 @@ import {
 import { recordId } from '../values/record-id.js';
 import { repairTime } from '../repair-time.js';
 import { isBase } from '../failures/retries.js';
-import { alreadyDeleted, applied, conflict, reverted, terminal } from '../verdicts.js';
+import { alreadyDeleted, applied, conflict, invalidData, reverted, terminal } from '../verdicts.js';
 import { createColumns, needsRepair, updateColumns } from '../values/writable-columns.js';
 
 /** The write for one change. */
@@ -115,7 +115,7 @@ export class Judge {
         ? conflict(item, row, 'record_exists', 'record already exists')
         : conflict(item, row, 'server_won_conflict', resolution.reason);
     }
-    if (data === null) return reverted(item, row, 'invalid_data', 'invalid data format');
+    if (data === null) return reverted(item, row, ...invalidData(item.unfitColumn));
     const tooLong = lengthProblem(table.table, item.id, data);
     if (tooLong !== null) return reverted(item, row, 'invalid_data', tooLong);
     const columns = updateColumns(table, data);

@@ -146,8 +146,9 @@ export class PushSession {
   private async giveUp(): Promise<void> {
     const { byRank, tries } = this;
     const { rows, failed } = this.state;
-    const { parking } = this.tools;
-    const { verdicts, rejected } = await finalVerdicts(failed.all, { rows, parking, byRank, tries });
+    const { parking, roles } = this.tools;
+    const state = { host: roles.host, rows, parking, byRank, tries };
+    const { verdicts, rejected } = await finalVerdicts(failed.all, state);
     for (const [item, verdict] of verdicts) this.processing.verdicts.set(item.index, verdict);
     this.log(rejected);
     this.logUnreadable();
