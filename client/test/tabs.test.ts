@@ -112,14 +112,13 @@ describe('tabs of one browser', () => {
   it('learn the verdicts that they missed while they were frozen [W-TYPED-1]', async () => {
     const one = await openTab(context, server.app.url, user);
     await context.addInitScript(() => {
-      const listen = BroadcastChannel.prototype.addEventListener;
       BroadcastChannel.prototype.addEventListener = function (
         type: string,
         listener: EventListener,
         options?: AddEventListenerOptions,
       ) {
         const hear = (event: Event): void => void (document.body.hidden || listener(event));
-        listen.call(this, type, hear, options);
+        EventTarget.prototype.addEventListener.call(this, type, hear, options);
       };
     });
     const frozen = await openTab(context, server.app.url, user);
@@ -147,7 +146,7 @@ describe('tabs of one browser', () => {
       document.body.hidden = false;
       document.dispatchEvent(new Event('resume'));
     });
-    const seen = (): Promise<unknown[]> => frozen.evaluate(() => window.seen.toSorted());
+    const seen = (): Promise<unknown[]> => frozen.evaluate(() => window.seen.map(String).toSorted());
     await eventually(async () => expect(await seen()).toEqual(['rejected', 'undecided']));
     answers.open();
     await eventually(async () => expect(await seen()).toEqual(['applied', 'rejected', 'undecided']));

@@ -114,8 +114,7 @@ describe('a collection of TanStack DB', () => {
     await isPersisted.promise;
     await sync.caughtUp();
     const [push] = sample.network.to('push');
-    expect(push?.body['changes']).toMatchObject([{ operation: 'create', data: { title: 'Milk' } }]);
-    expect(Object.keys((push?.body['changes'] as { data: object }[])[0]?.data ?? {})).toEqual(['title']);
+    expect(push?.body).toHaveProperty(['changes', 0, 'data'], { title: 'Milk' });
   });
 
   it('shows the server’s version after a conflict, and the row as it was after a refusal', async () => {
@@ -204,24 +203,26 @@ describe('a collection of TanStack DB', () => {
   });
 
   it('has the table’s types', () => {
-    const typed = (sync: Sync<Tables>) => {
-      const tasks = createCollection(syncCollectionOptions(sync.table('tasks')));
-      expectTypeOf(tasks.get('id')).toExtend<Task | undefined>();
-      return [
-        // @ts-expect-error there is no such column
-        tasks.insert({ title: 'x', titel: 'x' }),
-        // @ts-expect-error the owner is the server's
-        tasks.insert({ title: 'x', user_id: 'me' }),
-        tasks.update('id', (draft) => {
-          // @ts-expect-error the time is the server's
-          draft.updated_at = 'now';
-        }),
-        tasks.update('id', (draft) => {
-          // @ts-expect-error no number is a title
-          draft.title = 5;
-        }),
-      ];
-    };
     expectTypeOf(typed).toBeFunction();
   });
 });
+
+/** Never called: it is there for the compiler. */
+function typed(sync: Sync<Tables>): readonly unknown[] {
+  const tasks = createCollection(syncCollectionOptions(sync.table('tasks')));
+  expectTypeOf(tasks.get('id')).toExtend<Task | undefined>();
+  return [
+    // @ts-expect-error there is no such column
+    tasks.insert({ title: 'x', titel: 'x' }),
+    // @ts-expect-error the owner is the server's
+    tasks.insert({ title: 'x', user_id: 'me' }),
+    tasks.update('id', (draft) => {
+      // @ts-expect-error the time is the server's
+      draft.updated_at = 'now';
+    }),
+    tasks.update('id', (draft) => {
+      // @ts-expect-error no number is a title
+      draft.title = 5;
+    }),
+  ];
+}

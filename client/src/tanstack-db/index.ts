@@ -49,12 +49,12 @@ export function syncCollectionOptions<R extends object, Create extends object, U
     },
     onUpdate: async ({ transaction: { mutations } }) => {
       await table.transaction((edits) => {
-        for (const { key, changes } of mutations) edits.update(String(key), changes as Update);
+        for (const { key, changes } of mutations) edits.update(key, changes as Update);
       });
     },
     onDelete: async ({ transaction: { mutations } }) => {
       await table.transaction((edits) => {
-        for (const { key } of mutations) edits.delete(String(key));
+        for (const { key } of mutations) edits.delete(key);
       });
     },
   };
@@ -79,7 +79,7 @@ function follow<R extends object, Create, Update>(
         write({ type: 'delete', key: id });
       }
     }
-    commit();
+    void commit();
   };
   const bringAll = (): void =>
     bring(new Set([...known.keys(), ...table.query().map((row) => idOf(table, row))]));
