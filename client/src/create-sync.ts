@@ -43,7 +43,7 @@ export async function createSync<Tables extends TablesOf<Tables> = AnyTables>(
     caughtUp: ({ timeout = DEFAULT_TIMEOUT } = {}) => client.catchUp(timeout),
     signOut: async ({ pending = 'push', timeout = DEFAULT_TIMEOUT } = {}) => {
       if (pending === 'push') await client.pushAll(timeout);
-      await client.signOut(pending === 'keep');
+      await client.signOut(pending);
     },
     close: () => client.close(),
   };

@@ -26,6 +26,34 @@ describe('a sign-out', () => {
     expect(rows).toEqual([{ title: 'Milk' }]);
   });
 
+  it.each(STORES)(
+    'from the store $name does not take along an edit that is made after all was pushed [W-CREW-3]',
+    async (kind) => {
+      const store = await kind.make();
+      let lastEdit: (() => Promise<unknown>) | null = async () =>
+        sync.table('tasks').create({ title: 'Late' });
+      const sync = await syncedDevice(sample.server.url, sample.user, {
+        store: {
+          open: async (user) => {
+            const open = await store.open(user);
+            const destroy: typeof open.destroy = async (check) => {
+              await lastEdit?.();
+              lastEdit = null;
+              await open.destroy(check);
+            };
+            return Object.assign(Object.create(open) as typeof open, { destroy });
+          },
+        },
+      });
+      await sync.table('tasks').create({ title: 'Early' });
+      await expect(sync.signOut()).rejects.toMatchObject({ code: 'edits_pending' });
+      await sync.caughtUp();
+      expect(await sample.titles()).toEqual(['Early', 'Late']);
+      await sync.signOut();
+      await expect(sync.table('tasks').create({ title: 'x' })).rejects.toMatchObject({ code: 'closed' });
+    },
+  );
+
   it('that keeps the edits has them when the user comes back [W-CLIENT-9]', async () => {
     const store = memoryStore();
     const sync = await syncedDevice(sample.server.url, sample.user, { store, fetch: sample.network.fetch });

@@ -1,5 +1,6 @@
 import type { Mutation } from './mutation.js';
 import { CLIENT } from './client.js';
+import { CLIENT_COMPLAINTS } from './client-complaints.js';
 import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
@@ -68,6 +69,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...HTTP,
   ...CONSUMER,
   ...CLIENT,
+  ...CLIENT_COMPLAINTS,
   ...FIT,
   ...HOST,
 ];

@@ -29,21 +29,14 @@ export class Waiters {
   }
 
   /**
-   * Resolves what was decided while this tab heard nothing. The store has refusals and what is pending; of the rest it
-   * can't tell whether the server applied it or another tab took it back.
+   * Resolves what was decided while this tab heard nothing, once messages that were under way have had time to come. The
+   * store has refusals and what is pending; of the rest it can't tell whether the server applied it or another tab took
+   * it back.
    */
-  resolveMissed({ meta, entries, refused }: State): void {
-    for (const key of this.waiting.keys()) {
-      this.answer(key, ({ generation }) => {
-        // An edit from after the state was read.
-        if (generation > (meta?.generation ?? 0)) return undefined;
-        const item = [...refused.values()].find(
-          (each) => keyOf(each) === key && generationOf(each) >= generation,
-        );
-        if (item) return { status: item.status, reason: item.reason, message: item.message };
-        return entries.has(key) ? undefined : UNDECIDED;
-      });
-    }
+  resolveMissed(state: State): void {
+    setTimeout(() => {
+      for (const key of this.waiting.keys()) this.answer(key, (waiter) => missedVerdict(state, key, waiter));
+    }, UNDER_WAY);
   }
 
   close(): void {
@@ -63,3 +56,17 @@ export class Waiters {
 }
 
 const UNDECIDED: Verdict = { status: 'undecided' };
+/** How long messages of a tab that is gone may be under way, in milliseconds. */
+const UNDER_WAY = 1_000;
+
+function missedVerdict(
+  { meta, entries, refused }: State,
+  key: string,
+  { generation }: Waiter,
+): Verdict | undefined {
+  // An edit from after the state was read.
+  if (generation > (meta?.generation ?? 0)) return undefined;
+  const item = [...refused.values()].find((each) => keyOf(each) === key && generationOf(each) >= generation);
+  if (item) return { status: item.status, reason: item.reason, message: item.message };
+  return entries.has(key) ? undefined : UNDECIDED;
+}

@@ -1,4 +1,5 @@
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
+import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import type { OpenStore, Reads, State, Store, StoredRow, Writes } from './store.js';
 
@@ -15,6 +16,7 @@ export function memoryStore(): Store {
 }
 
 class MemoryData {
+  isGone = false;
   meta: Meta | null = null;
   schema: Schema | null = null;
   readonly rows = new Map<string, Map<string, StoredRow>>();
@@ -75,6 +77,7 @@ function openMemory(data: MemoryData, forget: () => void): OpenStore {
     storage: 'memory',
     tabs: null,
     transact: async (reads, decide) => {
+      if (data.isGone) throw new SyncError('closed', 'the user has signed out');
       const { writes, result } = decide(data.read(reads));
       if (writes) data.write(writes);
       return result;
@@ -84,6 +87,10 @@ function openMemory(data: MemoryData, forget: () => void): OpenStore {
       return new Map([...rows].map(([id, { row }]): [string, Row] => [id, row]));
     },
     close: async () => {},
-    destroy: async () => forget(),
+    destroy: async (check) => {
+      check?.(data.meta);
+      data.isGone = true;
+      forget();
+    },
   };
 }

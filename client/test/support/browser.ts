@@ -31,8 +31,8 @@ export async function startBrowser(): Promise<Browser> {
 /** Switches of that package for single requests: with them, tabs share state, or end together. */
 const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
 
-/** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */
-export async function testPage(): Promise<(app: INestApplication) => void> {
+/** The script of a page, which makes `client` of what `page.ts` exports. */
+export async function pageScript(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
     bundle: true,
@@ -41,8 +41,14 @@ export async function testPage(): Promise<(app: INestApplication) => void> {
     target: 'es2022',
     write: false,
   });
-  const script = outputFiles[0]?.text ?? '';
-  const html = '<!doctype html><title>test</title><script src="/test-client.js"></script>';
+  return outputFiles[0]?.text ?? '';
+}
+
+export const PAGE_HTML = '<!doctype html><title>test</title><script src="/test-client.js"></script>';
+
+/** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */
+export async function testPage(): Promise<(app: INestApplication) => void> {
+  const script = await pageScript();
   return (app) => {
     const adapter = app.getHttpAdapter();
     const answer = (path: string, type: string, body: string): void => {
@@ -52,7 +58,7 @@ export async function testPage(): Promise<(app: INestApplication) => void> {
       });
     };
     answer('/test-client.js', 'text/javascript', script);
-    answer('/test-page', 'text/html', html);
+    answer('/test-page', 'text/html', PAGE_HTML);
   };
 }
 
