@@ -1,3 +1,4 @@
+import { put } from '../records/put.js';
 import { keyOf, type RecordKey } from '../records/record.js';
 import { generationOf, type Verdict } from '../records/verdict.js';
 import type { State } from '../store/store.js';
@@ -50,8 +51,7 @@ export class Waiters {
       if (verdict) waiter.resolve(verdict);
       return !verdict;
     });
-    if (open.length > 0) this.waiting.set(key, open);
-    else this.waiting.delete(key);
+    put(this.waiting, key, open.length > 0 ? open : null);
   }
 }
 
@@ -64,9 +64,9 @@ function missedVerdict(
   key: string,
   { generation }: Waiter,
 ): Verdict | undefined {
-  // An edit from after the state was read.
-  if (generation > (meta?.generation ?? 0)) return undefined;
   const item = [...refused.values()].find((each) => keyOf(each) === key && generationOf(each) >= generation);
   if (item) return { status: item.status, reason: item.reason, message: item.message };
-  return entries.has(key) ? undefined : UNDECIDED;
+  // The edit is pending, or from after the state was read.
+  const isOpen = entries.has(key) || generation > (meta?.generation ?? 0);
+  return isOpen ? undefined : UNDECIDED;
 }

@@ -151,7 +151,7 @@ function verdictOf(status: Verdict['status'], { reason_code: reason, message }: 
 
 /** Of the edit that was refused. */
 export function generationOf({ key }: Refused): number {
-  return Number(key.slice(key.lastIndexOf('#') + 1));
+  return Number(key.split('#').at(-1));
 }
 
 /** An edit that goes into `sync.rejected`. */

@@ -1,4 +1,5 @@
 import { Listeners } from '../observable.js';
+import { put } from '../records/put.js';
 import type { Row } from '../records/record.js';
 import { sameValue } from '../records/same.js';
 
@@ -42,7 +43,7 @@ export class TableView {
       this.stored.set(id, row);
       this.show(id);
     } else {
-      this.put(id, row);
+      this.replace(id, row);
     }
   }
 
@@ -62,8 +63,7 @@ export class TableView {
     this.show(id);
     return () => {
       const left = (this.unsaved.get(id) ?? []).filter((each) => each !== edit);
-      if (left.length > 0) this.unsaved.set(id, left);
-      else this.unsaved.delete(id);
+      put(this.unsaved, id, left.length > 0 ? left : null);
       this.show(id);
       if (left.length === 0) this.stored.delete(id);
     };
@@ -73,18 +73,17 @@ export class TableView {
     if (!this.isLoaded) return;
     const stored = this.stored.get(id) ?? null;
     const edits = this.unsaved.get(id) ?? [];
-    this.put(
+    this.replace(
       id,
       edits.reduce((row, edit) => edit(row), stored),
     );
   }
 
-  private put(id: string, row: Row | null): void {
+  private replace(id: string, row: Row | null): void {
     const before = this.seen.get(id) ?? null;
     // The same content stays the same object, and notifies nobody: an edit that has been stored, an echo.
     if (sameValue(row, before)) return;
-    if (row) this.seen.set(id, row);
-    else this.seen.delete(id);
+    put(this.seen, id, row);
     this.changed?.add(id);
     this.version += 1;
   }

@@ -39,7 +39,8 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
   const view = replica.views.view(name);
   const load = (): Promise<void> => replica.views.load(name);
   const look = (): TableView => {
-    if (!view.isLoaded) loadInBackground(load);
+    // A look can't wait; the next one tries again, and `load()` tells of a failure.
+    if (!view.isLoaded) load().catch(() => undefined);
     return view;
   };
   const write = async (operation: Operation, id: string, values: Row): Promise<Write> => {
@@ -86,9 +87,4 @@ function observe(look: () => TableView, query: Query<Row> | undefined): Observab
     },
     subscribe: (listener) => look().listeners.add(listener),
   };
-}
-
-/** A look can't wait; the next one tries again, and `load()` tells of a failure. */
-function loadInBackground(load: () => Promise<void>): void {
-  load().catch(() => undefined);
 }
