@@ -113,6 +113,14 @@ export const CLIENT: readonly Mutation[] = [
     why: 'One frozen tab would stop the sync of all.',
   },
   {
+    name: 'client-leaves-verdicts-open-that-a-frozen-tab-missed',
+    file: 'client/src/engine/replica.ts',
+    find: '    if (announcement === EVERYTHING) this.waiters.resolveMissed(state);\n',
+    replace: '',
+    tests: [{ file: TABS, name: 'learn the verdicts that they missed while they were frozen' }],
+    why: 'What waits for the verdict would wait for ever.',
+  },
+  {
     name: 'client-keeps-no-conflict',
     file: 'client/src/engine/pushing.ts',
     find: 'if (judged.refused) refused.push(judged.refused);',

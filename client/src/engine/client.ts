@@ -55,7 +55,7 @@ export class Client {
       return;
     }
     tabs.listen((message) => this.hear(message));
-    tabs.post({ type: 'hello' } satisfies Message);
+    this.post({ type: 'hello' });
     this.leave = tabs.elect((lost) => this.lead(lost));
   }
 
@@ -65,7 +65,7 @@ export class Client {
     const answered = new Promise<void>((resolve) => this.asked.set(id, resolve));
     const ask = (): void => {
       if (this.session) void this.answer(id);
-      else this.replica.store.tabs?.post({ type: 'catch-up', id } satisfies Message);
+      else this.post({ type: 'catch-up', id });
     };
     ask();
     // The lead may change meanwhile.
@@ -90,8 +90,9 @@ export class Client {
     const { store } = this.replica;
     // Another edit may have been made since everything was pushed.
     if (pending !== 'keep') await store.destroy(pending === 'push' ? refusePending : undefined);
-    store.tabs?.post({ type: 'signed-out' } satisfies Message);
+    this.post({ type: 'signed-out' });
     await this.end();
+    this.replica.views.end();
     await store.close();
   }
 
@@ -110,7 +111,7 @@ export class Client {
   private async lead(lost: AbortSignal): Promise<void> {
     if (!(await this.takeLead(lost))) return aborted(lost);
     const session = new Session(this.replica, this.options, (status) => {
-      this.replica.store.tabs?.post({ type: 'status', status } satisfies Message);
+      this.post({ type: 'status', status });
       this.share(status);
     });
     this.session = session;
@@ -149,12 +150,12 @@ export class Client {
     else if (told.type === 'hello') this.sayHello();
     else if (told.type === 'catch-up') void this.answer(told.id);
     else if (told.type === 'caught-up') this.asked.get(told.id)?.();
-    else if (told.type === 'signed-out') void this.close();
+    else if (told.type === 'signed-out') void this.close().then(() => this.replica.views.end());
   }
 
   private sayHello(): void {
     const { session } = this;
-    if (session) this.replica.store.tabs?.post({ type: 'status', status: session.status } satisfies Message);
+    if (session) this.post({ type: 'status', status: session.status });
   }
 
   private async answer(id: string): Promise<void> {
@@ -163,7 +164,11 @@ export class Client {
     await this.session.catchUp();
     this.answering.delete(id);
     this.asked.get(id)?.();
-    this.replica.store.tabs?.post({ type: 'caught-up', id } satisfies Message);
+    this.post({ type: 'caught-up', id });
+  }
+
+  private post(message: Message): void {
+    this.replica.store.tabs?.post(message);
   }
 
   private share(status: SharedStatus): void {
