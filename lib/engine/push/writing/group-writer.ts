@@ -175,8 +175,11 @@ export class GroupWriter {
     const outcomes = groups.flatMap((group, index) => matched(group, rows[index] as readonly StoredRow[]));
     return {
       isOpen,
+      // A row that was not written is another's perhaps, and its buckets would tell that it is there.
       outcomes: outcomes.map((outcome) =>
-        refused.has(outcome.write) ? { kind: 'unreadable', write: outcome.write } : outcome,
+        outcome.kind === 'written' && refused.has(outcome.write)
+          ? { kind: 'unreadable', write: outcome.write }
+          : outcome,
       ),
     };
   }
