@@ -183,4 +183,26 @@ export const CLIENT: readonly Mutation[] = [
     tests: [{ file: 'client/test/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
     why: 'W-CLIENT-15: what the user typed into a column that is gone would be lost without a word.',
   },
+  {
+    name: 'client-shows-rows-after-a-sign-out',
+    file: 'client/src/engine/client.ts',
+    find: '    this.replica.views.end();\n    await store.close();',
+    replace: '    await store.close();',
+    tests: [{ file: SIGN_OUT, name: 'empties every list' }],
+    why: 'W-CLIENT-9: the next user would see them on the screen.',
+  },
+  {
+    name: 'types-take-protected-columns',
+    file: 'lib/cli/table-types.ts',
+    find: 'return !column.isPrimaryKey && !column.generated && !table.protectedColumns.has(column.name);',
+    replace:
+      'return !column.isPrimaryKey && !column.generated && !table.hiddenColumns.includes(column.name);',
+    tests: [
+      {
+        file: 'client/test/printed-types.test.ts',
+        name: 'prints types with which the client compiles, and refuses what the server would',
+      },
+    ],
+    why: 'An app would compile whose edits the server drops.',
+  },
 ];
