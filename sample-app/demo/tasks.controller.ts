@@ -66,7 +66,9 @@ export class DemoTasksController {
   @Patch(':id')
   @HttpCode(204)
   async rename(@Param('id', ParseUUIDPipe) id: string, @Body() { title }: RenameTaskRequest): Promise<void> {
-    await this.tasks.save({ ...(await this.find(id)), title });
+    const task = await this.find(id);
+    task.title = title;
+    await this.tasks.save(task);
   }
 
   @Delete(':id')

@@ -22,11 +22,12 @@ describe('the start of the sample app', () => {
 
   it('names no page in production, where there is none', async () => {
     const env = { NODE_ENV: 'production', JWT_SECRET: 'a secret of at least thirty-two bytes' };
-    const { url, output, kill } = await startAppProcess({ database, env });
+    const app = await startAppProcess({ database, env });
+    const { url, output } = app;
     await eventually(() => expect(output()).toContain('that of DATABASE_URL'));
     expect((await fetch(`${url}/demo/sign-in`, { method: 'POST' })).status).toBe(404);
     expect((await fetch(url)).status).toBe(404);
-    await kill('SIGTERM');
+    await app.kill('SIGTERM');
     expect(output().trimEnd().split('\n').at(-1)).not.toBe(url);
   });
 });

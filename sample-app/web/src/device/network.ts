@@ -36,7 +36,9 @@ export class Network {
     const signals = [this.cut.signal, ...(init?.signal ? [init.signal] : [])];
     const response = await fetch(input, { ...init, signal: AbortSignal.any(signals) });
     if (!response.ok || response.body === null) return response;
-    const [route = ''] = new URL(String(input), window.location.href).pathname.split('/').slice(-1);
+    const [route = ''] = new URL(input instanceof Request ? input.url : input, window.location.href).pathname
+      .split('/')
+      .slice(-1);
     if (route === 'live') return this.watchPokes(response, response.body);
     if (route === 'pull' || route === 'push') return this.report(route, response);
     return response;
