@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: [
       'test/soak/*.check.ts',
+      'client/test/soak/*.check.ts',
       'test/faults/kill.test.ts',
       'test/live/ends.test.ts',
       'test/live/nothing-lost.test.ts',

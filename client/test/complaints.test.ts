@@ -112,6 +112,23 @@ describe('an upload', () => {
   });
 });
 
+describe('“synced”', () => {
+  it('means that the server has it, not that it is stored here [W-CREW-6]', async () => {
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    sample.network.fault = OFFLINE;
+    const { verdict } = await sync.table('tasks').create({ title: 'Milk' });
+    let told: unknown = null;
+    void verdict.then((what) => (told = what));
+    await expect(sync.caughtUp({ timeout: 100 })).rejects.toMatchObject({ code: 'not_caught_up' });
+    expect([told, sync.status.get().pending]).toEqual([null, 1]);
+    sample.network.fault = () => undefined;
+    expect(await verdict).toEqual({ status: 'applied' });
+    expect(await sample.titles()).toEqual(['Milk']);
+    await sync.caughtUp();
+    expect(sync.status.get().pending).toBe(0);
+  });
+});
+
 describe('what is seen', () => {
   it('does not flicker when an older pull’s answer comes after a verdict [W-CLIENT-4]', async () => {
     const id = await insertTask(sample.server.database, sample.user, 'Old');

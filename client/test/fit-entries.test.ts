@@ -24,22 +24,31 @@ function entry(table: string, patch: Entry['patch']): Entry {
 
 describe('a pending edit under a new schema', () => {
   it('keeps the columns that there are, and reports those that are gone [W-CLIENT-15]', () => {
-    const { entries, refused } = fitEntries(tables, [entry('things', { big: '2', gone: 'typed' })]);
+    const { entries, refused, ended } = fitEntries(tables, [entry('things', { big: '2', gone: 'typed' })]);
     expect(entries).toMatchObject([{ id: 'a', entry: { patch: { big: '2' } } }]);
     expect(entries[0]?.entry?.patch).not.toHaveProperty('gone');
     expect(refused).toMatchObject([{ refused: { reason: 'column_gone', patch: { gone: 'typed' } } }]);
+    expect(ended).toEqual([]);
   });
 
   it('is reported whole when nothing of it is left, or its table is gone [W-CLIENT-15]', () => {
-    const { entries, refused } = fitEntries(tables, [
+    const { entries, refused, ended } = fitEntries(tables, [
       entry('things', { gone: 'typed' }),
       entry('others', { x: 'typed' }),
     ]);
     expect(entries.map(({ entry: left }) => left)).toEqual([null, null]);
     expect(refused.map(({ refused: item }) => item?.reason)).toEqual(['column_gone', 'table_gone']);
+    expect(ended.map(({ verdict }) => verdict)).toMatchObject([
+      { status: 'rejected', reason: 'column_gone' },
+      { status: 'rejected', reason: 'table_gone' },
+    ]);
   });
 
   it('is left alone when all of it is there', () => {
-    expect(fitEntries(tables, [entry('things', { big: '2' })])).toEqual({ entries: [], refused: [] });
+    expect(fitEntries(tables, [entry('things', { big: '2' })])).toEqual({
+      entries: [],
+      refused: [],
+      ended: [],
+    });
   });
 });

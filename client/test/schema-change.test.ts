@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { insertTask } from '../../test/support/sample-rows.js';
+import { eventually } from '../../test/support/wait.js';
 import { startServer, syncedDevice, type SampleServer } from './support/devices.js';
 import { Network } from './support/network.js';
 import { STORES } from './support/stores.js';
@@ -37,4 +38,24 @@ describe('a schema that changes on the server', () => {
       expect(row).toEqual({ note: 'written' });
     },
   );
+
+  it('says what became of an edit whose column is gone, and keeps it [W-CREW-1]', async () => {
+    const user = randomUUID();
+    const id = await insertTask(server.database, user, 'Milk');
+    await server.database.query('ALTER TABLE tasks ADD COLUMN leaving text');
+    const network = new Network();
+    const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
+    const tasks = sync.table('tasks');
+    await tasks.load();
+    await eventually(() => tasks.get(id) !== undefined);
+    network.fault = () => 'offline';
+    const { verdict } = await tasks.update(id, { leaving: 'typed' });
+    await server.database.query('ALTER TABLE tasks DROP COLUMN leaving');
+    network.fault = () => undefined;
+    expect(await verdict).toMatchObject({ status: 'rejected', reason: 'column_gone' });
+    await sync.caughtUp();
+    await eventually(() => sync.rejected.get().length === 1);
+    expect(sync.rejected.get()).toMatchObject([{ id, patch: { leaving: 'typed' } }]);
+    expect(sync.status.get().pending).toBe(0);
+  });
 });

@@ -26,6 +26,34 @@ describe('a sign-out', () => {
     expect(rows).toEqual([{ title: 'Milk' }]);
   });
 
+  it.each(STORES)(
+    'from the store $name does not take along an edit that is made after all was pushed [W-CREW-3]',
+    async (kind) => {
+      const store = await kind.make();
+      let lastEdit: (() => Promise<unknown>) | null = async () =>
+        sync.table('tasks').create({ title: 'Late' });
+      const sync = await syncedDevice(sample.server.url, sample.user, {
+        store: {
+          open: async (user) => {
+            const open = await store.open(user);
+            const destroy: typeof open.destroy = async (check) => {
+              await lastEdit?.();
+              lastEdit = null;
+              await open.destroy(check);
+            };
+            return Object.assign(Object.create(open) as typeof open, { destroy });
+          },
+        },
+      });
+      await sync.table('tasks').create({ title: 'Early' });
+      await expect(sync.signOut()).rejects.toMatchObject({ code: 'edits_pending' });
+      await sync.caughtUp();
+      expect(await sample.titles()).toEqual(['Early', 'Late']);
+      await sync.signOut();
+      await expect(sync.table('tasks').create({ title: 'x' })).rejects.toMatchObject({ code: 'closed' });
+    },
+  );
+
   it('that keeps the edits has them when the user comes back [W-CLIENT-9]', async () => {
     const store = memoryStore();
     const sync = await syncedDevice(sample.server.url, sample.user, { store, fetch: sample.network.fetch });
@@ -38,6 +66,21 @@ describe('a sign-out', () => {
     const again = await device(sample.server.url, sample.user, { store, fetch: sample.network.fetch });
     await again.table('tasks').load();
     expect(again.table('tasks').query()).toMatchObject([{ title: 'Milk' }]);
+  });
+
+  it('empties every list, and a read or an edit under way does not fill one again [W-CLIENT-9]', async () => {
+    await insertTask(sample.server.database, sample.user, 'Secret');
+    const sync = await syncedDevice(sample.server.url, sample.user);
+    const [tasks, comments] = [sync.table('tasks'), sync.table('comments')];
+    await tasks.load();
+    expect(tasks.query()).toHaveLength(1);
+    let notified = 0;
+    tasks.subscribe(() => (notified += 1));
+    const underWay = [tasks.create({ title: 'Mine' }), comments.load()];
+    await sync.signOut({ pending: 'discard' });
+    await Promise.allSettled(underWay);
+    expect([tasks.query(), comments.query()]).toEqual([[], []]);
+    expect(notified).toBeGreaterThan(0);
   });
 
   it.each(STORES)(

@@ -7,7 +7,7 @@ import { Device } from '../support/device.js';
 import { eventually } from '../support/wait.js';
 import { toJson, type Row } from '../support/wire.js';
 
-describe.each(ADAPTERS)('the main job on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the main job on %s', (_platform, adapter) => {
   const task = randomUUID();
   const comment = randomUUID();
   let database: TestDatabase;

@@ -11,8 +11,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-waits-for-news-until-its-edits-are-taken',
     file: 'client/src/engine/session.ts',
-    find: '    this.pulls.wake();\n    await this.push();',
-    replace: '    await this.push();',
+    find: 'does not delay the pull.\n    this.pulls.wake();',
+    replace: 'does not delay the pull.',
     tests: [{ file: SYNC, name: 'keeps pending edits on top, column by column' }],
     why: 'One change that the server can’t take now would stop all news.',
   },
@@ -97,8 +97,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-signs-out-over-pending-edits',
     file: 'client/src/engine/client.ts',
-    find: 'if (pending === 0) return;',
-    replace: 'if (pending >= 0) return;',
+    find: 'if (!meta || meta.pending === 0) return;',
+    replace: 'if (!meta || meta.pending >= 0) return;',
     tests: [
       { file: SIGN_OUT, name: 'pushes what is pending first, or says that it can’t and leaves everything' },
     ],
@@ -111,6 +111,14 @@ export const CLIENT: readonly Mutation[] = [
     replace: 'if (performance.now() < this.lastBeat) waiting.abort();',
     tests: [{ file: TABS, name: 'are not stopped by a frozen leader, which can’t write when it wakes' }],
     why: 'One frozen tab would stop the sync of all.',
+  },
+  {
+    name: 'client-leaves-verdicts-open-that-a-frozen-tab-missed',
+    file: 'client/src/engine/replica.ts',
+    find: '    if (announcement === EVERYTHING) this.waiters.resolveMissed(state);\n',
+    replace: '',
+    tests: [{ file: TABS, name: 'learn the verdicts that they missed while they were frozen' }],
+    why: 'What waits for the verdict would wait for ever.',
   },
   {
     name: 'client-keeps-no-conflict',

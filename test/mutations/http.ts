@@ -63,7 +63,7 @@ export const HTTP: readonly Mutation[] = [
     tests: [
       {
         file: 'test/http/limits/limits.test.ts',
-        name: "on 'Express' a client has an id of 1 to 255 characters",
+        name: 'on Express a client has an id of 1 to 255 characters',
       },
     ],
     why: 'W-CLI-2: an index would refuse it, as a 500.',
@@ -76,7 +76,7 @@ export const HTTP: readonly Mutation[] = [
     tests: [
       {
         file: 'test/http/limits/limits.test.ts',
-        name: "on 'Express' a client has an id of 1 to 255 characters",
+        name: 'on Express a client has an id of 1 to 255 characters',
       },
     ],
     why: 'W-CLI-2: all devices without an id would be one, each with the other’s checkpoint.',

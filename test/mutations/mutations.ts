@@ -1,5 +1,6 @@
 import type { Mutation } from './mutation.js';
 import { CLIENT } from './client.js';
+import { CLIENT_COMPLAINTS } from './client-complaints.js';
 import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
@@ -26,6 +27,7 @@ import { REQUEST_LIMITS } from './request-limits.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { RLS } from './rls.js';
+import { SAMPLE_APP } from './sample-app.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
 import { TOGETHER } from './together.js';
@@ -51,6 +53,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...OWNERSHIP,
   ...WRITE_POLICY,
   ...REQUESTS,
+  ...SAMPLE_APP,
   ...SDK,
   ...SHARE,
   ...REQUEST_LIMITS,
@@ -68,6 +71,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...HTTP,
   ...CONSUMER,
   ...CLIENT,
+  ...CLIENT_COMPLAINTS,
   ...FIT,
   ...HOST,
 ];

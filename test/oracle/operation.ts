@@ -70,11 +70,34 @@ export const ADMIN_KINDS = {
   holdConsumer: 3,
 } as const;
 
+/** What people do with devices of the TypeScript client, and what becomes of those; in worlds that have some. */
+export const CLIENT_KINDS = {
+  clientCreate: 6,
+  clientTree: 5,
+  clientEdit: 10,
+  clientMany: 2,
+  clientRemove: 4,
+  clientResolve: 4,
+  clientCatchUp: 5,
+  clientOffline: 4,
+  clientLoseAnswer: 6,
+  clientBusy: 2,
+  clientLogin: 1,
+  clientSlow: 3,
+  clientExpire: 3,
+  clientFull: 2,
+  clientKill: 6,
+  clientReload: 2,
+  clientFreeze: 4,
+  clientSignOut: 3,
+} as const;
+
+export type ClientKind = keyof typeof CLIENT_KINDS;
 export type DeviceKind = keyof typeof DEVICE_KINDS;
 export type WriterKind = keyof typeof WRITER_KINDS;
 export type TroubleKind = keyof typeof TROUBLE_KINDS;
 export type AdminKind = keyof typeof ADMIN_KINDS;
-export type OperationKind = DeviceKind | WriterKind | AdminKind;
+export type OperationKind = DeviceKind | ClientKind | WriterKind | AdminKind;
 
 export const KINDS = { ...DEVICE_KINDS, ...WRITER_KINDS, ...ADMIN_KINDS };
 

@@ -2,6 +2,7 @@ import type { PullResponse, PushResponse, SnapshotResponse } from '../support/wi
 import { Convergence } from './convergence.js';
 import { Evidence, type EvidenceOptions } from './evidence.js';
 import type { History } from './history.js';
+import type { Holder } from './holder.js';
 import type { Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
 import type { Phone } from './phone.js';
@@ -68,7 +69,11 @@ export class Oracle {
   }
 
   /** See {@link Convergence.divergence}. */
-  divergence(phone: Phone, parked: ReadonlySet<string>, labels: ReadonlySet<unknown>): readonly Violation[] {
-    return this.convergence.divergence(phone, parked, labels);
+  divergence(
+    device: Holder,
+    parked: ReadonlySet<string>,
+    labels: ReadonlySet<unknown>,
+  ): readonly Violation[] {
+    return this.convergence.divergence(device, parked, labels);
   }
 }

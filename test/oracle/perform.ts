@@ -1,6 +1,12 @@
 import { DatabaseError } from 'pg';
 import { DEVICE_WORK } from './device-operations.js';
-import type { AdminKind, DeviceKind, Operation, WriterKind } from './operation.js';
+import {
+  CLIENT_KINDS,
+  type AdminKind,
+  type DeviceKind,
+  type Operation,
+  type WriterKind,
+} from './operation.js';
 import { passing } from './passing.js';
 import { at, type World } from './world.js';
 import { ADMIN_WORK, WRITER_WORK } from './writer-operations.js';
@@ -24,6 +30,8 @@ async function doIt(world: World, operation: Operation): Promise<void> {
         const open = phone.hasSchema || (await phone.trySync());
         if (open) await DEVICE_WORK[kind as DeviceKind](world, phone, operation);
       });
+    } else if (kind in CLIENT_KINDS) {
+      await world.fleet?.perform(operation);
     } else {
       const work = HOST_WORK[kind as WriterKind | AdminKind];
       await work(world, (sql, ...values) => world.database.query(sql, values), operation);

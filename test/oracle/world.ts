@@ -6,6 +6,7 @@ import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
 
 import type { Refuses } from './evidence.js';
+import type { Fleet } from './holder.js';
 import { Phone } from './phone.js';
 import { violation, type Violation } from './violation.js';
 import { Watch } from './watch.js';
@@ -49,6 +50,8 @@ const OWN = `title LIKE 'text %'`;
 /** People with their devices, the host's own code, an administrator, and the oracle that watches them. */
 export class World {
   readonly phones: Phone[] = [];
+  /** Devices of another client beside the phones. Default: none. */
+  fleet: Fleet | null = null;
   /** How often each thing was done. */
   readonly counts = new Map<string, number>();
   readonly watch: Watch;
@@ -128,19 +131,27 @@ export class World {
     for (let looks = 1; ; looks++) {
       const before = this.watch.answers;
       const answered = await Promise.all(this.phones.map((phone) => phone.inTurn(() => phone.trySync())));
+      const stuck = (await this.fleet?.catchUp()) ?? [];
       const parked = await this.watch.parked();
       const labels = await this.watch.labels();
       await this.watch.readTables();
       found.push(...this.watch.judge());
+      const devices = [...this.phones, ...((await this.fleet?.holders()) ?? [])];
       const open = answered.every(Boolean)
-        ? this.phones.flatMap((phone) => this.watch.oracle.divergence(phone, parked, labels))
+        ? devices.flatMap((device) => this.watch.oracle.divergence(device, parked, labels))
         : [violation('divergence', '', '', `devices can't sync: ${this.watch.lastAnswers()}`)];
+      open.push(...stuck);
       if (open.length === 0 && this.watch.changesSince(before))
         open.push(violation('divergence', '', '', 'pulls go on to bring what devices have'));
       // Twice, as it has to stay so.
       right = open.length === 0 ? right + 1 : 0;
       if (right === 2 || (looks >= LOOKS && performance.now() > deadline))
-        return [...found, ...this.watch.oracle.broken(parked), ...open];
+        return [
+          ...found,
+          ...this.watch.oracle.broken(parked),
+          ...open,
+          ...((await this.fleet?.judge(this.watch)) ?? []),
+        ];
       await pause(20);
     }
   }
@@ -239,9 +250,15 @@ export class World {
     this.phones[n] = this.newPhone(n, user, clientId);
   }
 
-  private newPhone(n: number, user = at(this.options.users, n), clientId: string = randomUUID()): Phone {
+  /** Ids of the rows that any device of the user has made. */
+  workOf(user: string): Set<string> {
     const work = this.works.get(user) ?? new Set();
     this.works.set(user, work);
+    return work;
+  }
+
+  private newPhone(n: number, user = at(this.options.users, n), clientId: string = randomUUID()): Phone {
+    const work = this.workOf(user);
     return new Phone(at(this.options.urls, n), user, clientId, {
       pageSize: at(this.options.pageSizes ?? PAGE_SIZES, n),
       record: (exchange) => this.watch.record(exchange),

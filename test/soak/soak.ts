@@ -8,12 +8,14 @@ import { Site } from '../faults/site.js';
 import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
 import {
   ADMIN_KINDS,
+  CLIENT_KINDS,
   DEVICE_KINDS,
   weighted,
   WRITER_KINDS,
   type OperationKind,
 } from '../oracle/operation.js';
 import type { Violation } from '../oracle/violation.js';
+import type { Fleet } from '../oracle/holder.js';
 import { perform } from '../oracle/perform.js';
 import { Watch } from '../oracle/watch.js';
 import { ODD_SETTINGS, ODD_SKEWS, ODD_SQL, oddRefuses } from '../oracle/world/odd.js';
@@ -30,6 +32,15 @@ export interface SoakOptions {
   readonly world: 'plain' | 'odd';
   /** Told after every fault and every round. */
   readonly report: (line: string) => void;
+  /** Brings devices of another client into the world. Default: none. */
+  readonly fleet?: (world: World, urls: readonly string[]) => Promise<SoakFleet>;
+}
+
+export interface SoakFleet extends Fleet {
+  /** How many devices do something at the same time. */
+  readonly size: number;
+  describe(): Promise<string>;
+  close(): Promise<void>;
 }
 
 /** How a fault was survived, in milliseconds. */
@@ -47,7 +58,7 @@ const ROUNDS_PER_ATTACK = 2;
 const WRITERS = 2;
 const FUZZERS = 3;
 /** Longest pause between two things that one actor does, in milliseconds. */
-const PACE = { device: 60, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
+const PACE = { device: 60, client: 120, writer: 60, administrator: 600, fuzzer: 40, lag: 200 };
 /** Milliseconds for which a process that was replaced may still answer. */
 const REPLACED = 5_000;
 /** Milliseconds of recovery from which on the apps' last lines are told. */
@@ -66,6 +77,7 @@ export class Soak {
   /** When the last fault was over. */
   private calmSince = -Infinity;
   private bag: FaultKind[] = [];
+  private fleet: SoakFleet | null = null;
 
   private constructor(
     private readonly site: Site,
@@ -118,6 +130,7 @@ export class Soak {
       options,
     );
     await soak.fuzzer.start();
+    soak.fleet = (await options.fleet?.(world, site.urls)) ?? null;
     return soak;
   }
 
@@ -149,6 +162,7 @@ export class Soak {
   async close(): Promise<void> {
     this.stopping = true;
     this.fuzzer.close();
+    await this.fleet?.close();
     await this.site.close();
   }
 
@@ -156,6 +170,9 @@ export class Soak {
     this.stopping = false;
     const actors = [
       ...this.world.phones.map((_, n) => this.act(weighted(DEVICE_KINDS), PACE.device, n)),
+      ...Array.from({ length: this.fleet?.size ?? 0 }, (_, n) =>
+        this.act(weighted(CLIENT_KINDS), PACE.client, n),
+      ),
       ...Array.from({ length: WRITERS }, () => this.act(weighted(WRITER_KINDS), PACE.writer)),
       // Slots are lost by faults.
       this.act(weighted({ ...ADMIN_KINDS, loseSlot: 0 }), PACE.administrator),
@@ -237,9 +254,10 @@ export class Soak {
           `${table}: ${JSON.stringify(await this.site.database.query(`SELECT * FROM sync_${table}`))}`,
       ),
     );
+    const devices = (await this.fleet?.describe()) ?? '';
     const log = await readFile(join(this.site.server.dataDir, 'server.log'), 'utf8');
     const server = log.split('\n').filter((line) => SERVER_NEWS.test(line));
-    return [...rows, ...this.site.apps.map(lastLines), ...server.slice(-LINES)].join('\n');
+    return [...rows, devices, ...this.site.apps.map(lastLines), ...server.slice(-LINES)].join('\n');
   }
 
   private progress(): string {

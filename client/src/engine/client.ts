@@ -1,9 +1,11 @@
 import { Variable } from '../observable.js';
+import type { Meta } from '../records/record.js';
 import { SyncError } from '../sync-error.js';
 import { Edits } from './edits.js';
 import { Refusals } from './refusals.js';
 import type { Replica } from './replica.js';
 import { Session, type SessionOptions } from './session.js';
+import { retryAfter } from '../timing/backoff.js';
 import { INITIAL_STATUS, type SharedStatus, type Status } from './status.js';
 
 type Message =
@@ -22,6 +24,8 @@ export class Client {
   private shared: SharedStatus = INITIAL_STATUS;
   private session: Session | null = null;
   private isClosed = false;
+  /** Another tab was heard of since this one is open. */
+  private hasCompany = false;
   private leave: () => Promise<void> = async () => {};
   /** Questions of this tab to the one that leads, by id. */
   private readonly asked = new Map<string, () => void>();
@@ -35,7 +39,7 @@ export class Client {
     this.refusals = new Refusals(replica, this.edits);
     this.status = new Variable(this.statusNow());
     replica.stored.add(() => this.status.set(this.statusNow()));
-    replica.refusals.add(() => void this.refusals.load());
+    replica.refusals.add(() => void this.refusals.load().catch(ignoreClosed));
   }
 
   async start(): Promise<void> {
@@ -51,19 +55,21 @@ export class Client {
       return;
     }
     tabs.listen((message) => this.hear(message));
-    tabs.post({ type: 'hello' } satisfies Message);
+    this.post({ type: 'hello' });
     this.leave = tabs.elect((lost) => this.lead(lost));
   }
 
   /** @throws SyncError `not_caught_up` */
   async catchUp(timeout: number): Promise<void> {
-    if (this.session) return this.within(timeout, this.session.catchUp());
     const id = crypto.randomUUID();
     const answered = new Promise<void>((resolve) => this.asked.set(id, resolve));
-    const ask = (): void => this.replica.store.tabs?.post({ type: 'catch-up', id } satisfies Message);
+    const ask = (): void => {
+      if (this.session) void this.answer(id);
+      else this.post({ type: 'catch-up', id });
+    };
     ask();
-    // Whoever leads later, this tab perhaps.
-    const again = setInterval(() => (this.session ? this.answer(id) : ask()), ASK_AGAIN);
+    // The lead may change meanwhile.
+    const again = setInterval(ask, ASK_AGAIN);
     try {
       await this.within(timeout, answered);
       await this.replica.heard;
@@ -76,20 +82,18 @@ export class Client {
   /** @throws SyncError `edits_pending` */
   async pushAll(timeout: number): Promise<void> {
     if (this.replica.meta.pending > 0) await this.catchUp(timeout).catch(ignoreTimeout);
-    const { pending } = this.replica.meta;
-    if (pending === 0) return;
-    throw new SyncError(
-      'edits_pending',
-      `${pending} records have edits that the server does not have yet: try again, or sign out with ` +
-        '`pending: "keep"` or `"discard"`',
-    );
+    refusePending(this.replica.meta);
   }
 
-  /** Ends this user's sync in all tabs. */
-  async signOut(keep: boolean): Promise<void> {
-    this.replica.store.tabs?.post({ type: 'signed-out' } satisfies Message);
+  /** Ends this user's sync in all tabs. @throws SyncError `edits_pending` with `push`; then the sync goes on */
+  async signOut(pending: 'push' | 'keep' | 'discard'): Promise<void> {
+    const { store } = this.replica;
+    // Another edit may have been made since everything was pushed.
+    if (pending !== 'keep') await store.destroy(pending === 'push' ? refusePending : undefined);
+    this.post({ type: 'signed-out' });
     await this.end();
-    await (keep ? this.replica.store.close() : this.replica.store.destroy());
+    this.replica.views.end();
+    await store.close();
   }
 
   async close(): Promise<void> {
@@ -105,38 +109,53 @@ export class Client {
   }
 
   private async lead(lost: AbortSignal): Promise<void> {
-    try {
-      await this.replica.lead();
-    } catch (error) {
-      // The store can't be written: there is nothing to talk to the server for.
-      if (!this.isClosed) this.share({ ...this.shared, phase: 'offline', error: String(error) });
-      return aborted(lost);
-    }
+    if (!(await this.takeLead(lost))) return aborted(lost);
     const session = new Session(this.replica, this.options, (status) => {
-      this.replica.store.tabs?.post({ type: 'status', status } satisfies Message);
+      this.post({ type: 'status', status });
       this.share(status);
     });
     this.session = session;
     session.start();
     this.refusals.lead(true);
+    for (const id of this.asked.keys()) void this.answer(id);
+    if (this.hasCompany) void this.replica.missed();
     await aborted(lost);
     this.refusals.lead(false);
     this.session = null;
+    // A session that has lost the lead never answers.
+    this.answering.clear();
     await session.stop();
   }
 
+  /** @returns false where the lead is over before it has begun */
+  private async takeLead(lost: AbortSignal): Promise<boolean> {
+    for (let failures = 0; !lost.aborted; failures += 1) {
+      try {
+        await this.replica.lead();
+        return true;
+      } catch (error) {
+        if (this.isClosed || (error instanceof SyncError && error.code === 'closed')) return false;
+        // The store can't be written: there is nothing to talk to the server for.
+        this.share({ ...this.shared, phase: 'offline', error: String(error) });
+        await sleep(retryAfter(error, failures, Math.random()).delay, lost);
+      }
+    }
+    return false;
+  }
+
   private hear(message: unknown): void {
+    this.hasCompany = true;
     const told = message as Message;
     if (told.type === 'status') this.share(told.status);
     else if (told.type === 'hello') this.sayHello();
     else if (told.type === 'catch-up') void this.answer(told.id);
     else if (told.type === 'caught-up') this.asked.get(told.id)?.();
-    else if (told.type === 'signed-out') void this.close();
+    else if (told.type === 'signed-out') void this.close().then(() => this.replica.views.end());
   }
 
   private sayHello(): void {
     const { session } = this;
-    if (session) this.replica.store.tabs?.post({ type: 'status', status: session.status } satisfies Message);
+    if (session) this.post({ type: 'status', status: session.status });
   }
 
   private async answer(id: string): Promise<void> {
@@ -145,7 +164,11 @@ export class Client {
     await this.session.catchUp();
     this.answering.delete(id);
     this.asked.get(id)?.();
-    this.replica.store.tabs?.post({ type: 'caught-up', id } satisfies Message);
+    this.post({ type: 'caught-up', id });
+  }
+
+  private post(message: Message): void {
+    this.replica.store.tabs?.post(message);
   }
 
   private share(status: SharedStatus): void {
@@ -181,6 +204,31 @@ export class Client {
       firstSync: meta.checkpoint === 0 ? { rows: meta.snapshot?.rows ?? 0 } : null,
     };
   }
+}
+
+/** @throws SyncError `edits_pending` */
+function refusePending(meta: Meta | null): void {
+  if (!meta || meta.pending === 0) return;
+  throw new SyncError(
+    'edits_pending',
+    `${meta.pending} records have edits that the server does not have yet: try again, or sign out with ` +
+      '`pending: "keep"` or `"discard"`',
+  );
+}
+
+/** Nobody wants it any more. */
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof SyncError && error.code === 'closed')) throw error;
+}
+
+function sleep(milliseconds: number, lost: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    void aborted(lost).then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

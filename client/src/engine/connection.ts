@@ -85,7 +85,14 @@ export class Connection {
       const { meta } = state;
       // Old rows stay visible until the snapshot is complete.
       const next = state.schema === null ? meta : { ...meta, ...restart(meta.stamp) };
-      return { writes: { meta: next, schema, ...fitted, rows }, result: undefined };
+      const { entries, refused, ended } = fitted;
+      const verdicts = ended.map(({ entry: { table, id, generation }, verdict }) => ({
+        table,
+        id,
+        generation,
+        verdict,
+      }));
+      return { writes: { meta: next, schema, entries, refused, rows }, verdicts, result: undefined };
     });
     this.schemaIsKnown = true;
   }

@@ -1,5 +1,6 @@
 import { Listeners, Variable } from '../observable.js';
 import type { Refused } from '../records/record.js';
+import { SyncError } from '../sync-error.js';
 import type { Edits } from './edits.js';
 import type { Conflict, SyncEvents } from './events.js';
 import type { Replica } from './replica.js';
@@ -36,7 +37,8 @@ export class Refusals {
 
   onConflict(listener: SyncEvents['conflict']): () => void {
     this.conflictListeners.add(listener);
-    this.handleConflicts();
+    // Not before the caller has what ends it.
+    queueMicrotask(() => this.handleConflicts());
     return () => this.conflictListeners.delete(listener);
   }
 
@@ -52,7 +54,7 @@ export class Refusals {
       if (item.status !== 'conflict' || this.handled.has(item.key)) continue;
       this.handled.add(item.key);
       // A listener that fails leaves the conflict in the list; its error reaches the app as an unhandled rejection.
-      void this.callListeners({ ...item, status: item.status });
+      void this.callListeners({ ...item, status: item.status }).catch(ignoreOver);
     }
   }
 
@@ -71,4 +73,10 @@ export class Refusals {
     await Promise.all([...this.conflictListeners].map(async (listener) => listener(conflict)));
     if (!isKept && this.list.get().some(({ key }) => key === item.key)) await this.edits.discard(item.key);
   }
+}
+
+/** The client is closed, or another tab has dealt with it. */
+function ignoreOver(error: unknown): void {
+  if (!(error instanceof SyncError && (error.code === 'closed' || error.code === 'nothing_rejected')))
+    throw error;
 }

@@ -2,6 +2,7 @@ import { tableSchema, type TableSchema } from '../records/columns.js';
 import { keyOf, type Meta } from '../records/record.js';
 import { SyncError } from '../sync-error.js';
 import {
+  isMissed,
   MISSED,
   type Decision,
   type OpenStore,
@@ -12,7 +13,8 @@ import {
 import type { Schema } from '../wire/messages.js';
 import { Listeners } from '../observable.js';
 import { Views } from '../view/views.js';
-import { type Announcement, EVERYTHING, isAnnouncement } from './announcement.js';
+import { type Announcement, EVERYTHING, isAnnouncement, NOTHING, readsOf } from './announcement.js';
+import { withCounts } from './counts.js';
 import { Waiters, type KeyedVerdict } from './waiters.js';
 
 /** {@link Meta.stamp} of a new store. */
@@ -44,6 +46,8 @@ export class Replica {
   private latest: Meta;
   private epoch: number | null = null;
   private isClosed = false;
+  /** What other tabs have told could not be read. */
+  private isBehind = false;
 
   private constructor(
     readonly store: OpenStore,
@@ -54,10 +58,8 @@ export class Replica {
     this.useSchema(schema);
     this.views = new Views((table) => store.readTable(table));
     store.tabs?.listen((received) => {
-      const message = received === MISSED ? EVERYTHING : received;
-      if (!isAnnouncement(message)) return;
-      // The store is closed, or the user has signed out in another tab.
-      this.heard = this.heard.then(() => this.hear(message)).catch(() => this.close());
+      if (isMissed(received)) this.listen(EVERYTHING);
+      else if (isAnnouncement(received)) this.listen(received);
     });
   }
 
@@ -135,7 +137,7 @@ export class Replica {
       if (this.isClosed) throw new SyncError('closed', 'the sync client is closed');
       const known = { ...state, meta: state.meta ?? this.emptied() };
       const decided = decide(known);
-      const counted = decided.writes && withCounts(known, decided.writes);
+      const counted = decided.writes && withCounts(known.meta, known, decided.writes);
       const meta = counted?.meta ?? known.meta;
       const { schema } = this;
       const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
@@ -197,11 +199,35 @@ export class Replica {
     this.stored.call();
   }
 
+  /** Reads what is stored, in this tab and all others: one that died may have told nobody of its last writes. */
+  missed(): Promise<void> {
+    this.store.tabs?.post(MISSED);
+    this.listen(EVERYTHING);
+    return this.heard;
+  }
+
+  /** Reads the meta again. */
+  refresh(): Promise<void> {
+    this.listen(NOTHING);
+    return this.heard;
+  }
+
+  private listen(announcement: Announcement): void {
+    this.heard = this.heard.then(async () => {
+      try {
+        await this.hear(this.isBehind ? EVERYTHING : announcement);
+        this.isBehind = false;
+      } catch (error) {
+        this.isBehind = true;
+        // The store is closed, or the user has signed out in another tab.
+        if (error instanceof SyncError && error.code === 'closed') this.close();
+      }
+    });
+  }
+
   private async hear(announcement: Announcement): Promise<void> {
     const rows = this.views.ofLoaded(announcement.keys);
-    const state = await this.store.transact({ rows, schema: announcement.schema }, (found) => ({
-      result: found,
-    }));
+    const state = await this.store.transact(readsOf(announcement, rows), (found) => ({ result: found }));
     if (this.isClosed) return;
     if (state.meta) this.latest = state.meta;
     if (state.schema) this.useSchema(state.schema);
@@ -209,6 +235,7 @@ export class Replica {
       for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
     });
     await this.notify(announcement);
+    if (announcement === EVERYTHING) this.waiters.resolveMissed(state);
   }
 
   /** The meta of a store that was emptied under the client: a snapshot fills it again. */
@@ -220,26 +247,4 @@ export class Replica {
     this.schema = schema;
     this.tables = new Map(schema?.tables.map((table) => [table.table_name, tableSchema(table)]));
   }
-}
-
-function withCounts({ meta, entries, refused }: KnownState, writes: Writes): Writes {
-  const pending = delta(
-    (writes.entries ?? []).map((write) => ({
-      isThere: write.entry !== null,
-      wasThere: entries.has(keyOf(write)),
-    })),
-  );
-  const kept = delta(
-    (writes.refused ?? []).map((write) => ({
-      isThere: write.refused !== null,
-      wasThere: refused.has(write.key),
-    })),
-  );
-  if (pending === 0 && kept === 0) return writes;
-  const after = writes.meta ?? meta;
-  return { ...writes, meta: { ...after, pending: after.pending + pending, refused: after.refused + kept } };
-}
-
-function delta(list: readonly { readonly isThere: boolean; readonly wasThere: boolean }[]): number {
-  return list.reduce((sum, { isThere, wasThere }) => sum + Number(isThere) - Number(wasThere), 0);
 }

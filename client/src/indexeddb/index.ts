@@ -120,15 +120,21 @@ class IndexedDbStore implements OpenStore {
    * Empties the database, and marks it so that no other tab fills it again. It is not deleted: that waits for every tab,
    * frozen ones included, and the user may sign in again meanwhile.
    */
-  async destroy(): Promise<void> {
-    this.isClosed = true;
+  async destroy(check?: (meta: Meta | null) => void): Promise<void> {
     const tx = (await this.database).transaction(STORES, 'readwrite');
+    const meta = (await tx.objectStore('meta').get('meta')) as Meta | undefined;
+    try {
+      check?.(meta ?? null);
+    } catch (error) {
+      await tx.done;
+      throw error;
+    }
     await Promise.all([
       ...STORES.map((name) => tx.objectStore(name).clear()),
       tx.objectStore('meta').put(true, 'signedOut'),
       tx.done,
     ]);
-    await this.close();
+    this.isClosed = true;
   }
 }
 

@@ -62,7 +62,7 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
     case 'int64':
       return 'exact';
     case 'float':
-      return EXACT.test(type) ? 'exact' : 'number';
+      return FLOAT.test(type) ? 'number' : 'exact';
     case 'int':
       return 'number';
     case 'boolean':
@@ -78,4 +78,6 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
   }
 }
 
-const EXACT = /^(bigint|bigserial|numeric|decimal)/;
+/** A domain's type is its own name: over `numeric`, perhaps, and a number would lose digits. */
+const FLOAT = /^(real|double precision)$/;
+const EXACT = /^(bigint|numeric)/;

@@ -7,20 +7,30 @@ import { refusal, type Verdict } from './verdict.js';
 export function fitEntries(
   tables: ReadonlyMap<string, TableSchema>,
   entries: Iterable<Entry>,
-): { readonly entries: readonly EntryWrite[]; readonly refused: readonly RefusedWrite[] } {
+): {
+  readonly entries: readonly EntryWrite[];
+  readonly refused: readonly RefusedWrite[];
+  /** Edits of which nothing is left to push. */
+  readonly ended: readonly { readonly entry: Entry; readonly verdict: Verdict }[];
+} {
   const changed: EntryWrite[] = [];
   const refused: RefusedWrite[] = [];
-  const refuse = (entry: Entry, reason: string, what: string): void => {
+  const ended: { readonly entry: Entry; readonly verdict: Verdict }[] = [];
+  const refuse = (entry: Entry, reason: string, what: string): Verdict => {
     const message = `the server's schema has no ${what} any more`;
     const verdict: Verdict = { status: 'rejected', reason, message };
     const item = refusal(entry, verdict, null);
     refused.push({ key: item.key, refused: item });
+    return verdict;
+  };
+  const end = (entry: Entry, verdict: Verdict): void => {
+    changed.push({ table: entry.table, id: entry.id, entry: null });
+    ended.push({ entry, verdict });
   };
   for (const entry of entries) {
     const table = tables.get(entry.table);
     if (!table) {
-      refuse(entry, 'table_gone', `table ${entry.table}`);
-      changed.push({ table: entry.table, id: entry.id, entry: null });
+      end(entry, refuse(entry, 'table_gone', `table ${entry.table}`));
       continue;
     }
     const values = Object.entries(entry.patch);
@@ -28,10 +38,14 @@ export function fitEntries(
     const lost = values.filter(([name]) => !table.columns.has(name));
     if (lost.length === 0) continue;
     const names = lost.map(([name]) => name).join(', ');
-    refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${names}`);
-    const isEmpty = kept.length === 0 && entry.operation === 'update';
-    const left = isEmpty ? null : { ...entry, patch: Object.fromEntries(kept) };
-    changed.push({ table: entry.table, id: entry.id, entry: left });
+    const verdict = refuse({ ...entry, patch: Object.fromEntries(lost) }, 'column_gone', `column ${names}`);
+    if (kept.length === 0 && entry.operation === 'update') end(entry, verdict);
+    else
+      changed.push({
+        table: entry.table,
+        id: entry.id,
+        entry: { ...entry, patch: Object.fromEntries(kept) },
+      });
   }
-  return { entries: changed, refused };
+  return { entries: changed, refused, ended };
 }

@@ -1,9 +1,10 @@
-import { tableSchema, type Column, type TableSchema } from '../records/columns.js';
+import { tableSchema, type TableSchema } from '../records/columns.js';
 import { keyOf, type Entry, type Meta, type RecordKey, type Refused, type Row } from '../records/record.js';
 import type { OpenStore, Reads, RowWrite, State, Store, StoredRow, Writes } from '../store/store.js';
 import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
-import { columnSql, createTableSql, fromSqlite, quoted, selectSql, STAMP, toSqlite } from './columns.js';
+import { columnSql, createTableSql, fromSqlite, quoted, STAMP, toSqlite } from './columns.js';
+import { insertOf, selectFrom, type Insert } from './statements.js';
 
 /** The members of a driver that are used: `better-sqlite3`, `node:sqlite`, and others with these methods. */
 export interface SqliteDatabase {
@@ -43,6 +44,8 @@ class SqliteStore implements OpenStore {
   readonly tabs = null;
   private readonly statements = new Map<string, ReturnType<SqliteDatabase['prepare']>>();
   private tables: ReadonlyMap<string, TableSchema> = new Map();
+  /** Closed, or emptied for good. */
+  private isOver = false;
   /** Built once for each table: a first sync writes a hundred thousand rows. */
   private readonly inserts = new Map<string, Insert>();
 
@@ -62,18 +65,11 @@ class SqliteStore implements OpenStore {
   }
 
   async transact<Result>(reads: Reads, decide: Parameters<OpenStore['transact']>[1]): Promise<Result> {
-    this.database.exec('BEGIN IMMEDIATE');
-    try {
+    return this.inTransaction(() => {
       const { writes, result } = decide(this.read(reads));
       if (writes) this.write(writes);
-      this.database.exec('COMMIT');
       return result as Result;
-    } catch (error) {
-      this.database.exec('ROLLBACK');
-      // The schema may be one that was rolled back.
-      this.useSchema(this.setting('schema'));
-      throw error;
-    }
+    });
   }
 
   async readTable(name: string): Promise<Map<string, Row>> {
@@ -84,16 +80,34 @@ class SqliteStore implements OpenStore {
   }
 
   async close(): Promise<void> {
+    this.isOver = true;
     this.database.close();
   }
 
-  async destroy(): Promise<void> {
-    for (const name of [...OWN_TABLES, ...this.tables.keys()]) {
-      this.database.exec(`DROP TABLE IF EXISTS ${quoted(name)}`);
-    }
+  async destroy(check?: (meta: Meta | null) => void): Promise<void> {
+    this.inTransaction(() => {
+      check?.(this.setting('meta'));
+      for (const name of [...OWN_TABLES, ...this.tables.keys()])
+        this.database.exec(`DROP TABLE IF EXISTS ${quoted(name)}`);
+    });
+    this.isOver = true;
     // Dropped pages keep their content otherwise.
     this.database.exec('VACUUM');
-    this.database.close();
+  }
+
+  private inTransaction<Result>(work: () => Result): Result {
+    if (this.isOver) throw new SyncError('closed', 'the store is closed');
+    this.database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.database.exec('ROLLBACK');
+      // The schema may be one that was rolled back.
+      this.useSchema(this.setting('schema'));
+      throw error;
+    }
   }
 
   private read({ rows = [], entries = [], refused, schema }: Reads): State {
@@ -217,24 +231,6 @@ class SqliteStore implements OpenStore {
 }
 
 const OWN_TABLES = ['_synchro_meta', '_synchro_pending', '_synchro_rejected'] as const;
-
-interface Insert {
-  readonly sql: string;
-  readonly columns: readonly Column[];
-}
-
-function insertOf(table: TableSchema): Insert {
-  const columns = [...table.columns.values()];
-  const names = columns.map(({ name }) => quoted(name)).join(', ');
-  const places = columns.map(() => '?').join(', ');
-  const sql = `INSERT OR REPLACE INTO ${quoted(table.name)} (${names}, ${STAMP}) VALUES (${places}, ?)`;
-  return { sql, columns };
-}
-
-function selectFrom(table: TableSchema): string {
-  const columns = [...table.columns.values()].map(selectSql);
-  return `SELECT ${columns.join(', ')}, ${STAMP} FROM ${quoted(table.name)}`;
-}
 
 function withoutStamp(table: TableSchema, stored: Record<string, unknown>): Row {
   delete stored[STAMP];

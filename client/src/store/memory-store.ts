@@ -1,4 +1,6 @@
+import { put } from '../records/put.js';
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
+import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import type { OpenStore, Reads, State, Store, StoredRow, Writes } from './store.js';
 
@@ -15,6 +17,7 @@ export function memoryStore(): Store {
 }
 
 class MemoryData {
+  isGone = false;
   meta: Meta | null = null;
   schema: Schema | null = null;
   readonly rows = new Map<string, Map<string, StoredRow>>();
@@ -47,16 +50,13 @@ class MemoryData {
     for (const { table, id, row, stamp } of rows) {
       const stored = this.rows.get(table) ?? new Map<string, StoredRow>();
       this.rows.set(table, stored);
-      if (row) stored.set(id, { row, stamp });
-      else stored.delete(id);
+      put(stored, id, row && { row, stamp });
     }
     for (const { entry, ...key } of entries) {
-      if (entry) this.entries.set(keyOf(key), entry);
-      else this.entries.delete(keyOf(key));
+      put(this.entries, keyOf(key), entry);
     }
     for (const { key, refused: item } of refused) {
-      if (item) this.refused.set(key, item);
-      else this.refused.delete(key);
+      put(this.refused, key, item);
     }
     if (sweep !== undefined) this.sweep(sweep);
   }
@@ -75,6 +75,7 @@ function openMemory(data: MemoryData, forget: () => void): OpenStore {
     storage: 'memory',
     tabs: null,
     transact: async (reads, decide) => {
+      if (data.isGone) throw new SyncError('closed', 'the user has signed out');
       const { writes, result } = decide(data.read(reads));
       if (writes) data.write(writes);
       return result;
@@ -84,6 +85,10 @@ function openMemory(data: MemoryData, forget: () => void): OpenStore {
       return new Map([...rows].map(([id, { row }]): [string, Row] => [id, row]));
     },
     close: async () => {},
-    destroy: async () => forget(),
+    destroy: async (check) => {
+      check?.(data.meta);
+      data.isGone = true;
+      forget();
+    },
   };
 }

@@ -20,8 +20,12 @@ export interface OpenStore {
   /** All rows of a table, by id. */
   readTable(table: string): Promise<Map<string, Row>>;
   close(): Promise<void>;
-  /** Removes everything, and closes. */
-  destroy(): Promise<void>;
+  /**
+   * Removes everything: later transactions throw `closed`, those of other tabs, too.
+   *
+   * @param check sees the meta within the same transaction; where it throws, nothing is removed
+   */
+  destroy(check?: (meta: Meta | null) => void): Promise<void>;
 }
 
 export interface Reads {
@@ -90,5 +94,9 @@ export interface Tabs {
   elect(lead: (lost: AbortSignal) => Promise<void>): () => Promise<void>;
 }
 
-/** The message for a tab that was frozen: it may have missed others, and the store may have later writes. */
+/** The message for a tab that may have missed others: the store may have later writes. */
 export const MISSED = { type: 'missed' } as const;
+
+export function isMissed(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === MISSED.type;
+}

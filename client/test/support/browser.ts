@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import chromium from '@sparticuz/chromium';
 import { build } from 'esbuild';
-import { chromium as playwright, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import type { INestApplication } from '@nestjs/common';
 import type { AnyTables, Sync } from '../../src/index.js';
 import type * as client from './page.js';
+
+export { startBrowser } from './launch-browser.mjs';
 
 declare global {
   interface Window {
@@ -16,23 +16,8 @@ declare global {
   }
 }
 
-/** The Chromium of CHROMIUM_PATH, or the one in an npm package. */
-export async function startBrowser(): Promise<Browser> {
-  const given = process.env['CHROMIUM_PATH'];
-  const executablePath = given && existsSync(given) ? given : await chromium.executablePath();
-  return playwright.launch({
-    executablePath,
-    // Pages of one test are one browser's tabs: they share a process's storage, not a sandbox.
-    args: [...chromium.args.filter((arg) => !UNFIT.has(arg)), '--no-sandbox'],
-    headless: true,
-  });
-}
-
-/** Switches of that package for single requests: with them, tabs share state, or end together. */
-const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
-
-/** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */
-export async function testPage(): Promise<(app: INestApplication) => void> {
+/** The script of a page, which makes `client` of what `page.ts` exports. */
+export async function pageScript(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
     bundle: true,
@@ -41,8 +26,14 @@ export async function testPage(): Promise<(app: INestApplication) => void> {
     target: 'es2022',
     write: false,
   });
-  const script = outputFiles[0]?.text ?? '';
-  const html = '<!doctype html><title>test</title><script src="/test-client.js"></script>';
+  return outputFiles[0]?.text ?? '';
+}
+
+export const PAGE_HTML = '<!doctype html><title>test</title><script src="/test-client.js"></script>';
+
+/** For `startApp({ configure })`: a page of the same origin as the sync routes, with this client on it. */
+export async function testPage(): Promise<(app: INestApplication) => void> {
+  const script = await pageScript();
   return (app) => {
     const adapter = app.getHttpAdapter();
     const answer = (path: string, type: string, body: string): void => {
@@ -52,7 +43,7 @@ export async function testPage(): Promise<(app: INestApplication) => void> {
       });
     };
     answer('/test-client.js', 'text/javascript', script);
-    answer('/test-page', 'text/html', html);
+    answer('/test-page', 'text/html', PAGE_HTML);
   };
 }
 

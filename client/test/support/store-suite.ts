@@ -217,6 +217,23 @@ export const STORE_CASES: readonly StoreCase[] = [
     },
   },
   {
+    title: 'removes nothing where a check does not allow it',
+    run: async (store) => {
+      const open = await prepared(store);
+      await open.transact({}, () => ({ writes: { rows: [put('a', ROW)] }, result: undefined }));
+      let seen: unknown;
+      const refused = await open
+        .destroy((meta) => {
+          seen = meta;
+          throw new Error('not yet');
+        })
+        .catch((error: Error) => error.message);
+      same([seen, refused], [META, 'not yet'], 'check');
+      same((await open.readTable('things')).size, 1, 'rows');
+      await open.close();
+    },
+  },
+  {
     title: 'keeps users apart, and leaves nothing of one that was destroyed',
     run: async (store) => {
       const ann = await prepared(store);
@@ -225,6 +242,7 @@ export const STORE_CASES: readonly StoreCase[] = [
       same((await bob.readTable('things')).size, 0, 'rows of bob');
       await bob.close();
       await ann.destroy();
+      await ann.close();
       const again = await store.open('ann');
       same(
         await again.transact({ schema: true }, ({ meta, schema }) => ({ result: [meta, schema] })),

@@ -59,7 +59,7 @@ function begin(path: string, part: Buffer, { length = 16 * MEBIBYTE, user = '' }
   return { socket, answer: () => answer, status: () => Number(answer.split(' ')[1]) };
 }
 
-describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
   async function start(options: Omit<AppOptions, 'database'> = {}): Promise<void> {
     const synchro = { replication: false, ...options.synchro } as const;
     app = await startApp({ database, adapter: adapter(), ...options, synchro });

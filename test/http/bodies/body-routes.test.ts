@@ -58,7 +58,7 @@ function versioned(each: RunningApp['app']): void {
   each.enableVersioning({ type: VersioningType.URI, defaultVersion: ['1', '2'] });
 }
 
-describe.each(ADAPTERS)('on $platform', ({ platform, adapter }) => {
+describe.each(ADAPTERS)('on %s', (platform, adapter) => {
   async function start(options: Omit<AppOptions, 'database'> = {}): Promise<void> {
     const synchro = { replication: false, ...options.synchro } as const;
     app = await startApp({ database, adapter: adapter(), ...options, synchro });

@@ -58,7 +58,7 @@ function schema(headers: Record<string, string> = {}): Promise<WireAnswer> {
 
 const NOBODY = { status: 401, json: { error: 'missing user identity' } };
 
-describe.each(ADAPTERS)('the development header on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the development header on %s', (_platform, adapter) => {
   it('tells sync the user of a request, and everything without it is refused', async () => {
     await startWith({ guards: [UserIdHeaderGuard()] }, { adapter: adapter() });
     expect(await registeredAs({ 'X-User-ID': 'Bob' })).toBe('Bob');

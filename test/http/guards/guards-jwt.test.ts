@@ -58,7 +58,7 @@ function expectRefused(answer: WireAnswer, error: string): void {
   expect(Object.keys(answer.json ?? {})).toEqual(['error']);
 }
 
-describe.each(ADAPTERS)('the JWT guard on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('the JWT guard on %s', (_platform, adapter) => {
   it('tells sync the user of a request, without a userId option, and in canonical form', async () => {
     await startWith({ secret: SECRET }, { adapter: adapter() });
     const id = randomUUID();

@@ -33,7 +33,7 @@ function ask(headers: Record<string, string> = { 'X-User-ID': 'a' }): Promise<Wi
   return send(`${app.url}/sync/schema`, { headers });
 }
 
-describe.each(ADAPTERS)('backpressure on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('backpressure on %s', (_platform, adapter) => {
   async function startWith(synchro: NonNullable<AppOptions['synchro']>): Promise<{ calls: () => number }> {
     app = await startApp({ database, adapter: adapter(), synchro: { replication: false, ...synchro } });
     const engine = app.app.get(SyncEngine, { strict: false });

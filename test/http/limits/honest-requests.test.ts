@@ -11,7 +11,7 @@ function prose(length: number): string {
 }
 
 /** What the published SDKs send at their most: batches of 1,000 changes, bodies of up to 16 MB. */
-describe.each(ADAPTERS)('on $platform, an honest device is not refused [W-LOAD-9]', ({ adapter }) => {
+describe.each(ADAPTERS)('on %s, an honest device is not refused [W-LOAD-9]', (_platform, adapter) => {
   let database: TestDatabase;
   let app: RunningApp;
   let phone: Device;

@@ -9,7 +9,7 @@ import { send, toJson, type PushResponse, type WireAnswer } from '../../support/
 
 const MEGABYTE = 1024 * 1024;
 
-describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
   let database: TestDatabase;
   let app: RunningApp;
 

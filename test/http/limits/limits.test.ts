@@ -24,7 +24,7 @@ function raw(path: string, body: string): Promise<WireAnswer> {
   return send(`${app.url}/sync/${path}`, { body, headers: { 'X-User-ID': 'a' } });
 }
 
-describe.each(ADAPTERS)('on $platform', ({ adapter }) => {
+describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
   async function startWith(synchro: NonNullable<AppOptions['synchro']>): Promise<void> {
     app = await startApp({ database, adapter: adapter(), synchro: { replication: false, ...synchro } });
   }
