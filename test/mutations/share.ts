@@ -156,8 +156,8 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'buckets-of-rows-that-were-not-written-count',
     file: 'lib/engine/push/writing/group-writer.ts',
-    find: "outcome.kind === 'written' && refused.has(outcome.write)",
-    replace: 'refused.has(outcome.write)',
+    find: "kind === 'written' && refused.has(write);",
+    replace: 'kind !== null && refused.has(write);',
     tests: [{ file: BUCKETS_TEST, name: "tells nothing of the buckets of another's row" }],
     why: 'A user would learn that an id is taken in a bucket that they don’t read.',
   },

@@ -22,7 +22,7 @@ export const EVERYTHING: Announcement = {
   verdicts: [],
 };
 
-/** Stands for writes of which nothing is known but that there may be some. */
+/** Stands for writes that may have been made, and that are not known. */
 export const NOTHING: Announcement = {
   ...EVERYTHING,
   reload: false,

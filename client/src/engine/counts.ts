@@ -1,7 +1,7 @@
 import { keyOf, type Meta } from '../records/record.js';
 import type { State, Writes } from '../store/store.js';
 
-/** Writes with the counts of `Meta` as they are after them. */
+/** Adds to writes the counts of `Meta` that hold after them. */
 export function withCounts(meta: Meta, { entries, refused }: State, writes: Writes): Writes {
   const pending = sum((write) => Number(!!write.entry) - Number(entries.has(keyOf(write))), writes.entries);
   const kept = sum((write) => Number(!!write.refused) - Number(refused.has(write.key)), writes.refused);

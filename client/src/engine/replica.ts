@@ -46,7 +46,7 @@ export class Replica {
   private latest: Meta;
   private epoch: number | null = null;
   private isClosed = false;
-  /** What other tabs have told could not be read. */
+  /** Whether a read after another tab's announcement has failed. */
   private isBehind = false;
 
   private constructor(
@@ -199,7 +199,7 @@ export class Replica {
     this.stored.call();
   }
 
-  /** Reads what is stored, in this tab and all others: one that died may have told nobody of its last writes. */
+  /** Reads the store again, in this tab and all others: one that died may not have announced its last writes. */
   missed(): Promise<void> {
     this.store.tabs?.post(MISSED);
     this.listen(EVERYTHING);

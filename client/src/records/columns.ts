@@ -1,6 +1,6 @@
 import type { SchemaColumn, SchemaTable } from '../wire/messages.js';
 
-/** How a column's value looks in a row; docs/client.md has the table. */
+/** The form of a column's values in a row; docs/client.md has the table. */
 export type ValueKind =
   | 'text'
   | 'number'
@@ -78,6 +78,6 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
   }
 }
 
-/** A domain's type is its own name: over `numeric`, perhaps, and a number would lose digits. */
+/** A domain goes by its own name. It may be over `numeric`, whose digits a number would lose. */
 const FLOAT = /^(real|double precision)$/;
 const EXACT = /^(bigint|numeric)/;

@@ -47,7 +47,7 @@ export class TableView {
     }
   }
 
-  /** Tells the listeners of the changes since the last time. */
+  /** Calls the listeners with the changes since the last call. */
   notify(): void {
     const { changed } = this;
     if (changed?.size === 0) return;

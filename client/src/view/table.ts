@@ -8,7 +8,7 @@ import type { Changed, TableView } from './table-view.js';
 import { transact, type TransactionTable } from './transaction.js';
 import { withId } from './with-id.js';
 
-/** One table. Reads come from memory, at once; the rows are there after the first `load`, which any look begins. */
+/** One table. Reads come from memory, at once; the rows are there after the first `load`, which any read begins. */
 export interface Table<R, Create, Update> {
   readonly name: string;
   /** The column that the rows' ids are in. @throws SyncError `no_schema`, `unknown_table` */
@@ -38,8 +38,8 @@ export interface Table<R, Create, Update> {
 export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row, Row, Row> {
   const view = replica.views.view(name);
   const load = (): Promise<void> => replica.views.load(name);
-  const look = (): TableView => {
-    // A look can't wait; the next one tries again, and `load()` tells of a failure.
+  const loaded = (): TableView => {
+    // A read can't wait; the next one tries again, and `load()` throws the failure.
     if (!view.isLoaded) load().catch(() => undefined);
     return view;
   };
@@ -54,10 +54,10 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
       return replica.table(name).key;
     },
     load,
-    get: (id) => look().rows.get(id),
-    query: (query) => runQuery(look().rows.values(), query),
-    observe: (query) => observe(look, query),
-    subscribe: (listener) => look().listeners.add(listener),
+    get: (id) => loaded().rows.get(id),
+    query: (query) => runQuery(loaded().rows.values(), query),
+    observe: (query) => observe(loaded, query),
+    subscribe: (listener) => loaded().listeners.add(listener),
     draft: (values) => {
       const { id, rest } = withId(replica, name, values);
       return newRow(replica.table(name), id, rest, new Date().toISOString());
@@ -72,12 +72,12 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
   };
 }
 
-function observe(look: () => TableView, query: Query<Row> | undefined): Observable<readonly Row[]> {
+function observe(loaded: () => TableView, query: Query<Row> | undefined): Observable<readonly Row[]> {
   let version = -1;
   let rows: readonly Row[] = [];
   return {
     get: () => {
-      const view = look();
+      const view = loaded();
       if (view.version === version) return rows;
       version = view.version;
       const found = runQuery(view.rows.values(), query);
@@ -85,6 +85,6 @@ function observe(look: () => TableView, query: Query<Row> | undefined): Observab
       if (!isSame) rows = found;
       return rows;
     },
-    subscribe: (listener) => look().listeners.add(listener),
+    subscribe: (listener) => loaded().listeners.add(listener),
   };
 }

@@ -1,7 +1,7 @@
 import type { RecordKey, Row } from '../records/record.js';
 import { TableView } from './table-view.js';
 
-/** The tables that the app has looked at. */
+/** The tables that the app has read. */
 export class Views {
   private readonly views = new Map<string, TableView>();
   private isOver = false;
@@ -49,7 +49,7 @@ export class Views {
 
   private async reload(table: string): Promise<void> {
     const rows = await this.read(table).catch((error: unknown) => {
-      // The next look tries again.
+      // The next read tries again.
       this.loading.delete(table);
       throw error;
     });
