@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `npm run test:package`: slow, and it needs the npm registry, so `npm test` leaves it out. */
 export default defineConfig({
   test: {
-    include: ['test/package/*.check.ts'],
+    include: ['test/package/*.check.ts', 'client/test/*.check.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     reporters: ['verbose'],

@@ -13,6 +13,7 @@ import {
 } from 'nestjs-synchro';
 import type { AppSettings } from './app.settings.js';
 import { Category } from './categories/category.entity.js';
+import { DemoModule } from './demo/demo.module.js';
 import { HealthController } from './health.controller.js';
 import { CreateSampleTables1767225600000 } from './migrations/1767225600000-create-sample-tables.js';
 import { Tag } from './tags/tag.entity.js';
@@ -29,7 +30,7 @@ type SynchroOptions = Parameters<typeof SynchroModule.forRoot>[0];
 export class AppModule {
   /** @param synchro Sync options that replace this app's own. */
   static forRoot(settings: AppSettings, synchro: Partial<SynchroOptions> = {}): DynamicModule {
-    const { databaseUrl, slotName, publicationName, jwtSecret } = settings;
+    const { databaseUrl, slotName, publicationName, jwtSecret, demo } = settings;
     return {
       module: AppModule,
       imports: [
@@ -58,10 +59,13 @@ export class AppModule {
                 new PerTableWritePolicy({ tasks, comments }, owners),
             },
           ],
+          // The page's time line asks the engine.
+          isGlobal: true,
           compaction: { interval: '1h' },
           replication: { slotName, publicationName },
           ...synchro,
         }),
+        ...(demo === undefined ? [] : [DemoModule.forRoot(demo, jwtSecret)]),
       ],
       controllers: [HealthController],
     };

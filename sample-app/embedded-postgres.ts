@@ -1,6 +1,6 @@
-import { access } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { startPostgres } from './postgres/server.js';
+import { projectFolder } from './project-folder.js';
 
 /**
  * Starts PostgreSQL on the data in `.data/postgres` of this project, and stops it as the very last thing that the
@@ -9,17 +9,11 @@ import { startPostgres } from './postgres/server.js';
  * @returns The URL of its database.
  */
 export async function startEmbeddedPostgres(): Promise<string> {
-  const server = await startPostgres({ dataDir: join(await projectFolder(), '.data', 'postgres') });
+  const server = await startPostgres({
+    dataDir: join(projectFolder(), '.data', 'postgres'),
+    // The page's time line shows when PostgreSQL has committed.
+    settings: { track_commit_timestamp: 'on' },
+  });
   process.once('exit', () => server.stopSync());
   return server.url;
-}
-
-/** The nearest folder above with a package.json: sources and build lie at different depths. */
-async function projectFolder(folder = import.meta.dirname): Promise<string> {
-  const found = await access(join(folder, 'package.json')).then(
-    () => true,
-    () => false,
-  );
-  if (found || dirname(folder) === folder) return folder;
-  return projectFolder(dirname(folder));
 }

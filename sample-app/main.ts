@@ -21,7 +21,8 @@ for (const signal of SIGNALS) process.off(signal, leave);
 await app.listen(process.env['PORT'] || 3000, process.env['LISTEN_HOST'] || 'localhost');
 
 const logger = new Logger('SampleApp');
-logger.log(`URL: ${(await app.getUrl()).replace('[::1]', 'localhost')}`);
+const url = (await app.getUrl()).replace('[::1]', 'localhost');
+logger.log(`URL: ${url}`);
 logger.log(
   settings.jwtSecret === undefined
     ? 'Users: the X-User-ID header (development only; set JWT_SECRET to require tokens)'
@@ -29,3 +30,4 @@ logger.log(
 );
 // A URL that the user brought may have a password anywhere in it: it stays out of the log.
 logger.log(`Database: ${given ? 'that of DATABASE_URL' : `${databaseUrl} (for psql and as DATABASE_URL)`}`);
+if (settings.demo !== undefined) process.stdout.write(`\n${url}\n`);

@@ -25,7 +25,7 @@ describe('the mutations', () => {
     (_, mutation) => {
       const texts = new Map<string, string>();
       for (const edit of editsOf(mutation)) {
-        expect(edit.file).toMatch(/^(lib|client\/src)\//);
+        expect(edit.file).toMatch(/^(lib|client\/src|sample-app)\//);
         const text = texts.get(edit.file) ?? readFileSync(`${ROOT}${edit.file}`, 'utf8');
         texts.set(edit.file, applyEdit(text, edit));
         expect(texts.get(edit.file)).not.toBe(text);

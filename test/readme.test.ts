@@ -57,8 +57,8 @@ const CLI = commandLine({ out: () => undefined, err: () => undefined }, () => un
 const COMMANDS = CLI.commands.map((command) => command.name());
 const OPTIONS = ['--help', ...CLI.commands.flatMap(({ options }) => options.map(({ long }) => long ?? ''))];
 
-/** `typescript`: of the client's page, which client/test/docs.test.ts compiles. */
-const LANGUAGES = new Set(['ts', 'typescript', 'sql', 'sh', 'yaml', 'mermaid', 'json', 'text']);
+/** `typescript`, `tsx`, `vue`: of the client's pages, which client/test/docs.test.ts compiles. */
+const LANGUAGES = new Set(['ts', 'typescript', 'tsx', 'vue', 'sql', 'sh', 'yaml', 'mermaid', 'json', 'text']);
 
 /** Of who works on the repository: not the package's own. */
 const TOOLS: ReadonlySet<string> = new Set(['vitest', 'prettier', 'oxlint', 'tsc']);
@@ -74,6 +74,7 @@ function isCommand(command: string): boolean {
   if (program === 'npx') return TOOLS.has(name) || (name in bin && COMMANDS.includes(argument));
   if (program !== 'npm') return false;
   if (name === 'install') return ['nestjs-synchro', 'nestjs-synchro-client'].includes(argument);
+  if (name === 'create') return argument === 'vite@latest';
   return name === 'ci' || (name === 'run' ? argument in scripts : name in scripts);
 }
 

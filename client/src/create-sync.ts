@@ -5,7 +5,7 @@ import { memoryStore } from './store/memory-store.js';
 import type { Sync, Transaction, TypedTable } from './sync.js';
 import type { AnyTables, TablesOf } from './tables.js';
 import { tableOf } from './view/table.js';
-import { TransactionDraft } from './view/transaction.js';
+import { transact } from './view/transaction.js';
 
 const DEFAULT_TIMEOUT = 30_000;
 
@@ -32,11 +32,10 @@ export async function createSync<Tables extends TablesOf<Tables> = AnyTables>(
     },
     table: <Name extends keyof Tables & string>(name: Name) =>
       tableOf(name, replica, edits) as unknown as TypedTable<Tables, Name>,
-    transaction: async (work) => {
-      const draft = new TransactionDraft(replica);
-      await work({ table: (name) => draft.table(name) } as Transaction<Tables>);
-      return draft.edits.length === 0 ? [] : edits.write(draft.edits);
-    },
+    transaction: (work) =>
+      transact(replica, edits, (draft) =>
+        work({ table: (name) => draft.table(name) } as Transaction<Tables>),
+      ),
     on: (event, listener) =>
       event === 'conflict'
         ? refusals.onConflict(listener)

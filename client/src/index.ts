@@ -10,6 +10,7 @@ export type { Operation, Refused, Row } from './records/record.js';
 export type { Verdict } from './records/verdict.js';
 export type { Store } from './store/store.js';
 export type { Rejected, Sync, Transaction, TypedTable } from './sync.js';
+export type { Synced, SyncedTable } from './synced.js';
 export type { AnyTables, TableTypes } from './tables.js';
 export type { Condition, Order, Query } from './view/query.js';
 export type { Table } from './view/table.js';

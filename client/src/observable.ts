@@ -1,9 +1,9 @@
 /** A value that changes: fits React's `useSyncExternalStore`, and the signals and stores of other frameworks. */
 export interface Observable<Value> {
-  /** The value now; the same object until it changes. */
-  get(): Value;
-  /** Calls `listener` after each change. @returns what ends that */
-  subscribe(listener: () => void): () => void;
+  /** The value now; the same object until it changes. A function of its own, which can be passed on. */
+  readonly get: () => Value;
+  /** Calls `listener` after each change; can be passed on, too. @returns what ends that */
+  readonly subscribe: (listener: () => void) => () => void;
 }
 
 /** Calls a set of listeners; one that throws does not keep the others from being called. */

@@ -30,6 +30,13 @@ async function tab(
   return { sync, fate };
 }
 
+async function logEnd(): Promise<number> {
+  const [position] = await sample.server.database.query<{ n: string }>(
+    'SELECT last_seq AS n FROM sync_wal_position',
+  );
+  return Number(position?.n);
+}
+
 describe('a tab that waits until it has caught up', () => {
   it('is answered by the next leader where it loses the lead itself [W-CREW-2]', async () => {
     const [hub, store] = [new TabHub(), memoryStore()];
@@ -53,14 +60,21 @@ describe('a tab that waits until it has caught up', () => {
 describe('a leader that dies', () => {
   it('leaves no tab without what it stored and told nobody [W-CREW-4]', async () => {
     const [hub, store] = [new TabHub(), memoryStore()];
-    const first = await tab(hub, store);
+    const first = await tab(hub, store, sample.network);
     await first.sync.caughtUp();
     const second = await tab(hub, store);
     const tasks = second.sync.table('tasks');
     await tasks.load();
-    first.fate.dieAtWrite(1, true);
+    const pull = gate();
+    sample.network.before = ({ route }) => (route === 'pull' ? pull.opened : undefined);
+    const before = await logEnd();
     await insertTask(sample.server.database, sample.user, 'Milk');
+    await eventually(async () => (await logEnd()) > before);
+    first.fate.dieAtWrite(1, true);
+    const caught = first.sync.caughtUp({ timeout: 1_000 });
+    pull.open();
     await eventually(() => first.fate.isDead);
+    await expect(caught).rejects.toMatchObject({ code: 'not_caught_up' });
     await eventually(() => tasks.query().length === 1, { timeout: 5_000 });
   });
 });

@@ -68,6 +68,21 @@ describe('a sign-out', () => {
     expect(again.table('tasks').query()).toMatchObject([{ title: 'Milk' }]);
   });
 
+  it('empties every list, and a read or an edit under way does not fill one again [W-CLIENT-9]', async () => {
+    await insertTask(sample.server.database, sample.user, 'Secret');
+    const sync = await syncedDevice(sample.server.url, sample.user);
+    const [tasks, comments] = [sync.table('tasks'), sync.table('comments')];
+    await tasks.load();
+    expect(tasks.query()).toHaveLength(1);
+    let notified = 0;
+    tasks.subscribe(() => (notified += 1));
+    const underWay = [tasks.create({ title: 'Mine' }), comments.load()];
+    await sync.signOut({ pending: 'discard' });
+    await Promise.allSettled(underWay);
+    expect([tasks.query(), comments.query()]).toEqual([[], []]);
+    expect(notified).toBeGreaterThan(0);
+  });
+
   it.each(STORES)(
     'leaves nothing in the store $name, and an answer under way does not fill it [W-CLIENT-9]',
     async (kind) => {

@@ -109,6 +109,49 @@ describe('tabs of one browser', () => {
     expect(await stored('Awake')).toBe(true);
   });
 
+  it('learn the verdicts that they missed while they were frozen [W-TYPED-1]', async () => {
+    const one = await openTab(context, server.app.url, user);
+    await context.addInitScript(() => {
+      BroadcastChannel.prototype.addEventListener = function (
+        type: string,
+        listener: EventListener,
+        options?: AddEventListenerOptions,
+      ) {
+        const hear = (event: Event): void => void (document.body.hidden || listener(event));
+        EventTarget.prototype.addEventListener.call(this, type, hear, options);
+      };
+    });
+    const frozen = await openTab(context, server.app.url, user);
+    let answers = gate();
+    await context.route('**/sync/push', async (route) => {
+      await answers.opened;
+      await route.continue();
+    });
+    const write = (values: object): Promise<void> =>
+      frozen.evaluate(async (values) => {
+        const { verdict } = await window.sync.table('tasks').create({ ...values });
+        void verdict.then(({ status }) => window.seen.push(status));
+      }, values);
+    await write({ title: 'Taken' });
+    await write({ title: 'Refused', estimate: '99999999999.99' });
+    // From here on it hears nothing, as where the browser drops a frozen tab's messages.
+    await frozen.evaluate(() => (document.body.hidden = true));
+    answers.open();
+    await eventually(async () =>
+      expect(await one.evaluate(() => window.sync.status.get())).toMatchObject({ pending: 0, rejected: 1 }),
+    );
+    answers = gate();
+    await write({ title: 'Pending' });
+    await frozen.evaluate(() => {
+      document.body.hidden = false;
+      document.dispatchEvent(new Event('resume'));
+    });
+    const seen = (): Promise<unknown[]> => frozen.evaluate(() => window.seen.map(String).toSorted());
+    await eventually(async () => expect(await seen()).toEqual(['rejected', 'undecided']));
+    answers.open();
+    await eventually(async () => expect(await seen()).toEqual(['applied', 'rejected', 'undecided']));
+  });
+
   it('go on after a reload in the middle of the first sync, where it was [W-CLIENT-8]', async () => {
     await insertTasks(server.database, user, 'Task', 2_500);
     const page = await context.newPage();

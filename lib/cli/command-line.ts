@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { Command, InvalidArgumentError } from 'commander';
 import { withoutPasswords } from '../common/printable.js';
 import type { CommandOutput } from './command.js';
-import { doctor, migrations, rls } from './commands.js';
+import { doctor, migrations, rls, types } from './commands.js';
 
 const EXIT_STATUS = 'Exit status: 0 when all is well, 1 when something is wrong, 2 for a wrong command line.';
 
@@ -12,7 +12,7 @@ const EXIT_STATUS = 'Exit status: 0 when all is well, 1 when something is wrong,
  */
 export function commandLine(output: CommandOutput, onEnd: (status: number) => void): Command {
   const program = new Command('nestjs-synchro')
-    .description('SQL for other migration tools, and a doctor for the database')
+    .description("SQL for other migration tools, the tables' types, and a doctor for the database")
     .version(version(), '--version')
     .helpOption('--help')
     .addHelpText('after', `\n${EXIT_STATUS}`)
@@ -34,6 +34,10 @@ export function commandLine(output: CommandOutput, onEnd: (status: number) => vo
     .option('--force', "bind the tables' owner, too", false)
     .option('--ownership-resolver', 'an OwnershipResolver of yours says who reads the rows', false)
     .action(async (options: Parameters<typeof rls>[0]) => onEnd(await rls(options, output)));
+
+  withDataSourceOption(program.command('types'))
+    .description("prints the synced tables' TypeScript types, for the client")
+    .action(async (options: Parameters<typeof types>[0]) => onEnd(await types(options, output)));
 
   withDataSourceOption(program.command('doctor'))
     .description('says what is wrong with the database, the roles and the tables, and how to fix it')

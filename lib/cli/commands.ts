@@ -3,6 +3,7 @@ import { type DoctorOptions, examine } from '../operations/doctor/doctor.js';
 import { synchroMigrationsSql } from '../store/migrations/index.js';
 import { synchroRlsSql } from '../store/rls/rls.js';
 import type { CommandOutput } from './command.js';
+import { tableTypes } from './table-types.js';
 import { withDataSource } from './with-data-source.js';
 
 export async function migrations(
@@ -25,6 +26,14 @@ export async function rls(
   { out }: CommandOutput,
 ): Promise<number> {
   out(script(await withDataSource(file, (dataSource) => synchroRlsSql(dataSource, options))));
+  return 0;
+}
+
+export async function types(
+  { dataSource: file }: { readonly dataSource: string },
+  { out }: CommandOutput,
+): Promise<number> {
+  out(await withDataSource(file, tableTypes));
   return 0;
 }
 

@@ -63,14 +63,14 @@ export class SchemaService {
   }
 
   /**
-   * All that is wrong with the entities and the tables, and what is worth knowing. It needs none of the sync tables,
-   * so that it can be asked before they are there.
+   * All that is wrong with the entities and the tables, what is worth knowing, and, with no problems, the contract's
+   * tables. It needs none of the sync tables, so that it can be asked before they are there.
    */
-  async check(): Promise<SchemaFindings> {
+  async check(): Promise<SchemaFindings & Pick<BuiltContract, 'tables'>> {
     return inTransaction(this.dataSource, 'read', async (manager) => {
       const built = await this.build(manager, await hasManifest(manager));
-      const { problems, warnings, closing, atStart } = built;
-      return { problems: [...problems, ...[...closing.values()].flat(), ...atStart], warnings };
+      const { tables, problems, warnings, closing, atStart } = built;
+      return { tables, problems: [...problems, ...[...closing.values()].flat(), ...atStart], warnings };
     });
   }
 

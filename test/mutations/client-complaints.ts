@@ -27,7 +27,7 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     file: 'client/src/records/verdict.ts',
     find: "return reason === 'record_exists' && !!theirs &&",
     replace: "return reason === 'record_missing' && !!theirs &&",
-    tests: [{ file: COMPLAINTS, name: 'whose answer was lost is neither lost nor made twice' }],
+    tests: [{ file: 'client/test/judge.test.ts', name: 'was its own where the values are the same' }],
     why: 'What was sent again after a lost answer would be told as refused.',
   },
   {

@@ -113,6 +113,14 @@ export const CLIENT: readonly Mutation[] = [
     why: 'One frozen tab would stop the sync of all.',
   },
   {
+    name: 'client-leaves-verdicts-open-that-a-frozen-tab-missed',
+    file: 'client/src/engine/replica.ts',
+    find: '    if (announcement === EVERYTHING) this.waiters.resolveMissed(state);\n',
+    replace: '',
+    tests: [{ file: TABS, name: 'learn the verdicts that they missed while they were frozen' }],
+    why: 'What waits for the verdict would wait for ever.',
+  },
+  {
     name: 'client-keeps-no-conflict',
     file: 'client/src/engine/pushing.ts',
     find: 'if (judged.refused) refused.push(judged.refused);',
@@ -174,5 +182,27 @@ export const CLIENT: readonly Mutation[] = [
     replace: 'refused.push({ key: item.key, refused: null });',
     tests: [{ file: 'client/test/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
     why: 'W-CLIENT-15: what the user typed into a column that is gone would be lost without a word.',
+  },
+  {
+    name: 'client-shows-rows-after-a-sign-out',
+    file: 'client/src/engine/client.ts',
+    find: '    this.replica.views.end();\n    await store.close();',
+    replace: '    await store.close();',
+    tests: [{ file: SIGN_OUT, name: 'empties every list' }],
+    why: 'W-CLIENT-9: the next user would see them on the screen.',
+  },
+  {
+    name: 'types-take-protected-columns',
+    file: 'lib/cli/table-types.ts',
+    find: 'return !column.isPrimaryKey && !column.generated && !table.protectedColumns.has(column.name);',
+    replace:
+      'return !column.isPrimaryKey && !column.generated && !table.hiddenColumns.includes(column.name);',
+    tests: [
+      {
+        file: 'client/test/printed-types.test.ts',
+        name: 'prints types with which the client compiles, and refuses what the server would',
+      },
+    ],
+    why: 'An app would compile whose edits the server drops.',
   },
 ];

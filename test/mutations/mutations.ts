@@ -27,6 +27,7 @@ import { REQUEST_LIMITS } from './request-limits.js';
 import { REQUESTS } from './requests.js';
 import { RETENTION } from './retention.js';
 import { RLS } from './rls.js';
+import { SAMPLE_APP } from './sample-app.js';
 import { SDK } from './sdk.js';
 import { SHARE } from './share.js';
 import { TOGETHER } from './together.js';
@@ -52,6 +53,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...OWNERSHIP,
   ...WRITE_POLICY,
   ...REQUESTS,
+  ...SAMPLE_APP,
   ...SDK,
   ...SHARE,
   ...REQUEST_LIMITS,

@@ -110,7 +110,7 @@ async function problemBefore(
   [copy]: readonly ProjectCopy[],
   runs: VitestRuns,
 ): Promise<string | null> {
-  const packages = ['lib', 'client'].filter((name) =>
+  const packages = ['lib', 'client', 'sample-app'].filter((name) =>
     mutations.some(({ file }) => file.startsWith(`${name}/`)),
   );
   const checkers = new Map(packages.map((name) => [name, new TypeChecker(root, `${name}/tsconfig.json`)]));

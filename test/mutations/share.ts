@@ -153,4 +153,12 @@ export const SHARE: readonly Mutation[] = [
     tests: [{ file: GATE_TEST, name: 'gives users their turns one after the other' }],
     why: 'Rule 15: who queues most would be served most.',
   },
+  {
+    name: 'buckets-of-rows-that-were-not-written-count',
+    file: 'lib/engine/push/writing/group-writer.ts',
+    find: "kind === 'written' && refused.has(write);",
+    replace: 'kind !== null && refused.has(write);',
+    tests: [{ file: BUCKETS_TEST, name: "tells nothing of the buckets of another's row" }],
+    why: 'A user would learn that an id is taken in a bucket that they don’t read.',
+  },
 ];

@@ -41,6 +41,15 @@ it("the doctor's advice is not what the exit status is about [W-SDK-7]", async (
   expect((await cli(...doctor, '--ignore', 'index_missing')).status).toBe(0);
 });
 
+it('types are those of the data source', async () => {
+  const { status, out } = await cli('types', '-d', DATA_SOURCE);
+  expect([status, out]).toEqual([
+    0,
+    expect.stringMatching(/^\/\/ Printed by .*^ {2}comments: \{$.*^ {2}tasks: \{$/ms),
+  ]);
+  expect(await cli('types')).toMatchObject({ status: 2, err: expect.stringMatching(/--data-source/) });
+});
+
 it('what fails shows no password [W-LOAD-10]', async () => {
   expect(await cli('postgres://me:hunter2@db/app')).toMatchObject({
     status: 2,

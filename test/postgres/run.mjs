@@ -23,7 +23,12 @@ const server = await startPostgres({
   dataDir: join(folder, 'data'),
   durable: false,
   nativeDir,
-  settings: { max_connections: '300', max_replication_slots: '100', max_wal_senders: '100' },
+  settings: {
+    max_connections: '300',
+    max_replication_slots: '100',
+    max_wal_senders: '100',
+    track_commit_timestamp: 'on',
+  },
 });
 process.prependOnceListener('exit', () => server.destroySync());
 

@@ -109,6 +109,17 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await stored(table)).toHaveLength(1);
   });
 
+  it("tells nothing of the buckets of another's row under the same id [W-HAZMUT-1]", async () => {
+    const answers: unknown[] = [];
+    for (const team of ['red', 'blue', null]) {
+      id = randomUUID();
+      await push.db.query('INSERT INTO projects (id, user_id, team_id) VALUES ($1, $2, $3)', [id, BOB, team]);
+      answers.push({ ...(await create('projects', { team_id: 'red' }, READS_RED)), id: '' });
+    }
+    expect(answers[0]).toMatchObject({ reason_code: 'ownership_violation' });
+    expect(answers).toEqual([answers[0], answers[0], answers[0]]);
+  });
+
   it("takes what is the owner's also from a user whose SubscriptionResolver leaves that bucket out", async () => {
     expect(await create('diaries', { name: 'x' }, { buckets: [] })).toMatchObject({ status: 'applied' });
   });

@@ -1,4 +1,5 @@
 import { AppModule } from '../../sample-app/app.module.js';
+import type { AppSettings } from '../../sample-app/app.settings.js';
 import { startApp } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import type { RunningApp } from '../support/app.js';
@@ -11,7 +12,9 @@ export interface SampleApp {
 }
 
 /** The sample app as its users get it, its own rule of who writes included, on a database of its own. */
-export async function startSampleApp(settings: { readonly jwtSecret?: string } = {}): Promise<SampleApp> {
+export async function startSampleApp(
+  settings: Pick<AppSettings, 'jwtSecret' | 'demo'> = {},
+): Promise<SampleApp> {
   const database = await createDatabase();
   const { url: databaseUrl, slotName, publicationName } = database;
   try {

@@ -27,6 +27,8 @@ export interface AppProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the built sample app of this project. */
   readonly main?: string;
+  /** Default: none. */
+  readonly args?: readonly string[];
   /** The Node that runs it. Default: the one that runs the tests. */
   readonly node?: string;
   /** Its output once it can be used, with the URL as the first group. Default: it listens. */
@@ -58,6 +60,7 @@ process.once('exit', killAll);
 export async function startAppProcess(options: AppProcessOptions = {}): Promise<AppProcess> {
   const {
     main = BUILT_APP,
+    args = [],
     node = process.execPath,
     ready = /URL: (\S+)/,
     startTimeout = START_TIMEOUT,
@@ -67,7 +70,7 @@ export async function startAppProcess(options: AppProcessOptions = {}): Promise<
   });
   const { DATABASE_URL: _url, JWT_SECRET: _secret, ...inherited } = process.env;
   const { database } = options;
-  const child = spawn(node, [main], {
+  const child = spawn(node, [main, ...args], {
     env: {
       ...inherited,
       NO_COLOR: '1',

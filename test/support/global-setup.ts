@@ -17,7 +17,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     : await startPostgres({
         dataDir: join(folder, 'postgres'),
         durable: false,
-        settings: { max_connections: '300' },
+        settings: { max_connections: '300', track_commit_timestamp: 'on' },
       });
   const discard = (): void => {
     process.off('exit', discard);

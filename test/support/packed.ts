@@ -19,11 +19,14 @@ export interface PackedPackage {
   readonly files: readonly string[];
 }
 
-/** Packs what the last build made, as `npm publish` would; `npm test` builds first. */
-export async function pack(folder: string): Promise<PackedPackage> {
+/**
+ * Packs what the last build made, as `npm publish` would; `npm test` builds first.
+ * @param workspace Default: the repository's own package.
+ */
+export async function pack(folder: string, workspace = '.'): Promise<PackedPackage> {
   // Its `prepack` would build again, under the feet of tests that run the build.
   const options = ['--ignore-scripts', '--json', '--pack-destination', folder];
-  const { stdout } = await runNpm(['pack', ...options], { cwd: PROJECT });
+  const { stdout } = await runNpm(['pack', ...options], { cwd: join(PROJECT, workspace) });
   const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
   if (!packed) throw new Error(`npm pack made nothing: ${stdout}`);
   return { tarball: join(folder, packed.filename), files: packed.files.map(({ path }) => path).toSorted() };

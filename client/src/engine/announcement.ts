@@ -1,4 +1,5 @@
 import type { RecordKey } from '../records/record.js';
+import type { Reads } from '../store/store.js';
 import type { KeyedVerdict } from './waiters.js';
 
 /** Announces the writes of another tab. */
@@ -21,13 +22,19 @@ export const EVERYTHING: Announcement = {
   verdicts: [],
 };
 
-/** Stands for writes of which nothing is known but that there may be some. */
+/** Stands for writes that may have been made, and that are not known. */
 export const NOTHING: Announcement = {
   ...EVERYTHING,
   reload: false,
   schema: false,
   refused: false,
 };
+
+/** What a tab reads after an announcement, for the rows that it has in memory. */
+export function readsOf(announcement: Announcement, rows: readonly RecordKey[]): Reads {
+  const outcomes = announcement === EVERYTHING && ({ entries: 'all', refused: true } as const);
+  return { rows, schema: announcement.schema, ...outcomes };
+}
 
 export function isAnnouncement(message: unknown): message is Announcement {
   return typeof message === 'object' && message !== null && 'type' in message && message.type === 'stored';

@@ -16,7 +16,7 @@ type Message =
 
 const ASK_AGAIN = 1_000;
 
-/** One tab's or process's part: it reads and writes by itself, and talks to the server while it leads. */
+/** One tab or process: it reads and writes on its own, and syncs with the server while it leads. */
 export class Client {
   readonly edits: Edits;
   readonly refusals: Refusals;
@@ -24,7 +24,7 @@ export class Client {
   private shared: SharedStatus = INITIAL_STATUS;
   private session: Session | null = null;
   private isClosed = false;
-  /** Another tab was heard of since this one is open. */
+  /** Whether a message of another tab has come since this one opened. */
   private hasCompany = false;
   private leave: () => Promise<void> = async () => {};
   /** Questions of this tab to the one that leads, by id. */
@@ -55,7 +55,7 @@ export class Client {
       return;
     }
     tabs.listen((message) => this.hear(message));
-    tabs.post({ type: 'hello' } satisfies Message);
+    this.post({ type: 'hello' });
     this.leave = tabs.elect((lost) => this.lead(lost));
   }
 
@@ -65,10 +65,10 @@ export class Client {
     const answered = new Promise<void>((resolve) => this.asked.set(id, resolve));
     const ask = (): void => {
       if (this.session) void this.answer(id);
-      else this.replica.store.tabs?.post({ type: 'catch-up', id } satisfies Message);
+      else this.post({ type: 'catch-up', id });
     };
     ask();
-    // The lead may change meanwhile.
+    // Another tab may take the lead meanwhile.
     const again = setInterval(ask, ASK_AGAIN);
     try {
       await this.within(timeout, answered);
@@ -88,10 +88,11 @@ export class Client {
   /** Ends this user's sync in all tabs. @throws SyncError `edits_pending` with `push`; then the sync goes on */
   async signOut(pending: 'push' | 'keep' | 'discard'): Promise<void> {
     const { store } = this.replica;
-    // Another edit may have been made since everything was pushed.
+    // The user may have edited since the last push.
     if (pending !== 'keep') await store.destroy(pending === 'push' ? refusePending : undefined);
-    store.tabs?.post({ type: 'signed-out' } satisfies Message);
+    this.post({ type: 'signed-out' });
     await this.end();
+    this.replica.views.end();
     await store.close();
   }
 
@@ -110,7 +111,7 @@ export class Client {
   private async lead(lost: AbortSignal): Promise<void> {
     if (!(await this.takeLead(lost))) return aborted(lost);
     const session = new Session(this.replica, this.options, (status) => {
-      this.replica.store.tabs?.post({ type: 'status', status } satisfies Message);
+      this.post({ type: 'status', status });
       this.share(status);
     });
     this.session = session;
@@ -134,7 +135,7 @@ export class Client {
         return true;
       } catch (error) {
         if (this.isClosed || (error instanceof SyncError && error.code === 'closed')) return false;
-        // The store can't be written: there is nothing to talk to the server for.
+        // Without a store to write to, a session is of no use.
         this.share({ ...this.shared, phase: 'offline', error: String(error) });
         await sleep(retryAfter(error, failures, Math.random()).delay, lost);
       }
@@ -144,17 +145,17 @@ export class Client {
 
   private hear(message: unknown): void {
     this.hasCompany = true;
-    const told = message as Message;
-    if (told.type === 'status') this.share(told.status);
-    else if (told.type === 'hello') this.sayHello();
-    else if (told.type === 'catch-up') void this.answer(told.id);
-    else if (told.type === 'caught-up') this.asked.get(told.id)?.();
-    else if (told.type === 'signed-out') void this.close();
+    const received = message as Message;
+    if (received.type === 'status') this.share(received.status);
+    else if (received.type === 'hello') this.sayHello();
+    else if (received.type === 'catch-up') void this.answer(received.id);
+    else if (received.type === 'caught-up') this.asked.get(received.id)?.();
+    else if (received.type === 'signed-out') void this.close().then(() => this.replica.views.end());
   }
 
   private sayHello(): void {
     const { session } = this;
-    if (session) this.replica.store.tabs?.post({ type: 'status', status: session.status } satisfies Message);
+    if (session) this.post({ type: 'status', status: session.status });
   }
 
   private async answer(id: string): Promise<void> {
@@ -163,7 +164,11 @@ export class Client {
     await this.session.catchUp();
     this.answering.delete(id);
     this.asked.get(id)?.();
-    this.replica.store.tabs?.post({ type: 'caught-up', id } satisfies Message);
+    this.post({ type: 'caught-up', id });
+  }
+
+  private post(message: Message): void {
+    this.replica.store.tabs?.post(message);
   }
 
   private share(status: SharedStatus): void {
@@ -211,7 +216,7 @@ function refusePending(meta: Meta | null): void {
   );
 }
 
-/** Nobody wants it any more. */
+/** For a promise that no caller awaits any more. */
 function ignoreClosed(error: unknown): void {
   if (!(error instanceof SyncError && error.code === 'closed')) throw error;
 }

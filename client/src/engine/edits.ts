@@ -1,5 +1,6 @@
 import { applyEdit, createdUnder, type Edit, type RecordState } from '../records/edit.js';
 import { keyOf, type Entry, type Meta, type RecordKey, type Refused, type Row } from '../records/record.js';
+import { put } from '../records/put.js';
 import type { Verdict } from '../records/verdict.js';
 import { SyncError } from '../sync-error.js';
 import type { EntryWrite, Reads, RefusedWrite, RowWrite } from '../store/store.js';
@@ -194,8 +195,7 @@ class Draft {
   private put({ table, id }: RecordKey, after: RecordState): void {
     const key = keyOf({ table, id });
     this.changed.set(key, { table, id, ...after });
-    if (after.entry) this.entries.set(key, after.entry);
-    else this.entries.delete(key);
+    put(this.entries, key, after.entry);
   }
 
   writes(): { meta: Meta; rows: readonly RowWrite[]; entries: readonly EntryWrite[] } {

@@ -13,7 +13,7 @@ import {
 import type { Schema } from '../wire/messages.js';
 import { Listeners } from '../observable.js';
 import { Views } from '../view/views.js';
-import { type Announcement, EVERYTHING, isAnnouncement, NOTHING } from './announcement.js';
+import { type Announcement, EVERYTHING, isAnnouncement, NOTHING, readsOf } from './announcement.js';
 import { withCounts } from './counts.js';
 import { Waiters, type KeyedVerdict } from './waiters.js';
 
@@ -46,7 +46,7 @@ export class Replica {
   private latest: Meta;
   private epoch: number | null = null;
   private isClosed = false;
-  /** What other tabs have told could not be read. */
+  /** Whether a read after another tab's announcement has failed. */
   private isBehind = false;
 
   private constructor(
@@ -199,7 +199,7 @@ export class Replica {
     this.stored.call();
   }
 
-  /** Reads what is stored, in this tab and all others: one that died may have told nobody of its last writes. */
+  /** Reads the store again, in this tab and all others: one that died may not have announced its last writes. */
   missed(): Promise<void> {
     this.store.tabs?.post(MISSED);
     this.listen(EVERYTHING);
@@ -227,8 +227,7 @@ export class Replica {
 
   private async hear(announcement: Announcement): Promise<void> {
     const rows = this.views.ofLoaded(announcement.keys);
-    const reads = { rows, schema: announcement.schema };
-    const state = await this.store.transact(reads, (found) => ({ result: found }));
+    const state = await this.store.transact(readsOf(announcement, rows), (found) => ({ result: found }));
     if (this.isClosed) return;
     if (state.meta) this.latest = state.meta;
     if (state.schema) this.useSchema(state.schema);
@@ -236,6 +235,7 @@ export class Replica {
       for (const key of rows) this.views.view(key.table).set(key.id, state.rows.get(keyOf(key))?.row ?? null);
     });
     await this.notify(announcement);
+    if (announcement === EVERYTHING) this.waiters.resolveMissed(state);
   }
 
   /** The meta of a store that was emptied under the client: a snapshot fills it again. */

@@ -83,7 +83,7 @@ export class Session {
   async catchUp(): Promise<void> {
     // A push that the server can't take now does not delay the pull.
     this.pulls.wake();
-    // A tab that died may have stored an edit, and told nobody.
+    // A tab that died may have stored an edit without an announcement.
     await this.replica.refresh();
     await this.push();
     // Records that the server wants later have timers of their own.

@@ -1,5 +1,7 @@
+import { put } from '../records/put.js';
 import { keyOf, type RecordKey } from '../records/record.js';
-import type { Verdict } from '../records/verdict.js';
+import { generationOf, type Verdict } from '../records/verdict.js';
+import type { State } from '../store/store.js';
 
 /** The verdict on a record's edits up to a generation. */
 export interface KeyedVerdict extends RecordKey {
@@ -7,9 +9,14 @@ export interface KeyedVerdict extends RecordKey {
   readonly verdict: Verdict;
 }
 
+interface Waiter {
+  readonly generation: number;
+  readonly resolve: (verdict: Verdict) => void;
+}
+
 /** Keeps the promises of verdicts. */
 export class Waiters {
-  private readonly waiting = new Map<string, { generation: number; resolve: (verdict: Verdict) => void }[]>();
+  private readonly waiting = new Map<string, readonly Waiter[]>();
 
   wait(key: RecordKey, generation: number): Promise<Verdict> {
     return new Promise((resolve) => {
@@ -19,15 +26,47 @@ export class Waiters {
   }
 
   resolve({ generation, verdict, ...key }: KeyedVerdict): void {
-    const waiting = this.waiting.get(keyOf(key)) ?? [];
-    for (const waiter of waiting) if (waiter.generation <= generation) waiter.resolve(verdict);
-    const left = waiting.filter((waiter) => waiter.generation > generation);
-    if (left.length > 0) this.waiting.set(keyOf(key), left);
-    else this.waiting.delete(keyOf(key));
+    this.answer(keyOf(key), (waiter) => (waiter.generation <= generation ? verdict : undefined));
+  }
+
+  /**
+   * Resolves what was decided while this tab heard nothing, once messages that were under way have had time to come. The
+   * store has refusals and what is pending; of the rest it can't tell whether the server applied it or another tab took
+   * it back.
+   */
+  resolveMissed(state: State): void {
+    setTimeout(() => {
+      for (const key of this.waiting.keys()) this.answer(key, (waiter) => missedVerdict(state, key, waiter));
+    }, UNDER_WAY);
   }
 
   close(): void {
-    for (const waiter of [...this.waiting.values()].flat()) waiter.resolve({ status: 'undecided' });
-    this.waiting.clear();
+    for (const key of this.waiting.keys()) this.answer(key, () => UNDECIDED);
   }
+
+  /** Resolves a record's promises that have a verdict. */
+  private answer(key: string, verdictOn: (waiter: Waiter) => Verdict | undefined): void {
+    const open = (this.waiting.get(key) ?? []).filter((waiter) => {
+      const verdict = verdictOn(waiter);
+      if (verdict) waiter.resolve(verdict);
+      return !verdict;
+    });
+    put(this.waiting, key, open.length > 0 ? open : null);
+  }
+}
+
+const UNDECIDED: Verdict = { status: 'undecided' };
+/** How long messages of a tab that is gone may be under way, in milliseconds. */
+const UNDER_WAY = 1_000;
+
+function missedVerdict(
+  { meta, entries, refused }: State,
+  key: string,
+  { generation }: Waiter,
+): Verdict | undefined {
+  const item = [...refused.values()].find((each) => keyOf(each) === key && generationOf(each) >= generation);
+  if (item) return { status: item.status, reason: item.reason, message: item.message };
+  // The edit is pending, or from after the state was read.
+  const isOpen = entries.has(key) || generation > (meta?.generation ?? 0);
+  return isOpen ? undefined : UNDECIDED;
 }

@@ -1,6 +1,6 @@
 import type { SchemaColumn, SchemaTable } from '../wire/messages.js';
 
-/** How a column's value looks in a row; docs/client.md has the table. */
+/** The form of a column's values in a row; docs/client.md has the table. */
 export type ValueKind =
   | 'text'
   | 'number'
@@ -62,7 +62,7 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
     case 'int64':
       return 'exact';
     case 'float':
-      return EXACT.test(type) ? 'exact' : 'number';
+      return FLOAT.test(type) ? 'number' : 'exact';
     case 'int':
       return 'number';
     case 'boolean':
@@ -78,4 +78,6 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
   }
 }
 
-const EXACT = /^(bigint|bigserial|numeric|decimal)/;
+/** A domain goes by its own name. It may be over `numeric`, whose digits a number would lose. */
+const FLOAT = /^(real|double precision)$/;
+const EXACT = /^(bigint|numeric)/;

@@ -11,7 +11,8 @@ import { readRow } from './wire-values.js';
 export interface Verdict {
   /**
    * `applied`: the server has it. `conflict`: the server's version stays. `rejected`: the server refused it.
-   * `discarded`: it was taken back here before the server heard of it. `undecided`: the client was closed before.
+   * `discarded`: it was taken back here before the server heard of it. `undecided`: the
+   * client was closed before, or the tab was frozen when it came; what the server has is in the row.
    */
   readonly status: 'applied' | 'conflict' | 'rejected' | 'discarded' | 'undecided';
   readonly reason?: string;
@@ -146,6 +147,11 @@ function withServer(entry: Entry, server: Row | null | undefined): Entry {
 
 function verdictOf(status: Verdict['status'], { reason_code: reason, message }: PushResult): Verdict {
   return { status, ...(reason !== undefined && { reason }), ...(message !== undefined && { message }) };
+}
+
+/** Of the edit that was refused. */
+export function generationOf({ key }: Refused): number {
+  return Number(key.split('#').at(-1));
 }
 
 /** An edit that goes into `sync.rejected`. */

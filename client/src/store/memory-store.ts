@@ -1,3 +1,4 @@
+import { put } from '../records/put.js';
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
 import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
@@ -49,16 +50,13 @@ class MemoryData {
     for (const { table, id, row, stamp } of rows) {
       const stored = this.rows.get(table) ?? new Map<string, StoredRow>();
       this.rows.set(table, stored);
-      if (row) stored.set(id, { row, stamp });
-      else stored.delete(id);
+      put(stored, id, row && { row, stamp });
     }
     for (const { entry, ...key } of entries) {
-      if (entry) this.entries.set(keyOf(key), entry);
-      else this.entries.delete(keyOf(key));
+      put(this.entries, keyOf(key), entry);
     }
     for (const { key, refused: item } of refused) {
-      if (item) this.refused.set(key, item);
-      else this.refused.delete(key);
+      put(this.refused, key, item);
     }
     if (sweep !== undefined) this.sweep(sweep);
   }

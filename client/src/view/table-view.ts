@@ -1,16 +1,22 @@
 import { Listeners } from '../observable.js';
+import { put } from '../records/put.js';
 import type { Row } from '../records/record.js';
 import { sameValue } from '../records/same.js';
 
 /** Applies an edit that is not stored yet to a row. */
 export type UnsavedEdit = (row: Row | null) => Row | null;
 
+/** Ids of rows; null for all. */
+export type Changed = ReadonlySet<string> | null;
+
 /** A table's rows in memory, once they are loaded: those of the store, with edits on top that are being stored. */
 export class TableView {
-  readonly listeners = new Listeners();
+  /** Listeners get the ids of the rows that changed, or null where all may have. */
+  readonly listeners = new Listeners<[Changed]>();
   /** Grows with each change. */
   version = 0;
   isLoaded = false;
+  private changed: Set<string> | null = new Set();
   private seen = new Map<string, Row>();
   private readonly stored = new Map<string, Row | null>();
   private readonly unsaved = new Map<string, UnsavedEdit[]>();
@@ -22,6 +28,7 @@ export class TableView {
   load(rows: Map<string, Row>): void {
     this.seen = rows;
     this.isLoaded = true;
+    this.changed = null;
     this.version += 1;
     for (const id of this.unsaved.keys()) {
       this.stored.set(id, rows.get(id) ?? null);
@@ -36,8 +43,16 @@ export class TableView {
       this.stored.set(id, row);
       this.show(id);
     } else {
-      this.put(id, row);
+      this.replace(id, row);
     }
+  }
+
+  /** Calls the listeners with the changes since the last call. */
+  notify(): void {
+    const { changed } = this;
+    if (changed?.size === 0) return;
+    this.changed = new Set();
+    this.listeners.call(changed);
   }
 
   /** Shows an edit before it is stored. @returns what takes it away again */
@@ -48,8 +63,7 @@ export class TableView {
     this.show(id);
     return () => {
       const left = (this.unsaved.get(id) ?? []).filter((each) => each !== edit);
-      if (left.length > 0) this.unsaved.set(id, left);
-      else this.unsaved.delete(id);
+      put(this.unsaved, id, left.length > 0 ? left : null);
       this.show(id);
       if (left.length === 0) this.stored.delete(id);
     };
@@ -59,18 +73,18 @@ export class TableView {
     if (!this.isLoaded) return;
     const stored = this.stored.get(id) ?? null;
     const edits = this.unsaved.get(id) ?? [];
-    this.put(
+    this.replace(
       id,
       edits.reduce((row, edit) => edit(row), stored),
     );
   }
 
-  private put(id: string, row: Row | null): void {
+  private replace(id: string, row: Row | null): void {
     const before = this.seen.get(id) ?? null;
     // The same content stays the same object, and notifies nobody: an edit that has been stored, an echo.
     if (sameValue(row, before)) return;
-    if (row) this.seen.set(id, row);
-    else this.seen.delete(id);
+    put(this.seen, id, row);
+    this.changed?.add(id);
     this.version += 1;
   }
 }

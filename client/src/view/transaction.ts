@@ -1,7 +1,8 @@
+import type { Edits, Write } from '../engine/edits.js';
 import type { Replica } from '../engine/replica.js';
 import { applyEdit, type Edit } from '../records/edit.js';
 import { keyOf, type Operation, type Row } from '../records/record.js';
-import { withId } from './table.js';
+import { withId } from './with-id.js';
 
 /** A table within a transaction: its reads see the transaction's own writes. */
 export interface TransactionTable<R, Create, Update> {
@@ -10,6 +11,17 @@ export interface TransactionTable<R, Create, Update> {
   create(values: Create): string;
   update(id: string, values: Update): void;
   delete(id: string): void;
+}
+
+/** Collects the edits of `work`, and stores them in one step. */
+export async function transact(
+  replica: Replica,
+  edits: Edits,
+  work: (draft: TransactionDraft) => void | Promise<void>,
+): Promise<readonly Write[]> {
+  const draft = new TransactionDraft(replica);
+  await work(draft);
+  return draft.edits.length === 0 ? [] : edits.write(draft.edits);
 }
 
 /** Collects edits, and checks each against the rows in memory as the transaction has left them. */

@@ -1,9 +1,10 @@
 import type { RecordKey, Row } from '../records/record.js';
 import { TableView } from './table-view.js';
 
-/** The tables that the app has looked at. */
+/** The tables that the app has read. */
 export class Views {
   private readonly views = new Map<string, TableView>();
+  private isOver = false;
   private readonly loading = new Map<string, Promise<void>>();
 
   constructor(private readonly read: (table: string) => Promise<Map<string, Row>>) {}
@@ -33,16 +34,22 @@ export class Views {
 
   /** Makes changes to any number of tables, then notifies each table's listeners once. */
   change(work: () => void): void {
-    const before = new Map([...this.views.values()].map((view) => [view, view.version]));
+    if (this.isOver) return;
     work();
-    for (const view of this.views.values()) {
-      if (view.version !== (before.get(view) ?? 0)) view.listeners.call();
-    }
+    for (const view of this.views.values()) view.notify();
+  }
+
+  /** Empties all tables, for good: nothing that is under way fills them again. */
+  end(): void {
+    this.change(() => {
+      for (const view of this.views.values()) view.load(new Map());
+    });
+    this.isOver = true;
   }
 
   private async reload(table: string): Promise<void> {
     const rows = await this.read(table).catch((error: unknown) => {
-      // The next look tries again.
+      // The next read tries again.
       this.loading.delete(table);
       throw error;
     });

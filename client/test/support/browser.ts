@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import chromium from '@sparticuz/chromium';
 import { build } from 'esbuild';
-import { chromium as playwright, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import type { INestApplication } from '@nestjs/common';
 import type { AnyTables, Sync } from '../../src/index.js';
 import type * as client from './page.js';
+
+export { startBrowser } from './launch-browser.mjs';
 
 declare global {
   interface Window {
@@ -15,21 +15,6 @@ declare global {
     seen: unknown[];
   }
 }
-
-/** The Chromium of CHROMIUM_PATH, or the one in an npm package. */
-export async function startBrowser(): Promise<Browser> {
-  const given = process.env['CHROMIUM_PATH'];
-  const executablePath = given && existsSync(given) ? given : await chromium.executablePath();
-  return playwright.launch({
-    executablePath,
-    // Pages of one test are one browser's tabs: they share a process's storage, not a sandbox.
-    args: [...chromium.args.filter((arg) => !UNFIT.has(arg)), '--no-sandbox'],
-    headless: true,
-  });
-}
-
-/** Switches of that package for single requests: with them, tabs share state, or end together. */
-const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
 
 /** The script of a page, which makes `client` of what `page.ts` exports. */
 export async function pageScript(): Promise<string> {

@@ -173,10 +173,12 @@ export class GroupWriter {
     );
     const refused = check.refused(before, after);
     const outcomes = groups.flatMap((group, index) => matched(group, rows[index] as readonly StoredRow[]));
+    // A row that was not written is another's perhaps, and its buckets would tell that it is there.
+    const isUnreadable = ({ kind, write }: Outcome): boolean => kind === 'written' && refused.has(write);
     return {
       isOpen,
-      outcomes: outcomes.map((outcome) =>
-        refused.has(outcome.write) ? { kind: 'unreadable', write: outcome.write } : outcome,
+      outcomes: outcomes.map((each) =>
+        isUnreadable(each) ? { kind: 'unreadable', write: each.write } : each,
       ),
     };
   }
