@@ -71,10 +71,12 @@ describe('a leader that dies', () => {
     await insertTask(sample.server.database, sample.user, 'Milk');
     await eventually(async () => (await logEnd()) > before);
     first.fate.dieAtWrite(1, true);
-    const caught = first.sync.caughtUp({ timeout: 1_000 });
+    const late = expect(first.sync.caughtUp({ timeout: 1_000 })).rejects.toMatchObject({
+      code: 'not_caught_up',
+    });
     pull.open();
     await eventually(() => first.fate.isDead);
-    await expect(caught).rejects.toMatchObject({ code: 'not_caught_up' });
+    await late;
     await eventually(() => tasks.query().length === 1, { timeout: 5_000 });
   });
 });
