@@ -113,7 +113,7 @@ describe('an upload', () => {
 });
 
 describe('“synced”', () => {
-  it('means that the server has it, not that it is stored here [W-CREW-6]', async () => {
+  it('means that the server has it, not that it is stored here [W-CLIENT-22]', async () => {
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     sample.network.fault = OFFLINE;
     const { verdict } = await sync.table('tasks').create({ title: 'Milk' });

@@ -38,7 +38,7 @@ async function logEnd(): Promise<number> {
 }
 
 describe('a tab that waits until it has caught up', () => {
-  it('is answered by the next leader where it loses the lead itself [W-CREW-2]', async () => {
+  it('is answered by the next leader where it loses the lead itself [W-CLIENT-18]', async () => {
     const [hub, store] = [new TabHub(), memoryStore()];
     const first = await tab(hub, store, sample.network);
     await first.sync.caughtUp();
@@ -58,7 +58,7 @@ describe('a tab that waits until it has caught up', () => {
 });
 
 describe('a leader that dies', () => {
-  it('leaves no tab without what it stored and told nobody [W-CREW-4]', async () => {
+  it('leaves no tab without what it stored and told nobody [W-CLIENT-20]', async () => {
     const [hub, store] = [new TabHub(), memoryStore()];
     const first = await tab(hub, store, sample.network);
     await first.sync.caughtUp();
@@ -82,7 +82,7 @@ describe('a leader that dies', () => {
 });
 
 describe('a tab that dies', () => {
-  it('leaves its last edit to the one that leads, which pushes it before it has caught up [W-CREW-4]', async () => {
+  it('leaves its last edit to the one that leads, which pushes it before it has caught up [W-CLIENT-20]', async () => {
     const [hub, store] = [new TabHub(), memoryStore()];
     const first = await tab(hub, store);
     await first.sync.caughtUp();
@@ -97,7 +97,7 @@ describe('a tab that dies', () => {
 });
 
 describe('a start', () => {
-  it('at which the store can’t be written is tried again [W-CREW-5]', async () => {
+  it('at which the store can’t be written is tried again [W-CLIENT-21]', async () => {
     const store = memoryStore();
     const before = await device(sample.server.url, sample.user, { store });
     await before.caughtUp();

@@ -39,7 +39,7 @@ describe('a schema that changes on the server', () => {
     },
   );
 
-  it('says what became of an edit whose column is gone, and keeps it [W-CREW-1]', async () => {
+  it('says what became of an edit whose column is gone, and keeps it [W-CLIENT-17]', async () => {
     const user = randomUUID();
     const id = await insertTask(server.database, user, 'Milk');
     await server.database.query('ALTER TABLE tasks ADD COLUMN leaving text');

@@ -27,7 +27,7 @@ describe('a sign-out', () => {
   });
 
   it.each(STORES)(
-    'from the store $name does not take along an edit that is made after all was pushed [W-CREW-3]',
+    'from the store $name does not take along an edit that is made after all was pushed [W-CLIENT-19]',
     async (kind) => {
       const store = await kind.make();
       let lastEdit: (() => Promise<unknown>) | null = async () =>

@@ -109,7 +109,7 @@ describe('tabs of one browser', () => {
     expect(await stored('Awake')).toBe(true);
   });
 
-  it('learn the verdicts that they missed while they were frozen [W-TYPED-1]', async () => {
+  it('learn the verdicts that they missed while they were frozen [W-CLIENT-16]', async () => {
     const one = await openTab(context, server.app.url, user);
     await context.addInitScript(() => {
       BroadcastChannel.prototype.addEventListener = function (

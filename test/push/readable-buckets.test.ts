@@ -109,7 +109,7 @@ describe.each(ACCESSES)('a row goes only into buckets that its writer reads, pus
     expect(await stored(table)).toHaveLength(1);
   });
 
-  it("tells nothing of the buckets of another's row under the same id [W-HAZMUT-1]", async () => {
+  it("tells nothing of the buckets of another's row under the same id [W-HOST-91]", async () => {
     const answers: unknown[] = [];
     for (const team of ['red', 'blue', null]) {
       id = randomUUID();

@@ -20,12 +20,12 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 90,
+  HOST: 91,
   SDK: 7,
   LOAD: 31,
   LIVE: 11,
   WRITE: 9,
-  CLIENT: 15,
+  CLIENT: 22,
 };
 
 export const LISTS: readonly CoverList[] = [
