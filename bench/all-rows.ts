@@ -1,4 +1,6 @@
 import type { BenchRow } from './bench-row.js';
+import { clientBrowser } from './rows/client/browser.js';
+import { clientSqlite } from './rows/client/sqlite.js';
 import { attacker } from './rows/attacker.js';
 import { edgeBackfill } from './rows/large/edge-backfill.js';
 import { largeTransaction } from './rows/large/large-transaction.js';
@@ -37,6 +39,8 @@ export const ALL_ROWS: readonly BenchRow[] = [
   ...pushBatches,
   ...pushMembers,
   statementsAlone,
+  clientSqlite,
+  ...clientBrowser,
   attacker,
   largeTransaction,
   manyClients,
