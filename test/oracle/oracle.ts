@@ -3,19 +3,15 @@ import { Convergence } from './convergence.js';
 import { Evidence, type EvidenceOptions } from './evidence.js';
 import type { History } from './history.js';
 import type { Holder } from './holder.js';
-import type { Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
 import type { Phone } from './phone.js';
 import { Promises } from './promises.js';
-import { Protocol } from './protocol.js';
+import { type KnownCauses, Protocol } from './protocol.js';
 import { PullJudge } from './pull-judge.js';
 import { PushJudge } from './push-judge.js';
 import type { Violation } from './violation.js';
 
-export interface OracleOptions extends EvidenceOptions {
-  /** When the schema was changed. */
-  readonly schemaChanges: readonly Interval[];
-}
+export type OracleOptions = EvidenceOptions & KnownCauses;
 
 /** Judges answers and devices by the history of the tables. Shares no code with the library. */
 export class Oracle {
@@ -31,7 +27,7 @@ export class Oracle {
     this.pulls = new PullJudge(evidence);
     this.pushes = new PushJudge(evidence, this.pulls, this.promises);
     this.convergence = new Convergence(evidence);
-    this.protocol = new Protocol(evidence, options.schemaChanges);
+    this.protocol = new Protocol(evidence, options);
   }
 
   /** An answer; in the order in which they came. */

@@ -31,12 +31,20 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   push: ['accepted', 'rejected', 'checkpoint', 'server_time', 'commit', 'schema_version', 'schema_hash'],
 };
 
+/** Why a request may be refused though nothing is broken. */
+export interface KnownCauses {
+  /** When the schema was changed. */
+  readonly schemaChanges: readonly Interval[];
+  /** When the sync tables were put back to what they once were. */
+  readonly restored: readonly Interval[];
+}
+
 /** Judges what answers tell besides rows: nothing of others, and the truth. */
 export class Protocol {
   constructor(
     private readonly evidence: Evidence,
     /** When the schema was changed. */
-    private readonly schemaChanges: readonly Interval[],
+    private readonly known: KnownCauses,
   ) {}
 
   judge(exchange: Exchange): readonly Violation[] {
@@ -62,11 +70,10 @@ export class Protocol {
 
   private hasCause({ answer, phone, sent, received, schemaAt, isDisturbed }: Exchange): boolean {
     if (isDisturbed) return true;
-    return (
-      answer.status === 409 &&
-      phone.hasSchema &&
-      during(this.schemaChanges, schemaAt, Math.max(sent, received))
-    );
+    const until = Math.max(sent, received);
+    // A device registers once it has read the schema; a backup may be older than that.
+    if (answer.status === 404) return during(this.known.restored, schemaAt, until);
+    return answer.status === 409 && phone.hasSchema && during(this.known.schemaChanges, schemaAt, until);
   }
 
   /** What devices are told of their buckets, which they tell in turn. */

@@ -39,6 +39,7 @@ export class Watch {
   readonly history = new History();
   readonly oracle: Oracle;
   private readonly schemaChanges: Interval[] = [];
+  private readonly restored: Interval[] = [];
   /** When a trigger raised for some tags. */
   private readonly raising: Interval[] = [];
   private readonly commits: Commits;
@@ -61,6 +62,7 @@ export class Watch {
       slack: slack * 1_000,
       appliedUntil: (sent) => this.appliedUntil(sent),
       schemaChanges: this.schemaChanges,
+      restored: this.restored,
       raising: this.raising,
     });
   }
@@ -144,6 +146,7 @@ export class Watch {
 
   /** The sync tables have been put back to what they once were: what had come to wait in the meantime is gone. */
   async recordRestore(): Promise<void> {
+    this.restored.push({ from: now(), to: now() });
     const then = await this.database.query<{ key: string }>('DELETE FROM parked_then RETURNING key');
     const left = await this.parked();
     const parked = new Set(then.map(({ key }) => key).filter((key) => !left.has(key)));
