@@ -9,7 +9,7 @@ const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 const MAX_LINES = 250;
 const MAX_FILES = 15;
 /** Of the core with the IndexedDB store, minified and compressed. */
-const MAX_KILOBYTES = 19;
+const MAX_KILOBYTES = 20;
 /** The folders. */
 const ROOMS = ['tanstack-db', 'sqlite', 'indexeddb', 'engine', 'timing', 'view', 'store', 'records', 'wire'];
 
@@ -64,7 +64,7 @@ describe('the client’s sources', () => {
     expect(done.size).toBe(sources.size);
   });
 
-  it('weigh at most 19 KB with the IndexedDB store', async () => {
+  it('weigh at most 20 KB with the IndexedDB store', async () => {
     const { outputFiles } = await build({
       stdin: {
         contents: `export { createSync } from './index.ts'; export { indexedDbStore } from './indexeddb/index.ts';`,

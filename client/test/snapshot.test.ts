@@ -1,11 +1,24 @@
+import { caughtUp } from 'nestjs-synchro/testing';
 import { describe, expect, it } from 'vitest';
 import { insertTasks } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { device, syncedDevice } from './support/devices.js';
-import { gate } from './support/network.js';
+import { gate, type Network } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 
 const sample = sampleUser();
+
+/** Answers the next pull that a snapshot is needed. */
+function snapshotOnce(): Network['fault'] {
+  let isTold = false;
+  return ({ route, body }) => {
+    if (route !== 'pull' || isTold) return undefined;
+    isTold = true;
+    const snapshot = { snapshot_required: true, snapshot_reason: 'history_unavailable' };
+    const rest = { changes: [], deletes: [], has_more: false, schema_version: 1, schema_hash: '' };
+    return { status: 200, body: JSON.stringify({ ...rest, ...snapshot, checkpoint: body['checkpoint'] }) };
+  };
+}
 
 describe('a first sync', () => {
   it('is told once for a page of a thousand rows', async () => {
@@ -47,15 +60,8 @@ describe('a snapshot behind the scenes', () => {
     await sample.server.database.query('DELETE FROM tasks WHERE id = $1', [gone]);
     const page = gate();
     sample.network.before = ({ route }) => (route === 'snapshot' ? page.opened : undefined);
-    let isTold = false;
-    sample.network.fault = ({ route, body }) => {
-      if (route === 'push') return 'offline';
-      if (route !== 'pull' || isTold) return undefined;
-      isTold = true;
-      const snapshot = { snapshot_required: true, snapshot_reason: 'history_unavailable' };
-      const rest = { changes: [], deletes: [], has_more: false, schema_version: 1, schema_hash: '' };
-      return { status: 200, body: JSON.stringify({ ...rest, ...snapshot, checkpoint: body['checkpoint'] }) };
-    };
+    const once = snapshotOnce();
+    sample.network.fault = (request) => (request.route === 'push' ? 'offline' : once(request));
     await expect(sync.caughtUp({ timeout: 100 })).rejects.toMatchObject({ code: 'not_caught_up' });
     await eventually(() => sample.network.to('snapshot').length > 1);
     expect(tasks.query()).toHaveLength(2);
@@ -66,4 +72,35 @@ describe('a snapshot behind the scenes', () => {
     await sync.caughtUp();
     expect(await sample.titles()).toEqual(['Edited']);
   });
+
+  it.each(['while it goes on', 'once it is complete'])(
+    'is later than the verdict on what was pushed before it, which comes %s [W-CLIENT-23]',
+    async (when) => {
+      const { network, server, user } = sample;
+      const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
+      const tasks = sync.table('tasks');
+      await tasks.load();
+      const [answer, page] = [gate(), gate()];
+      network.after = ({ route }) => (route === 'push' ? answer.opened : undefined);
+      network.before = ({ route }) => (route === 'snapshot' ? page.opened : undefined);
+      const { verdict } = await tasks.create({ title: 'Soon gone' });
+      const removed = 'DELETE FROM tasks WHERE user_id = $1 RETURNING id';
+      await eventually(async () => (await server.database.query(removed, [user])).length === 1);
+      await caughtUp(server.app.app);
+      // All of it is history for the snapshot, and for the pulls that follow it.
+      const snapshots = network.to('snapshot').length;
+      network.fault = snapshotOnce();
+      void sync.caughtUp({ timeout: 100 }).catch(() => undefined);
+      await eventually(() => network.to('snapshot').length > snapshots);
+      if (when === 'while it goes on') answer.open();
+      else page.open();
+      if (when === 'while it goes on') expect((await verdict).status).toBe('applied');
+      else await eventually(() => sync.status.get().firstSync === null && network.to('pull').length > 2);
+      answer.open();
+      page.open();
+      expect((await verdict).status).toBe('applied');
+      await sync.caughtUp();
+      expect(tasks.query()).toEqual([]);
+    },
+  );
 });

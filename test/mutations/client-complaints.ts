@@ -122,4 +122,17 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     tests: [{ file: LEADERS, name: 'at which the store can’t be written is tried again' }],
     why: 'One write that found no space would end the sync until the app starts again.',
   },
+  {
+    name: 'client-takes-late-verdicts-for-news',
+    file: 'client/src/engine/pushing.ts',
+    find: '? since : now.stamp;',
+    replace: '? state.meta.stamp : now.stamp;',
+    tests: [
+      {
+        file: 'client/test/snapshot.test.ts',
+        name: 'is later than the verdict on what was pushed before it, which comes while it goes on',
+      },
+    ],
+    why: 'W-CLIENT-23: a row that is gone on the server would stay on the device for ever.',
+  },
 ];

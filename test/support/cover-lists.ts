@@ -25,7 +25,7 @@ const HAZARDS = {
   LOAD: 31,
   LIVE: 11,
   WRITE: 9,
-  CLIENT: 22,
+  CLIENT: 23,
 };
 
 export const LISTS: readonly CoverList[] = [

@@ -1,5 +1,5 @@
 import { createdUnder } from '../records/edit.js';
-import { keyOf, type Entry, type Refused } from '../records/record.js';
+import { keyOf, type Entry, type Meta, type Refused } from '../records/record.js';
 import { judge, refusal, type Judged } from '../records/verdict.js';
 import type { EntryWrite, RefusedWrite, RowWrite } from '../store/store.js';
 import { HttpError } from '../wire/http.js';
@@ -70,6 +70,7 @@ export class Pushing {
       const table = this.replica.tables.get(entry.table);
       return table ? [pushChange(table, entry)] : [];
     });
+    const since = seenStamp(this.replica.meta);
     let answer: PushAnswer;
     try {
       answer = await this.connection.post<PushAnswer>('push', { changes });
@@ -80,7 +81,7 @@ export class Pushing {
     }
     this.limit = Math.min(BATCH, this.limit * 2);
     this.lastCommit = answer.commit ?? this.lastCommit;
-    await this.apply(batch, [...answer.accepted, ...answer.rejected]);
+    await this.apply(batch, [...answer.accepted, ...answer.rejected], since);
   }
 
   /** Halves a push that the server can't take as a whole, until one record is left, which waits or is refused alone. */
@@ -98,15 +99,17 @@ export class Pushing {
     const { table: table_name, id, operation } = entry;
     const reason_code = error.status === 413 ? 'too_large' : 'bad_request';
     const status = 'rejected_terminal';
-    await this.apply(batch, [{ table_name, id, operation, status, reason_code, message: error.message }]);
+    const result = { table_name, id, operation, status, reason_code, message: error.message } as const;
+    await this.apply(batch, [result], 0);
   }
 
-  private async apply(batch: readonly Entry[], results: readonly PushResult[]): Promise<void> {
+  /** @param since {@link seenStamp} when the push was sent */
+  private async apply(batch: readonly Entry[], results: readonly PushResult[], since: number): Promise<void> {
     const verdicts = new Map(
       results.map((result) => [keyOf({ table: result.table_name, id: result.id }), result]),
     );
     const outcome = await this.replica.transactAsLeader({ entries: 'all' }, (state) =>
-      this.judgeAll(batch, verdicts, state),
+      this.judgeAll(batch, verdicts, state, since),
     );
     for (const entry of batch) {
       const key = keyOf(entry);
@@ -121,18 +124,21 @@ export class Pushing {
     batch: readonly Entry[],
     results: ReadonlyMap<string, PushResult>,
     state: KnownState,
+    since: number,
   ): Outcome<PushOutcome> {
     const rows: RowWrite[] = [];
     const entries = new Map<string, EntryWrite>();
     const refused: Refused[] = [];
     const verdicts: KeyedVerdict[] = [];
     const applied: { key: string; updatedAt: string }[] = [];
-    const put = (sent: Entry, judged: Judged): void => {
+    const put = (sent: Entry, now: Entry, judged: Judged): void => {
       const { table, id, generation } = sent;
-      // A refusal does not say whether the row still exists.
-      const stamp = judged.verdict.status === 'rejected' ? sent.stamp : state.meta.stamp;
+      // A refusal does not say whether the row still exists; an older answer than a snapshot, whether it did then.
+      const isNews = judged.verdict.status !== 'rejected';
+      const stamp = isNews && (now.server === undefined || now.stamp < since) ? since : now.stamp;
       const entry = judged.entry && { ...judged.entry, stamp };
-      rows.push({ table, id, row: judged.row, stamp });
+      const isPast = stamp < state.meta.stamp && state.meta.snapshot === null;
+      rows.push({ table, id, row: isPast && !entry ? null : judged.row, stamp });
       entries.set(keyOf(sent), { table, id, entry });
       verdicts.push({ table, id, generation, verdict: judged.verdict });
       if (judged.refused) refused.push(judged.refused);
@@ -150,7 +156,7 @@ export class Pushing {
       if (result.reason_code === 'parent_missing' && parent?.entry) continue;
       const judged = judge(table, now, sent, result);
       if (!judged) continue;
-      put(sent, judged);
+      put(sent, now, judged);
       const updatedAt = judged.row?.[table.updatedAt];
       if (typeof updatedAt === 'string') applied.push({ key, updatedAt });
       if (!judged.refused || judged.row || sent.operation !== 'create') continue;
@@ -158,7 +164,7 @@ export class Pushing {
       for (const child of createdUnder(sent, state.entries.values(), this.replica.tables)) {
         if (entries.has(keyOf(child))) continue;
         const verdict = { status: 'rejected', reason: 'parent_rejected' } as const;
-        put(child, {
+        put(child, child, {
           verdict,
           row: null,
           entry: null,
@@ -188,6 +194,11 @@ export class Pushing {
 
 /** The statuses for which a half may pass; all others concern the whole server, network or user. */
 const SPLITTABLE: ReadonlySet<number> = new Set([400, 413, 500]);
+
+/** The stamp of the last snapshot that has brought a page: what is sent from now on may be later than its rows. */
+function seenStamp({ stamp, snapshot }: Meta): number {
+  return snapshot?.cursor === null ? stamp - 1 : stamp;
+}
 
 function entryWrite(entry: Entry): EntryWrite {
   return { table: entry.table, id: entry.id, entry };
