@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore } from '../src/index.js';
-import { device, syncedDevice } from './support/devices.js';
+import { device, insertTask, syncedDevice } from './support/devices.js';
 import { gate, OFFLINE } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 
@@ -131,7 +130,7 @@ describe('“synced”', () => {
 
 describe('what is seen', () => {
   it('does not flicker when an older pull’s answer comes after a verdict [W-CLIENT-4]', async () => {
-    const id = await insertTask(sample.server.database, sample.user, 'Old');
+    const id = await insertTask(sample.server, sample.user, 'Old');
     // Only the test makes the device pull.
     sample.network.fault = ({ route }) => (route === 'live' ? { status: 404 } : undefined);
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });

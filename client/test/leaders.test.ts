@@ -1,11 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore, type AnyTables, type Store, type Sync } from '../src/index.js';
 import { Fate } from './fleet/fate.js';
 import { mortalStore } from './fleet/mortal-store.js';
 import { TabHub } from './fleet/tab-hub.js';
-import { device } from './support/devices.js';
+import { device, insertTask } from './support/devices.js';
 import { gate, type Network } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 
@@ -68,7 +67,7 @@ describe('a leader that dies', () => {
     const pull = gate();
     sample.network.before = ({ route }) => (route === 'pull' ? pull.opened : undefined);
     const before = await logEnd();
-    await insertTask(sample.server.database, sample.user, 'Milk');
+    await insertTask(sample.server, sample.user, 'Milk');
     await eventually(async () => (await logEnd()) > before);
     first.fate.dieAtWrite(1, true);
     const late = expect(first.sync.caughtUp({ timeout: 1_000 })).rejects.toMatchObject({

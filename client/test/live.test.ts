@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
-import { startServer, syncedDevice, type SampleServer } from './support/devices.js';
+import { insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
 
 let server: SampleServer;
 beforeAll(async () => {
@@ -36,7 +35,7 @@ describe('the live channel', () => {
     await eventually(() => sync.status.get().phase === 'live');
     const tasks = sync.table('tasks');
     await tasks.load();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     await eventually(() => tasks.get(id)?.['title'] === 'Milk', { timeout: 5_000 });
   });
 
@@ -52,7 +51,7 @@ describe('the live channel', () => {
     expect(through.streams).toHaveLength(3);
     const tasks = sync.table('tasks');
     await tasks.load();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     await eventually(() => tasks.get(id)?.['title'] === 'Milk', { timeout: 5_000 });
     expect(sync.status.get().phase).toBe('live');
   });

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
-import { startServer, syncedDevice, type SampleServer } from './support/devices.js';
+import { insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
 import { Network } from './support/network.js';
 import { STORES } from './support/stores.js';
 
@@ -17,7 +16,7 @@ describe('a schema that changes on the server', () => {
     'loses no edit and brings the new column in the store $name [W-CLIENT-15]',
     async (kind) => {
       const user = randomUUID();
-      const id = await insertTask(server.database, user, 'Milk');
+      const id = await insertTask(server, user, 'Milk');
       const network = new Network();
       const sync = await syncedDevice(server.url, user, { store: await kind.make(), fetch: network.fetch });
       const tasks = sync.table('tasks');
@@ -41,7 +40,7 @@ describe('a schema that changes on the server', () => {
 
   it('says what became of an edit whose column is gone, and keeps it [W-CLIENT-17]', async () => {
     const user = randomUUID();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     await server.database.query('ALTER TABLE tasks ADD COLUMN leaving text');
     const network = new Network();
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { insertTask } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore } from '../src/index.js';
-import { device, syncedDevice } from './support/devices.js';
+import { device, insertTask, syncedDevice } from './support/devices.js';
 import { gate, OFFLINE } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 import { STORES } from './support/stores.js';
@@ -69,7 +68,7 @@ describe('a sign-out', () => {
   });
 
   it('empties every list, and a read or an edit under way does not fill one again [W-CLIENT-9]', async () => {
-    await insertTask(sample.server.database, sample.user, 'Secret');
+    await insertTask(sample.server, sample.user, 'Secret');
     const sync = await syncedDevice(sample.server.url, sample.user);
     const [tasks, comments] = [sync.table('tasks'), sync.table('comments')];
     await tasks.load();
@@ -86,7 +85,7 @@ describe('a sign-out', () => {
   it.each(STORES)(
     'leaves nothing in the store $name, and an answer under way does not fill it [W-CLIENT-9]',
     async (kind) => {
-      await insertTask(sample.server.database, sample.user, 'Secret');
+      await insertTask(sample.server, sample.user, 'Secret');
       const store = await kind.make();
       const late = gate();
       sample.network.after = ({ route }) => (route === 'snapshot' ? late.opened : undefined);

@@ -1,8 +1,7 @@
 import { caughtUp } from 'nestjs-synchro/testing';
 import { describe, expect, it } from 'vitest';
-import { insertTasks } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
-import { device, syncedDevice } from './support/devices.js';
+import { device, insertTasks, syncedDevice } from './support/devices.js';
 import { gate, type Network } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 
@@ -22,7 +21,7 @@ function snapshotOnce(): Network['fault'] {
 
 describe('a first sync', () => {
   it('is told once for a page of a thousand rows', async () => {
-    await insertTasks(sample.server.database, sample.user, 'Task', 2_000);
+    await insertTasks(sample.server, sample.user, 'Task', 2_000);
     await eventually(async () => {
       const [logged] = await sample.server.database.query<{ rows: number }>(
         `SELECT count(*)::integer AS rows FROM sync_bucket_edges WHERE bucket_id = $1`,
@@ -51,7 +50,7 @@ describe('a first sync', () => {
 
 describe('a snapshot behind the scenes', () => {
   it('leaves old rows visible and pending edits on top, and removes what is gone [W-CLIENT-8]', async () => {
-    const [kept = '', gone = ''] = await insertTasks(sample.server.database, sample.user, 'Task', 2);
+    const [kept = '', gone = ''] = await insertTasks(sample.server, sample.user, 'Task', 2);
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const tasks = sync.table('tasks');
     await tasks.load();

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { insertTask, retitle } from '../../test/support/sample-rows.js';
+import { retitle } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore } from '../src/index.js';
-import { device, startServer, syncedDevice, type SampleServer } from './support/devices.js';
+import { device, insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
 import { Network, OFFLINE } from './support/network.js';
 
 let server: SampleServer;
@@ -89,7 +89,7 @@ describe('a device', () => {
 
   it('sends only the columns that an update names', async () => {
     const user = randomUUID();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     const network = new Network();
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     await (
@@ -122,7 +122,7 @@ describe('offline', () => {
   it('edits go on, are kept over a restart, and are pushed once there is a network', async () => {
     const user = randomUUID();
     const store = memoryStore();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     const network = new Network();
     const first = await syncedDevice(server.url, user, { store, fetch: network.fetch });
     network.fault = OFFLINE;
@@ -171,7 +171,7 @@ describe('offline', () => {
 describe('a conflict', () => {
   it('leaves the server’s version, tells mine, theirs and base, and keepMine makes the edit again [W-CLIENT-6]', async () => {
     const user = randomUUID();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     const network = new Network();
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     const tasks = sync.table('tasks');
@@ -209,7 +209,7 @@ describe('a conflict', () => {
 describe('a pull', () => {
   it('keeps pending edits on top, column by column [W-CLIENT-1]', async () => {
     const user = randomUUID();
-    const id = await insertTask(server.database, user, 'Milk');
+    const id = await insertTask(server, user, 'Milk');
     const network = new Network();
     const sync = await syncedDevice(server.url, user, { fetch: network.fetch });
     const tasks = sync.table('tasks');

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { insertTask, insertTasks } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { openTab, startBrowser, startDevice, testPage, titles } from './support/browser.js';
-import { startServer, type SampleServer } from './support/devices.js';
+import { insertTask, insertTasks, type SampleServer, startServer } from './support/devices.js';
 import { gate } from './support/network.js';
 import { STORE_CASES } from './support/store-suite.js';
 
@@ -153,7 +152,7 @@ describe('tabs of one browser', () => {
   });
 
   it('go on after a reload in the middle of the first sync, where it was [W-CLIENT-8]', async () => {
-    await insertTasks(server.database, user, 'Task', 2_500);
+    await insertTasks(server, user, 'Task', 2_500);
     const page = await context.newPage();
     await page.goto(`${server.app.url}/test-page`);
     const seen: unknown[] = [];
@@ -174,7 +173,7 @@ describe('tabs of one browser', () => {
   });
 
   it('are all signed out together: nothing is left, and nothing fills it again [W-CLIENT-9]', async () => {
-    await insertTask(server.database, user, 'Secret');
+    await insertTask(server, user, 'Secret');
     const one = await openTab(context, server.app.url, user);
     const two = await openTab(context, server.app.url, user);
     await two.evaluate(() => window.sync.signOut());
@@ -203,7 +202,7 @@ describe('tabs of one browser', () => {
   });
 
   it('begin again where somebody has removed the site’s data [W-CLIENT-11]', async () => {
-    await insertTask(server.database, user, 'Kept by the server');
+    await insertTask(server, user, 'Kept by the server');
     const page = await openTab(context, server.app.url, user);
     const debug = await context.newCDPSession(page);
     await debug.send('Storage.clearDataForOrigin', { origin: server.app.url, storageTypes: 'indexeddb' });

@@ -1,10 +1,10 @@
 import { createCollection, createLiveQueryCollection, eq } from '@tanstack/db';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { insertComment, insertTask, insertTasks, retitle } from '../../test/support/sample-rows.js';
+import { insertComment, retitle } from '../../test/support/sample-rows.js';
 import { eventually } from '../../test/support/wait.js';
 import { memoryStore, type Sync, type Table } from '../src/index.js';
 import { syncCollectionOptions } from '../src/tanstack-db/index.js';
-import { device, syncedDevice } from './support/devices.js';
+import { device, insertTask, insertTasks, syncedDevice } from './support/devices.js';
 import { OFFLINE } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
 
@@ -53,7 +53,7 @@ const titlesOf = (tasks: { readonly toArray: readonly { readonly title: string }
 describe('a collection of TanStack DB', () => {
   it('joins two tables in a live query, and follows what the server tells', async () => {
     const { database } = sample.server;
-    const id = await insertTask(database, sample.user, 'Milk');
+    const id = await insertTask(sample.server, sample.user, 'Milk');
     await insertComment(database, id, 'Two litres');
     const sync = await synced();
     const tasks = createCollection(syncCollectionOptions(sync.table('tasks')));
@@ -119,7 +119,7 @@ describe('a collection of TanStack DB', () => {
 
   it('shows the server’s version after a conflict, and the row as it was after a refusal', async () => {
     const { database } = sample.server;
-    const id = await insertTask(database, sample.user, 'Milk');
+    const id = await insertTask(sample.server, sample.user, 'Milk');
     const sync = await synced(faulty());
     const tasks = await tasksOf(sync);
     sample.network.fault = OFFLINE;
@@ -127,7 +127,7 @@ describe('a collection of TanStack DB', () => {
       draft.title = 'Mine';
     }).isPersisted.promise;
     await retitle(database, id, 'Theirs');
-    const refused = await insertTask(database, sample.user, 'Bread');
+    const refused = await insertTask(sample.server, sample.user, 'Bread');
     sample.network.fault = () => undefined;
     await sync.caughtUp();
     expect(sync.rejected.get()).toMatchObject([{ status: 'conflict', patch: { title: 'Mine' } }]);
@@ -154,7 +154,7 @@ describe('a collection of TanStack DB', () => {
     const tasks = await tasksOf(sync);
     let commits = 0;
     tasks.subscribeChanges(() => (commits += 1));
-    await insertTasks(sample.server.database, sample.user, 'Theirs', 200);
+    await insertTasks(sample.server, sample.user, 'Theirs', 200);
     await eventually(() => tasks.size === 200);
     expect(commits).toBe(1);
     const { isPersisted } = tasks.insert(
@@ -182,7 +182,7 @@ describe('a collection of TanStack DB', () => {
   });
 
   it('is empty after a sign-out, and so is every other list', async () => {
-    await insertTask(sample.server.database, sample.user, 'Secret');
+    await insertTask(sample.server, sample.user, 'Secret');
     const sync = await synced();
     const tasks = await tasksOf(sync);
     const list = sync.table('tasks').observe();

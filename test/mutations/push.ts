@@ -293,4 +293,17 @@ export const PUSH: readonly Mutation[] = [
     tests: [{ file: 'test/pull/outdated-log.test.ts', name: 'a push reads again' }],
     why: 'W-PUSH-3: an edit that is refused without the row that its user sees would stay on the device.',
   },
+  {
+    name: 'moves-of-parked-records-stay-on-devices',
+    file: 'lib/engine/push/writing/push-session.ts',
+    find: '        ...this.tools.parking.moved,\n',
+    replace: '',
+    tests: [
+      {
+        file: 'test/push/parking/push-parking-devices.test.ts',
+        name: 'a record that a device moves while it waits comes back under the parent that it has',
+      },
+    ],
+    why: 'W-PUSH-13: the device would hold the record under another parent for ever.',
+  },
 ];

@@ -1,6 +1,8 @@
+import { caughtUp } from 'nestjs-synchro/testing';
 import { afterEach } from 'vitest';
 import { createSync, type AnyTables, type Sync, type SyncOptions } from '../../src/index.js';
 import { startApp, type AppOptions, type RunningApp } from '../../../test/support/app.js';
+import * as rows from '../../../test/support/sample-rows.js';
 import { createDatabase, type TestDatabase } from '../../../test/support/database.js';
 
 export interface SampleServer {
@@ -20,6 +22,25 @@ export async function startServer(options: Omit<AppOptions, 'database'> = {}): P
     await database.drop();
   };
   return { database, app, url: `${app.url}/sync`, close };
+}
+
+/** As the host's own code inserts it; the log has it. @returns its id */
+export async function insertTask(server: SampleServer, user: string, title: string): Promise<string> {
+  const id = await rows.insertTask(server.database, user, title);
+  await caughtUp(server.app.app);
+  return id;
+}
+
+/** The same of many. @returns their ids */
+export async function insertTasks(
+  server: SampleServer,
+  user: string,
+  title: string,
+  count: number,
+): Promise<readonly string[]> {
+  const ids = await rows.insertTasks(server.database, user, title, count);
+  await caughtUp(server.app.app);
+  return ids;
 }
 
 const open = new Set<Sync<AnyTables>>();

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { SyncEngine } from '../../../lib/index.js';
 import { type RunningApp, startApp } from '../../support/app.js';
@@ -105,4 +106,19 @@ it('the WAL consumer leaves the record of a comment that waits too long open, un
   expect(await open()).toEqual([{ record_id: comment }]);
   await phone.pushPending();
   expect(await open()).toEqual([]);
+});
+
+it('a record that a device moves while it waits comes back under the parent that it has [W-PUSH-13]', async () => {
+  const [other, task] = [phone.create('tasks', { title: 'other', user_id: 'alice' }), randomUUID()];
+  const comment = phone.create('comments', { task_id: task, body: 'waits' });
+  await phone.pushPending();
+  await tick();
+  phone.update('comments', comment, { task_id: other, body: 'moved' });
+  phone.create('tasks', { title: 'late', user_id: 'alice' }, task);
+  await phone.pushPending();
+  await consumed(database);
+  await eventually(async () => {
+    await phone.pull();
+    expect(phone.row('comments', comment)).toMatchObject({ task_id: task, body: 'moved' });
+  });
 });

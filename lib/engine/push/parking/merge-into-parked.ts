@@ -8,6 +8,8 @@ export interface MergedChange {
   /** The create that is to be written once its parent exists; null when the record is gone. */
   readonly parked: PushItem | null;
   readonly verdict: PushResult;
+  /** The device holds the record under another parent, to which an update can't move it. */
+  readonly moves?: boolean;
 }
 
 /**
@@ -34,7 +36,13 @@ export function mergeIntoParked(
   if (change.data === null) {
     return { parked, verdict: terminal(change.ref, ...invalidData(change.unfitColumn)) };
   }
-  return { parked: merged(parked, change, change.data), verdict: applied(change.ref, times) };
+  const column = parked.table.table.parentFkColumn ?? '';
+  const parent = change.data.get(column) ?? parked.data?.get(column);
+  return {
+    parked: merged(parked, change, change.data),
+    verdict: applied(change.ref, times),
+    moves: parent !== parked.data?.get(column),
+  };
 }
 
 /** An update can't move a record to another parent, parked or not. */

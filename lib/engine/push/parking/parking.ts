@@ -46,6 +46,8 @@ export class Parking {
   private readonly used: boolean;
   /** Every record that was taken up, and those of them that may stay parked. */
   private readonly takenUp = new Set<string>();
+  /** Changes whose devices hold the record under another parent than it has. */
+  readonly moved: PushItem[] = [];
   private readonly held = new Set<string>();
   private readonly gone: PushItem[] = [];
   private readonly kept: PushItem[] = [];
@@ -100,7 +102,8 @@ export class Parking {
     const resumed = items.flatMap((item) => {
       const before = parked.get(item);
       if (!before) return item;
-      const { parked: after } = mergeIntoParked(before, item, this.times());
+      const { parked: after, moves } = mergeIntoParked(before, item, this.times());
+      if (moves) this.moved.push(item);
       if (after) return { ...after, index: item.index, ref: item.ref };
       this.unpark(item);
       deletes.push(item);
@@ -144,8 +147,8 @@ export class Parking {
     }
     if (parked.parentId === null) return null;
     if (!this.holds(parked) && !(await this.takeRoom(parked))) return items.map(fullVerdict);
-    // Of what was only released, nothing has changed.
-    if (items.some(isOfPush)) this.kept.push(parked);
+    // Released rows have indexes below zero: of what was only released, nothing has changed.
+    if (items.some(({ index }) => index >= 0)) this.kept.push(parked);
     if (error !== null) this.failures.push({ ...parkedKey(parked), error });
     return verdicts;
   }
@@ -225,11 +228,6 @@ export class Parking {
   private times(): Pick<PushResult, 'server_updated_at'> {
     return { server_updated_at: formatMicros(truncateMicros(this.scope.now, 3) - 1000n) };
   }
-}
-
-/** Released rows have indexes below zero. */
-function isOfPush({ index }: PushItem): boolean {
-  return index >= 0;
 }
 
 function fullVerdict(item: PushItem): readonly [PushItem, PushResult] {

@@ -71,7 +71,11 @@ export class PushSession {
   /** Differences between devices and server that no verdict corrects. */
   unrepaired(): Pick<Pushed, 'unwritten' | 'hidden'> {
     return {
-      unwritten: [...this.tools.judge.unwritten, ...this.processing.written.givenAway],
+      unwritten: [
+        ...this.tools.judge.unwritten,
+        ...this.tools.parking.moved,
+        ...this.processing.written.givenAway,
+      ],
       hidden: [...this.hidden, ...this.processing.written.madeForOthers],
     };
   }
