@@ -41,8 +41,10 @@ export class DemoDevice {
   }
 
   async titles(): Promise<readonly string[]> {
-    const fields = await this.tasks.locator('.task input').all();
-    return Promise.all(fields.map((field) => field.inputValue()));
+    // All at once: one that is gone meanwhile would be waited for.
+    return this.tasks
+      .locator('.task input')
+      .evaluateAll((fields) => fields.map((field) => (field as HTMLInputElement).value));
   }
 
   /** Resolves when the status says so. */
