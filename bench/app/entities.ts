@@ -75,7 +75,7 @@ class TaskMember {
 })
 class SharedTask extends TaskRow {}
 
-/** Who edits all tasks of a user. */
+/** A collaborator edits all tasks of a user. */
 @Entity('collaborators')
 class Collaborator {
   @PrimaryColumn('text', { name: 'owner_id' })
@@ -133,7 +133,7 @@ class Document extends SyncedRow {
   metadata!: unknown;
 }
 
-/** Who writes tasks: their owner alone, members of each task, or collaborators of their owner, too. */
+/** The rule for writing tasks: their owner alone writes them, or members of each task, or collaborators of their owner, too. */
 export type TaskRule = 'owned' | 'members-of-each' | 'collaborators';
 
 /** The entities of an app, by its rule. */

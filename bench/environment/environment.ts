@@ -34,7 +34,7 @@ export interface EnvironmentOptions {
 }
 
 export interface AppSettings {
-  /** Who writes its tasks. Default: their owners alone. */
+  /** The rule for writing its tasks. Default: their owners alone write them. */
   readonly rule?: TaskRule;
   /** The limit of its heap in MB. Default: as Node chooses by the machine's memory. */
   readonly heapMb?: number;

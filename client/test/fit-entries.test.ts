@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { tableSchema } from '../src/records/columns.js';
 import type { Entry } from '../src/records/record.js';
 import { fitEntries } from '../src/records/schema-change.js';
-import { SCHEMA } from './support/store-suite.js';
+import { SCHEMA } from './support/store-samples.js';
 
 const tables = new Map(SCHEMA.tables.map((table) => [table.table_name, tableSchema(table)]));
 

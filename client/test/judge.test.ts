@@ -3,7 +3,7 @@ import { tableSchema } from '../src/records/columns.js';
 import type { Entry } from '../src/records/record.js';
 import { judge } from '../src/records/verdict.js';
 import type { PushResult } from '../src/wire/messages.js';
-import { SCHEMA } from './support/store-suite.js';
+import { SCHEMA } from './support/store-samples.js';
 
 const [things] = SCHEMA.tables.map(tableSchema);
 if (!things) throw new Error('the schema has no table');

@@ -30,7 +30,7 @@ export const NOTHING: Announcement = {
   refused: false,
 };
 
-/** What a tab reads after an announcement, for the rows that it has in memory. */
+/** The records that a tab reads after an announcement, for the rows that it has in memory. */
 export function readsOf(announcement: Announcement, rows: readonly RecordKey[]): Reads {
   const outcomes = announcement === EVERYTHING && ({ entries: 'all', refused: true } as const);
   return { rows, schema: announcement.schema, ...outcomes };

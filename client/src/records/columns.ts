@@ -78,6 +78,6 @@ function kindOf({ db_type: type, logical_type: logical }: SchemaColumn): ValueKi
   }
 }
 
-/** A domain goes by its own name. It may be over `numeric`, whose digits a number would lose. */
+/** The contract names a domain by its own name. It may be over `numeric`, whose digits a number would lose. */
 const FLOAT = /^(real|double precision)$/;
 const EXACT = /^(bigint|numeric)/;
