@@ -146,20 +146,20 @@ export const SHARE: readonly Mutation[] = [
     why: 'What is refused would depend on the size of a body.',
   },
   {
-    name: 'long-work-does-not-wait-for-others',
-    file: 'lib/common/pieces.ts',
-    find: 'if (now - lastRound < IDLE_MS || now',
-    replace: 'if (now',
-    tests: [{ file: 'test/common/turns.test.ts', name: 'goes on when others have nothing to do' }],
-    why: 'Rule 15: large requests would take a tenth of the time that is there, or all of it.',
-  },
-  {
     name: 'long-work-comes-as-often-as-others',
     file: 'lib/common/pieces.ts',
     find: 'now - lastTurn > LONGEST_WAIT_MS',
     replace: 'now > lastTurn',
     tests: [{ file: 'test/common/turns.test.ts', name: 'waits while others have' }],
     why: 'Rule 15: whoever sends megabytes would have half of the time that others need.',
+  },
+  {
+    name: 'registrations-may-be-large',
+    file: 'lib/http/bodies/body.interceptor.ts',
+    find: 'if (hasSmallBodies(context)) throw tooLarge(LARGE);',
+    replace: '',
+    tests: [{ file: 'test/http/limits/large-bodies.test.ts', name: 'where no honest one is' }],
+    why: 'Rule 15: a name of 15 MB was read, parsed and refused.',
   },
   {
     name: 'queue-of-one-user-goes-first',
