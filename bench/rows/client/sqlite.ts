@@ -8,7 +8,7 @@ import type { BenchRow, Comparison, Round } from '../../bench-row.js';
 import type { Environment } from '../../environment/environment.js';
 import { median } from '../../run/statistics.js';
 
-const Database = createRequire(import.meta.url)('better-sqlite3') as new (path: string) => SqliteDatabase;
+const Database = createRequire(import.meta.url)('sqlite-driver') as new (path: string) => SqliteDatabase;
 
 const USER = 'user0';
 /** Rows of one of the baseline's transactions, and of a page. */
