@@ -60,6 +60,7 @@ export class ClientFleet implements Fleet {
     const awake = home.screens.filter(({ isFrozen }) => !isFrozen);
     const screen = awake[(operation.b + operation.c) % awake.length];
     if (!screen) return;
+    home.ledger.diary.note(`${operation.kind} ${operation.b} ${operation.c}`);
     await CLIENT_WORK[operation.kind as ClientKind]({ world: this.world, home, screen, operation });
     this.world.did(operation.kind);
   }
