@@ -24,7 +24,7 @@ describe('the verdict on an edit that was made while an older one was pushed', (
       { status: 'applied' },
     ]);
     expect(await sample.titles()).toEqual(['Beer']);
-  });
+  }, 20_000);
 
   it('comes, too, where it takes back what the pushed delete removes [W-LOSS-2]', async () => {
     const id = await insertTask(sample.server, sample.user, 'Milk');
@@ -43,5 +43,5 @@ describe('the verdict on an edit that was made while an older one was pushed', (
       { status: 'applied' },
     ]);
     expect(await sample.titles()).toEqual([]);
-  });
+  }, 20_000);
 });

@@ -68,6 +68,20 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     why: 'The user would sign out with everything pushed, and one of the edits would be nowhere.',
   },
   {
+    name: 'client-counts-a-record-twice',
+    file: 'client/src/engine/counts.ts',
+    find: 'change(entries, new Map(writes.entries?.map((write) => [keyOf(write), write.entry])));',
+    replace:
+      '(writes.entries ?? []).reduce((sum, write) => sum + Number(!!write.entry) - Number(entries.has(keyOf(write))), 0);',
+    tests: [
+      {
+        file: 'client/test/pulled-twice.test.ts',
+        name: 'ends the one delete that waits, and hides no other edit from the next push',
+      },
+    ],
+    why: 'With a count of none, a store reads no pending edit: those that there are would never be pushed.',
+  },
+  {
     name: 'client-reports-lost-columns-under-the-edits-key',
     file: 'client/src/records/schema-change.ts',
     find: 'const key = `${entry.table}/${entry.id}: ${what}#${entry.generation}`;',
