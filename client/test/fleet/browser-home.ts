@@ -98,7 +98,9 @@ export class BrowserHome implements Home {
     await page.exposeFunction('askToken', this.weather.token);
     await page.exposeFunction('tellGone', this.ledger.gone);
     await page.exposeFunction('tellStored', this.ledger.stored);
-    page.on('console', (message) => this.ledger.diary.note(`a tab says: ${message.text()}`));
+    page.on('console', (message) => {
+      if (message.type() === 'warning') this.ledger.diary.note(`a tab warns: ${message.text()}`);
+    });
     page.on('close', () => void screen.close());
     page.on('crash', () => void screen.close());
     await page.goto(`${this.options.url}/test-page`);

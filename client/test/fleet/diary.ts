@@ -19,8 +19,11 @@ export class Diary {
   /** A write of the store: pending edits and refused ones. */
   noteStored({ entries = [], refused = [] }: Pick<Writes, 'entries' | 'refused'>): void {
     for (const { id, entry } of entries) {
-      const { operation, patch, generation, sent } = entry ?? {};
-      this.note(`stored ${JSON.stringify({ operation, patch, generation, sent })}`, [id]);
+      if (!entry) this.note('no edit is pending any more', [id]);
+      else {
+        const { operation, patch, generation, sent } = entry;
+        this.note(`pending: ${JSON.stringify({ operation, patch, generation, sent })}`, [id]);
+      }
     }
     for (const { key, refused: item } of refused)
       this.note(`rejected ${key}: ${item ? `${item.status} ${item.reason}` : 'goes'}`, [idOfKey(key)]);
@@ -37,11 +40,15 @@ export class Diary {
     }
   }
 
-  /** All that is about one of these records, or about the whole device. */
+  /** All that is about one of these records, and from the first of it on what was about the whole device. */
   about(ids: Iterable<string>): string {
     const wanted = [...ids].map(canonicalId);
+    const isOwn = ({ ids: of }: Note): boolean => wanted.some((id) => of.has(id));
+    const first = this.notes.findIndex(isOwn);
+    if (first === -1) return '  nothing is known of it';
     return this.notes
-      .filter((note) => note.ids.size === 0 || wanted.some((id) => note.ids.has(id)))
+      .slice(first)
+      .filter((note) => note.ids.size === 0 || isOwn(note))
       .map(({ at, text, ids: of }) => `  ${at} ${[...of].map((id) => id.slice(0, 8)).join(' ')} ${text}`)
       .join('\n');
   }
