@@ -151,7 +151,7 @@ async function newRow(
     ...(team && { team: world.team(choice) }),
     ...(parent && { [parent.fk]: above }),
   };
-  return { table, operation: 'create', id: world.newId(), values };
+  return { table, operation: 'create', id: world.newId(table), values };
 }
 
 async function update({ world, screen }: Place, table: TableName, choice: number): Promise<Edit | undefined> {
