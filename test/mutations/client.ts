@@ -96,9 +96,9 @@ export const CLIENT: readonly Mutation[] = [
   },
   {
     name: 'client-signs-out-over-pending-edits',
-    file: 'client/src/engine/client.ts',
-    find: 'if (!meta || meta.pending === 0) return;',
-    replace: 'if (!meta || meta.pending >= 0) return;',
+    file: 'client/src/store/loses-nothing.ts',
+    find: 'if (meta && meta.pending > 0) {',
+    replace: 'if (meta && meta.pending < 0) {',
     tests: [
       { file: SIGN_OUT, name: 'pushes what is pending first, or says that it can’t and leaves everything' },
     ],
@@ -178,8 +178,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-drops-what-the-schema-lost',
     file: 'client/src/records/schema-change.ts',
-    find: 'refused.push({ key: item.key, refused: item });',
-    replace: 'refused.push({ key: item.key, refused: null });',
+    find: 'refused.push({ key, refused: { ...item, key } });',
+    replace: 'refused.push({ key, refused: null });',
     tests: [{ file: 'client/test/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
     why: 'W-CLIENT-15: what the user typed into a column that is gone would be lost without a word.',
   },

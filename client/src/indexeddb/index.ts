@@ -1,7 +1,7 @@
 import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
 import { memoryStore } from '../store/memory-store.js';
-import type { OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
+import type { LastState, OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
 import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import { BrowserTabs } from './browser-tabs.js';
@@ -120,11 +120,15 @@ class IndexedDbStore implements OpenStore {
    * Empties the database, and marks it so that no other tab fills it again. It is not deleted: that waits for every tab,
    * frozen ones included, and the user may sign in again meanwhile.
    */
-  async destroy(check?: (meta: Meta | null) => void): Promise<void> {
+  async destroy(check?: (last: LastState) => void): Promise<void> {
     const tx = (await this.database).transaction(STORES, 'readwrite');
-    const meta = (await tx.objectStore('meta').get('meta')) as Meta | undefined;
+    const [meta, kept] = await Promise.all([
+      tx.objectStore('meta').get('meta'),
+      tx.objectStore('refused').getAll(),
+    ]);
     try {
-      check?.(meta ?? null);
+      const refused = new Map(kept.map((item) => [item.key, item]));
+      check?.({ meta: (meta as Meta | undefined) ?? null, refused });
     } catch (error) {
       await tx.done;
       throw error;
