@@ -2,7 +2,7 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from './database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { pipelined, type Rows, StatementBatch, type SqlStatement } from './pipeline.js';
-import { asSync, keepOutOfLog } from './query-log/query-log.js';
+import { keepOutOfLog } from './query-log/query-log.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, PreparedStatement } from './statement.js';
 import { qualifyOn } from './sync-schema.js';
@@ -218,7 +218,7 @@ async function onConnection<Result>(
     keepOutOfLog(runner);
     if (keepsPlans === true) keepPlans(runner);
     try {
-      return await asSync(() => work(runner));
+      return await work(runner);
     } catch (error) {
       // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
       const isTold = isTransient(error) || error instanceof SynchroError;
