@@ -55,10 +55,10 @@ export const BUCKETS_SETTING = 'app.buckets';
 /**
  * The select list that sets both.
  * @param user a text expression of the canonical user id
- * @param buckets a `text[]` expression
+ * @param buckets a text expression: an array as PostgreSQL writes one, since a user may have thousands
  */
 export function callerSql(user: string, buckets: string): string {
-  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
+  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}, true)`;
 }
 
 /** Runs statements in a transaction. */
