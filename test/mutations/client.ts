@@ -82,6 +82,19 @@ export const CLIENT: readonly Mutation[] = [
     why: 'An expired token would end the sync until the app starts again.',
   },
   {
+    name: 'client-goes-on-with-a-snapshot-in-an-emptied-store',
+    file: 'client/src/engine/pulling.ts',
+    find: '(meta.snapshot?.rows ?? 0) === before',
+    replace: '(meta.snapshot?.rows ?? 0) <= before',
+    tests: [
+      {
+        file: SNAPSHOT,
+        name: 'come again from the first one where the store is emptied between two of them',
+      },
+    ],
+    why: 'The rows of the first pages would be gone from the device for ever.',
+  },
+  {
     name: 'client-keeps-rows-that-a-snapshot-does-not-bring',
     file: 'client/src/engine/pulling.ts',
     find: '...(sweeps && { sweep: meta.stamp }),',

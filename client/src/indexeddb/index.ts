@@ -1,4 +1,4 @@
-import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
+import { openDB, unwrap, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
 import { memoryStore } from '../store/memory-store.js';
 import type { LastState, OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
@@ -75,6 +75,8 @@ class IndexedDbStore implements OpenStore {
       const state = await read(tx, reads);
       const decision = decide(state);
       if (decision.writes) await write(tx, decision.writes);
+      // By itself, it ends only after the event of each request.
+      tx.commit();
       ({ result } = decision);
     } catch (error) {
       abort(tx);
@@ -153,15 +155,16 @@ function openDatabase(name: string): Promise<IDBPDatabase<Database>> {
 
 async function read(tx: Transaction, { rows = [], entries = [], refused, schema }: Reads): Promise<State> {
   const metas = tx.objectStore('meta');
-  const [meta, signedOut] = await Promise.all([metas.get('meta'), metas.get('signedOut')]);
-  if (signedOut) throw new SyncError('closed', 'the user has signed out in another tab');
-  const known = meta as Meta | undefined;
-  const [storedRows, pending, kept, storedSchema] = await Promise.all([
-    Promise.all(rows.map((key) => tx.objectStore('rows').get([key.table, key.id]))),
-    known && known.pending > 0 ? readEntries(tx, entries) : [],
+  const [meta, signedOut, kept, storedSchema, ...storedRows] = await Promise.all([
+    metas.get('meta'),
+    metas.get('signedOut'),
     refused ? tx.objectStore('refused').getAll() : [],
     schema ? metas.get('schema') : undefined,
+    ...rows.map((key) => tx.objectStore('rows').get([key.table, key.id])),
   ]);
+  if (signedOut) throw new SyncError('closed', 'the user has signed out in another tab');
+  const known = meta as Meta | undefined;
+  const pending = known && known.pending > 0 ? await readEntries(tx, entries) : [];
   const found = rows.flatMap((key, index): [string, StoredRow][] => {
     const stored = storedRows[index];
     return stored ? [[keyOf(key), { row: stored.row, stamp: stored.stamp }]] : [];
@@ -185,24 +188,19 @@ async function readEntries(
   return found.filter((entry) => entry !== undefined);
 }
 
+/** Waits for no request: one that fails aborts the transaction. */
 async function write(tx: Transaction, writes: Writes): Promise<void> {
   const { meta, schema, rows = [], entries = [], refused = [], sweep } = writes;
-  const rowStore = tx.objectStore('rows');
-  const requests: Promise<unknown>[] = [];
-  for (const { table, id, row, stamp } of rows) {
-    requests.push(row ? rowStore.put({ id, row, stamp }, [table, id]) : rowStore.delete([table, id]));
-  }
-  const entryStore = tx.objectStore('entries');
-  for (const { entry, ...key } of entries) {
-    requests.push(entry ? entryStore.put(entry, keyOf(key)) : entryStore.delete(keyOf(key)));
-  }
-  const refusedStore = tx.objectStore('refused');
-  for (const { key, refused: item } of refused) {
-    requests.push(item ? refusedStore.put(item, key) : refusedStore.delete(key));
-  }
-  if (meta) requests.push(tx.objectStore('meta').put(meta, 'meta'));
-  if (schema) requests.push(tx.objectStore('meta').put(schema, 'schema'));
-  await Promise.all(requests);
+  const bare = unwrap(tx);
+  const put = (store: (typeof STORES)[number], key: IDBValidKey, value: unknown): void => {
+    if (value) bare.objectStore(store).put(value, key);
+    else bare.objectStore(store).delete(key);
+  };
+  for (const { table, id, row, stamp } of rows) put('rows', [table, id], row && { id, row, stamp });
+  for (const { entry, ...key } of entries) put('entries', keyOf(key), entry);
+  for (const { key, refused: item } of refused) put('refused', key, item);
+  if (meta) put('meta', 'meta', meta);
+  if (schema) put('meta', 'schema', schema);
   if (sweep !== undefined) await sweepRows(tx, sweep);
 }
 
