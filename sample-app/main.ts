@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { SyncEngine } from 'nestjs-synchro';
 import { AppModule } from './app.module.js';
 import { settingsFrom } from './app.settings.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
@@ -30,4 +31,14 @@ logger.log(
 );
 // A URL that the user brought may have a password anywhere in it: it stays out of the log.
 logger.log(`Database: ${given ? 'that of DATABASE_URL' : `${databaseUrl} (for psql and as DATABASE_URL)`}`);
-if (settings.demo !== undefined) process.stdout.write(`\n${url}\n`);
+if (settings.demo !== undefined) {
+  await logFollows(app.get(SyncEngine)).catch((error: unknown) => logger.warn(error));
+  // The start's last line: the page has its rows now.
+  process.stdout.write(`\n${url}\n`);
+}
+
+async function logFollows(engine: SyncEngine): Promise<void> {
+  await engine.caughtUp();
+  // At the first start, making the slot may have been enough; a later position is reached by the stream alone.
+  await engine.caughtUp();
+}

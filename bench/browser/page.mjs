@@ -118,7 +118,7 @@ export async function watch(name, seen) {
     });
 }
 
-/** Counts notifications and the longest task of the page while ten subscribers look. */
+/** Counts the notifications of some subscribers. */
 export async function subscribers(name, count) {
   const sync = await open(name);
   const tasks = sync.table('tasks');
@@ -126,23 +126,17 @@ export async function subscribers(name, count) {
   await sync.caughtUp({ timeout: 60_000 });
   let notified = 0;
   for (let n = 0; n < count; n += 1) tasks.subscribe(() => (notified += 1));
-  const busy = [];
-  // What the client does between the answer and its subscribers: parsing, deciding, writing, showing.
-  const { parse } = JSON;
-  let began = 0;
-  JSON.parse = (...given) => {
-    if (given[0].length > 100_000) began = performance.now();
-    return parse(...given);
-  };
-  tasks.subscribe(() => {
-    if (began > 0) busy.push(performance.now() - began);
-    began = 0;
-  });
   return {
-    read: () => ({ notified: notified / count, busy: busy.splice(0) }),
-    reset: () => {
+    /** Resolves after the next notification. */
+    next: () =>
+      new Promise((resolve) => {
+        const stop = tasks.subscribe(() => (stop(), resolve()));
+      }),
+    /** Of each subscriber, since the last call. */
+    read: () => {
+      const each = notified / count;
       notified = 0;
-      busy.length = 0;
+      return each;
     },
   };
 }

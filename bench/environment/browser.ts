@@ -31,6 +31,8 @@ export async function openPage(browser: Browser, url: string): Promise<Page> {
     }),
   );
   await page.goto(`${url}/bench-page`);
+  // A route has each request of the page wait for this process.
+  await page.unrouteAll();
   return page;
 }
 

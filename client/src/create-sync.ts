@@ -41,10 +41,7 @@ export async function createSync<Tables extends TablesOf<Tables> = AnyTables>(
         ? refusals.onConflict(listener)
         : refusals.onRejected(listener as Parameters<typeof refusals.onRejected>[0]),
     caughtUp: ({ timeout = DEFAULT_TIMEOUT } = {}) => client.catchUp(timeout),
-    signOut: async ({ pending = 'push', timeout = DEFAULT_TIMEOUT } = {}) => {
-      if (pending === 'push') await client.pushAll(timeout);
-      await client.signOut(pending);
-    },
+    signOut: ({ pending = 'push', timeout = DEFAULT_TIMEOUT } = {}) => client.signOut(pending, timeout),
     close: () => client.close(),
   };
 }

@@ -11,6 +11,7 @@ export type SyncErrorCode =
   | 'no_schema'
   | 'not_caught_up'
   | 'edits_pending'
+  | 'edits_rejected'
   | 'store_of_another_user'
   | 'stale_leader'
   | 'closed';

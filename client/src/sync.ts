@@ -48,7 +48,8 @@ export interface Sync<Tables extends TablesOf<Tables>> {
    * Ends this user's sync on this device, in all tabs. `push` sends pending edits first, and throws where that fails
    * within `timeout` milliseconds (default: 30,000); `keep` leaves the data for when the user comes back; `discard`
    * removes pending edits with the rest.
-   * @throws SyncError `edits_pending`; then nothing was removed, and the sync goes on
+   * @throws SyncError `edits_pending`, or `edits_rejected` where the server refused one meanwhile, which is in
+   * {@link Sync.rejected} then; nothing was removed, and the sync goes on
    */
   signOut(options?: {
     readonly pending?: 'push' | 'keep' | 'discard';

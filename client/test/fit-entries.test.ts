@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { tableSchema } from '../src/records/columns.js';
 import type { Entry } from '../src/records/record.js';
 import { fitEntries } from '../src/records/schema-change.js';
+import { refusal } from '../src/records/verdict.js';
 import { SCHEMA } from './support/store-samples.js';
 
 const tables = new Map(SCHEMA.tables.map((table) => [table.table_name, tableSchema(table)]));
@@ -42,6 +43,15 @@ describe('a pending edit under a new schema', () => {
       { status: 'rejected', reason: 'column_gone' },
       { status: 'rejected', reason: 'table_gone' },
     ]);
+  });
+
+  it('is reported under another key than the rest of it, which may be refused later [W-LOSS-5]', () => {
+    const { entries, refused } = fitEntries(tables, [entry('things', { big: '2', gone: 'typed' })]);
+    const rest = entries[0]?.entry;
+    if (!rest) throw new Error('nothing is left of the edit');
+    const later = refusal(rest, { status: 'conflict' }, null);
+    expect(refused.map(({ key }) => key)).not.toContain(later.key);
+    expect(refused.map(({ key, refused: item }) => item?.key === key)).toEqual([true]);
   });
 
   it('is left alone when all of it is there', () => {

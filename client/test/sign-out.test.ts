@@ -53,6 +53,20 @@ describe('a sign-out', () => {
     },
   );
 
+  it('does not take along an edit that the server refuses meanwhile [W-LOSS-4]', async () => {
+    const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
+    sample.network.fault = OFFLINE;
+    // It does not fit into numeric(10,2).
+    const { id } = await sync.table('tasks').create({ title: 'Milk', estimate: '99999999999.99' });
+    sample.network.fault = () => undefined;
+    await expect(sync.signOut()).rejects.toMatchObject({ code: 'edits_rejected' });
+    await eventually(() => sync.rejected.get().length === 1);
+    expect(sync.rejected.get()).toMatchObject([{ id, patch: { title: 'Milk' } }]);
+    // The app has seen it now.
+    await sync.signOut();
+    await expect(sync.table('tasks').create({ title: 'x' })).rejects.toMatchObject({ code: 'closed' });
+  });
+
   it('that keeps the edits has them when the user comes back [W-CLIENT-9]', async () => {
     const store = memoryStore();
     const sync = await syncedDevice(sample.server.url, sample.user, { store, fetch: sample.network.fetch });

@@ -1,6 +1,8 @@
 import { caughtUp } from 'nestjs-synchro/testing';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../test/support/wait.js';
+import { memoryStore } from '../src/store/memory-store.js';
+import type { OpenStore, Store } from '../src/store/store.js';
 import { device, insertTasks, syncedDevice } from './support/devices.js';
 import { gate, type Network } from './support/network.js';
 import { sampleUser } from './support/sample-user.js';
@@ -17,6 +19,31 @@ function snapshotOnce(): Network['fault'] {
     const rest = { changes: [], deletes: [], has_more: false, schema_version: 1, schema_hash: '' };
     return { status: 200, body: JSON.stringify({ ...rest, ...snapshot, checkpoint: body['checkpoint'] }) };
   };
+}
+
+/** A store in memory that waits before each transaction, and that a test can empty. */
+class TestStore implements Store {
+  private store: OpenStore | null = null;
+
+  constructor(private readonly before: () => Promise<unknown>) {}
+
+  async open(user: string): Promise<OpenStore> {
+    const store = await memoryStore().open(user);
+    this.store = store;
+    return {
+      ...store,
+      transact: async (reads, decide) => {
+        await this.before();
+        return (this.store ?? store).transact(reads, decide);
+      },
+      readTable: (table) => (this.store ?? store).readTable(table),
+    };
+  }
+
+  /** As a user does who removes the site's data. */
+  async empty(user: string): Promise<void> {
+    this.store = await memoryStore().open(user);
+  }
 }
 
 describe('a first sync', () => {
@@ -45,6 +72,46 @@ describe('a first sync', () => {
     );
     expect(progress).toContain(1_000);
     expect(sync.status.get().firstSync).toBeNull();
+  });
+});
+
+describe('the pages of a first sync', () => {
+  it('are stored while the next one is under way', async () => {
+    const { network, server, user } = sample;
+    await insertTasks(server, user, 'Task', 1_001);
+    let isAnswered = false;
+    network.after = async ({ route }) => {
+      isAnswered ||= route === 'snapshot';
+    };
+    const store = new TestStore(async () => {
+      if (isAnswered) await eventually(() => network.to('snapshot').length === 2);
+    });
+    const sync = await device(server.url, user, { fetch: network.fetch, store });
+    const tasks = sync.table('tasks');
+    await tasks.load();
+    await sync.caughtUp();
+    expect(tasks.query()).toHaveLength(1_001);
+    expect(network.to('snapshot')).toHaveLength(2);
+  });
+
+  it('come again from the first one where the store is emptied between two of them [W-PULL-1]', async () => {
+    const { network, server, user } = sample;
+    await insertTasks(server, user, 'Task', 1_001);
+    const store = new TestStore(async () => undefined);
+    const sync = await device(server.url, user, {
+      fetch: network.fetch,
+      store,
+    });
+    network.after = async ({ route }) => {
+      if (route !== 'snapshot' || network.to('snapshot').length !== 2) return;
+      await eventually(() => sync.status.get().firstSync?.rows === 1_000);
+      await store.empty(user);
+    };
+    await sync.caughtUp();
+    const tasks = sync.table('tasks');
+    await tasks.load();
+    expect(tasks.query()).toHaveLength(1_001);
+    expect(network.to('snapshot')).toHaveLength(4);
   });
 });
 

@@ -1,5 +1,6 @@
 import { type DataSource, QueryFailedError, type EntityManager, type QueryRunner } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
+import { writePgArray } from './pg-array-literal.js';
 import { isPipelining, sendPipeline, type PipeliningClient } from './pg-internals.js';
 import { loggerOf } from './query-log/query-log.js';
 import { qualify, syncSchema } from './sync-schema.js';
@@ -115,6 +116,13 @@ function rowsOf(answer: unknown): Rows {
   return Array.isArray(rows) && typeof count === 'number' ? rows : answer;
 }
 
+/** Texts in an array as one text: `pg` takes its time with thousands. */
+function inOnePiece(value: unknown): unknown {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
+    ? writePgArray(value)
+    : value;
+}
+
 /** As TypeORM does with a single statement: what is sent is logged, and an error names what failed. */
 function send(
   client: PipeliningClient,
@@ -124,7 +132,7 @@ function send(
   const logger = loggerOf(runner);
   const sent = statements.map(({ sql, parameters = [], name }) => ({
     text: sql,
-    values: [...parameters],
+    values: parameters.map(inOnePiece),
     name,
   }));
   for (const { sql, parameters } of statements) logger.logQuery(sql, parameters && [...parameters], runner);

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { isTransient } from './database-error.js';
 import { SynchroError } from '../common/errors.js';
 import { pipelined, type Rows, StatementBatch, type SqlStatement } from './pipeline.js';
-import { asSync, keepOutOfLog } from './query-log/query-log.js';
+import { keepOutOfLog } from './query-log/query-log.js';
 import { localSettingsSql, POOLED_SETTINGS, unlimitedSql } from './session-settings.js';
 import { keepPlans, PreparedStatement } from './statement.js';
 import { qualifyOn } from './sync-schema.js';
@@ -55,10 +55,10 @@ export const BUCKETS_SETTING = 'app.buckets';
 /**
  * The select list that sets both.
  * @param user a text expression of the canonical user id
- * @param buckets a `text[]` expression
+ * @param buckets a text expression: an array as PostgreSQL writes one, since a user may have thousands
  */
 export function callerSql(user: string, buckets: string): string {
-  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}::text, true)`;
+  return `set_config('${USER_SETTING}', ${user}, true), set_config('${BUCKETS_SETTING}', ${buckets}, true)`;
 }
 
 /** Runs statements in a transaction. */
@@ -218,7 +218,7 @@ async function onConnection<Result>(
     keepOutOfLog(runner);
     if (keepsPlans === true) keepPlans(runner);
     try {
-      return await asSync(() => work(runner));
+      return await work(runner);
     } catch (error) {
       // TypeORM gives a connection back by itself when it breaks, and says no more than that it is gone.
       const isTold = isTransient(error) || error instanceof SynchroError;

@@ -74,13 +74,13 @@ export class HookRunner implements OnModuleInit {
 
   /** @throws what a hook throws */
   async pushAccepted(event: PushAcceptedEvent): Promise<void> {
-    for (const call of this.calls('onPushAccepted')) await asErrorOfHost(async () => call(event));
+    for (const call of this.calls('onPushAccepted')) await asErrorOfHost(event, async () => call(event));
   }
 
   /** Whether every hook lets the client sync. @throws what a hook throws */
   async allowsStaleClient(event: StaleClientEvent): Promise<boolean> {
     for (const call of this.calls('onStaleClient')) {
-      if (!(await asErrorOfHost(async () => call(event)))) return false;
+      if (!(await asErrorOfHost(event, async () => call(event)))) return false;
     }
     return true;
   }
@@ -91,7 +91,7 @@ export class HookRunner implements OnModuleInit {
    */
   async rejection(event: BeforeApplyEvent): Promise<WriteRejection | null> {
     for (const call of this.calls('beforeApply', event.table)) {
-      const refused = await refusal(async () => call(event));
+      const refused = await refusal(event, async () => call(event));
       if (refused) return refused;
     }
     return null;
@@ -101,7 +101,7 @@ export class HookRunner implements OnModuleInit {
   async inform<Name extends InformingHook>(name: Name, event: HookEvent<Name>): Promise<void> {
     for (const { label, call } of this.hooks.get(name) ?? []) {
       try {
-        await asHost(async () => call(event as never));
+        await call(event as never);
       } catch (error) {
         this.logger.error('a hook failed', {
           hook: label,
@@ -120,18 +120,24 @@ export class HookRunner implements OnModuleInit {
 }
 
 /** An error of sync within a hook (an unknown device, a bad id) says nothing about the device of this request. */
-async function asErrorOfHost<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+async function asErrorOfHost<Answer>(
+  { manager }: PushAcceptedEvent | StaleClientEvent,
+  call: () => Promise<Answer>,
+): Promise<Answer> {
   try {
-    return await asHost(call);
+    return await asHost(manager, call);
   } catch (error) {
     if (!(error instanceof SynchroError) || error.code === 'temporarily_unavailable') throw error;
     throw new Error(`a hook was refused: ${error.message}`, { cause: error });
   }
 }
 
-async function refusal(ask: () => Promise<WriteRejection | void>): Promise<WriteRejection | null> {
+async function refusal(
+  { manager }: BeforeApplyEvent,
+  ask: () => Promise<WriteRejection | void>,
+): Promise<WriteRejection | null> {
   try {
-    return (await asHost(ask)) ?? null;
+    return (await asHost(manager, ask)) ?? null;
   } catch (error) {
     if (error instanceof WriteRejectedError) return { reason: error.reason, message: error.message };
     // Services that a host shares with its own controllers refuse in Nest's way.

@@ -94,7 +94,7 @@ export class HeadWatcher {
 
   private async check(): Promise<void> {
     const { reads, events, position } = this;
-    const head = await reads.head();
+    const head = await reads.head(position.lastSeq, MANY_ENTRIES);
     if (head === null) return;
     const growth = { checkpoint: head.lastSeq, committedAt: performance.now() - head.age };
     if (head.disconnect > position.disconnect)
@@ -110,11 +110,10 @@ export class HeadWatcher {
   /** @returns null when the log does not say, or when there are too many entries */
   private async newBuckets(
     from: bigint,
-    { lastSeq: to, floorSeq }: LogHead,
+    { lastSeq: to, floorSeq, entries: { buckets, count } }: LogHead,
   ): Promise<ReadonlyMap<string, bigint> | null> {
     // Another log has taken this one's place, or a compaction has removed entries meanwhile.
     if (to < from || floorSeq > from || to - from > MANY_ENTRIES) return null;
-    const { buckets, count } = await this.reads.newEntries(from, to);
     if (count === to - from) return buckets;
     const resynced = await this.reads.resynced(from, to);
     return new Map([...buckets, ...resynced.map((id) => [clientBucket(id), to] as const)]);

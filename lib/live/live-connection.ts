@@ -8,11 +8,12 @@ const MOST_UNSENT = 64 * 1024;
 export interface ConnectionTimes {
   readonly heartbeat: number;
   readonly maxAge: number;
-  readonly pokeInterval: number;
   readonly subscriptionInterval: number;
 }
 
 export interface ConnectionOwner {
+  /** The least milliseconds between two pokes, as of now. */
+  pokeInterval(now: number): number;
   /** Called once, whichever side has ended it. */
   onClose(connection: LiveConnection): void;
   /** @param delay milliseconds from the commit of the newest change; null where there is no such change */
@@ -43,6 +44,8 @@ export interface Waking {
 export class LiveConnection {
   /** The seq up to which the device has heard of all its entries. */
   seen: bigint;
+  /** The checkpoint of its last poke. */
+  poked = 0n;
   refreshAt: number;
   private schemaHash: string;
   private heartbeatAt = Infinity;
@@ -83,7 +86,7 @@ export class LiveConnection {
   wake({ checkpoint, delay = 0, committedAt }: Waking): void {
     if (this.isClosed || checkpoint < this.seen) return;
     const now = performance.now();
-    const due = pokeDue({ now, last: this.pokedAt, delay, interval: this.times.pokeInterval });
+    const due = pokeDue({ now, last: this.pokedAt, delay, interval: this.owner.pokeInterval(now) });
     const { pending } = this;
     this.pending = {
       checkpoint,
@@ -139,6 +142,7 @@ export class LiveConnection {
     this.pending = null;
     this.pokedAt = performance.now();
     this.seen = pending.checkpoint;
+    this.poked = pending.checkpoint;
     const { committedAt } = pending;
     this.owner.onPoke(committedAt === null ? null : this.pokedAt - committedAt);
     this.write(() => this.sink.poke(pending.checkpoint));

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { isLostPlan } from '../database/database-error.js';
 import { inTransaction, singleStatement } from '../database/session.js';
 import type { SynchroSettings } from '../settings/synchro.settings.js';
-import { type LogHead, type NewEntries, readLogHead, readNewEntries } from '../store/changelog/log-head.js';
+import { type LogHead, readLogHead } from '../store/changelog/log-head.js';
 import { addDisconnect, type Disconnect, readDisconnects } from '../store/clients/disconnects.js';
 import {
   type LiveClient,
@@ -23,12 +23,9 @@ export class LiveReads {
     this.keepsPlans = settings.preparedStatements;
   }
 
-  head(): Promise<LogHead | null> {
-    return this.read(readLogHead);
-  }
-
-  newEntries(from: bigint, to: bigint): Promise<NewEntries> {
-    return this.read((manager) => readNewEntries(manager, from, to));
+  /** @param most see {@link readLogHead} */
+  head(from: bigint, most: bigint): Promise<LogHead | null> {
+    return this.read((manager) => readLogHead(manager, from, most));
   }
 
   resynced(from: bigint, to: bigint): Promise<readonly string[]> {

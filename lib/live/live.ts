@@ -17,6 +17,7 @@ import { LiveHub } from './live-hub.js';
 import { LiveReads } from './live-reads.js';
 import type { LiveSink } from './live-sink.js';
 import { LogSignal } from './log-signal.js';
+import { pokeInterval, PokeRate } from './pacing.js';
 import { PokeTimes } from './poke-times.js';
 import { Upkeep } from './upkeep.js';
 
@@ -57,6 +58,7 @@ export class Live implements BeforeApplicationShutdown {
   private readonly watcher: HeadWatcher;
   private readonly upkeep: Upkeep;
   private readonly pokeTimes = new PokeTimes();
+  private readonly pokeRate = new PokeRate();
   private pokes = 0;
   private opening = 0;
   private isStopped = false;
@@ -138,6 +140,11 @@ export class Live implements BeforeApplicationShutdown {
     }
   }
 
+  /** Whether a poke of this instance has announced entries after the device's checkpoint. */
+  hasPoked(userId: string, clientId: string, checkpoint: bigint): boolean {
+    return this.hub.of(userId, clientId).some(({ poked }) => poked > checkpoint);
+  }
+
   /** Ends the connections of a user, or of one of their devices, on every instance. */
   async disconnect(userId: string, clientId: string | null): Promise<void> {
     await this.reads.addDisconnect(userId, clientId);
@@ -179,9 +186,11 @@ export class Live implements BeforeApplicationShutdown {
     buckets: readonly string[],
   ): LiveConnection {
     const connection = new LiveConnection(device, known, sink, this.settings, {
+      pokeInterval: (now) => pokeInterval(this.pokeRate.lately(now), this.settings.pokeInterval),
       onClose: (closed) => this.hub.delete(closed),
       onPoke: (delay) => {
         this.pokes += 1;
+        this.pokeRate.add(performance.now());
         if (delay !== null) this.pokeTimes.add(delay);
       },
     });

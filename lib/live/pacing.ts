@@ -9,6 +9,33 @@ export function spreadOver(devices: number): number {
   return Math.min(LONGEST_SPREAD_MS, (devices * 1_000) / WOKEN_PER_SECOND);
 }
 
+/** Counts pokes, each of which fades within about a second. */
+export class PokeRate {
+  private count = 0;
+  private at = 0;
+
+  /** @param now milliseconds */
+  add(now: number): void {
+    this.count = this.lately(now) + 1;
+    this.at = now;
+  }
+
+  /** The pokes of about the last second. */
+  lately(now: number): number {
+    return this.count * Math.exp((this.at - now) / 1_000);
+  }
+}
+
+/**
+ * The least milliseconds between two pokes of a device. Each poke costs a pull, so the pause grows with the pokes of all
+ * devices: a device that is alone hears of each change at once.
+ * @param rate pokes of about the last second
+ * @param longest the pause of a busy instance
+ */
+export function pokeInterval(rate: number, longest: number): number {
+  return Math.min(longest, (rate * 1_000) / WOKEN_PER_SECOND);
+}
+
 /** Times are milliseconds of one clock. */
 export interface PokeTimes {
   readonly now: number;

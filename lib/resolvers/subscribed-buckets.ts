@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ownQuery } from '../database/query-log/own-query.js';
-import { CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
+import { bucketOf, CLIENT_BUCKETS, isReservedBucket } from '../common/canonical-id.js';
 import { SyncLogger } from '../common/sync-logger.js';
 import { bytesAbove, TEXT_LIMITS } from '../common/text-limits.js';
 import { SYNC_DATA_SOURCE } from '../database/data-source.token.js';
@@ -47,16 +47,19 @@ export class SubscribedBuckets {
   /** The buckets of the teams that the user is a member of, as the tables declare. */
   private async teamsOf(userId: string): Promise<readonly string[]> {
     if (this.members.length === 0) return [];
-    const teams = this.members.map(
-      (each, index) =>
-        `SELECT ${index} AS n, teams.team FROM (${teamsSql(each, '$1::text')}) AS teams WHERE teams.team <> ''`,
+    const lists = this.members.map(
+      (each) =>
+        `(SELECT json_agg(teams.team) FROM (${teamsSql(each, '$1::text')}) AS teams WHERE teams.team <> '')`,
     );
-    const rows = await ownQuery<{ n: number; team: string }>(
+    const [row] = await ownQuery<{ lists: readonly (readonly string[] | null)[] }>(
       this.dataSource,
-      `${teams.join(' UNION ')} ORDER BY n, team`,
+      `SELECT json_build_array(${lists.join(', ')}) AS lists`,
       [userId],
     );
-    return rows.map(({ n, team }) => `${this.members[n]?.bucketPrefix ?? ''}${team}`);
+    const buckets = this.members.flatMap(({ bucketPrefix }, index) =>
+      (row?.lists[index] ?? []).map((team) => bucketOf(bucketPrefix, team)),
+    );
+    return [...new Set(buckets)];
   }
 }
 

@@ -151,7 +151,7 @@ export interface LiveOptions {
   readonly maxAge?: Duration;
   /** How often a quiet stream gives a sign of life; a proxy's idle timeout must be longer. Default: 20 s. */
   readonly heartbeat?: Duration;
-  /** Least time between two pokes of a device. Default: 100 ms. */
+  /** Least time between two pokes of a device on a busy instance; a quiet one pokes sooner. Default: 100 ms. */
   readonly pokeInterval?: Duration;
   /** How often it is asked again which buckets a connected user reads; pulls ask, too. Default: 30 s. */
   readonly subscriptionInterval?: Duration;

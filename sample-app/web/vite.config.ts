@@ -9,6 +9,12 @@ export default defineConfig({
   resolve: {
     // Plain React in the sources; React's DOM alone would be most of the page's budget of 80 KB.
     alias: [
+      // The client's sources: the page needs no build of it.
+      { find: /^nestjs-synchro-client$/, replacement: here('../../client/src/index.ts') },
+      {
+        find: /^nestjs-synchro-client\/indexeddb$/,
+        replacement: here('../../client/src/indexeddb/index.ts'),
+      },
       { find: /^react-dom\/client$/, replacement: 'preact/compat/client' },
       { find: /^react\/jsx-runtime$/, replacement: 'preact/jsx-runtime' },
       { find: /^react(-dom)?$/, replacement: 'preact/compat' },

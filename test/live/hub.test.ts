@@ -3,7 +3,8 @@ import { LiveConnection } from '../../lib/live/live-connection.js';
 import { LiveHub } from '../../lib/live/live-hub.js';
 import type { LiveSink } from '../../lib/live/live-sink.js';
 
-const TIMES = { heartbeat: 20_000, maxAge: 900_000, pokeInterval: 100, subscriptionInterval: 30_000 };
+const TIMES = { heartbeat: 20_000, maxAge: 900_000, subscriptionInterval: 30_000 };
+const POKE_INTERVAL = 100;
 
 /** Records the messages to a device, each with its time by the fake clock. */
 class RecordedSink implements LiveSink {
@@ -44,6 +45,7 @@ describe('the hub', () => {
     const device = { userId, clientId: 'phone', id: userId, disconnect: 0n };
     const known = { checkpoint: 10n, schemaHash: 'a' };
     const connection = new LiveConnection(device, known, sink, TIMES, {
+      pokeInterval: () => POKE_INTERVAL,
       onClose: (closed) => hub.delete(closed),
       onPoke: (delay) => delays.push(delay),
     });

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { jittered, nextReadIn, pokeDue, retryAfter, spreadOver } from '../../lib/live/pacing.js';
+import {
+  jittered,
+  nextReadIn,
+  pokeDue,
+  pokeInterval,
+  PokeRate,
+  retryAfter,
+  spreadOver,
+} from '../../lib/live/pacing.js';
 
 describe('the pacing of pokes', () => {
   it('pokes for the first time at once, then with a pause between two', () => {
@@ -8,6 +16,19 @@ describe('the pacing of pokes', () => {
     expect(pokeDue({ ...times, last: 950 })).toBe(1_050);
     expect(pokeDue({ ...times, last: 950, delay: 70 })).toBe(1_070);
     expect(pokeDue({ ...times, last: 100 })).toBe(1_000);
+  });
+
+  it('has a device wait the longer for the next poke, the more pokes all devices have', () => {
+    const rate = new PokeRate();
+    expect(pokeInterval(rate.lately(0), 100)).toBe(0);
+    for (let n = 0; n < 40; n += 1) rate.add(n * 25);
+    const steady = rate.lately(1_000);
+    expect(steady).toBeGreaterThan(20);
+    expect(steady).toBeLessThan(30);
+    expect(pokeInterval(steady, 100)).toBe(steady / 2);
+    expect(pokeInterval(1_000, 100)).toBe(100);
+    expect(rate.lately(2_000)).toBeCloseTo(steady / Math.E);
+    expect(rate.lately(20_000)).toBeCloseTo(0);
   });
 
   it('spreads many devices, by no more than five seconds', () => {

@@ -72,16 +72,16 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
   {
     name: 'client-leaves-the-data-of-who-signed-out',
     file: 'client/src/engine/client.ts',
-    find: "if (pending !== 'keep') await store.destroy(",
-    replace: "if (pending !== 'keep' && this.isClosed) await store.destroy(",
+    find: "else if (pending === 'discard') await store.destroy(",
+    replace: "else if (pending === 'discard' && this.isClosed) await store.destroy(",
     tests: [{ file: SIGN_OUT, name: "leaves nothing in the store 'memory'" }],
     why: 'The next user of the device could read the last one’s data.',
   },
   {
     name: 'client-signs-out-over-later-edits',
     file: 'client/src/engine/client.ts',
-    find: "store.destroy(pending === 'push' ? refusePending : undefined)",
-    replace: "store.destroy(pending === 'push' ? undefined : () => {})",
+    find: 'store.destroy(losesNothing(known))',
+    replace: 'store.destroy(known.size < 0 ? losesNothing(known) : undefined)',
     tests: [
       {
         file: SIGN_OUT,

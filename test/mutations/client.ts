@@ -82,6 +82,19 @@ export const CLIENT: readonly Mutation[] = [
     why: 'An expired token would end the sync until the app starts again.',
   },
   {
+    name: 'client-goes-on-with-a-snapshot-in-an-emptied-store',
+    file: 'client/src/engine/pulling.ts',
+    find: '(meta.snapshot?.rows ?? 0) === before',
+    replace: '(meta.snapshot?.rows ?? 0) <= before',
+    tests: [
+      {
+        file: SNAPSHOT,
+        name: 'come again from the first one where the store is emptied between two of them',
+      },
+    ],
+    why: 'The rows of the first pages would be gone from the device for ever.',
+  },
+  {
     name: 'client-keeps-rows-that-a-snapshot-does-not-bring',
     file: 'client/src/engine/pulling.ts',
     find: '...(sweeps && { sweep: meta.stamp }),',
@@ -96,9 +109,9 @@ export const CLIENT: readonly Mutation[] = [
   },
   {
     name: 'client-signs-out-over-pending-edits',
-    file: 'client/src/engine/client.ts',
-    find: 'if (!meta || meta.pending === 0) return;',
-    replace: 'if (!meta || meta.pending >= 0) return;',
+    file: 'client/src/store/loses-nothing.ts',
+    find: 'if (meta && meta.pending > 0) {',
+    replace: 'if (meta && meta.pending < 0) {',
     tests: [
       { file: SIGN_OUT, name: 'pushes what is pending first, or says that it can’t and leaves everything' },
     ],
@@ -178,8 +191,8 @@ export const CLIENT: readonly Mutation[] = [
   {
     name: 'client-drops-what-the-schema-lost',
     file: 'client/src/records/schema-change.ts',
-    find: 'refused.push({ key: item.key, refused: item });',
-    replace: 'refused.push({ key: item.key, refused: null });',
+    find: 'refused.push({ key, refused: { ...item, key } });',
+    replace: 'refused.push({ key, refused: null });',
     tests: [{ file: 'client/test/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
     why: 'W-CLIENT-15: what the user typed into a column that is gone would be lost without a word.',
   },

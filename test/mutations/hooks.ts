@@ -10,9 +10,9 @@ export const HOOKS: readonly Mutation[] = [
   {
     name: 'pushes-that-a-hook-fails-are-committed',
     file: 'lib/hooks/hook-runner.ts',
-    find: "for (const call of this.calls('onPushAccepted')) await asErrorOfHost(async () => call(event));",
+    find: "for (const call of this.calls('onPushAccepted')) await asErrorOfHost(event, async () => call(event));",
     replace:
-      "for (const call of this.calls('onPushAccepted')) await asErrorOfHost(async () => call(event)).catch(() => null);",
+      "for (const call of this.calls('onPushAccepted')) await asErrorOfHost(event, async () => call(event)).catch(() => null);",
     tests: [{ file: HOOKS_TEST, name: 'fails the whole push when it throws' }],
     why: 'What a host keeps beside its rows would differ from them.',
   },
@@ -35,8 +35,8 @@ export const HOOKS: readonly Mutation[] = [
   {
     name: 'last-hook-decides-about-stale-devices',
     file: 'lib/hooks/hook-runner.ts',
-    find: 'if (!(await asErrorOfHost(async () => call(event)))) return false;',
-    replace: 'if (await asErrorOfHost(async () => call(event))) return true;',
+    find: 'if (!(await asErrorOfHost(event, async () => call(event)))) return false;',
+    replace: 'if (await asErrorOfHost(event, async () => call(event))) return true;',
     tests: [{ file: HOOKS_TEST, name: 'refuses a device that has synced before with 410' }],
     why: 'W-HTTP-3: what one hook refuses another one would allow.',
   },

@@ -91,7 +91,7 @@ export const HOST: readonly Mutation[] = [
   {
     name: 'the-log-lacks-what-hooks-send',
     file: 'lib/hooks/hook-runner.ts',
-    find: 'return await asHost(call);',
+    find: 'return await asHost(manager, call);',
     replace: 'return await call();',
     tests: [{ file: QUERY_LOG, name: 'has what the code of the host sends' }],
     why: 'A host could not see what its own code does.',

@@ -200,8 +200,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'waiting-child-is-not-released',
     file: 'lib/replication/membership/membership-updater.ts',
-    find: 'if (!this.pending.waiting || appeared.length === 0) return;',
-    replace: 'if (appeared.length >= 0) return;',
+    find: 'if (!this.pending.waiting || appeared.size === 0) return;',
+    replace: 'if (appeared.size >= 0) return;',
     tests: [
       {
         file: 'test/replication/membership/wal-children.test.ts',

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutation.js';
 import { CLIENT } from './client.js';
 import { CLIENT_COMPLAINTS } from './client-complaints.js';
+import { CLIENT_LOSSES } from './client-losses.js';
 import { LIVE } from './live.js';
 import { LOAD } from './load.js';
 import { MEMBERSHIP } from './membership.js';
@@ -72,6 +73,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...CONSUMER,
   ...CLIENT,
   ...CLIENT_COMPLAINTS,
+  ...CLIENT_LOSSES,
   ...FIT,
   ...HOST,
 ];

@@ -156,8 +156,8 @@ export const VALUES: readonly Mutation[] = [
   {
     name: 'rows-out-of-sight-stay-on-their-device',
     file: 'lib/engine/push/sql/hidden-rows.ts',
-    find: "return verdict?.accepted === true && operation === 'create';",
-    replace: "return verdict?.accepted === false && operation === 'create';",
+    find: "(verdict?.accepted === true && operation !== 'delete')",
+    replace: "(verdict?.accepted === false && operation !== 'delete')",
     tests: [
       {
         file: 'test/push/hidden-rows.test.ts',
@@ -165,6 +165,19 @@ export const VALUES: readonly Mutation[] = [
       },
     ],
     why: 'W-HOST-41: no log would take the row from the device.',
+  },
+  {
+    name: 'edited-rows-out-of-sight-stay-on-their-device',
+    file: 'lib/engine/push/sql/hidden-rows.ts',
+    find: "operation !== 'delete')",
+    replace: "operation === 'create')",
+    tests: [
+      {
+        file: 'test/push/hidden-rows.test.ts',
+        name: 'is gone where it was kept from a refused create, and is edited once it is its own',
+      },
+    ],
+    why: 'W-HOST-41: an edit that is taken leaves the row on the device as a create does.',
   },
   {
     name: 'push-times-come-behind-the-push',

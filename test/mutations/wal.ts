@@ -348,4 +348,17 @@ export const WAL: readonly Mutation[] = [
     tests: [{ file: FRESH, name: 'that was resolved ahead of the stream' }],
     why: 'Interleavings 12: an edge that is there already would stop the consumer.',
   },
+  {
+    name: 'new-parents-are-taken-from-the-log',
+    file: 'lib/replication/membership/membership-updater.ts',
+    find: 'if (await this.reresolveNewParents(tx, table, chunk, options)) moved = true;',
+    replace: '',
+    tests: [
+      {
+        file: 'test/replication/membership/moved-parents.test.ts',
+        name: 'is not told to who had read its new parent before',
+      },
+    ],
+    why: 'W-HOST-92: who reads the new parent no more would be told of the row.',
+  },
 ];

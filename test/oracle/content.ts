@@ -7,6 +7,8 @@ const TIMES = new Set(['updated_at', 'deleted_at']);
 function canonical(column: string, value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (TIMES.has(column)) return String(instant(value));
+  // To the last digit; a device may have it as text.
+  if (column === 'id' || column.endsWith('_id')) return String(value);
   // Its label may be called anew at any time, which changes no row.
   if (column === 'mood' && typeof value === 'string') return value.replace(/_\d+$/, '');
   // What a device has not read back yet is still the text that it pushes.

@@ -1,5 +1,6 @@
+import { LosslessNumber } from 'lossless-json';
 import { pause } from '../support/wait.js';
-import type { Row } from '../support/wire.js';
+import type { Json, Row } from '../support/wire.js';
 import type { DeviceKind, Operation } from './operation.js';
 import { peek } from './peek.js';
 import { Phone } from './phone.js';
@@ -65,7 +66,7 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     const [id] = pick(phone, table, c);
     const [above] = parent ? pick(phone, parent.table as TableName, c + 1) : [];
     if (!id || !above || !parent) return;
-    phone.update(table, id, { [parent.fk]: above });
+    phone.update(table, id, { [parent.fk]: reference(parent.table, above) });
     world.did('moveLocally');
   },
   /** Someone who has learned an id pushes changes to it. */
@@ -131,10 +132,10 @@ function create(
     ...(owner && { user_id: phone.userId }),
     ...(team && { team: world.team(choice) }),
     ...mood(phone, table, choice),
-    ...(parent && above ? { [parent.fk]: above } : {}),
+    ...(parent && above ? { [parent.fk]: reference(parent.table, above) } : {}),
   };
   world.did('create');
-  const id = world.newId();
+  const id = world.newId(table);
   if (choice % 4 !== 0) return phone.create(table, values, id);
   world.did('capitals');
   return phone.create(table, values, inCapitals(table, id));
@@ -142,7 +143,12 @@ function create(
 
 /** A UUID means the same in capitals; a text does not. */
 function inCapitals(table: TableName, id: string): string {
-  return tableOf(table).textKeys ? id : id.toUpperCase();
+  return tableOf(table).keys === undefined ? id.toUpperCase() : id;
+}
+
+/** A reference to a row, as a device's database has it. */
+function reference(table: string, id: string): Json {
+  return tableOf(table).keys === 'bigint' ? new LosslessNumber(id) : id;
 }
 
 /** Another row's label, as the device has it. */
@@ -161,7 +167,7 @@ function edit(world: World, phone: Phone, table: TableName, id: string): void {
 function foreignKeys(table: TableName, row: Readonly<Record<string, unknown>>): Row {
   const { parent, team } = tableOf(table);
   return {
-    ...(parent && { [parent.fk]: String(row[parent.fk]) }),
+    ...(parent && { [parent.fk]: reference(parent.table, String(row[parent.fk])) }),
     ...(team && { team: String(row[team]) }),
   };
 }

@@ -1,7 +1,8 @@
 import type { PushChange } from '../support/wire.js';
-import type { History, Version } from './history.js';
+import type { Facts, History, Version } from './history.js';
 import { covers, overlap, type Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
+import { canonicalId } from './ids.js';
 import type { Phone } from './phone.js';
 import { during, Rules } from './rules.js';
 import { ofStored } from './sight.js';
@@ -23,7 +24,8 @@ export interface EvidenceOptions {
   readonly pageBytes?: number | undefined;
 }
 
-export type Refuses = (table: string, data: Readonly<Record<string, unknown>>) => boolean;
+/** @param others rows of the table that were there meanwhile, whatever became of them */
+export type Refuses = (table: string, row: Facts, others: readonly Facts[]) => boolean;
 
 /** What the judges go by: who could see what, and when. Shares no code with the library. */
 export class Evidence {
@@ -33,9 +35,9 @@ export class Evidence {
   readonly exact: Rules;
   readonly slack: number;
   readonly appliedUntil: EvidenceOptions['appliedUntil'];
-  readonly refuses: Refuses;
   readonly pageBytes: number;
   private readonly raising: readonly Interval[];
+  private readonly refuses: Refuses;
 
   constructor(
     readonly history: History,
@@ -71,6 +73,14 @@ export class Evidence {
     return [data, ...this.met(table, id, exchange).map(({ row }) => row)].some(
       (row) => Number(row?.['rank'] ?? 0) % 10 === 7,
     );
+  }
+
+  /** Whether the tables take no row as a device sent it, beside the others that it may have met. */
+  isRefused(exchange: Exchange, { table_name: name, id, data }: PushChange): boolean {
+    const table = name as TableName;
+    const others = this.history.ids(table).filter((other) => other !== canonicalId(id));
+    const met = others.flatMap((other) => this.met(table, other, exchange).map(({ row }) => row));
+    return this.refuses(table, { ...data, user_id: exchange.phone.userId }, met);
   }
 
   /** Whether a user was in a team for as long as a request took. */

@@ -1,3 +1,4 @@
+import { fromJson } from '../support/wire.js';
 import { canonicalId } from './ids.js';
 import type { Interval } from './intervals.js';
 import { GRANTS, TABLE_NAMES, type GrantName, type TableName } from './world/tables.js';
@@ -15,8 +16,10 @@ export interface HistoryRow {
   readonly table_name: string;
   /** When it was committed, in microseconds since 1970, as text. */
   readonly at: string;
-  readonly before: Facts | null;
-  readonly after: Facts | null;
+  /** JSON. */
+  readonly before: string | null;
+  /** JSON. */
+  readonly after: string | null;
 }
 
 interface Mutable {
@@ -27,7 +30,7 @@ interface Mutable {
 
 /** The order of commits, which is no order of ids. */
 export const HISTORY_SQL = `
-  SELECT id, table_name, before, after,
+  SELECT id, table_name, before::text, after::text,
          (extract(epoch FROM pg_xact_commit_timestamp(xid::text::xid)) * 1000000)::bigint::text AS at
     FROM history WHERE id > $1 ORDER BY pg_xact_commit_timestamp(xid::text::xid), id`;
 
@@ -45,12 +48,13 @@ export class History {
       const rows = this.rows(table);
       const time = Number(at);
       if (before === null && after === null) for (const versions of rows.values()) end(versions, time);
-      if (before) end(rows.get(keyOf(table, before)), time);
-      if (!after) continue;
-      const key = keyOf(table, after);
+      if (before !== null) end(rows.get(keyOf(table, factsOf(before))), time);
+      if (after === null) continue;
+      const row = factsOf(after);
+      const key = keyOf(table, row);
       const versions = rows.get(key) ?? [];
       rows.set(key, versions);
-      versions.push({ from: time, to: Infinity, row: after });
+      versions.push({ from: time, to: Infinity, row });
     }
   }
 
@@ -66,6 +70,11 @@ export class History {
 
   of(table: TableName, id: string): readonly Version[] {
     return this.rows(table).get(canonicalId(id)) ?? [];
+  }
+
+  /** Of the rows that a table has or had. */
+  ids(table: TableName): readonly string[] {
+    return [...this.rows(table).keys()];
   }
 
   /** The rows of a table as they are now, soft-deleted ones included. */
@@ -103,6 +112,11 @@ export class History {
     if (!rows) throw new Error(`The history knows no table ${table}.`);
     return rows;
   }
+}
+
+/** With numbers of more digits than JavaScript's. */
+function factsOf(json: string): Facts {
+  return fromJson(json) as Facts;
 }
 
 function keyOf(table: string, row: Facts): string {

@@ -1,7 +1,7 @@
 /** What a trigger of the world's raises. */
 export const RAISED = 'not this one';
-/** Somebody has deleted the parent meanwhile, a CHECK refuses it, or a transaction has held what it waits for itself for too long. */
-const ALWAYS = ['23503', '23514', '25P03', '25P04'];
+/** Somebody has deleted the parent meanwhile, a CHECK or a UNIQUE index refuses it, or a transaction has held what it waits for itself for too long. */
+const ALWAYS = ['23503', '23505', '23514', '25P03', '25P04'];
 /**
  * What a writer's statement may end with besides, when a server goes away: classes of SQLSTATEs of lost connections,
  * aborted transactions, conflicts, resources, locks and shutdown.

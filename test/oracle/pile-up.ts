@@ -23,7 +23,7 @@ export async function pileUp(world: World, run: Run, { b, c }: Operation): Promi
     () =>
       run(
         `INSERT INTO comments (id, task_id, title) VALUES ($1, $2, $3)`,
-        world.newId(),
+        world.newId('comments'),
         task.id,
         world.text(),
       ),

@@ -142,7 +142,7 @@ export class PushJudge {
     const isOwn = !owner || first.row[owner] === user;
     const isUnder =
       !parent ||
-      first.row[parent.fk] === canonicalId(parentOf(change.table_name, change.data ?? {})?.id ?? '');
+      String(first.row[parent.fk]) === canonicalId(parentOf(change.table_name, change.data ?? {})?.id ?? '');
     if (isOwn && isUnder) return [];
     const what = `${user}'s ${JSON.stringify(change.data)} was written as ${JSON.stringify(first.row)}`;
     return [this.tell('authority', exchange, change, what)];

@@ -39,7 +39,7 @@ export function hasCause(
     case 'create_failed':
     case 'update_failed':
     case 'resurrection_failed':
-      return mayRaise || evidence.refuses(table, change.data ?? {});
+      return mayRaise || evidence.isRefused(exchange, change);
     case 'invalid_data':
       return mayRaise || isTooLong(table, change);
     case 'delete_failed':

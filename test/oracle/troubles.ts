@@ -41,7 +41,7 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     const columns = `(id, user_id, team, title)`;
     await run(
       `INSERT INTO boards ${columns} VALUES ($1, $2, $3, $4)`,
-      world.newId(),
+      world.newId('boards'),
       world.user(b),
       team,
       world.text(),
@@ -81,7 +81,7 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
   },
   /** A row and the one that it names come with one commit, the wrong way round. */
   deferredPair: async (world, _run, { b }) => {
-    const [board, card] = [world.newId(), world.newId()];
+    const [board, card] = [world.newId('boards'), world.newId('cards')];
     await world.withClient(async (client) => {
       await client.query('BEGIN; SET CONSTRAINTS ALL DEFERRED');
       const values = `'${card}', '${board}', '${world.text()}'`;

@@ -174,8 +174,10 @@ export class World {
     return at(TEAMS, choice);
   }
 
-  newId(): string {
+  /** A bigint has more digits than a JavaScript number. */
+  newId(table: TableName): string {
     const hex = createHash('sha1').update(`${this.options.seed} ${this.made++}`).digest('hex');
+    if (tableOf(table).keys === 'bigint') return String(BigInt(`0x${hex.slice(0, 15)}`));
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   }
 
@@ -199,8 +201,10 @@ export class World {
     choice: number,
     count: number,
   ): Promise<readonly { id: string; updated_at: string }[]> {
-    const start = createHash('sha1').update(String(choice)).digest('hex').slice(0, 32);
-    const columns = ['id', 'updated_at::text', ...foreignKeys(table)].join(', ');
+    const digest = createHash('sha1').update(String(choice)).digest('hex');
+    const isNumber = tableOf(table).keys === 'bigint';
+    const start = isNumber ? String(BigInt(`0x${digest.slice(0, 15)}`)) : digest.slice(0, 32);
+    const columns = ['id::text', 'updated_at::text', ...foreignKeys(table)].join(', ');
     const rows = await this.database.query<{ id: string; updated_at: string }>(
       `(SELECT ${columns} FROM ${table} WHERE id >= $1::text::${keyType(tableOf(table))} AND ${OWN} ORDER BY id LIMIT $2)
        UNION ALL (SELECT ${columns} FROM ${table} WHERE id < $1::text::${keyType(tableOf(table))} AND ${OWN} ORDER BY id LIMIT $2) LIMIT $2`,
@@ -283,5 +287,5 @@ export function at<T>(items: readonly T[], choice: number): T {
 
 function foreignKeys(table: TableName): readonly string[] {
   const { parent, team } = tableOf(table);
-  return [...(parent ? [parent.fk] : []), ...(team ? [team] : [])];
+  return [...(parent ? [`${parent.fk}::text`] : []), ...(team ? [team] : [])];
 }

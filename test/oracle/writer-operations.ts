@@ -81,7 +81,8 @@ export const WRITER_WORK: Readonly<Record<WriterKind, Work>> = {
   watch: async (world, run, { b, c }) => grant(world, run, 'watches', await world.someIds('tasks', b, 1), c),
   unwatch: (world, run, { b }) => revoke(world, run, 'watches', b),
   rekey: async (world, run, { a, b }) => {
-    await change(world, run, at(TABLE_NAMES, a), b, 1, `id = '${world.newId()}'`);
+    const table = at(TABLE_NAMES, a);
+    await change(world, run, table, b, 1, `id = '${world.newId(table)}'`);
   },
   bulk: async (world, run, { a, b, c }) => {
     const table = at(TABLE_NAMES, a);
@@ -170,7 +171,7 @@ async function insert(
     ...world.values(),
   };
   const names = Object.keys(columns);
-  const ids = Array.from({ length: count }, () => world.newId());
+  const ids = Array.from({ length: count }, () => world.newId(table));
   await run(
     `INSERT INTO ${table} (id, ${names.join(', ')})
      SELECT t.id, ${names.map((name) => `given.${name}`).join(', ')}

@@ -19,6 +19,7 @@ import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
 import { change, type PushFixture, pushFixture, sortedIds } from '../support/push-fixture.js';
 import { ALICE, DDL, TABLES } from '../support/push-tables.js';
+import { LiveStream } from '../support/live-stream.js';
 import { insertTask, insertTasks } from '../support/sample-rows.js';
 import { eventually } from '../support/wait.js';
 
@@ -265,6 +266,26 @@ describe('reading', () => {
       looks.push(asked.some((text) => text.includes('WITH log AS')));
     }
     expect(looks).toEqual([true, false, false, true]);
+  });
+
+  it('no probe is made for the pull that follows a poke, and one for the next', async () => {
+    const device = new Device(app.url, `user-${randomUUID()}`);
+    await device.start();
+    const stream = await LiveStream.open(device, { since: device.checkpoint });
+    try {
+      await stream.first('hello');
+      await insertTask(database, device.userId, 'new');
+      await stream.pokeAt(device.checkpoint + 1);
+      const probes: boolean[] = [];
+      for (const count of [1, 0]) {
+        const { result: pages, asked } = await onConnections(() => device.pull());
+        expect(pages.map(({ changes }) => changes.length)).toEqual([count]);
+        probes.push(asked.some((text) => text.includes('WITH log AS')));
+      }
+      expect(probes).toEqual([false, true]);
+    } finally {
+      stream.close();
+    }
   });
 
   it('pulls that have nothing new and come together share statements, and each gets its own answer', async () => {

@@ -95,6 +95,18 @@ describe('a row that its owner does not read where it is, and makes again on a d
     expect(phone.row('boards', board)).toBeUndefined();
   });
 
+  it('is gone where it was kept from a refused create, and is edited once it is its own', async () => {
+    await database.query(`UPDATE boards SET user_id = 'bob' WHERE id = $1`, [board]);
+    phone.create('boards', { user_id: 'alice', team: 'red' }, board);
+    expect(await pushed()).toEqual(['rejected_terminal']);
+    expect(phone.row('boards', board)).toBeDefined();
+    await database.query(`UPDATE boards SET user_id = 'alice' WHERE id = $1`, [board]);
+    await applied(database);
+    phone.update('boards', board, { team: 'red' });
+    expect(await pushed()).toEqual(['applied']);
+    expect(phone.row('boards', board)).toBeUndefined();
+  });
+
   it('stays where its owner reads it', async () => {
     phone.create('notes', { user_id: 'alice' }, note);
     expect(await pushed()).toEqual(['applied']);

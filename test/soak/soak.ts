@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FaultKind } from '../faults/fault.js';
 import { FAULTS } from '../faults/kinds.js';
 import { measureRecovery } from '../faults/recovery.js';
-import type { Env, SiteApp } from '../faults/site-app.js';
+import type { Env } from '../faults/site-app.js';
 import { Site } from '../faults/site.js';
 import { RequestFuzzer } from '../fuzz/request-fuzzer.js';
 import {
@@ -23,6 +22,7 @@ import { World } from '../oracle/world.js';
 import { Random } from '../support/random.js';
 import { pause } from '../support/wait.js';
 import { attack } from './attack.js';
+import { lastLinesOf, stateOf } from './site-state.js';
 import { WORLD_FUZZ_TABLES } from './world-fuzz-tables.js';
 
 export interface SoakOptions {
@@ -63,8 +63,6 @@ const PACE = { device: 60, client: 120, writer: 60, administrator: 600, fuzzer: 
 const REPLACED = 5_000;
 /** Milliseconds of recovery from which on the apps' last lines are told. */
 const SLOW = 5_000;
-/** What an app has said last, when a fault was not survived, or slowly. */
-const LINES = 20;
 const WORLD_MAIN = join(import.meta.dirname, '../../dist/world/main.js');
 
 /** People, host code, an administrator and an attacker at work on three instances, while one thing after another breaks. */
@@ -142,7 +140,7 @@ export class Soak {
       this.site.checkCrashes();
       const violations = await this.world.settle();
       if (violations.length > 0) {
-        this.options.report(await this.state());
+        this.options.report([(await this.fleet?.describe()) ?? '', await stateOf(this.site)].join('\n'));
         return violations.slice(0, 20).map((one) => this.tell(one));
       }
       await this.fuzzer.check();
@@ -211,10 +209,10 @@ export class Soak {
       this.options.report(
         `${fault.name}: ${injected} ms, push ${recovery.push} ms, pull ${recovery.pull} ms`,
       );
-      if (recovery.pull > SLOW) this.options.report(this.site.apps.map(lastLines).join('\n'));
+      if (recovery.pull > SLOW) this.options.report(lastLinesOf(this.site));
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`${fault.name}: ${message}\n${this.site.apps.map(lastLines).join('\n')}`, { cause });
+      throw new Error(`${fault.name}: ${message}\n${await stateOf(this.site)}`, { cause });
     }
   }
 
@@ -245,36 +243,8 @@ export class Soak {
     return `${rule} ${table} ${id}: ${what}\n${this.world.watch.story(violation)}`;
   }
 
-  /** What the consumer still has to do, and what the apps and the server have said last. */
-  private async state(): Promise<string> {
-    const tables = ['wal_position', 'consumer_tasks', 'subscription_changes', 'rule_failures', 'clients'];
-    const rows = await Promise.all(
-      tables.map(
-        async (table) =>
-          `${table}: ${JSON.stringify(await this.site.database.query(`SELECT * FROM sync_${table}`))}`,
-      ),
-    );
-    const devices = (await this.fleet?.describe()) ?? '';
-    const log = await readFile(join(this.site.server.dataDir, 'server.log'), 'utf8');
-    const server = log.split('\n').filter((line) => SERVER_NEWS.test(line));
-    return [...rows, devices, ...this.site.apps.map(lastLines), ...server.slice(-LINES)].join('\n');
-  }
-
   private progress(): string {
     const { sent, excused } = this.fuzzer.summary();
     return `round ${this.rounds}: ${this.operations} operations, ${this.survived.length} faults, ${sent} fuzzed requests (${excused} excused)`;
   }
-}
-
-/** A server's own end or crash, and why it ends a connection. */
-const SERVER_NEWS = /PANIC|FATAL|signal|crash|shut|ready to accept/;
-
-/** What an app has said last of what it consumes. */
-function lastLines(app: SiteApp): string {
-  const lines = app.output().split('\n');
-  return `${app.name}:\n${lines
-    .filter((line) => line.includes('Consumer'))
-    .slice(-LINES)
-    .concat(app.crashes)
-    .join('\n')}`;
 }

@@ -107,7 +107,7 @@ export async function pushFixture(
     const { clockSkewTolerance = 0, maxPushChanges, maxPageBytes } = options;
     const resolver = options.resolver ?? new LwwResolver({ clockSkewTolerance });
     const context = { ...contextOf(contract, userId, options), isRerun: options.isRerun ?? false };
-    await manager.query(`SELECT ${callerSql('$1', '$2::text[]')}`, [userId, context.buckets]);
+    await manager.query(`SELECT ${callerSql('$1', '$2::text')}`, [userId, context.buckets]);
     const settings = readSettings({
       clockSkewTolerance,
       ...(maxPushChanges && { maxPushChanges }),

@@ -1,5 +1,5 @@
 import { Variable } from '../observable.js';
-import type { Meta } from '../records/record.js';
+import { losesNothing } from '../store/loses-nothing.js';
 import { SyncError } from '../sync-error.js';
 import { Edits } from './edits.js';
 import { Refusals } from './refusals.js';
@@ -79,21 +79,25 @@ export class Client {
     }
   }
 
-  /** @throws SyncError `edits_pending` */
-  async pushAll(timeout: number): Promise<void> {
-    if (this.replica.meta.pending > 0) await this.catchUp(timeout).catch(ignoreTimeout);
-    refusePending(this.replica.meta);
-  }
-
-  /** Ends this user's sync in all tabs. @throws SyncError `edits_pending` with `push`; then the sync goes on */
-  async signOut(pending: 'push' | 'keep' | 'discard'): Promise<void> {
+  /**
+   * Ends this user's sync in all tabs.
+   * @throws SyncError `edits_pending`, `edits_rejected` with `push`; then the sync goes on
+   */
+  async signOut(pending: 'push' | 'keep' | 'discard', timeout: number): Promise<void> {
     const { store } = this.replica;
-    // The user may have edited since the last push.
-    if (pending !== 'keep') await store.destroy(pending === 'push' ? refusePending : undefined);
+    if (pending === 'push') await this.destroyPushed(timeout);
+    else if (pending === 'discard') await store.destroy();
     this.post({ type: 'signed-out' });
     await this.end();
     this.replica.views.end();
     await store.close();
+  }
+
+  /** The user may edit, and the server refuse, until the very transaction that removes everything. */
+  private async destroyPushed(timeout: number): Promise<void> {
+    const known = new Set(this.refusals.list.get().map(({ key }) => key));
+    if (this.replica.meta.pending > 0) await this.catchUp(timeout).catch(ignoreTimeout);
+    await this.replica.store.destroy(losesNothing(known));
   }
 
   async close(): Promise<void> {
@@ -204,16 +208,6 @@ export class Client {
       firstSync: meta.checkpoint === 0 ? { rows: meta.snapshot?.rows ?? 0 } : null,
     };
   }
-}
-
-/** @throws SyncError `edits_pending` */
-function refusePending(meta: Meta | null): void {
-  if (!meta || meta.pending === 0) return;
-  throw new SyncError(
-    'edits_pending',
-    `${meta.pending} records have edits that the server does not have yet: try again, or sign out with ` +
-      '`pending: "keep"` or `"discard"`',
-  );
 }
 
 /** For a promise that no caller awaits any more. */

@@ -16,7 +16,7 @@ export interface PullFor {
 
 /** Brings the server's rows: by pulls, or by a snapshot where the server asks for one. Pending edits stay on top. */
 export class Pulling {
-  /** Times of pushes that were applied while an answer is under way: the answer may be older. */
+  /** Times of pushes that were applied while answers are under way: these may be older. */
   private applied = new Map<string, string>();
 
   constructor(
@@ -62,45 +62,59 @@ export class Pulling {
     }));
   }
 
-  /** Continues an interrupted snapshot: each page is stored with its cursor. */
+  /** Continues an interrupted snapshot: each page is stored with its cursor, while the next one is under way. */
   private async snapshot(): Promise<void> {
+    const { stamp, snapshot } = this.replica.meta;
+    let { cursor, rows } = snapshot ?? { cursor: null as unknown, rows: 0 };
+    this.applied = new Map();
+    let answer = this.snapshotPage(cursor);
     for (;;) {
-      const { cursor, rows } = this.replica.meta.snapshot ?? { cursor: null, rows: 0 };
-      const { stamp } = this.replica.meta;
-      this.applied = new Map();
-      const page = await this.connection.post<SnapshotPage>('snapshot', { cursor, limit: PAGE_SIZE });
-      // The schema has changed under this page: the snapshot begins again.
-      if (this.replica.meta.stamp !== stamp) continue;
-      if (page.has_more && !page.cursor) throw new Error('snapshot has more, but no cursor');
-      const progress = { cursor: page.cursor, rows: rows + page.records.length };
-      await this.apply(
+      const page = await answer;
+      if (page.has_more) {
+        if (!page.cursor) throw new Error('snapshot has more, but no cursor');
+        answer = this.snapshotPage(page.cursor);
+        // Its failure is thrown once this page is stored.
+        answer.catch(() => undefined);
+      }
+      const before = rows;
+      ({ cursor } = page);
+      rows += page.records.length;
+      const next = page.has_more
+        ? { snapshot: { cursor, rows } }
+        : { snapshot: null, checkpoint: page.checkpoint };
+      const isStored = await this.apply(
         readRecords(this.replica.tables, page.records),
-        ({ meta }) => {
-          if (meta.stamp !== stamp) return null;
-          return page.has_more
-            ? { ...meta, snapshot: progress }
-            : { ...meta, snapshot: null, checkpoint: page.checkpoint };
-        },
+        // The schema has changed under this page, or the store was emptied: the snapshot begins again.
+        ({ meta }) =>
+          meta.stamp === stamp && (meta.snapshot?.rows ?? 0) === before ? { ...meta, ...next } : null,
         !page.has_more,
       );
+      if (!isStored) return this.snapshot();
       if (!page.has_more) return;
     }
   }
 
-  /** @param next The meta to store with the records; null where they are outdated. */
+  private snapshotPage(cursor: unknown): Promise<SnapshotPage> {
+    return this.connection.post<SnapshotPage>('snapshot', { cursor, limit: PAGE_SIZE });
+  }
+
+  /**
+   * @param next The meta to store with the records; null where they are outdated.
+   * @returns whether they are stored
+   */
   private async apply(
     records: readonly ServerRecord[],
     next: (state: KnownState) => KnownState['meta'] | null,
     isLastPage = false,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { applied } = this;
     const keys = records.map(({ table, id }) => ({ table, id }));
     // The very first snapshot has nothing to sweep.
     const sweeps = isLastPage && this.replica.meta.stamp > FIRST_STAMP;
     const entries = sweeps ? 'all' : keys;
-    await this.replica.transactAsLeader({ entries }, (state) => {
+    return this.replica.transactAsLeader({ entries }, (state) => {
       const meta = next(state);
-      if (!meta) return { result: undefined };
+      if (!meta) return { result: false };
       const changes = applyRecords(this.replica.tables, records, state.entries, meta.stamp, applied);
       const verdicts = changes.entries.flatMap(({ table, id, entry }): KeyedVerdict[] => {
         const before = state.entries.get(keyOf({ table, id }));
@@ -116,7 +130,7 @@ export class Pulling {
           ...(sweeps && { sweep: meta.stamp }),
         },
         verdicts,
-        result: undefined,
+        result: true,
       };
     });
   }

@@ -1,6 +1,6 @@
 import { createdUnder } from '../records/edit.js';
 import { keyOf, type Entry, type Meta, type Refused } from '../records/record.js';
-import { judge, refusal, type Judged } from '../records/verdict.js';
+import { judge, refusal, type Judged, type Verdict } from '../records/verdict.js';
 import type { EntryWrite, RefusedWrite, RowWrite } from '../store/store.js';
 import { HttpError } from '../wire/http.js';
 import type { PushAnswer, PushResult } from '../wire/messages.js';
@@ -141,6 +141,11 @@ export class Pushing {
       rows.push({ table, id, row: isPast && !entry ? null : judged.row, stamp });
       entries.set(keyOf(sent), { table, id, entry });
       verdicts.push({ table, id, generation, verdict: judged.verdict });
+      // Newer edits have left nothing to push: the record is as it was sent, or a delete of theirs has nothing to delete.
+      if (!judged.entry && now.generation > generation) {
+        const verdict: Verdict = now.operation === 'delete' ? { status: 'applied' } : judged.verdict;
+        verdicts.push({ table, id, generation: now.generation, verdict });
+      }
       if (judged.refused) refused.push(judged.refused);
     };
     for (const sent of batch) {

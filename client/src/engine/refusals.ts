@@ -49,8 +49,10 @@ export class Refusals {
   }
 
   private handleConflicts(): void {
-    if (!this.isLeader || this.conflictListeners.size === 0) return;
+    if (!this.isLeader) return;
     for (const item of this.list.get()) {
+      // A listener may end itself with the first conflict: the others stay in the list until the next one listens.
+      if (this.conflictListeners.size === 0) return;
       if (item.status !== 'conflict' || this.handled.has(item.key)) continue;
       this.handled.add(item.key);
       // A listener that fails leaves the conflict in the list; its error reaches the app as an unhandled rejection.

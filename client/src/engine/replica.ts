@@ -143,7 +143,8 @@ export class Replica {
       const restored = state.meta === null ? { ...(schema && { schema }), ...counted, meta } : counted;
       return { ...(restored && { writes: restored }), result: { ...decided, meta } };
     });
-    if (writes || verdicts) await this.announce(meta, writes ?? {}, verdicts ?? [], unshow);
+    this.latest = meta;
+    if (writes || verdicts) await this.announce(writes ?? {}, verdicts ?? [], unshow);
     else unshow?.();
     return result;
   }
@@ -167,12 +168,10 @@ export class Replica {
   }
 
   private async announce(
-    meta: Meta,
     writes: Writes,
     verdicts: readonly KeyedVerdict[],
     unshow?: () => void,
   ): Promise<void> {
-    this.latest = meta;
     const rows = writes.rows ?? [];
     const reload = writes.sweep !== undefined;
     if (writes.schema) this.useSchema(writes.schema);

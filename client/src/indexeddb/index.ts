@@ -1,7 +1,7 @@
-import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
+import { openDB, unwrap, type DBSchema, type IDBPDatabase, type IDBPTransaction } from 'idb';
 import { keyOf, type Entry, type Meta, type Refused, type Row } from '../records/record.js';
 import { memoryStore } from '../store/memory-store.js';
-import type { OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
+import type { LastState, OpenStore, Reads, State, Store, StoredRow, Writes } from '../store/store.js';
 import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import { BrowserTabs } from './browser-tabs.js';
@@ -75,6 +75,8 @@ class IndexedDbStore implements OpenStore {
       const state = await read(tx, reads);
       const decision = decide(state);
       if (decision.writes) await write(tx, decision.writes);
+      // By itself, it ends only after the event of each request.
+      tx.commit();
       ({ result } = decision);
     } catch (error) {
       abort(tx);
@@ -120,11 +122,15 @@ class IndexedDbStore implements OpenStore {
    * Empties the database, and marks it so that no other tab fills it again. It is not deleted: that waits for every tab,
    * frozen ones included, and the user may sign in again meanwhile.
    */
-  async destroy(check?: (meta: Meta | null) => void): Promise<void> {
+  async destroy(check?: (last: LastState) => void): Promise<void> {
     const tx = (await this.database).transaction(STORES, 'readwrite');
-    const meta = (await tx.objectStore('meta').get('meta')) as Meta | undefined;
+    const [meta, kept] = await Promise.all([
+      tx.objectStore('meta').get('meta'),
+      tx.objectStore('refused').getAll(),
+    ]);
     try {
-      check?.(meta ?? null);
+      const refused = new Map(kept.map((item) => [item.key, item]));
+      check?.({ meta: (meta as Meta | undefined) ?? null, refused });
     } catch (error) {
       await tx.done;
       throw error;
@@ -149,15 +155,16 @@ function openDatabase(name: string): Promise<IDBPDatabase<Database>> {
 
 async function read(tx: Transaction, { rows = [], entries = [], refused, schema }: Reads): Promise<State> {
   const metas = tx.objectStore('meta');
-  const [meta, signedOut] = await Promise.all([metas.get('meta'), metas.get('signedOut')]);
-  if (signedOut) throw new SyncError('closed', 'the user has signed out in another tab');
-  const known = meta as Meta | undefined;
-  const [storedRows, pending, kept, storedSchema] = await Promise.all([
-    Promise.all(rows.map((key) => tx.objectStore('rows').get([key.table, key.id]))),
-    known && known.pending > 0 ? readEntries(tx, entries) : [],
+  const [meta, signedOut, kept, storedSchema, ...storedRows] = await Promise.all([
+    metas.get('meta'),
+    metas.get('signedOut'),
     refused ? tx.objectStore('refused').getAll() : [],
     schema ? metas.get('schema') : undefined,
+    ...rows.map((key) => tx.objectStore('rows').get([key.table, key.id])),
   ]);
+  if (signedOut) throw new SyncError('closed', 'the user has signed out in another tab');
+  const known = meta as Meta | undefined;
+  const pending = known && known.pending > 0 ? await readEntries(tx, entries) : [];
   const found = rows.flatMap((key, index): [string, StoredRow][] => {
     const stored = storedRows[index];
     return stored ? [[keyOf(key), { row: stored.row, stamp: stored.stamp }]] : [];
@@ -181,24 +188,19 @@ async function readEntries(
   return found.filter((entry) => entry !== undefined);
 }
 
+/** Waits for no request: one that fails aborts the transaction. */
 async function write(tx: Transaction, writes: Writes): Promise<void> {
   const { meta, schema, rows = [], entries = [], refused = [], sweep } = writes;
-  const rowStore = tx.objectStore('rows');
-  const requests: Promise<unknown>[] = [];
-  for (const { table, id, row, stamp } of rows) {
-    requests.push(row ? rowStore.put({ id, row, stamp }, [table, id]) : rowStore.delete([table, id]));
-  }
-  const entryStore = tx.objectStore('entries');
-  for (const { entry, ...key } of entries) {
-    requests.push(entry ? entryStore.put(entry, keyOf(key)) : entryStore.delete(keyOf(key)));
-  }
-  const refusedStore = tx.objectStore('refused');
-  for (const { key, refused: item } of refused) {
-    requests.push(item ? refusedStore.put(item, key) : refusedStore.delete(key));
-  }
-  if (meta) requests.push(tx.objectStore('meta').put(meta, 'meta'));
-  if (schema) requests.push(tx.objectStore('meta').put(schema, 'schema'));
-  await Promise.all(requests);
+  const bare = unwrap(tx);
+  const put = (store: (typeof STORES)[number], key: IDBValidKey, value: unknown): void => {
+    if (value) bare.objectStore(store).put(value, key);
+    else bare.objectStore(store).delete(key);
+  };
+  for (const { table, id, row, stamp } of rows) put('rows', [table, id], row && { id, row, stamp });
+  for (const { entry, ...key } of entries) put('entries', keyOf(key), entry);
+  for (const { key, refused: item } of refused) put('refused', key, item);
+  if (meta) put('meta', 'meta', meta);
+  if (schema) put('meta', 'schema', schema);
   if (sweep !== undefined) await sweepRows(tx, sweep);
 }
 

@@ -1,5 +1,6 @@
 import { SyncError } from '../sync-error.js';
 import type { Column, TableSchema } from './columns.js';
+import { canonicalText } from './ids.js';
 import type { Row } from './record.js';
 import { canonicalTime } from './times.js';
 
@@ -45,6 +46,7 @@ function checkValue(table: TableSchema, column: Column, value: unknown): unknown
   if (!expected.accepts(value)) throw invalid(table, column, describe(value), expected.text);
   if (column.kind === 'time') return canonicalTime(value as string, true);
   if (column.kind === 'local-time') return canonicalTime(value as string, false);
+  if (typeof value === 'string') return canonicalText(column, value);
   // The app may go on changing its own object.
   return typeof value === 'object' ? (JSON.parse(JSON.stringify(value)) as unknown) : value;
 }

@@ -20,7 +20,9 @@ export function fitEntries(
     const message = `the server's schema has no ${what} any more`;
     const verdict: Verdict = { status: 'rejected', reason, message };
     const item = refusal(entry, verdict, null);
-    refused.push({ key: item.key, refused: item });
+    // The rest of the edit may be refused later, under the edit's own key.
+    const key = `${entry.table}/${entry.id}: ${what}#${entry.generation}`;
+    refused.push({ key, refused: { ...item, key } });
     return verdict;
   };
   const end = (entry: Entry, verdict: Verdict): void => {

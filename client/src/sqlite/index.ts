@@ -1,6 +1,15 @@
 import { tableSchema, type TableSchema } from '../records/columns.js';
 import { keyOf, type Entry, type Meta, type RecordKey, type Refused, type Row } from '../records/record.js';
-import type { OpenStore, Reads, RowWrite, State, Store, StoredRow, Writes } from '../store/store.js';
+import type {
+  LastState,
+  OpenStore,
+  Reads,
+  RowWrite,
+  State,
+  Store,
+  StoredRow,
+  Writes,
+} from '../store/store.js';
 import { SyncError } from '../sync-error.js';
 import type { Schema } from '../wire/messages.js';
 import { columnSql, createTableSql, fromSqlite, quoted, STAMP, toSqlite } from './columns.js';
@@ -84,9 +93,9 @@ class SqliteStore implements OpenStore {
     this.database.close();
   }
 
-  async destroy(check?: (meta: Meta | null) => void): Promise<void> {
+  async destroy(check?: (last: LastState) => void): Promise<void> {
     this.inTransaction(() => {
-      check?.(this.setting('meta'));
+      check?.(this.read({ refused: true }));
       for (const name of [...OWN_TABLES, ...this.tables.keys()])
         this.database.exec(`DROP TABLE IF EXISTS ${quoted(name)}`);
     });

@@ -86,7 +86,7 @@ function openMemory(data: MemoryData, forget: () => void): OpenStore {
     },
     close: async () => {},
     destroy: async (check) => {
-      check?.(data.meta);
+      check?.(data.read({ refused: true }));
       data.isGone = true;
       forget();
     },

@@ -23,9 +23,9 @@ export interface OpenStore {
   /**
    * Removes everything: later transactions throw `closed`, those of other tabs, too.
    *
-   * @param check sees the meta within the same transaction; where it throws, nothing is removed
+   * @param check sees what goes within the same transaction; where it throws, nothing is removed
    */
-  destroy(check?: (meta: Meta | null) => void): Promise<void>;
+  destroy(check?: (last: LastState) => void): Promise<void>;
 }
 
 export interface Reads {
@@ -44,6 +44,9 @@ export interface State {
   readonly refused: ReadonlyMap<string, Refused>;
   readonly schema: Schema | null;
 }
+
+/** What a store holds beside rows when it is emptied. */
+export type LastState = Pick<State, 'meta' | 'refused'>;
 
 export interface StoredRow {
   readonly row: Row;

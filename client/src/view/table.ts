@@ -1,6 +1,7 @@
 import type { Edits, Write } from '../engine/edits.js';
 import type { Replica } from '../engine/replica.js';
 import type { Observable } from '../observable.js';
+import { canonicalId } from '../records/ids.js';
 import { newRow } from '../records/local-values.js';
 import type { Operation, Row } from '../records/record.js';
 import { runQuery, type Query } from './query.js';
@@ -43,6 +44,7 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
     if (!view.isLoaded) load().catch(() => undefined);
     return view;
   };
+  const idOf = (id: string): string => canonicalId(replica.tables.get(name), id);
   const write = async (operation: Operation, id: string, values: Row): Promise<Write> => {
     const [done] = await edits.write([{ table: name, operation, id, values }]);
     if (!done) throw new Error(`${name}/${id}: nothing was written`);
@@ -54,7 +56,7 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
       return replica.table(name).key;
     },
     load,
-    get: (id) => loaded().rows.get(id),
+    get: (id) => loaded().rows.get(idOf(id)),
     query: (query) => runQuery(loaded().rows.values(), query),
     observe: (query) => observe(loaded, query),
     subscribe: (listener) => loaded().listeners.add(listener),
@@ -66,8 +68,8 @@ export function tableOf(name: string, replica: Replica, edits: Edits): Table<Row
       const { id, rest } = withId(replica, name, values);
       return write('create', id, rest);
     },
-    update: (id, values) => write('update', id, values),
-    delete: (id) => write('delete', id, {}),
+    update: (id, values) => write('update', idOf(id), values),
+    delete: (id) => write('delete', idOf(id), {}),
     transaction: (work) => transact(replica, edits, (draft) => work(draft.table(name))),
   };
 }

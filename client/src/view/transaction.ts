@@ -1,6 +1,7 @@
 import type { Edits, Write } from '../engine/edits.js';
 import type { Replica } from '../engine/replica.js';
 import { applyEdit, type Edit } from '../records/edit.js';
+import { canonicalId } from '../records/ids.js';
 import { keyOf, type Operation, type Row } from '../records/record.js';
 import { withId } from './with-id.js';
 
@@ -32,15 +33,16 @@ export class TransactionDraft {
   constructor(private readonly replica: Replica) {}
 
   table(name: string): TransactionTable<Row, Row, Row> {
+    const idOf = (id: string): string => canonicalId(this.replica.tables.get(name), id);
     return {
-      get: (id) => this.row(name, id) ?? undefined,
+      get: (id) => this.row(name, idOf(id)) ?? undefined,
       create: (values) => {
         const { id, rest } = withId(this.replica, name, values);
         this.add(name, 'create', id, rest);
         return id;
       },
-      update: (id, values) => this.add(name, 'update', id, values),
-      delete: (id) => this.add(name, 'delete', id, {}),
+      update: (id, values) => this.add(name, 'update', idOf(id), values),
+      delete: (id) => this.add(name, 'delete', idOf(id), {}),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Replica } from '../engine/replica.js';
+import { canonicalId } from '../records/ids.js';
 import type { Row } from '../records/record.js';
 
 /** The record's id, and the other columns. */
@@ -7,7 +8,8 @@ export function withId(
   name: string,
   values: Row,
 ): { readonly id: string; readonly rest: Row } {
-  const { [replica.table(name).key]: given, ...rest } = values;
+  const table = replica.table(name);
+  const { [table.key]: given, ...rest } = values;
   if (given === undefined) return { id: crypto.randomUUID(), rest };
-  return { id: typeof given === 'string' ? given : JSON.stringify(given), rest };
+  return { id: canonicalId(table, typeof given === 'string' ? given : JSON.stringify(given)), rest };
 }

@@ -3,7 +3,6 @@ import { pause } from '../../../test/support/wait.js';
 import { TABLE_NAMES } from '../../../test/oracle/world/tables.js';
 import { PAGE_HTML } from '../support/browser.js';
 import type { Home } from './home.js';
-import type { Refused } from '../../src/records/record.js';
 import type { Ledger } from './ledger.js';
 import { PageScreen } from './page-screen.js';
 import type { Screen } from './screen.js';
@@ -97,15 +96,19 @@ export class BrowserHome implements Home {
     const screen = new PageScreen(page);
     await page.exposeFunction('tellVerdict', screen.settle.bind(screen));
     await page.exposeFunction('askToken', this.weather.token);
-    await page.exposeFunction('tellGone', (refused: readonly Refused[]) =>
-      refused.forEach((item) => this.ledger.drop(item)),
-    );
+    await page.exposeFunction('tellGone', this.ledger.gone);
+    await page.exposeFunction('tellStored', this.ledger.stored);
+    page.on('console', (message) => {
+      if (message.type() === 'warning') this.ledger.diary.note(`a tab warns: ${message.text()}`);
+    });
     page.on('close', () => void screen.close());
     page.on('crash', () => void screen.close());
     await page.goto(`${this.options.url}/test-page`);
     const clock = CLOCKS[this.starts % CLOCKS.length] ?? 0;
     this.starts += 1;
     await this.start(page, clock);
+    const { storage } = await screen.status();
+    this.ledger.diary.note(`a tab opens (${storage}), its clock ${clock} ms ahead`);
     return screen;
   }
 
@@ -126,9 +129,10 @@ export class BrowserHome implements Home {
           user,
           token: (request) => window.askToken(request),
           headers: () => ({ 'x-user-id': user }),
-          store: window.client.tellingStore(window.client.indexedDbStore('fleet'), (refused) =>
-            window.tellGone(refused),
-          ),
+          store: window.client.tellingStore(window.client.indexedDbStore('fleet'), {
+            gone: (refused) => window.tellGone(refused),
+            stored: (writes) => window.tellStored(writes),
+          }),
         });
         await Promise.all(tables.map((table) => sync.table(table).load()));
         window.barePut = Object.getOwnPropertyDescriptor(IDBObjectStore.prototype, 'put')
@@ -166,10 +170,13 @@ export class BrowserHome implements Home {
       const [body, { status, headers }] = ANSWERS[fault];
       return route.fulfill({ body, status, headers });
     }
-    if (fault === undefined) return route.continue();
+    if (fault === undefined && !request.url().endsWith('/push')) return route.continue();
     const response = await route.fetch();
+    const text = await response.text();
+    const answer = fault === 'lost' ? `lost: ${text}` : text;
+    this.ledger.diary.noteRequest(request.url(), request.postData(), answer);
     if (fault === 'lost') return route.abort('connectionreset');
-    await pause(SLOWNESS);
+    if (fault === 'slow') await pause(SLOWNESS);
     return route.fulfill({ response });
   }
 }

@@ -31,6 +31,8 @@ const PARKED_SQL = `
     RETURN NULL;
   END $$;
   CREATE TRIGGER note_parked_ever AFTER INSERT ON sync_parked_rows FOR EACH ROW EXECUTE FUNCTION public.note_parked_ever()`;
+/** What explains more than the records that it is about. */
+const NOTEWORTHY = /Kill|Reload|Freeze|Full/;
 const SKEWS = [0, 0, 2_500, -4_000];
 
 /** Devices of the TypeScript client in the oracle's world. */
@@ -60,6 +62,7 @@ export class ClientFleet implements Fleet {
     const awake = home.screens.filter(({ isFrozen }) => !isFrozen);
     const screen = awake[(operation.b + operation.c) % awake.length];
     if (!screen) return;
+    if (NOTEWORTHY.test(operation.kind)) home.ledger.diary.note(operation.kind);
     await CLIENT_WORK[operation.kind as ClientKind]({ world: this.world, home, screen, operation });
     this.world.did(operation.kind);
   }

@@ -128,13 +128,10 @@ export class NodeHome implements Home {
       user,
       token: weather.token,
       headers: () => ({ 'x-user-id': user }),
-      store: mortalStore(
-        tellingStore(store, (refused) => refused.forEach((item) => this.ledger.drop(item))),
-        fate,
-        hubTab,
-      ),
-      fetch: weather.fetchOf(fate),
+      store: mortalStore(tellingStore(store, this.ledger), fate, hubTab),
+      fetch: weather.fetchOf(fate, this.ledger.diary),
     });
+    this.ledger.diary.note('a screen opens');
     await Promise.all(TABLE_NAMES.map((table) => sync.table(table).load()));
     return new NodeScreen(sync, fate, hubTab);
   }

@@ -5,6 +5,7 @@ import { SyncError, type SyncErrorCode } from '../../src/sync-error.js';
 import type { Refused, Row } from '../../src/records/record.js';
 import type { Verdict } from '../../src/records/verdict.js';
 import type { Edit, Pending, Screen, SyncScreen } from './screen.js';
+import type { StoreNews } from './telling-store.js';
 
 declare global {
   interface Window {
@@ -12,7 +13,9 @@ declare global {
     /** Tells the test of a verdict. */
     tellVerdict(write: number, verdict: Verdict): Promise<void>;
     askToken(request: { readonly refused: boolean }): Promise<string>;
+    /** Of {@link StoreNews}. */
     tellGone(refused: readonly Refused[]): Promise<void>;
+    tellStored(writes: Parameters<StoreNews['stored']>[0]): Promise<void>;
     /** The browser's own. */
     barePut: IDBObjectStore['put'];
   }

@@ -1,4 +1,5 @@
 import { pause } from '../../../test/support/wait.js';
+import type { Diary } from './diary.js';
 import type { Fate } from './fate.js';
 
 /** What becomes of a request. `lost`: the server answers, but the answer does not arrive. */
@@ -52,7 +53,7 @@ export class Weather {
   }
 
   /** The network as one process has it. */
-  fetchOf(fate: Fate): typeof fetch {
+  fetchOf(fate: Fate, diary: Diary): typeof fetch {
     return async (input, init) => {
       await fate.awake();
       const url = input as string;
@@ -61,8 +62,10 @@ export class Weather {
       if (fault === 'expired' || fault === 'busy' || fault === 'login')
         return new Response(...ANSWERS[fault]);
       if (url.includes('/live?')) return fetch(url, init);
-      const response = await fetch(url, { ...init, ...this.skewed(init?.body) });
+      const sent = { ...init, ...this.skewed(init?.body) };
+      const response = await fetch(url, sent);
       const text = await response.text();
+      diary.noteRequest(url, sent.body, fault === 'lost' ? `lost: ${text}` : text);
       if (fault === 'slow') await pause(SLOWNESS);
       await fate.awake();
       if (fault === 'lost') throw new TypeError('connection reset');

@@ -1,5 +1,5 @@
 import type { ClientKind, Operation } from '../../../test/oracle/operation.js';
-import { TABLE_NAMES, tableOf, type TableName } from '../../../test/oracle/world/tables.js';
+import { parentOf, TABLE_NAMES, tableOf, type TableName } from '../../../test/oracle/world/tables.js';
 import { at, type World } from '../../../test/oracle/world.js';
 import { SyncError } from '../../src/index.js';
 import type { Refused, Row } from '../../src/records/record.js';
@@ -94,13 +94,17 @@ export const CLIENT_WORK: Readonly<Record<ClientKind, Work>> = {
   clientFreeze: ({ home, operation: { b } }) => (b % 3 === 0 ? home.thaw() : home.freezeLeader()),
   clientSignOut: async ({ home, screen, operation: { b } }) => {
     const pending = at(['push', 'push', 'keep', 'discard'] as const, b);
+    home.ledger.diary.note(`signs out: ${pending}`);
     if (pending === 'discard') home.ledger.dropAll();
     try {
       await screen.signOut(pending, IMPATIENCE);
     } catch (error) {
       return unlessGone(error);
+    } finally {
+      // Also where the screen died before it could say that all was removed.
+      if (pending === 'discard') home.ledger.dropAll();
+      home.ledger.diary.note(`has signed out, or tried to: ${pending}`);
     }
-    if (pending === 'discard') home.ledger.dropAll();
     await home.signedOut();
   },
 };
@@ -108,15 +112,22 @@ export const CLIENT_WORK: Readonly<Record<ClientKind, Work>> = {
 async function type({ home, screen }: Place, edits: readonly Edit[], together: boolean): Promise<void> {
   if (edits.length === 0) return;
   const typed = edits.map(({ table, id, operation, values }) => typedOf(table, id, operation, values));
-  await home.ledger.type(typed, () => screen.write(edits, together));
+  if (together) await home.ledger.type(typed, () => screen.write(edits, true));
+  // One that fails leaves the others stored.
+  else
+    await Promise.all(
+      typed.map((each, n) => home.ledger.type([each], () => screen.write(edits.slice(n, n + 1), false))),
+    );
 }
 
 function typedAgain({ table, id, operation, patch }: Refused): Typed {
   return typedOf(table as TableName, id, operation, patch);
 }
 
-function typedOf(table: TableName, id: string, operation: Typed['operation'], { title }: Row): Typed {
-  return { table, id, operation, title: typeof title === 'string' ? title : null };
+function typedOf(table: TableName, id: string, operation: Typed['operation'], values: Row): Typed {
+  const above = parentOf(table, values)?.id;
+  const { title } = values;
+  return { table, id, operation, title: typeof title === 'string' ? title : null, above: above || null };
 }
 
 /** The columns that any row takes from a device, the title always among them. */
@@ -140,7 +151,7 @@ async function newRow(
     ...(team && { team: world.team(choice) }),
     ...(parent && { [parent.fk]: above }),
   };
-  return { table, operation: 'create', id: world.newId(), values };
+  return { table, operation: 'create', id: world.newId(table), values };
 }
 
 async function update({ world, screen }: Place, table: TableName, choice: number): Promise<Edit | undefined> {
@@ -160,4 +171,10 @@ function unlessGone(error: unknown): void {
   if (!(error instanceof SyncError && GONE.has(error.code))) throw error;
 }
 
-const GONE: ReadonlySet<string> = new Set(['closed', 'not_caught_up', 'edits_pending', 'nothing_rejected']);
+const GONE: ReadonlySet<string> = new Set([
+  'closed',
+  'not_caught_up',
+  'edits_pending',
+  'edits_rejected',
+  'nothing_rejected',
+]);

@@ -131,15 +131,19 @@ export const STORE_CASES: readonly StoreCase[] = [
     title: 'removes nothing where a check does not allow it',
     run: async (store) => {
       const open = await prepared(store);
-      await open.transact({}, () => ({ writes: { rows: [put('a', ROW)] }, result: undefined }));
+      const meta = { ...META, refused: 1 };
+      await open.transact({}, () => ({
+        writes: { meta, rows: [put('a', ROW)], refused: [{ key: REFUSED.key, refused: REFUSED }] },
+        result: undefined,
+      }));
       let seen: unknown;
-      const refused = await open
-        .destroy((meta) => {
-          seen = meta;
+      const thrown = await open
+        .destroy((last) => {
+          seen = [last.meta, [...last.refused]];
           throw new Error('not yet');
         })
         .catch((error: Error) => error.message);
-      same([seen, refused], [META, 'not yet'], 'check');
+      same([seen, thrown], [[meta, [[REFUSED.key, REFUSED]]], 'not yet'], 'check');
       same((await open.readTable('things')).size, 1, 'rows');
       await open.close();
     },

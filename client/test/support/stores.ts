@@ -35,6 +35,6 @@ function nodeSqlite(): readonly StoreKind[] {
 /** Every store that works in this process; the browser's are tested in a browser. */
 export const STORES: readonly StoreKind[] = [
   { name: 'memory', make: async () => memoryStore() },
-  sqliteKind('better-sqlite3', require('better-sqlite3') as Constructor),
+  sqliteKind('better-sqlite3', require('sqlite-driver') as Constructor),
   ...nodeSqlite(),
 ];

@@ -3,6 +3,8 @@ export function difference(
   known: readonly string[],
   current: readonly string[],
 ): { readonly added: readonly string[]; readonly removed: readonly string[] } | null {
+  // Most often the one is what the other was stored from, and a user may have thousands.
+  if (known.length === current.length && known.every((bucket, n) => bucket === current[n])) return null;
   const [before, now] = [new Set(known), new Set(current)];
   const added = current.filter((bucket) => !before.has(bucket));
   const removed = known.filter((bucket) => !now.has(bucket));

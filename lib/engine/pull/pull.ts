@@ -82,6 +82,8 @@ export class Pull {
   private async probed(asked: Bucketed<PullRequest>): Promise<AnsweredPull | null> {
     // The hook for stale clients is given the transaction, for what it reads.
     if (this.hooks.has('onStaleClient')) return null;
+    // The pull after a poke: there is something.
+    if (this.live.hasPoked(asked.userId, asked.clientId, asked.checkpoint)) return null;
     const idle = await this.probe.pull(asked);
     if (idle === null) return null;
     const { context, page } = idle;

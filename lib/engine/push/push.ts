@@ -9,6 +9,7 @@ import type { SchemaContract } from '../../schema/schema-contract.js';
 import { pushPositionOf, recordPushPosition } from '../../store/clients/push-position.js';
 import { recordPush, recordUnlogged, type SyncClient } from '../../store/clients/sync-clients.js';
 import { admit } from '../register/admit.js';
+import { difference } from '../pull/bucket-difference.js';
 import { OutdatedLogError } from '../request/outdated-log.error.js';
 import type { RequestOpening } from '../request/request-transactions.js';
 import { Requests } from '../request/requests.js';
@@ -173,7 +174,7 @@ function isAwaitingBuckets(
   { acknowledged, buckets: stored }: SyncClient,
   buckets: readonly string[],
 ): boolean {
-  return acknowledged !== null && buckets.some((bucket) => !stored.includes(bucket));
+  return acknowledged !== null && (difference(stored, buckets)?.added.length ?? 0) > 0;
 }
 
 /** Statements that are each a transaction, on a connection of their own. */

@@ -6,7 +6,7 @@ import type { LogState } from './log-state.js';
 
 /** $1 user, $2 device, $3 what the user may read now. */
 export function contextSql(tokenSql: string): string {
-  return `SELECT ${callerSql('$1', '$3::text[]')}, ${tokenSql} AS token, ${CLIENT}, ${LOG}, ${IS_OUTDATED} AS is_outdated
+  return `SELECT ${callerSql('$1', '$3::text')}, ${tokenSql} AS token, ${clientSql('$3::text::text[]')}, ${LOG}, ${IS_OUTDATED} AS is_outdated
   FROM (SELECT) AS asked
   LEFT JOIN :sync.sync_clients c ON c.user_id = $1 AND c.client_id = $2
   LEFT JOIN :sync.sync_wal_position p ON true`;
@@ -22,7 +22,7 @@ export function probeSql(tokenSql: string): string {
   return `WITH log AS MATERIALIZED (
     SELECT ${tokenSql} AS token, p.last_seq, p.floor_seq, p.epoch_seq, ${IS_OUTDATED} AS is_outdated
       FROM (SELECT) AS asked LEFT JOIN :sync.sync_wal_position p ON true)
-  SELECT p.token, p.is_outdated, ${CLIENT}, ${LOG}, EXISTS (
+  SELECT p.token, p.is_outdated, ${clientSql('NULL')}, ${LOG}, EXISTS (
          SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
           CROSS JOIN LATERAL (
             SELECT FROM :sync.sync_changelog l
@@ -35,7 +35,9 @@ export function probeSql(tokenSql: string): string {
    ORDER BY asked.n`;
 }
 
-const CLIENT = `c.id, c.bucket_subs, c.bucket_since, c.is_active,
+/** @param known an expression of buckets that the caller has: where these are stored, they are not sent */
+function clientSql(known: string): string {
+  return `c.id, CASE WHEN c.bucket_subs IS DISTINCT FROM ${known} THEN to_json(c.bucket_subs) END AS bucket_subs, c.bucket_since, c.is_active,
        ARRAY(SELECT s.bucket_id FROM :sync.sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NULL) AS coming,
        ARRAY(SELECT s.bucket_id FROM :sync.sync_subscription_changes s
@@ -45,6 +47,7 @@ const CLIENT = `c.id, c.bucket_subs, c.bucket_since, c.is_active,
        c.snapshot_completed_at IS NOT NULL AS has_snapshot,
        c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
        to_char(c.last_sync_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last_sync_at`;
+}
 
 const LOG = `p.last_seq::text, p.floor_seq::text, greatest(p.epoch_seq, c.resync_seq)::text AS epoch_seq`;
 
@@ -55,6 +58,7 @@ const IS_OUTDATED = `(p.system_id IS NULL OR EXISTS (
 export interface ContextRow {
   token: string;
   id: string | null;
+  /** null: those that were asked about. */
   bucket_subs: string[] | null;
   bucket_since: Readonly<Record<string, string>> | null;
   coming: string[];
@@ -82,11 +86,15 @@ export interface ProbeRow extends ContextRow {
   readonly has_news: boolean;
 }
 
-export function toClient(row: ContextRow, isOlderSchema: boolean): SyncClient | null {
+export function toClient(
+  row: ContextRow,
+  buckets: readonly string[],
+  isOlderSchema: boolean,
+): SyncClient | null {
   if (row.id === null) return null;
   return {
     id: row.id,
-    buckets: row.bucket_subs ?? [],
+    buckets: row.bucket_subs ?? buckets,
     since: new Map(Object.entries(row.bucket_since ?? {}).map(([bucket, seq]) => [bucket, BigInt(seq)])),
     coming: row.coming,
     leaving: row.leaving,

@@ -75,7 +75,7 @@ export class ContextReader {
     return {
       contract: isOlderSchema ? { ...contract, ...request.schema } : contract,
       isOlderSchema,
-      client: row ? toClient(row, isOlderSchema) : null,
+      client: row ? toClient(row, request.buckets, isOlderSchema) : null,
       log: row ? toLog(row) : null,
     };
   }

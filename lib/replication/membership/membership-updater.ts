@@ -1,7 +1,7 @@
 import { upsert } from '../../common/collections.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { deleteWaiting, releaseWaiting } from '../../store/changelog/waiting-rows.js';
+import { releaseWaiting } from '../../store/changelog/waiting-rows.js';
 import type { BucketRules } from '../rules/bucket-rules.js';
 import { END } from '../rules/bucket-timeline.js';
 import { currentRows, type RowFilter } from './current-rows.js';
@@ -10,12 +10,12 @@ import { removeRow, applyRow } from './edge-diff.js';
 import { Operation } from '../../store/changelog/operation.js';
 import { orphanSql, recordsWithEdges, removeOrphans } from './edge-removal.js';
 import { EdgeWorkspace } from './edge-workspace.js';
-import { MembershipWork, rowState, type PendingWork } from './membership-work.js';
+import { MembershipWork, rowState, type ChangedRecords, type PendingWork } from './membership-work.js';
 import { writeMembership } from './membership-write.js';
 import { withoutPoison, type RowReports, type SetAside } from './poison-rows.js';
 import type { ReresolveOptions } from './reresolve-options.js';
-import { prefetched, withEdges, type RowsWithEdges } from './rows-with-edges.js';
-import { closeFailures, recordFailures, savePoison } from '../rules/rule-failures.js';
+import { newParents, prefetched, readAgain, withEdges, type RowsWithEdges } from './rows-with-edges.js';
+import { savePoison } from '../rules/rule-failures.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 
 /** Settles the membership of rows as they are now, and of their children. */
@@ -56,8 +56,10 @@ export class MembershipUpdater {
     const rows = currentRows(tx, this.tracked, table, filter);
     // Tables have no cycles: neither a chunk nor its children change the rows of the next chunk.
     const chunks = withEdges(tx, table, rows);
+    let moved = false;
     for await (const chunk of tx.careful || !this.tracked.allowsPrefetch ? chunks : prefetched(chunks)) {
-      await this.reresolveRows(tx, table, chunk, options);
+      if (await this.reresolveNewParents(tx, table, chunk, options)) moved = true;
+      await this.reresolveRows(tx, table, moved ? await readAgain(tx, chunk) : chunk, options);
       for (const { recordId } of chunk.rows) missing.delete(recordId);
     }
     await this.removeRows(tx, table, missing, options);
@@ -133,6 +135,26 @@ export class MembershipUpdater {
     return new MembershipWork(new EdgeWorkspace(tx), this.pending);
   }
 
+  /**
+   * Rows are read as they are now, so the parents that they have got must be, too: as far as the log has come, users may
+   * read those who don't any more (W-HOST-92).
+   * @returns whether there were any: their other children have followed
+   */
+  private async reresolveNewParents(
+    tx: ChangelogTransaction,
+    table: SyncTable,
+    chunk: RowsWithEdges,
+    { time, silent = false, childrenOf }: ReresolveOptions,
+  ): Promise<boolean> {
+    // Children of certain parents are where the log has them; without devices there is nobody to tell.
+    if (table.parent === null || childrenOf !== undefined || silent) return false;
+    const parent = this.tracked.registry.get(table.parent);
+    const values = [...newParents(table, chunk)];
+    if (values.length === 0) return false;
+    await this.reresolve(tx, parent, { column: parent.idColumn, values }, { time });
+    return true;
+  }
+
   private async reresolveRows(
     tx: ChangelogTransaction,
     table: SyncTable,
@@ -178,25 +200,14 @@ export class MembershipUpdater {
   private async write(
     tx: ChangelogTransaction,
     work: MembershipWork,
-    options: ReresolveOptions,
+    { silent = false }: ReresolveOptions,
   ): Promise<void> {
-    const waiting = [...work.waiting.values()];
-    if (waiting.length > 0) this.updatePending({ waiting: true });
-    const entries = options.silent === true ? [] : work.sortedEntries();
-    await writeMembership(tx, { ...work.edges.difference(), entries, waiting });
-    if (this.pending.waiting) {
-      for (const [table, ids] of work.noLongerWaiting) await deleteWaiting(tx, table, [...ids]);
-    }
-    if (this.pending.failures) await closeFailures(tx, work.resolvedRows);
+    if (work.waiting.size > 0) this.updatePending({ waiting: true });
+    await writeMembership(tx, work, { pending: this.pending, silent });
     if (work.failures.length === 0) return;
-    await recordFailures(tx, work.failures);
     this.updatePending({ failures: true });
     this.reports.failed(
-      work.failures.map(({ table, failure }) => ({
-        table,
-        recordId: failure.row.recordId,
-        error: failure.error,
-      })),
+      work.failures.map(({ table, failure: { row, error } }) => ({ table, recordId: row.recordId, error })),
     );
   }
 
@@ -206,8 +217,7 @@ export class MembershipUpdater {
     options: ReresolveOptions,
   ): Promise<void> {
     for (const table of this.tracked.registry.parentsFirst()) {
-      const { appeared, changed } = work.changesOf(table);
-      await this.follow(tx, table, [...appeared], changed, options);
+      await this.follow(tx, table, work.changesOf(table), options);
     }
   }
 
@@ -218,8 +228,7 @@ export class MembershipUpdater {
   private async follow(
     tx: ChangelogTransaction,
     table: SyncTable,
-    appeared: readonly string[],
-    changed: ReadonlySet<string>,
+    { appeared, changed }: ChangedRecords,
     options: ReresolveOptions,
   ): Promise<void> {
     const children = this.tracked.registry.children(table.name);
@@ -229,15 +238,13 @@ export class MembershipUpdater {
       const filter = { column: child.parentFkColumn ?? '', values: [...changed] };
       await this.reresolve(tx, child, filter, { ...followers, childrenOf: 'theirs' });
     }
-    if (!this.pending.waiting || appeared.length === 0) return;
+    if (!this.pending.waiting || appeared.size === 0) return;
     const released = new Map<string, string[]>();
-    const childrenOf = new Set(appeared);
-    for (const row of await releaseWaiting(tx, table.name, appeared)) {
+    for (const row of await releaseWaiting(tx, table.name, [...appeared]))
       upsert(released, row.table, () => []).push(row.recordId);
-    }
     for (const child of children) {
-      const values = released.get(child.name) ?? [];
-      await this.reresolve(tx, child, { column: child.idColumn, values }, { ...followers, childrenOf });
+      const filter = { column: child.idColumn, values: released.get(child.name) ?? [] };
+      await this.reresolve(tx, child, filter, { ...followers, childrenOf: appeared });
     }
   }
 }

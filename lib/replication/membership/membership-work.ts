@@ -15,7 +15,7 @@ import { parentOf, type RecordName } from '../tables/parent-of.js';
 import type { ReresolveOptions } from './reresolve-options.js';
 
 /** Records of a table whose buckets changed: those that had none before, and the others. */
-interface ChangedRecords {
+export interface ChangedRecords {
   readonly appeared: Set<string>;
   readonly changed: Set<string>;
 }

@@ -1,22 +1,38 @@
 import type { ChangelogEntry } from '../../store/changelog/changelog-entry.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import type { EdgeKey } from '../../store/changelog/edges.js';
-import { saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows.js';
+import { deleteWaiting, saveWaiting, type WaitingRow } from '../../store/changelog/waiting-rows.js';
+import { closeFailures, recordFailures } from '../rules/rule-failures.js';
 import type { EdgeDifference } from './edge-workspace.js';
+import type { MembershipWork, PendingWork } from './membership-work.js';
 import { writeRecords } from './poison-rows.js';
 
-/** The difference that a piece of work writes. */
 interface MembershipDifference extends EdgeDifference {
   /** In the order of the log. */
   readonly entries: readonly ChangelogEntry[];
   readonly waiting: readonly WaitingRow[];
 }
 
-/** Writes it. See {@link writeRecords} for what becomes of a row that can't be written. */
+/**
+ * Writes what a piece of work has found. See {@link writeRecords} for what becomes of a row that can't be written.
+ * @param options.pending what of it may be stored already
+ * @param options.silent without entries
+ */
 export async function writeMembership(
   tx: ChangelogTransaction,
-  difference: MembershipDifference,
+  work: MembershipWork,
+  { pending, silent }: { readonly pending: PendingWork; readonly silent: boolean },
 ): Promise<void> {
+  const entries = silent ? [] : work.sortedEntries();
+  await writeDifference(tx, { ...work.edges.difference(), entries, waiting: [...work.waiting.values()] });
+  if (pending.waiting) {
+    for (const [table, ids] of work.noLongerWaiting) await deleteWaiting(tx, table, [...ids]);
+  }
+  if (pending.failures) await closeFailures(tx, work.resolvedRows);
+  if (work.failures.length > 0) await recordFailures(tx, work.failures);
+}
+
+async function writeDifference(tx: ChangelogTransaction, difference: MembershipDifference): Promise<void> {
   const { added, saved, gone, entries, waiting } = difference;
   const records = (): readonly EdgeKeyOf[] => [
     ...new Map(

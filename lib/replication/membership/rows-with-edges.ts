@@ -3,6 +3,7 @@ import type { SyncTable } from '../../registry/sync-table.js';
 import type { ResolveRow } from '../../resolvers/ownership-resolver.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 import { readEdges, type EdgeRow, type RecordIds } from '../../store/changelog/edges.js';
+import { parentOf } from '../tables/parent-of.js';
 import { neededEdges } from './membership-work.js';
 
 /** Some rows of a table, and what they and their parents have of edges. */
@@ -21,8 +22,26 @@ export async function* withEdges(
 ): AsyncGenerator<RowsWithEdges> {
   for await (const rows of chunks) {
     const records = neededEdges(rows.map((row) => ({ table, recordId: row.recordId, row })));
-    yield { rows, records, edges: await tx.asked(readEdges(tx, records)) };
+    yield readAgain(tx, { rows, records, edges: [] });
   }
+}
+
+/** The same rows with the edges that there are now. */
+export async function readAgain(tx: ChangelogTransaction, chunk: RowsWithEdges): Promise<RowsWithEdges> {
+  return { ...chunk, edges: await tx.asked(readEdges(tx, chunk.records)) };
+}
+
+/** Parents that rows have now, and not yet as far as the log has come. */
+export function newParents(table: SyncTable, { rows, edges }: RowsWithEdges): ReadonlySet<string> {
+  const known = new Map(
+    edges.filter((edge) => edge.table === table.name).map(({ recordId, parentId }) => [recordId, parentId]),
+  );
+  return new Set(
+    rows.flatMap((row) => {
+      const parent = parentOf(table, row);
+      return parent === null || parent.id === known.get(row.recordId) ? [] : [parent.id];
+    }),
+  );
 }
 
 /** Asks for the next one of something before the one at hand is worked on: PostgreSQL reads it meanwhile. */

@@ -11,33 +11,38 @@ export interface LogHead {
   readonly age: number;
   /** The last of `sync_disconnects`. */
   readonly disconnect: bigint;
+  /** The entries since an earlier head. */
+  readonly entries: NewEntries;
 }
 
-/** @returns null before the first start of a WAL consumer */
-export async function readLogHead(manager: EntityManager): Promise<LogHead | null> {
-  const [row] = await HEAD.run(manager, []);
-  if (!row) return null;
-  return {
-    lastSeq: BigInt(row.last_seq),
-    floorSeq: BigInt(row.floor_seq),
-    age: Number(row.age) / 1_000,
-    disconnect: BigInt(row.disconnect),
-  };
-}
-
-/** The entries appended between two heads. */
 export interface NewEntries {
   /** Bucket → seq of its last entry. */
   readonly buckets: ReadonlyMap<string, bigint>;
   readonly count: bigint;
 }
 
-/** @param to included */
-export async function readNewEntries(manager: EntityManager, from: bigint, to: bigint): Promise<NewEntries> {
-  const rows = await BUCKETS.run(manager, [from.toString(), to.toString()]);
+/**
+ * @param from the high-water mark of the earlier head
+ * @param most the seqs since then above which no entries are read
+ * @returns null before the first start of a WAL consumer
+ */
+export async function readLogHead(
+  manager: EntityManager,
+  from: bigint,
+  most: bigint,
+): Promise<LogHead | null> {
+  const [row] = await HEAD.run(manager, [from.toString(), most.toString()]);
+  if (!row) return null;
+  const lasts = row.buckets ?? {};
   return {
-    buckets: new Map(rows.map(({ bucket_id: bucket, last }) => [bucket, BigInt(last)])),
-    count: rows.reduce((sum, { entries }) => sum + BigInt(entries), 0n),
+    lastSeq: BigInt(row.last_seq),
+    floorSeq: BigInt(row.floor_seq),
+    age: Number(row.age) / 1_000,
+    disconnect: BigInt(row.disconnect),
+    entries: {
+      buckets: new Map(Object.entries(lasts).map(([bucket, last]) => [bucket, BigInt(last)])),
+      count: BigInt(row.entries),
+    },
   };
 }
 
@@ -46,18 +51,17 @@ const HEAD = new PreparedStatement<{
   readonly floor_seq: string;
   readonly age: string;
   readonly disconnect: string;
-}>(
-  `SELECT last_seq::text, floor_seq::text,
-          (extract(epoch FROM clock_timestamp() - applied_until) * 1000000)::bigint::text AS age,
-          (SELECT coalesce(max(id), 0)::text FROM :sync.sync_disconnects) AS disconnect
-     FROM :sync.sync_wal_position`,
-);
-
-const BUCKETS = new PreparedStatement<{
-  readonly bucket_id: string;
-  readonly last: string;
+  readonly buckets: Readonly<Record<string, string>> | null;
   readonly entries: string;
 }>(
-  `SELECT bucket_id, max(seq)::text AS last, count(*)::text AS entries
-     FROM :sync.sync_changelog WHERE seq > $1::bigint AND seq <= $2::bigint GROUP BY bucket_id`,
+  `SELECT p.last_seq::text, p.floor_seq::text,
+          (extract(epoch FROM clock_timestamp() - p.applied_until) * 1000000)::bigint::text AS age,
+          (SELECT coalesce(max(id), 0)::text FROM :sync.sync_disconnects) AS disconnect,
+          since.buckets, since.entries
+     FROM :sync.sync_wal_position p
+    CROSS JOIN LATERAL (
+      SELECT json_object_agg(bucket_id, last) AS buckets, coalesce(sum(entries), 0)::text AS entries FROM (
+        SELECT bucket_id, max(seq)::text AS last, count(*) AS entries FROM :sync.sync_changelog
+         WHERE seq > $1::bigint AND seq <= p.last_seq AND p.last_seq - $1::bigint <= $2::bigint
+         GROUP BY bucket_id) AS bucket) AS since`,
 );

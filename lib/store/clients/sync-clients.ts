@@ -179,6 +179,7 @@ export function changeSubscriptions(
 
 /** The statement that records that rows were pushed into buckets that wait to go, and were granted again. */
 export function recordUnlogged(client: SyncClient, buckets: readonly string[]): readonly SqlStatement[] {
+  if (client.leaving.length === 0) return [];
   const granted = new Set(buckets);
   const again = client.leaving.filter((bucket) => granted.has(bucket));
   if (again.length === 0) return [];

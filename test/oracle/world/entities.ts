@@ -60,7 +60,10 @@ export class Comment extends WorldRow {
 
 @Entity('boards')
 @SyncTable({ ownerColumn: 'user_id', bucketByColumn: 'team', bucketPrefix: 'team:' })
-export class Board extends WorldRow {
+export class Board extends WorldColumns {
+  @PrimaryColumn('bigint')
+  id!: string;
+
   @Column('text', { name: 'user_id' })
   userId!: string;
 

@@ -1,8 +1,10 @@
 import type { WorldSettings } from './world.module.js';
 
+type Row = Readonly<Record<string, unknown>>;
+
 /**
  * What a host's schema may have besides: partitions, a generated column, a trigger that changes what is written, a
- * CHECK, values that are stored out of line, references to other rows of the same table.
+ * CHECK, a UNIQUE index, values that are stored out of line, references to other rows of the same table.
  */
 export const ODD_SQL = `
 ALTER TABLE comments RENAME TO former_comments;
@@ -23,6 +25,7 @@ END $$;
 CREATE TRIGGER count_touches BEFORE UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION count_touches();
 
 ALTER TABLE boards ADD CHECK (rank % 10 <> 4);
+CREATE UNIQUE INDEX ON notes (user_id, (rank % 50));
 
 ALTER TABLE notes ADD COLUMN body text;
 ALTER TABLE notes ALTER body SET STORAGE EXTERNAL, SET (toast_tuple_target = 128);
@@ -54,6 +57,15 @@ export const ODD_SETTINGS: Omit<WorldSettings, 'databaseUrl' | 'slotName' | 'pub
 export const ODD_SKEWS: readonly number[] = [0, -3_000, 3_600_000];
 
 /** What the schema of the odd world refuses. */
-export function oddRefuses(table: string, data: Readonly<Record<string, unknown>>): boolean {
-  return table === 'boards' && Number(data['rank']) % 10 === 4;
+export function oddRefuses(table: string, row: Row, others: readonly Row[]): boolean {
+  if (table === 'boards') return placeOf(row) % 10 === 4;
+  if (table !== 'notes' || row['rank'] == null) return false;
+  return others.some(
+    ({ user_id: user, rank }) =>
+      user === row['user_id'] && rank !== null && placeOf({ rank }) === placeOf(row),
+  );
+}
+
+function placeOf({ rank }: Row): number {
+  return Number(rank) % 50;
 }

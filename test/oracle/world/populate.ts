@@ -15,7 +15,12 @@ export function populateSql(users: readonly string[]): string {
 }
 
 function rowsSql({ name, owner, team, parent, everyone }: WorldTable, user: string, n: number): string {
-  const id = (table: string): string => `md5('${table} ${user} ' || i)::uuid`;
+  const id = (table: string): string => {
+    const digest = `md5('${table} ${user} ' || i)`;
+    return tableOf(table).keys === 'bigint'
+      ? `('x' || left(${digest}, 15))::bit(60)::bigint`
+      : `${digest}::uuid`;
+  };
   const values: Readonly<Record<string, string>> = {
     id: `${id(name)}::${keyType(tableOf(name))}`,
     title: `'text ' || 'of ${user} ' || i`,

@@ -17,8 +17,8 @@ export interface WorldTable {
   readonly members?: true;
   /** It has a column of the enum `mood`, whose labels are renamed now and then: `calm_<n>` and `wild_<n>`. */
   readonly moody?: true;
-  /** Its keys are texts, which differ by case. Default: UUIDs. */
-  readonly textKeys?: true;
+  /** What its keys are: texts differ by case, a bigint has more digits than a JavaScript number. Default: uuid. */
+  readonly keys?: 'text' | 'bigint';
   /** Who reads rows without an owner, or every row of a table that has no owner at all. */
   readonly everyone?: true;
 }
@@ -30,12 +30,12 @@ export const TABLES = [
   { name: 'projects', owner: 'user_id' },
   { name: 'tasks', parent: { table: 'projects', fk: 'project_id' } },
   { name: 'comments', parent: { table: 'tasks', fk: 'task_id' }, watched: true },
-  { name: 'boards', owner: 'user_id', team: 'team' },
+  { name: 'boards', owner: 'user_id', team: 'team', keys: 'bigint' },
   { name: 'cards', parent: { table: 'boards', fk: 'board_id' }, moody: true },
   { name: 'notes', owner: 'user_id', shared: true },
   { name: 'sheets', owner: 'user_id', members: true },
   { name: 'lines', parent: { table: 'sheets', fk: 'sheet_id' } },
-  { name: 'tags', owner: 'user_id', everyone: true, textKeys: true },
+  { name: 'tags', owner: 'user_id', everyone: true, keys: 'text' },
   { name: 'categories', everyone: true },
 ] as const satisfies readonly WorldTable[];
 
@@ -52,8 +52,8 @@ export function tableOf(name: string): WorldTable {
 }
 
 /** The SQL type of a table's keys. */
-export function keyType({ textKeys }: WorldTable): string {
-  return textKeys ? 'text' : 'uuid';
+export function keyType({ keys }: WorldTable): string {
+  return keys ?? 'uuid';
 }
 
 /** How many parents are above a table's rows. */
@@ -71,7 +71,9 @@ export interface RowName {
 export function parentOf(name: string, row: Readonly<Record<string, unknown>>): RowName | undefined {
   const { parent } = tableOf(name);
   const id = parent && row[parent.fk];
-  return parent && { table: parent.table as TableName, id: typeof id === 'string' ? id : '' };
+  return (
+    parent && { table: parent.table as TableName, id: id === null || id === undefined ? '' : String(id) }
+  );
 }
 
 /** The columns of a pushed row that the server takes from a device. */
@@ -98,7 +100,7 @@ function createSql(table: WorldTable): string {
     ...(table.team ? ['team text NOT NULL'] : []),
     ...(table.parent
       ? [
-          `${table.parent.fk} uuid NOT NULL REFERENCES ${table.parent.table} ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE`,
+          `${table.parent.fk} ${keyType(tableOf(table.parent.table))} NOT NULL REFERENCES ${table.parent.table} ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE`,
         ]
       : []),
     'title text NOT NULL',

@@ -8,8 +8,8 @@ import { idAmongSql, recordKey } from '../values/record-id.js';
 
 /**
  * The records that verdicts put on their device, or leave there, though its user doesn't read the rows where they
- * are: a user who has left a team makes a row of theirs again that the device had to delete. No row has moved, so the
- * log has no entry.
+ * are: a user who has left a team makes or edits a row of theirs again that the device had to delete. No row has moved, so
+ * the log has no entry.
  */
 export async function hiddenRows(
   sql: SqlRunner,
@@ -36,11 +36,7 @@ export async function hiddenRows(
   return hidden;
 }
 
-/**
- * A device takes the server's version for its own, and keeps the rows that it made; other rows that it was given have
- * entries.
- */
+/** A device takes the server's version for its own, and keeps the rows that it made or edited. */
 function isShown({ operation }: PushItem, verdict: PushResult | undefined): boolean {
-  if (verdict?.server_version !== undefined) return true;
-  return verdict?.accepted === true && operation === 'create';
+  return verdict?.server_version !== undefined || (verdict?.accepted === true && operation !== 'delete');
 }

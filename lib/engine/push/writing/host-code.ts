@@ -36,7 +36,7 @@ export class HostCode {
   async run<Value>(code: () => Value | Promise<Value>, mayRepeat = true): Promise<HostAnswer<Value>> {
     await this.open();
     try {
-      return { value: await asHost(code) };
+      return { value: await asHost(this.manager, code) };
     } catch (error) {
       // Of the database's alone: a service of the host's that is down concerns this record, not the push.
       if (!this.isRerun && sqlState(error) !== null && isRetryable(error)) throw error;

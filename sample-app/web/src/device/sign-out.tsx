@@ -5,6 +5,8 @@ import type { Session } from './session.js';
 
 /** How long a sign-out waits for what is still to be pushed, in milliseconds. */
 const PUSH_TIMEOUT = 5_000;
+/** Why a sign-out removes nothing. */
+const LEFT: ReadonlySet<string> = new Set(['edits_pending', 'edits_rejected']);
 
 /** Pushes what waits, then removes everything; asks first where it can't push. */
 export function SignOut({
@@ -15,7 +17,8 @@ export function SignOut({
   readonly onSignedOut: () => void;
 }) {
   const [state, setState] = useState<'idle' | 'pushing' | 'asking'>('idle');
-  const { pending } = useObservable(sync.status);
+  const { pending, rejected } = useObservable(sync.status);
+  const left = pending + rejected;
 
   const signOut = async (how: 'push' | 'discard'): Promise<void> => {
     setState('pushing');
@@ -23,7 +26,7 @@ export function SignOut({
       await sync.signOut({ pending: how, timeout: PUSH_TIMEOUT });
       onSignedOut();
     } catch (error) {
-      if (!(error instanceof SyncError && error.code === 'edits_pending')) throw error;
+      if (!(error instanceof SyncError && LEFT.has(error.code))) throw error;
       setState('asking');
     }
   };
@@ -36,8 +39,8 @@ export function SignOut({
       {state === 'asking' && (
         <div className="ask" role="alertdialog" aria-label="Sign out with edits that are not pushed">
           <p>
-            {pending} {pending === 1 ? 'edit is' : 'edits are'} not pushed yet. Signing out loses{' '}
-            {pending === 1 ? 'it' : 'them'}.
+            {left} {left === 1 ? 'edit is' : 'edits are'} not on the server. Signing out loses{' '}
+            {left === 1 ? 'it' : 'them'}.
           </p>
           <div className="buttons">
             <button type="button" className="primary" onClick={() => setState('idle')}>
