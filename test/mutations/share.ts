@@ -135,7 +135,7 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'commas-without-a-value-are-taken',
     file: 'lib/common/json/json-parts.ts',
-    find: 'if (isRest && keys.length === 0) throw malformed(end);',
+    find: 'if (isRest && list.length === 0) throw malformed(end);',
     replace: '',
     tests: [
       {

@@ -28,9 +28,9 @@ interface Level {
 /** What the parser gets in place of a text. */
 export interface StandIn {
   /** In place of a part, which ends where a value does; longer where it isn't the same. */
-  slice(start: number, end: number): string;
+  readonly slice: (start: number, end: number) => string;
   /** What a text in the parser's values stands for. */
-  valueOf(text: string): unknown;
+  readonly valueOf: (text: string) => unknown;
 }
 
 /**
