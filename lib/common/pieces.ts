@@ -2,7 +2,7 @@
 export type Pieces<Result> = Generator<void, Result>;
 
 /** Longest time for which nobody else is served. A pull takes several turns of the event loop, and waits as often. */
-const TURN_MS = 3;
+const TURN_MS = 2;
 
 /** Does work without a break. */
 export function atOnce<Result>(pieces: Pieces<Result>): Result {
@@ -36,18 +36,34 @@ export class Turns {
   }
 }
 
-/** Works that wait for their turn: one has it in each round of the event loop, however many there are. */
+/** Works that wait for their turn: one has it at a time, however many there are. */
 const waiting: (() => void)[] = [];
 
-/** Resolves when this work, of all that wait, may go on. */
+/** Milliseconds of a round of the event loop in which nobody else has had anything to do. */
+const IDLE_MS = 0.2;
+/** Longest time for which the others come first: on a busy server, large requests still get on. */
+const LONGEST_WAIT_MS = 10;
+
+let lastRound = 0;
+let lastTurn = 0;
+
+/** Resolves when this work, of all that wait, may go on: once the others have nothing to do, as theirs is short. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
-    if (waiting.length === 1) setImmediate(giveTurn);
+    if (waiting.length > 1) return;
+    lastTurn = performance.now();
+    setImmediate(giveTurn);
   });
 }
 
+/** The round behind a turn, which includes it, is never an idle one. */
 function giveTurn(): void {
-  waiting.shift()?.();
+  const now = performance.now();
+  if (now - lastRound < IDLE_MS || now - lastTurn > LONGEST_WAIT_MS) {
+    lastTurn = now;
+    waiting.shift()?.();
+  }
+  lastRound = now;
   if (waiting.length > 0) setImmediate(giveTurn);
 }

@@ -13,12 +13,19 @@ import { described, Undescribed } from './openapi/swagger-metadata.js';
 import type { HttpRequest } from './sync-request.js';
 
 const ALLOWED = Symbol.for('nestjs-synchro:allowed-method');
+const SMALL = Symbol.for('nestjs-synchro:small-bodies');
 
 /** An endpoint with its one method. Every method is routed to it, so that the others get the contract's 405. */
 export function SyncRoute(name: OperationName | 'live'): MethodDecorator {
   const [method, description] =
     name === 'live' ? (['GET', Undescribed] as const) : ([OPERATIONS[name].method, described(name)] as const);
-  return applyDecorators(All(name), SetMetadata(ALLOWED, method), description);
+  const small = SetMetadata(SMALL, name === 'register' || name === 'snapshot');
+  return applyDecorators(All(name), SetMetadata(ALLOWED, method), small, description);
+}
+
+/** Whether no honest body of a route is large: it has neither changes nor all the buckets that a device knows. */
+export function hasSmallBodies(context: ExecutionContext): boolean {
+  return Reflect.getMetadata(SMALL, context.getHandler()) === true;
 }
 
 /** Whether the handler of a route is one of ours: Nest gives it the metadata of the controller's method. */

@@ -1,7 +1,9 @@
 import { assert, constantFrom, jsonValue, property } from 'fast-check';
 import { LosslessNumber, stringify } from 'lossless-json';
 import { expect, it } from 'vitest';
-import { parseLossless } from '../../lib/common/json/lossless-json.js';
+import { scanJson } from '../../lib/common/json/json-scan.js';
+import { parseLossless, parsing } from '../../lib/common/json/lossless-json.js';
+import { atOnce } from '../../lib/common/pieces.js';
 import { cpuMillis } from '../support/cpu-time.js';
 
 it('parses whatever is JSON like the native parser', () => {
@@ -31,6 +33,25 @@ it('leaves numbers whose digits JavaScript would print as they are', () => {
 it('keeps digits at any depth that the stack allows, and refuses what is deeper', () => {
   expect(stringify(parseLossless(nested(500)))).toBe(nested(500));
   expect(() => parseLossless(nested(1_000_000))).toThrow(RangeError);
+});
+
+it.each([
+  ['a long list of them', (list: string) => `[${list}]`],
+  [
+    'them around a long list',
+    (list: string) => `{"a":1.50,"b":[5.0,[${list}],1e3],"c":{"d":[[${list}]],"e":-0}}`,
+  ],
+  [
+    'texts and keys beside them',
+    (list: string) => `{"1.50":"1.50","x":["1e3",{"2.0":[${list}]}],"y":" 7.0"}`,
+  ],
+  ['what follows the first value', (list: string) => `{"a":[${list}]} 1.50 [2.0`],
+])('keeps the digits of numbers in parts of a long text: %s [W-DATA-1]', (_, around) => {
+  const text = around('1.50,12,{"n":[0.10,"1.50"]},1e300,9223372036854775807,'.repeat(3_000) + '0.0');
+  const scan = scanJson(text, undefined, true);
+  const inParts = atOnce(parsing(text, scan));
+  expect(stringify(inParts)).toBe(text.slice(0, scan.end));
+  expect(inParts).toEqual(parseLossless(text, scan));
 });
 
 it('takes the last of duplicate keys', () => {

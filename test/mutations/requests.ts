@@ -118,8 +118,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'numbers-lose-their-digits',
     file: 'lib/common/json/lossless-json.ts',
-    find: 'new LosslessNumber(value.slice(NUMBER.length))',
-    replace: 'new LosslessNumber(String(Number(value.slice(NUMBER.length))))',
+    find: 'new LosslessNumber(part.slice(NUMBER.length))',
+    replace: 'new LosslessNumber(String(Number(part.slice(NUMBER.length))))',
     tests: [{ file: 'test/common/lossless-json.test.ts', name: 'keeps the digits of numbers' }],
     why: 'W-DATA-1: 64-bit integers and numerics survive both directions exactly.',
   },

@@ -135,7 +135,7 @@ export const SHARE: readonly Mutation[] = [
   {
     name: 'commas-without-a-value-are-taken',
     file: 'lib/common/json/json-parts.ts',
-    find: 'if (isRest && keys.length === 0) throw malformed(end);',
+    find: 'if (isRest && list.length === 0) throw malformed(end);',
     replace: '',
     tests: [
       {
@@ -143,6 +143,30 @@ export const SHARE: readonly Mutation[] = [
         name: 'is refused as it is as a whole: a comma behind a long value',
       },
     ],
+    why: 'What is refused would depend on the size of a body.',
+  },
+  {
+    name: 'long-work-comes-as-often-as-others',
+    file: 'lib/common/pieces.ts',
+    find: 'now - lastTurn > LONGEST_WAIT_MS',
+    replace: 'now > lastTurn',
+    tests: [{ file: 'test/common/turns.test.ts', name: 'waits while others have' }],
+    why: 'Rule 15: whoever sends megabytes would have half of the time that others need.',
+  },
+  {
+    name: 'registrations-may-be-large',
+    file: 'lib/http/bodies/body.interceptor.ts',
+    find: 'if (hasSmallBodies(context)) throw tooLarge(LARGE);',
+    replace: '',
+    tests: [{ file: 'test/http/limits/large-bodies.test.ts', name: 'where no honest one is' }],
+    why: 'Rule 15: a name of 15 MB was read, parsed and refused.',
+  },
+  {
+    name: 'keys-of-megabytes-are-values',
+    file: 'lib/common/json/json-parts.ts',
+    find: 'return !isKey(text, close + 1);',
+    replace: 'return true;',
+    tests: [{ file: 'test/common/json-parts.test.ts', name: 'a longer key' }],
     why: 'What is refused would depend on the size of a body.',
   },
   {

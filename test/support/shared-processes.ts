@@ -10,7 +10,7 @@ export const ALONE: readonly string[] = `
   guards-identity guards-start honest-requests hooks hub instances kill logger-fails logger-option logging million-cascade
   million-rows oracle package poison-rows printable pull-consistency push-effects push-server-state push-split
   members readme-examples request-limits resolver-errors resolvers server-restart silent-network snapshot-own-pushes stream
-  version-start`
+  turns version-start`
   .trim()
   .split(/\s+/)
   .map((name) => `test/**/${name}.test.ts`);

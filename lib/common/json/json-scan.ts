@@ -10,8 +10,6 @@ export interface JsonScan {
   readonly values: number;
   /** Starts and ends, in turn, of the numbers that JavaScript may print in another way; of the others it never does. */
   readonly unusual: readonly number[];
-  /** The same of numbers with an exponent. */
-  readonly exponents: readonly number[];
 }
 
 /** Where reading ends: beyond them, {@link JsonScan} says no more than that they are passed. */
@@ -37,7 +35,6 @@ export function* scanning(
   first = false,
 ): Pieces<JsonScan> {
   const unusual: number[] = [];
-  const exponents: number[] = [];
   let [depth, nesting, values, at, pieceEnd] = [0, 0, 0, 0, PIECE];
   for (; at < text.length; at++) {
     if (at >= pieceEnd) {
@@ -51,17 +48,16 @@ export function* scanning(
       values++;
       nesting = Math.max(nesting, ++depth);
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-      if (--depth <= 0 && first) return { end: at + 1, nesting, values, unusual, exponents };
+      if (--depth <= 0 && first) return { end: at + 1, nesting, values, unusual };
     } else if (isDigit(code) || (code === MINUS && isDigit(text.charCodeAt(at + 1)))) {
       const start = at;
       const form = readNumber(text, start);
       at = form.end - 1;
       if (!form.isPlain) unusual.push(start, form.end);
-      if (form.hasLetter) exponents.push(start, form.end);
     }
     if (nesting > maxNesting || values > maxValues) break;
   }
-  return { end: text.length, nesting, values, unusual, exponents };
+  return { end: text.length, nesting, values, unusual };
 }
 
 /** Characters. */
@@ -96,7 +92,7 @@ const PLAIN_LENGTH = 15;
  * `isPlain`: JavaScript certainly prints the same text (`12`, `-0.5`; not `0`, `5.0`, `0.05`, `1e3`, which need a
  * closer check).
  */
-function readNumber(text: string, start: number): { end: number; isPlain: boolean; hasLetter: boolean } {
+function readNumber(text: string, start: number): { end: number; isPlain: boolean } {
   let points = 0;
   let hasLetter = false;
   let end = text.charCodeAt(start) === MINUS ? start + 1 : start;
@@ -112,7 +108,7 @@ function readNumber(text: string, start: number): { end: number; isPlain: boolea
   const isInteger = points === 0 && lead !== ZERO;
   const isDecimal =
     points === 1 && last !== ZERO && last !== POINT && (lead !== ZERO || isPlainFraction(text, start, next));
-  return { end, hasLetter, isPlain: isShort && (isInteger || isDecimal) };
+  return { end, isPlain: isShort && (isInteger || isDecimal) };
 }
 
 /** `0.5` and `-0.5`, but neither `00.5` nor what may be printed with an exponent. */

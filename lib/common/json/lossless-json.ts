@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
-import { parsingParts } from './json-parts.js';
+import { filledIn, isKey, parsingParts, type StandIn } from './json-parts.js';
 import { scanJson, type JsonScan } from './json-scan.js';
 import { atOnce, type Pieces } from '../pieces.js';
 
@@ -15,9 +15,6 @@ const NUMBER = randomBytes(9).toString('base64url');
 /** For deeper texts, the native parser itself decides whether they are too deep for the stack. */
 const SHALLOW = 1_000;
 
-/** Numbers, or other values. */
-const PIECE = 5_000;
-
 /**
  * Parses JSON into plain values. Numbers that JavaScript would print in another way (`5.00`, those beyond 2⁵³) become
  * `LosslessNumber`s that keep their digits; the last of duplicate keys wins. Node's own parser does the work: reading
@@ -30,77 +27,61 @@ export function parseLossless(text: string, scan: JsonScan = scanJson(text)): un
 }
 
 /** {@link parseLossless} in pieces. */
-export function* parsing(
-  text: string,
-  scan: JsonScan,
-  parse: (text: string) => Pieces<unknown> = parsingParts,
-): Pieces<unknown> {
-  const safe = yield* withoutInexact(text, scan);
-  if (scan.nesting > SHALLOW) return JSON.parse(safe, (_key, value) => unwrap(value));
-  const value = yield* parse(safe);
-  return safe.length === scan.end ? value : yield* unwrapAll(value);
+export function* parsing(text: string, scan: JsonScan, parse = parsingParts): Pieces<unknown> {
+  const numbers = inQuotes(text, scan.unusual);
+  return scan.nesting > SHALLOW
+    ? JSON.parse(numbers.slice(0, scan.end), (_key, value) =>
+        typeof value === 'string' ? numbers.valueOf(value) : value,
+      )
+    : yield* parse(text, scan.end, numbers);
 }
 
 /** Twice as fast as in parts. */
-function* parsingWhole(text: string): Pieces<unknown> {
+function* parsingWhole(_text: string, end: number, { slice, valueOf }: StandIn): Pieces<unknown> {
   yield;
-  return JSON.parse(text);
+  const safe = slice(0, end);
+  const value: unknown = JSON.parse(safe);
+  return safe.length === end ? value : filledIn(value, valueOf);
 }
 
-function* withoutInexact(text: string, { unusual, end: textEnd }: JsonScan): Pieces<string> {
-  let [safe, copied] = ['', 0];
-  const parts: string[] = [];
-  for (let index = 0; index < unusual.length; index += 2) {
-    if (parts.length > PIECE) {
-      safe += parts.splice(0).join('');
-      yield;
-    }
-    const [start = 0, end = 0] = [unusual[index], unusual[index + 1]];
-    const token = text.slice(start, end);
-    // What is no number, or where only a key may be, stays what it is, for the parser to refuse.
-    if (isExact(token) || !IS_NUMBER.test(token) || isKey(text, end)) continue;
-    parts.push(text.slice(copied, start), `"${NUMBER}${token}"`);
-    copied = end;
+/** A text, with the numbers in quotes that JavaScript would not give back as they are. */
+function inQuotes(text: string, unusual: JsonScan['unusual']): StandIn {
+  return {
+    slice: (start, end) => {
+      let copied = start;
+      const parts: string[] = [];
+      for (let index = firstFrom(unusual, start); (unusual[index] ?? end) < end; index += 2) {
+        const [from, to = end] = [unusual[index], unusual[index + 1]];
+        const token = text.slice(from, to);
+        // What is no number, or where only a key may be, stays what it is, for the parser to refuse.
+        if (isExact(token) || !IS_NUMBER.test(token) || isKey(text, to)) continue;
+        parts.push(text.slice(copied, from), `"${NUMBER}${token}"`);
+        copied = to;
+      }
+      return copied === start ? text.slice(start, end) : parts.join('') + text.slice(copied, end);
+    },
+    valueOf: (part) => (part.startsWith(NUMBER) ? new LosslessNumber(part.slice(NUMBER.length)) : part),
+  };
+}
+
+/** The index of the first of some numbers, which have two positions each, that begins at a position or behind it. */
+function firstFrom(positions: readonly number[], start: number): number {
+  let [low, high] = [0, positions.length >> 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((positions[2 * middle] ?? start) < start) low = middle + 1;
+    else high = middle;
   }
-  return copied === 0 ? text.slice(0, textEnd) : safe + parts.join('') + text.slice(copied, textEnd);
+  return 2 * low;
 }
 
 /** Whether JavaScript's number has the same digits, spelled in the same way. */
 function isExact(token: string): boolean {
-  return String(Number(token)) === token;
+  return !UNSIGNED_EXPONENT.test(token) && String(Number(token)) === token;
 }
 
-function isKey(text: string, end: number): boolean {
-  let after = end;
-  while (WHITESPACE.has(text[after] ?? '')) after++;
-  return text[after] === ':';
-}
-
-const WHITESPACE = new Set([' ', '\t', '\n', '\r']);
+/** JavaScript writes `1e+300`, and takes long for it. */
+const UNSIGNED_EXPONENT = /[eE]\d/;
 
 /** Each character can be taken in one way only, so that the time is linear. */
 const IS_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-
-function unwrap(value: unknown): unknown {
-  return typeof value === 'string' && value.startsWith(NUMBER)
-    ? new LosslessNumber(value.slice(NUMBER.length))
-    : value;
-}
-
-/** In place. A reviver would do the same, and take several times as long. */
-function* unwrapAll(root: unknown): Pieces<unknown> {
-  const open: unknown[] = [[root]];
-  const [holder] = open as [unknown[]];
-  let seen = 0;
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const members = next as Record<string, unknown>;
-    const keys = Array.isArray(next) ? next.keys() : Object.keys(members);
-    for (const key of keys) {
-      if (++seen % PIECE === 0) yield;
-      const member = members[key];
-      if (typeof member === 'string') members[key] = unwrap(member);
-      else if (typeof member === 'object' && member !== null) open.push(member);
-    }
-  }
-  return holder[0];
-}

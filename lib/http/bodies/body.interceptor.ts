@@ -11,6 +11,8 @@ import type { SynchroSettings } from '../../settings/synchro.settings.js';
 import { Admission } from '../admission/admission.js';
 import type { HttpResponse } from '../answer.js';
 import { readKeptBody, userOf, type HttpRequest } from '../sync-request.js';
+import { hasSmallBodies } from '../sync-route.js';
+import { LARGE, tooLarge } from './incoming-body.js';
 
 /** Reads the body, now that the user is known and the server has room. */
 @Injectable()
@@ -24,9 +26,10 @@ export class BodyInterceptor implements NestInterceptor {
     const http = context.switchToHttp();
     const request = http.getRequest<HttpRequest>();
     if (request.method === 'POST') {
-      await readKeptBody(request, this.options.limits, () =>
-        this.admission.largeBody(userOf(request), http.getResponse<HttpResponse>()),
-      );
+      await readKeptBody(request, this.options.limits, async () => {
+        if (hasSmallBodies(context)) throw tooLarge(LARGE);
+        await this.admission.largeBody(userOf(request), http.getResponse<HttpResponse>());
+      });
     }
     return next.handle();
   }

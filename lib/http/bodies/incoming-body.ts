@@ -8,7 +8,7 @@ import type { BodyInProgress, BodyMemory } from './body-memory.js';
 const MEBIBYTE = 1024 * 1024;
 
 /** Bytes; a push of 1,000 ordinary changes is smaller. The rest of a larger body stays in the network until its turn. */
-const LARGE = MEBIBYTE;
+export const LARGE = MEBIBYTE;
 
 export interface BodyLimits {
   readonly maxBytes: number;

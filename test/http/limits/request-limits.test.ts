@@ -105,7 +105,7 @@ describe('a request as a whole is refused [W-LOAD-2]', () => {
   });
 
   it.each([
-    ['register', 'client_name', 15_000_000],
+    ['register', 'client_name', 1_000_000],
     ['register', 'client_name', 1_025],
     ['register', 'platform', 257],
     ['register', 'app_version', 257],

@@ -24,38 +24,59 @@ export function* excessGrowth(
   value: unknown,
   scan: JsonScan | null = null,
 ): Pieces<number> {
-  const growth = yield* growthOf(column, value, scan);
-  if (growth === 0 || growth === Infinity) return growth;
-  return Math.max(0, growth - FREE_FACTOR * (yield* sizeOf(value)));
+  const { growth, size } = yield* growthOf(column, value, scan);
+  return growth === Infinity ? growth : Math.max(0, growth - FREE_FACTOR * size);
+}
+
+interface Growth {
+  readonly growth: number;
+  /** About as many characters as the value was sent with. */
+  readonly size: number;
 }
 
 function* growthOf(
   { baseType, isArray }: Pick<ContractColumn, 'baseType' | 'isArray'>,
   value: unknown,
   scan: JsonScan | null,
-): Pieces<number> {
+): Pieces<Growth> {
   const type = baseType.replace(/^_/, '');
   const keepsSpelling = KEEPS_SPELLING.has(type);
-  if (typeof value !== 'string') {
-    let [growth, seen] = [0, 0];
-    for (const { part } of partsOf(value)) {
+  // Strings in a document stay strings; in an array they are elements.
+  if (typeof value !== 'string') return yield* growthOfParts(value, keepsSpelling, type === 'jsonb');
+  const size = value.length;
+  if (keepsSpelling || !MAY_GROW.test(value)) return { growth: 0, size };
+  if (type === 'jsonb' && !isArray)
+    return { growth: scan === null ? singleGrowth(value.trim()) : documentGrowth(value, scan), size };
+  const list = isArray ? parseJson(value) : undefined;
+  if (!Array.isArray(list)) return { growth: textGrowth(value), size };
+  return { ...(yield* growthOf({ baseType: type, isArray: true }, list, null)), size };
+}
+
+/** Of a parsed value, and all that it holds. */
+function* growthOfParts(value: unknown, keepsSpelling: boolean, keepsTexts: boolean): Pieces<Growth> {
+  const open: (readonly unknown[])[] = [[value]];
+  let [growth, size, seen] = [0, 0, 0];
+  for (let parts = open.pop(); parts !== undefined; parts = open.pop()) {
+    for (const part of parts) {
       if (++seen % PIECE === 0) yield;
       const token = numberToken(part);
-      if (token !== null && token.length > MAX_NUMBER_LENGTH) return Infinity;
-      if (keepsSpelling) continue;
-      if (token !== null) growth += numberGrowth(token);
-      // Strings in a document stay strings; in an array they are elements.
-      else if (typeof part === 'string' && type !== 'jsonb') growth += textGrowth(part);
+      if (token !== null) {
+        size += token.length;
+        if (token.length > MAX_NUMBER_LENGTH) growth = Infinity;
+        else if (!keepsSpelling) growth += exponentGrowth(token);
+      } else if (typeof part === 'string') {
+        size += part.length;
+        if (!keepsSpelling && !keepsTexts) growth += textGrowth(part);
+      } else if (Array.isArray(part)) {
+        size += 1 + part.length;
+        open.push(part);
+      } else if (isJsonObject(part)) {
+        size += Object.keys(part).reduce((sum, key) => sum + key.length + 4, 1);
+        open.push(Object.values(part));
+      } else size += String(part).length;
     }
-    return growth;
   }
-  if (keepsSpelling || !MAY_GROW.test(value)) return 0;
-  if (type === 'jsonb' && !isArray)
-    return scan === null ? singleGrowth(value.trim()) : documentGrowth(value, scan);
-  const list = isArray ? parseJson(value) : undefined;
-  return Array.isArray(list)
-    ? yield* growthOf({ baseType: type, isArray: true }, list, null)
-    : textGrowth(value);
+  return { growth, size };
 }
 
 /** Of a document of one value: what is no number of JSON's is a string. */
@@ -64,21 +85,6 @@ function singleGrowth(text: string): number {
 }
 
 const JSON_NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-
-/** About as many characters as the value was sent with. */
-function* sizeOf(value: unknown): Pieces<number> {
-  let [size, seen] = [0, 0];
-  for (const { part, members } of partsOf(value)) {
-    if (++seen % PIECE === 0) yield;
-    const token = numberToken(part);
-    if (typeof part === 'string') size += part.length;
-    else if (token !== null) size += token.length;
-    else if (Array.isArray(part)) size += 1 + part.length;
-    else if (members === null) size += String(part).length;
-    else size += Object.keys(part as object).reduce((sum, key) => sum + key.length + 4, 1);
-  }
-  return size;
-}
 
 /** Types whose values come back about as long as they were sent, or as doubles. */
 const KEEPS_SPELLING: ReadonlySet<string> = new Set([
@@ -102,42 +108,31 @@ function wordGrowth(word: string): number {
 const LONG_NUMBER = /^[+-]?\.?\d[\da-fox_.+-]*$/i;
 
 /** A text that is no JSON becomes a string, of any content. */
-function documentGrowth(text: string, { exponents, unusual }: JsonScan): number {
+function documentGrowth(text: string, { unusual }: JsonScan): number {
   let growth = 0;
   for (let index = 0; index < unusual.length; index += 2) {
-    if ((unusual[index + 1] ?? 0) - (unusual[index] ?? 0) > MAX_NUMBER_LENGTH) growth = Infinity;
-  }
-  for (let index = 0; index < exponents.length; index += 2) {
-    growth += numberGrowth(text.slice(exponents[index], exponents[index + 1]));
+    const token = text.slice(unusual[index], unusual[index + 1]);
+    growth += token.length > MAX_NUMBER_LENGTH ? Infinity : numberGrowth(token);
   }
   return growth > 0 && !isJson(text) ? 0 : growth;
 }
 
-function numberGrowth(token: string): number {
+function numberGrowth(word: string): number {
+  // PostgreSQL takes 1_000 for a number.
+  const plain = word.includes('_') ? word.replaceAll('_', '') : word;
+  return hasExponent(plain) && !Number.isNaN(Number(plain)) ? exponentGrowth(plain) : 0;
+}
+
+function hasExponent(word: string): boolean {
+  return word.includes('e') || word.includes('E');
+}
+
+/** Of what is a number. */
+function exponentGrowth(token: string): number {
   const mark = Math.max(token.indexOf('e'), token.indexOf('E'));
   if (mark === -1) return 0;
-  // PostgreSQL takes 1_000 for a number.
-  const plain = token.includes('_') ? token.replaceAll('_', '') : token;
-  if (Number.isNaN(Number(plain))) return 0;
-  const power = Math.abs(Number(plain.slice(Math.max(plain.indexOf('e'), plain.indexOf('E')) + 1)));
+  const power = Math.abs(Number(token.slice(mark + 1)));
   return power > MAX_EXPONENT ? Infinity : power;
-}
-
-interface Part {
-  readonly part: unknown;
-  /** Of an array or an object; null: it is neither. */
-  readonly members: readonly unknown[] | null;
-}
-
-/** A parsed value, and all that it holds. */
-function* partsOf(value: unknown): Generator<Part, void> {
-  const open = [value];
-  while (open.length > 0) {
-    const part = open.pop();
-    const members = Array.isArray(part) ? part : isJsonObject(part) ? Object.values(part) : null;
-    yield { part, members };
-    if (members !== null) for (const member of members) open.push(member);
-  }
 }
 
 /** Parts that are checked in less than a millisecond. */
