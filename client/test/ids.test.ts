@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { parentKey } from '../src/engine/batch.js';
-import { tableSchema } from '../src/records/columns.js';
+import { tableSchema, type TableSchema } from '../src/records/columns.js';
 import { createdUnder } from '../src/records/edit.js';
 import { canonicalId } from '../src/records/ids.js';
 import { keyOf, type Entry } from '../src/records/record.js';
+import type { SchemaTable } from '../src/wire/messages.js';
 import { column, SCHEMA } from './support/store-samples.js';
 
-const [things] = SCHEMA.tables;
-if (!things) throw new Error('the schema has no table');
+const [first] = SCHEMA.tables;
+if (!first) throw new Error('the schema has no table');
+const things: SchemaTable = first;
 
-function keyedBy(type: string): ReturnType<typeof tableSchema> {
+function keyedBy(type: string): TableSchema {
   return tableSchema({ ...things, columns: [column('id', type, 'string')] });
 }
 

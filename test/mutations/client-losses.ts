@@ -55,6 +55,19 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     why: 'What was made under a record that is taken back would stay, and be refused.',
   },
   {
+    name: 'client-knows-no-parent-that-a-number-names',
+    file: 'client/src/records/ids.ts',
+    find: "if (typeof value === 'number') return String(value);",
+    replace: '',
+    tests: [
+      {
+        file: 'client/test/ids.test.ts',
+        name: 'that is a number names the parent that a record is made under, too',
+      },
+    ],
+    why: 'What was made under a record that is taken back would stay, and be refused.',
+  },
+  {
     name: 'client-signs-out-over-refusals',
     file: 'client/src/store/loses-nothing.ts',
     find: 'if (rejected === 0) return;',

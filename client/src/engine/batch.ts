@@ -80,7 +80,7 @@ function parentsFirst(entries: readonly Entry[], tables: ReadonlyMap<string, Tab
 /** The {@link keyOf} of the record that an entry's record is created under. */
 export function parentKey(entry: Entry, tables: ReadonlyMap<string, TableSchema>): string | undefined {
   const parent = tables.get(entry.table)?.parent;
-  const id = parent && namedId(entry.patch[parent.column]);
+  const id = namedId(parent ? entry.patch[parent.column] : undefined);
   return parent && id !== undefined ? keyOf({ table: parent.table, id }) : undefined;
 }
 

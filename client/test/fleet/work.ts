@@ -1,6 +1,12 @@
 import type { ClientKind, Operation } from '../../../test/oracle/operation.js';
 import { canonicalId } from '../../../test/oracle/ids.js';
-import { parentOf, TABLE_NAMES, tableOf, type TableName } from '../../../test/oracle/world/tables.js';
+import {
+  keyType,
+  parentOf,
+  TABLE_NAMES,
+  tableOf,
+  type TableName,
+} from '../../../test/oracle/world/tables.js';
 import { at, type World } from '../../../test/oracle/world.js';
 import { SyncError } from '../../src/index.js';
 import type { Refused, Row } from '../../src/records/record.js';
@@ -153,8 +159,9 @@ async function newRow(
     ...(parent && { [parent.fk]: above }),
   };
   const id = world.newId(table);
-  // Some apps write UUIDs in capitals.
-  return { table, operation: 'create', id: choice % 5 === 0 ? id.toUpperCase() : id, values };
+  // Some apps write UUIDs in capitals, which mean the same; those of a text do not.
+  const isWrittenLarge = choice % 5 === 0 && keyType(tableOf(table)) === 'uuid';
+  return { table, operation: 'create', id: isWrittenLarge ? id.toUpperCase() : id, values };
 }
 
 async function update({ world, screen }: Place, table: TableName, choice: number): Promise<Edit | undefined> {
