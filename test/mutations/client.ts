@@ -82,6 +82,14 @@ export const CLIENT: readonly Mutation[] = [
     why: 'An expired token would end the sync until the app starts again.',
   },
   {
+    name: 'client-has-browsers-ask-before-each-request',
+    file: 'client/src/wire/http.ts',
+    find: "{ method: 'POST', body:",
+    replace: "{ method: 'POST', cache: 'no-store', body:",
+    tests: [{ file: 'client/test/cross-origin.test.ts', name: 'asks once whether it may pull' }],
+    why: 'Each pull from a page of another origin would take two round trips.',
+  },
+  {
     name: 'client-goes-on-with-a-snapshot-in-an-emptied-store',
     file: 'client/src/engine/pulling.ts',
     find: '(meta.snapshot?.rows ?? 0) === before',
