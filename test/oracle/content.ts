@@ -1,5 +1,6 @@
 import { instant } from '../support/instant.js';
 import type { Facts } from './history.js';
+import { idText } from './world/tables.js';
 
 const TIMES = new Set(['updated_at', 'deleted_at']);
 
@@ -8,7 +9,7 @@ function canonical(column: string, value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (TIMES.has(column)) return String(instant(value));
   // To the last digit; a device may have it as text.
-  if (column === 'id' || column.endsWith('_id')) return String(value);
+  if (column === 'id' || column.endsWith('_id')) return idText(value);
   // Its label may be called anew at any time, which changes no row.
   if (column === 'mood' && typeof value === 'string') return value.replace(/_\d+$/, '');
   // What a device has not read back yet is still the text that it pushes.

@@ -1,3 +1,5 @@
+import { isLosslessNumber } from 'lossless-json';
+
 /**
  * The tables of the world that the oracle watches, as plain facts: the host app, its schema and the oracle's own rules
  * are all made from them. Every table has `id`, `title`, `rank`, `amount`, `data`, `updated_at` and `deleted_at`.
@@ -70,10 +72,13 @@ export interface RowName {
 /** The parent that a row names; undefined where its table has none. */
 export function parentOf(name: string, row: Readonly<Record<string, unknown>>): RowName | undefined {
   const { parent } = tableOf(name);
-  const id = parent && row[parent.fk];
-  return (
-    parent && { table: parent.table as TableName, id: id === null || id === undefined ? '' : String(id) }
-  );
+  return parent && { table: parent.table as TableName, id: idText(row[parent.fk]) };
+}
+
+/** An id or a reference, to the last digit; empty where there is none. */
+export function idText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || isLosslessNumber(value) ? value.toString() : '';
 }
 
 /** The columns of a pushed row that the server takes from a device. */
