@@ -152,4 +152,12 @@ export const WRITE_POLICY: readonly Mutation[] = [
     tests: [{ file: POLICY_TEST, name: 'is not asked while nothing tells what the user sees' }],
     why: 'W-WRITE-9: while the log is outdated an editor’s edits would be refused for good.',
   },
+  {
+    name: 'members-of-thousands-are-all-read',
+    file: 'lib/store/host-rows/members-sql.ts',
+    find: "${tests.join(' AND ')} OFFSET 0)",
+    replace: "${tests.join(' AND ')})",
+    tests: [{ file: 'test/store/member-probes.test.ts', name: 'is looked up for the rows alone' }],
+    why: 'A push of one row would read every team of its user, four times.',
+  },
 ];
