@@ -106,7 +106,7 @@ function* isValueAsItStands(text: string, open: number, close: number): Pieces<b
 }
 
 /** Escapes, and what must be one. */
-const TO_PARSE = /[\\\u0000-\u001f]/;
+const TO_PARSE = /[\\\p{Cc}]/u;
 
 /** Whether a string or a number that ends at a position is a key. */
 export function isKey(text: string, end: number): boolean {
