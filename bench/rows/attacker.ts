@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { quantile } from '../run/statistics.js';
-import { memoryOf } from '../run/usage.js';
+import { memoryOf, usageSinceStart } from '../run/usage.js';
 import { BenchDevice } from '../environment/device.js';
 import { HttpLoad } from '../environment/http-load.js';
 import type { Environment } from '../environment/environment.js';
@@ -63,17 +63,22 @@ async function prepare(environment: Environment): Promise<Comparison> {
   const rest = memoryOf(app.pid);
   const usage = { node: 0, backends: 0, walsender: 0, load: 0, peakMb: 0 };
   const all: Times[] = [];
+  const cpu = { app: 0, server: 0, attacker: 0 };
 
   return {
     subject: async (): Promise<Round> => {
       let times: Times = { pull: [], push: [] };
+      const before = usageSinceStart(process.pid).node;
       await process.call('start');
       const timing = await environment.timed(app, async () => {
         times = await asAlways(devices, milliseconds);
       });
       await process.call('stop');
       all.push(times);
-      const { peakMb } = timing.usage;
+      const { peakMb, node, backends, walsender } = timing.usage;
+      cpu.app += node;
+      cpu.server += backends + walsender;
+      cpu.attacker += usageSinceStart(process.pid).node - before;
       return {
         values: [quantile(times.pull, 0.99), quantile(times.push, 0.99), Math.max(1, peakMb - rest)],
         usage: timing.usage,
@@ -95,6 +100,7 @@ async function prepare(environment: Environment): Promise<Comparison> {
       return [
         `attacker: others' pulls ${text(all.flatMap(({ pull }) => pull))}; pushes ${text(all.flatMap(({ push }) => push))}; at rest ${rest.toFixed(0)} MB`,
         `attacker: without an attack, pulls ${text(atRest.pull)}; pushes ${text(atRest.push)}`,
+        `attacker: CPU of all rounds: app ${cpu.app.toFixed(1)} s, PostgreSQL ${cpu.server.toFixed(1)} s, attacker's own process ${cpu.attacker.toFixed(1)} s`,
         `attacker: was answered ${list.join(', ')}`,
       ];
     },

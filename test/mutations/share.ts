@@ -170,6 +170,14 @@ export const SHARE: readonly Mutation[] = [
     why: 'What is refused would depend on the size of a body.',
   },
   {
+    name: 'large-pushes-are-worked-on-together',
+    file: 'lib/http/admission/admission.ts',
+    find: 'private readonly largeWork = gate(LARGE_AT_WORK, 1);',
+    replace: 'private readonly largeWork = gate(100 * LARGE_AT_WORK, 1);',
+    tests: [{ file: 'test/http/limits/admission.test.ts', name: 'worked on two at a time' }],
+    why: 'Rule 12: five users with 16 MB of numbers each took half a gigabyte.',
+  },
+  {
     name: 'queue-of-one-user-goes-first',
     file: 'lib/http/admission/fair-gate.ts',
     find: '      this.queues.delete(user);\n      // Behind all others.',

@@ -1,7 +1,8 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { finalize, type Observable } from 'rxjs';
 import type { HttpResponse } from '../answer.js';
-import { type HttpRequest, userOf } from '../sync-request.js';
+import { LARGE } from '../bodies/incoming-body.js';
+import { bodyOf, type HttpRequest, userOf } from '../sync-request.js';
 import { Admission, type Work } from './admission.js';
 
 /** Makes each request wait for its user's turn: once its user is known, before any of the body is read. */
@@ -28,8 +29,10 @@ abstract class WorkInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp();
-    const user = userOf(http.getRequest<HttpRequest>());
-    const leave = await this.admission.work(this.work, user, http.getResponse<HttpResponse>());
+    const request = http.getRequest<HttpRequest>();
+    const isLarge = bodyOf(request).text.length > LARGE;
+    const response = http.getResponse<HttpResponse>();
+    const leave = await this.admission.work(this.work, isLarge, userOf(request), response);
     return next.handle().pipe(finalize(leave));
   }
 }

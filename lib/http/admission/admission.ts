@@ -30,6 +30,12 @@ const AT_WORK = { push: 1, read: 2 } as const;
 const LARGE_BODIES = 2;
 
 /**
+ * Of all users: what a large body is parsed to takes several times its size. More would not be done sooner, and pushes
+ * of ordinary size don't wait for them.
+ */
+const LARGE_AT_WORK = 2;
+
+/**
  * Gives each user a share of an instance, not all of it. Requests beyond that wait for their turn, and are answered
  * 503 when it doesn't come.
  */
@@ -38,6 +44,7 @@ export class Admission {
   private readonly requests: FairGate;
   private readonly reads: FairGate;
   private readonly largeBodies: FairGate;
+  private readonly largeWork = gate(LARGE_AT_WORK, 1);
   private pushes: FairGate | null = null;
   /** Gives a request's place back. */
   private readonly places = new WeakMap<ServerResponse, Leave>();
@@ -84,13 +91,29 @@ export class Admission {
    * The same for work on a request whose body is there.
    * @returns to be called when it is done
    */
-  work(work: Work, user: string, response: HttpResponse): Promise<Leave> {
+  async work(work: Work, isLarge: boolean, user: string, response: HttpResponse): Promise<Leave> {
+    if (!isLarge) return this.enter(this.gateOf(work), user, response);
+    // First, so that those who wait here take no place of ordinary pushes.
+    const leaveLarge = await this.enter(this.largeWork, user, response);
+    try {
+      const leave = await this.enter(this.gateOf(work), user, response);
+      return () => {
+        leave();
+        leaveLarge();
+      };
+    } catch (error) {
+      leaveLarge();
+      throw error;
+    }
+  }
+
+  private gateOf(work: Work): FairGate {
+    if (work === 'read') return this.reads;
     // Not before: the pool is there by then.
-    const pushes = (this.pushes ??= gate(
+    return (this.pushes ??= gate(
       this.options.limits.pushes ?? Math.max(1, Math.floor(poolSize(this.dataSource) / 2)),
       AT_WORK.push,
     ));
-    return this.enter(work === 'push' ? pushes : this.reads, user, response);
   }
 
   private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {

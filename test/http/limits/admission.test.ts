@@ -25,10 +25,10 @@ async function started(userId: string): Promise<Device> {
 }
 
 /** So many pushes of one device at once, each of one create. */
-async function pushing(device: Device, count: number): Promise<readonly Promise<Response>[]> {
+async function pushing(device: Device, count: number, title = 'x'): Promise<readonly Promise<Response>[]> {
   const { schema_version, schema_hash } = await device.schema();
   return Array.from({ length: count }, () => {
-    const data = { title: 'x', user_id: device.userId };
+    const data = { title, user_id: device.userId };
     const changes = [{ id: randomUUID(), table_name: 'tasks', operation: 'create', data }];
     return fetch(`${app.url}/sync/push`, {
       method: 'POST',
@@ -82,6 +82,22 @@ it('pushes of many users leave half of the pool to pulls and to the host [W-LOAD
     expect(await waitingForLocks()).toBe(5);
   });
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(24).fill(200));
+});
+
+it('large pushes of many users are worked on two at a time, and others pass them [W-ATTACK-4]', async () => {
+  const devices = await Promise.all(Array.from({ length: 6 }, (_, n) => started(`large-${n}`)));
+  const ann = await started('small');
+  let held: readonly Promise<Response>[] = [];
+  await whileLocked('tasks', async () => {
+    const large = 'x'.repeat(2 * 1024 * 1024);
+    held = (await Promise.all(devices.map((device) => pushing(device, 1, large)))).flat();
+    await eventually(async () => (await waitingForLocks()) === 2);
+    held = [...held, ...(await pushing(ann, 1))];
+    await eventually(async () => (await waitingForLocks()) === 3);
+    await Promise.all(devices.map((device) => device.pull()));
+    expect(await waitingForLocks()).toBe(3);
+  });
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(7).fill(200));
 });
 
 it('requests behind a hundred others of the same user have to come back, at times of their own [W-LOAD-15]', async () => {
