@@ -311,10 +311,29 @@ export const PULL: readonly Mutation[] = [
   {
     name: 'bucket-leaves-while-a-push-is-on-its-way',
     file: 'lib/store/clients/sync-clients.ts',
-    find: 'coalesce(shared_lsn > log.lsn, false)',
-    replace: 'false',
-    tests: [{ file: 'test/pull/teams.test.ts', name: 'when they leave meanwhile, by a snapshot' }],
-    why: 'W-PULL-9: the device made the row, and the log brings it after the bucket has left.',
+    find: 'shared_lsn IS NOT NULL AS has_shared',
+    replace: 'false AS has_shared',
+    tests: [
+      { file: 'test/pull/teams.test.ts', name: 'when they leave meanwhile, by a snapshot' },
+      {
+        file: 'test/pull/own-pushes-left.test.ts',
+        name: 'goes from the device, though no pull has brought it',
+      },
+    ],
+    why: 'W-PULL-9, W-HOST-93: the device made the row, and no pull has brought it before the bucket leaves.',
+  },
+  {
+    name: 'shared-pushes-are-never-told',
+    file: 'lib/store/clients/sync-clients.ts',
+    find: 'shared_lsn = nullif(shared_lsn, $4::bigint)',
+    replace: 'shared_lsn = coalesce(shared_lsn, $4::bigint)',
+    tests: [
+      {
+        file: 'test/pull/own-pushes-left.test.ts',
+        name: 'goes without a snapshot where a pull has brought it',
+      },
+    ],
+    why: 'W-HOST-93: each team that is left would cost a snapshot for ever after a push.',
   },
   {
     name: 'bucket-comes-back-while-a-push-is-on-its-way',

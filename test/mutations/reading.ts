@@ -18,7 +18,7 @@ export const READING: readonly Mutation[] = [
   {
     name: 'each-pull-is-noted',
     file: 'lib/store/clients/sync-clients.ts',
-    find: '  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return null;\n',
+    find: '  if (!isNew && client.active && client.hasPulledLately && isTold) return null;\n',
     replace: '',
     tests: [{ file: COSTS, name: 'a pull that has nothing new writes nothing' }],
     why: 'W-PULL-13: ten thousand quiet devices would write all day.',

@@ -20,7 +20,7 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 92,
+  HOST: 93,
   SDK: 7,
   LOAD: 31,
   LIVE: 11,

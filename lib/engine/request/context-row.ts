@@ -20,7 +20,7 @@ export function contextSql(tokenSql: string): string {
  */
 export function probeSql(tokenSql: string): string {
   return `WITH log AS MATERIALIZED (
-    SELECT ${tokenSql} AS token, p.last_seq, p.floor_seq, p.epoch_seq, ${IS_OUTDATED} AS is_outdated
+    SELECT ${tokenSql} AS token, p.last_seq, p.floor_seq, p.epoch_seq, p.confirmed_lsn, ${IS_OUTDATED} AS is_outdated
       FROM (SELECT) AS asked LEFT JOIN :sync.sync_wal_position p ON true)
   SELECT p.token, p.is_outdated, ${clientSql('NULL')}, ${LOG}, EXISTS (
          SELECT FROM unnest(c.bucket_subs || (${quoteLiteral(clientBucket(''))} || c.id)) AS b (bucket_id)
@@ -43,6 +43,7 @@ function clientSql(known: string): string {
        ARRAY(SELECT s.bucket_id FROM :sync.sync_subscription_changes s
               WHERE s.client = c.id AND s.from_seq IS NOT NULL) AS leaving, c.last_pull_at IS NOT NULL AS has_pulled,
        c.last_pull_at >= now() - interval '1 minute' AS has_pulled_lately, c.served_seq::text,
+       CASE WHEN c.shared_lsn <= p.confirmed_lsn THEN c.shared_lsn::text END AS logged_share,
        c.snapshot_seq::text, (extract(epoch FROM c.snapshot_expires_at - now()) * 1000)::float8 AS snapshot_left,
        c.snapshot_completed_at IS NOT NULL AS has_snapshot,
        c.snapshot_completed_at = '-infinity' AS has_older_snapshot, c.last_pull_seq::text,
@@ -71,6 +72,8 @@ export interface ContextRow {
   last_pull_seq: string | null;
   has_pulled_lately: boolean | null;
   served_seq: string | null;
+  /** null: nothing was shared, or the log does not have it yet. */
+  logged_share: string | null;
   snapshot_seq: string | null;
   /** Milliseconds. */
   snapshot_left: number | null;
@@ -103,6 +106,7 @@ export function toClient(
     hasSnapshot: row.has_snapshot && (isOlderSchema || row.has_older_snapshot !== true),
     hasPulledLately: row.has_pulled_lately === true,
     served: BigInt(row.served_seq ?? 0),
+    loggedShare: row.logged_share === null ? null : BigInt(row.logged_share),
     hold: row.snapshot_seq === null ? null : { seq: BigInt(row.snapshot_seq), left: row.snapshot_left ?? 0 },
     acknowledged: row.last_pull_seq === null ? null : BigInt(row.last_pull_seq),
     lastSyncAt: row.last_sync_at,

@@ -1,3 +1,4 @@
+import type { Lsn } from '../../common/lsn.js';
 import type { EntityManager } from 'typeorm';
 import type { SqlStatement } from '../../database/pipeline.js';
 import { PreparedStatement } from '../../database/statement.js';
@@ -27,6 +28,8 @@ export interface SyncClient {
   readonly acknowledged: bigint | null;
   /** Where the log stood when rows were last read for it. */
   readonly served: bigint;
+  /** Where its last push into buckets that may leave its user is, once the log has it; null from the next pull on. */
+  readonly loggedShare: Lsn | null;
   /** Of a snapshot in progress: compaction stays below `seq` for `left` milliseconds. */
   readonly hold: { readonly seq: bigint; readonly left: number } | null;
   /** RFC 3339; null before its first sync. */
@@ -104,14 +107,18 @@ export function recordPull(
   served: bigint,
 ): SqlStatement | null {
   const isNew = acknowledged !== null && acknowledged !== client.acknowledged;
-  if (!isNew && client.active && client.hasPulledLately && client.served >= served) return null;
-  return PULLED.bind(manager, [client.id, acknowledged?.toString() ?? null, served.toString()]);
+  const { loggedShare: share } = client;
+  const isTold = client.served >= served && share === null;
+  if (!isNew && client.active && client.hasPulledLately && isTold) return null;
+  const parameters = [client.id, acknowledged, served, share].map((value) => value?.toString() ?? null);
+  return PULLED.bind(manager, parameters);
 }
 
 const PULLED = new PreparedStatement(
   `UPDATE :sync.sync_clients
       SET last_pull_seq = coalesce($2::bigint, last_pull_seq), last_pull_at = now(), last_sync_at = now(),
-          is_active = true, served_seq = greatest(served_seq, $3::bigint)
+          is_active = true, served_seq = greatest(served_seq, $3::bigint),
+          shared_lsn = nullif(shared_lsn, $4::bigint)
     WHERE id = $1`,
 );
 
@@ -141,6 +148,9 @@ const PUSHED = new PreparedStatement(
  *
  * A bucket that leaves before the client has read the log behind its coming has brought no rows that would have to
  * go.
+ *
+ * Rows that the client has pushed since its last pull are on it, though no pull has brought them: which ones, the log
+ * does not say (W-HOST-93).
  * @param from the device's checkpoint: it has the entries of leaving buckets up to here, and reads none after it
  * @param channel the channel that the consumer listens to
  */
@@ -153,10 +163,8 @@ export function changeSubscriptions(
   // Whoever changes subscriptions takes the client's row first.
   return {
     sql: `WITH client AS MATERIALIZED (
-       SELECT id, bucket_subs, bucket_since, served_seq, shared_lsn, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
+       SELECT id, bucket_subs, bucket_since, served_seq, shared_lsn IS NOT NULL AS has_shared, (pg_current_wal_insert_lsn() - '0/0')::bigint AS lsn
          FROM :sync.sync_clients WHERE id = $1 FOR NO KEY UPDATE
-     ), log AS MATERIALIZED (
-       SELECT max(confirmed_lsn) AS lsn FROM :sync.sync_wal_position
      ), unwanted AS (
        DELETE FROM :sync.sync_subscription_changes s USING client
         WHERE s.client = client.id AND s.from_seq IS NULL AND s.bucket_id <> ALL ($2::text[])
@@ -166,8 +174,8 @@ export function changeSubscriptions(
          FROM client, unnest($2::text[]) AS b WHERE b <> ALL (bucket_subs)
        UNION SELECT id, b, greatest((bucket_since ->> b)::bigint, $3::bigint), greatest(served_seq, $3::bigint),
                     coalesce((bucket_since ->> b)::bigint < greatest(served_seq, $3::bigint), true), NULL,
-                    coalesce(shared_lsn > log.lsn, false)
-         FROM client, log, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
+                    has_shared
+         FROM client, unnest(bucket_subs) AS b WHERE b <> ALL ($2::text[])
        ON CONFLICT (client, bucket_id) DO UPDATE
          SET from_seq = least(s.from_seq, excluded.from_seq), given = s.given OR excluded.given
          WHERE s.from_seq > excluded.from_seq OR s.given < excluded.given

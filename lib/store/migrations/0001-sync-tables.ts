@@ -53,7 +53,7 @@ export const syncTables: SynchroMigration = {
        ADD COLUMN IF NOT EXISTS pushed_lsn bigint,
        ADD COLUMN IF NOT EXISTS shared_lsn bigint`,
     `COMMENT ON COLUMN :sync.sync_clients.pushed_lsn IS 'once the log is as far as this it has all that the client has pushed'`,
-    `COMMENT ON COLUMN :sync.sync_clients.shared_lsn IS 'the same, of rows in buckets that may leave their owner'`,
+    `COMMENT ON COLUMN :sync.sync_clients.shared_lsn IS 'the same, of rows in buckets that may leave their owner; null once a pull has read the log from there'`,
     `COMMENT ON COLUMN :sync.sync_clients.bucket_since IS 'bucket -> seq up to which its entries are none of the client''s: it came to it later'`,
     `COMMENT ON COLUMN :sync.sync_clients.served_seq IS 'where the log stood when rows were last read for the client'`,
     `COMMENT ON COLUMN :sync.sync_clients.resync_seq IS 'from a checkpoint below it the client needs another snapshot'`,
