@@ -12,6 +12,9 @@ const resolve = {
   },
 };
 
+/** The server of the run has the connections and slots for them (test/support/global-setup.ts). */
+export const MAX_WORKERS = 4;
+
 /** Of every test file. */
 const common = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const;
 
@@ -39,8 +42,8 @@ export default defineConfig({
     reporters: ['default', new CoverReporter()],
     globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    // One more than there are cores in CI: tests often wait.
-    maxWorkers: 3,
+    // For the two cores of CI: tests wait for about half of their time.
+    maxWorkers: MAX_WORKERS,
     teardownTimeout: 60_000,
     // What the whole run has is not inherited: each project would start a server.
     projects: projects(ALONE, ['test/**/*.test.ts', 'client/test/**/*.test.ts']),

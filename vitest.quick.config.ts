@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import config, { projects } from './vitest.config.js';
+import config, { MAX_WORKERS, projects } from './vitest.config.js';
 import { LongestFirst } from './test/support/longest-first.js';
 import { quickFiles } from './test/support/quick-files.js';
 import { ALONE } from './test/support/shared-processes.js';
@@ -14,7 +14,7 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    maxWorkers: 3,
+    maxWorkers: MAX_WORKERS,
     teardownTimeout: 60_000,
     projects: projects(alone, files),
   },

@@ -122,6 +122,24 @@ describe('the rooms of lib/', () => {
   });
 });
 
+describe('the rooms of client/, of its tests, too,', () => {
+  it(`have at most ${MAX_FILES} files side by side, of at most ${MAX_LINES} lines`, async () => {
+    const client = path.resolve(import.meta.dirname, '../client');
+    const counts = new Map<string, number>();
+    for (const room of ['src', 'test']) {
+      const entries = await readdir(path.join(client, room), { recursive: true, withFileTypes: true });
+      for (const { parentPath, name } of entries.filter((entry) => entry.isFile())) {
+        const folder = path.relative(client, parentPath);
+        counts.set(folder, (counts.get(folder) ?? 0) + 1);
+        const text = await readFile(path.join(parentPath, name), 'utf8');
+        expect(text.trimEnd().split('\n').length, path.join(folder, name)).toBeLessThanOrEqual(MAX_LINES);
+      }
+    }
+    expect(counts.size).toBeGreaterThan(15);
+    expect([...counts].filter(([, count]) => count > MAX_FILES)).toEqual([]);
+  });
+});
+
 describe("pg's undocumented parts", () => {
   it('are touched by one file alone [W-HOST-83]', () => {
     const INTERNALS =

@@ -6,7 +6,7 @@ import { chromium as playwright, type Browser, type Page } from 'playwright-core
 /** The page's code, beside the sources, wherever the build is. */
 const PAGE = fileURLToPath(new URL('../../../bench/browser/page.mjs', import.meta.url));
 /** Of a server for single requests: pages there share what they must not. */
-const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
+const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote', '--disable-web-security']);
 
 /** A headless Chromium: that of CHROMIUM_PATH, else the one that an npm package carries. */
 export async function openBrowser(): Promise<Browser> {

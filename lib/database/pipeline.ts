@@ -117,7 +117,7 @@ function rowsOf(answer: unknown): Rows {
 }
 
 /** Texts in an array as one text: `pg` takes its time with thousands. */
-function inOnePiece(value: unknown): unknown {
+function asText(value: unknown): unknown {
   return Array.isArray(value) && value.every((each) => typeof each === 'string')
     ? writePgArray(value)
     : value;
@@ -132,7 +132,7 @@ function send(
   const logger = loggerOf(runner);
   const sent = statements.map(({ sql, parameters = [], name }) => ({
     text: sql,
-    values: parameters.map(inOnePiece),
+    values: parameters.map(asText),
     name,
   }));
   for (const { sql, parameters } of statements) logger.logQuery(sql, parameters && [...parameters], runner);

@@ -4,6 +4,7 @@ import { atOnce, type Pieces } from '../../lib/common/pieces.js';
 
 /** Longer than what is parsed at once. */
 const LONG = 'x'.repeat(40_000);
+const LONGER = 'text é'.repeat(200_000);
 const many = (one: string): string => Array(20_000).fill(one).join(',');
 
 function parsing(text: string): Pieces<unknown> {
@@ -25,6 +26,11 @@ describe('JSON that is parsed in parts [W-LOAD-23]', () => {
     ],
     ['small ones around a long one', `{"a":{"b":{"c":[${many('"x"')}]},"z":1},"y":[[[${many('[]')}],2],3]}`],
     ['a long string', `{"a":["${LONG}",{"b":"${LONG}"}],"c":1}`],
+    ['a longer one', `{"a":["${LONGER}",[{"b": "${LONGER}" }]],"c":"${LONGER}"}`],
+    ['a longer one alone', ` "${LONGER}" `],
+    ['a longer key', `{"${LONGER}" :{"a":1}}`],
+    ['longer ones with escapes', `["${LONGER}\\n","\\u0041${LONGER}",1]`],
+    ['a longer one in a long list', `[${many('1')},"${LONGER}",${many('{}')},{"a":["${LONGER}"]}]`],
     ['brackets, commas and escapes in strings', `[${many(String.raw`"],[\"\\","{"`)}]`],
     ['space anywhere', ` \n[ ${many(' 1 \t')} ] \r\n`],
     ['keys that come twice', `{"a":1,"x":[${many('1')}],"a":2,"y":[${many('2')}],"a":3}`],
@@ -58,10 +64,23 @@ describe('JSON that is parsed in parts [W-LOAD-23]', () => {
     ['an array for a key', `{[${many('1')}]:1}`],
     ['a long array beside a word', `[${many('[1]')} x]`],
     ['a string without an end', `["${LONG}`],
+    ['a longer string with a line break', `["${LONGER}\n"]`],
+    ['two longer strings', `["${LONGER}""${LONGER}"]`],
     ['values with colons', `[${many('"a":1')}]`],
   ])('is refused as it is as a whole: %s', (_, text) => {
     expect(() => JSON.parse(text) as unknown).toThrow(SyntaxError);
     expect(() => parse(text)).toThrow(SyntaxError);
+  });
+
+  it('leaves a longer string where it is [W-ATTACK-3]', () => {
+    const text = `{"a":["${LONGER}"],"b":{"c":"${LONGER}"}}`;
+    let given = 0;
+    const slice = (start: number, end: number): string => {
+      given += end - start;
+      return text.slice(start, end);
+    };
+    atOnce(parsingParts(text, text.length, { slice, valueOf: (part) => part }));
+    expect(given).toBeLessThan(100);
   });
 
   it.each([

@@ -1,11 +1,11 @@
 import type { Mutation } from './mutation.js';
 
-const COMPLAINTS = 'client/test/complaints.test.ts';
-const LEADERS = 'client/test/leaders.test.ts';
-const SCHEMA_CHANGE = 'client/test/schema-change.test.ts';
-const SIGN_OUT = 'client/test/sign-out.test.ts';
-const SNAPSHOT = 'client/test/snapshot.test.ts';
-const TABS = 'client/test/tabs.test.ts';
+const COMPLAINTS = 'client/test/engine/complaints.test.ts';
+const LEADERS = 'client/test/indexeddb/leaders.test.ts';
+const SCHEMA_CHANGE = 'client/test/engine/schema-change.test.ts';
+const SIGN_OUT = 'client/test/engine/sign-out.test.ts';
+const SNAPSHOT = 'client/test/engine/snapshot.test.ts';
+const TABS = 'client/test/indexeddb/tabs.test.ts';
 
 /** The rest of what users of other clients complain of, and what the fleet of test devices has found. */
 export const CLIENT_COMPLAINTS: readonly Mutation[] = [
@@ -27,7 +27,7 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     file: 'client/src/records/verdict.ts',
     find: "return reason === 'record_exists' && !!theirs &&",
     replace: "return reason === 'record_missing' && !!theirs &&",
-    tests: [{ file: 'client/test/judge.test.ts', name: 'was its own where the values are the same' }],
+    tests: [{ file: 'client/test/records/judge.test.ts', name: 'was its own where the values are the same' }],
     why: 'What was sent again after a lost answer would be told as refused.',
   },
   {
@@ -129,7 +129,7 @@ export const CLIENT_COMPLAINTS: readonly Mutation[] = [
     replace: '? state.meta.stamp : now.stamp;',
     tests: [
       {
-        file: 'client/test/snapshot.test.ts',
+        file: 'client/test/engine/snapshot.test.ts',
         name: 'is later than the verdict on what was pushed before it, which comes while it goes on',
       },
     ],

@@ -9,7 +9,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: '',
     tests: [
       {
-        file: 'client/test/conflicts.test.ts',
+        file: 'client/test/engine/conflicts.test.ts',
         name: 'of which a listener hears one and ends itself stay, but for that one',
       },
     ],
@@ -22,7 +22,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: 'if (!judged.entry && now.generation < generation) {',
     tests: [
       {
-        file: 'client/test/verdicts.test.ts',
+        file: 'client/test/engine/verdicts.test.ts',
         name: 'comes, too, where nothing is left to push: the record is again as it was sent',
       },
     ],
@@ -35,7 +35,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: 'return id;',
     tests: [
       {
-        file: 'client/test/capital-ids.test.ts',
+        file: 'client/test/engine/capital-ids.test.ts',
         name: 'names the one row that the server has, from the first moment on',
       },
     ],
@@ -48,8 +48,21 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: '',
     tests: [
       {
-        file: 'client/test/capital-ids.test.ts',
+        file: 'client/test/engine/capital-ids.test.ts',
         name: 'is the same in a reference: what was made under a record is taken along with it',
+      },
+    ],
+    why: 'What was made under a record that is taken back would stay, and be refused.',
+  },
+  {
+    name: 'client-knows-no-parent-that-a-number-names',
+    file: 'client/src/records/ids.ts',
+    find: "if (typeof value === 'number') return String(value);",
+    replace: '',
+    tests: [
+      {
+        file: 'client/test/ids.test.ts',
+        name: 'that is a number names the parent that a record is made under, too',
       },
     ],
     why: 'What was made under a record that is taken back would stay, and be refused.',
@@ -61,7 +74,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: 'if (rejected >= 0) return;',
     tests: [
       {
-        file: 'client/test/sign-out.test.ts',
+        file: 'client/test/engine/sign-out.test.ts',
         name: 'does not take along an edit that the server refuses meanwhile',
       },
     ],
@@ -75,7 +88,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
       '(writes.entries ?? []).reduce((sum, write) => sum + Number(!!write.entry) - Number(entries.has(keyOf(write))), 0);',
     tests: [
       {
-        file: 'client/test/pulled-twice.test.ts',
+        file: 'client/test/engine/pulled-twice.test.ts',
         name: 'ends the one delete that waits, and hides no other edit from the next push',
       },
     ],
@@ -88,7 +101,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: 'const { key } = item;',
     tests: [
       {
-        file: 'client/test/fit-entries.test.ts',
+        file: 'client/test/records/fit-entries.test.ts',
         name: 'is reported under another key than the rest of it, which may be refused later',
       },
     ],

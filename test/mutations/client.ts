@@ -1,10 +1,10 @@
 import type { Mutation } from './mutation.js';
 
-const COMPLAINTS = 'client/test/complaints.test.ts';
-const SNAPSHOT = 'client/test/snapshot.test.ts';
-const SIGN_OUT = 'client/test/sign-out.test.ts';
-const SYNC = 'client/test/sync.test.ts';
-const TABS = 'client/test/tabs.test.ts';
+const COMPLAINTS = 'client/test/engine/complaints.test.ts';
+const SNAPSHOT = 'client/test/engine/snapshot.test.ts';
+const SIGN_OUT = 'client/test/engine/sign-out.test.ts';
+const SYNC = 'client/test/engine/sync.test.ts';
+const TABS = 'client/test/indexeddb/tabs.test.ts';
 
 /** The TypeScript client: what users of other ones complain of. */
 export const CLIENT: readonly Mutation[] = [
@@ -80,6 +80,14 @@ export const CLIENT: readonly Mutation[] = [
     replace: 'if (response.status === 400 && this.options.token) {',
     tests: [{ file: COMPLAINTS, name: 'is asked for again, and neither ends the sync nor drops the queue' }],
     why: 'An expired token would end the sync until the app starts again.',
+  },
+  {
+    name: 'client-has-browsers-ask-before-each-request',
+    file: 'client/src/wire/http.ts',
+    find: "{ method: 'POST', body:",
+    replace: "{ method: 'POST', cache: 'no-store', body:",
+    tests: [{ file: 'client/test/cross-origin.test.ts', name: 'asks once whether it may pull' }],
+    why: 'Each pull from a page of another origin would take two round trips.',
   },
   {
     name: 'client-goes-on-with-a-snapshot-in-an-emptied-store',
@@ -185,7 +193,7 @@ export const CLIENT: readonly Mutation[] = [
     file: 'client/src/engine/live.ts',
     find: 'this.shortStreams = isShort ? this.shortStreams + 1 : 0;',
     replace: 'this.shortStreams = 0;',
-    tests: [{ file: 'client/test/live.test.ts', name: 'falls back to long polls' }],
+    tests: [{ file: 'client/test/engine/live.test.ts', name: 'falls back to long polls' }],
     why: 'W-CLIENT-14: behind such a proxy a device would hear of nothing, and connect again and again.',
   },
   {
@@ -193,7 +201,7 @@ export const CLIENT: readonly Mutation[] = [
     file: 'client/src/records/schema-change.ts',
     find: 'refused.push({ key, refused: { ...item, key } });',
     replace: 'refused.push({ key, refused: null });',
-    tests: [{ file: 'client/test/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
+    tests: [{ file: 'client/test/records/fit-entries.test.ts', name: 'a pending edit under a new schema' }],
     why: 'W-CLIENT-15: what the user typed into a column that is gone would be lost without a word.',
   },
   {
@@ -212,7 +220,7 @@ export const CLIENT: readonly Mutation[] = [
       'return !column.isPrimaryKey && !column.generated && !table.hiddenColumns.includes(column.name);',
     tests: [
       {
-        file: 'client/test/printed-types.test.ts',
+        file: 'client/test/types/printed-types.test.ts',
         name: 'prints types with which the client compiles, and refuses what the server would',
       },
     ],

@@ -162,6 +162,14 @@ export const SHARE: readonly Mutation[] = [
     why: 'Rule 15: a name of 15 MB was read, parsed and refused.',
   },
   {
+    name: 'keys-of-megabytes-are-values',
+    file: 'lib/common/json/json-parts.ts',
+    find: 'return !isKey(text, close + 1);',
+    replace: 'return true;',
+    tests: [{ file: 'test/common/json-parts.test.ts', name: 'a longer key' }],
+    why: 'What is refused would depend on the size of a body.',
+  },
+  {
     name: 'queue-of-one-user-goes-first',
     file: 'lib/http/admission/fair-gate.ts',
     find: '      this.queues.delete(user);\n      // Behind all others.',

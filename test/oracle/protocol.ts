@@ -1,4 +1,4 @@
-import type { PullResponse } from '../support/wire.js';
+import type { PullResponse, SchemaIds } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
@@ -63,7 +63,7 @@ export class Protocol {
     // The world's rows are all called so.
     if (answer.status !== 200 && /text \d/.test(answer.text)) found.push(tell('tells of rows'));
     if (answer.status !== 200 && !this.hasCause(exchange))
-      found.push(tell(`for no reason: ${answer.text.slice(0, 300)}`));
+      found.push(tell(`for no reason: ${answer.text.slice(0, 300)}; ${askedWith(exchange)}`));
     if (answer.status === 200 && path === 'pull') found.push(...this.buckets(exchange).map(tell));
     return found;
   }
@@ -71,8 +71,8 @@ export class Protocol {
   private hasCause({ answer, phone, sent, received, schemaAt, isDisturbed }: Exchange): boolean {
     if (isDisturbed) return true;
     const until = Math.max(sent, received);
-    // A device registers once it has read the schema; a backup may be older than that.
-    if (answer.status === 404) return during(this.known.restored, schemaAt, until);
+    // A device registers once it has read the schema; a backup may be older than that, and than the schema's number.
+    if (during(this.known.restored, schemaAt, until) && [404, 409].includes(answer.status)) return true;
     return answer.status === 409 && phone.hasSchema && during(this.known.schemaChanges, schemaAt, until);
   }
 
@@ -109,3 +109,9 @@ const GRANT_OF: Readonly<Record<string, GrantName>> = {
   task: 'watches',
   sheet_members: 'sheet_members',
 };
+
+/** What a device knew of the schema, and since when. */
+function askedWith({ body, sent, schemaAt }: Exchange): string {
+  const { schema_version: version, schema_hash: hash } = (body ?? {}) as Partial<SchemaIds>;
+  return `sent ${sent} with version ${version} (${hash}), which was read at ${schemaAt}`;
+}

@@ -17,7 +17,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     : await startPostgres({
         dataDir: join(folder, 'postgres'),
         durable: false,
-        settings: { max_connections: '300', track_commit_timestamp: 'on' },
+        settings: {
+          max_connections: '500',
+          max_wal_senders: '50',
+          max_replication_slots: '50',
+          track_commit_timestamp: 'on',
+        },
       });
   const discard = (): void => {
     process.off('exit', discard);

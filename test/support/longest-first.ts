@@ -2,25 +2,14 @@ import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take long, the longest first: begun last, one of them would run alone at the end. */
-const LONGEST = [
-  'oracle',
-  'faults',
-  'faults-instances',
-  'kill',
-  'million-rows',
-  'million-cascade',
-  'fuzz-requests',
-  'doctor',
-  'instances',
-  'server-restart',
-  'embedded-postgres',
-  'readme-examples',
-  'contract',
-  'package',
-  'honest-requests',
-  'poison-rows',
-  'silent-network',
-];
+const LONGEST = `
+  oracle faults faults-instances bucket-function demo-server million-cascade readme-examples wal-ddl text-lengths
+  bucket-rule-start fuzz-requests stream kill wal-rule-failures demo-offline doctor embedded-postgres push-server-state
+  types-readings wide-rows poison-rows instances demo-quality transient-errors server-restart contract million-rows fleet
+  nothing-lost wal-partition-ddl wal-values wal-publication-drift host-database package unreadable-rows tabs
+  publication-altered foreign-settings honest-requests slot-set-up rls-start wal-epochs silent-network`
+  .trim()
+  .split(/\s+/);
 
 /**
  * Begins with the longest files, whatever an earlier run has left in a cache. Those that share processes come last, one
@@ -33,7 +22,7 @@ export class LongestFirst extends BaseSequencer {
 }
 
 function placeOf({ moduleId, project }: TestSpecification): number {
-  if (!project.config.isolate) return LONGEST.length + 1;
   const place = LONGEST.indexOf(basename(moduleId, '.test.ts'));
-  return place === -1 ? LONGEST.length : place;
+  const within = place === -1 ? LONGEST.length : place;
+  return project.config.isolate ? within : LONGEST.length + 1 + within;
 }

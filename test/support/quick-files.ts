@@ -29,7 +29,7 @@ export const WITH_DATABASE: Readonly<Record<string, readonly string[]>> = {
   registry: ['test/registry/default-bucket-rule.test.ts'],
   database: ['test/database/pipeline.test.ts'],
   common: ['test/common/timestamps.test.ts'],
-  client: ['client/test/sync.test.ts'],
+  client: ['client/test/engine/sync.test.ts'],
 };
 
 /** Every test file without a database, and those of {@link WITH_DATABASE}; paths from the root of the project. */

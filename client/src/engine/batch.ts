@@ -1,4 +1,5 @@
 import type { TableSchema } from '../records/columns.js';
+import { namedId } from '../records/ids.js';
 import { keyOf, type Entry } from '../records/record.js';
 import { sentValues } from '../records/wire-values.js';
 import type { PushChange } from '../wire/messages.js';
@@ -79,8 +80,8 @@ function parentsFirst(entries: readonly Entry[], tables: ReadonlyMap<string, Tab
 /** The {@link keyOf} of the record that an entry's record is created under. */
 export function parentKey(entry: Entry, tables: ReadonlyMap<string, TableSchema>): string | undefined {
   const parent = tables.get(entry.table)?.parent;
-  const id = parent && entry.patch[parent.column];
-  return parent && typeof id === 'string' ? keyOf({ table: parent.table, id }) : undefined;
+  const id = namedId(parent ? entry.patch[parent.column] : undefined);
+  return parent && id !== undefined ? keyOf({ table: parent.table, id }) : undefined;
 }
 
 export function pushChange(table: TableSchema, entry: Entry): PushChange {

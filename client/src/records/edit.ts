@@ -1,5 +1,6 @@
 import { SyncError } from '../sync-error.js';
 import type { TableSchema } from './columns.js';
+import { namedId } from './ids.js';
 import { checkValues, newRow } from './local-values.js';
 import type { Entry, Operation, RecordKey, Row } from './record.js';
 import { without } from './same.js';
@@ -135,7 +136,9 @@ export function createdUnder(
     const children = creates.filter((entry) => {
       const parent = tables.get(entry.table)?.parent;
       if (!parent || found.includes(entry)) return false;
-      return parents.some(({ table, id }) => parent.table === table && entry.patch[parent.column] === id);
+      return parents.some(
+        ({ table, id }) => parent.table === table && namedId(entry.patch[parent.column]) === id,
+      );
     });
     found.push(...children);
     parents = children;

@@ -16,5 +16,11 @@ export function canonicalText({ dbType }: Column, text: string): string {
   return WHOLE_NUMBER.test(dbType) && /^[+-]?\d+$/.test(text) ? String(BigInt(text.replace('+', ''))) : text;
 }
 
+/** The id of the record that a value names; undefined where it names none. A number names one, too. */
+export function namedId(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' ? value : undefined;
+}
+
 const UUID_DIGITS = /^[\da-f]{32}$/i;
 const WHOLE_NUMBER = /^(smallint|integer|bigint)$/;

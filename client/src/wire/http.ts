@@ -37,9 +37,10 @@ export class Http {
 
   /** @throws HttpError, or what `fetch` throws when there is no answer. */
   async get(route: string): Promise<unknown> {
-    return this.json(route, { method: 'GET' });
+    return this.json(route, { method: 'GET', cache: 'no-store' });
   }
 
+  /** Leaves out `cache: 'no-store'`: a browser would ask before each request to another origin whether it may send it. */
   async post(route: string, body: object): Promise<unknown> {
     return this.json(route, { method: 'POST', body: JSON.stringify(body) });
   }
@@ -55,7 +56,11 @@ export class Http {
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Response> {
-    return this.send(route, { headers, signal: AbortSignal.any([signal, this.closing.signal]) });
+    return this.send(route, {
+      cache: 'no-store',
+      headers,
+      signal: AbortSignal.any([signal, this.closing.signal]),
+    });
   }
 
   private async json(route: string, init: RequestInit): Promise<unknown> {
@@ -92,7 +97,6 @@ export class Http {
     const text = await token?.({ refused });
     init.signal?.throwIfAborted();
     return fetching(`${this.base}/${route}`, {
-      cache: 'no-store',
       ...init,
       headers: {
         ...(init.body !== undefined && { 'content-type': 'application/json' }),

@@ -1,5 +1,12 @@
 import type { ClientKind, Operation } from '../../../test/oracle/operation.js';
-import { parentOf, TABLE_NAMES, tableOf, type TableName } from '../../../test/oracle/world/tables.js';
+import { canonicalId } from '../../../test/oracle/ids.js';
+import {
+  keyType,
+  parentOf,
+  TABLE_NAMES,
+  tableOf,
+  type TableName,
+} from '../../../test/oracle/world/tables.js';
 import { at, type World } from '../../../test/oracle/world.js';
 import { SyncError } from '../../src/index.js';
 import type { Refused, Row } from '../../src/records/record.js';
@@ -125,9 +132,9 @@ function typedAgain({ table, id, operation, patch }: Refused): Typed {
 }
 
 function typedOf(table: TableName, id: string, operation: Typed['operation'], values: Row): Typed {
-  const above = parentOf(table, values)?.id;
+  const above = canonicalId(parentOf(table, values)?.id ?? '') || null;
   const { title } = values;
-  return { table, id, operation, title: typeof title === 'string' ? title : null, above: above || null };
+  return { table, id: canonicalId(id), operation, title: typeof title === 'string' ? title : null, above };
 }
 
 /** The columns that any row takes from a device, the title always among them. */
@@ -151,7 +158,10 @@ async function newRow(
     ...(team && { team: world.team(choice) }),
     ...(parent && { [parent.fk]: above }),
   };
-  return { table, operation: 'create', id: world.newId(table), values };
+  const id = world.newId(table);
+  // Some apps write UUIDs in capitals, which mean the same; those of a text do not.
+  const isWrittenLarge = choice % 5 === 0 && keyType(tableOf(table)) === 'uuid';
+  return { table, operation: 'create', id: isWrittenLarge ? id.toUpperCase() : id, values };
 }
 
 async function update({ world, screen }: Place, table: TableName, choice: number): Promise<Edit | undefined> {

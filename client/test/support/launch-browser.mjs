@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import chromium from '@sparticuz/chromium';
 import { chromium as playwright } from 'playwright-core';
 
-/** Of a server for single requests: tabs there share what they must not, or end together. */
-const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote']);
+/** Of a server for single requests: tabs there share what they must not, or end together, and reach every origin. */
+const UNFIT = new Set(['--single-process', '--incognito', '--no-zygote', '--disable-web-security']);
 
 /** The Chromium of CHROMIUM_PATH, else the one that an npm package carries. */
 export async function startBrowser() {

@@ -7,6 +7,9 @@ import type { Pieces } from '../pieces.js';
  */
 const PART = 32_000;
 
+/** Characters of a string that is not copied where it needn't be. */
+const LONG = 1_000_000;
+
 /** Prefix of the text that stands for a part that is parsed already. It is random, so that no client can send it. */
 const PARSED = randomBytes(9).toString('base64url');
 
@@ -35,7 +38,8 @@ export interface StandIn {
 
 /**
  * `JSON.parse` in pieces, for texts of any size: long arrays and objects are cut at their commas, and what is parsed
- * stands as a name in what is around it. A long string is one piece.
+ * stands as a name in what is around it. So does a string of megabytes, of which no copy is made; with escapes, it is
+ * parsed in one piece.
  * @param end where the text ends
  * @param standIn of the text
  * @throws SyntaxError as `JSON.parse` does
@@ -56,9 +60,15 @@ export function* parsingParts(text: string, end: number, standIn: StandIn): Piec
     }
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
+      const open = at;
       const close = text.indexOf('"', at + 1);
       at = text.charCodeAt(close - 1) === BACKSLASH ? yield* closingQuote(text, at) : close;
       if (at === -1) break;
+      if (at - open > LONG && (yield* isValueAsItStands(text, open, at))) {
+        level.pending += `${parts.slice(level.from, open)}"${PARSED}${parsed.length}"`;
+        level.from = at + 1;
+        parsed.push(text.slice(open + 1, at));
+      }
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       around.push(level);
       level = { start: at, isArray: code === OPEN_BRACKET, pending: '', from: at + 1, value: null };
@@ -85,6 +95,27 @@ export function* parsingParts(text: string, end: number, standIn: StandIn): Piec
   if (around.length > 0) throw malformed(end);
   return parsePart(level, end, parts);
 }
+
+/** Whether a string is a value, and no character of it stands for another one: there is nothing to parse. */
+function* isValueAsItStands(text: string, open: number, close: number): Pieces<boolean> {
+  for (let from = open + 1; from < close; from += LONG) {
+    if (TO_PARSE.test(text.slice(from, Math.min(close, from + LONG)))) return false;
+    yield;
+  }
+  return !isKey(text, close + 1);
+}
+
+/** Escapes, and what must be one. */
+const TO_PARSE = /[\\\u0000-\u001f]/;
+
+/** Whether a string or a number that ends at a position is a key. */
+export function isKey(text: string, end: number): boolean {
+  let after = end;
+  while (WHITESPACE.has(text[after] ?? '')) after++;
+  return text[after] === ':';
+}
+
+const WHITESPACE = new Set([' ', '\t', '\n', '\r']);
 
 function size({ pending, from }: Level, end: number): number {
   return pending.length + end - from;

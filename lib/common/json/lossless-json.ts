@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
-import { filledIn, parsingParts, type StandIn } from './json-parts.js';
+import { filledIn, isKey, parsingParts, type StandIn } from './json-parts.js';
 import { scanJson, type JsonScan } from './json-scan.js';
 import { atOnce, type Pieces } from '../pieces.js';
 
@@ -82,14 +82,6 @@ function isExact(token: string): boolean {
 
 /** JavaScript writes `1e+300`, and takes long for it. */
 const UNSIGNED_EXPONENT = /[eE]\d/;
-
-function isKey(text: string, end: number): boolean {
-  let after = end;
-  while (WHITESPACE.has(text[after] ?? '')) after++;
-  return text[after] === ':';
-}
-
-const WHITESPACE = new Set([' ', '\t', '\n', '\r']);
 
 /** Each character can be taken in one way only, so that the time is linear. */
 const IS_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

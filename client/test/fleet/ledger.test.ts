@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { History } from '../../test/oracle/history.js';
-import type { Verdict } from '../src/records/verdict.js';
-import { Ledger, type Typed } from './fleet/ledger.js';
-import { gate } from './support/network.js';
+import { History } from '../../../test/oracle/history.js';
+import type { Verdict } from '../../src/records/verdict.js';
+import { Ledger, type Typed } from './ledger.js';
+import { gate } from '../support/network.js';
 
 const BOARD: Typed = { table: 'boards', id: 'b', operation: 'create', title: 'board', above: null };
 const CARD: Typed = { table: 'cards', id: 'c', operation: 'create', title: 'card', above: 'b' };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { tableSchema } from '../src/records/columns.js';
-import type { Entry } from '../src/records/record.js';
-import { fitEntries } from '../src/records/schema-change.js';
-import { refusal } from '../src/records/verdict.js';
-import { SCHEMA } from './support/store-samples.js';
+import { tableSchema } from '../../src/records/columns.js';
+import type { Entry } from '../../src/records/record.js';
+import { fitEntries } from '../../src/records/schema-change.js';
+import { refusal } from '../../src/records/verdict.js';
+import { SCHEMA } from '../support/store-samples.js';
 
 const tables = new Map(SCHEMA.tables.map((table) => [table.table_name, tableSchema(table)]));
 

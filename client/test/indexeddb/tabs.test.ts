@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { openTab, startBrowser, startDevice, testPage, titles } from './support/browser.js';
-import { insertTask, insertTasks, type SampleServer, startServer } from './support/devices.js';
-import { gate } from './support/network.js';
-import { STORE_CASES } from './support/store-suite.js';
+import { eventually } from '../../../test/support/wait.js';
+import { openTab, startBrowser, startDevice, testPage, titles } from '../support/browser.js';
+import { insertTask, insertTasks, type SampleServer, startServer } from '../support/devices.js';
+import { gate } from '../support/network.js';
+import { STORE_CASES } from '../support/store-suite.js';
 
 let server: SampleServer;
 let browser: Browser;

@@ -1,12 +1,12 @@
 import { createCollection, createLiveQueryCollection, eq } from '@tanstack/db';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { insertComment, retitle } from '../../test/support/sample-rows.js';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore, type Sync, type Table } from '../src/index.js';
-import { syncCollectionOptions } from '../src/tanstack-db/index.js';
-import { device, insertTask, insertTasks, syncedDevice } from './support/devices.js';
-import { OFFLINE } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
+import { insertComment, retitle } from '../../../test/support/sample-rows.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore, type Sync, type Table } from '../../src/index.js';
+import { syncCollectionOptions } from '../../src/tanstack-db/index.js';
+import { device, insertTask, insertTasks, syncedDevice } from '../support/devices.js';
+import { OFFLINE } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
 
 interface Task {
   id: string;

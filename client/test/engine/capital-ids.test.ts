@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { insertTask, syncedDevice } from './support/devices.js';
-import { sampleUser } from './support/sample-user.js';
+import { insertTask, syncedDevice } from '../support/devices.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore } from '../src/index.js';
-import { device, insertTask, syncedDevice } from './support/devices.js';
-import { gate, OFFLINE } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
-import { STORES } from './support/stores.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore } from '../../src/index.js';
+import { device, insertTask, syncedDevice } from '../support/devices.js';
+import { gate, OFFLINE } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
+import { STORES } from '../support/stores.js';
 
 const sample = sampleUser();
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
+import { eventually } from '../../../test/support/wait.js';
+import { insertTask, type SampleServer, startServer, syncedDevice } from '../support/devices.js';
 
 let server: SampleServer;
 beforeAll(async () => {

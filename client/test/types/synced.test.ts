@@ -1,6 +1,6 @@
 import type { Relation } from 'typeorm';
 import { describe, expectTypeOf, it } from 'vitest';
-import type { Sync, Synced, SyncedTable } from '../src/index.js';
+import type { Sync, Synced, SyncedTable } from '../../src/index.js';
 
 /** As entities often have it. */
 type Anything = ReturnType<typeof JSON.parse>;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore } from '../src/index.js';
-import { device, insertTask, syncedDevice } from './support/devices.js';
-import { OFFLINE } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore } from '../../src/index.js';
+import { device, insertTask, syncedDevice } from '../support/devices.js';
+import { OFFLINE } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { retitle } from '../../test/support/sample-rows.js';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore } from '../src/index.js';
-import { device, insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
-import { Network, OFFLINE } from './support/network.js';
+import { retitle } from '../../../test/support/sample-rows.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore } from '../../src/index.js';
+import { device, insertTask, type SampleServer, startServer, syncedDevice } from '../support/devices.js';
+import { Network, OFFLINE } from '../support/network.js';
 
 let server: SampleServer;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { tableSchema } from '../src/records/columns.js';
-import { SCHEMA } from './support/store-samples.js';
+import { tableSchema } from '../../src/records/columns.js';
+import { SCHEMA } from '../support/store-samples.js';
 
 it.each([
   ['double precision', 'float', 'number'],

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { insertTask, type SampleServer, startServer, syncedDevice } from './support/devices.js';
-import { Network } from './support/network.js';
-import { STORES } from './support/stores.js';
+import { eventually } from '../../../test/support/wait.js';
+import { insertTask, type SampleServer, startServer, syncedDevice } from '../support/devices.js';
+import { Network } from '../support/network.js';
+import { STORES } from '../support/stores.js';
 
 let server: SampleServer;
 beforeAll(async () => {

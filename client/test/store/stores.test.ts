@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { STORE_CASES } from './support/store-suite.js';
-import { STORES } from './support/stores.js';
+import { STORE_CASES } from '../support/store-suite.js';
+import { STORES } from '../support/stores.js';
 
 describe.each(STORES)('the store $name', ({ make }) => {
   it.each(STORE_CASES)('$title', async ({ run }) => {

@@ -1,11 +1,11 @@
 import { caughtUp } from 'nestjs-synchro/testing';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore } from '../src/store/memory-store.js';
-import type { OpenStore, Store } from '../src/store/store.js';
-import { device, insertTasks, syncedDevice } from './support/devices.js';
-import { gate, type Network } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore } from '../../src/store/memory-store.js';
+import type { OpenStore, Store } from '../../src/store/store.js';
+import { device, insertTasks, syncedDevice } from '../support/devices.js';
+import { gate, type Network } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 

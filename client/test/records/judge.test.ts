@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { tableSchema } from '../src/records/columns.js';
-import type { Entry } from '../src/records/record.js';
-import { judge } from '../src/records/verdict.js';
-import type { PushResult } from '../src/wire/messages.js';
-import { SCHEMA } from './support/store-samples.js';
+import { tableSchema } from '../../src/records/columns.js';
+import type { Entry } from '../../src/records/record.js';
+import { judge } from '../../src/records/verdict.js';
+import type { PushResult } from '../../src/wire/messages.js';
+import { SCHEMA } from '../support/store-samples.js';
 
 const [things] = SCHEMA.tables.map(tableSchema);
 if (!things) throw new Error('the schema has no table');

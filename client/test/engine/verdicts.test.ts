@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { insertTask, syncedDevice } from './support/devices.js';
-import { gate } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
+import { eventually } from '../../../test/support/wait.js';
+import { insertTask, syncedDevice } from '../support/devices.js';
+import { gate } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 

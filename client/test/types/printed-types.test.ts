@@ -1,9 +1,9 @@
 import { DataSource, EntitySchema, type EntitySchemaColumnOptions } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableTypes } from '../../lib/cli/table-types.js';
-import { SyncTable, type SyncTableOptions } from '../../lib/index.js';
-import { createDatabase, type TestDatabase } from '../../test/support/database.js';
-import { problemsOf } from './support/compile.js';
+import { tableTypes } from '../../../lib/cli/table-types.js';
+import { SyncTable, type SyncTableOptions } from '../../../lib/index.js';
+import { createDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { problemsOf } from '../support/compile.js';
 
 const TABLES = [
   `CREATE TYPE mood AS ENUM ('glad', 'so "so"', 'sad')`,

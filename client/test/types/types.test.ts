@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import type { Query, Sync, Table, TransactionTable, TypedTable } from '../src/index.js';
+import type { Query, Sync, Table, TransactionTable, TypedTable } from '../../src/index.js';
 
 interface Task {
   id: string;

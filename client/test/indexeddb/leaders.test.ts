@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { memoryStore, type AnyTables, type Store, type Sync } from '../src/index.js';
-import { Fate } from './fleet/fate.js';
-import { mortalStore } from './fleet/mortal-store.js';
-import { TabHub } from './fleet/tab-hub.js';
-import { device, insertTask } from './support/devices.js';
-import { gate, type Network } from './support/network.js';
-import { sampleUser } from './support/sample-user.js';
+import { eventually } from '../../../test/support/wait.js';
+import { memoryStore, type AnyTables, type Store, type Sync } from '../../src/index.js';
+import { Fate } from '../fleet/fate.js';
+import { mortalStore } from '../fleet/mortal-store.js';
+import { TabHub } from '../fleet/tab-hub.js';
+import { device, insertTask } from '../support/devices.js';
+import { gate, type Network } from '../support/network.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 const fates: Fate[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../test/support/wait.js';
-import { insertTask, syncedDevice } from './support/devices.js';
-import { sampleUser } from './support/sample-user.js';
+import { eventually } from '../../../test/support/wait.js';
+import { insertTask, syncedDevice } from '../support/devices.js';
+import { sampleUser } from '../support/sample-user.js';
 
 const sample = sampleUser();
 
