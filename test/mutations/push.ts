@@ -212,7 +212,7 @@ export const PUSH: readonly Mutation[] = [
   {
     name: 'parked-child-is-never-released',
     file: 'lib/engine/push/parking/parking.ts',
-    find: 'if (!this.used || parents.length === 0) return [];',
+    find: 'if (!this.isUsed || parents.length === 0) return [];',
     replace: 'if (parents.length >= 0) return [];',
     tests: [
       { file: PARKING, name: "is answered as applied, and written by the push of any of the user's devices" },

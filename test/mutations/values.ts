@@ -194,4 +194,28 @@ export const VALUES: readonly Mutation[] = [
     tests: [{ file: 'test/push/push-effects.test.ts', name: 'is written with its changes, or not at all' }],
     why: 'W-PUSH-22: a push that is there would be answered as failed.',
   },
+  {
+    name: 'triggers-run-for-creates-that-come-again',
+    file: 'lib/engine/push/sql/write-sql.ts',
+    find: 'AND ${isNew} ORDER BY',
+    replace: 'ORDER BY',
+    tests: [{ file: 'test/push/new-records.test.ts', name: 'run no trigger for what is there' }],
+    why: 'W-PUSH2-1: a push whose answer was lost would count twice what triggers count.',
+  },
+  {
+    name: 'creates-are-not-looked-up-for-validators',
+    file: 'lib/engine/push/writing/push-session.ts',
+    find: ' || validation.isAsked)',
+    replace: ')',
+    tests: [{ file: 'test/push/new-records.test.ts', name: 'are put before validators as what they are' }],
+    why: 'W-PUSH2-2: a validator would refuse the create of a record that is there for long.',
+  },
+  {
+    name: 'creates-that-fail-are-not-looked-up',
+    file: 'lib/engine/push/writing/push-session.ts',
+    find: 'if (isUnseen) await this.lookUp([...state.failed.all.keys()]);',
+    replace: '',
+    tests: [{ file: 'test/push/values/push-values.test.ts', name: 'also beside one that can not be read' }],
+    why: 'W-PUSH2-2: a device would drop a record that the server has.',
+  },
 ];

@@ -43,7 +43,8 @@ export interface ParkingState {
  */
 export class Parking {
   private locked: boolean;
-  private readonly used: boolean;
+  /** The user has parked rows. */
+  readonly isUsed: boolean;
   /** Every record that was taken up, and those of them that may stay parked. */
   private readonly takenUp = new Set<string>();
   /** Changes whose devices hold the record under another parent than it has. */
@@ -63,7 +64,7 @@ export class Parking {
     private readonly logger: SyncLogger,
   ) {
     this.locked = state.locked;
-    this.used = state.used;
+    this.isUsed = state.used;
   }
 
   /**
@@ -117,7 +118,7 @@ export class Parking {
    * device.
    */
   async release(parents: readonly PushItem[]): Promise<readonly PushItem[]> {
-    if (!this.used || parents.length === 0) return [];
+    if (!this.isUsed || parents.length === 0) return [];
     const keys = parents.map(({ table, id }) => ({ table: table.table.name, recordId: id }));
     const rows = await parkedUnder(this.sql, this.context.userId, keys);
     return rows.flatMap((row) => this.takeUp(row) ?? []);
@@ -176,7 +177,7 @@ export class Parking {
     items: readonly PushItem[],
     rows: PushRows,
   ): Promise<ReadonlyMap<PushItem, PushItem>> {
-    if (!this.used) return new Map();
+    if (!this.isUsed) return new Map();
     const [firsts = []] = rounds(items);
     const isOpen = (item: PushItem): boolean =>
       item.table.table.parent !== null &&

@@ -70,7 +70,7 @@ export class WritePermissions {
   }
 
   /** Whether the change needs no further answer. A create that missed its parent does, before it is written. */
-  isDecided({ item, row, granted }: Write): boolean {
+  isDecided({ item, row, granted }: Pick<Write, 'item' | 'granted'> & Partial<Write>): boolean {
     return granted !== null || this.deciderOf(item, row) === null;
   }
 

@@ -127,6 +127,11 @@ export class Judge {
     return { item, kind: isUndelete ? 'undelete' : 'update', columns, row, granted };
   }
 
+  /** Whether the change becomes a write where there is no row. */
+  mayInsert(item: PushItem): boolean {
+    return item.operation === 'create' && !item.table.hasServerKeys && this.canOwn(item);
+  }
+
   /** A user id that the owner column can't hold, or prints as another text, owns nothing (interleavings 26). */
   private canOwn({ table: { table, columns } }: PushItem): boolean {
     const owner = columns.find(({ name }) => name === table.ownerColumn);

@@ -43,10 +43,12 @@ export class PushSession {
   async apply(items: readonly PushItem[]): Promise<ReadonlyMap<number, PushResult>> {
     const { processing, state } = this;
     const { parking } = this.tools;
-    await state.rows.load(items);
+    const isUnseen = this.mayAllBeNew(items);
+    if (!isUnseen) await state.rows.load(items);
     const resumed = await parking.resume(items, state.rows);
     for (const item of resumed.deletes) processing.verdicts.set(item.index, applied(item.ref));
     for (const round of rounds(resumed.items)) await processing.process(round);
+    if (isUnseen) await this.lookUp([...state.failed.all.keys()]);
     do {
       await this.release();
       await this.retry();
@@ -78,6 +80,30 @@ export class PushSession {
       ],
       hidden: [...this.hidden, ...this.processing.written.madeForOthers],
     };
+  }
+
+  /**
+   * Whether to write without a look first: nothing but creates, about which nobody needs to be asked. A create whose
+   * record is there is passed over by the statement that writes, and judged by its row then.
+   */
+  private mayAllBeNew(items: readonly PushItem[]): boolean {
+    const { context, judge, parking, permissions, validation } = this.tools;
+    if (context.isRerun === true || parking.isUsed || validation.isAsked) return false;
+    return items.every(
+      (item) =>
+        item.table.table.parent === null &&
+        judge.mayInsert(item) &&
+        permissions.isDecided({ item, granted: null }),
+    );
+  }
+
+  /** Judges creates that failed by the rows that are there after all. */
+  private async lookUp(items: readonly PushItem[]): Promise<void> {
+    const { rows, failed } = this.state;
+    await rows.load(items);
+    const there = items.filter((item) => rows.get(item) !== undefined);
+    failed.take(there);
+    for (const round of rounds(there)) await this.processing.process(round);
   }
 
   /** Writes what was parked under the rows that this push has inserted. */

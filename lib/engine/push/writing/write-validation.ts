@@ -27,6 +27,11 @@ export class WriteValidation {
     this.code = new HostCode(manager, roles, 'synchro_validation', context.isRerun === true);
   }
 
+  /** Whether there are validators. */
+  get isAsked(): boolean {
+    return this.hooks.has('beforeApply');
+  }
+
   /**
    * The verdicts on the writes that were refused, or what the validator threw. One that fails in SQL costs no other record its place: it is undone
    * with a savepoint.
@@ -35,7 +40,7 @@ export class WriteValidation {
    */
   async refusals(writes: readonly Write[]): Promise<ReadonlyMap<Write, PushResult | FailedCode>> {
     const refused = new Map<Write, PushResult | FailedCode>();
-    if (writes.length === 0 || !this.hooks.has('beforeApply')) return refused;
+    if (writes.length === 0 || !this.isAsked) return refused;
     for (const write of writes) {
       const verdict = await this.verdict(write);
       if (verdict) refused.set(write, verdict);
