@@ -24,11 +24,11 @@ describe('an id', () => {
     ['integer', '-07', '-7'],
     ['text', '007-A', '007-A'],
     ['text', 'C1881E53-16A0-47E2-811D-D5E7C54C4FDC', 'C1881E53-16A0-47E2-811D-D5E7C54C4FDC'],
-  ])('of type %s that is written %s is %s [W-LOSS-3]', (type, written, id) => {
+  ])('of type %s that is written %s is %s [W-CLIENT-26]', (type, written, id) => {
     expect(canonicalId(keyedBy(type), written)).toBe(id);
   });
 
-  it('that is a number names the parent that a record is made under, too [W-LOSS-3]', () => {
+  it('that is a number names the parent that a record is made under, too [W-CLIENT-26]', () => {
     const parts = tableSchema({
       ...things,
       table_name: 'parts',

@@ -72,7 +72,7 @@ describe('JSON that is parsed in parts [W-LOAD-23]', () => {
     expect(() => parse(text)).toThrow(SyntaxError);
   });
 
-  it('leaves a longer string where it is [W-ATTACK-3]', () => {
+  it('leaves a longer string where it is [W-LOAD-34]', () => {
     const text = `{"a":["${LONGER}"],"b":{"c":"${LONGER}"}}`;
     let given = 0;
     const slice = (start: number, end: number): string => {

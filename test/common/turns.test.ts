@@ -50,12 +50,12 @@ describe('long work', () => {
     vi.restoreAllMocks();
   });
 
-  it('goes on when others have nothing to do [W-ATTACK-1]', async () => {
+  it('goes on when others have nothing to do [W-LOAD-32]', async () => {
     rounds = busy(0);
     for (const gap of gaps(await roundsOf(rounds))) expect(gap).toBe(2);
   });
 
-  it('waits while others have, and yet goes on [W-ATTACK-1]', async () => {
+  it('waits while others have, and yet goes on [W-LOAD-32]', async () => {
     rounds = busy(1);
     for (const gap of gaps(await roundsOf(rounds))) {
       expect(gap).toBeGreaterThan(5);

@@ -200,7 +200,7 @@ export const VALUES: readonly Mutation[] = [
     find: 'AND ${isNew} ORDER BY',
     replace: 'ORDER BY',
     tests: [{ file: 'test/push/new-records.test.ts', name: 'run no trigger for what is there' }],
-    why: 'W-PUSH2-1: a push whose answer was lost would count twice what triggers count.',
+    why: 'W-HOST-94: a push whose answer was lost would count twice what triggers count.',
   },
   {
     name: 'creates-are-not-looked-up-for-validators',
@@ -208,7 +208,7 @@ export const VALUES: readonly Mutation[] = [
     find: ' || validation.isAsked)',
     replace: ')',
     tests: [{ file: 'test/push/new-records.test.ts', name: 'are put before validators as what they are' }],
-    why: 'W-PUSH2-2: a validator would refuse the create of a record that is there for long.',
+    why: 'W-HOST-95: a validator would refuse the create of a record that is there for long.',
   },
   {
     name: 'creates-that-fail-are-not-looked-up',
@@ -216,6 +216,6 @@ export const VALUES: readonly Mutation[] = [
     find: 'if (isUnseen) await this.lookUp([...state.failed.all.keys()]);',
     replace: '',
     tests: [{ file: 'test/push/values/push-values.test.ts', name: 'also beside one that can not be read' }],
-    why: 'W-PUSH2-2: a device would drop a record that the server has.',
+    why: 'W-HOST-95: a device would drop a record that the server has.',
   },
 ];

@@ -34,7 +34,7 @@ describe.each(ACCESSES)('creates, as %s', (access) => {
   const titles = async (): Promise<unknown> =>
     push.db.query('SELECT user_id, title, number FROM tasks ORDER BY number');
 
-  it('that come again are applied, and run no trigger for what is there [W-PUSH2-1]', async () => {
+  it('that come again are applied, and run no trigger for what is there [W-HOST-94]', async () => {
     const [first, second] = [randomUUID(), randomUUID()];
     await push.push(ALICE, [create(first, 'one')]);
     const again = await push.push(ALICE, [create(first, 'one'), create(second, 'two')]);
@@ -70,7 +70,7 @@ describe.each(ACCESSES)('creates, as %s', (access) => {
     expect(await titles()).toEqual([{ user_id: ALICE, title: 'second', number: 1 }]);
   });
 
-  it('are put before validators as what they are: changes, where the record is there [W-PUSH2-2]', async () => {
+  it('are put before validators as what they are: changes, where the record is there [W-HOST-95]', async () => {
     const id = randomUUID();
     await push.push(ALICE, [create(id, 'one')]);
     const seen = new Set<unknown>();

@@ -20,12 +20,12 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 93,
+  HOST: 95,
   SDK: 7,
-  LOAD: 31,
+  LOAD: 35,
   LIVE: 11,
   WRITE: 9,
-  CLIENT: 23,
+  CLIENT: 30,
 };
 
 export const LISTS: readonly CoverList[] = [

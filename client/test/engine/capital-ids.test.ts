@@ -6,7 +6,7 @@ import { sampleUser } from '../support/sample-user.js';
 const sample = sampleUser();
 
 describe('an id that an app writes in capitals', () => {
-  it('names the one row that the server has, from the first moment on [W-LOSS-3]', async () => {
+  it('names the one row that the server has, from the first moment on [W-CLIENT-26]', async () => {
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const tasks = sync.table('tasks');
     await tasks.load();
@@ -29,7 +29,7 @@ describe('an id that an app writes in capitals', () => {
     expect(await sample.titles()).toEqual([]);
   });
 
-  it('is the same in a reference: what was made under a record is taken along with it [W-LOSS-3]', async () => {
+  it('is the same in a reference: what was made under a record is taken along with it [W-CLIENT-26]', async () => {
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const comments = sync.table('comments');
     await comments.load();
@@ -47,7 +47,7 @@ describe('an id that an app writes in capitals', () => {
     expect(comments.query()).toMatchObject([{ task_id: id, body: 'stays' }]);
   });
 
-  it('is the same in a create whose answer was lost [W-LOSS-3]', async () => {
+  it('is the same in a create whose answer was lost [W-CLIENT-26]', async () => {
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const id = await insertTask(sample.server, sample.user, 'Milk');
     await sync.caughtUp();

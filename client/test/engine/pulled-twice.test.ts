@@ -6,7 +6,7 @@ import { sampleUser } from '../support/sample-user.js';
 const sample = sampleUser();
 
 describe('an answer that names a deleted record twice', () => {
-  it('ends the one delete that waits, and hides no other edit from the next push [W-LOSS-6]', async () => {
+  it('ends the one delete that waits, and hides no other edit from the next push [W-CLIENT-29]', async () => {
     const [id, other] = [
       await insertTask(sample.server, sample.user, 'Milk'),
       await insertTask(sample.server, sample.user, 'Beer'),

@@ -53,7 +53,7 @@ describe('a sign-out', () => {
     },
   );
 
-  it('does not take along an edit that the server refuses meanwhile [W-LOSS-4]', async () => {
+  it('does not take along an edit that the server refuses meanwhile [W-CLIENT-27]', async () => {
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     sample.network.fault = OFFLINE;
     // It does not fit into numeric(10,2).

@@ -94,7 +94,7 @@ describe('the pages of a first sync', () => {
     expect(network.to('snapshot')).toHaveLength(2);
   });
 
-  it('come again from the first one where the store is emptied between two of them [W-PULL-1]', async () => {
+  it('come again from the first one where the store is emptied between two of them [W-CLIENT-30]', async () => {
     const { network, server, user } = sample;
     await insertTasks(server, user, 'Task', 1_001);
     const store = new TestStore(async () => undefined);

@@ -7,7 +7,7 @@ import { sampleUser } from '../support/sample-user.js';
 const sample = sampleUser();
 
 describe('the verdict on an edit that was made while an older one was pushed', () => {
-  it('comes, too, where nothing is left to push: the record is again as it was sent [W-LOSS-2]', async () => {
+  it('comes, too, where nothing is left to push: the record is again as it was sent [W-CLIENT-25]', async () => {
     const id = await insertTask(sample.server, sample.user, 'Milk');
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const answer = gate();
@@ -26,7 +26,7 @@ describe('the verdict on an edit that was made while an older one was pushed', (
     expect(await sample.titles()).toEqual(['Beer']);
   }, 20_000);
 
-  it('comes, too, where it takes back what the pushed delete removes [W-LOSS-2]', async () => {
+  it('comes, too, where it takes back what the pushed delete removes [W-CLIENT-25]', async () => {
     const id = await insertTask(sample.server, sample.user, 'Milk');
     const sync = await syncedDevice(sample.server.url, sample.user, { fetch: sample.network.fetch });
     const answer = gate();

@@ -45,7 +45,7 @@ describe('a pending edit under a new schema', () => {
     ]);
   });
 
-  it('is reported under another key than the rest of it, which may be refused later [W-LOSS-5]', () => {
+  it('is reported under another key than the rest of it, which may be refused later [W-CLIENT-28]', () => {
     const { entries, refused } = fitEntries(tables, [entry('things', { big: '2', gone: 'typed' })]);
     const rest = entries[0]?.entry;
     if (!rest) throw new Error('nothing is left of the edit');

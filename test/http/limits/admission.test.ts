@@ -84,7 +84,7 @@ it('pushes of many users leave half of the pool to pulls and to the host [W-LOAD
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(24).fill(200));
 });
 
-it('large pushes of many users are worked on two at a time, and others pass them [W-ATTACK-4]', async () => {
+it('large pushes of many users are worked on two at a time, and others pass them [W-LOAD-35]', async () => {
   const devices = await Promise.all(Array.from({ length: 6 }, (_, n) => started(`large-${n}`)));
   const ann = await started('small');
   let held: readonly Promise<Response>[] = [];

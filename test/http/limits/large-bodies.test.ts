@@ -66,7 +66,7 @@ describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
     expect(await second()).toBe(200);
   });
 
-  it.each(['register', 'snapshot'])('is refused where no honest one is: %s [W-ATTACK-2]', async (path) => {
+  it.each(['register', 'snapshot'])('is refused where no honest one is: %s [W-LOAD-33]', async (path) => {
     const phone = new Device(app.url, 'dora');
     await phone.register();
     const body = toJson({ client_id: phone.clientId, ...(await phone.schemaIds()), client_name: '' });
