@@ -4,7 +4,7 @@ import type { Evidence } from './evidence.js';
 import type { Exchange } from './exchange.js';
 import { rowKey } from './ids.js';
 import { violation, type Violation } from './violation.js';
-import { parentOf, writtenColumns, type TableName } from './world/tables.js';
+import { parentOf, tableOf, writtenColumns, type TableName } from './world/tables.js';
 
 /** What was accepted before its parent was there, by `<user> <table> <id>`: the last change of each. */
 export class Promises {
@@ -18,8 +18,16 @@ export class Promises {
   constructor(private readonly evidence: Evidence) {}
 
   make(user: string, change: PushChange): void {
-    this.kept.set(keyOf(user, change.table_name, change.id), change);
+    this.kept.set(keyOf(user, change.table_name, change.id), this.unmoved(user, change));
     this.count('parked');
+  }
+
+  /** A device's move is not taken: an update of what waits leaves it under the parent for which it waits. */
+  unmoved(user: string, change: PushChange): PushChange {
+    const { parent } = tableOf(change.table_name);
+    const kept = this.kept.get(keyOf(user, change.table_name, change.id))?.data;
+    if (!parent || !kept || change.operation !== 'update') return change;
+    return { ...change, data: { ...change.data, [parent.fk]: kept[parent.fk] ?? null } };
   }
 
   has(user: string, table: string, id: string): boolean {

@@ -119,9 +119,9 @@ export class PushJudge {
 
   /** Only a child waits, and only while its parent is not there as its user's. */
   private mayWait(exchange: Exchange, change: PushChange, waited: boolean): boolean {
-    const { table_name: table, id, operation, data } = change;
-    const parent = parentOf(table, data ?? {});
     const user = exchange.phone.userId;
+    const { table_name: table, id, operation, data } = this.promises.unmoved(user, change);
+    const parent = parentOf(table, data ?? {});
     if (!parent) return false;
     // The row itself is there, and the user's.
     if (this.evidence.ownedThroughout(user, table as TableName, id, exchange)) return false;
