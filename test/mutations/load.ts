@@ -20,4 +20,12 @@ export const LOAD: readonly Mutation[] = [
     ],
     why: 'W-LOAD-1: 7 million escaped quotes in one text would keep everybody waiting.',
   },
+  {
+    name: 'long-strings-are-copied',
+    file: 'lib/common/json/json-parts.ts',
+    find: 'if (at - open > LONG && (yield* isValueAsItStands(text, open, at))) {',
+    replace: 'if (at - open < 0) {',
+    tests: [{ file: 'test/common/json-parts.test.ts', name: 'leaves a longer string where it is' }],
+    why: 'W-LOAD-34: the parser would copy megabytes twice in one stretch.',
+  },
 ];

@@ -42,7 +42,8 @@ describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
 
   it('a maxBodyBytes above the default lets larger bodies in', async () => {
     await startWith({ maxBodyBytes: 18 * 1024 * 1024 });
-    expect((await raw('register', registration(17 * 1024 * 1024))).status).toBe(200);
+    // It has been read as a whole where its schema is compared.
+    expect((await raw('pull', pull(17 * 1024 * 1024))).status).toBe(409);
   });
 
   it('a client has an id of 1 to 255 characters [W-CLI-2]', async () => {
@@ -57,9 +58,20 @@ describe.each(ADAPTERS)('on %s', (_platform, adapter) => {
   });
 });
 
+const IDS = { client_id: randomUUID(), schema_version: 0, schema_hash: '' };
+
 /** One of exactly this many bytes. */
 function registration(bytes: number): string {
-  const json = JSON.stringify({ client_id: randomUUID(), schema_version: 0, schema_hash: '', x: '' });
+  return padded(IDS, bytes);
+}
+
+/** The same, of a schema that is not the server's. */
+function pull(bytes: number): string {
+  return padded({ ...IDS, checkpoint: 0, tables: null, limit: 10 }, bytes);
+}
+
+function padded(body: object, bytes: number): string {
+  const json = JSON.stringify({ ...body, x: '' });
   return json.replace('"x":""', `"x":"${'x'.repeat(bytes - json.length)}"`);
 }
 
