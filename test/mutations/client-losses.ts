@@ -10,7 +10,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     tests: [
       {
         file: 'client/test/engine/conflicts.test.ts',
-        name: 'of which a listener hears one and ends itself stay, but for that one',
+        name: 'stay in the list when their listener ends itself with the first',
       },
     ],
     why: 'A listener that hears one conflict and ends itself would cost the user all others.',

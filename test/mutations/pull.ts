@@ -316,8 +316,8 @@ export const PULL: readonly Mutation[] = [
     tests: [
       { file: 'test/pull/teams.test.ts', name: 'when they leave meanwhile, by a snapshot' },
       {
-        file: 'test/pull/own-pushes-left.test.ts',
-        name: 'goes from the device, though no pull has brought it',
+        file: 'test/pull/teams.test.ts',
+        name: 'lose it when they leave, though no pull has brought it',
       },
     ],
     why: 'W-PULL-9, W-HOST-93: the device made the row, and no pull has brought it before the bucket leaves.',
@@ -329,8 +329,8 @@ export const PULL: readonly Mutation[] = [
     replace: 'shared_lsn = coalesce(shared_lsn, $4::bigint)',
     tests: [
       {
-        file: 'test/pull/own-pushes-left.test.ts',
-        name: 'goes without a snapshot where a pull has brought it',
+        file: 'test/pull/teams.test.ts',
+        name: 'lose it without a snapshot where a pull has brought it',
       },
     ],
     why: 'W-HOST-93: each team that is left would cost a snapshot for ever after a push.',

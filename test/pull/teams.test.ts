@@ -221,6 +221,28 @@ describe('members of a team', () => {
     });
   });
 
+  describe('who have pushed a row that the log has', () => {
+    it('lose it when they leave, though no pull has brought it [W-HOST-93]', async () => {
+      await join('rose', 'ida');
+      const device = await started('ida');
+      await create(device, 'rose');
+      await applied(database);
+      await leave('rose', 'ida');
+      expect(await heldBy(device)).toEqual([]);
+    });
+
+    it('lose it without a snapshot where a pull has brought it [W-HOST-93]', async () => {
+      await join('pink', 'jon');
+      const device = await started('jon');
+      await create(device, 'pink');
+      await applied(database);
+      await device.pull();
+      await leave('pink', 'jon');
+      expect(await heldBy(device)).toEqual([]);
+      expect(device.snapshotReasons).toEqual([]);
+    });
+  });
+
   it('read, and do not write: that is for the owner', async () => {
     await join('pink', 'dan');
     const plan = await insertPlan('pink');

@@ -45,7 +45,7 @@ export interface State {
   readonly schema: Schema | null;
 }
 
-/** What a store holds beside rows when it is emptied. */
+/** The meta and the refused edits of a store at the moment when it is emptied. */
 export type LastState = Pick<State, 'meta' | 'refused'>;
 
 export interface StoredRow {

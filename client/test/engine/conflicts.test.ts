@@ -8,7 +8,7 @@ import { sampleUser } from '../support/sample-user.js';
 const sample = sampleUser();
 
 describe('conflicts', () => {
-  it('of which a listener hears one and ends itself stay, but for that one [W-CLIENT-24]', async () => {
+  it('stay in the list when their listener ends itself with the first [W-CLIENT-24]', async () => {
     const store = memoryStore();
     const ids = [
       await insertTask(sample.server, sample.user, 'A'),

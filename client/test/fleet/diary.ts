@@ -8,7 +8,7 @@ interface Note {
   readonly ids: ReadonlySet<string>;
 }
 
-/** What happened to a device since it last came to rest, to explain what became of an edit. */
+/** The events of a device since it last came to rest: they explain the end of an edit. */
 export class Diary {
   private notes: Note[] = [];
 

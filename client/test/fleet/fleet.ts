@@ -31,7 +31,7 @@ const PARKED_SQL = `
     RETURN NULL;
   END $$;
   CREATE TRIGGER note_parked_ever AFTER INSERT ON sync_parked_rows FOR EACH ROW EXECUTE FUNCTION public.note_parked_ever()`;
-/** What explains more than the records that it is about. */
+/** Kinds of operations that bear on all records of a device. */
 const NOTEWORTHY = /Kill|Reload|Freeze|Full/;
 const SKEWS = [0, 0, 2_500, -4_000];
 

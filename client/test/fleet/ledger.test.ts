@@ -17,7 +17,7 @@ class User {
     await Promise.resolve();
   }
 
-  /** What is said to be lost, where the server has nothing and nothing is kept. */
+  /** The losses that a ledger reports where the server has no row and the device keeps no edit. */
   lost(): readonly string[] {
     return this.ledger.judge(new History(), [], new Set()).map(({ what }) => what);
   }

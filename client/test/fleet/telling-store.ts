@@ -1,7 +1,7 @@
 import type { Refused } from '../../src/records/record.js';
 import type { Store, Writes } from '../../src/store/store.js';
 
-/** What a store has to tell a test. */
+/** The calls by which a store tells a test of its changes. */
 export interface StoreNews {
   /** Refused edits go, as a user signs out. */
   readonly gone: (refused: readonly Refused[]) => unknown;
