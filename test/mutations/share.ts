@@ -186,6 +186,16 @@ export const SHARE: readonly Mutation[] = [
     why: 'Rule 15: who queues most would be served most.',
   },
   {
+    name: 'who-waits-remembers-who-waited-before',
+    file: 'lib/http/admission/fair-gate.ts',
+    find: 'setTimeout(() => this.forget(user, waiter), this.limits.patience);',
+    replace:
+      'setTimeout(() => (others?.pop(), this.forget(user, waiter)), this.limits.patience);\n' +
+      '      const others = this.queues.get(user)?.slice();',
+    tests: [{ file: GATE_TEST, name: 'keeps nothing of those who have left' }],
+    why: 'W-LOAD-36: answers would stay in memory for as long as one of the user’s requests waits: all of it in 15 s.',
+  },
+  {
     name: 'buckets-of-rows-that-were-not-written-count',
     file: 'lib/engine/push/writing/group-writer.ts',
     find: "kind === 'written' && refused.has(write);",

@@ -22,7 +22,7 @@ const HAZARDS = {
   CLI: 3,
   HOST: 95,
   SDK: 7,
-  LOAD: 35,
+  LOAD: 36,
   LIVE: 11,
   WRITE: 9,
   CLIENT: 30,

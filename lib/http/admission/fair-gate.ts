@@ -44,7 +44,12 @@ export class FairGate {
   enter(user: string, isGone: () => boolean = () => false): Promise<Leave> {
     if (this.hasRoom(user)) return Promise.resolve(this.take(user));
     const queue = (this.queues.get(user) ?? []).filter((waiter) => !dropGone(waiter));
-    if (queue.length >= this.limits.waiting) return Promise.reject(new GateBusyError());
+    this.queues.set(user, queue);
+    return queue.length < this.limits.waiting ? this.wait(user, isGone) : Promise.reject(new GateBusyError());
+  }
+
+  /** A waiter knows no other one: those that have left would stay in memory for as long as somebody waits. */
+  private wait(user: string, isGone: () => boolean): Promise<Leave> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.forget(user, waiter), this.limits.patience);
       const waiter: Waiter = {
@@ -58,7 +63,7 @@ export class FairGate {
           reject(new GateBusyError());
         },
       };
-      this.queues.set(user, [...queue, waiter]);
+      this.queues.get(user)?.push(waiter);
     });
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { FairGate, GateBusyError, type Leave } from '../../../lib/http/admission/fair-gate.js';
+import { usedHeap } from '../../support/used-heap.js';
 
 const LIMITS = { total: 2, perUser: 1, waiting: 3, patience: 10_000 };
 
@@ -93,4 +94,22 @@ it('keeps nothing of users who are gone', async () => {
   expect(visitors.inside).toHaveLength(4);
   const kept = Object.values(gate).filter((each) => each instanceof Map);
   expect(kept.map(({ size }) => size)).toEqual([0, 0]);
+});
+
+it('keeps nothing of those who have left while somebody always waits [W-LOAD-36]', async () => {
+  const gate = new FairGate(LIMITS);
+  const enter = (): Promise<Leave> => {
+    const answer = Array.from({ length: 100_000 }, (_, n) => n);
+    return gate.enter('a', () => answer.length === 0);
+  };
+  let [inside, next] = [await enter(), enter()];
+  const before = usedHeap();
+  for (let n = 0; n < 100; n++) {
+    const another = enter();
+    inside();
+    [inside, next] = [await next, another];
+  }
+  expect(usedHeap() - before).toBeLessThan(10_000_000);
+  inside();
+  (await next)();
 });
