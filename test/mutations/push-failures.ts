@@ -94,12 +94,12 @@ export const PUSH_FAILURES: readonly Mutation[] = [
     name: 'nothing-is-written-together',
     file: 'lib/engine/push/writing/push-session.ts',
     find: 'if (await this.writeAll(writes)) hasWritten = true;\n    }',
-    replace: 'if (group.length < 0) hasWritten = true;\n    }',
+    replace: 'if (writes.length < 0) hasWritten = true;\n    }',
     also: [
       {
         file: 'lib/engine/push/writing/push-session.ts',
         find: 'for (const writes of clusters(failed.refusedWrites)) if (await this.writeAll(writes))',
-        replace: 'for (const writes of clusters(failed.refusedWrites)) if (group.length < 0)',
+        replace: 'for (const writes of clusters(failed.refusedWrites)) if (writes.length < 0)',
       },
     ],
     tests: [{ file: DEFERRED, name: 'rows that refer to each other' }],

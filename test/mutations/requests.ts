@@ -84,8 +84,8 @@ export const REQUESTS: readonly Mutation[] = [
   {
     name: 'request-without-a-user-is-served',
     file: 'lib/http/user.interceptor.ts',
-    find: 'if (userId === null) {',
-    replace: 'if (userId === undefined) {',
+    find: "throw new SynchroError('user_missing', 'missing user identity');",
+    replace: 'return next.handle();',
     tests: [{ file: 'test/http/guards/guards-identity.test.ts', name: 'a user id that is' }],
     why: 'Design: a request without a user is refused.',
   },
