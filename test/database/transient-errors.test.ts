@@ -124,10 +124,11 @@ describe('a database that fails', () => {
     await database.drop();
   });
 
-  /** The sample app's tables behind one connection, for which a request waits a second. */
+  /** The sample app's tables behind one connection, for which a request waits so many milliseconds. */
   async function startOnOneConnection(
     options: { statementTimeout?: number } = {},
     adapter: AbstractHttpAdapter = new ExpressAdapter(),
+    connectTimeoutMS = 20_000,
   ): Promise<Device> {
     app = await startApp({
       database,
@@ -140,7 +141,7 @@ describe('a database that fails', () => {
             url: database.url,
             entities: [Task, TaskShare, Comment, Category, Tag],
             poolSize: 1,
-            connectTimeoutMS: 1_000,
+            connectTimeoutMS,
             retryAttempts: 1,
           }),
           SynchroModule.forRoot({
@@ -184,7 +185,7 @@ describe('a database that fails', () => {
     ['Express', (): AbstractHttpAdapter => new ExpressAdapter()],
     ['Fastify', (): AbstractHttpAdapter => new FastifyAdapter()],
   ])('has no connection free: every route answers 503 on %s', async (_, adapter) => {
-    const device = await startOnOneConnection({}, adapter());
+    const device = await startOnOneConnection({}, adapter(), 1_000);
     const runner = dataSource().createQueryRunner();
     await runner.connect();
     await expectAll(device, expectUnavailable);
