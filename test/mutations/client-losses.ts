@@ -107,4 +107,17 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     ],
     why: 'A refusal of the rest of the edit would overwrite the values of the column that is gone.',
   },
+  {
+    name: 'client-leaves-edits-to-the-systems-memory',
+    file: 'client/src/indexeddb/index.ts',
+    find: "durability: 'strict'",
+    replace: "durability: 'relaxed'",
+    tests: [
+      {
+        file: 'client/test/indexeddb/tabs.test.ts',
+        name: 'an edit in IndexedDB is on the disk when it resolves',
+      },
+    ],
+    why: 'W-CLIENT-31: an edit that the app was told is durable would be gone after a power cut.',
+  },
 ];

@@ -25,7 +25,7 @@ const HAZARDS = {
   LOAD: 36,
   LIVE: 11,
   WRITE: 9,
-  CLIENT: 30,
+  CLIENT: 31,
 };
 
 export const LISTS: readonly CoverList[] = [

@@ -65,7 +65,7 @@ class IndexedDbStore implements OpenStore {
     decide: Parameters<OpenStore['transact']>[1],
   ): Promise<Result> {
     if (this.isClosed) throw new SyncError('closed', 'the store is closed');
-    const tx = database.transaction(STORES, 'readwrite');
+    const tx = database.transaction(STORES, 'readwrite', DURABLE);
     const done = tx.done.then(
       () => null,
       (error: unknown) => ({ error }),
@@ -143,6 +143,9 @@ class IndexedDbStore implements OpenStore {
     this.isClosed = true;
   }
 }
+
+/** What is written is on the disk, not in the system's memory only, which is lost with the battery. */
+const DURABLE: IDBTransactionOptions = { durability: 'strict' };
 
 function openDatabase(name: string): Promise<IDBPDatabase<Database>> {
   return openDB<Database>(name, 1, {
