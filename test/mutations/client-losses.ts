@@ -114,7 +114,7 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     replace: "durability: 'relaxed'",
     tests: [
       {
-        file: 'client/test/indexeddb/tabs.test.ts',
+        file: 'client/test/indexeddb/durability.test.ts',
         name: 'an edit in IndexedDB is on the disk when it resolves',
       },
     ],

@@ -181,10 +181,23 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'rows-made-anew-have-the-time-they-say',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: "return row.cause === 'insert' && micros !== null && micros >= row.commitTime - MINUTE;",
-    replace: "return row.cause === 'insert' && micros !== null;",
-    tests: [{ file: TIMELESS, name: 'a row that is made anew under its old key comes back' }],
+    find: 'micros >= commitTime - MINUTE && micros > removedAt;',
+    replace: 'micros > removedAt;',
+    tests: [
+      {
+        file: 'test/pull/served-timestamps.test.ts',
+        name: 'a row that is inserted with an old updated_at is stamped',
+      },
+    ],
     why: 'W-HOST-64: devices that have deleted the row take no version of it that is as old as the one they had.',
+  },
+  {
+    name: 'rows-put-back-are-taken-for-new-ones',
+    file: 'lib/replication/membership/edge-diff.ts',
+    find: ' && micros > removedAt;',
+    replace: ' && removedAt >= 0n;',
+    tests: [{ file: TIMELESS, name: 'a row that is deleted and put back as it was comes back' }],
+    why: 'W-HOST-64: an undo in the host’s app would not reach the devices that have seen the delete.',
   },
   {
     name: 'times-that-did-not-grow-are-served',

@@ -254,7 +254,7 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'row-new-to-a-bucket-keeps-its-time',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: "return row.cause === 'insert' && micros !== null",
+    find: "return cause === 'insert' && micros !== null",
     replace: 'return micros !== null',
     tests: [
       {

@@ -156,6 +156,24 @@ describe('tables without times', () => {
     expect(tablet.row('notes', id)).toMatchObject({ text: 'imported' });
   });
 
+  it('a row that is deleted and put back as it was comes back to every device [W-HOST-64]', async () => {
+    const id = randomUUID();
+    await database.query(`INSERT INTO notes VALUES ($1, 'alice', 'kept', clock_timestamp())`, [id]);
+    const [kept] = await database.query('SELECT *, updated_at::text FROM notes WHERE id = $1', [id]);
+    await arrive();
+    await database.query('DELETE FROM notes WHERE id = $1', [id]);
+    await arrive();
+    expect(phone.row('notes', id)).toBeUndefined();
+    await database.query('INSERT INTO notes SELECT * FROM json_populate_record(NULL::notes, $1)', [
+      JSON.stringify(kept),
+    ]);
+    await arrive();
+    expect([phone.row('notes', id), tablet.row('notes', id)]).toMatchObject([
+      { text: 'kept' },
+      { text: 'kept' },
+    ]);
+  });
+
   it('rows of a table without times are served with the time of their commit [W-HOST-65]', async () => {
     const id = randomUUID();
     const started = Date.now();

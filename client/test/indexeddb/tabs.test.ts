@@ -43,22 +43,6 @@ describe('the store indexeddb', () => {
   });
 });
 
-it('an edit in IndexedDB is on the disk when it resolves [W-CLIENT-31]', async () => {
-  const page = await openTab(context, server.app.url, user);
-  const durability = await page.evaluate(async () => {
-    const asked: string[] = [];
-    const begin = Reflect.get(IDBDatabase.prototype, 'transaction');
-    IDBDatabase.prototype.transaction = function (...options) {
-      const tx = begin.apply(this, options);
-      if (tx.mode === 'readwrite') asked.push(tx.durability);
-      return tx;
-    };
-    await window.sync.table('tasks').create({ title: 'Kept' });
-    return asked;
-  });
-  expect(new Set(durability)).toEqual(new Set(['strict']));
-});
-
 describe('tabs of one browser', () => {
   it('show each other’s edits at once, offline too, and none is lost when all are closed', async () => {
     const one = await openTab(context, server.app.url, user);

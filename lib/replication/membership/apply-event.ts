@@ -15,6 +15,8 @@ export interface EventContext {
   readonly isParent: boolean;
   /** Microseconds by the server's clock. */
   readonly writtenAt: bigint;
+  /** When the row was removed before, if it was lately, microseconds. */
+  readonly removedAt: bigint | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ function applyAt(
   place: number,
 ): void {
   const { table, recordId, row, commitTime } = event;
-  const { own, isGone, isParent, writtenAt } = context;
+  const { own, isGone, isParent, writtenAt, removedAt } = context;
   const record = work.edges.record(table.name, recordId);
   const before = isParent ? bucketsOf(record.edges) : null;
   let entries: readonly NewEntry[];
@@ -56,7 +58,7 @@ function applyAt(
     const wanted = work.withInherited(table, row, own, place);
     const buckets = isGone ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted;
     const cause = moment !== event ? 'reresolved' : event.kind === 'insert' ? 'insert' : 'update';
-    entries = applyRow(record, rowState(table, row, { buckets, commitTime, writtenAt, cause }));
+    entries = applyRow(record, rowState(table, row, { buckets, commitTime, writtenAt, cause, removedAt }));
   }
   work.add(moment.order, table, recordId, entries);
   if (before) work.timeline(table.name).record(recordId, moment, before, record.edges);

@@ -49,6 +49,8 @@ export interface RowState {
    * row may have changed without an event.
    */
   readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
+  /** When the row was removed, if it was lately, microseconds: devices may know a version as old as that. */
+  readonly removedAt?: bigint | undefined;
 }
 
 const MINUTE = 60_000_000n;
@@ -136,8 +138,9 @@ function isChange({ cause }: RowState): boolean {
   return cause === 'insert' || cause === 'update';
 }
 
-function isFreshInsert(row: RowState, micros: bigint | null): boolean {
-  return row.cause === 'insert' && micros !== null && micros >= row.commitTime - MINUTE;
+/** Not a row that is put back as it was: devices that have deleted it take no version as old as theirs (W-HOST-64). */
+function isFreshInsert({ cause, commitTime, removedAt = 0n }: RowState, micros: bigint | null): boolean {
+  return cause === 'insert' && micros !== null && micros >= commitTime - MINUTE && micros > removedAt;
 }
 
 function later(a: bigint, b: bigint | null): bigint {

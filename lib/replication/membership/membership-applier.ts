@@ -16,6 +16,7 @@ import type { SetAside } from './poison-rows.js';
 import type { ReresolveOptions } from './reresolve-options.js';
 import type { RowEvent, RowEvents } from '../stream/row-events.js';
 import { applyEvent } from './apply-event.js';
+import { RecentRemovals } from '../stream/recent-removals.js';
 import type { Change } from '../stream/transaction-batcher.js';
 
 /**
@@ -23,6 +24,8 @@ import type { Change } from '../stream/transaction-batcher.js';
  * follows it to children and dependents. No other code decides which users see a row.
  */
 export class MembershipApplier extends MembershipUpdater {
+  private readonly removals = new RecentRemovals();
+
   /**
    * Reads what is {@link pending} once, when this instance takes the lead: otherwise each batch would query it for
    * every row.
@@ -134,12 +137,15 @@ export class MembershipApplier extends MembershipUpdater {
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await updatesOfDeletedRows(tx, work, table, events, placeOf);
     for (const event of events) {
+      const { recordId, row, commitTime } = event;
+      if (row === null) this.removals.add(table.name, recordId, commitTime);
       applyEvent(work, event, {
         own: event.own,
         until: followed.get(event) ?? END,
         isGone: gone.has(event),
         isParent,
         writtenAt: tx.begunAt,
+        removedAt: this.removals.timeOf(table.name, recordId),
       });
     }
     work.recordChanges(table, events);

@@ -1,0 +1,31 @@
+const MINUTE = 60_000_000n;
+/** About 10 MB. */
+const MOST = 50_000;
+
+/**
+ * When rows were removed, for the next minute: one that is put back as it was must not be taken for a new one
+ * (W-HOST-64). An instance that takes the lead knows none of the last one's.
+ */
+export class RecentRemovals {
+  /** In the order of the removals. */
+  private readonly times = new Map<string, bigint>();
+
+  /** @param time of the commit, microseconds */
+  add(table: string, recordId: string, time: bigint): void {
+    const row = key(table, recordId);
+    this.times.delete(row);
+    this.times.set(row, time);
+    for (const [oldest, removedAt] of this.times) {
+      if (this.times.size <= MOST && removedAt >= time - MINUTE) break;
+      this.times.delete(oldest);
+    }
+  }
+
+  timeOf(table: string, recordId: string): bigint | undefined {
+    return this.times.size === 0 ? undefined : this.times.get(key(table, recordId));
+  }
+}
+
+function key(table: string, recordId: string): string {
+  return `${table} ${recordId}`;
+}
