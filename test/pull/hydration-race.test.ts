@@ -205,6 +205,11 @@ it('nor does what she did to one that the log did not know yet [interleaving 9]'
     alice.update('comments', id, { body: 'edited in vain' });
     await alice.sync();
     expect(alice.row('comments', id)).toMatchObject({ body: 'edited in vain' });
+    const tasks = await database.query(
+      `SELECT t.after_lsn > p.confirmed_lsn AS waits FROM sync_consumer_tasks t, sync_wal_position p
+        WHERE t.kind = 'redeliver'`,
+    );
+    expect(tasks, 'what is told again waits for the log').toEqual([{ waits: true }]);
     await moveTo('alice');
     await allSent(database);
   });
