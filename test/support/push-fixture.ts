@@ -45,11 +45,14 @@ export interface PushFixture {
   ): Promise<readonly PushResult[]>;
   /** Makes a row visible in a bucket, as the WAL consumer would. */
   addEdge(table: string, id: string, bucket: string): Promise<void>;
-  /** Does something in another transaction, which stays open while `meanwhile` starts and comes to wait. */
+  /**
+   * Does something in another transaction, which stays open while `meanwhile` starts and comes to wait.
+   * @param ready how many connections wait by then, or what is done before it ends. Default: 1
+   */
   whileOpen<T>(
     before: (manager: EntityManager) => Promise<unknown>,
     meanwhile: () => Promise<T>,
-    waiting?: number,
+    ready?: number | (() => Promise<unknown>),
   ): Promise<T>;
   /** Resolves once this many connections to the database wait for a lock. */
   waiting(count: number): Promise<void>;
@@ -154,13 +157,14 @@ export async function pushFixture(
       return rows.length === count;
     });
   };
-  const whileOpen: PushFixture['whileOpen'] = async (before, meanwhile, count = 1) => {
+  const whileOpen: PushFixture['whileOpen'] = async (before, meanwhile, ready = 1) => {
+    const isReady = typeof ready === 'number' ? (): Promise<void> => waiting(ready) : ready;
     let result: ReturnType<typeof meanwhile> | undefined;
     await inTransaction(host, 'write', async (manager) => {
       await before(manager);
       result = meanwhile();
       // Whoever fails before it waits tells so here.
-      await Promise.race([waiting(count), result.then(() => waiting(count))]);
+      await Promise.race([isReady(), result.then(isReady)]);
     });
     if (!result) throw new Error('nothing was started');
     return result;
