@@ -200,6 +200,22 @@ export const FIT: readonly Mutation[] = [
     why: 'W-HOST-64: an undo in the host’s app would not reach the devices that have seen the delete.',
   },
   {
+    name: 'rows-replaced-in-a-transaction-are-stamped',
+    file: 'lib/replication/membership/membership-applier.ts',
+    find: 'for (const event of events) {\n      applyEvent(',
+    replace:
+      'for (const event of events) {\n' +
+      '      if (event.row === null) this.removals.add(table.name, event.recordId, event.commitTime);\n' +
+      '      applyEvent(',
+    tests: [
+      {
+        file: 'test/pull/served-timestamps.test.ts',
+        name: 'a row that is replaced within a transaction keeps its own time',
+      },
+    ],
+    why: 'Interleaving 12: so a row comes that moves to another partition, and its echo would overwrite a pending edit.',
+  },
+  {
     name: 'times-that-did-not-grow-are-served',
     file: 'lib/replication/membership/edge-diff.ts',
     find: 'servedAt: grew ? null : later(row.commitTime, after),',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startApp, type RunningApp } from '../support/app.js';
+import { withClient } from '../support/client.js';
 import { consumed } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { Device } from '../support/device.js';
@@ -146,6 +147,21 @@ it('a row that is inserted with an old updated_at is stamped, and one with a fre
   const [imported, plain] = [old, fresh].map((id) => page.changes.find((record) => record.id === id));
   expect(micros(imported?.updated_at) - micros(imported?.data['updated_at'])).toBeGreaterThan(60_000_000n);
   expect(micros(plain?.updated_at)).toBe(micros(plain?.data['updated_at']));
+});
+
+it('a row that is replaced within a transaction keeps its own time [interleaving 12]', async () => {
+  const id = await heldTask();
+  await withClient(database.url, async (host) => {
+    await host.query('BEGIN');
+    await host.query('DELETE FROM tasks WHERE id = $1', [id]);
+    await host.query(
+      `INSERT INTO tasks (id, user_id, title, updated_at) VALUES ($1, 'alice', 'replaced', now())`,
+      [id],
+    );
+    await host.query('COMMIT');
+  });
+  const record = await pulled(id);
+  expect(micros(record?.updated_at)).toBe(micros(record?.data['updated_at']));
 });
 
 it("a device's own echo keeps the row's own time, so that it does not overwrite a later edit [interleaving 12]", async () => {

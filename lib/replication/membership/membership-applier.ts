@@ -137,17 +137,18 @@ export class MembershipApplier extends MembershipUpdater {
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await updatesOfDeletedRows(tx, work, table, events, placeOf);
     for (const event of events) {
-      const { recordId, row, commitTime } = event;
-      if (row === null) this.removals.add(table.name, recordId, commitTime);
       applyEvent(work, event, {
         own: event.own,
         until: followed.get(event) ?? END,
         isGone: gone.has(event),
         isParent,
         writtenAt: tx.begunAt,
-        removedAt: this.removals.timeOf(table.name, recordId),
+        removedAt: this.removals.timeOf(table.name, event.recordId),
       });
     }
+    // Within the batch, the record's own time says whether an insert is later than what was there.
+    for (const { row, recordId, commitTime } of events)
+      if (row === null) this.removals.add(table.name, recordId, commitTime);
     work.recordChanges(table, events);
   }
 
