@@ -61,10 +61,7 @@ export const HOOKS: readonly Mutation[] = [
     file: 'lib/hooks/hook-runner.ts',
     find: '.filter((hook) => hook.table === null || hook.table === table)',
     replace: '.filter((hook) => hook.table === null || table !== undefined)',
-    tests: [
-      { file: BEFORE_APPLY, name: 'a write validator' },
-      { file: HOOKS_TEST, name: 'a decorated method' },
-    ],
+    tests: [{ file: BEFORE_APPLY, name: 'of one entity is asked about rows of no other' }],
     why: 'A rule for one table would refuse the rows of another.',
   },
   {

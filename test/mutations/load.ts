@@ -15,9 +15,7 @@ export const LOAD: readonly Mutation[] = [
     file: 'lib/common/json/json-scan.ts',
     find: 'if (count % ESCAPES === 0) yield;',
     replace: '',
-    tests: [
-      { file: 'test/http/bodies/pieces.test.ts', name: 'of escapes is read while others have their turns' },
-    ],
+    tests: [{ file: 'test/http/bodies/pieces.test.ts', name: 'may be one string of escapes' }],
     why: 'W-LOAD-1: 7 million escaped quotes in one text would keep everybody waiting.',
   },
   {
@@ -27,5 +25,13 @@ export const LOAD: readonly Mutation[] = [
     replace: 'if (at - open < 0) {',
     tests: [{ file: 'test/common/json-parts.test.ts', name: 'leaves a longer string where it is' }],
     why: 'W-LOAD-34: the parser would copy megabytes twice in one stretch.',
+  },
+  {
+    name: 'memory-of-bodies-is-given-back-twice',
+    file: 'lib/http/bodies/pending-body.ts',
+    find: "body.refuse(new BadRequestException('request body broke off'))",
+    replace: 'limits.memory.release(body)',
+    tests: [{ file: 'test/http/bodies/incoming-body.test.ts', name: 'gives its memory back once' }],
+    why: 'W-LOAD-37: limits.bodyMemory would bound nothing any more.',
   },
 ];

@@ -108,6 +108,14 @@ describe('a write validator', () => {
     expect(await titleOf(bad)).toBeUndefined();
   });
 
+  it('of one entity is asked about rows of no other', async () => {
+    const task = create('with a comment');
+    const data = { task_id: task.id, body: 'fine' };
+    const results = await push(task, { id: randomUUID(), table_name: 'comments', operation: 'create', data });
+    expect(results).toEqual(['applied', 'applied']);
+    expect(seen.map(({ table }) => table)).toEqual(['tasks']);
+  });
+
   it('sends the device back to the version of the server', async () => {
     const id = await insertTask(database, 'alice', 'as it was');
     rule = () => ({ reason: 'task_locked', message: 'the task is locked' });

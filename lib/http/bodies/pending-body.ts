@@ -1,4 +1,4 @@
-import { UnsupportedMediaTypeException } from '@nestjs/common';
+import { BadRequestException, UnsupportedMediaTypeException } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type BodyLimits, IncomingBody, type LargeBodyRules, tooLarge } from './incoming-body.js';
@@ -40,7 +40,10 @@ export class PendingBody {
       body.refuse(new UnsupportedMediaTypeException('encoded request bodies are not supported'));
     else if (this.length > limits.maxBytes) body.refuse(tooLarge(limits.maxBytes));
     this.deadline = performance.now() + limits.timeout;
-    this.exchange.response.once('close', () => limits.memory.release(body));
+    // Nobody waits for it any more: what is left of it is dropped, and its memory given back.
+    this.exchange.response.once('close', () =>
+      body.refuse(new BadRequestException('request body broke off')),
+    );
     return body.read();
   }
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BodyMemory } from '../../../lib/http/bodies/body-memory.js';
 import { IncomingBody, type LargeBodyRules } from '../../../lib/http/bodies/incoming-body.js';
+import { type Exchange, PendingBody } from '../../../lib/http/bodies/pending-body.js';
 import { countRounds } from '../../support/rounds.js';
 
 const CHUNK = 64 * 1024;
@@ -99,4 +100,23 @@ describe('a large body', () => {
     admitted.emit('turn');
     expect((await reading).length).toBe(CHUNKS * CHUNK);
   });
+});
+
+it('a body whose device hangs up while it waits for its turn gives its memory back once [W-LOAD-37]', async () => {
+  const limits = { maxBytes: 160 * CHUNK, timeout: 60_000, memory: new BodyMemory(1.5 * 1024 * 1024) };
+  const read = (turn: LargeBodyRules['turn'], response = new EventEmitter()): Promise<string> => {
+    const request = Object.assign(arrived(), { headers: {} });
+    const body = new PendingBody({ request, response } as unknown as Exchange, limits);
+    return body.read({ turn, check: () => undefined });
+  };
+  const response = new EventEmitter();
+  const gone = read(async () => {
+    response.emit('close');
+    await new Promise(setImmediate);
+    throw new Error('no turn');
+  }, response);
+  await expect(gone).rejects.toThrow('broke off');
+  const turn = new Promise<void>(() => undefined);
+  const both = Promise.race([read(() => turn), read(() => turn)]);
+  await expect(both).rejects.toThrow('too many large request bodies');
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { closingQuote } from '../../../lib/common/json/json-scan.js';
 import { atOnce, inTurns } from '../../../lib/common/pieces.js';
 import { readBody, readingBody } from '../../../lib/http/bodies/request-body.js';
 import { PushBody } from '../../../lib/http/bodies/request-bodies.js';
@@ -43,6 +44,11 @@ describe('a large body [W-LOAD-1]', () => {
   ])('of %s is read while others have their turns', async (_, value) => {
     const reading = inTurns(readingBody({ text: push(value), limits }, PushBody, [])).catch(String);
     expect(await turnsDuring(reading)).toBeGreaterThanOrEqual(3);
+  });
+
+  it('may be one string of escapes, whose end is looked for in pieces', () => {
+    const pieces = closingQuote(`"${String.raw`\"`.repeat(50_000)}"`, 0);
+    expect([...pieces].length).toBeGreaterThanOrEqual(4);
   });
 
   it('is read as it is without a break', async () => {
