@@ -121,11 +121,17 @@ export class Live implements BeforeApplicationShutdown {
       const device = { ...request, id: found.id, disconnect: found.disconnect };
       const known = { checkpoint: found.lastSeq, schemaHash: contract.hash };
       const connection = this.connect(device, known, sink, buckets);
-      // Others have heard of later entries than were read for this device.
-      const read = this.watcher.follow(found) ? await this.ask(request, buckets) : found;
-      connection.seen = read.lastSeq;
-      if (read.hasNews) connection.wake({ checkpoint: read.lastSeq });
-      return { connection, checkpoint: read.lastSeq, contract };
+      try {
+        // Others have heard of later entries than were read for this device.
+        const read = this.watcher.follow(found) ? await this.ask(request, buckets) : found;
+        connection.seen = read.lastSeq;
+        if (read.hasNews) connection.wake({ checkpoint: read.lastSeq });
+        return { connection, checkpoint: read.lastSeq, contract };
+      } catch (error) {
+        // Nobody else knows it: it would keep its place for ever.
+        connection.close();
+        throw error;
+      }
     } finally {
       this.opening -= 1;
     }

@@ -3,9 +3,11 @@ import type { Server } from 'node:http';
 import { Socket } from 'node:net';
 import { SyncStatus } from 'nestjs-synchro';
 import { Agent, fetch } from 'undici';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Live } from '../../lib/live/live.js';
+import type { HeadWatcher } from '../../lib/live/head-watcher.js';
 import type { LiveHub } from '../../lib/live/live-hub.js';
+import type { LiveReads } from '../../lib/live/live-reads.js';
 import { startApp, type RunningApp } from '../support/app.js';
 import { consumed } from '../support/consumer.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
@@ -65,6 +67,20 @@ describe('connections of the live channel', () => {
     streams.push(stream);
     return stream;
   }
+
+  it('keep no place where the database fails behind it [W-LIVE-12]', async () => {
+    const app = await start({});
+    const device = await startDevice(app);
+    const live: unknown = app.app.get(Live);
+    const { watcher, reads } = live as { readonly watcher: HeadWatcher; readonly reads: LiveReads };
+    // Others have heard of later entries.
+    vi.spyOn(watcher, 'follow').mockReturnValueOnce(true);
+    const read = reads.client.bind(reads);
+    const lost = Object.assign(new Error('connection lost'), { code: '08006' });
+    vi.spyOn(reads, 'client').mockImplementationOnce(read).mockRejectedValueOnce(lost);
+    expect(await device.send(`live?client_id=${device.clientId}`)).toMatchObject({ status: 503 });
+    expect(await connections(app)).toBe(0);
+  });
 
   it('are refused beyond maxConnections, with a time to come back; other routes go on [W-LIVE-7] [W-LIVE-9]', async () => {
     const app = await start({ maxConnections: 3 });

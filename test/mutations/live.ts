@@ -135,4 +135,12 @@ export const LIVE: readonly Mutation[] = [
     tests: [{ file: 'test/live/nothing-lost.test.ts', name: 'none comes before its data can be pulled' }],
     why: 'W-LIVE-10: the device would pull nothing, and hear of the change never again.',
   },
+  {
+    name: 'live-connections-that-fail-keep-their-place',
+    file: 'lib/live/live.ts',
+    find: 'connection.close();\n        throw error;',
+    replace: 'throw error;',
+    tests: [{ file: 'test/live/ends.test.ts', name: 'keep no place where the database fails behind it' }],
+    why: 'W-LIVE-12: after a failover nobody could connect until the instance is started again.',
+  },
 ];

@@ -22,8 +22,8 @@ const HAZARDS = {
   CLI: 3,
   HOST: 95,
   SDK: 7,
-  LOAD: 36,
-  LIVE: 11,
+  LOAD: 37,
+  LIVE: 12,
   WRITE: 9,
   CLIENT: 31,
 };
