@@ -120,4 +120,22 @@ export const CLIENT_LOSSES: readonly Mutation[] = [
     ],
     why: 'W-CLIENT-31: an edit that the app was told is durable would be gone after a power cut.',
   },
+  {
+    name: 'client-waits-for-a-token-for-ever',
+    file: 'client/src/wire/http.ts',
+    find: "signal?.addEventListener('abort', () => reject(signal.reason as Error));",
+    replace: '',
+    tests: [{ file: 'client/test/wire/silent-answers.test.ts', name: 'a token that never comes' }],
+    why: 'W-CLIENT-32: sync would stop without an error, and neither close nor signOut would end.',
+  },
+  {
+    name: 'client-waits-for-the-rest-of-a-long-poll-for-ever',
+    file: 'client/src/engine/live.ts',
+    find: '      await response.text();\n      this.failedPolls = 0;',
+    replace: '      clearTimeout(timer);\n      await response.text();\n      this.failedPolls = 0;',
+    tests: [
+      { file: 'client/test/wire/silent-answers.test.ts', name: 'a long poll that stops behind its head' },
+    ],
+    why: 'W-CLIENT-33: a device would hear of nothing until it is started again.',
+  },
 ];

@@ -25,7 +25,7 @@ const HAZARDS = {
   LOAD: 37,
   LIVE: 12,
   WRITE: 9,
-  CLIENT: 31,
+  CLIENT: 33,
 };
 
 export const LISTS: readonly CoverList[] = [

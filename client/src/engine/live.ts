@@ -71,11 +71,10 @@ export class Live {
   }
 
   private async longPoll(): Promise<number> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE);
     try {
-      const silence = new AbortController();
-      const timer = setTimeout(() => silence.abort(), SILENCE);
       const response = await this.http.open(this.route(`&wait=${LONG_POLL_SECONDS}`), {}, silence.signal);
-      clearTimeout(timer);
       await response.text();
       this.failedPolls = 0;
       this.listener.onLive(true);
@@ -88,6 +87,8 @@ export class Live {
       this.shortStreams = 0;
       this.failedPolls = 0;
       return OFF_PAUSE;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

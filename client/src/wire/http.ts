@@ -94,8 +94,7 @@ export class Http {
 
   private async fetch(route: string, init: RequestInit, refused: boolean): Promise<Response> {
     const { token, headers, appVersion, fetch: fetching = fetch } = this.options;
-    const text = await token?.({ refused });
-    init.signal?.throwIfAborted();
+    const text = await unlessAborted(init.signal, token?.({ refused }));
     return fetching(`${this.base}/${route}`, {
       ...init,
       headers: {
@@ -107,4 +106,13 @@ export class Http {
       },
     });
   }
+}
+
+/** What an app answers, unless the request is given up before: an app may never answer. */
+function unlessAborted<T>(signal: AbortSignal | null | undefined, answer: T | Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', () => reject(signal.reason as Error));
+    Promise.resolve(answer).then(resolve, reject);
+  });
 }
