@@ -84,7 +84,12 @@ export const READING: readonly Mutation[] = [
     find: 'return edges.size === 0 ? NO_BUCKETS : new Set(edges.keys());',
     replace:
       'return edges.size === 0 ? NO_BUCKETS : new Set([...edges].flatMap(([bucket, live]) => (live ? bucket : [])));',
-    tests: [{ file: PAGES, name: 'leaves soft-deleted rows out, but not what stands under them' }],
+    tests: [
+      {
+        file: 'test/replication/membership/wal-soft-delete.test.ts',
+        name: 'hands its buckets on to children that are inserted, changed or moved under it',
+      },
+    ],
     why: 'W-SNAP-10: what stands under a deleted row would be missing.',
   },
 ];
