@@ -14,7 +14,7 @@ import { pullChanges } from './rows/pull-changes.js';
 import { pullNothing } from './rows/pull-nothing.js';
 import { pushBatches } from './rows/push-batches.js';
 import { pushMembers } from './rows/push-members.js';
-import { snapshotAll } from './rows/snapshot-all.js';
+import { firstSync, snapshotAll } from './rows/snapshot-all.js';
 import { snapshotPage } from './rows/snapshot-page.js';
 import { statementsAlone } from './rows/statements-alone.js';
 import { visibility } from './rows/visibility.js';
@@ -36,6 +36,7 @@ export const ALL_ROWS: readonly BenchRow[] = [
   pullBuckets,
   snapshotPage,
   snapshotAll,
+  firstSync,
   ...pushBatches,
   ...pushMembers,
   statementsAlone,

@@ -1,4 +1,4 @@
-import type { BenchRow, Comparison } from '../bench-row.js';
+import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { BenchDevice } from '../environment/device.js';
 import { HttpLoad } from '../environment/http-load.js';
 import { recordsOf } from '../environment/records.js';
@@ -19,6 +19,68 @@ export const snapshotAll: BenchRow = {
   rounds: { warmUps: 1, counted: 5 },
   prepare,
 };
+
+/** The same against what a team would write by hand: pages in the order of the key. */
+export const firstSync: BenchRow = {
+  name: 'first-sync',
+  lines: [
+    {
+      name: 'first-sync',
+      work: 'first sync of 20,000 rows in pages of 1,000, over HTTP',
+      baseline: 'a hand-written controller with TypeORM: pages of `find`',
+      unit: 'rows/s',
+      target: 2,
+    },
+  ],
+  prepare: prepareFirstSync,
+};
+
+const FIRST_ROWS = 20_000;
+const PAGE = 1_000;
+
+async function prepareFirstSync(environment: Environment): Promise<Comparison> {
+  const database = await environment.database();
+  await database.query(`SELECT add_tasks(1, ${FIRST_ROWS}, 1)`);
+  const app = await environment.app(database);
+  await database.query('VACUUM ANALYZE');
+  const load = new HttpLoad(app.url);
+
+  const sync = async (): Promise<string[]> => {
+    const device = await new BenchDevice(load, 'user0').register();
+    const pages: string[] = [];
+    await device.snapshot((text) => pages.push(text));
+    return pages;
+  };
+  const find = async (): Promise<string[]> => {
+    const pages: string[] = [];
+    let after: string | null = null;
+    while (pages.length < FIRST_ROWS / PAGE) {
+      const text = await load.post('/hand-written/pull', JSON.stringify({ after, limit: PAGE }), 'user0');
+      after = text.slice(text.lastIndexOf('"id":"') + 6).slice(0, 36);
+      pages.push(text);
+    }
+    return pages;
+  };
+  const round = async (read: () => Promise<string[]>): Promise<Round> => {
+    const { seconds, usage } = await environment.timed(app, async () => void (await read()));
+    return { values: [FIRST_ROWS / seconds], usage };
+  };
+  return {
+    subject: () => round(sync),
+    baseline: () => round(find),
+    verify: async () => {
+      const [mine, its] = [idsOf(await sync()), idsOf(await find())];
+      if (mine.size !== FIRST_ROWS || its.size !== FIRST_ROWS || [...its].some((id) => !mine.has(id)))
+        throw new Error(`a first sync brings ${mine.size} rows, its baseline ${its.size}, or they differ`);
+    },
+  };
+}
+
+function idsOf(pages: readonly string[]): Set<string> {
+  return new Set(
+    pages.flatMap((text) => [...text.matchAll(/"id":"([0-9a-f-]{36})"/g)].map(([, id]) => id ?? '')),
+  );
+}
 
 async function prepare(environment: Environment): Promise<Comparison> {
   const rows = environment.size(100_000, 20_000);
