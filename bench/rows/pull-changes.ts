@@ -2,6 +2,7 @@ import type { BenchRow, Comparison, Curve, Line, Round } from '../bench-row.js';
 import { lastSeq, reached } from '../environment/changelog.js';
 import { BenchDevice, type PullAnswer } from '../environment/device.js';
 import type { Environment } from '../environment/environment.js';
+import { handWrittenPages } from '../environment/hand-written-pages.js';
 import { HttpLoad } from '../environment/http-load.js';
 
 const PAGE = 1_000;
@@ -68,17 +69,7 @@ async function prepare(environment: Environment, { devices: count, pages }: Load
     }
     return texts;
   };
-  const find: Walk = async (user) => {
-    const texts: string[] = [];
-    let after: string | null = null;
-    for (let page = 0; page < pages; page++) {
-      const body = JSON.stringify({ after, limit: PAGE });
-      const text = await load.post('/hand-written/pull', body, `user${user}`);
-      after = text.slice(text.lastIndexOf('"id":"') + 6).slice(0, 36);
-      texts.push(text);
-    }
-    return texts;
-  };
+  const find: Walk = (user) => handWrittenPages(load, `user${user}`, { pages, limit: PAGE });
   const round = async (walk: Walk): Promise<Round> => {
     const { seconds, usage } = await environment.timed(app, async () => {
       await Promise.all(

@@ -1,5 +1,6 @@
 import type { BenchRow, Comparison, Round } from '../bench-row.js';
 import { BenchDevice } from '../environment/device.js';
+import { handWrittenPages } from '../environment/hand-written-pages.js';
 import { HttpLoad } from '../environment/http-load.js';
 import { recordsOf } from '../environment/records.js';
 import type { Environment } from '../environment/environment.js';
@@ -45,23 +46,15 @@ async function prepareFirstSync(environment: Environment): Promise<Comparison> {
   await database.query('VACUUM ANALYZE');
   const load = new HttpLoad(app.url);
 
-  const sync = async (): Promise<string[]> => {
+  const sync = async (): Promise<readonly string[]> => {
     const device = await new BenchDevice(load, 'user0').register();
     const pages: string[] = [];
     await device.snapshot((text) => pages.push(text));
     return pages;
   };
-  const find = async (): Promise<string[]> => {
-    const pages: string[] = [];
-    let after: string | null = null;
-    while (pages.length < FIRST_ROWS / PAGE) {
-      const text = await load.post('/hand-written/pull', JSON.stringify({ after, limit: PAGE }), 'user0');
-      after = text.slice(text.lastIndexOf('"id":"') + 6).slice(0, 36);
-      pages.push(text);
-    }
-    return pages;
-  };
-  const round = async (read: () => Promise<string[]>): Promise<Round> => {
+  const find = (): Promise<readonly string[]> =>
+    handWrittenPages(load, 'user0', { pages: FIRST_ROWS / PAGE, limit: PAGE });
+  const round = async (read: () => Promise<unknown>): Promise<Round> => {
     const { seconds, usage } = await environment.timed(app, async () => void (await read()));
     return { values: [FIRST_ROWS / seconds], usage };
   };

@@ -128,7 +128,7 @@ export class Live implements BeforeApplicationShutdown {
         if (read.hasNews) connection.wake({ checkpoint: read.lastSeq });
         return { connection, checkpoint: read.lastSeq, contract };
       } catch (error) {
-        // Nobody else knows it: it would keep its place for ever.
+        // The caller can't close a connection that it has not got (W-LIVE-12).
         connection.close();
         throw error;
       }

@@ -144,7 +144,7 @@ class IndexedDbStore implements OpenStore {
   }
 }
 
-/** What is written is on the disk, not in the system's memory only, which is lost with the battery. */
+/** Commits reach the disk. By default they may stay in the system's memory, which an empty battery loses (W-CLIENT-31). */
 const DURABLE: IDBTransactionOptions = { durability: 'strict' };
 
 function openDatabase(name: string): Promise<IDBPDatabase<Database>> {

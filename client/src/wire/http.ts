@@ -108,7 +108,7 @@ export class Http {
   }
 }
 
-/** What an app answers, unless the request is given up before: an app may never answer. */
+/** Resolves to the app's answer, or rejects when the request is aborted: an app may never answer (W-CLIENT-32). */
 function unlessAborted<T>(signal: AbortSignal | null | undefined, answer: T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

@@ -1,7 +1,7 @@
 import type { Refused } from '../../src/records/record.js';
 import type { Store, Writes } from '../../src/store/store.js';
 
-/** The calls by which a store tells a test of its changes. */
+/** The events that a store reports to a test. */
 export interface StoreNews {
   /** Refused edits go, as a user signs out. */
   readonly gone: (refused: readonly Refused[]) => unknown;

@@ -1,23 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openTab, startBrowser, testPage } from '../support/browser.js';
-import { type SampleServer, startServer } from '../support/devices.js';
+import { expect, it } from 'vitest';
+import { openTab } from '../support/browser.js';
+import { sampleBrowser } from '../support/sample-browser.js';
 
-let server: SampleServer;
-let browser: Browser;
-
-beforeAll(async () => {
-  server = await startServer({ configure: await testPage() });
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await server.close();
-});
+const sample = sampleBrowser();
 
 it('an edit in IndexedDB is on the disk when it resolves [W-CLIENT-31]', async () => {
-  const page = await openTab(await browser.newContext(), server.app.url, randomUUID());
+  const page = await openTab(sample.context, sample.server.app.url, sample.user);
   const durability = await page.evaluate(async () => {
     const asked: string[] = [];
     const begin = Reflect.get(IDBDatabase.prototype, 'transaction');

@@ -1,40 +1,22 @@
-import { randomUUID } from 'node:crypto';
-import type { Browser, BrowserContext } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/wait.js';
-import { openTab, startBrowser, startDevice, testPage, titles } from '../support/browser.js';
-import { insertTask, insertTasks, type SampleServer, startServer } from '../support/devices.js';
+import { openTab, startDevice, titles } from '../support/browser.js';
+import { insertTask, insertTasks } from '../support/devices.js';
 import { gate } from '../support/network.js';
+import { sampleBrowser } from '../support/sample-browser.js';
 import { STORE_CASES } from '../support/store-suite.js';
 
-let server: SampleServer;
-let browser: Browser;
-let context: BrowserContext;
-let user: string;
-
-beforeAll(async () => {
-  server = await startServer({ configure: await testPage() });
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await server.close();
-});
-beforeEach(async () => {
-  user = randomUUID();
-  context = await browser.newContext();
-});
-afterEach(() => context.close());
+const sample = sampleBrowser();
 
 const stored = (title: string): Promise<boolean> =>
-  server.database
-    .query('SELECT FROM tasks WHERE user_id = $1 AND title = $2', [user, title])
+  sample.server.database
+    .query('SELECT FROM tasks WHERE user_id = $1 AND title = $2', [sample.user, title])
     .then((rows) => rows.length === 1);
 
 describe('the store indexeddb', () => {
   it.each(STORE_CASES)('$title', async ({ title }) => {
-    const page = await context.newPage();
-    await page.goto(`${server.app.url}/test-page`);
+    const page = await sample.context.newPage();
+    await page.goto(`${sample.server.app.url}/test-page`);
     await page.evaluate(async (wanted) => {
       const found = window.client.STORE_CASES.find((each) => each.title === wanted);
       if (!found) throw new Error(`no case ${wanted}`);
@@ -45,9 +27,9 @@ describe('the store indexeddb', () => {
 
 describe('tabs of one browser', () => {
   it('show each other’s edits at once, offline too, and none is lost when all are closed', async () => {
-    const one = await openTab(context, server.app.url, user);
-    const two = await openTab(context, server.app.url, user);
-    await context.setOffline(true);
+    const one = await openTab(sample.context, sample.server.app.url, sample.user);
+    const two = await openTab(sample.context, sample.server.app.url, sample.user);
+    await sample.context.setOffline(true);
     await one.evaluate(() => window.sync.table('tasks').create({ title: 'One' }));
     await two.evaluate(() => window.sync.table('tasks').create({ title: 'Two' }));
     await eventually(async () => {
@@ -55,16 +37,16 @@ describe('tabs of one browser', () => {
       expect(await titles(two)).toEqual(['One', 'Two']);
     });
     await Promise.all([one.close(), two.close()]);
-    await context.setOffline(false);
-    const three = await openTab(context, server.app.url, user);
+    await sample.context.setOffline(false);
+    const three = await openTab(sample.context, sample.server.app.url, sample.user);
     expect(await titles(three)).toEqual(['One', 'Two']);
     expect(await stored('One')).toBe(true);
     expect(await stored('Two')).toBe(true);
   });
 
-  it('have one that talks to the server, and another one when that is killed [W-CLIENT-10]', async () => {
-    const one = await openTab(context, server.app.url, user);
-    const two = await openTab(context, server.app.url, user);
+  it('have one that talks to the sample.server, and another one when that is killed [W-CLIENT-10]', async () => {
+    const one = await openTab(sample.context, sample.server.app.url, sample.user);
+    const two = await openTab(sample.context, sample.server.app.url, sample.user);
     const asked: string[] = [];
     two.on('request', (request) => asked.push(request.url()));
     await two.evaluate(async () => {
@@ -84,9 +66,9 @@ describe('tabs of one browser', () => {
   });
 
   it('are not stopped by a frozen leader, which can’t write when it wakes [W-CLIENT-10]', async () => {
-    const frozen = await openTab(context, server.app.url, user);
-    const two = await openTab(context, server.app.url, user);
-    const debug = await context.newCDPSession(frozen);
+    const frozen = await openTab(sample.context, sample.server.app.url, sample.user);
+    const two = await openTab(sample.context, sample.server.app.url, sample.user);
+    const debug = await sample.context.newCDPSession(frozen);
     await debug.send('Debugger.enable');
     await debug.send('Debugger.pause');
     // The debugger stops the tab at its next statement, which is in one of its timers.
@@ -109,8 +91,8 @@ describe('tabs of one browser', () => {
   });
 
   it('learn the verdicts that they missed while they were frozen [W-CLIENT-16]', async () => {
-    const one = await openTab(context, server.app.url, user);
-    await context.addInitScript(() => {
+    const one = await openTab(sample.context, sample.server.app.url, sample.user);
+    await sample.context.addInitScript(() => {
       BroadcastChannel.prototype.addEventListener = function (
         type: string,
         listener: EventListener,
@@ -120,9 +102,9 @@ describe('tabs of one browser', () => {
         EventTarget.prototype.addEventListener.call(this, type, hear, options);
       };
     });
-    const frozen = await openTab(context, server.app.url, user);
+    const frozen = await openTab(sample.context, sample.server.app.url, sample.user);
     let answers = gate();
-    await context.route('**/sync/push', async (route) => {
+    await sample.context.route('**/sync/push', async (route) => {
       await answers.opened;
       await route.continue();
     });
@@ -152,9 +134,9 @@ describe('tabs of one browser', () => {
   });
 
   it('go on after a reload in the middle of the first sync, where it was [W-CLIENT-8]', async () => {
-    await insertTasks(server, user, 'Task', 2_500);
-    const page = await context.newPage();
-    await page.goto(`${server.app.url}/test-page`);
+    await insertTasks(sample.server, sample.user, 'Task', 2_500);
+    const page = await sample.context.newPage();
+    await page.goto(`${sample.server.app.url}/test-page`);
     const seen: unknown[] = [];
     const third = gate();
     await page.route('**/sync/snapshot', async (route) => {
@@ -163,19 +145,19 @@ describe('tabs of one browser', () => {
       if (seen.length === 3) third.open();
       if (seen.length !== 3) await route.continue();
     });
-    await startDevice(page, user);
+    await startDevice(page, sample.user);
     await third.opened;
     await page.reload();
-    await startDevice(page, user);
+    await startDevice(page, sample.user);
     await page.evaluate(() => window.sync.caughtUp());
     expect(seen[3]).toEqual(seen[2]);
     expect(await titles(page)).toHaveLength(2_500);
   });
 
   it('are all signed out together: nothing is left, and nothing fills it again [W-CLIENT-9]', async () => {
-    await insertTask(server, user, 'Secret');
-    const one = await openTab(context, server.app.url, user);
-    const two = await openTab(context, server.app.url, user);
+    await insertTask(sample.server, sample.user, 'Secret');
+    const one = await openTab(sample.context, sample.server.app.url, sample.user);
+    const two = await openTab(sample.context, sample.server.app.url, sample.user);
     await two.evaluate(() => window.sync.signOut());
     await eventually(() =>
       one.evaluate(async () => {
@@ -197,15 +179,18 @@ describe('tabs of one browser', () => {
       });
       const rows = database.transaction('rows').objectStore('rows').count();
       return new Promise((resolve) => rows.addEventListener('success', () => resolve(rows.result)));
-    }, `test:${user}`);
+    }, `test:${sample.user}`);
     expect(left).toBe(0);
   });
 
   it('begin again where somebody has removed the site’s data [W-CLIENT-11]', async () => {
-    await insertTask(server, user, 'Kept by the server');
-    const page = await openTab(context, server.app.url, user);
-    const debug = await context.newCDPSession(page);
-    await debug.send('Storage.clearDataForOrigin', { origin: server.app.url, storageTypes: 'indexeddb' });
+    await insertTask(sample.server, sample.user, 'Kept by the server');
+    const page = await openTab(sample.context, sample.server.app.url, sample.user);
+    const debug = await sample.context.newCDPSession(page);
+    await debug.send('Storage.clearDataForOrigin', {
+      origin: sample.server.app.url,
+      storageTypes: 'indexeddb',
+    });
     await page.evaluate(async () => {
       await (
         await window.sync.table('tasks').create({ title: 'Later' })
@@ -219,8 +204,10 @@ describe('tabs of one browser', () => {
 
 describe('a browser', () => {
   it('that has no IndexedDB to give works in memory, and the status says so [W-CLIENT-11]', async () => {
-    await context.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }));
-    const page = await openTab(context, server.app.url, user);
+    await sample.context.addInitScript(() =>
+      Object.defineProperty(window, 'indexedDB', { value: undefined }),
+    );
+    const page = await openTab(sample.context, sample.server.app.url, sample.user);
     await page.evaluate(async () => {
       await (
         await window.sync.table('tasks').create({ title: 'In memory' })
@@ -231,7 +218,7 @@ describe('a browser', () => {
   });
 
   it('shows an edit in the same task, before it is stored [W-CLIENT-4]', async () => {
-    const page = await openTab(context, server.app.url, user);
+    const page = await openTab(sample.context, sample.server.app.url, sample.user);
     const count = await page.evaluate(async () => {
       const tasks = window.sync.table('tasks');
       let notified = 0;

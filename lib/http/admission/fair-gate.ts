@@ -48,7 +48,7 @@ export class FairGate {
     return queue.length < this.limits.waiting ? this.wait(user, isGone) : Promise.reject(new GateBusyError());
   }
 
-  /** A waiter knows no other one: those that have left would stay in memory for as long as somebody waits. */
+  /** Waiters hold no reference to each other: those that have left would stay in memory while others wait (W-LOAD-36). */
   private wait(user: string, isGone: () => boolean): Promise<Leave> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.forget(user, waiter), this.limits.patience);

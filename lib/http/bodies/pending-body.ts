@@ -40,7 +40,7 @@ export class PendingBody {
       body.refuse(new UnsupportedMediaTypeException('encoded request bodies are not supported'));
     else if (this.length > limits.maxBytes) body.refuse(tooLarge(limits.maxBytes));
     this.deadline = performance.now() + limits.timeout;
-    // Nobody waits for it any more: what is left of it is dropped, and its memory given back.
+    // The rest of the body is dropped then, and its memory given back once (W-LOAD-37).
     this.exchange.response.once('close', () =>
       body.refuse(new BadRequestException('request body broke off')),
     );

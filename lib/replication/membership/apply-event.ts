@@ -15,7 +15,7 @@ export interface EventContext {
   readonly isParent: boolean;
   /** Microseconds by the server's clock. */
   readonly writtenAt: bigint;
-  /** When the row was removed before, if it was lately, microseconds. */
+  /** Commit time of the row's removal within the last minute, microseconds. */
   readonly removedAt: bigint | undefined;
 }
 

@@ -1,5 +1,6 @@
 import { comparableMicros, formatMicros } from '../../common/timestamp.js';
 import { Operation } from '../../store/changelog/operation.js';
+import { MINUTE } from '../stream/recent-removals.js';
 
 /** An entry before it has its seq. */
 export interface NewEntry {
@@ -49,11 +50,10 @@ export interface RowState {
    * row may have changed without an event.
    */
   readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
-  /** When the row was removed, if it was lately, microseconds: devices may know a version as old as that. */
+  /** Commit time of the row's removal within the last minute, microseconds: devices may have had a version as new. */
   readonly removedAt?: bigint | undefined;
 }
 
-const MINUTE = 60_000_000n;
 const MILLISECOND = 1_000n;
 
 /**
@@ -138,7 +138,7 @@ function isChange({ cause }: RowState): boolean {
   return cause === 'insert' || cause === 'update';
 }
 
-/** Not a row that is put back as it was: devices that have deleted it take no version as old as theirs (W-HOST-64). */
+/** Whether no device has had the row. Devices that have deleted it skip a version as old as theirs (W-HOST-64). */
 function isFreshInsert({ cause, commitTime, removedAt = 0n }: RowState, micros: bigint | null): boolean {
   return cause === 'insert' && micros !== null && micros >= commitTime - MINUTE && micros > removedAt;
 }

@@ -146,7 +146,7 @@ export class MembershipApplier extends MembershipUpdater {
         removedAt: this.removals.timeOf(table.name, event.recordId),
       });
     }
-    // Within the batch, the record's own time says whether an insert is later than what was there.
+    // After the batch: within it, the record still has the time of the removed row (interleaving 12).
     for (const { row, recordId, commitTime } of events)
       if (row === null) this.removals.add(table.name, recordId, commitTime);
     work.recordChanges(table, events);

@@ -1,10 +1,11 @@
-const MINUTE = 60_000_000n;
+/** Microseconds. */
+export const MINUTE = 60_000_000n;
 /** About 10 MB. */
 const MOST = 50_000;
 
 /**
- * When rows were removed, for the next minute: one that is put back as it was must not be taken for a new one
- * (W-HOST-64). An instance that takes the lead knows none of the last one's.
+ * Commit times of removed rows, kept for a minute: a row that is put back as it was is not a new one (W-HOST-64). A
+ * session starts without those of the one before.
  */
 export class RecentRemovals {
   /** In the order of the removals. */
