@@ -44,7 +44,7 @@ describe('tabs of one browser', () => {
     expect(await stored('Two')).toBe(true);
   });
 
-  it('have one that talks to the sample.server, and another one when that is killed [W-CLIENT-10]', async () => {
+  it('have one that talks to the server, and another one when that is killed [W-CLIENT-10]', async () => {
     const one = await openTab(sample.context, sample.server.app.url, sample.user);
     const two = await openTab(sample.context, sample.server.app.url, sample.user);
     const asked: string[] = [];
