@@ -17,6 +17,7 @@ import { FIRST_START } from './slot/slot.js';
 import { heldPosition, prepareSlot } from './slot/slot-setup.js';
 import { heartbeat } from './slot/heartbeat.js';
 import { disconnect } from './stream/disconnect.js';
+import type { RecentRemovals } from './stream/recent-removals.js';
 import { ReplicationStream } from './stream/replication-stream.js';
 import { WalReader } from './stream/wal-reader.js';
 import { TableRules } from './tables/table-rules.js';
@@ -34,6 +35,7 @@ export interface SessionContext {
   readonly tracked: TrackedTables;
   readonly bucketRules: BucketRules;
   readonly caution: Caution;
+  readonly removals: RecentRemovals;
   readonly connection: ConsumerConfig;
   readonly options: WalConsumerOptions;
   readonly monitor: ConsumerMonitor;
@@ -75,8 +77,9 @@ export class ConsumerSession {
 
   /** Returns when the app stops, or when the tables have changed. @throws any other error that ends the session */
   async run(): Promise<void> {
-    const { registry, tracked, bucketRules, caution, connection, options, logger, signal } = this.context;
-    const applier = new MembershipApplier(tracked, bucketRules, rowReports(logger, caution));
+    const { registry, tracked, bucketRules, caution, removals, connection, options, logger, signal } =
+      this.context;
+    const applier = new MembershipApplier(tracked, bucketRules, rowReports(logger, caution), removals);
     const rules = new TableRules(registry, bucketRules);
     const { slotName, publicationName, walSenderTimeout } = options;
     const client = await this.connect();

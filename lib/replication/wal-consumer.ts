@@ -7,6 +7,7 @@ import type { SyncRegistry } from '../registry/sync-registry.js';
 import { backoff, nextAttempt, pause } from './stream/backoff.js';
 import { BucketRules } from './rules/bucket-rules.js';
 import { Caution } from './caution.js';
+import { RecentRemovals } from './stream/recent-removals.js';
 import { consumerConnection, withConsumer, type ConsumerConfig } from './slot/consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import type { WalConsumerOptions } from './consumer-options.js';
@@ -35,6 +36,7 @@ export class WalConsumer {
   private readonly tracked: TrackedTables;
   private readonly bucketRules: BucketRules;
   private readonly caution = new Caution();
+  private readonly removals = new RecentRemovals();
   private running: Promise<void> | null = null;
   /** The one at hand, or the last one. */
   private session: ConsumerSession | null = null;
@@ -113,10 +115,20 @@ export class WalConsumer {
   }
 
   private newSession(): ConsumerSession {
-    const { registry, tracked, bucketRules, caution, connection, options, monitor, logger } = this;
-    const common = { registry, tracked, bucketRules, caution, connection, options, monitor, logger };
-    const onEdges = (): void => this.edgesMissing.abort();
-    return new ConsumerSession({ ...common, signal: this.stopping.signal, onEdges });
+    const { registry, tracked, bucketRules, caution, removals, connection, options, monitor, logger } = this;
+    return new ConsumerSession({
+      registry,
+      tracked,
+      bucketRules,
+      caution,
+      removals,
+      connection,
+      options,
+      monitor,
+      logger,
+      signal: this.stopping.signal,
+      onEdges: () => this.edgesMissing.abort(),
+    });
   }
 
   private reportLate(what: string): void {

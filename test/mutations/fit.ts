@@ -181,8 +181,8 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'rows-made-anew-have-the-time-they-say',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'micros >= commitTime - MINUTE && micros > removedAt;',
-    replace: 'micros > removedAt;',
+    find: 'micros >= commitTime - MINUTE && micros > (known ?? 0n);',
+    replace: 'micros > (known ?? 0n);',
     tests: [
       {
         file: 'test/pull/served-timestamps.test.ts',
@@ -194,19 +194,16 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'rows-put-back-are-taken-for-new-ones',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: ' && micros > removedAt;',
-    replace: ' && removedAt >= 0n;',
+    find: ' && micros > (known ?? 0n);',
+    replace: ' && (known ?? 0n) >= 0n;',
     tests: [{ file: TIMELESS, name: 'a row that is deleted and put back as it was comes back' }],
     why: 'W-HOST-64: an undo in the host’s app would not reach the devices that have seen the delete.',
   },
   {
     name: 'rows-replaced-in-a-transaction-are-stamped',
-    file: 'lib/replication/membership/membership-applier.ts',
-    find: 'for (const event of events) {\n      applyEvent(',
-    replace:
-      'for (const event of events) {\n' +
-      '      if (event.row === null) this.removals.add(table.name, event.recordId, event.commitTime);\n' +
-      '      applyEvent(',
+    file: 'lib/replication/stream/recent-removals.ts',
+    find: 'if (now.commitTime !== commitTime) time',
+    replace: 'if (now.commitTime <= commitTime) time',
     tests: [
       {
         file: 'test/pull/served-timestamps.test.ts',
@@ -214,6 +211,92 @@ export const FIT: readonly Mutation[] = [
       },
     ],
     why: 'Interleaving 12: so a row comes that moves to another partition, and its echo would overwrite a pending edit.',
+  },
+  {
+    name: 'truncates-are-no-removals',
+    file: 'lib/replication/membership/membership-applier.ts',
+    find: '    await this.noteRemovals(tx, table, options.time);\n',
+    replace: '',
+    tests: [
+      {
+        file: 'test/pull/rows-that-come-back.test.ts',
+        name: 'is shown when its table was truncated and is loaded again',
+      },
+    ],
+    why: 'W-HOST-96: rows of a table that is loaded again would stay deleted on devices.',
+  },
+  {
+    name: 'rows-come-back-with-the-time-of-writing',
+    file: 'lib/replication/membership/edge-diff.ts',
+    find: 'after(latest(known, micros), row.writtenAt)',
+    replace: 'row.writtenAt',
+    tests: [
+      {
+        file: 'test/pull/rows-that-come-back.test.ts',
+        name: 'is shown when it left all buckets and is its former user’s again',
+      },
+    ],
+    why: 'W-HOST-97: where clocks are ahead, devices know a later version.',
+  },
+  {
+    name: 'removals-forget-what-the-log-knew',
+    file: 'lib/replication/membership/membership-applier.ts',
+    find: 'this.removals.add(table.name, recordId, { known: record.rowMicros, commitTime });',
+    replace: 'this.removals.add(table.name, recordId, { known: null, commitTime });',
+    tests: [
+      {
+        file: 'test/pull/rows-that-come-back.test.ts',
+        name: 'is shown when it was deleted and is put back as it was',
+      },
+    ],
+    why: 'W-HOST-64, W-HOST-97: devices know a version that is later than the removal.',
+  },
+  {
+    name: 'a-new-leader-knows-no-removals',
+    file: 'lib/replication/membership/membership-applier.ts',
+    find: '    await this.removals.load(tx);\n',
+    replace: '',
+    tests: [
+      {
+        file: 'test/pull/rows-that-come-back.test.ts',
+        name: 'is shown when another instance took over meanwhile',
+      },
+    ],
+    why: 'W-HOST-98: what the former leader has removed would stay deleted on devices.',
+  },
+  {
+    name: 'a-new-session-knows-no-removals',
+    file: 'lib/replication/wal-consumer.ts',
+    find: '      removals,\n',
+    replace: '      removals: new RecentRemovals(),\n',
+    tests: [
+      {
+        file: 'test/pull/rows-that-come-back.test.ts',
+        name: 'is shown when the consumer began anew meanwhile',
+      },
+    ],
+    why: 'W-HOST-98: devices know versions that are later than the removal, where clocks are ahead.',
+  },
+  {
+    name: 'nobody-sees-removals-within-a-batch',
+    file: 'lib/replication/stream/recent-removals.ts',
+    find: 'if (now.commitTime !== commitTime) time',
+    replace: 'if (now.commitTime > commitTime) time',
+    tests: [{ file: 'test/replication/stream/recent-removals.test.ts', name: 'in the same batch, too' }],
+    why: 'W-HOST-99: a device that has pulled the removal alone would skip the row.',
+  },
+  {
+    name: 'removals-without-room-are-forgotten',
+    file: 'lib/replication/stream/recent-removals.ts',
+    find: 'if (!isDue) this.past.set(key(ANY, ANY), { known: null, toldAt: time });',
+    replace: '',
+    tests: [
+      {
+        file: 'test/replication/stream/recent-removals.test.ts',
+        name: 'one after the other, all rows count as removed',
+      },
+    ],
+    why: 'W-HOST-99: rows that are put back after a mass delete would stay deleted on devices.',
   },
   {
     name: 'times-that-did-not-grow-are-served',

@@ -52,6 +52,15 @@ describe.each([
       (id: string) => run('UPDATE tasks SET deleted_at = NULL WHERE id = $1', id),
     ],
     ['moves to another user and back', moveTo('bob'), moveTo('alice')],
+    [
+      'is deleted and made anew',
+      (id: string) => run('DELETE FROM tasks WHERE id = $1', id),
+      (id: string) =>
+        run(
+          `INSERT INTO tasks (id, user_id, title, updated_at) VALUES ($1, 'alice', 'second', clock_timestamp())`,
+          id,
+        ),
+    ],
   ])('arrives when it %s', async (_case, go, comeBack) => {
     const id = await insertTask(database, 'alice', 'first');
     await expectAfterwards(id, alice, go, comeBack);

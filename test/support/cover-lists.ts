@@ -20,7 +20,7 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 95,
+  HOST: 99,
   SDK: 7,
   LOAD: 37,
   LIVE: 12,

@@ -15,8 +15,8 @@ export interface EventContext {
   readonly isParent: boolean;
   /** Microseconds by the server's clock. */
   readonly writtenAt: bigint;
-  /** Commit time of the row's removal within the last minute, microseconds. */
-  readonly removedAt: bigint | undefined;
+  /** The latest `updated_at` that devices may have had of a row without edges, microseconds; null: it isn't known. */
+  readonly known: bigint | null;
 }
 
 /**
@@ -49,7 +49,7 @@ function applyAt(
   place: number,
 ): void {
   const { table, recordId, row, commitTime } = event;
-  const { own, isGone, isParent, writtenAt, removedAt } = context;
+  const { own, isGone, isParent, writtenAt, known } = context;
   const record = work.edges.record(table.name, recordId);
   const before = isParent ? bucketsOf(record.edges) : null;
   let entries: readonly NewEntry[];
@@ -58,7 +58,7 @@ function applyAt(
     const wanted = work.withInherited(table, row, own, place);
     const buckets = isGone ? (wanted?.filter((bucket) => record.edges.has(bucket)) ?? null) : wanted;
     const cause = moment !== event ? 'reresolved' : event.kind === 'insert' ? 'insert' : 'update';
-    entries = applyRow(record, rowState(table, row, { buckets, commitTime, writtenAt, cause, removedAt }));
+    entries = applyRow(record, rowState(table, row, { buckets, commitTime, writtenAt, cause, known }));
   }
   work.add(moment.order, table, recordId, entries);
   if (before) work.timeline(table.name).record(recordId, moment, before, record.edges);

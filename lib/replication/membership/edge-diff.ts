@@ -1,6 +1,6 @@
 import { comparableMicros, formatMicros } from '../../common/timestamp.js';
 import { Operation } from '../../store/changelog/operation.js';
-import { MINUTE } from '../stream/recent-removals.js';
+import { latest, MINUTE } from '../stream/recent-removals.js';
 
 /** An entry before it has its seq. */
 export interface NewEntry {
@@ -50,8 +50,8 @@ export interface RowState {
    * row may have changed without an event.
    */
   readonly cause: 'insert' | 'update' | 'reresolved' | 'compared';
-  /** Commit time of the row's removal within the last minute, microseconds: devices may have had a version as new. */
-  readonly removedAt?: bigint | undefined;
+  /** The latest `updated_at` that devices may have had of a row without edges, microseconds; null: it isn't known. */
+  readonly known?: bigint | null;
 }
 
 const MILLISECOND = 1_000n;
@@ -63,7 +63,7 @@ const MILLISECOND = 1_000n;
  * children go on inheriting through them (interleavings 8). Devices skip a row whose `updated_at` did not grow. An
  * entry carries a later time of its own where `updated_at` did not grow, or where an existing row is new to a bucket
  * (interleavings 12). In the second case it is the time of writing: pulls read rows as they are, so a device may hold
- * a version later than the change.
+ * a version later than the change, and a later one still where the host's clock is ahead.
  *
  * The removal of a dead edge gets an entry, as a pull may have left out the delete before it.
  */
@@ -73,7 +73,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
   const updatedAt = timeOf(record, row);
   const micros = comparableMicros(updatedAt);
   const grew = record.rowMicros === null || (micros !== null && micros > record.rowMicros);
-  const after = record.rowMicros === null ? null : record.rowMicros + MILLISECOND;
+  const known = latest(record.rowMicros, row.known ?? null);
   for (const bucket of wanted) {
     const live = record.edges.get(bucket);
     record.edges.set(bucket, !row.deleted);
@@ -85,7 +85,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
         entries.push({
           bucket,
           operation: Operation.update,
-          servedAt: grew ? null : later(row.commitTime, after),
+          servedAt: grew ? null : after(known, row.commitTime),
         });
       }
     } else {
@@ -94,7 +94,7 @@ export function applyRow(record: RecordEdges, row: RowState): readonly NewEntry[
       entries.push({
         bucket,
         operation: Operation.create,
-        servedAt: plain ? null : later(row.writtenAt, after),
+        servedAt: plain ? null : after(latest(known, micros), row.writtenAt),
       });
     }
   }
@@ -139,10 +139,11 @@ function isChange({ cause }: RowState): boolean {
 }
 
 /** Whether no device has had the row. Devices that have deleted it skip a version as old as theirs (W-HOST-64). */
-function isFreshInsert({ cause, commitTime, removedAt = 0n }: RowState, micros: bigint | null): boolean {
-  return cause === 'insert' && micros !== null && micros >= commitTime - MINUTE && micros > removedAt;
+function isFreshInsert({ cause, commitTime, known }: RowState, micros: bigint | null): boolean {
+  return cause === 'insert' && micros !== null && micros >= commitTime - MINUTE && micros > (known ?? 0n);
 }
 
-function later(a: bigint, b: bigint | null): bigint {
-  return b !== null && b > a ? b : a;
+/** The earliest time to serve from `time` on that devices take for a later one than a version they know. */
+function after(known: bigint | null, time: bigint): bigint {
+  return known !== null && known + MILLISECOND > time ? known + MILLISECOND : time;
 }

@@ -1,7 +1,7 @@
 import type { Lsn } from '../../common/lsn.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import type { EdgeRow, RecordIds } from '../../store/changelog/edges.js';
+import { latestKnownTime, type EdgeRow, type RecordIds } from '../../store/changelog/edges.js';
 import { forgetRules } from '../../store/rule-marks.js';
 import { Ancestry } from './ancestry.js';
 import { prepareBatch, type PreparedBatch } from '../stream/batch-segments.js';
@@ -12,11 +12,13 @@ import { askForBuckets } from '../rules/event-buckets.js';
 import { updatesOfDeletedRows } from './updates-of-deleted-rows.js';
 import { MembershipUpdater } from './membership-updater.js';
 import { neededEdges, readPendingWork, type MembershipWork } from './membership-work.js';
-import type { SetAside } from './poison-rows.js';
+import type { RowReports, SetAside } from './poison-rows.js';
 import type { ReresolveOptions } from './reresolve-options.js';
 import type { RowEvent, RowEvents } from '../stream/row-events.js';
 import { applyEvent } from './apply-event.js';
-import { RecentRemovals } from '../stream/recent-removals.js';
+import { ANY, type RecentRemovals } from '../stream/recent-removals.js';
+import type { BucketRules } from '../rules/bucket-rules.js';
+import type { TrackedTables } from '../tables/tracked-tables.js';
 import type { Change } from '../stream/transaction-batcher.js';
 
 /**
@@ -24,7 +26,15 @@ import type { Change } from '../stream/transaction-batcher.js';
  * follows it to children and dependents. No other code decides which users see a row.
  */
 export class MembershipApplier extends MembershipUpdater {
-  private readonly removals = new RecentRemovals();
+  constructor(
+    tracked: TrackedTables,
+    rules: BucketRules,
+    reports: RowReports,
+    /** Kept from session to session. */
+    private readonly removals: RecentRemovals,
+  ) {
+    super(tracked, rules, reports);
+  }
 
   /**
    * Reads what is {@link pending} once, when this instance takes the lead: otherwise each batch would query it for
@@ -34,6 +44,7 @@ export class MembershipApplier extends MembershipUpdater {
     // The former leader may have resolved rows that the stream brings from here on.
     tx.markReadAhead();
     this.updatePending(await readPendingWork(tx));
+    await this.removals.load(tx);
   }
 
   /** Works out what can be without the database, for {@link apply}. */
@@ -50,6 +61,7 @@ export class MembershipApplier extends MembershipUpdater {
     { segments, records }: PreparedBatch,
     edges: readonly EdgeRow[],
   ): Promise<void> {
+    this.removals.begin(tx.begunAt);
     for (const [place, segment] of segments.entries()) {
       const { time } = segment;
       if (segment.rows) {
@@ -103,6 +115,7 @@ export class MembershipApplier extends MembershipUpdater {
     }
     await this.finish(tx, current, options);
     for (const table of registry.parentsFirst()) {
+      if (unnamed.has(table.name)) await this.noteRemovals(tx, table, time);
       if (unnamed.has(table.name) && (await this.removeOrphans(tx, table))) {
         for (const child of registry.children(table.name)) await this.reresolve(tx, child, 'all', options);
       }
@@ -137,18 +150,20 @@ export class MembershipApplier extends MembershipUpdater {
     const placeOf = (event: RowEvent): number => (followed.has(event) ? event.order : END);
     const gone = await updatesOfDeletedRows(tx, work, table, events, placeOf);
     for (const event of events) {
+      const { recordId, row, commitTime } = event;
+      const record = work.edges.record(table.name, recordId);
+      const hadEdges = record.edges.size > 0;
       applyEvent(work, event, {
         own: event.own,
         until: followed.get(event) ?? END,
         isGone: gone.has(event),
         isParent,
         writtenAt: tx.begunAt,
-        removedAt: this.removals.timeOf(table.name, event.recordId),
+        known: this.removals.knownTime(table.name, recordId, commitTime),
       });
+      if (record.edges.size === 0 && (hadEdges || row === null))
+        this.removals.add(table.name, recordId, { known: record.rowMicros, commitTime });
     }
-    // After the batch: within it, the record still has the time of the removed row (interleaving 12).
-    for (const { row, recordId, commitTime } of events)
-      if (row === null) this.removals.add(table.name, recordId, commitTime);
     work.recordChanges(table, events);
   }
 
@@ -157,8 +172,18 @@ export class MembershipApplier extends MembershipUpdater {
     table: SyncTable,
     options: ReresolveOptions,
   ): Promise<void> {
+    await this.noteRemovals(tx, table, options.time);
     await this.removeAllEdges(tx, table);
     for (const child of this.tracked.registry.children(table.name))
       await this.reresolve(tx, child, 'all', options);
+  }
+
+  /** Of any of a table's rows, before their edges go. */
+  private async noteRemovals(
+    tx: ChangelogTransaction,
+    { name }: SyncTable,
+    commitTime: bigint,
+  ): Promise<void> {
+    this.removals.add(name, ANY, { known: await latestKnownTime(tx, name), commitTime });
   }
 }

@@ -220,11 +220,11 @@ export function neededEdges(
 export function rowState(
   table: SyncTable,
   { data }: ResolveRow,
-  { buckets, commitTime, writtenAt, cause, removedAt }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
+  { buckets, commitTime, writtenAt, cause, known }: Omit<RowState, 'deleted' | 'updatedAt' | 'parentId'>,
 ): RowState {
   const deletedAt = table.deletedAtColumn === null ? null : data[table.deletedAtColumn];
   const deleted = deletedAt !== null && deletedAt !== undefined;
   const updatedAt = table.updatedAtColumn === null ? null : data[table.updatedAtColumn];
   const parentId = table.parentFkColumn === null ? null : data[table.parentFkColumn];
-  return { buckets, deleted, updatedAt, parentId, commitTime, writtenAt, cause, removedAt };
+  return { buckets, deleted, updatedAt, parentId, commitTime, writtenAt, cause, known };
 }

@@ -64,7 +64,11 @@ describe('applying a row', () => {
 
   it('takes it from the buckets that it has left before it brings it to others [W-PULL-1]', () => {
     const record = recordIn({ a: true, b: true }, EARLY);
-    expect(applyRow(record, row(['c', 'b']))).toEqual([remove('a'), create('c', micros(NOW)), update('b')]);
+    expect(applyRow(record, row(['c', 'b']))).toEqual([
+      remove('a'),
+      create('c', micros(NOW) + MILLISECOND),
+      update('b'),
+    ]);
     expect(Object.fromEntries(record.edges)).toEqual({ b: true, c: true });
   });
 
@@ -139,9 +143,9 @@ describe('the time that is served with an entry', () => {
   it('is the commit for a row that is new to a bucket without being new [interleaving 12]', () => {
     expect(applyRow(recordIn({ a: true }, EARLY), row(['a', 'b']))).toEqual([
       update('a'),
-      create('b', micros(NOW)),
+      create('b', micros(NOW) + MILLISECOND),
     ]);
-    expect(applyRow(recordIn({}), row(['a']))).toEqual([create('a', micros(NOW))]);
+    expect(applyRow(recordIn({}), row(['a'], { updatedAt: EARLY }))).toEqual([create('a', micros(NOW))]);
   });
 
   it('is the commit for an undeleted row whose time did not grow [interleaving 12]', () => {
