@@ -5,6 +5,7 @@ const NAMES_TEST = 'test/registry/bucket-names.test.ts';
 const HOLDS_TEST = 'test/compaction/history-holds.test.ts';
 const GATE_TEST = 'test/http/limits/fair-gate.test.ts';
 const ADMISSION_TEST = 'test/http/limits/admission.test.ts';
+const SILENT = 'test/replication/stream/silent-network.test.ts';
 
 /** A user's share of the server, of others' devices and of history. */
 export const SHARE: readonly Mutation[] = [
@@ -202,5 +203,67 @@ export const SHARE: readonly Mutation[] = [
     replace: 'kind !== null && refused.has(write);',
     tests: [{ file: BUCKETS_TEST, name: "tells nothing of the buckets of another's row" }],
     why: 'A user would learn that an id is taken in a bucket that they don’t read.',
+  },
+  {
+    name: 'work-goes-with-its-subscription',
+    file: 'lib/http/admission/admission.interceptors.ts',
+    find: '  try {\n    return of(',
+    replace: '  try {\n    setTimeout(leave, 500);\n    return of(',
+    tests: [
+      {
+        file: 'test/http/limits/given-up-requests.test.ts',
+        name: "a push that a host's timeout gives up keeps its place until it has ended",
+      },
+    ],
+    why: 'W-LOAD-38: limits.pushes would bound nothing where a host gives requests up.',
+  },
+  {
+    name: 'work-waits-for-a-subscription',
+    file: 'lib/http/admission/admission.interceptors.ts',
+    find: '    return of(await lastValueFrom(next.handle(), { defaultValue: undefined }));\n  } finally {\n    leave();',
+    replace: '    return next.handle().pipe(finalize(leave));\n  } finally {',
+    also: [
+      {
+        file: 'lib/http/admission/admission.interceptors.ts',
+        find: 'import { lastValueFrom, of, ',
+        replace: 'import { finalize, ',
+      },
+    ],
+    tests: [
+      {
+        file: 'test/http/limits/given-up-requests.test.ts',
+        name: 'pushes that a host gives up as they are let in come to their end',
+      },
+    ],
+    why: 'W-LOAD-38: what is given up as it is let in would never be done.',
+  },
+  {
+    name: 'places-end-with-connections',
+    file: 'lib/http/admission/admission.ts',
+    find: 'return () => leaveWhenClosed(raw, leave);',
+    replace: 'leaveWhenClosed(raw, leave);\n    return () => undefined;',
+    tests: [
+      {
+        file: 'test/http/limits/given-up-requests.test.ts',
+        name: 'registrations of clients that hang up keep their places',
+      },
+    ],
+    why: 'W-LOAD-39: one user could have any number of requests at work.',
+  },
+  {
+    name: 'streams-begin-without-a-watchdog',
+    file: 'lib/replication/stream/replication-stream.ts',
+    find: 'if (walSenderTimeout > 0 && !this.paused',
+    replace: 'if (walSenderTimeout > 0 && this.hasStarted && !this.paused',
+    tests: [{ file: SILENT, name: 'goes on when a new one takes no word of its stream' }],
+    why: 'W-LOAD-40: the consumer would wait for ever for a stream to begin.',
+  },
+  {
+    name: 'connecting-takes-for-ever',
+    file: 'lib/replication/slot/consumer-connection.ts',
+    find: '    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,\n',
+    replace: '',
+    tests: [{ file: SILENT, name: 'connecting has 10 s where replication has a connection of its own' }],
+    why: 'W-LOAD-40: the consumer would wait for ever for a server that says nothing.',
   },
 ];

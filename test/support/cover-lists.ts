@@ -22,7 +22,7 @@ const HAZARDS = {
   CLI: 3,
   HOST: 99,
   SDK: 7,
-  LOAD: 37,
+  LOAD: 40,
   LIVE: 12,
   WRITE: 9,
   CLIENT: 33,

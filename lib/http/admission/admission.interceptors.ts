@@ -1,9 +1,10 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import { finalize, type Observable } from 'rxjs';
+import { lastValueFrom, of, type Observable } from 'rxjs';
 import type { HttpResponse } from '../answer.js';
 import { LARGE } from '../bodies/incoming-body.js';
 import { bodyOf, type HttpRequest, userOf } from '../sync-request.js';
 import { Admission, type Work } from './admission.js';
+import type { Leave } from './fair-gate.js';
 
 /** Makes each request wait for its user's turn: once its user is known, before any of the body is read. */
 @Injectable()
@@ -12,8 +13,11 @@ export class AdmissionInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp();
-    await this.admission.request(userOf(http.getRequest<HttpRequest>()), http.getResponse<HttpResponse>());
-    return next.handle();
+    const leave = await this.admission.request(
+      userOf(http.getRequest<HttpRequest>()),
+      http.getResponse<HttpResponse>(),
+    );
+    return untilDone(next, leave);
   }
 }
 
@@ -33,7 +37,7 @@ abstract class WorkInterceptor implements NestInterceptor {
     const isLarge = bodyOf(request).text.length > LARGE;
     const response = http.getResponse<HttpResponse>();
     const leave = await this.admission.work(this.work, isLarge, userOf(request), response);
-    return next.handle().pipe(finalize(leave));
+    return untilDone(next, leave);
   }
 }
 
@@ -45,4 +49,13 @@ export class PushInterceptor extends WorkInterceptor {
 @Injectable()
 export class ReadInterceptor extends WorkInterceptor {
   protected readonly work = 'read';
+}
+
+/** A host's timeout ends the subscription only, before the handler is called or while it works. */
+async function untilDone(next: CallHandler, leave: Leave): Promise<Observable<unknown>> {
+  try {
+    return of(await lastValueFrom(next.handle(), { defaultValue: undefined }));
+  } finally {
+    leave();
+  }
 }

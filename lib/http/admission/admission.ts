@@ -63,16 +63,19 @@ export class Admission {
   }
 
   /**
-   * Resolves when the user's request may come in. It keeps its place until its answer has been taken, or can't be: an
-   * answer that is not read is memory, too.
+   * Resolves when the user's request may come in.
+   * @returns to be called when it is done. It keeps its place until its answer has been taken besides, or can't be: an
+   *   answer that is not read is memory, too.
    * @throws ServiceUnavailableException with a `Retry-After`
    */
-  async request(user: string, response: HttpResponse): Promise<void> {
+  async request(user: string, response: HttpResponse): Promise<Leave> {
     const raw = rawResponse(response);
-    this.places.set(raw, await this.enterUntilTaken(this.requests, user, response));
+    const leave = await this.enter(this.requests, user, response);
+    this.places.set(raw, leave);
     raw.setTimeout(STALLED_MS, () => {
       if (raw.headersSent) raw.destroy();
     });
+    return () => leaveWhenClosed(raw, leave);
   }
 
   /** Lets go of a request whose answer goes on for as long as its device likes: that takes no place of the user's. */
@@ -82,9 +85,9 @@ export class Admission {
     this.places.get(raw)?.();
   }
 
-  /** The same for a large body: at most its beginning is read before. */
+  /** The same for a large body, of which at most the beginning is read before. It keeps its place until its answer is taken. */
   async largeBody(user: string, response: HttpResponse): Promise<void> {
-    await this.enterUntilTaken(this.largeBodies, user, response);
+    leaveWhenClosed(rawResponse(response), await this.enter(this.largeBodies, user, response));
   }
 
   /**
@@ -116,20 +119,17 @@ export class Admission {
     ));
   }
 
-  private async enterUntilTaken(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
-    const raw = rawResponse(response);
-    const leave = await this.enter(gate, user, response);
-    if (raw.closed) leave();
-    raw.once('close', leave);
-    return leave;
-  }
-
   private async enter(gate: FairGate, user: string, response: HttpResponse): Promise<Leave> {
     const raw = rawResponse(response);
+    const isGone = (): boolean => raw.closed || raw.headersSent;
     try {
-      return await gate.enter(user, () => raw.closed);
+      const leave = await gate.enter(user, isGone);
+      if (!isGone()) return leave;
+      leave();
+      throw new GateBusyError();
     } catch (error) {
       if (!(error instanceof GateBusyError)) throw error;
+      if (isGone()) throw new ServiceUnavailableException('nobody waits for the answer any more');
       this.report(user);
       setRetryAfter(response, this.retryAfter());
       throw new ServiceUnavailableException('too many requests at once');
@@ -156,4 +156,9 @@ export class Admission {
 
 function gate(total: number, perUser: number): FairGate {
   return new FairGate({ total, perUser, waiting: MOST_WAITING, patience: PATIENCE_MS });
+}
+
+function leaveWhenClosed(raw: ServerResponse, leave: Leave): void {
+  if (raw.closed) leave();
+  else raw.once('close', leave);
 }
