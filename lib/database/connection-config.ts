@@ -2,6 +2,9 @@ import type { ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 
+/** A server may accept a connection and say nothing more. Milliseconds; pg's default is to wait for ever. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+
 /**
  * The pg connection that a TypeORM DataSource uses, for connections of our own; with read replicas, its primary.
  * @throws SynchroError when the DataSource isn't a PostgreSQL one
@@ -16,8 +19,10 @@ export function connectionConfig(dataSource: DataSource): ClientConfig {
   }
   const master = options.replication?.master;
   const { url, host, port, username, password, database, ssl } = { ...options, ...master };
+  const { connectTimeoutMS = CONNECT_TIMEOUT_MS } = options;
   const extra = (options.extra ?? {}) as ClientConfig;
   return {
+    connectionTimeoutMillis: connectTimeoutMS,
     ...extra,
     ...(url !== undefined && { connectionString: url }),
     ...(host !== undefined && { host }),

@@ -10,7 +10,9 @@ export type ProxyMode =
   /** New connections are reset at once. */
   | { readonly name: 'refuse' }
   /** What the client sends arrives; with the first byte of an answer the connection is reset. */
-  | { readonly name: 'lose-answers' };
+  | { readonly name: 'lose-answers' }
+  /** Nothing goes through a connection any more from a client's piece with this text on, and no end learns of it. */
+  | { readonly name: 'lose-question'; readonly text: string };
 
 interface SlowMode {
   readonly name: 'slow';
@@ -34,6 +36,8 @@ export class TcpProxy {
   /** Connections that were reset since an answer was on its way, and connections that were refused. */
   lostAnswers = 0;
   refused = 0;
+  /** Connections that are silent for ever. */
+  forgotten = 0;
   private mode: ProxyMode = { name: 'pass' };
   private readonly pairs = new Set<Pair>();
 
@@ -87,9 +91,13 @@ export class TcpProxy {
     this.enter({ name: 'lose-answers' });
   }
 
-  /** Nothing goes through the connections that there are any more, and no end learns of it; new ones pass. */
-  forget(): void {
-    for (const pair of this.pairs) pair.forget();
+  loseQuestion(text: string): void {
+    this.enter({ name: 'lose-question', text });
+  }
+
+  /** Nothing goes through the connections that there are any more, or those that are named, and no end learns of it. */
+  forget(connections: readonly ProxyConnection[] = this.connections): void {
+    for (const pair of this.pairs) if (connections.includes(pair)) pair.forget();
   }
 
   /** Resets the connections that there are, or those that are named. */
@@ -120,6 +128,7 @@ export class TcpProxy {
       target,
       () => this.mode,
       () => (this.lostAnswers += 1),
+      () => (this.forgotten += 1),
     );
     this.pairs.add(pair);
     for (const socket of [client, target])
@@ -142,7 +151,12 @@ class Pair implements ProxyConnection {
     private readonly target: Socket,
     modeOfAll: () => ProxyMode,
     onLost: () => void,
+    private readonly onForgotten: () => void,
   ) {
+    client.on('data', (chunk: Buffer) => {
+      const mode = this.mode();
+      if (mode.name === 'lose-question' && chunk.includes(mode.text)) this.forget();
+    });
     this.mode = () => (this.forgotten ? { name: 'stall' } : modeOfAll());
     target.once('connect', () => (this.targetSidePort = target.localPort));
     for (const socket of [client, target]) {
@@ -171,6 +185,7 @@ class Pair implements ProxyConnection {
   }
 
   forget(): void {
+    if (!this.forgotten) this.onForgotten();
     this.forgotten = true;
   }
 

@@ -1,4 +1,5 @@
 import { Client, type ClientConfig, type QueryConfig } from 'pg';
+import { CONNECT_TIMEOUT_MS } from '../../database/connection-config.js';
 import { ENCODING_SQL } from '../../database/session.js';
 import { OWN_SETTINGS, unlimitedSql } from '../../database/session-settings.js';
 import { qualify } from '../../database/sync-schema.js';
@@ -24,6 +25,7 @@ export function consumerConnection(
   const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${escapeOption(value)}`);
   const { options, ...given } = withOptionsOfUrl(connection);
   return {
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...given,
     application_name: 'nestjs-synchro',
     options: [options ?? '', ...ours].join(' ').trim(),

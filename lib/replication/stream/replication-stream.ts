@@ -57,7 +57,8 @@ export class ReplicationStream {
   private acknowledged: Lsn;
   /** By a clock that never jumps, as {@link beat} reads it. */
   private lastHeard = performance.now();
-  private statusTimer: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private hasStarted = false;
 
   /**
    * Connects and takes the slot.
@@ -128,7 +129,7 @@ export class ReplicationStream {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.statusTimer);
+    clearInterval(this.timer);
     this.fail(new SynchroError('temporarily_unavailable', 'the replication stream was closed'));
     await disconnect(
       () => this.service.destroy(),
@@ -148,20 +149,22 @@ export class ReplicationStream {
     // PLR listens to its client only once that is connected: an error that came in one piece with the end of the handshake
     // would end the process. The client is there by then, and has not read anything yet.
     setImmediate(() => this.client()?.on('error', (error: Error) => this.fail(error)));
-    await Promise.race([started, ended]);
     const { walSenderTimeout } = this.options;
     const interval = walSenderTimeout > 0 ? Math.min(10_000, walSenderTimeout / 3) : 10_000;
-    this.statusTimer = setInterval(() => this.beat(), interval);
+    this.timer = setInterval(() => this.beat(), interval);
+    await Promise.race([started, ended]);
+    this.hasStarted = true;
   }
 
   private beat(): void {
-    this.sendStatus();
+    if (this.hasStarted) this.sendStatus();
     const silence = Math.round(performance.now() - this.lastHeard);
     const { walSenderTimeout } = this.options;
     if (walSenderTimeout > 0 && !this.paused && silence > 2 * walSenderTimeout) {
       const what = `the replication stream was silent for ${silence} ms`;
       const error = new SynchroError('temporarily_unavailable', what);
       this.fail(error);
+      this.socket()?.destroy(error);
       this.options.onSilence(error);
     }
   }
