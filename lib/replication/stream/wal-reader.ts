@@ -45,7 +45,7 @@ export class WalReader {
   /** The latest keepalive, if nothing has come after it. */
   private keepalive: KeepaliveMessage | null = null;
   /** Positions that somebody waits for. */
-  private requested: readonly Lsn[] = [];
+  private readonly requested = new Set<Lsn>();
   /** Work that waits for its place in the stream. */
   private due: DueWork | null = null;
 
@@ -97,10 +97,7 @@ export class WalReader {
 
   /** Lets the position be stored as soon as it is known to have come this far, though nothing of ours has changed. */
   requestPosition(lsn: Lsn): void {
-    this.requested = [
-      ...this.requested.filter((position) => position > this.confirmedLsn && position !== lsn),
-      lsn,
-    ];
+    this.requested.add(lsn);
   }
 
   /** Whether anything was applied since the start. */
@@ -120,7 +117,12 @@ export class WalReader {
   }
 
   private isRequested(lsn: Lsn): boolean {
-    return this.requested.some((position) => position > this.confirmedLsn && position <= lsn);
+    let found = false;
+    for (const position of this.requested) {
+      if (position <= this.confirmedLsn) this.requested.delete(position);
+      else found ||= position <= lsn;
+    }
+    return found;
   }
 
   private async runDue(): Promise<void> {
