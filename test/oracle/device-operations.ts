@@ -1,5 +1,6 @@
 import { LosslessNumber } from 'lossless-json';
 import { pause } from '../support/wait.js';
+import { comeBack, followNewParent, joinAgain } from './come-back.js';
 import type { Json, Row } from '../support/wire.js';
 import type { DeviceKind, Operation } from './operation.js';
 import { peek } from './peek.js';
@@ -104,6 +105,9 @@ export const DEVICE_WORK: Readonly<Record<DeviceKind, Work>> = {
     world.replacePhone(phone);
   },
   peek,
+  comeBack,
+  joinAgain,
+  followNewParent,
   /** Another one signs in; the app keeps its identity, and drops what was there. */
   changeUser: (world, phone, { b }) => {
     world.replacePhone(phone, world.user(b), phone.clientId);
