@@ -16,6 +16,7 @@ import { connectConsumer, type ConsumerConfig } from './slot/consumer-connection
 import { FIRST_START } from './slot/slot.js';
 import { heldPosition, prepareSlot } from './slot/slot-setup.js';
 import { heartbeat } from './slot/heartbeat.js';
+import type { UndecodableWal } from './slot/undecodable-wal.js';
 import { disconnect } from './stream/disconnect.js';
 import type { RecentRemovals } from './stream/recent-removals.js';
 import { ReplicationStream } from './stream/replication-stream.js';
@@ -36,6 +37,7 @@ export interface SessionContext {
   readonly bucketRules: BucketRules;
   readonly caution: Caution;
   readonly removals: RecentRemovals;
+  readonly undecodable: UndecodableWal;
   readonly connection: ConsumerConfig;
   readonly options: WalConsumerOptions;
   readonly monitor: ConsumerMonitor;
@@ -59,6 +61,9 @@ export class ConsumerSession {
   get progressed(): boolean {
     return this.reader?.progressed ?? false;
   }
+
+  /** The stored position from which it reads; 0: it has not begun to. */
+  start: Lsn = 0n;
 
   /** How far the stream was read. */
   get reachedLsn(): Lsn {
@@ -96,6 +101,7 @@ export class ConsumerSession {
         walSenderTimeout,
         applier,
         caution,
+        undecodable: this.context.undecodable,
         rules,
         shapes: watch.shapes,
         onRebuild: (reason) => this.reportRebuild(reason),
@@ -114,6 +120,7 @@ export class ConsumerSession {
       });
       this.stream = stream;
       const position = await heldPosition(client, prepared);
+      this.start = position.confirmedLsn;
       await forgetForeignPositions(client);
       logger.log('consuming slot', { slot: slotName });
       const reader = new WalReader({

@@ -8,6 +8,7 @@ import { backoff, nextAttempt, pause } from './stream/backoff.js';
 import { BucketRules } from './rules/bucket-rules.js';
 import { Caution } from './caution.js';
 import { RecentRemovals } from './stream/recent-removals.js';
+import { UndecodableWal } from './slot/undecodable-wal.js';
 import { consumerConnection, withConsumer, type ConsumerConfig } from './slot/consumer-connection.js';
 import type { ConsumerMonitor } from './consumer-monitor.js';
 import type { WalConsumerOptions } from './consumer-options.js';
@@ -37,6 +38,7 @@ export class WalConsumer {
   private readonly bucketRules: BucketRules;
   private readonly caution = new Caution();
   private readonly removals = new RecentRemovals();
+  private readonly undecodable = new UndecodableWal();
   private running: Promise<void> | null = null;
   /** The one at hand, or the last one. */
   private session: ConsumerSession | null = null;
@@ -101,6 +103,7 @@ export class WalConsumer {
         await session.run();
       } catch (error) {
         standby = isSlotBusy(error);
+        this.undecodable.note(error, session.start);
         // The next one finds the row.
         if (isDataError(error) && this.caution.take(session.reachedLsn)) continue;
         this.report(error);
@@ -115,13 +118,15 @@ export class WalConsumer {
   }
 
   private newSession(): ConsumerSession {
-    const { registry, tracked, bucketRules, caution, removals, connection, options, monitor, logger } = this;
+    const { registry, tracked, bucketRules, caution, removals, undecodable } = this;
+    const { connection, options, monitor, logger } = this;
     return new ConsumerSession({
       registry,
       tracked,
       bucketRules,
       caution,
       removals,
+      undecodable,
       connection,
       options,
       monitor,

@@ -98,4 +98,17 @@ export const FAULTS2: readonly Mutation[] = [
     tests: [{ file: 'test/store/rls-by-bucket.test.ts', name: 'nor is a row without an owner' }],
     why: "W-HOST-53: the second wall would let everyone read what a resolver puts into a team's bucket.",
   },
+  {
+    name: 'wal-that-can-not-be-decoded-is-tried-for-ever',
+    file: 'lib/replication/slot/undecodable-wal.ts',
+    find: 'position !== this.position || this.sessions < this.patience',
+    replace: 'position !== this.position || this.sessions < 1_000 * this.patience',
+    tests: [
+      {
+        file: 'test/replication/slot/undecodable-wal.test.ts',
+        name: 'rows behind WAL that the server can not decode arrive, with a new slot',
+      },
+    ],
+    why: 'W-HOST-100: no device would hear of anything any more.',
+  },
 ];

@@ -6,7 +6,7 @@ import { canonicalId } from './ids.js';
 import type { Phone } from './phone.js';
 import { during, Rules } from './rules.js';
 import { ofStored } from './sight.js';
-import type { TableName } from './world/tables.js';
+import { isRaisedFor, type TableName } from './world/tables.js';
 
 export interface EvidenceOptions {
   /**
@@ -18,8 +18,8 @@ export interface EvidenceOptions {
   readonly appliedUntil: (sent: number) => number;
   /** Whether the tables take no such row. Default: they take every one. */
   readonly refuses?: Refuses | undefined;
-  /** When a trigger raised for tags whose rank ends with 7. Default: never. */
-  readonly raising?: readonly Interval[];
+  /** When something raised for rows of a table (`isRaisedFor`), by table. Default: never. */
+  readonly raising?: ReadonlyMap<string, readonly Interval[]>;
   /** From how many bytes of rows on an answer to a push leaves the rest of them to pulls. Default: no answer has as many. */
   readonly pageBytes?: number | undefined;
 }
@@ -36,12 +36,18 @@ export class Evidence {
   readonly slack: number;
   readonly appliedUntil: EvidenceOptions['appliedUntil'];
   readonly pageBytes: number;
-  private readonly raising: readonly Interval[];
+  private readonly raising: ReadonlyMap<string, readonly Interval[]>;
   private readonly refuses: Refuses;
 
   constructor(
     readonly history: History,
-    { slack, appliedUntil, refuses = () => false, raising = [], pageBytes = Infinity }: EvidenceOptions,
+    {
+      slack,
+      appliedUntil,
+      refuses = () => false,
+      raising = new Map(),
+      pageBytes = Infinity,
+    }: EvidenceOptions,
   ) {
     this.rules = new Rules(history, slack);
     this.exact = new Rules(history, 0);
@@ -67,11 +73,11 @@ export class Evidence {
     return this.throughout(this.owned(user, table, id), sent, received);
   }
 
-  /** Whether a trigger may have raised for a change, by what was sent or by the row that it met. */
+  /** Whether a trigger or a hook may have raised for a change, by what was sent or by the row that it met. */
   mayRaise(exchange: Exchange, { table_name: table, id, data }: PushChange): boolean {
-    if (table !== 'tags' || !during(this.raising, exchange.sent, exchange.received)) return false;
-    return [data, ...this.met(table, id, exchange).map(({ row }) => row)].some(
-      (row) => Number(row?.['rank'] ?? 0) % 10 === 7,
+    if (!during(this.raising.get(table) ?? [], exchange.sent, exchange.received)) return false;
+    return [data, ...this.met(table as TableName, id, exchange).map(({ row }) => row)].some((row) =>
+      isRaisedFor(table, row?.['rank']),
     );
   }
 

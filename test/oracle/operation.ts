@@ -57,10 +57,12 @@ export const WRITER_KINDS = {
 /** Other people's settings, types and constraints. */
 export const TROUBLE_KINDS = {
   dropColumn: 1,
+  renameColumn: 2,
   deferredPair: 3,
   oddSettings: 1,
   longBucket: 1,
   raisingTrigger: 2,
+  failingHook: 4,
   renameLabel: 1,
 } as const;
 

@@ -59,6 +59,7 @@ const LOCKS_SEVERAL: ReadonlySet<string> = new Set<WriterKind | AdminKind>([
   'truncate',
   'addColumn',
   'dropColumn',
+  'renameColumn',
 ]);
 
 /** Whether the host's own code ran into itself, or into sync where nobody could help it, which is counted. */

@@ -231,7 +231,8 @@ export class Phone extends Device {
     // No connection, or none any more; a timeout.
     if (error instanceof TypeError || error instanceof DOMException) return false;
     if (error instanceof RetryableRejectionError) return false;
-    if (error instanceof SyncHttpError && error.status === 503) return false;
+    // The protocol's judge knows whether there is a cause.
+    if (error instanceof SyncHttpError && [500, 503].includes(error.status)) return false;
     // The schema has changed, or the server has forgotten the client: an app's developer lets it start again.
     if (error instanceof SyncHttpError && [404, 409].includes(error.status)) {
       this.restart = true;

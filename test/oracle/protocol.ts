@@ -1,4 +1,4 @@
-import type { PullResponse, SchemaIds } from '../support/wire.js';
+import type { PullResponse, PushChange, SchemaIds } from '../support/wire.js';
 import type { Evidence } from './evidence.js';
 import type { Interval } from './intervals.js';
 import type { Exchange } from './exchange.js';
@@ -10,6 +10,7 @@ import { type GrantName } from './world/tables.js';
 const BODIES: Readonly<Record<number, readonly string[]>> = {
   404: ['error'],
   409: ['code', 'message', 'server_schema_version', 'server_schema_hash'],
+  500: ['error'],
   503: ['error', 'retry_after'],
 };
 const CLOSING = ['message', 'statusCode'];
@@ -68,8 +69,14 @@ export class Protocol {
     return found;
   }
 
-  private hasCause({ answer, phone, sent, received, schemaAt, isDisturbed }: Exchange): boolean {
+  private hasCause(exchange: Exchange): boolean {
+    const { answer, phone, sent, received, schemaAt, isDisturbed } = exchange;
     if (isDisturbed) return true;
+    // A push in which a hook throws fails as a whole at first.
+    if (answer.status === 500 && exchange.path === 'push') {
+      const { changes } = exchange.body as { readonly changes: readonly PushChange[] };
+      return changes.some((change) => this.evidence.mayRaise(exchange, change));
+    }
     const until = Math.max(sent, received);
     // A device registers once it has read the schema; a backup may be older than that, and than the schema's number.
     if (during(this.known.restored, schemaAt, until) && [404, 409].includes(answer.status)) return true;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Operation, TroubleKind } from './operation.js';
 import { RAISED } from './passing.js';
 import { at, type World } from './world.js';
-import { TABLE_NAMES } from './world/tables.js';
+import { raisedForSql, TABLE_NAMES } from './world/tables.js';
 
 type Run = (sql: string, ...values: readonly unknown[]) => Promise<unknown>;
 type Work = (world: World, run: Run, operation: Operation) => Promise<unknown>;
@@ -25,6 +25,21 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
       run(`ALTER TABLE ${at(TABLE_NAMES, a)} DROP COLUMN IF EXISTS extra_${b % 3}`),
     );
     world.did('dropColumn');
+  },
+  /** One that is new, or that some rows have filled since, without a word of it in their times. */
+  renameColumn: async (world, run, { a, b }) => {
+    const table = at(TABLE_NAMES, a);
+    const [extra] = await world.database.query<{ name: string }>(
+      `SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attname LIKE 'extra%' ORDER BY 1 LIMIT 1`,
+      [table],
+    );
+    const name = extra?.name ?? 'extra';
+    await world.watch.whileSchemaChanges(async () => {
+      await run(`ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${name} text`);
+      await run(`UPDATE ${table} SET ${name} = 'filled' WHERE rank % 2 = ${b % 2}`);
+      await run(`ALTER TABLE ${table} RENAME COLUMN ${name} TO extra_${3 + (b % 100)}`);
+    });
+    world.did('renameColumn');
   },
   oddSettings: async (world, run, { b }) => {
     const setting = at(SETTINGS, b);
@@ -53,19 +68,30 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     world.did('raisingTrigger');
     if (c % 3 === 0) {
       await run(`DROP TRIGGER IF EXISTS raise_for_some ON tags`);
-      world.watch.recordRaising(false);
+      world.watch.recordRaising('tags', false);
       return;
     }
-    world.watch.recordRaising(true);
+    world.watch.recordRaising('tags', true);
     const state = at(['55000', 'P0001', '40001', '22023', '57014'], b);
     await run(`
       CREATE OR REPLACE FUNCTION raise_for_some() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
-        IF NEW.rank % 10 = 7 THEN RAISE EXCEPTION '${RAISED}' USING ERRCODE = '${state}'; END IF;
+        IF ${raisedForSql('tags', 'NEW.rank')} THEN RAISE EXCEPTION '${RAISED}' USING ERRCODE = '${state}'; END IF;
         RETURN NEW;
       END $$;
       CREATE OR REPLACE TRIGGER raise_for_some BEFORE INSERT OR UPDATE ON tags
         FOR EACH ROW EXECUTE FUNCTION raise_for_some()`);
+  },
+  /** A hook of the host's throws for some notes, whoever pushes them. Now and then it goes again. */
+  failingHook: async (world, run, { c }) => {
+    world.did('failingHook');
+    if (c % 3 === 0) {
+      await run(`DELETE FROM world_faults WHERE name = 'hook'`);
+      world.watch.recordRaising('notes', false);
+      return;
+    }
+    world.watch.recordRaising('notes', true);
+    await run(`INSERT INTO world_faults VALUES ('hook') ON CONFLICT DO NOTHING`);
   },
   /** Rows have another label then, and nothing has changed them. */
   renameLabel: async (world, run, { b }) => {

@@ -9,6 +9,7 @@ import type { Phone } from './phone.js';
 import { pathsOf } from './paths.js';
 import { storyOf } from './story.js';
 import type { Violation } from './violation.js';
+import type { TableName } from './world/tables.js';
 
 /** How far the changelog was at a time. */
 interface Lag {
@@ -40,8 +41,8 @@ export class Watch {
   readonly oracle: Oracle;
   private readonly schemaChanges: Interval[] = [];
   private readonly restored: Interval[] = [];
-  /** When a trigger raised for some tags. */
-  private readonly raising: Interval[] = [];
+  /** When something raised for some rows, by table. */
+  private readonly raising = new Map<string, Interval[]>();
   private readonly commits: Commits;
   private exchanges: Exchange[] = [];
   private judged = 0;
@@ -87,12 +88,14 @@ export class Watch {
     }
   }
 
-  /** A trigger raises for some tags from now on, or has done so until now. */
-  recordRaising(begins: boolean): void {
-    const last = this.raising.at(-1);
-    if (begins && last?.to !== Infinity) this.raising.push({ from: now(), to: Infinity });
+  /** Something raises for some rows of a table from now on, or has done so until now. */
+  recordRaising(table: TableName, begins: boolean): void {
+    const intervals = this.raising.get(table) ?? [];
+    this.raising.set(table, intervals);
+    const last = intervals.at(-1);
+    if (begins && last?.to !== Infinity) intervals.push({ from: now(), to: Infinity });
     else if (!begins && last?.to === Infinity)
-      this.raising.splice(-1, 1, { from: last.from, to: now() + 1_000 });
+      intervals.splice(-1, 1, { from: last.from, to: now() + 1_000 });
   }
 
   record(exchange: Exchange): void {

@@ -25,6 +25,7 @@ import type { SlotBlocker } from './slot-wait.js';
 import type { TableRules } from '../tables/table-rules.js';
 import type { TableShapes } from '../tables/table-shapes.js';
 import { heartbeat } from './heartbeat.js';
+import type { UndecodableWal } from './undecodable-wal.js';
 
 /** Key of the advisory lock under which slots are made and dropped, with the slot's name as second half. */
 const SETUP_LOCK = 91_110_043;
@@ -38,6 +39,7 @@ export interface SlotSetup {
   readonly walSenderTimeout: number;
   readonly applier: MembershipApplier;
   readonly caution: Caution;
+  readonly undecodable: UndecodableWal;
   readonly rules: TableRules;
   /** As they were before the slot is made. */
   readonly shapes: TableShapes;
@@ -64,8 +66,10 @@ export async function prepareSlot(setup: SlotSetup): Promise<WalPosition> {
     if (slot?.active === true) throw busy(slotName);
     const system = await identifySystem(setup.connection);
     const position = await readPosition(client);
-    const reason = discontinuity(slotName, position, slot, system);
+    const unreadable = position && setup.undecodable.reasonAt(position.confirmedLsn);
+    const reason = discontinuity(slotName, position, slot, system) ?? unreadable;
     if (reason === null && position) return position;
+    if (reason === unreadable) setup.undecodable.givenUp();
     setup.onRebuild(reason ?? '');
     if (position && position.slotName !== slotName) await dropFormerSlot(client, position.slotName);
     // Once the slot is gone, it no longer shows that the edges are out of date.

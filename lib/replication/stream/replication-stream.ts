@@ -3,7 +3,9 @@ import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { SynchroError } from '../../common/errors.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
+import { isDataError } from '../../database/database-error.js';
 import { socketOf } from '../../database/pg-internals.js';
+import { undecodable } from '../slot/undecodable-wal.js';
 import { ArrivalPacing, PAUSE_MS } from './arrival-pacing.js';
 import { disconnect } from './disconnect.js';
 import { PgoutputDecoder, type ColumnChoice, type PaddedColumns, type WalMessage } from './pgoutput.js';
@@ -39,6 +41,7 @@ export interface StreamOptions {
  */
 const MAX_QUEUED_MESSAGES = 3_000;
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
+
 /**
  * The replication connection as a queue: messages are decoded as they arrive, and taken when the consumer is
  * ready. Reading pauses while the queue is full; statuses go out all the same, so that the server keeps the
@@ -224,7 +227,7 @@ export class ReplicationStream {
   }
 
   private fail(error: Error): void {
-    this.failure ??= error;
+    this.failure ??= this.hasStarted && isDataError(error) ? undecodable(error) : error;
     this.wake();
   }
 

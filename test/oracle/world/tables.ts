@@ -147,6 +147,26 @@ BEGIN
   RETURN NULL;
 END $$`;
 
+/** Of which ranks rows of a table raise while something raises for them. */
+const RAISED_RANKS: Readonly<Record<string, { readonly each: number; readonly rest: number }>> = {
+  tags: { each: 10, rest: 7 },
+  notes: { each: 3, rest: 1 },
+};
+
+export function isRaisedFor(table: string, rank: unknown): boolean {
+  const raised = RAISED_RANKS[table];
+  return raised !== undefined && Number(rank ?? 0) % raised.each === raised.rest;
+}
+
+/** The same in SQL. */
+export function raisedForSql(table: string, rank: string): string {
+  const raised = RAISED_RANKS[table];
+  return raised ? `${rank} % ${raised.each} = ${raised.rest}` : 'false';
+}
+
+/** What fails on purpose in the code of the world's app. */
+const FAULTS = `CREATE TABLE world_faults (name text PRIMARY KEY)`;
+
 /** As SQL may decide who reads a note: its owner, and whom it is shared with. */
 const NOTE_BUCKETS = `
 CREATE FUNCTION note_buckets(table_name text, operation text, new_row jsonb, old_row jsonb) RETURNS SETOF text
@@ -174,6 +194,7 @@ CREATE TRIGGER note_truncate AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUT
     NOTE_BUCKETS,
     ...(besides === '' ? [] : [besides]),
     HISTORY,
+    FAULTS,
     ...noted,
   ].join(';\n');
 }

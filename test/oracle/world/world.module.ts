@@ -2,6 +2,7 @@ import { Controller, Injectable, Module, Post } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { InjectDataSource, TypeOrmModule } from '@nestjs/typeorm';
 import {
+  OnPushAccepted,
   SubscriptionResolver,
   SyncEngine,
   SynchroModule,
@@ -9,9 +10,9 @@ import {
   UserIdHeaderGuard,
   UserSubscriptionResolver,
 } from 'nestjs-synchro';
-import type { SynchroOptions } from 'nestjs-synchro';
+import type { PushAcceptedEvent, SynchroOptions } from 'nestjs-synchro';
 import { DataSource } from 'typeorm';
-import { WORLD_APP } from './tables.js';
+import { raisedForSql, WORLD_APP } from './tables.js';
 import { WORLD_ENTITIES } from './entities.js';
 
 export interface WorldSettings {
@@ -46,6 +47,22 @@ class WorldSubscriptions extends SubscriptionResolver {
       [userId],
     );
     return [...this.own.resolveSubscriptions(userId), ...granted.map(({ bucket }) => bucket)];
+  }
+}
+
+/** Throws for some notes of the world's people while `world_faults` says so. */
+@Injectable()
+class WorldHooks {
+  @OnPushAccepted()
+  async refuseSomeNotes({ manager, accepted }: PushAcceptedEvent): Promise<void> {
+    const ids = accepted.filter(({ table }) => table === 'notes').map(({ recordId }) => recordId);
+    if (ids.length === 0) return;
+    const failing: readonly unknown[] = await manager.query(
+      `SELECT n.id FROM public.world_faults f CROSS JOIN public.notes n
+        WHERE f.name = 'hook' AND n.id = ANY($1::uuid[]) AND ${raisedForSql('notes', 'n.rank')} AND n.title LIKE 'text %'`,
+      [ids],
+    );
+    if (failing.length > 0) throw new Error('the hook takes no such note');
   }
 }
 
@@ -88,6 +105,7 @@ export class WorldModule {
         }),
       ],
       controllers: [WorldController],
+      providers: [WorldHooks],
     };
   }
 }

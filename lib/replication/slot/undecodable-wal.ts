@@ -1,0 +1,42 @@
+import { describeError } from '../../common/describe-error.js';
+import { SynchroError } from '../../common/errors.js';
+import { formatLsn, type Lsn } from '../../common/lsn.js';
+
+/** The server has ended its stream for the sake of what it was to send. */
+export function undecodable(cause: Error): SynchroError {
+  const what = `the server can't decode the WAL: ${describeError(cause)}`;
+  return new SynchroError('decode_failed', what, undefined, { cause });
+}
+
+/** So many sessions have to end that way, the first time. */
+const FIRST_PATIENCE = 5;
+
+/**
+ * Counts sessions that ended because WAL can't be decoded: a value is of a type that was changed past PostgreSQL, a file
+ * of the slot's is lost, the server has a fault of its own. The next session would end in the same place, so that
+ * only a new slot helps. Each time it takes twice as many, as every device takes a snapshot then.
+ */
+export class UndecodableWal {
+  private position: Lsn | null = null;
+  private sessions = 0;
+  private patience = FIRST_PATIENCE;
+
+  /** @param start the stored position at which the session began */
+  note(error: unknown, start: Lsn): void {
+    if (!(error instanceof SynchroError) || error.code !== 'decode_failed') return;
+    this.sessions = start === this.position ? this.sessions + 1 : 1;
+    this.position = start;
+  }
+
+  /** Why the slot has to be made anew when it goes on from a stored position; null: it need not be. */
+  reasonAt(position: Lsn): string | null {
+    if (position !== this.position || this.sessions < this.patience) return null;
+    return `the WAL behind ${formatLsn(position)} can't be decoded: ${this.sessions} sessions have failed`;
+  }
+
+  /** A slot was made anew. */
+  givenUp(): void {
+    this.sessions = 0;
+    this.patience *= 2;
+  }
+}
