@@ -18,7 +18,8 @@ interface Way {
 
 /**
  * A row that a device holds goes and comes back, and the device asks in between and behind: while the log is held, so that
- * it knows of neither, or as the log goes on. The row's time moves or does not, with either step.
+ * it knows of neither, or as the log goes on. The row's time moves or does not, with either step. Now and then the log has
+ * changes of it, and of the rows below it, that the device has not asked for yet.
  */
 export async function comeBack(world: World, phone: Phone, operation: Operation): Promise<void> {
   const { a, b, c } = operation;
@@ -29,20 +30,51 @@ export async function comeBack(world: World, phone: Phone, operation: Operation)
   const row = await read(world, table, id);
   if (!row) return;
   const { go, back } = at(ways(world, phone, { table, row, operation }), a >> 3);
-  const isHeld = a % 2 === 0;
-  const look = async (): Promise<void> => {
-    if (!isHeld) await pause(APPLIED);
-    await phone.trySync();
+  if (b % 3 === 0) await touch(world, table, id);
+  if (c % 4 === 0 && tableOf(table).owner) phone.update(table, id, world.values());
+  const change = async (): Promise<void> => {
+    if (c % 2 === 0) await touch(world, table, id);
   };
-  const steps = async (): Promise<void> => {
-    if (c % 4 === 0 && tableOf(table).owner) phone.update(table, id, world.values());
-    await go();
-    await look();
-    await back();
-    await look();
-  };
-  await (isHeld ? world.whileLogIsHeld(steps) : steps());
+  await (a % 2 === 0 ? whileHeld : inSteps)({ world, phone, go, back, change });
   world.did('comeBack');
+}
+
+interface Scene extends Way {
+  readonly world: World;
+  readonly phone: Phone;
+  readonly change: () => Promise<void>;
+}
+
+async function inSteps({ phone, go, back }: Scene): Promise<void> {
+  for (const step of [go, back]) {
+    await step();
+    await pause(APPLIED);
+    await phone.trySync();
+  }
+}
+
+async function whileHeld({ world, phone, go, back, change }: Scene): Promise<void> {
+  await world.whileLogIsHeld(async () => {
+    await go();
+    await phone.trySync();
+    await back();
+    await change();
+    await phone.trySync();
+  });
+  // What was held comes a piece at a time.
+  for (let looks = 0; looks < 3; looks++) await phone.trySync();
+}
+
+/** Changes a row and those below it. */
+async function touch(world: World, table: TableName, id: string): Promise<void> {
+  const set = `title = '${world.text()}', updated_at = clock_timestamp()`;
+  await world.database.query(`UPDATE ${table} SET ${set} WHERE id = ${escapeLiteral(id)}`);
+  for (const name of TABLE_NAMES) {
+    const { parent } = tableOf(name);
+    if (parent?.table === table)
+      await world.database.query(`UPDATE ${name} SET ${set} WHERE ${parent.fk} = ${escapeLiteral(id)}`);
+  }
+  await pause(APPLIED);
 }
 
 /** A row's values as text. */
@@ -87,6 +119,12 @@ function ways(world: World, { userId }: Phone, { table, row, operation: { a, c }
         ),
     };
   };
+  const grants = [
+    ...(team ? [grant('team_members', row[team])] : []),
+    ...(shared ? [grant('note_shares', id)] : []),
+    ...(members ? [grant('sheet_members', id)] : []),
+    ...(watched ? [grant('watches', row['task_id'])] : []),
+  ];
   return [
     change('deleted_at', () => new Date().toISOString()),
     {
@@ -97,10 +135,8 @@ function ways(world: World, { userId }: Phone, { table, row, operation: { a, c }
     ...(parent
       ? [change(parent.fk, async () => (await world.someIds(parent.table as TableName, c, 1))[0])]
       : []),
-    ...(team ? [grant('team_members', row[team])] : []),
-    ...(shared ? [grant('note_shares', id)] : []),
-    ...(members ? [grant('sheet_members', id)] : []),
-    ...(watched ? [grant('watches', row['task_id'])] : []),
+    ...(row['user_id'] === userId ? [] : [...grants, ...grants]),
+    ...grants,
   ];
 }
 
@@ -160,10 +196,11 @@ export async function followNewParent(world: World, phone: Phone, { b, c }: Oper
     [phone.userId, String(b)],
   );
   if (!found) return;
-  await world.database.query(
-    'UPDATE tasks SET project_id = $2, updated_at = clock_timestamp() WHERE id = $1',
-    [found.task, found.project],
-  );
+  const time = c % 2 === 0 ? '' : ', updated_at = clock_timestamp()';
+  await world.database.query(`UPDATE tasks SET project_id = $2${time} WHERE id = $1`, [
+    found.task,
+    found.project,
+  ]);
   await pause(APPLIED);
   await world.database.query(
     'UPDATE projects SET user_id = $2, updated_at = clock_timestamp() WHERE id = $1',

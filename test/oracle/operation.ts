@@ -25,9 +25,9 @@ export const DEVICE_KINDS = {
   reopen: 1,
   reinstall: 1,
   peek: 5,
-  comeBack: 8,
-  joinAgain: 2,
-  followNewParent: 2,
+  comeBack: 12,
+  joinAgain: 3,
+  followNewParent: 3,
   changeUser: 1,
   pullSome: 2,
 } as const;

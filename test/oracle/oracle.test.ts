@@ -46,7 +46,7 @@ afterAll(() => server.destroySync());
 /** What happens in one run. */
 interface Story {
   readonly operations: readonly Operation[];
-  /** Pages are as small as can be, and cut by their bytes, too. */
+  /** Pages are as small as can be, and cut by their bytes, too; the log is written row by row. */
   readonly isTight: boolean;
 }
 
@@ -71,7 +71,7 @@ async function violations(
     await World.prepare(database, besides);
     await World.populate(database, USERS);
     const { url: databaseUrl, slotName, publicationName } = database;
-    const tight = isTight ? { maxPageBytes: 700 } : {};
+    const tight = isTight ? { maxPageBytes: 700, replication: { batchRows: 1, maxBatchRows: 1 } } : {};
     const module = WorldModule.forRoot({ databaseUrl, slotName, publicationName, ...settings, ...tight });
     const app = await startApp({ database, module, ...(adapter && { adapter }) });
     try {
