@@ -7,6 +7,8 @@ import { GRANTS, keyType, tableOf, TABLE_NAMES, type GrantName, type TableName }
 
 /** Long enough for the consumer, as a rule. */
 const APPLIED = 30;
+/** At which a device looks, of what the log has missed. */
+const STEPS = 3;
 
 type Texts = Readonly<Record<string, string | null>>;
 
@@ -54,15 +56,17 @@ async function inSteps({ phone, go, back }: Scene): Promise<void> {
 }
 
 async function whileHeld({ world, phone, go, back, change }: Scene): Promise<void> {
-  await world.whileLogIsHeld(async () => {
+  await world.whileLogIsHeld(async (log) => {
     await go();
     await phone.trySync();
     await back();
     await change();
     await phone.trySync();
+    for (let steps = 0; steps < STEPS; steps++) {
+      await log.step();
+      await phone.trySync();
+    }
   });
-  // What was held comes a piece at a time.
-  for (let looks = 0; looks < 3; looks++) await phone.trySync();
 }
 
 /** Changes a row and those below it. */

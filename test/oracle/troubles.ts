@@ -17,6 +17,9 @@ const SETTINGS = [
   `search_path = ''`,
 ] as const;
 
+/** Columns of one table that come and go. */
+const MOST_EXTRAS = 5;
+
 /** What other people's schemas, settings and rows do to sync. */
 export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
   /** Devices drop what they have, as a local column is gone. */
@@ -26,18 +29,26 @@ export const TROUBLE_WORK: Readonly<Record<TroubleKind, Work>> = {
     );
     world.did('dropColumn');
   },
-  /** One of those that nobody fills. */
-  renameColumn: async (world, run, { a, b }) => {
+  /** One of those that nobody fills; of many, one goes. */
+  renameColumn: async (world, _run, { a }) => {
     const table = at(TABLE_NAMES, a);
-    const [extra] = await world.database.query<{ name: string }>(
-      `SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attname LIKE 'extra%' ORDER BY 1 LIMIT 1`,
-      [table],
+    const next = `extra_${world.newId('tasks').slice(0, 8)}`;
+    await world.watch.whileSchemaChanges(() =>
+      world.withClient(async (client) => {
+        await client.query(`BEGIN; LOCK TABLE ${table}`);
+        const { rows } = await client.query<{ name: string }>(
+          `SELECT attname AS name FROM pg_attribute
+            WHERE attrelid = $1::regclass AND attname LIKE 'extra%' ORDER BY attnum`,
+          [table],
+        );
+        const [first] = rows;
+        if (!first) await client.query(`ALTER TABLE ${table} ADD COLUMN ${next} text`);
+        else if (rows.length < MOST_EXTRAS)
+          await client.query(`ALTER TABLE ${table} RENAME COLUMN ${first.name} TO ${next}`);
+        else await client.query(`ALTER TABLE ${table} DROP COLUMN ${first.name}`);
+        await client.query('COMMIT');
+      }),
     );
-    const name = extra?.name ?? 'extra';
-    await world.watch.whileSchemaChanges(async () => {
-      await run(`ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${name} text`);
-      await run(`ALTER TABLE ${table} RENAME COLUMN ${name} TO extra_${3 + (b % 100)}`);
-    });
     world.did('renameColumn');
   },
   oddSettings: async (world, run, { b }) => {

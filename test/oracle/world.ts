@@ -6,6 +6,7 @@ import type { Row } from '../support/wire.js';
 import { pause } from '../support/wait.js';
 
 import type { Refuses } from './evidence.js';
+import { HeldLog, HOLD } from './held-log.js';
 import type { Fleet } from './holder.js';
 import { Phone } from './phone.js';
 import { violation, type Violation } from './violation.js';
@@ -39,8 +40,6 @@ export interface WorldOptions {
 
 /** Of the devices, one after the other. */
 const PAGE_SIZES = [10, 100, 3, 1_000];
-/** Longest time for which the log is held, in milliseconds: what somebody does meanwhile may wait for it. */
-const HOLD = 2_000;
 /** How often devices are looked at before the time counts: a small page makes them slow. */
 const LOOKS = 6;
 const TEAMS = ['red', 'blue'];
@@ -230,17 +229,17 @@ export class World {
    * Whoever appends to the changelog waits meanwhile: what is committed is not in it yet. One after the other, and the log
    * goes on for as long in between.
    */
-  async whileLogIsHeld(work: () => Promise<unknown>): Promise<void> {
+  async whileLogIsHeld(work: (log: HeldLog) => Promise<unknown>): Promise<void> {
     let began = 0;
-    const held = this.logHeld.then(() =>
-      this.withClient(async (client) => {
-        await client.query(`SET idle_in_transaction_session_timeout = ${HOLD}; BEGIN`);
-        await client.query('SELECT FROM sync_wal_position FOR UPDATE');
-        began = performance.now();
-        await work();
-        await client.query('ROLLBACK');
-      }),
-    );
+    const held = this.logHeld.then(async () => {
+      const log = await HeldLog.take(this.database.ownUrl);
+      began = performance.now();
+      try {
+        await work(log);
+      } finally {
+        await log.letGo();
+      }
+    });
     this.logHeld = held.then(
       () => pause(performance.now() - began),
       () => pause(HOLD),
