@@ -36,9 +36,9 @@ export function stackOf(error: unknown): string | undefined {
 
 /**
  * Classes of SQLSTATE whose messages are made of the names of objects alone: connections, constraints, transactions,
- * privileges and definitions, resources, states, shutdowns, and what PostgreSQL calls internal errors.
+ * privileges and definitions, resources, states, shutdowns.
  */
-const NAMES_ONLY = /^(08|23|25|40|42|53|55|57|58|XX)/;
+const NAMES_ONLY = /^(08|23|25|40|42|53|55|57|58)/;
 
 interface ServerError {
   readonly code: string;

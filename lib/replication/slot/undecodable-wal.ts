@@ -1,11 +1,14 @@
 import { describeError } from '../../common/describe-error.js';
 import { SynchroError } from '../../common/errors.js';
+import { errorCode } from '../../database/database-error.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
 
 /** The server has ended its stream for the sake of what it was to send. */
 export function undecodable(cause: Error): SynchroError {
-  const what = `the server can't decode the WAL: ${describeError(cause)}`;
-  return new SynchroError('decode_failed', what, undefined, { cause });
+  // No code of the host's runs there: an internal error is about the server's own objects.
+  const isInternal = errorCode(cause)?.startsWith('XX') === true;
+  const what = isInternal ? `SQLSTATE ${errorCode(cause)} ${cause.message}` : describeError(cause);
+  return new SynchroError('decode_failed', `the server can't decode the WAL: ${what}`, undefined, { cause });
 }
 
 /** So many sessions have to end that way, the first time. */
