@@ -1,13 +1,28 @@
 import type { DataSource } from 'typeorm';
 import type { SynchroProblem } from '../../common/errors.js';
+import { isRetryable } from '../../database/database-error.js';
 import { inTransaction, UNLIMITED } from '../../database/session.js';
 import { syncSchema } from '../../database/sync-schema.js';
 import { LATEST_MIGRATION, synchroMigrationsSql } from './index.js';
 
 const MIGRATION_LOCK = 91_110_045;
 
+/** Of an instance that is at work, in whatever order it takes its tables. */
+const MOST_DEADLOCKS = 5;
+
 /** Runs the migrations in one transaction; instances that start together wait for each other. */
 export async function runMigrations(dataSource: DataSource): Promise<void> {
+  for (let deadlocks = 0; ; deadlocks++) {
+    try {
+      await runOnce(dataSource);
+      return;
+    } catch (error) {
+      if (!isRetryable(error) || deadlocks >= MOST_DEADLOCKS) throw error;
+    }
+  }
+}
+
+async function runOnce(dataSource: DataSource): Promise<void> {
   await inTransaction(
     dataSource,
     'write',
