@@ -215,7 +215,7 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'truncates-are-no-removals',
     file: 'lib/replication/membership/membership-applier.ts',
-    find: '    await this.noteRemovals(tx, table, options.time);\n',
+    find: '    await this.removals.addAny(tx, table.name, options.time);\n',
     replace: '',
     tests: [
       {
@@ -301,7 +301,7 @@ export const FIT: readonly Mutation[] = [
   {
     name: 'times-that-did-not-grow-are-served',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'servedAt: grew ? null : later(row.commitTime, after),',
+    find: 'servedAt: grew ? null : after(known, row.commitTime),',
     replace: 'servedAt: null,',
     tests: [{ file: TIMELESS, name: 'each change of such a row reaches each device' }],
     why: 'W-HOST-66: devices skip a change whose time did not grow.',

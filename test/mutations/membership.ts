@@ -246,8 +246,8 @@ export const MEMBERSHIP: readonly Mutation[] = [
   {
     name: 'own-echo-is-stamped',
     file: 'lib/replication/membership/edge-diff.ts',
-    find: 'servedAt: grew ? null : later(row.commitTime, after),',
-    replace: 'servedAt: later(row.commitTime, after),',
+    find: 'servedAt: grew ? null : after(known, row.commitTime),',
+    replace: 'servedAt: after(known, row.commitTime),',
     tests: [{ file: 'test/pull/served-timestamps.test.ts', name: "the echo of a device's own update" }],
     why: 'Interleavings 12: an echo that is applied overwrites what was typed since.',
   },

@@ -1,7 +1,7 @@
 import type { Lsn } from '../../common/lsn.js';
 import type { SyncTable } from '../../registry/sync-table.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
-import { latestKnownTime, type EdgeRow, type RecordIds } from '../../store/changelog/edges.js';
+import type { EdgeRow, RecordIds } from '../../store/changelog/edges.js';
 import { forgetRules } from '../../store/rule-marks.js';
 import { Ancestry } from './ancestry.js';
 import { prepareBatch, type PreparedBatch } from '../stream/batch-segments.js';
@@ -16,7 +16,7 @@ import type { RowReports, SetAside } from './poison-rows.js';
 import type { ReresolveOptions } from './reresolve-options.js';
 import type { RowEvent, RowEvents } from '../stream/row-events.js';
 import { applyEvent } from './apply-event.js';
-import { ANY, type RecentRemovals } from '../stream/recent-removals.js';
+import type { RecentRemovals } from '../stream/recent-removals.js';
 import type { BucketRules } from '../rules/bucket-rules.js';
 import type { TrackedTables } from '../tables/tracked-tables.js';
 import type { Change } from '../stream/transaction-batcher.js';
@@ -115,7 +115,7 @@ export class MembershipApplier extends MembershipUpdater {
     }
     await this.finish(tx, current, options);
     for (const table of registry.parentsFirst()) {
-      if (unnamed.has(table.name)) await this.noteRemovals(tx, table, time);
+      if (unnamed.has(table.name)) await this.removals.addAny(tx, table.name, time);
       if (unnamed.has(table.name) && (await this.removeOrphans(tx, table))) {
         for (const child of registry.children(table.name)) await this.reresolve(tx, child, 'all', options);
       }
@@ -172,18 +172,9 @@ export class MembershipApplier extends MembershipUpdater {
     table: SyncTable,
     options: ReresolveOptions,
   ): Promise<void> {
-    await this.noteRemovals(tx, table, options.time);
+    await this.removals.addAny(tx, table.name, options.time);
     await this.removeAllEdges(tx, table);
     for (const child of this.tracked.registry.children(table.name))
       await this.reresolve(tx, child, 'all', options);
-  }
-
-  /** Of any of a table's rows, before their edges go. */
-  private async noteRemovals(
-    tx: ChangelogTransaction,
-    { name }: SyncTable,
-    commitTime: bigint,
-  ): Promise<void> {
-    this.removals.add(name, ANY, { known: await latestKnownTime(tx, name), commitTime });
   }
 }

@@ -1,3 +1,4 @@
+import { comparableMicros } from '../../common/timestamp.js';
 import { Operation } from '../../store/changelog/operation.js';
 import type { ChangelogTransaction } from '../../store/changelog/changelog-transaction.js';
 
@@ -60,7 +61,17 @@ export class RecentRemovals {
     }
   }
 
-  /** @param recordId {@link ANY}: it isn't known which ones of the table */
+  /** It isn't known which of a table's rows: called before their edges go. */
+  async addAny(tx: ChangelogTransaction, table: string, commitTime: bigint): Promise<void> {
+    const { rows } = await tx.query<{ time: string | null }>(
+      `SELECT max(row_updated_at)::text AS time FROM :sync.sync_bucket_edges
+        WHERE table_name = $1 AND isfinite(row_updated_at)`,
+      [table],
+    );
+    this.add(table, ANY, { known: comparableMicros(rows[0]?.time), commitTime });
+  }
+
+  /** @param recordId {@link ANY}: any of the table */
   add(table: string, recordId: string, { known, commitTime }: Removal): void {
     const row = this.present.size < MOST ? key(table, recordId) : key(ANY, ANY);
     this.present.set(row, { known: latest(known, this.present.get(row)?.known ?? null), commitTime });

@@ -1,7 +1,5 @@
 import type { QueryConfig, QueryResult } from 'pg';
-import { comparableMicros } from '../../common/timestamp.js';
 import { writePgArray } from '../../database/pg-array-literal.js';
-import type { ChangelogTransaction } from './changelog-transaction.js';
 
 /** One edge to write, or to write again. */
 export interface EdgeRow {
@@ -46,16 +44,6 @@ export async function readEdges(client: Queryable, records: RecordIds): Promise<
     rowUpdatedAt: row.row_updated_at,
     parentId: row.parent_id,
   }));
-}
-
-/** The latest `updated_at` of a table's rows that devices may know, microseconds; null: there is none. */
-export async function latestKnownTime(tx: ChangelogTransaction, table: string): Promise<bigint | null> {
-  const { rows } = await tx.query<{ time: string | null }>(
-    `SELECT max(row_updated_at)::text AS time FROM :sync.sync_bucket_edges
-      WHERE table_name = $1 AND isfinite(row_updated_at)`,
-    [table],
-  );
-  return comparableMicros(rows[0]?.time);
 }
 
 interface EdgeColumns {
