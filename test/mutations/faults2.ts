@@ -111,4 +111,17 @@ export const FAULTS2: readonly Mutation[] = [
     ],
     why: 'W-HOST-100: no device would hear of anything any more.',
   },
+  {
+    name: 'migrations-give-up-at-a-deadlock',
+    file: 'lib/store/migrations/migration-runner.ts',
+    find: 'const MOST_DEADLOCKS = 5;',
+    replace: 'const MOST_DEADLOCKS = 0;',
+    tests: [
+      {
+        file: 'test/store/migration-deadlock.test.ts',
+        name: 'an app starts though its migrations are the victim of a deadlock',
+      },
+    ],
+    why: 'W-HOST-101: in a rolling deploy the new version would not start.',
+  },
 ];

@@ -20,7 +20,7 @@ const HAZARDS = {
   DATA: 9,
   HTTP: 8,
   CLI: 3,
-  HOST: 100,
+  HOST: 101,
   SDK: 7,
   LOAD: 40,
   LIVE: 12,
