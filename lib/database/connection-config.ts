@@ -2,7 +2,7 @@ import type { ClientConfig } from 'pg';
 import type { DataSource } from 'typeorm';
 import { SynchroError } from '../common/errors.js';
 
-/** A server may accept a connection and say nothing more. Milliseconds; pg's default is to wait for ever. */
+/** The time to connect, milliseconds. By default pg waits for ever for a server that accepts and says nothing more. */
 export const CONNECT_TIMEOUT_MS = 10_000;
 
 /**

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { withClient } from '../support/client.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { waitingForLocks } from '../support/locks.js';
 import { eventually } from '../support/wait.js';
 import { startWalApp } from '../support/wal-app.js';
 
@@ -19,7 +20,7 @@ it('an app starts though its migrations are the victim of a deadlock [W-HOST-101
     await other.query(`SET deadlock_timeout = '1min'`);
     await other.query('BEGIN; SELECT FROM sync_wal_position FOR UPDATE');
     const starting = startWalApp(database, []);
-    await eventually(async () => (await waitingForLocks()) === 1);
+    await eventually(async () => (await waitingForLocks(database)) === 1);
     // As whoever appends: after the position, the log, which the migrations hold already.
     await other.query('SELECT FROM sync_changelog');
     await other.query('COMMIT');
@@ -28,13 +29,6 @@ it('an app starts though its migrations are the victim of a deadlock [W-HOST-101
   });
   expect(await deadlocks()).toBeGreaterThan(0);
 });
-
-async function waitingForLocks(): Promise<number> {
-  const rows = await database.query(
-    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  );
-  return rows.length;
-}
 
 async function deadlocks(): Promise<number> {
   return eventually(async () => {

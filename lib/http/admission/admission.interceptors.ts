@@ -51,7 +51,7 @@ export class ReadInterceptor extends WorkInterceptor {
   protected readonly work = 'read';
 }
 
-/** A host's timeout ends the subscription only, before the handler is called or while it works. */
+/** Work goes on after a host's timeout, which ends the subscription alone: its place is given back when it has ended. */
 async function untilDone(next: CallHandler, leave: Leave): Promise<Observable<unknown>> {
   try {
     return of(await lastValueFrom(next.handle(), { defaultValue: undefined }));

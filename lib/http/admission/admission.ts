@@ -85,7 +85,7 @@ export class Admission {
     this.places.get(raw)?.();
   }
 
-  /** The same for a large body, of which at most the beginning is read before. It keeps its place until its answer is taken. */
+  /** The same for a large body: its beginning is read before, and its place ends with its answer. */
   async largeBody(user: string, response: HttpResponse): Promise<void> {
     leaveWhenClosed(rawResponse(response), await this.enter(this.largeBodies, user, response));
   }
@@ -129,7 +129,7 @@ export class Admission {
       throw new GateBusyError();
     } catch (error) {
       if (!(error instanceof GateBusyError)) throw error;
-      if (isGone()) throw new ServiceUnavailableException('nobody waits for the answer any more');
+      if (isGone()) throw new ServiceUnavailableException('the request was given up before its turn');
       this.report(user);
       setRetryAfter(response, this.retryAfter());
       throw new ServiceUnavailableException('too many requests at once');

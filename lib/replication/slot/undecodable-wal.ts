@@ -1,9 +1,9 @@
 import { describeError } from '../../common/describe-error.js';
 import { SynchroError } from '../../common/errors.js';
-import { errorCode } from '../../database/database-error.js';
 import { formatLsn, type Lsn } from '../../common/lsn.js';
+import { errorCode } from '../../database/database-error.js';
 
-/** The server has ended its stream for the sake of what it was to send. */
+/** The error of a stream that the server has ended because of the WAL that it was to send. */
 export function undecodable(cause: Error): SynchroError {
   // No code of the host's runs there: an internal error is about the server's own objects.
   const isInternal = errorCode(cause)?.startsWith('XX') === true;
@@ -11,13 +11,13 @@ export function undecodable(cause: Error): SynchroError {
   return new SynchroError('decode_failed', `the server can't decode the WAL: ${what}`, undefined, { cause });
 }
 
-/** So many sessions have to end that way, the first time. */
+/** Failed sessions after which the slot is given up, the first time. */
 const FIRST_PATIENCE = 5;
 
 /**
- * Counts sessions that ended because WAL can't be decoded: a value is of a type that was changed past PostgreSQL, a file
- * of the slot's is lost, the server has a fault of its own. The next session would end in the same place, so that
- * only a new slot helps. Each time it takes twice as many, as every device takes a snapshot then.
+ * Counts sessions that ended because the server can't decode the WAL: a label was deleted from `pg_enum`, a file of the
+ * slot is lost, or the server has a fault. The next session would end in the same place, so only a new slot helps. The
+ * patience doubles each time, because every device takes a snapshot then.
  */
 export class UndecodableWal {
   private position: Lsn | null = null;

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type RunningApp, startApp } from '../../support/app.js';
-import { withClient } from '../../support/client.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
+import { waitingForLocks, whileLocked } from '../../support/locks.js';
 import { eventually } from '../../support/wait.js';
 
 let database: TestDatabase;
@@ -38,34 +38,15 @@ async function pushing(device: Device, count: number, title = 'x'): Promise<read
   });
 }
 
-/** Nothing is written to a table meanwhile: pushes come to wait, each on a connection of its own. */
-async function whileLocked(table: string, work: () => Promise<void>): Promise<void> {
-  await withClient(database.url, async (client) => {
-    await client.query(`BEGIN; LOCK TABLE ${table} IN EXCLUSIVE MODE`);
-    try {
-      await work();
-    } finally {
-      await client.query('ROLLBACK');
-    }
-  });
-}
-
-async function waitingForLocks(): Promise<number> {
-  const [row] = await database.query<{ n: number }>(
-    `SELECT count(*)::integer AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  );
-  return row?.n ?? 0;
-}
-
 it("one user's pushes take one connection, so that others push and pull meanwhile [W-LOAD-16]", async () => {
   const [ann, ben] = [await started('ann'), await started('ben')];
   let held: readonly Promise<Response>[] = [];
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     held = await pushing(ann, 20);
-    await eventually(async () => (await waitingForLocks()) === 1);
+    await eventually(async () => (await waitingForLocks(database)) === 1);
     await ben.pull();
     const other = await pushing(ben, 1);
-    await eventually(async () => (await waitingForLocks()) === 2);
+    await eventually(async () => (await waitingForLocks(database)) === 2);
     held = [...held, ...other];
   });
   const statuses = (await Promise.all(held)).map(({ status }) => status);
@@ -75,11 +56,11 @@ it("one user's pushes take one connection, so that others push and pull meanwhil
 it('pushes of many users leave half of the pool to pulls and to the host [W-LOAD-16]', async () => {
   const devices = await Promise.all(Array.from({ length: 12 }, (_, n) => started(`many-${n}`)));
   let held: readonly Promise<Response>[] = [];
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     held = (await Promise.all(devices.map((device) => pushing(device, 2)))).flat();
-    await eventually(async () => (await waitingForLocks()) === 5);
+    await eventually(async () => (await waitingForLocks(database)) === 5);
     await Promise.all(devices.map((device) => device.pull()));
-    expect(await waitingForLocks()).toBe(5);
+    expect(await waitingForLocks(database)).toBe(5);
   });
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(24).fill(200));
 });
@@ -88,14 +69,14 @@ it('large pushes of many users are worked on two at a time, and others pass them
   const devices = await Promise.all(Array.from({ length: 6 }, (_, n) => started(`large-${n}`)));
   const ann = await started('small');
   let held: readonly Promise<Response>[] = [];
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     const large = 'x'.repeat(2 * 1024 * 1024);
     held = (await Promise.all(devices.map((device) => pushing(device, 1, large)))).flat();
-    await eventually(async () => (await waitingForLocks()) === 2);
+    await eventually(async () => (await waitingForLocks(database)) === 2);
     held = [...held, ...(await pushing(ann, 1))];
-    await eventually(async () => (await waitingForLocks()) === 3);
+    await eventually(async () => (await waitingForLocks(database)) === 3);
     await Promise.all(devices.map((device) => device.pull()));
-    expect(await waitingForLocks()).toBe(3);
+    expect(await waitingForLocks(database)).toBe(3);
   });
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(7).fill(200));
 });
@@ -103,7 +84,7 @@ it('large pushes of many users are worked on two at a time, and others pass them
 it('requests behind a hundred others of the same user have to come back, at times of their own [W-LOAD-15]', async () => {
   const ann = await started('queue');
   let held: readonly Promise<Response>[] = [];
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     held = await pushing(ann, 130);
     const refused = await eventually(async () => {
       const done = await Promise.all(held.map((each) => Promise.race([each, Promise.resolve(null)])));

@@ -3,9 +3,9 @@ import { concatWith, type Observable, Subject, takeUntil, timeout } from 'rxjs';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type RunningApp, startApp } from '../../support/app.js';
-import { withClient } from '../../support/client.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
 import { Device } from '../../support/device.js';
+import { waitingForLocks, whileLocked } from '../../support/locks.js';
 import { eventually } from '../../support/wait.js';
 import type { SchemaIds } from '../../support/wire.js';
 
@@ -65,30 +65,11 @@ async function push(): Promise<number> {
   return response.status;
 }
 
-/** Nothing is written to a table meanwhile: requests come to wait, each on a connection of its own. */
-async function whileLocked(table: string, work: () => Promise<void>): Promise<void> {
-  await withClient(database.url, async (client) => {
-    await client.query(`BEGIN; LOCK TABLE ${table} IN EXCLUSIVE MODE`);
-    try {
-      await work();
-    } finally {
-      await client.query('ROLLBACK');
-    }
-  });
-}
-
-async function waitingForLocks(): Promise<number> {
-  const [row] = await database.query<{ n: number }>(
-    `SELECT count(*)::integer AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  );
-  return row?.n ?? 0;
-}
-
 it('pushes that a host gives up as they are let in come to their end [W-LOAD-38]', async () => {
   let held: readonly Promise<number>[] = [];
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     held = [push(), push()];
-    await eventually(async () => (await waitingForLocks()) === 1 && timeouts.entered === 2);
+    await eventually(async () => (await waitingForLocks(database)) === 1 && timeouts.entered === 2);
     timeouts.givenUp.next();
   });
   expect(await Promise.all(held)).toEqual([200, 200]);
@@ -96,13 +77,13 @@ it('pushes that a host gives up as they are let in come to their end [W-LOAD-38]
 }, 30_000);
 
 it("a push that a host's timeout gives up keeps its place until it has ended [W-LOAD-38]", async () => {
-  await whileLocked('tasks', async () => {
+  await whileLocked(database, 'tasks', async () => {
     timeouts.milliseconds = 300;
     const first = push();
-    await eventually(async () => (await waitingForLocks()) === 1);
+    await eventually(async () => (await waitingForLocks(database)) === 1);
     expect(await first).toBe(500);
     expect(await push()).toBe(500);
-    expect(await waitingForLocks()).toBe(1);
+    expect(await waitingForLocks(database)).toBe(1);
     timeouts.milliseconds = 60_000;
   });
   expect(await push()).toBe(200);
@@ -126,10 +107,10 @@ it('registrations of clients that hang up keep their places until they have ende
   const other = new Device(app.url, 'ben');
   const ended: string[] = [];
   let next = Promise.resolve();
-  await whileLocked('sync_clients', async () => {
+  await whileLocked(database, 'sync_clients', async () => {
     const hanging = new AbortController();
     const first = [register(hanging.signal), register(hanging.signal)];
-    await eventually(async () => (await waitingForLocks()) === 2);
+    await eventually(async () => (await waitingForLocks(database)) === 2);
     hanging.abort();
     expect((await Promise.allSettled(first)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     next = device.schema().then(() => void ended.push('next'));
